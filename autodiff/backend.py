@@ -1,0 +1,159 @@
+"""The protocol that array libraries are used through, and the registry of those that are known.
+
+A backend sees programs and arrays, never nodes or rules, so every rule, order and transformation runs on each.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from .errors import BackendError
+
+if TYPE_CHECKING:
+    from .plan.program import Program
+
+ENTRY_POINT_GROUP = "autodiff.backends"
+
+
+class Plan(Protocol):
+    """An executable program. Calling it is safe from several threads at once."""
+
+    source: str
+    """What is executed, as Python text."""
+    n_operations: int
+    """How many primitives one call executes."""
+
+    def __call__(self, *values: Any) -> tuple[Any, ...]:
+        """The outputs for these inputs: new arrays that share no memory with inputs or between calls."""
+        ...
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """An array library: how programs are executed on it and how values get there and back."""
+
+    name: str
+
+    def compile(self, program: Program) -> Plan:
+        """An executable plan for a program."""
+        ...
+
+    def asarray(self, value: Any) -> Any:
+        """A NumPy array (or this library's own) as this library's array."""
+        ...
+
+    def to_numpy(self, value: Any) -> Any:
+        """This library's array as a NumPy array."""
+        ...
+
+
+# Built in: name -> where the backend object is. Looked up before entry points; nothing is imported until asked for.
+BUILT_IN = {"numpy": "autodiff_backends.numpy_:BACKEND"}
+
+_registered: dict[str, Backend | str] = {}
+_loaded: dict[str, Backend] = {}
+
+
+def register_backend(name: str, backend: Backend | str) -> None:
+    """Make a backend known under a name, in place of any of that name.
+
+    Parameters
+    ----------
+    name : str
+        What ``Graph(backend=name)`` takes.
+    backend : Backend or str
+        The backend, or where to import it from when it is first asked for: ``"package.module:OBJECT"``.
+
+    Raises
+    ------
+    BackendError
+        If it is neither.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> ad.register_backend("my_numpy", "autodiff_backends.numpy_:BACKEND")
+    >>> ad.get_backend("my_numpy").name
+    'numpy'
+    """
+    if not isinstance(name, str) or not name:
+        raise BackendError(f"register_backend: the name {name!r} is no non-empty string")
+    if not (isinstance(backend, Backend) or (isinstance(backend, str) and ":" in backend)):
+        raise BackendError(
+            f"register_backend({name!r}): {backend!r} is neither a backend (an object with name, compile, asarray and "
+            "to_numpy) nor a string 'package.module:OBJECT'"
+        )
+    _registered[name] = backend
+    _loaded.pop(name, None)
+
+
+def _entry_points() -> dict[str, str]:
+    return {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def backends() -> tuple[str, ...]:
+    """Names of all known backends, sorted.
+
+    Returns
+    -------
+    tuple of str
+        Built in, registered, and offered by installed packages. Whether one works on this machine shows when
+        it is asked for.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> "numpy" in ad.backends()
+    True
+    """
+    return tuple(sorted({*BUILT_IN, *_registered, *_entry_points()}))
+
+
+def get_backend(backend: str | Backend | None = None) -> Backend:
+    """The backend of a name.
+
+    Parameters
+    ----------
+    backend : str, Backend or None
+        A name, a backend (returned as it is), or None for NumPy.
+
+    Returns
+    -------
+    Backend
+
+    Raises
+    ------
+    BackendError
+        If the name is unknown (the message lists the known ones) or its package cannot be imported.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> ad.get_backend("numpy").name
+    'numpy'
+    """
+    name = "numpy" if backend is None else backend
+    if not isinstance(name, str):
+        if isinstance(name, Backend):
+            return name
+        raise BackendError(f"{name!r} is no backend; give one of the names {', '.join(backends())}, or a backend object")
+    found = _loaded.get(name)
+    if found is None:
+        found = _loaded[name] = _load(name)
+    return found
+
+
+def _load(name: str) -> Backend:
+    where = _registered.get(name) or BUILT_IN.get(name) or _entry_points().get(name)
+    if where is None:
+        raise BackendError(f"unknown backend {name!r}; known backends: {', '.join(backends())}")
+    if not isinstance(where, str):
+        return where
+    module, _, attribute = where.partition(":")
+    try:
+        found: Backend = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise BackendError(f"backend {name!r} is known but cannot be loaded from {where!r}: {error}") from error
+    return found

@@ -1,0 +1,201 @@
+"""Reverse and forward mode, graph to graph: the walkers that apply the rule rows.
+
+Un-broadcasting, casting to the input's dtype, projection to the reals and accumulation happen here and nowhere else.
+Memory and time are linear in the graph, and nothing recurses over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from . import ops
+from .errors import MissingRuleError
+from .nodes import Node, Operation, Primitive
+from .rules import NONDIFFERENTIABLE, TABLE, ZERO, Via, sum_to, total
+
+
+def _argument_rule(primitive: Primitive, position: int) -> bool:
+    """Whether a derivative passes through this argument; an error if it should but has no rule."""
+    rule = TABLE[primitive]
+    argument = rule.argument(position)
+    if callable(argument):
+        return True
+    if argument is ZERO or argument is NONDIFFERENTIABLE:
+        return False
+    raise MissingRuleError(
+        f"{primitive.name} cannot be differentiated with respect to its argument {position}: {argument.reason}"
+    )
+
+
+def _flow(op: Operation, active: set[Node]) -> list[int]:
+    """The inputs of ``op`` that a derivative passes through."""
+    if not op.aval.differentiable:
+        return []
+    assert op.signature is not None
+    primitive = op.signature.primitive
+    return [
+        i
+        for i, x in enumerate(op.inputs)
+        if x in active and x.aval.differentiable and _argument_rule(primitive, i)
+    ]
+
+
+def active_operations(outputs: Sequence[Node], wrt: Sequence[Node]) -> tuple[list[Operation], set[Node]]:
+    """Operations between ``wrt`` and ``outputs``, inputs first, and the set of all nodes that depend on ``wrt``."""
+    floor = min(node.sequence for node in wrt)
+    seen = set(outputs)
+    stack = [node for node in outputs if node.sequence > floor]
+    between: list[Operation] = []
+    while stack:
+        node = stack.pop()
+        if node.inputs:
+            between.append(node)  # type: ignore[arg-type]
+            for x in node.inputs:
+                if x.sequence >= floor and x not in seen:
+                    seen.add(x)
+                    stack.append(x)
+    between.sort(key=lambda op: op.sequence)
+    active = set(wrt)
+    result = []
+    for op in between:
+        if _flow(op, active):
+            active.add(op)
+            result.append(op)
+    return result, active
+
+
+def _fit(ct: Node, x: Node) -> Node:
+    """A cotangent brought to the shape and dtype of the input it belongs to."""
+    if ct.aval.shape != x.aval.shape:
+        ct = sum_to(ct, x.aval.shape)
+    if ct.aval.dtype != x.aval.dtype:
+        ct = ops.astype(ct, x.aval.dtype)  # complex to real takes the real part: the projection
+    return ct
+
+
+def reverse(outputs: Sequence[Node], cotangents: Sequence[Node], wrt: Sequence[Node]) -> list[Node | None]:
+    """Cotangents of ``wrt``, given those of ``outputs``; None where nothing depends on it."""
+    operations, active = active_operations(outputs, wrt)
+    pending: dict[Node, Node] = {}
+    # Nodes all of whose cotangent contributions are zero for elements that were not chosen.
+    masked: dict[Node, bool] = {}
+    for node, ct in zip(outputs, cotangents, strict=True):
+        if node in active:
+            pending[node] = pending[node] + ct if node in pending else ct
+            masked[node] = False
+    kept = set(wrt)
+    results: dict[Node, Node] = {}
+    for op in reversed(operations):
+        ct = pending.pop(op, None)
+        if ct is None:
+            continue
+        if op in kept:
+            results[op] = ct
+        mask = masked[op]
+        assert op.signature is not None
+        rule = TABLE[op.signature.primitive]
+        positions = _flow(op, active)
+        if isinstance(rule, Via):
+            pulled = _reverse_composition(rule, op, ct, positions)
+        else:
+            pulled = [rule.pull(ct, op, i, mask) for i in positions]
+        mask = rule.masks or (mask and op.signature.primitive.kind in ("elementwise", "view"))
+        for i, contribution in zip(positions, pulled, strict=True):
+            if contribution is not None:
+                x = op.inputs[i]
+                contribution = _fit(contribution, x)
+                if x in pending:
+                    pending[x] = pending[x] + contribution
+                    masked[x] = masked[x] and mask
+                else:
+                    pending[x] = contribution
+                    masked[x] = mask
+    return [results.get(node, pending.get(node)) for node in wrt]
+
+
+def _composition(rule: Via, op: Operation) -> tuple[Node, list[Node]]:
+    """The equivalent composition of an operation on fresh names of its inputs, so that a walk ends at them."""
+    names: list[Node] = [ops.identity(x) for x in op.inputs]
+    return rule.composition(*names, **op.params), names
+
+
+def _reverse_composition(rule: Via, op: Operation, ct: Node, positions: list[int]) -> list[Node | None]:
+    out, names = _composition(rule, op)
+    return reverse([out], [ct], [names[i] for i in positions])
+
+
+class Forward:
+    """Forward mode with respect to one node, remembering the tangent of every node it has met.
+
+    Differentiating the derivative again walks only what is new, so that nested derivatives share their parts.
+    """
+
+    def __init__(self, wrt: Node, tangent: Node):
+        self.wrt = wrt
+        self.tangents: dict[Node, Node | None] = {wrt: tangent}
+
+    def __call__(self, output: Node) -> Node | None:
+        """The tangent of ``output``; None if it does not depend on ``wrt``."""
+        tangents = self.tangents
+        floor = self.wrt.sequence
+        stack = [output]
+        fresh: dict[Node, None] = {}
+        while stack:
+            node = stack.pop()
+            if node not in tangents and node not in fresh:
+                fresh[node] = None
+                stack.extend([x for x in node.inputs if x.sequence > floor])
+        for node in sorted(fresh, key=lambda n: n.sequence):
+            tangents[node] = self._tangent(node) if isinstance(node, Operation) else None
+        return tangents[output]
+
+    def _tangent(self, op: Operation) -> Node | None:
+        tangents = self.tangents
+        positions = _flow(op, {x for x in op.inputs if tangents.get(x) is not None})
+        if not positions:
+            return None
+        assert op.signature is not None
+        rule = TABLE[op.signature.primitive]
+        incoming = [tangents[x] if i in positions else None for i, x in enumerate(op.inputs)]
+        if isinstance(rule, Via):
+            out, names = _composition(rule, op)
+            pushed = total([Forward(names[i], t)(out) for i, t in enumerate(incoming) if t is not None])
+        else:
+            pushed = rule.push(op, incoming)
+        if pushed is None:
+            return None
+        if pushed.aval.dtype != op.aval.dtype:
+            pushed = ops.astype(pushed, op.aval.dtype)
+        return ops.broadcast_to(pushed, op.aval.shape)
+
+
+def _diagonal(output: Node, wrt: Node) -> bool:
+    """Whether each element of ``output`` depends on the element of ``wrt`` at its place alone."""
+    shape = wrt.aval.shape
+    if wrt.aval.dtype.kind == "c":
+        return False
+    operations, active = active_operations([output], [wrt])
+    return output in active and all(
+        op.signature.primitive.kind == "elementwise" and op.aval.shape == shape and op.aval.dtype == wrt.aval.dtype  # type: ignore[union-attr]
+        for op in operations
+    )
+
+
+def derivative(output: Node, wrt: Sequence[Node], order: int) -> list[Node | None]:
+    """For each of ``wrt`` the derivative of that order: each time of the sum of the previous one.
+
+    One reverse sweep gives all first derivatives. Higher orders of an elementwise function are taken in
+    forward mode, where parts of the lower orders are shared; others by repeated reverse sweeps.
+    """
+    if order == 1:
+        return reverse([output], [ops.ones_like(output)], wrt)
+    results: list[Node | None] = []
+    for x in wrt:
+        current: Node | None = output
+        forward = Forward(x, ops.ones_like(x)) if _diagonal(output, x) else None
+        for _ in range(order):
+            if current is None:
+                break
+            current = forward(current) if forward else reverse([current], [ops.ones_like(current)], [x])[0]
+        results.append(current)
+    return results

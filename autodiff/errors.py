@@ -1,0 +1,59 @@
+"""The exception tree. Every error this library raises on purpose is one of these, and of a matching builtin.
+
+AutodiffError
+├── ShapeError            (ValueError)           shapes that do not broadcast, multiply or reshape
+├── DTypeError            (TypeError)            a dtype that cannot be converted or has no meaning here
+├── IndexingError         (IndexError)           an index out of range or of the wrong kind
+├── ArgumentError         (ValueError)           any other argument with a value that makes no sense
+├── UnsupportedError      (TypeError)            a NumPy function, method or keyword that is not recorded
+├── DifferentiationError  (TypeError)            a derivative that does not exist: of or to the wrong thing
+├── MissingRuleError      (NotImplementedError)  a derivative that exists but is not written yet
+├── TraceError            (RuntimeError)         a value asked for while only structure is known
+└── BackendError          (LookupError)          a backend that is unknown or cannot be used here
+
+IndependentWarning (UserWarning): the result does not depend on a variable, so its gradient is zero.
+"""
+
+
+class AutodiffError(Exception):
+    """Base of every error that this library raises on purpose."""
+
+
+class ShapeError(AutodiffError, ValueError):
+    """Shapes that do not broadcast, multiply or reshape."""
+
+
+class DTypeError(AutodiffError, TypeError):
+    """A dtype that cannot be converted, or that an operation is not defined for."""
+
+
+class IndexingError(AutodiffError, IndexError):
+    """An index out of range, or of a kind that arrays are not indexed with."""
+
+
+class ArgumentError(AutodiffError, ValueError):
+    """An argument of the right kind with a value that makes no sense."""
+
+
+class UnsupportedError(AutodiffError, TypeError):
+    """A NumPy function, method or keyword that is not recorded."""
+
+
+class DifferentiationError(AutodiffError, TypeError):
+    """A derivative that does not exist: of, or with respect to, the wrong thing."""
+
+
+class MissingRuleError(AutodiffError, NotImplementedError):
+    """A derivative that exists in mathematics but has no rule here yet."""
+
+
+class TraceError(AutodiffError, RuntimeError):
+    """A value was asked for where only its shape and dtype are known."""
+
+
+class BackendError(AutodiffError, LookupError):
+    """A backend that is unknown, or that cannot be used on this machine."""
+
+
+class IndependentWarning(UserWarning):
+    """The result does not depend on a variable; its gradient is zero."""

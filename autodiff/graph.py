@@ -1,0 +1,513 @@
+"""``Graph``: differentiates recorded Tensors and keeps the compiled gradient functions."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .backend import Backend, Plan, get_backend
+from .differentiate import derivative
+from .errors import ArgumentError, DifferentiationError, IndependentWarning, ShapeError
+from .nodes import Constant, Node, Operation, Signature, Variable, as_array
+from .ops import zeros_like
+from .plan import CacheInfo, PlanCache, Trace, build, collect_below, compile_nodes, freeze
+from .plan.cache import DEFAULT_CAPACITY
+from .plan.simplify import simplify_graph
+from .tensor import Tensor, wrap
+
+# The number of a variable that a result does not depend on.
+INDEPENDENT = -1
+
+
+class Gradient:
+    """A compiled gradient: its plan, and whether the value is the first output."""
+
+    __slots__ = ("plan", "with_value")
+
+    def __init__(self, plan: Plan, with_value: bool):
+        self.plan = plan
+        self.with_value = with_value
+
+
+class Recipe:
+    """A derivative as operations to record again on other nodes of the same structure."""
+
+    __slots__ = ("constants", "outputs", "steps")
+
+    def __init__(
+        self, steps: list[tuple[Signature, tuple[int, ...]]], constants: list[Constant], outputs: tuple[int, ...]
+    ):
+        self.steps = steps
+        self.constants = constants
+        self.outputs = outputs
+
+    def record(self, nodes: list[Node]) -> list[Node]:
+        """The derivative's nodes, for the nodes of a trace in the order of their numbers."""
+        nodes = nodes + self.constants
+        for signature, arguments in self.steps:
+            nodes.append(Operation(signature, tuple([nodes[a] for a in arguments])))
+        return [nodes[i] for i in self.outputs]
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a Tensor {value.node.aval!r}"
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and dtype {value.dtype}"
+    return f"{type(value).__name__} {repr(value)[:60]}"
+
+
+def _check_dy(dy: Any, what: str) -> None:
+    if not isinstance(dy, Tensor):
+        raise DifferentiationError(
+            f"{what}: dy is {_describe(dy)}, not a Tensor, so nothing was recorded for it; compute it from Tensors"
+        )
+    if not dy.node.aval.differentiable:
+        raise DifferentiationError(
+            f"{what}: dy is {_describe(dy)}; a result of dtype {dy.dtype} has no derivative. Comparisons, "
+            "indices and roundings are no functions to differentiate; use a floating result"
+        )
+
+
+def _check_dx(dx: Any, what: str) -> None:
+    if isinstance(dx, Tensor) or not isinstance(dx, (list, tuple)):
+        raise ArgumentError(f"{what}: dx must be a list of Tensors, not {_describe(dx)}; write [x]")
+    for place, x in enumerate(dx):
+        if not isinstance(x, Tensor):
+            raise DifferentiationError(
+                f"{what}: dx[{place}] is {_describe(x)}, not a Tensor; give the Tensor that dy was computed from"
+            )
+        if isinstance(x.node, Constant):
+            raise DifferentiationError(
+                f"{what}: dx[{place}] is a constant Tensor {x.node.aval!r}; make it with constant=False to "
+                "differentiate with respect to it"
+            )
+        if not x.node.aval.differentiable:
+            raise DifferentiationError(
+                f"{what}: dx[{place}] is {_describe(x)}; there are no derivatives with respect to dtype {x.dtype}. "
+                "Use a floating dtype"
+            )
+
+
+def _check_order(n: Any, what: str) -> None:
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise ArgumentError(f"{what}: n={n!r} must be an integer of at least 1, the order of the derivative")
+
+
+class Graph:
+    """Differentiates what Tensors have recorded, and keeps the compiled gradient functions.
+
+    Plans are found again by the structure of the graph (operations, shapes, dtypes), so a training loop that
+    records the same computation each time differentiates and compiles it once.
+
+    Parameters
+    ----------
+    backend : str or Backend, optional
+        What computes: a name in ``autodiff.backends()``, or a backend object. NumPy if not given.
+    cache_size : int, optional
+        Plans kept at most; the least recently used goes first.
+
+    Raises
+    ------
+    BackendError
+        If the backend is unknown or cannot be loaded.
+    ArgumentError
+        If ``cache_size`` is less than 1.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> a = ad.Tensor([1, 2, 3, 4])
+    >>> b = a ** 2
+    >>> graph = ad.Graph()
+    >>> graph.add_variables(a)
+    >>> graph.gradient(b, [a])
+    [array([2., 4., 6., 8.])]
+    """
+
+    __slots__ = ("__weakref__", "_cache", "backend")
+
+    def __init__(self, backend: str | Backend | None = None, cache_size: int = DEFAULT_CAPACITY):
+        if isinstance(cache_size, bool) or not isinstance(cache_size, int) or cache_size < 1:
+            raise ArgumentError(f"Graph: cache_size={cache_size!r} must be an integer of at least 1")
+        self.backend = get_backend(backend)
+        self._cache = PlanCache(cache_size)
+
+    def __repr__(self) -> str:
+        info = self._cache.info()
+        return f"Graph(backend={self.backend.name!r}, {info.entries} compiled gradients, {info.hits} hits)"
+
+    def add_variables(self, *tensors: Tensor) -> None:
+        """Put variables on the graph's backend, so that gradients can be taken with respect to them.
+
+        Parameters
+        ----------
+        *tensors : Tensor
+            Not constant, of a floating or complex dtype. Results of operations may be given too.
+
+        Raises
+        ------
+        DifferentiationError
+            If one is no Tensor, is constant, or has a dtype without derivatives.
+        """
+        for x in tensors:
+            if type(x) is not Tensor or not x._node.sequence or not x._node.aval.differentiable:
+                _check_dx(tensors, "add_variables")
+
+    # --- finding plans ----------------------------------------------------------------------------------------------
+
+    def _trace(self, root: Node, wrt: Sequence[Tensor]) -> tuple[Trace, tuple[int, ...]]:
+        """The structure of ``root`` back to ``wrt``, and the numbers of ``wrt`` in it."""
+        floor = min([x._node.sequence for x in wrt])
+        trace: Trace | None = root.trace
+        if trace is None or trace.floor > floor:
+            trace = root.trace = collect_below(root, floor)
+        numbers = trace.numbers
+        found = tuple([numbers.get(x._node, INDEPENDENT) for x in wrt])
+        if INDEPENDENT in found:
+            return self._trace_versions(root, wrt)
+        return trace, found
+
+    def _trace_versions(self, root: Node, wrt: Sequence[Tensor]) -> tuple[Trace, tuple[int, ...]]:
+        """As ``_trace`` where a variable has a newer version than the one ``root`` was recorded with."""
+        trace: Trace | None = root.trace
+        if trace is None or trace.floor > 0:
+            trace = root.trace = collect_below(root, 0)
+        numbers = trace.numbers
+        newest: dict[Any, Variable] = {}
+        for node in [*numbers, root]:
+            if isinstance(node, Variable):
+                other = newest.get(node.slot)
+                if other is None or other.sequence < node.sequence:
+                    newest[node.slot] = node
+        found = []
+        for x in wrt:
+            node = x._node
+            if node not in numbers and node is not root and x._slot in newest:
+                node = newest[x._slot]
+            found.append(len(numbers) if node is root else numbers.get(node, INDEPENDENT))
+        return trace, tuple(found)
+
+    def _gradient(self, root: Node, wrt: Sequence[Tensor], n: int) -> tuple[Gradient, list[Any]]:
+        """The compiled gradient and the values it takes."""
+        trace, places = self._trace(root, wrt)
+        with_value = n == 1 and root.value is None
+        key = (trace.key, places, n, with_value)
+        found = self._cache.get(key, lambda: self._compile(root, trace, places, wrt, n, with_value))
+        return found, trace.values()
+
+    def _compile(
+        self, root: Node, trace: Trace, places: tuple[int, ...], wrt: Sequence[Tensor], n: int, with_value: bool
+    ) -> Gradient:
+        found = _derivatives(root, [*trace.numbers, root], places, wrt, n)
+        outputs = [root, *found] if with_value else found
+        return Gradient(compile_nodes(trace.leaves, outputs, self.backend), with_value)
+
+    # --- gradients ------------------------------------------------------------------------------------------------------
+
+    def gradient(self, dy: Tensor, dx: Sequence[Tensor], n: int = 1, *, as_tensors: bool = False) -> list[Any]:
+        """Derivatives of ``dy`` with respect to each of ``dx``.
+
+        Parameters
+        ----------
+        dy : Tensor
+            What to differentiate. If it has more than one element, its sum is differentiated.
+        dx : list of Tensor
+            Variables, or any Tensors in the history of ``dy``. A variable that was assigned to since stands
+            for the version that ``dy`` was recorded with.
+        n : int, optional
+            The order; each order is the derivative of the sum of the previous one.
+        as_tensors : bool, optional
+            True to get Tensors for further expressions, such as a gradient penalty.
+
+        Returns
+        -------
+        list of ndarray or list of Tensor
+            One for each of ``dx``, of its shape and dtype; zeros where ``dy`` does not depend on it. For a
+            complex variable du/dx - i du/dy.
+
+        Raises
+        ------
+        DifferentiationError
+            If ``dy`` or one of ``dx`` is no Tensor, is constant, or has a dtype without derivatives.
+        ArgumentError
+            If ``n`` is less than 1 or ``dx`` is no list.
+
+        Warns
+        -----
+        IndependentWarning
+            When a gradient is compiled for a variable that ``dy`` does not depend on.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> x = ad.Tensor([1.0, 2.0])
+        >>> y = x ** 3
+        >>> ad.Graph().gradient(y, [x], 2)
+        [array([ 6., 12.])]
+        """
+        self._check(dy, dx, n, "gradient")
+        if not dx:
+            return []
+        root = dy._node
+        if as_tensors:
+            return self._record(root, dx, n)
+        compiled, values = self._gradient(root, dx, n)
+        results = compiled.plan(*values)
+        if compiled.with_value:
+            if root.value is None:
+                root.value = freeze(results[0])
+            return list(results[1:])
+        return list(results)
+
+    def value_and_gradient(self, dy: Tensor, dx: Sequence[Tensor]) -> tuple[Any, list[Any]]:
+        """The value of ``dy`` and its derivatives, computed by one plan.
+
+        Parameters
+        ----------
+        dy : Tensor
+            What to differentiate.
+        dx : list of Tensor
+            With respect to what, as in ``gradient``.
+
+        Returns
+        -------
+        value : ndarray
+            The value of ``dy``, read-only.
+        gradients : list of ndarray
+            As from ``gradient``.
+
+        Raises
+        ------
+        DifferentiationError
+            As from ``gradient``.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> x = ad.Tensor([3.0])
+        >>> ad.Graph().value_and_gradient(x * x, [x])
+        (array([9.]), [array([6.])])
+        """
+        gradients = self.gradient(dy, dx)
+        return dy.value, gradients
+
+    def _check(self, dy: Any, dx: Any, n: Any, what: str) -> None:
+        """Errors for arguments that cannot be; the common case passes a few comparisons."""
+        if (
+            type(dy) is Tensor
+            and dy._node.aval.differentiable
+            and type(n) is int
+            and n >= 1
+            and type(dx) in (list, tuple)
+        ):
+            for x in dx:
+                if type(x) is not Tensor or not x._node.sequence or not x._node.aval.differentiable:
+                    break
+            else:
+                return
+        _check_dy(dy, what)
+        _check_dx(dx, what)
+        _check_order(n, what)
+
+    def _record(self, root: Node, dx: Sequence[Tensor], n: int) -> list[Any]:
+        """Derivatives as Tensors: recorded again from a cached recipe."""
+        trace, places = self._trace(root, dx)
+        recipe = self._cache.get(
+            (trace.key, places, n, "recorded"), lambda: _recipe(root, trace, places, dx, n)
+        )
+        return [wrap(node) for node in recipe.record([*trace.numbers, root])]
+
+    def compile(self, dy: Tensor, dx: Sequence[Tensor], inputs: Sequence[Tensor]) -> CompiledGradient:
+        """The gradient as a function of new values for ``inputs``, which records nothing.
+
+        Parameters
+        ----------
+        dy : Tensor
+            What to differentiate.
+        dx : list of Tensor
+            With respect to what.
+        inputs : list of Tensor
+            Tensors in the history of ``dy`` whose values the function takes; all others keep the values that
+            ``dy`` was recorded with.
+
+        Returns
+        -------
+        CompiledGradient
+            Called with an array for each of ``inputs``, it gives the value and a list of gradients.
+
+        Raises
+        ------
+        DifferentiationError
+            As from ``gradient``.
+        ArgumentError
+            If one of ``inputs`` is not in the history of ``dy``.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> import numpy as np
+        >>> x = ad.Tensor([1.0, 2.0])
+        >>> f = ad.Graph().compile(np.sum(x ** 2), [x], [x])
+        >>> f([3.0, 4.0])
+        (array(25.), [array([6., 8.])])
+        """
+        self._check(dy, dx, 1, "compile")
+        root = dy._node
+        trace, places = self._trace_versions(root, dx)
+        _, slots = self._trace_versions(root, _input_tensors(inputs))
+        nodes = [*trace.numbers, root]
+        taken = []
+        for place, (x, number) in enumerate(zip(inputs, slots, strict=True)):
+            if number == INDEPENDENT or number >= len(nodes):
+                raise ArgumentError(f"compile: inputs[{place}], {_describe(x)}, is not in the history of dy")
+            taken.append(nodes[number])
+        found = _derivatives(root, nodes, places, dx, 1)
+        rest = [leaf for leaf in trace.leaves if leaf not in taken and not leaf.inputs]
+        plan = compile_nodes([*taken, *rest], [root, *found], self.backend)
+        return CompiledGradient(plan, taken, [leaf.value for leaf in rest])
+
+    # --- looking in -----------------------------------------------------------------------------------------------------
+
+    def source(self, dy: Tensor, dx: Sequence[Tensor], n: int = 1) -> str:
+        """The code that computes ``gradient(dy, dx, n)``.
+
+        Parameters
+        ----------
+        dy : Tensor
+            What to differentiate.
+        dx : list of Tensor
+            With respect to what.
+        n : int, optional
+            The order.
+
+        Returns
+        -------
+        str
+            A Python module: the buffers it works in, and the function ``run``.
+
+        Raises
+        ------
+        DifferentiationError
+            As from ``gradient``.
+        """
+        self._check(dy, dx, n, "source")
+        return self._gradient(dy._node, dx, n)[0].plan.source
+
+    def cache_info(self) -> CacheInfo:
+        """What the cache of compiled gradients has done.
+
+        Returns
+        -------
+        CacheInfo
+            ``hits``, ``misses``, ``entries``, ``capacity`` and ``compile_seconds``.
+        """
+        return self._cache.info()
+
+    def clear_cache(self) -> None:
+        """Forget all compiled gradients and counts."""
+        self._cache.clear()
+
+
+class CompiledGradient:
+    """A gradient as a function of arrays. Made by ``Graph.compile``.
+
+    Attributes
+    ----------
+    source : str
+        The code that runs.
+    """
+
+    __slots__ = ("_avals", "_bound", "_plan")
+
+    def __init__(self, plan: Plan, inputs: list[Node], bound: list[Any]):
+        self._plan = plan
+        self._avals = [node.aval for node in inputs]
+        self._bound = bound
+
+    @property
+    def source(self) -> str:
+        """The code that runs."""
+        return self._plan.source
+
+    def __call__(self, *values: Any) -> tuple[Any, list[Any]]:
+        if len(values) != len(self._avals):
+            raise ArgumentError(f"the compiled gradient takes {len(self._avals)} arrays, not {len(values)}")
+        arrays = []
+        for place, (value, aval) in enumerate(zip(values, self._avals, strict=True)):
+            if type(value) is not np.ndarray or value.dtype != aval.dtype:
+                value = as_array(value.value if isinstance(value, Tensor) else value, aval.dtype, copy=None)
+            if value.shape != aval.shape:
+                raise ShapeError(
+                    f"argument {place} of the compiled gradient has shape {value.shape}, but it was compiled for "
+                    f"{aval!r}; compile another for this shape"
+                )
+            arrays.append(value)
+        results = self._plan(*arrays, *self._bound)
+        return results[0], list(results[1:])
+
+
+def _input_tensors(inputs: Any) -> Sequence[Tensor]:
+    if isinstance(inputs, Tensor) or not isinstance(inputs, (list, tuple)):
+        raise ArgumentError(f"compile: inputs must be a list of Tensors, not {_describe(inputs)}")
+    for place, x in enumerate(inputs):
+        if not isinstance(x, Tensor):
+            raise ArgumentError(f"compile: inputs[{place}] is {_describe(x)}, not a Tensor")
+    return inputs
+
+
+def _derivatives(
+    root: Node, nodes: list[Node], places: tuple[int, ...], wrt: Sequence[Tensor], n: int
+) -> list[Node]:
+    """Derivatives of ``root`` as nodes; zeros, with a warning, where there is no connection."""
+    connected = [nodes[place] for place in places if place != INDEPENDENT]
+    found = iter(derivative(root, connected, n) if connected else [])
+    results = []
+    for i, (place, x) in enumerate(zip(places, wrt, strict=True)):
+        node = None
+        if place == INDEPENDENT:
+            warnings.warn(
+                f"the result does not depend on variable {i}, {_describe(x)}: its gradient is zero. Was it computed "
+                "from the value (t.value, np.asarray(t)) instead of the Tensor?",
+                IndependentWarning,
+                stacklevel=_caller_depth(),
+            )
+        else:
+            node = next(found)
+        results.append(zeros_like(x.node) if node is None else node)
+    return results
+
+
+def _caller_depth() -> int:
+    """How many frames up the first one outside this package is, so that a warning points at the user's line."""
+    frame = sys._getframe(1)
+    depth = 1
+    package = __name__.partition(".")[0]
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        frame = frame.f_back
+        depth += 1
+    return depth - 1
+
+
+def _recipe(root: Node, trace: Trace, places: tuple[int, ...], wrt: Sequence[Tensor], n: int) -> Recipe:
+    """The derivative in terms of the nodes of the trace, simplified as far as it stays differentiable."""
+    nodes = [*trace.numbers, root]
+    program = build(nodes, _derivatives(root, nodes, places, wrt, n), simplify_graph)
+    place_of = {i: i for i in range(len(nodes))}
+    constants: list[Constant] = []
+    steps = []
+    live = program.live()
+    for number in live:
+        if number in program.constants:
+            place_of[number] = len(nodes) + len(constants)
+            constants.append(Constant(program.avals[number], program.constants[number]))
+    for number in live:
+        signature = program.signatures[number]
+        if signature is not None:
+            place_of[number] = len(nodes) + len(constants) + len(steps)
+            steps.append((signature, tuple([place_of[a] for a in program.arguments[number]])))
+    return Recipe(steps, constants, tuple([place_of[i] for i in program.outputs]))

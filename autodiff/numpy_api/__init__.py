@@ -1,0 +1,62 @@
+"""NumPy's functions on Tensors. ``install`` fills the tables that ``Tensor`` dispatches with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..errors import ArgumentError
+from ..tensor import FUNCTIONS, UFUNC_METHODS, UFUNCS
+from .functions import function_table
+from .ufuncs import METHODS, ufunc_table
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def install() -> None:
+    """Fill the tables of ``Tensor``."""
+    UFUNCS.update(ufunc_table())
+    UFUNC_METHODS.update(METHODS)
+    FUNCTIONS.update(function_table())
+
+
+def implements(function: Callable[..., Any]) -> Callable[[F], F]:
+    """Make a NumPy function take Tensors, by a function written with functions that do.
+
+    Parameters
+    ----------
+    function : callable
+        A NumPy function that dispatches through ``__array_function__``.
+
+    Returns
+    -------
+    callable
+        A decorator for the handler, which gets the arguments of the call as they are.
+
+    Raises
+    ------
+    ArgumentError
+        If ``function`` is a ufunc or no NumPy function.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> import numpy as np
+    >>> @ad.implements(np.trapezoid)
+    ... def trapezoid(y, x=None, dx=1.0, axis=-1):
+    ...     return dx * (np.sum(y) - 0.5 * (y[0] + y[-1]))
+    >>> ad.grad(np.trapezoid)(np.array([1.0, 2.0, 4.0]))
+    array([0.5, 1. , 0.5])
+    """
+    if isinstance(function, np.ufunc) or not callable(function) or not hasattr(function, "_implementation"):
+        raise ArgumentError(
+            f"implements: {function!r} is no NumPy function that dispatches to other classes; call yours directly"
+        )
+
+    def register(handler: F) -> F:
+        FUNCTIONS[function] = handler
+        return handler
+
+    return register

@@ -1,0 +1,238 @@
+"""NumPy's ufuncs on Tensors: which primitive or composition each is, and their keywords and methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..errors import ArgumentError, DTypeError, UnsupportedError
+from ..nodes import PRIMITIVES, Node
+from ..tensor import FUNCTIONS, UFUNCS, Tensor, concrete, node_of, unsupported, wrap
+
+
+def _fabs(x: Node) -> Node:
+    if x.aval.dtype.kind == "c":
+        raise DTypeError(f"fabs({x.aval!r}): NumPy has no fabs for complex arrays; use np.abs")
+    return ops.absolute(ops.astype(x, ops.default_float(x)))
+
+
+def _modf(x: Node) -> tuple[Node, Node]:
+    whole = ops.trunc(ops.astype(x, ops.default_float(x)))
+    return ops.where(ops.isinf(x), ops.copysign(0.0, x), x - whole), whole
+
+
+def _frexp(x: Node) -> tuple[Node, Node]:
+    exponent = ops.frexp_exponent(x)
+    return ops.ldexp(x, ops.negative(exponent)), exponent
+
+
+def _divmod(x: Node, y: Node) -> tuple[Node, Node]:
+    return ops.floor_divide(x, y), ops.remainder(x, y)
+
+
+def _vecdot(x: Node, y: Node) -> Node:
+    return ops.sum(ops.conjugate(x) * y if x.aval.dtype.kind == "c" else x * y, _last(x, y))
+
+
+def _last(x: Node, y: Node) -> tuple[int, ...]:
+    return (max(x.aval.ndim, y.aval.ndim) - 1,)
+
+
+def _matvec(x: Node, y: Node) -> Node:
+    return ops.squeeze(ops.matmul(x, ops.expand_dims(y, -1)), -1)
+
+
+def _vecmat(x: Node, y: Node) -> Node:
+    row = ops.conjugate(x) if x.aval.dtype.kind == "c" else x
+    return ops.squeeze(ops.matmul(ops.expand_dims(row, -2), y), -2)
+
+
+def _positive(x: Node) -> Node:
+    if x.aval.dtype.kind == "b":
+        raise DTypeError(f"positive({x.aval!r}): NumPy has no positive for booleans")
+    return ops.identity(x)
+
+
+# ufuncs that are no primitive of the same name.
+COMPOSED: dict[np.ufunc, Callable[..., Any]] = {
+    np.matmul: ops.matmul,
+    np.positive: _positive,
+    np.fabs: _fabs,
+    np.modf: _modf,
+    np.frexp: _frexp,
+    np.divmod: _divmod,
+    np.deg2rad: ops.radians,
+    np.rad2deg: ops.degrees,
+    **{
+        getattr(np, name): function
+        for name, function in (("vecdot", _vecdot), ("matvec", _matvec), ("vecmat", _vecmat))
+        if hasattr(np, name)
+    },
+}
+
+
+def ufunc_table() -> dict[np.ufunc, Callable[..., Any]]:
+    """All ufuncs that are recorded."""
+    table: dict[np.ufunc, Callable[..., Any]] = {
+        p.numpy_ufunc: p for p in PRIMITIVES.values() if p.numpy_ufunc is not None and p.name == p.numpy_ufunc.__name__
+    }
+    return {**table, **COMPOSED}
+
+
+def put(out: Any, result: Any, what: str) -> Any:
+    """A result, given to the Tensor in ``out`` if there is one."""
+    if isinstance(out, tuple):
+        if isinstance(result, tuple):
+            return tuple([put(o, r, what) for o, r in zip(out, result, strict=True)])
+        (out,) = out
+    if out is None:
+        return wrap(result)
+    if not isinstance(out, Tensor):
+        raise UnsupportedError(
+            f"{what}: the result depends on a Tensor, and writing it into out= of type {type(out).__name__} would lose "
+            "its derivative; give a Tensor as out=, or write x = x + t instead of x += t"
+        )
+    out._rebind(result, f"{what} with out=")
+    return out
+
+
+def _call(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    """``ufunc(*inputs, out=, where=, dtype=, casting=, order=, subok=)``."""
+    name = ufunc.__name__
+    function = UFUNCS.get(ufunc)
+    if function is None:
+        raise unsupported(ufunc)
+    out = keywords.pop("out", None)
+    where = keywords.pop("where", True)
+    dtype = keywords.pop("dtype", None)
+    casting = keywords.pop("casting", "same_kind")
+    order, subok = keywords.pop("order", "K"), keywords.pop("subok", True)
+    if keywords or order not in ("K", "C", "A") or subok is not True:
+        given = sorted(keywords) or (["order"] if order not in ("K", "C", "A") else ["subok"])
+        raise UnsupportedError(f"{name}: the keyword {given[0]!r} is not supported for Tensors")
+    nodes = [node_of(x) for x in inputs]
+    if dtype is not None:
+        wanted = _dtype(dtype, name)
+        for node in nodes:
+            if not node.aval.weak and not np.can_cast(node.aval.dtype, wanted, casting):
+                raise DTypeError(
+                    f"{name}: {node.aval!r} does not convert to dtype={wanted} by casting={casting!r}; use .astype"
+                )
+        nodes = [ops.astype(node, wanted) for node in nodes]
+    result = function(*nodes)
+    if where is not True:
+        result = _masked(result, node_of(where), out, name)
+    return put(out, result, name)
+
+
+def _dtype(dtype: Any, name: str) -> np.dtype[Any]:
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError as error:
+        raise DTypeError(f"{name}: dtype={dtype!r} is no dtype that NumPy knows: {error}") from None
+    if wanted.kind not in "biufc":
+        raise DTypeError(f"{name}: dtype={wanted} is not numeric")
+    return wanted
+
+
+def _masked(result: Any, where: Node, out: Any, name: str) -> Any:
+    """Results where a mask is true, elsewhere what ``out`` held."""
+    if out is None or (isinstance(out, tuple) and any(o is None for o in out)):
+        raise ArgumentError(
+            f"{name}: where= without out= leaves the other elements undefined in NumPy; give out= (a Tensor), or use "
+            "np.where(mask, f(x), other)"
+        )
+    outs = out if isinstance(out, tuple) else (out,)
+    results = result if isinstance(result, tuple) else (result,)
+    masked = tuple(
+        [ops.where(where, ops.astype(r, node_of(o).aval.dtype), node_of(o)) for r, o in zip(results, outs, strict=True)]
+    )
+    return masked if isinstance(result, tuple) else masked[0]
+
+
+REDUCE = {
+    np.add: np.sum,
+    np.multiply: np.prod,
+    np.maximum: np.max,
+    np.minimum: np.min,
+    np.logical_and: np.all,
+    np.logical_or: np.any,
+}
+ACCUMULATE = {np.add: np.cumsum, np.multiply: np.cumprod}
+
+
+def _no_method(ufunc: np.ufunc, method: str, known: Any) -> UnsupportedError:
+    names = ", ".join(f"np.{u.__name__}.{method}" for u in known)
+    instead = f"; recorded are {names}" if names else ""
+    return UnsupportedError(f"np.{ufunc.__name__}.{method} is not recorded for Tensors{instead}")
+
+
+def _reduce(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    """``ufunc.reduce(x, axis=0, dtype=None, out=None, keepdims=False, initial, where)``."""
+    if ufunc not in REDUCE:
+        raise _no_method(ufunc, "reduce", REDUCE)
+    names = ("axis", "dtype", "out", "keepdims", "initial", "where")
+    arguments = {**dict(zip(names, inputs[1:], strict=False)), **keywords}
+    arguments.setdefault("axis", 0)
+    out = arguments.pop("out", None)
+    if ufunc in (np.maximum, np.minimum, np.logical_and, np.logical_or):
+        dtype = arguments.pop("dtype", None)
+        if dtype is not None:
+            return put(out, node_of(_reduce(ufunc, inputs[:1], arguments)._node), f"{ufunc.__name__}.reduce").astype(dtype)
+    if ufunc in (np.logical_and, np.logical_or):
+        arguments.pop("initial", None)
+    if node_of(inputs[0]).aval.ndim == 0:
+        arguments["axis"] = None
+    return put(out, FUNCTIONS[REDUCE[ufunc]](inputs[0], **arguments)._node, f"{ufunc.__name__}.reduce")
+
+
+def _accumulate(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    """``ufunc.accumulate(x, axis=0, dtype=None, out=None)``."""
+    if ufunc not in ACCUMULATE:
+        raise _no_method(ufunc, "accumulate", ACCUMULATE)
+    arguments = {"axis": 0, **dict(zip(("axis", "dtype", "out"), inputs[1:], strict=False)), **keywords}
+    out = arguments.pop("out", None)
+    return put(out, FUNCTIONS[ACCUMULATE[ufunc]](inputs[0], **arguments)._node, f"{ufunc.__name__}.accumulate")
+
+
+def _outer(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    """``ufunc.outer(x, y)``: all pairs of elements."""
+    if ufunc.nin != 2 or ufunc.signature is not None:
+        raise _no_method(ufunc, "outer", ())
+    x, y = (node_of(v) for v in inputs)
+    spread = ops.reshape(x, x.aval.shape + (1,) * y.aval.ndim)
+    return _call(ufunc, (wrap(spread), wrap(y)), keywords)
+
+
+def _at(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+    """``ufunc.at(t, index, values)`` in place, repeated positions each time."""
+    if ufunc not in (np.add, np.subtract):
+        raise _no_method(ufunc, "at", (np.add, np.subtract))
+    target, item, values = inputs
+    if not isinstance(target, Tensor):
+        raise UnsupportedError(
+            f"{ufunc.__name__}.at: writing Tensors into {type(target).__name__} would lose their derivative; make the "
+            "first argument a Tensor"
+        )
+    index = tuple([x._node if isinstance(x, Tensor) else x for x in item]) if isinstance(item, tuple) else item
+    index = index._node if isinstance(index, Tensor) else index
+    node = node_of(values)
+    node = ops.negative(node) if ufunc is np.subtract else node
+    target._rebind(ops.add_index(target._node, index, node, concrete), f"{ufunc.__name__}.at")
+
+
+def _reduceat(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    raise _no_method(ufunc, "reduceat", ())
+
+
+METHODS: dict[str, Callable[..., Any]] = {
+    "__call__": _call,
+    "reduce": _reduce,
+    "accumulate": _accumulate,
+    "outer": _outer,
+    "at": _at,
+    "reduceat": _reduceat,
+}

@@ -1,0 +1,230 @@
+"""Elementwise primitives: one result element from the elements at the same place, after broadcasting.
+
+Shapes and dtypes are NumPy's: ``ufunc.resolve_dtypes`` decides, with Python scalars weak (NEP 50).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import DTypeError, ShapeError
+from ..nodes import FLOAT64, Aval, Node, Primitive, intern_aval
+
+_PYTHON_TYPES: dict[str, type] = {"i": int, "f": float, "c": complex, "b": bool}
+
+
+def listed(avals: tuple[Aval, ...]) -> str:
+    """Shapes and dtypes of arguments, for messages."""
+    return ", ".join(repr(aval) for aval in avals)
+
+
+def broadcast_shapes(name: str, avals: tuple[Aval, ...]) -> tuple[int, ...]:
+    """The shape that the arguments broadcast to, or an error naming all of them."""
+    try:
+        return np.broadcast_shapes(*[aval.shape for aval in avals])
+    except ValueError:
+        raise ShapeError(
+            f"{name}({listed(avals)}): the shapes {' and '.join(str(a.shape) for a in avals)} do not broadcast; "
+            "aligned at the last axis, sizes must be equal or 1 (np.reshape or np.expand_dims can add axes)"
+        ) from None
+
+
+def result_dtype(ufunc: np.ufunc, avals: tuple[Aval, ...]) -> tuple[np.dtype[Any], bool]:
+    """NumPy's result dtype of ``ufunc``, and whether the result is still weak."""
+    weak = all(aval.weak for aval in avals)
+    wanted = [_PYTHON_TYPES[a.dtype.kind] if a.weak and not weak else a.dtype for a in avals]
+    try:
+        resolved = ufunc.resolve_dtypes((*wanted, *[None] * ufunc.nout))  # type: ignore[arg-type]
+    except TypeError as error:
+        raise DTypeError(
+            f"{ufunc.__name__}({listed(avals)}): NumPy has no loop for these dtypes ({error}); convert with .astype"
+        ) from None
+    for aval, dtype in zip(avals, resolved, strict=False):
+        if aval.weak and type(aval.literal) is int and dtype.kind in "iu":
+            limits = np.iinfo(dtype)
+            if not limits.min <= aval.literal <= limits.max:
+                raise DTypeError(
+                    f"{ufunc.__name__}({listed(avals)}): the Python integer {aval.literal} does not fit {dtype}"
+                )
+    return resolved[-1], weak
+
+
+def infer_elementwise(primitive: Primitive, *avals: Aval) -> Aval:
+    """Shape and dtype as NumPy's ufunc of the same name gives them."""
+    assert primitive.numpy_ufunc is not None
+    for aval in avals:
+        if aval.spec is not None:
+            raise DTypeError(f"{primitive.name}: an index is no array")
+    dtype, weak = result_dtype(primitive.numpy_ufunc, avals)
+    return intern_aval(broadcast_shapes(primitive.name, avals), dtype, weak and dtype.kind != "b")
+
+
+def _elementwise(ufunc: np.ufunc, commutative: bool = False) -> Primitive:
+    return Primitive(
+        ufunc.__name__, infer_elementwise, kind="elementwise", commutative=commutative, numpy_ufunc=ufunc
+    )
+
+
+add = _elementwise(np.add, commutative=True)
+subtract = _elementwise(np.subtract)
+multiply = _elementwise(np.multiply, commutative=True)
+divide = _elementwise(np.divide)
+floor_divide = _elementwise(np.floor_divide)
+remainder = _elementwise(np.remainder)
+fmod = _elementwise(np.fmod)
+power = _elementwise(np.power)
+float_power = _elementwise(np.float_power)
+negative = _elementwise(np.negative)
+absolute = _elementwise(np.absolute)
+sign = _elementwise(np.sign)
+heaviside = _elementwise(np.heaviside)
+conjugate = _elementwise(np.conjugate)
+reciprocal = _elementwise(np.reciprocal)
+square = _elementwise(np.square)
+sqrt = _elementwise(np.sqrt)
+cbrt = _elementwise(np.cbrt)
+
+exp = _elementwise(np.exp)
+exp2 = _elementwise(np.exp2)
+expm1 = _elementwise(np.expm1)
+log = _elementwise(np.log)
+log2 = _elementwise(np.log2)
+log10 = _elementwise(np.log10)
+log1p = _elementwise(np.log1p)
+logaddexp = _elementwise(np.logaddexp, commutative=True)
+logaddexp2 = _elementwise(np.logaddexp2, commutative=True)
+
+sin = _elementwise(np.sin)
+cos = _elementwise(np.cos)
+tan = _elementwise(np.tan)
+arcsin = _elementwise(np.arcsin)
+arccos = _elementwise(np.arccos)
+arctan = _elementwise(np.arctan)
+arctan2 = _elementwise(np.arctan2)
+hypot = _elementwise(np.hypot, commutative=True)
+sinh = _elementwise(np.sinh)
+cosh = _elementwise(np.cosh)
+tanh = _elementwise(np.tanh)
+arcsinh = _elementwise(np.arcsinh)
+arccosh = _elementwise(np.arccosh)
+arctanh = _elementwise(np.arctanh)
+degrees = _elementwise(np.degrees)
+radians = _elementwise(np.radians)
+
+maximum = _elementwise(np.maximum, commutative=True)
+minimum = _elementwise(np.minimum, commutative=True)
+fmax = _elementwise(np.fmax, commutative=True)
+fmin = _elementwise(np.fmin, commutative=True)
+copysign = _elementwise(np.copysign)
+nextafter = _elementwise(np.nextafter)
+spacing = _elementwise(np.spacing)
+ldexp = _elementwise(np.ldexp)
+floor = _elementwise(np.floor)
+ceil = _elementwise(np.ceil)
+trunc = _elementwise(np.trunc)
+rint = _elementwise(np.rint)
+
+equal = _elementwise(np.equal, commutative=True)
+not_equal = _elementwise(np.not_equal, commutative=True)
+less = _elementwise(np.less)
+less_equal = _elementwise(np.less_equal)
+greater = _elementwise(np.greater)
+greater_equal = _elementwise(np.greater_equal)
+logical_and = _elementwise(np.logical_and, commutative=True)
+logical_or = _elementwise(np.logical_or, commutative=True)
+logical_xor = _elementwise(np.logical_xor, commutative=True)
+logical_not = _elementwise(np.logical_not)
+bitwise_and = _elementwise(np.bitwise_and, commutative=True)
+bitwise_or = _elementwise(np.bitwise_or, commutative=True)
+bitwise_xor = _elementwise(np.bitwise_xor, commutative=True)
+invert = _elementwise(np.invert)
+left_shift = _elementwise(np.left_shift)
+right_shift = _elementwise(np.right_shift)
+gcd = _elementwise(np.gcd, commutative=True)
+lcm = _elementwise(np.lcm, commutative=True)
+isnan = _elementwise(np.isnan)
+isinf = _elementwise(np.isinf)
+isfinite = _elementwise(np.isfinite)
+signbit = _elementwise(np.signbit)
+
+
+def _infer_frexp_exponent(primitive: Primitive, x: Aval) -> Aval:
+    dtype, _ = result_dtype(np.frexp, (x,))
+    return intern_aval(x.shape, dtype)
+
+
+frexp_exponent = Primitive("frexp_exponent", _infer_frexp_exponent, kind="elementwise")
+
+
+def _infer_part(primitive: Primitive, x: Aval) -> Aval:
+    real = np.empty(0, x.dtype).real.dtype
+    return intern_aval(x.shape, real, x.weak)
+
+
+real = Primitive("real", _infer_part, kind="elementwise")
+imag = Primitive("imag", _infer_part, kind="elementwise")
+
+
+def _infer_same(primitive: Primitive, x: Aval) -> Aval:
+    return intern_aval(x.shape, x.dtype, x.weak)
+
+
+# A fresh name for the same quantity: what is differentiated with respect to in a nested derivative.
+identity = Primitive("identity", _infer_same, kind="elementwise")
+stop_gradient = Primitive("stop_gradient", _infer_same, kind="elementwise")
+
+
+# A cotangent times a derivative, where the cotangent may be zero for elements that were not chosen (by
+# `where`, `maximum`, an index): there the product is 0 even if the derivative is inf or NaN.
+masked_multiply = Primitive(
+    "masked_multiply", infer_elementwise, kind="elementwise", numpy_ufunc=np.multiply
+)
+
+
+def _infer_root_of_squares(primitive: Primitive, x: Aval) -> Aval:
+    return infer_elementwise(sqrt, x)
+
+
+# sqrt of a sum of squares. As a norm it has the minimum-norm subgradient 0 at 0, where sqrt itself has inf.
+root_of_squares = Primitive("root_of_squares", _infer_root_of_squares, kind="elementwise")
+
+
+def _infer_astype(primitive: Primitive, x: Aval, *, dtype: np.dtype[Any]) -> Aval:
+    return intern_aval(x.shape, dtype)
+
+
+astype_p = Primitive("astype", _infer_astype, params=("dtype",), kind="elementwise")
+
+
+def astype(x: Node, dtype: Any) -> Node:
+    """``x`` in another dtype; a complex value loses its imaginary part, as with ``ndarray.astype``."""
+    wanted = np.dtype(dtype)
+    if x.aval.dtype == wanted and not x.aval.weak:
+        return x
+    if x.aval.dtype.kind == "c" and wanted.kind not in "cb":
+        x = real(x)
+    return astype_p(x, dtype=wanted)
+
+
+def _infer_select(primitive: Primitive, condition: Aval, x: Aval, y: Aval) -> Aval:
+    shape = broadcast_shapes("where", (condition, x, y))
+    if x.weak and y.weak:
+        return intern_aval(shape, np.result_type(x.dtype, y.dtype), shape == ())
+    # np.where promotes as its operands do; Python scalars are weak in it since NumPy 2.
+    dtype = np.result_type(*[_PYTHON_TYPES[a.dtype.kind](0) if a.weak else a.dtype for a in (x, y)])
+    return intern_aval(shape, dtype)
+
+
+where_p = Primitive("where", _infer_select, kind="elementwise")
+
+
+def where(condition: Any, x: Any, y: Any) -> Node:
+    """``x`` where ``condition``, else ``y``."""
+    return where_p(condition, x, y)
+
+
+def default_float(x: Node) -> np.dtype[Any]:
+    """The floating dtype that NumPy's mean and true division compute an array of this dtype in."""
+    return x.aval.dtype if x.aval.dtype.kind in "fc" else FLOAT64

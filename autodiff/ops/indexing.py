@@ -1,0 +1,259 @@
+"""Reading and writing parts of arrays: ``index``, ``index_add``, ``index_set``.
+
+An index is an input, not a parameter: its *form* (which entries are integers, slices of what length, new
+axes, arrays) is in the structure, the numbers in it are data. So ``x[i]`` in a loop over ``i`` is one
+structure, and its compiled plan is found again.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, IndexingError
+from ..nodes import INDEX_DTYPE, INT64, Aval, Constant, Node, Primitive, as_array, as_node, intern_aval
+from .elementwise import astype, broadcast_shapes, equal, where
+from .shapes import broadcast_to, full, reshape
+
+INTEGER, NEWAXIS, ARRAY = "i", "n", "a"
+
+
+def _advanced_shape(shape: tuple[int, ...], spec: tuple[Any, ...], arrays: tuple[Aval, ...]) -> tuple[int, ...]:
+    """The shape of ``x[index]`` by NumPy's rule: broadcast index arrays stand where they stood, if together."""
+    together = broadcast_shapes("index", arrays)
+    advanced = [i for i, entry in enumerate(spec) if entry in (INTEGER, ARRAY)]
+    adjacent = advanced[-1] - advanced[0] + 1 == len(advanced)
+    before = advanced[0] if adjacent else 0
+    sizes = [1 if entry == NEWAXIS else entry for entry in spec if entry not in (INTEGER, ARRAY)]
+    return (*sizes[:before], *together, *sizes[before:])
+
+
+def indexed_shape(shape: tuple[int, ...], index: Aval, arrays: tuple[Aval, ...]) -> tuple[int, ...]:
+    """The shape of ``x[index]`` for ``x`` of shape ``shape``."""
+    assert index.spec is not None
+    if arrays:
+        return _advanced_shape(shape, index.spec, arrays)
+    return tuple([1 if entry == NEWAXIS else entry for entry in index.spec if entry != INTEGER])
+
+
+def _infer_index(primitive: Primitive, x: Aval, index: Aval, *arrays: Aval) -> Aval:
+    return intern_aval(indexed_shape(x.shape, index, arrays), x.dtype)
+
+
+def _infer_index_write(primitive: Primitive, x: Aval, index: Aval, values: Aval, *arrays: Aval) -> Aval:
+    return intern_aval(x.shape, x.dtype)
+
+
+index = Primitive("index", _infer_index)
+index_add = Primitive("index_add", _infer_index_write)
+index_set = Primitive("index_set", _infer_index_write)
+
+Concrete = Callable[[Node], Any]
+
+
+def _index_array(item: Any, concrete: Concrete) -> tuple[Node, Any]:
+    """An index array as a node, and its value if it is known."""
+    if isinstance(item, Node):
+        return item, concrete(item)
+    if isinstance(item, (list, tuple)) and len(item) == 0:
+        item = np.zeros(0, np.intp)
+    array = as_array(item)
+    return Constant(intern_aval(array.shape, array.dtype), array), array
+
+
+def _expand(item: Any, x: Aval) -> tuple[Any, ...]:
+    """The index as a tuple with the ellipsis written out."""
+    items = item if type(item) is tuple else (item,)
+    used = 0
+    ellipsis = None
+    for place, entry in enumerate(items):
+        if entry is Ellipsis:
+            if ellipsis is not None:
+                raise IndexingError(f"index of {x!r}: only one ellipsis (...) is allowed")
+            ellipsis = place
+        elif entry is not None:
+            used += _axes_used(entry)
+    if used > x.ndim:
+        raise IndexingError(f"index of {x!r}: {used} indices for an array of {x.ndim} dimensions")
+    rest = (slice(None),) * (x.ndim - used)
+    if ellipsis is None:
+        return items + rest
+    return items[:ellipsis] + rest + items[ellipsis + 1 :]
+
+
+def _axes_used(entry: Any) -> int:
+    if isinstance(entry, (bool, np.bool_)):
+        return 0
+    aval = getattr(entry, "aval", entry)
+    if isinstance(aval, (np.ndarray, np.generic, Aval)) and aval.dtype.kind == "b":
+        return len(aval.shape)
+    if isinstance(entry, list):
+        array = np.asarray(entry)
+        return array.ndim if array.dtype.kind == "b" else 1
+    return 1
+
+
+def _check_integers(array: Any, size: int, axis: int, x: Aval) -> None:
+    if array.size and (array.min() < -size or array.max() >= size):
+        wrong = array[(array < -size) | (array >= size)].flat[0]
+        raise IndexingError(f"index {wrong} is out of range for axis {axis} with size {size} of {x!r}")
+
+
+def normalize_index(x: Aval, item: Any, concrete: Concrete) -> tuple[Constant, tuple[Node, ...]]:
+    """The index node and index arrays for ``x[item]``, checked against the shape of ``x``.
+
+    ``concrete(node)`` gives the value of a node, or None where only structure is known.
+    """
+    spec: list[Any] = []
+    value: list[Any] = []
+    arrays: list[Node] = []
+    axis = 0
+    for entry in _expand(item, x):
+        if type(entry) is int:
+            size = x.shape[axis]
+            if not -size <= entry < size:
+                raise IndexingError(f"index {entry} is out of range for axis {axis} with size {size} of {x!r}")
+            spec.append(INTEGER)
+            value.append(entry + size if entry < 0 else entry)
+            axis += 1
+        elif type(entry) is slice:
+            try:
+                start, stop, step = entry.indices(x.shape[axis])
+            except (TypeError, ValueError) as error:
+                raise IndexingError(f"slice {entry} of axis {axis} of {x!r}: {error}") from None
+            spec.append(len(range(start, stop, step)))
+            value.append(slice(start, None if stop < 0 else stop, step))
+            axis += 1
+        elif entry is None:
+            spec.append(NEWAXIS)
+            value.append(None)
+        else:
+            axis = _array_entry(entry, x, axis, concrete, (spec, value, arrays))
+    node = Constant(intern_aval((), INDEX_DTYPE, spec=tuple(spec)), tuple(value))
+    if arrays:
+        broadcast_shapes("index", tuple([a.aval for a in arrays]))
+    return node, tuple(arrays)
+
+
+def _array_entry(
+    entry: Any, x: Aval, axis: int, concrete: Concrete, out: tuple[list[Any], list[Any], list[Node]]
+) -> int:
+    """Append an integer, boolean or array entry; the axis after it."""
+    spec, value, arrays = out
+    if not isinstance(entry, (Node, np.ndarray, list, tuple, bool, np.bool_)):
+        try:
+            number = operator.index(entry)
+        except TypeError:
+            raise IndexingError(
+                f"index of {x!r}: {type(entry).__name__} {repr(entry)[:40]} is no index; use integers, slices, ..., "
+                "None, or integer and boolean arrays"
+            ) from None
+        size = x.shape[axis]
+        if not -size <= number < size:
+            raise IndexingError(f"index {number} is out of range for axis {axis} with size {size} of {x!r}")
+        spec.append(INTEGER)
+        value.append(number % size)
+        return axis + 1
+    node, known = _index_array(entry, concrete)
+    if node.aval.dtype.kind == "b":
+        if known is None:
+            raise IndexingError(
+                f"index of {x!r}: the shape of the result depends on the values of a boolean Tensor, which are not "
+                "known while a function is traced; np.where keeps the shape"
+            )
+        shape = x.shape[axis : axis + known.ndim]
+        if known.shape != shape:
+            raise IndexingError(f"boolean index of shape {known.shape} does not fit the axes of size {shape} of {x!r}")
+        # A 0-d mask takes all or nothing along a new axis, as in NumPy.
+        places = np.nonzero(known) if known.ndim else (np.zeros(int(known), np.intp),)
+        if not known.ndim:
+            raise IndexingError(f"index of {x!r}: a single True or False is not supported as an index; use a slice")
+        for place in places:
+            spec.append(ARRAY)
+            value.append(None)
+            arrays.append(Constant(intern_aval(place.shape, place.dtype), place))
+        return axis + known.ndim
+    if node.aval.dtype.kind not in "iu":
+        raise IndexingError(f"index of {x!r}: an index array must be of integers or booleans, not {node.aval.dtype}")
+    if known is not None:
+        _check_integers(np.asarray(known), x.shape[axis], axis, x)
+    if known is not None and node.aval.ndim == 0:
+        spec.append(INTEGER)
+        value.append(int(known) % x.shape[axis])
+        return axis + 1
+    spec.append(ARRAY)
+    value.append(None)
+    arrays.append(node)
+    return axis + 1
+
+
+def static_index(spec: tuple[Any, ...], value: tuple[Any, ...]) -> Constant:
+    """An index whose numbers are part of the structure, as derivative rules write them."""
+    return Constant(intern_aval((), INDEX_DTYPE, literal=value, spec=spec), value)
+
+
+def take_slices(x: Node, *slices: slice) -> Node:
+    """``x[slices]`` with the slices part of the structure; axes beyond them are taken whole."""
+    spec, value = [], []
+    for size, entry in zip(x.aval.shape, slices + (slice(None),) * (x.aval.ndim - len(slices)), strict=True):
+        start, stop, step = entry.indices(size)
+        spec.append(len(range(start, stop, step)))
+        value.append(slice(start, None if stop < 0 else stop, step))
+    return index(x, static_index(tuple(spec), tuple(value)))
+
+
+def flip(x: Node, axes: tuple[int, ...]) -> Node:
+    """``x`` read backwards along ``axes``."""
+    return take_slices(x, *[slice(None, None, -1) if i in axes else slice(None) for i in range(x.aval.ndim)])
+
+
+def take(x: Node, positions: Any, axis: int) -> Node:
+    """``x`` at integer ``positions`` along an axis (checked by the caller), in their shape."""
+    spec = [*x.aval.shape]
+    value: list[Any] = [slice(0, n, 1) for n in spec]
+    spec[axis] = ARRAY  # type: ignore[call-overload]
+    value[axis] = None
+    return index(x, static_index(tuple(spec), tuple(value)), as_node(positions))
+
+
+def write_index(x: Node, item: Any, values: Any, concrete: Concrete) -> Node:
+    """``x`` with ``x[item] = values`` done, as NumPy does it: the last of repeated positions stays."""
+    node, arrays = normalize_index(x.aval, item, concrete)
+    shape = indexed_shape(x.aval.shape, node.aval, tuple([a.aval for a in arrays]))
+    return index_set(x, node, _fitted(x, values, shape), *arrays)
+
+
+def add_index(x: Node, item: Any, values: Any, concrete: Concrete) -> Node:
+    """``x`` with ``values`` added at ``item``, repeated positions each time (``np.add.at``)."""
+    node, arrays = normalize_index(x.aval, item, concrete)
+    shape = indexed_shape(x.aval.shape, node.aval, tuple([a.aval for a in arrays]))
+    return index_add(x, node, _fitted(x, values, shape), *arrays)
+
+
+def _fitted(x: Node, values: Any, shape: tuple[int, ...]) -> Node:
+    """``values`` in the dtype of ``x`` and the shape of the place they go to."""
+    node = as_node(values)
+    if node.aval.dtype.kind == "c" and x.aval.dtype.kind != "c":
+        raise ArgumentError(f"cannot write complex values {node.aval!r} into {x.aval!r}; take np.real of them")
+    extra = node.aval.ndim - len(shape)
+    if extra > 0 and node.aval.shape[:extra] == (1,) * extra:
+        node = reshape(node, node.aval.shape[extra:])
+    return broadcast_to(astype(node, x.aval.dtype), shape)
+
+
+def last_written(x: Node, idx: Node, values: Node, arrays: tuple[Node, ...]) -> Node:
+    """Where ``values`` remain after ``index_set``: false for positions that a later one overwrites."""
+    size = values.aval.size
+    order = reshape(Constant(intern_aval((size,), INT64), np.arange(size)), values.aval.shape)
+    written = index_set(full(x.aval.shape, 0, INT64), idx, order, *arrays)
+    return equal(index(written, idx, *arrays), order)
+
+
+def surviving(x: Node, idx: Node, values: Node, arrays: tuple[Node, ...]) -> Node:
+    """``values`` with zeros where a later one overwrites them; all of them if positions cannot repeat."""
+    if not arrays:
+        return values
+    return where(last_written(x, idx, values, arrays), values, 0)

@@ -1,0 +1,111 @@
+"""Primitives over whole axes: sums, products, extrema, truth, positions, running sums and products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, DTypeError
+from ..nodes import BOOL, INT64, Aval, Node, Primitive, intern_aval
+from .elementwise import astype
+from .shapes import broadcast_to, normalize_axis, reshape
+
+
+def reduced_shape(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool = False) -> tuple[int, ...]:
+    """``shape`` without ``axes``, or with size 1 there."""
+    if keepdims:
+        return tuple([1 if i in axes else n for i, n in enumerate(shape)])
+    return tuple([n for i, n in enumerate(shape) if i not in axes])
+
+
+def sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """What NumPy adds and multiplies up in: small integers and booleans in the platform's integer."""
+    return np.add.reduce(np.empty(0, dtype)).dtype
+
+
+def _infer_reduction(primitive: Primitive, x: Aval, *, axes: tuple[int, ...]) -> Aval:
+    return intern_aval(reduced_shape(x.shape, axes), x.dtype)
+
+
+def _infer_extremum(primitive: Primitive, x: Aval, *, axes: tuple[int, ...]) -> Aval:
+    if any(x.shape[a] == 0 for a in axes):
+        raise ArgumentError(
+            f"{primitive.name}({x!r}, axis={axes}): an empty array has no extremum; give initial= to say what it is"
+        )
+    return intern_aval(reduced_shape(x.shape, axes), x.dtype)
+
+
+def _infer_truth(primitive: Primitive, x: Aval, *, axes: tuple[int, ...]) -> Aval:
+    return intern_aval(reduced_shape(x.shape, axes), BOOL)
+
+
+sum_p = Primitive("sum", _infer_reduction, params=("axes",), kind="reduction")
+prod_p = Primitive("prod", _infer_reduction, params=("axes",), kind="reduction")
+amax = Primitive("max", _infer_extremum, params=("axes",), kind="reduction")
+amin = Primitive("min", _infer_extremum, params=("axes",), kind="reduction")
+all_true = Primitive("all", _infer_truth, params=("axes",), kind="reduction")
+any_true = Primitive("any", _infer_truth, params=("axes",), kind="reduction")
+
+
+def sum(x: Node, axes: tuple[int, ...]) -> Node:
+    """The sum over ``axes``, in NumPy's dtype for it."""
+    x = astype(x, sum_dtype(x.aval.dtype))
+    return sum_p(x, axes=axes) if axes else x
+
+
+def prod(x: Node, axes: tuple[int, ...]) -> Node:
+    """The product over ``axes``, in NumPy's dtype for it."""
+    x = astype(x, sum_dtype(x.aval.dtype))
+    return prod_p(x, axes=axes) if axes else x
+
+
+def keep_axes(y: Node, x: Node, axes: tuple[int, ...]) -> Node:
+    """A reduction ``y`` of ``x`` with its reduced axes back at size 1."""
+    return reshape(y, reduced_shape(x.aval.shape, axes, keepdims=True))
+
+
+def spread(y: Node, x: Node, axes: tuple[int, ...]) -> Node:
+    """A reduction ``y`` of ``x`` over ``axes``, repeated to the shape of ``x``: the transpose of a sum."""
+    return broadcast_to(keep_axes(y, x, axes), x.aval.shape)
+
+
+def _infer_position(primitive: Primitive, x: Aval, *, axis: int) -> Aval:
+    if x.shape[axis] == 0:
+        raise ArgumentError(f"{primitive.name}({x!r}, axis={axis}): an empty axis has no extremum")
+    return intern_aval(reduced_shape(x.shape, (axis,)), INT64)
+
+
+argmax = Primitive("argmax", _infer_position, params=("axis",))
+argmin = Primitive("argmin", _infer_position, params=("axis",))
+
+
+def _infer_running(primitive: Primitive, x: Aval, *, axis: int) -> Aval:
+    return intern_aval(x.shape, x.dtype)
+
+
+cumsum_p = Primitive("cumsum", _infer_running, params=("axis",))
+cumprod_p = Primitive("cumprod", _infer_running, params=("axis",))
+
+
+def _running(primitive: Primitive, x: Node, axis: Any, dtype: Any, name: str) -> Node:
+    if axis is None:
+        x, axis = reshape(x, (-1,)), 0
+    if x.aval.ndim == 0:
+        x = reshape(x, (1,))
+    place = normalize_axis(axis, x.aval.ndim, name)
+    try:
+        wanted = sum_dtype(x.aval.dtype) if dtype is None else np.dtype(dtype)
+    except TypeError as error:
+        raise DTypeError(f"{name}: dtype={dtype!r} is no dtype that NumPy knows: {error}") from None
+    return primitive(astype(x, wanted), axis=place)
+
+
+def cumsum(x: Node, axis: Any = None, dtype: Any = None) -> Node:
+    """Running sums along an axis; ``axis=None`` flattens first."""
+    return _running(cumsum_p, x, axis, dtype, "cumsum")
+
+
+def cumprod(x: Node, axis: Any = None, dtype: Any = None) -> Node:
+    """Running products along an axis; ``axis=None`` flattens first."""
+    return _running(cumprod_p, x, axis, dtype, "cumprod")

@@ -1,0 +1,233 @@
+"""Primitives that only rearrange: reshape, transpose, broadcast, concatenate; and what is composed of them."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, DTypeError, ShapeError
+from ..nodes import Aval, Node, Primitive, as_node, intern_aval, literal
+from .elementwise import _PYTHON_TYPES, astype, listed
+
+
+def normalize_axis(axis: Any, ndim: int, name: str) -> int:
+    """``axis`` counted from the front; an error naming the function if there is none such."""
+    try:
+        number = operator.index(axis)
+    except TypeError:
+        raise DTypeError(f"{name}: axis={axis!r} is no integer") from None
+    if not -ndim <= number < ndim:
+        raise ArgumentError(f"{name}: axis {number} is out of range for an array of {ndim} dimensions")
+    return number % ndim if ndim else 0
+
+
+def normalize_axes(axis: Any, ndim: int, name: str) -> tuple[int, ...]:
+    """A sorted tuple of axes from None (all), an integer or a sequence of integers."""
+    if axis is None:
+        return tuple(range(ndim))
+    if not isinstance(axis, (tuple, list)):
+        axis = (axis,)
+    axes = tuple([normalize_axis(a, ndim, name) for a in axis])
+    if len(set(axes)) != len(axes):
+        raise ArgumentError(f"{name}: axis={tuple(axis)!r} names an axis twice")
+    return tuple(sorted(axes))
+
+
+def normalize_shape(shape: Any, size: int | None, name: str) -> tuple[int, ...]:
+    """A tuple of sizes from an integer or a sequence; with ``size`` given, one -1 is inferred from it."""
+    try:
+        sizes = [operator.index(shape)]
+    except TypeError:
+        try:
+            sizes = [operator.index(n) for n in shape]
+        except TypeError:
+            raise DTypeError(f"{name}: shape={shape!r} is no integer and no sequence of integers") from None
+    unknown = [i for i, n in enumerate(sizes) if n == -1]
+    if size is not None and len(unknown) == 1:
+        rest = math.prod(n for n in sizes if n != -1)
+        if rest and size % rest == 0:
+            sizes[unknown[0]] = size // rest
+        elif not rest and size == 0:
+            sizes[unknown[0]] = 0
+    if any(n < 0 for n in sizes) or (size is not None and math.prod(sizes) != size):
+        of = "" if size is None else f" an array of size {size} into"
+        raise ShapeError(f"{name}: cannot make{of} shape {tuple(shape) if not isinstance(shape, int) else shape}")
+    return tuple(sizes)
+
+
+def _infer_reshape(primitive: Primitive, x: Aval, *, shape: tuple[int, ...]) -> Aval:
+    return intern_aval(shape, x.dtype)
+
+
+reshape_p = Primitive("reshape", _infer_reshape, params=("shape",), kind="view")
+
+
+def reshape(x: Node, shape: Any, order: str = "C") -> Node:
+    """The elements of ``x`` in another shape, read and written in C or Fortran order."""
+    sizes = normalize_shape(shape, x.aval.size, "reshape")
+    if order == "F":
+        reversed_axes = transpose(x, tuple(range(x.aval.ndim))[::-1])
+        return transpose(reshape(reversed_axes, sizes[::-1]), tuple(range(len(sizes)))[::-1])
+    if order not in ("C", "A"):
+        raise ArgumentError(f"reshape: order={order!r} is not one of 'C', 'F', 'A'")
+    return x if sizes == x.aval.shape and not x.aval.weak else reshape_p(x, shape=sizes)
+
+
+def _infer_transpose(primitive: Primitive, x: Aval, *, axes: tuple[int, ...]) -> Aval:
+    return intern_aval(tuple([x.shape[a] for a in axes]), x.dtype)
+
+
+transpose_p = Primitive("transpose", _infer_transpose, params=("axes",), kind="view")
+
+
+def transpose(x: Node, axes: Sequence[int] | None = None) -> Node:
+    """``x`` with its axes in another order; reversed if none is given."""
+    ndim = x.aval.ndim
+    if axes is None:
+        order = tuple(range(ndim))[::-1]
+    else:
+        order = tuple([normalize_axis(a, ndim, "transpose") for a in axes])
+        if sorted(order) != list(range(ndim)):
+            raise ArgumentError(f"transpose: axes={tuple(axes)!r} is no permutation of the {ndim} axes of the array")
+    return x if order == tuple(range(ndim)) else transpose_p(x, axes=order)
+
+
+def matrix_transpose(x: Node) -> Node:
+    """The last two axes exchanged."""
+    if x.aval.ndim < 2:
+        raise ShapeError(f"matrix_transpose({x.aval!r}): the array needs at least two dimensions")
+    return swapaxes(x, -1, -2)
+
+
+def swapaxes(x: Node, first: Any, second: Any) -> Node:
+    """Two axes exchanged."""
+    order = list(range(x.aval.ndim))
+    i, j = (normalize_axis(a, x.aval.ndim, "swapaxes") for a in (first, second))
+    order[i], order[j] = order[j], order[i]
+    return transpose(x, order)
+
+
+def moveaxis(x: Node, source: Any, destination: Any) -> Node:
+    """Axes ``source`` moved to the places ``destination``, the others in order."""
+    ndim = x.aval.ndim
+    pairs = []
+    for axes in (source, destination):
+        axes = (axes,) if not isinstance(axes, (tuple, list)) else axes
+        pairs.append([normalize_axis(a, ndim, "moveaxis") for a in axes])
+    if len(pairs[0]) != len(pairs[1]) or len(set(pairs[0])) != len(pairs[0]) or len(set(pairs[1])) != len(pairs[1]):
+        raise ArgumentError(
+            f"moveaxis: source={source!r} and destination={destination!r} must name equally many different axes"
+        )
+    order = [a for a in range(ndim) if a not in pairs[0]]
+    for to, axis in sorted(zip(pairs[1], pairs[0], strict=True)):
+        order.insert(to, axis)
+    return transpose(x, order)
+
+
+def _infer_broadcast_to(primitive: Primitive, x: Aval, *, shape: tuple[int, ...]) -> Aval:
+    return intern_aval(shape, x.dtype)
+
+
+broadcast_to_p = Primitive("broadcast_to", _infer_broadcast_to, params=("shape",), kind="view")
+
+
+def broadcast_to(x: Node, shape: Any) -> Node:
+    """``x`` repeated along new and size-1 axes."""
+    sizes = normalize_shape(shape, None, "broadcast_to")
+    if sizes == x.aval.shape:
+        return x
+    try:
+        fits = np.broadcast_shapes(x.aval.shape, sizes) == sizes
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ShapeError(f"broadcast_to({x.aval!r}): an array of shape {x.aval.shape} does not broadcast to {sizes}")
+    return broadcast_to_p(x, shape=sizes)
+
+
+def expand_dims(x: Node, axis: Any) -> Node:
+    """Axes of size 1 inserted, at places counted in the result."""
+    ndim = x.aval.ndim + (len(axis) if isinstance(axis, (tuple, list)) else 1)
+    axes = normalize_axes(axis, ndim, "expand_dims")
+    sizes = iter(x.aval.shape)
+    return reshape(x, tuple([1 if i in axes else next(sizes) for i in range(ndim)]))
+
+
+def squeeze(x: Node, axis: Any = None) -> Node:
+    """Axes of size 1 removed: all, or those named."""
+    shape = x.aval.shape
+    if axis is None:
+        return reshape(x, tuple([n for n in shape if n != 1]))
+    axes = normalize_axes(axis, len(shape), "squeeze")
+    for a in axes:
+        if shape[a] != 1:
+            raise ShapeError(f"squeeze({x.aval!r}): axis {a} has size {shape[a]}, and only size 1 can be removed")
+    return reshape(x, tuple([n for i, n in enumerate(shape) if i not in axes]))
+
+
+def full(shape: tuple[int, ...], value: Any, dtype: np.dtype[Any]) -> Node:
+    """A constant array of one number, known to the compiler as such."""
+    return broadcast_to(literal(dtype.type(value).item(), dtype), shape)
+
+
+def zeros_like(x: Node) -> Node:
+    """Zeros of the shape and dtype of ``x``."""
+    return literal(np.zeros((), x.aval.dtype).item()) if x.aval.weak else full(x.aval.shape, 0, x.aval.dtype)
+
+
+def ones_like(x: Node) -> Node:
+    """Ones of the shape and dtype of ``x``."""
+    return literal(np.ones((), x.aval.dtype).item()) if x.aval.weak else full(x.aval.shape, 1, x.aval.dtype)
+
+
+def common_dtype(nodes: Sequence[Node]) -> np.dtype[Any]:
+    """What arrays of several dtypes are joined in; Python scalars are weak."""
+    return np.result_type(*[_PYTHON_TYPES[n.aval.dtype.kind](0) if n.aval.weak else n.aval.dtype for n in nodes])
+
+
+def _infer_concatenate(primitive: Primitive, *avals: Aval, axis: int) -> Aval:
+    first = avals[0].shape
+    for aval in avals:
+        if len(aval.shape) != len(first) or aval.shape[:axis] + aval.shape[axis + 1 :] != (
+            first[:axis] + first[axis + 1 :]
+        ):
+            raise ShapeError(
+                f"concatenate({listed(avals)}, axis={axis}): all sizes but that of axis {axis} must be equal"
+            )
+    return intern_aval((*first[:axis], sum(a.shape[axis] for a in avals), *first[axis + 1 :]), avals[0].dtype)
+
+
+concatenate_p = Primitive("concatenate", _infer_concatenate, params=("axis",))
+
+
+def concatenate(arrays: Sequence[Any], axis: Any = 0, dtype: Any = None) -> Node:
+    """Arrays joined along an existing axis; ``axis=None`` flattens them first."""
+    nodes = [as_node(x) for x in arrays]
+    if not nodes:
+        raise ArgumentError("concatenate: at least one array is needed")
+    if axis is None:
+        nodes = [reshape(x, (-1,)) for x in nodes]
+        axis = 0
+    if any(x.aval.ndim == 0 for x in nodes):
+        raise ShapeError(
+            f"concatenate({listed(tuple([x.aval for x in nodes]))}): zero-dimensional arrays have no axis to join "
+            "along; np.stack joins along a new one"
+        )
+    wanted = common_dtype(nodes) if dtype is None else np.dtype(dtype)
+    nodes = [astype(x, wanted) for x in nodes]
+    return concatenate_p(*nodes, axis=normalize_axis(axis, nodes[0].aval.ndim, "concatenate"))
+
+
+def stack(arrays: Sequence[Any], axis: Any = 0, dtype: Any = None) -> Node:
+    """Arrays of one shape joined along a new axis."""
+    nodes = [as_node(x) for x in arrays]
+    if not nodes:
+        raise ArgumentError("stack: at least one array is needed")
+    if any(x.aval.shape != nodes[0].aval.shape for x in nodes):
+        raise ShapeError(f"stack({listed(tuple([x.aval for x in nodes]))}): all arrays must have the same shape")
+    place = normalize_axis(axis, nodes[0].aval.ndim + 1, "stack")
+    return concatenate([expand_dims(x, place) for x in nodes], place, dtype)

@@ -1,0 +1,8 @@
+"""The plan compiler: node graph -> structural key -> program -> executable plan, cached."""
+
+from .cache import CacheInfo, PlanCache
+from .collect import Trace, collect, collect_below
+from .evaluate import compile_nodes, evaluate, freeze
+from .program import Program, build, rebuild
+
+__all__ = ["CacheInfo", "PlanCache", "Program", "Trace", "build", "collect", "collect_below", "compile_nodes", "evaluate", "freeze", "rebuild"]

@@ -1,0 +1,123 @@
+"""The structural key: one walk over what outputs are made of, giving a tuple that plans are cached under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from operator import attrgetter
+from typing import Any
+
+from ..nodes import Node
+
+_by_sequence = attrgetter("sequence")
+
+# A walk for values only stops at every node that has one.
+EVERYTHING = float("inf")
+
+# Marks an operation in a key whose value is at hand, so that a plan need not compute it.
+VALUED = "valued"
+
+
+class Trace:
+    """What a walk found.
+
+    Attributes
+    ----------
+    key : tuple
+        Signatures and input numbers; equal for two graphs of one structure.
+    leaves : list of Node
+        Nodes whose values a plan for this structure takes, in the order it takes them.
+    numbers : dict of Node to int
+        The number of each node in ``key``, in order.
+    floor : float
+        How far back operations with values were walked.
+    """
+
+    __slots__ = ("floor", "key", "leaves", "numbers")
+
+    def __init__(self, key: tuple[Any, ...], leaves: list[Node], numbers: dict[Node, int], floor: float):
+        self.key = key
+        self.leaves = leaves
+        self.numbers = numbers
+        self.floor = floor
+
+    def values(self) -> list[Any]:
+        """What a plan for this structure takes."""
+        return [leaf.value for leaf in self.leaves]
+
+
+def collect(roots: Iterable[Node], floor: float = EVERYTHING) -> Trace:
+    """Walk from ``roots`` to the leaves.
+
+    Parameters
+    ----------
+    roots : iterable of Node
+    floor : float, optional
+        Operations younger than this are walked even if they have values.
+
+    Returns
+    -------
+    Trace
+    """
+    roots = tuple(roots)
+    operations = _walk([node for node in roots if node.inputs and (node.value is None or node.sequence > floor)], floor)
+    trace = _number(operations, floor, None)
+    key = list(trace.key)
+    for node in roots:
+        number = trace.numbers.get(node)
+        if number is None:
+            number = trace.numbers[node] = len(trace.numbers)
+            trace.leaves.append(node)
+            key.append(node.aval)
+        key.append(number)
+    trace.key = tuple(key)
+    return trace
+
+
+def collect_below(root: Node, floor: float) -> Trace:
+    """The walk for derivatives of ``root`` with respect to nodes of age ``floor`` or younger.
+
+    The root is not in the trace, so that it can keep it without a reference cycle; its number would be
+    ``len(trace.numbers)``. Its own value is never an input.
+    """
+    operations = _walk([root] if root.inputs else [], floor)
+    trace = _number(operations, floor, root)
+    if operations:
+        del trace.numbers[root]
+    else:
+        trace.key = (root.aval,)
+    return trace
+
+
+def _walk(stack: list[Node], floor: float) -> list[Node]:
+    """The operations below and including those in ``stack``, oldest first."""
+    operations = list(stack)
+    seen = set(stack)
+    while stack:
+        for node in stack.pop().inputs:
+            if node not in seen:
+                seen.add(node)
+                if node.inputs and (node.value is None or node.sequence > floor):
+                    stack.append(node)
+                    operations.append(node)
+    # Creation order is the same each time the same code is recorded, and it is topological.
+    operations.sort(key=_by_sequence)
+    return operations
+
+
+def _number(operations: list[Node], floor: float, root: Node | None) -> Trace:
+    numbers: dict[Node, int] = {}
+    leaves: list[Node] = []
+    key: list[Any] = []
+    for node in operations:
+        key.append(node.signature)
+        for x in node.inputs:
+            number = numbers.get(x)
+            if number is None:
+                number = numbers[x] = len(numbers)
+                leaves.append(x)
+            key.append(number)
+        numbers[node] = len(numbers)
+        if node.value is not None and node is not root:
+            key.append(VALUED)
+            leaves.append(node)
+    return Trace(tuple(key), leaves, numbers, floor)

@@ -1,0 +1,65 @@
+"""From nodes to values: programs compiled for a backend, and the evaluation of a node that somebody looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..backend import Backend, Plan, get_backend
+from ..nodes import Node
+from .cache import PlanCache
+from .collect import Trace, collect
+from .program import build, rebuild
+from .simplify import simplify
+
+# Reductions of arrays this large are worth keeping when a node above them is evaluated.
+LARGE = 1 << 14
+
+evaluations = PlanCache(1024)
+
+
+def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Backend) -> Plan:
+    """A plan from the values of ``inputs`` to those of ``outputs``: the passes, in their order."""
+    program = build(inputs, outputs, simplify)
+    program = rebuild(program, simplify)
+    return backend.compile(program)
+
+
+def expensive(node: Node) -> bool:
+    """Whether a value is kept when something above it is looked at, rather than computed again."""
+    signature = node.signature
+    if signature is None:
+        return False
+    kind = signature.primitive.kind
+    return kind == "contraction" or (kind == "reduction" and signature.inputs[0].size >= LARGE)
+
+
+def freeze(value: Any) -> Any:
+    """A value that may be handed out but not written to, since graphs rely on it."""
+    if isinstance(value, np.ndarray):
+        value.flags.writeable = False
+    return value
+
+
+def _compile_evaluation(node: Node, trace: Trace, backend: Backend) -> tuple[Plan, list[int]]:
+    kept = [n for n in trace.numbers if n is not node and n.value is None and n.inputs and expensive(n)]
+    plan = compile_nodes(trace.leaves, [node, *kept], backend)
+    return plan, [trace.numbers[n] for n in kept]
+
+
+def evaluate(node: Node) -> Any:
+    """The value of a node, computed now if it has none; it and expensive nodes below it keep their values."""
+    if node.value is not None:
+        return node.value
+    backend = get_backend()
+    trace = collect((node,))
+    plan, kept = evaluations.get(trace.key, lambda: _compile_evaluation(node, trace, backend))
+    values = plan(*trace.values())
+    if kept:
+        nodes = list(trace.numbers)
+        for number, value in zip(kept, values[1:], strict=True):
+            nodes[number].value = freeze(value)
+    node.value = freeze(values[0])
+    return node.value

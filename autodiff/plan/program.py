@@ -1,0 +1,165 @@
+"""Programs: a graph as a flat list of applications of primitives, independent of nodes and of their values.
+
+A value is a number. Equal applications are one value (hash-consing), so building a program shares common
+subexpressions, and it simplifies as it goes if given rewriting rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from ..nodes import Aval, Node, Primitive, Signature, intern_aval
+
+Rewrite = Callable[["Program", Signature, "tuple[int, ...]"], "int | None"]
+
+
+class Program:
+    """Values and how each is made; inputs first, then constants and applications in order.
+
+    Attributes
+    ----------
+    avals : list of Aval
+        Shape and dtype of each value.
+    signatures : list of Signature or None
+        What makes each value; None for inputs and constants.
+    arguments : list of tuple of int
+        The values each is made from.
+    constants : dict of int to object
+        The values that are known: numbers in the structure, and arrays that rules made. Never user data.
+    n_inputs : int
+    outputs : tuple of int
+    """
+
+    __slots__ = ("_known", "arguments", "avals", "constants", "n_inputs", "outputs", "rewrite", "signatures")
+
+    def __init__(self, inputs: Sequence[Aval], rewrite: Rewrite | None = None):
+        self.avals: list[Aval] = list(inputs)
+        self.signatures: list[Signature | None] = [None] * len(inputs)
+        self.arguments: list[tuple[int, ...]] = [()] * len(inputs)
+        self.constants: dict[int, Any] = {}
+        self.n_inputs = len(inputs)
+        self.outputs: tuple[int, ...] = ()
+        self.rewrite = rewrite
+        self._known: dict[Any, int] = {}
+
+    def _append(self, aval: Aval, signature: Signature | None, arguments: tuple[int, ...]) -> int:
+        self.avals.append(aval)
+        self.signatures.append(signature)
+        self.arguments.append(arguments)
+        return len(self.avals) - 1
+
+    def constant(self, aval: Aval, value: Any) -> int:
+        """A known value; numbers of the structure are one value each."""
+        key = aval if aval.literal is not None else (aval, id(value))
+        number = self._known.get(key)
+        if number is None:
+            number = self._known[key] = self._append(aval, None, ())
+            self.constants[number] = value
+        return number
+
+    def literal(self, value: Any, aval: Aval) -> int:
+        """A number of the structure, of the dtype and weakness of ``aval``."""
+        return self.constant(intern_aval((), aval.dtype, aval.weak, value), value)
+
+    def apply(self, signature: Signature, arguments: tuple[int, ...]) -> int:
+        """The value of a primitive applied to values, an earlier one if it is the same."""
+        if signature.primitive.commutative and arguments[0] > arguments[1]:
+            arguments = (arguments[1], arguments[0], *arguments[2:])
+            signature = signature.primitive.signature(tuple([self.avals[a] for a in arguments]), signature.params)
+        key = (signature, arguments)
+        number = self._known.get(key)
+        if number is None:
+            if self.rewrite is not None:
+                number = self.rewrite(self, signature, arguments)
+            if number is None:
+                number = self._append(signature.out, signature, arguments)
+            self._known[key] = number
+        return number
+
+    def call(self, primitive: Primitive, *arguments: int, params: tuple[Any, ...] = ()) -> int:
+        """``apply`` with the signature found from the arguments."""
+        return self.apply(primitive.signature(tuple([self.avals[a] for a in arguments]), params), arguments)
+
+    def is_primitive(self, number: int, primitive: Primitive) -> bool:
+        """Whether a value is made by ``primitive``."""
+        signature = self.signatures[number]
+        return signature is not None and signature.primitive is primitive
+
+    def live(self) -> list[int]:
+        """The values that outputs need, in order."""
+        needed = set(self.outputs)
+        for number in range(len(self.avals) - 1, -1, -1):
+            if number in needed:
+                needed.update(self.arguments[number])
+        return sorted(needed)
+
+    def applications(self) -> list[int]:
+        """The applications that outputs need, in order: what a plan executes."""
+        return [number for number in self.live() if self.signatures[number] is not None]
+
+    def __str__(self) -> str:
+        lines = [f"inputs {', '.join(f'v{i}: {self.avals[i]!r}' for i in range(self.n_inputs))}"]
+        for number in self.live():
+            signature = self.signatures[number]
+            if signature is not None:
+                words = [f"v{a}" if a not in self.constants else repr(self.avals[a]) for a in self.arguments[number]]
+                words += [f"{k}={v!r}" for k, v in signature.keywords.items()]
+                lines.append(f"v{number} = {signature.primitive.name}({', '.join(words)}) : {self.avals[number]!r}")
+        lines.append(f"outputs {', '.join(f'v{i}' for i in self.outputs)}")
+        return "\n".join(lines)
+
+
+def build(inputs: Sequence[Node], outputs: Iterable[Node], rewrite: Rewrite | None = None) -> Program:
+    """The program that computes ``outputs`` from the values of ``inputs``."""
+    outputs = tuple(outputs)
+    program = Program([node.aval for node in inputs], rewrite)
+    numbers: dict[Node, int] = {}
+    for place, node in enumerate(inputs):
+        numbers.setdefault(node, program.constant(node.aval, node.value) if node.aval.literal is not None else place)
+    seen = set(numbers)
+    stack = []
+    fresh = []
+    for node in outputs:
+        if node not in seen:
+            seen.add(node)
+            stack.append(node)
+    while stack:
+        node = stack.pop()
+        fresh.append(node)
+        for x in node.inputs:
+            if x not in seen:
+                seen.add(x)
+                stack.append(x)
+    fresh.sort(key=lambda node: node.sequence)
+    for node in fresh:
+        if node.signature is None:
+            numbers[node] = program.constant(node.aval, node.value)
+        else:
+            arguments = tuple([numbers[x] for x in node.inputs])
+            numbers[node] = _applied(program, node.signature, arguments)
+    program.outputs = tuple([numbers[node] for node in outputs])
+    return program
+
+
+def _applied(program: Program, signature: Signature, arguments: tuple[int, ...]) -> int:
+    """``apply``, with the signature made anew where rewriting changed what is known of an argument."""
+    avals = tuple([program.avals[a] for a in arguments])
+    if avals != signature.inputs:
+        signature = signature.primitive.signature(avals, signature.params)
+    return program.apply(signature, arguments)
+
+
+def rebuild(program: Program, rewrite: Rewrite | None = None) -> Program:
+    """The same program without what no output needs, its values numbered densely."""
+    result = Program(program.avals[: program.n_inputs], rewrite)
+    numbers = {i: i for i in range(program.n_inputs)}
+    for number in program.live():
+        signature = program.signatures[number]
+        if number in program.constants:
+            numbers[number] = result.constant(program.avals[number], program.constants[number])
+        elif signature is not None:
+            numbers[number] = _applied(result, signature, tuple([numbers[a] for a in program.arguments[number]]))
+    result.outputs = tuple([numbers[i] for i in program.outputs])
+    return result
+

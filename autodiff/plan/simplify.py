@@ -1,0 +1,391 @@
+"""Algebraic simplification: rows of (pattern, replacement), each with its equation.
+
+A row applies where a value is about to be made, so everything below it is already simple. A replacement is
+taken only if it has the shape and dtype that was asked for. Values may differ in the last bits where an
+equation re-associates (see ``docs/decisions.md``), and signs of zeros are not kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..nodes import Aval, Primitive, Signature, intern_aval
+from .program import Program
+
+# --- patterns ---------------------------------------------------------------------------------------------------------
+
+
+class Var:
+    """Matches any value, the same one at each of its places."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str):
+        self.name = name
+
+
+class Number(Var):
+    """Matches a number of the structure."""
+
+    __slots__ = ()
+
+
+x, y, z = Var("x"), Var("y"), Var("z")
+c, d = Number("c"), Number("d")
+
+Pattern = Any  # Var, a Python number, or (primitive, pattern, ...)
+Replacement = Any  # the same, or a function of the bindings giving a number
+Bindings = dict[Var, int]
+Guard = Callable[[Program, Bindings], bool]
+
+
+def _match(program: Program, pattern: Pattern, number: int, bound: Bindings) -> bool:
+    if isinstance(pattern, Var):
+        known = bound.get(pattern)
+        if known is not None:
+            return known == number
+        if isinstance(pattern, Number) and program.avals[number].literal is None:
+            return False
+        bound[pattern] = number
+        return True
+    if isinstance(pattern, tuple):
+        if not program.is_primitive(number, pattern[0]):
+            return False
+        return _match_arguments(program, pattern, program.arguments[number], bound)
+    literal = program.avals[number].literal
+    return literal is not None and type(literal) is not bool and literal == pattern
+
+
+def _match_arguments(program: Program, pattern: Pattern, arguments: tuple[int, ...], bound: Bindings) -> bool:
+    parts = pattern[1:]
+    if len(parts) == 2 and pattern[0].commutative:
+        attempt = dict(bound)
+        if _match(program, parts[0], arguments[0], attempt) and _match(program, parts[1], arguments[1], attempt):
+            bound.update(attempt)
+            return True
+        arguments = (arguments[1], arguments[0])
+    for part, number in zip(parts, arguments, strict=True):
+        if not _match(program, part, number, bound):
+            return False
+    return True
+
+
+def _construct(program: Program, replacement: Replacement, bound: Bindings, aval: Aval) -> int:
+    if isinstance(replacement, Var):
+        return bound[replacement]
+    if isinstance(replacement, tuple):
+        arguments = [_construct(program, part, bound, aval) for part in replacement[1:]]
+        return program.call(replacement[0], *arguments)
+    if callable(replacement):
+        replacement = replacement(*[program.avals[bound[v]].literal for v in (c, d) if v in bound])
+    # A number takes the dtype of the result if weak would lose it (a result made of numbers only).
+    kind = type(replacement)
+    return program.constant(_weak(kind, replacement), replacement)
+
+
+def _weak(kind: type, value: Any) -> Aval:
+    return intern_aval((), np.dtype(kind), True, value)
+
+
+class Row:
+    """One equation, read from left to right."""
+
+    __slots__ = ("equation", "guard", "pattern", "primitive", "replacement")
+
+    def __init__(self, pattern: Pattern, replacement: Replacement, equation: str, guard: Guard | None = None):
+        self.primitive: Primitive = pattern[0]
+        self.pattern = pattern
+        self.replacement = replacement
+        self.equation = equation
+        self.guard = guard
+
+    def __call__(self, program: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+        bound: Bindings = {}
+        if not _match_arguments(program, self.pattern, arguments, bound):
+            return None
+        if self.guard is not None and not self.guard(program, bound):
+            return None
+        return _construct(program, self.replacement, bound, signature.out)
+
+
+def _same_size(program: Program, bound: Bindings) -> bool:
+    """Moving a number from x to x*y costs nothing only if x*y is not larger; a number y stays outermost."""
+    first, second = program.avals[bound[x]], program.avals[bound[y]]
+    return first.size >= second.size and second.literal is None
+
+
+def _inexact(program: Program, bound: Bindings) -> bool:
+    return all(program.avals[v].dtype.kind in "fc" for v in bound.values() if program.avals[v].literal is None)
+
+
+add, subtract, multiply, divide = ops.add, ops.subtract, ops.multiply, ops.divide
+negative, square, power = ops.negative, ops.square, ops.power
+
+ROWS = [
+    Row((add, x, 0), x, "x + 0 = x"),
+    Row((subtract, x, 0), x, "x - 0 = x"),
+    Row((subtract, 0, x), (negative, x), "0 - x = -x", _inexact),
+    Row((multiply, x, 1), x, "x * 1 = x"),
+    Row((divide, x, 1), x, "x / 1 = x"),
+    Row((multiply, x, -1), (negative, x), "x * -1 = -x", _inexact),
+    Row((negative, (negative, x)), x, "-(-x) = x"),
+    Row((add, x, (negative, y)), (subtract, x, y), "x + (-y) = x - y", _inexact),
+    Row((subtract, x, (negative, y)), (add, x, y), "x - (-y) = x + y", _inexact),
+    Row((negative, (subtract, x, y)), (subtract, y, x), "-(x - y) = y - x", _inexact),
+    Row((multiply, (negative, x), (negative, y)), (multiply, x, y), "(-x) * (-y) = x * y", _inexact),
+    Row((multiply, c, (negative, x)), (multiply, lambda c: -c, x), "c * (-x) = (-c) * x", _inexact),
+    Row((negative, (multiply, c, x)), (multiply, lambda c: -c, x), "-(c * x) = (-c) * x", _inexact),
+    Row((multiply, (negative, x), y), (negative, (multiply, x, y)), "(-x) * y = -(x * y)",
+        lambda p, b: _inexact(p, b) and _same_size(p, b)),
+    Row((divide, (negative, x), y), (negative, (divide, x, y)), "(-x) / y = -(x / y)",
+        lambda p, b: _inexact(p, b) and _same_size(p, b)),
+    Row((add, x, (multiply, -1.0, y)), (subtract, x, y), "x + (-1) * y = x - y", _inexact),
+    Row((multiply, x, (divide, 1, y)), (divide, x, y), "x * (1 / y) = x / y", _inexact),
+    Row((multiply, c, (multiply, d, x)), (multiply, lambda c, d: c * d, x), "c * (d * x) = (c * d) * x", _inexact),
+    Row((multiply, (multiply, c, x), y), (multiply, c, (multiply, x, y)), "(c * x) * y = c * (x * y)",
+        lambda p, b: _inexact(p, b) and _same_size(p, b)),
+    Row((add, x, x), (multiply, 2, x), "x + x = 2 * x", _inexact),
+    Row((add, x, (multiply, c, x)), (multiply, lambda c: c + 1, x), "x + c * x = (c + 1) * x", _inexact),
+    Row((add, (multiply, c, x), (multiply, d, x)), (multiply, lambda c, d: c + d, x),
+        "c * x + d * x = (c + d) * x", _inexact),
+    Row((multiply, x, x), (square, x), "x * x = x^2", _inexact),
+    Row((power, x, 0.5), (ops.sqrt, x), "x^0.5 = sqrt x", _inexact),
+    Row((power, x, 1), x, "x^1 = x"),
+    Row((power, x, 2), (square, x), "x^2 = x * x"),
+    Row((power, x, 3), (multiply, x, (square, x)), "x^3 = x * x^2", _inexact),
+    Row((power, x, 4), (square, (square, x)), "x^4 = (x^2)^2", _inexact),
+    Row((power, x, 5), (multiply, x, (square, (square, x))), "x^5 = x * (x^2)^2", _inexact),
+    Row((power, x, -1), (divide, 1, x), "x^-1 = 1 / x", _inexact),
+    Row((power, x, -2), (divide, 1, (square, x)), "x^-2 = 1 / x^2", _inexact),
+    Row((ops.reciprocal, x), (divide, 1, x), "reciprocal x = 1 / x", _inexact),
+    Row((ops.identity, x), x, "a fresh name for x is x"),
+]  # fmt: skip
+
+# Not for programs that are differentiated further.
+FINAL_ROWS = [Row((ops.stop_gradient, x), x, "what stops a derivative is x")]
+
+
+# --- rows that look at parameters or shapes ---------------------------------------------------------------------------
+
+
+def _astype_same(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """astype(x, dtype of x) = x, and of a number a number."""
+    (value,) = arguments
+    aval = p.avals[value]
+    if aval.literal is not None and aval.spec is None and signature.out.dtype.kind in "fc":
+        cast = signature.out.dtype.type(aval.literal).item()
+        return p.literal(cast, signature.out)
+    return value if aval is signature.out else None
+
+
+def _reshape_chain(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """reshape(reshape(x)) = reshape(x), and reshape to the same shape = x."""
+    (value,) = arguments
+    if p.avals[value] is signature.out:
+        return value
+    if p.is_primitive(value, ops.reshape_p):
+        return p.call(ops.reshape_p, p.arguments[value][0], params=signature.params)
+    return None
+
+
+def _reshape_of_broadcast_number(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """reshape(broadcast(number)) = broadcast(number)."""
+    (value,) = arguments
+    if p.is_primitive(value, ops.broadcast_to_p):
+        (inner,) = p.arguments[value]
+        if p.avals[inner].ndim == 0:
+            return p.call(ops.broadcast_to_p, inner, params=(signature.out.shape,))
+    return None
+
+
+def _transpose_chain(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """transpose(transpose(x, p), q) = transpose(x, p after q), and the identity permutation = x."""
+    (value,) = arguments
+    (axes,) = signature.params
+    if axes == tuple(range(len(axes))):
+        return value
+    if p.is_primitive(value, ops.transpose_p):
+        inner = p.signatures[value].params[0]  # type: ignore[union-attr]
+        return p.call(ops.transpose_p, p.arguments[value][0], params=(tuple([inner[a] for a in axes]),))
+    if p.is_primitive(value, ops.broadcast_to_p):
+        (source,) = p.arguments[value]
+        if p.avals[source].ndim == 0:
+            return p.call(ops.broadcast_to_p, source, params=(signature.out.shape,))
+    return None
+
+
+def _broadcast_chain(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """broadcast(broadcast(x)) = broadcast(x), and to the same shape = x."""
+    (value,) = arguments
+    if p.avals[value] is signature.out:
+        return value
+    if p.is_primitive(value, ops.broadcast_to_p):
+        return p.call(ops.broadcast_to_p, p.arguments[value][0], params=signature.params)
+    return None
+
+
+def _sum_of_broadcast(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """sum(broadcast(x)) over axes where x is repeated = n * (sum over the others)."""
+    (value,) = arguments
+    if not p.is_primitive(value, ops.broadcast_to_p) or signature.out.dtype.kind not in "fc":
+        return None
+    (source,) = p.arguments[value]
+    (axes,) = signature.params
+    shape, inner = p.avals[value].shape, p.avals[source].shape
+    extra = len(shape) - len(inner)
+    count = 1
+    rest = []
+    for a in axes:
+        if a < extra or (inner[a - extra] == 1 and shape[a] != 1):
+            count *= shape[a]
+        else:
+            rest.append(a)
+    if count == 1:
+        return None
+    kept = tuple([n for a, n in enumerate(shape) if a not in axes or a in rest])
+    dropped = [n for a, n in enumerate(shape) if a >= extra and (a not in axes or a in rest)]
+    small = tuple([inner[a - extra] for a in range(extra, len(shape)) if a not in axes or a in rest])
+    reduced = p.call(ops.reshape_p, source, params=(small,)) if small != inner else source
+    if rest:
+        survivors = [a for a in range(len(shape)) if a not in axes or a in rest]
+        if len(dropped) != len(kept):
+            return None
+        reduced = p.call(ops.sum_p, reduced, params=(tuple([survivors.index(a) for a in rest]),))
+    total = p.call(multiply, reduced, p.constant(_weak(float, float(count)), float(count)))
+    if p.avals[total].shape != signature.out.shape:
+        total = p.call(ops.broadcast_to_p, total, params=(signature.out.shape,))
+    return total
+
+
+def _matmul_of_negative(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """(-x) @ y = -(x @ y), where the product is not larger than the factor."""
+    if signature.out.dtype.kind not in "fc":
+        return None
+    for place, value in enumerate(arguments):
+        if p.is_primitive(value, negative) and signature.out.size <= p.avals[value].size:
+            inner = list(arguments)
+            inner[place] = p.arguments[value][0]
+            return p.call(negative, p.call(signature.primitive, *inner))
+    return None
+
+
+def _matmul_by_number(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """x @ y = x * y where one is a 1 x 1 matrix."""
+    first, second = (p.avals[a] for a in arguments)
+    if first.ndim == second.ndim == 2 and (first.shape == (1, 1) or second.shape == (1, 1)):
+        return p.call(multiply, *arguments)
+    return None
+
+
+def _index_add_to_sum(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """x + index_add(0, i, v) = index_add(x, i, v): cotangents of parts gathered in place."""
+    for value, other in (arguments, arguments[::-1]):
+        if p.is_primitive(value, ops.index_add) and p.avals[other] is signature.out:
+            base, idx, values, *arrays = p.arguments[value]
+            if _is_zeros(p, base):
+                return p.call(ops.index_add, other, idx, values, *arrays)
+    return None
+
+
+def _is_zeros(p: Program, value: int) -> bool:
+    if p.is_primitive(value, ops.broadcast_to_p):
+        (value,) = p.arguments[value]
+    literal = p.avals[value].literal
+    return literal is not None and p.avals[value].spec is None and literal == 0
+
+
+def _select_same(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """where(c, x, x) = x."""
+    return arguments[1] if arguments[1] == arguments[2] else None
+
+
+SPECIAL: list[tuple[Primitive, Callable[[Program, Signature, tuple[int, ...]], int | None]]] = [
+    (ops.astype_p, _astype_same),
+    (ops.reshape_p, _reshape_chain),
+    (ops.reshape_p, _reshape_of_broadcast_number),
+    (ops.transpose_p, _transpose_chain),
+    (ops.broadcast_to_p, _broadcast_chain),
+    (ops.sum_p, _sum_of_broadcast),
+    (ops.matmul_p, _matmul_of_negative),
+    (ops.matmul_p, _matmul_by_number),
+    (add, _index_add_to_sum),
+    (ops.where_p, _select_same),
+]
+
+
+def _fold(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """f(numbers) = a number, if it is finite."""
+    out = signature.out
+    ufunc = signature.primitive.numpy_ufunc
+    if ufunc is None or out.dtype.kind not in "fcb":
+        return None
+    values = [p.avals[a].literal if p.avals[a].weak else p.avals[a].dtype.type(p.avals[a].literal) for a in arguments]
+    with np.errstate(all="ignore"):
+        result = out.dtype.type(ufunc(*values)).item()
+    if not np.isfinite(result):
+        return None
+    return p.literal(result, out)
+
+
+def _strip_broadcasts(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """f(broadcast(x), y) = f(x, y) if y has the full shape, and f(broadcast(x)) = broadcast(f(x))."""
+    if not any(p.is_primitive(a, ops.broadcast_to_p) for a in arguments):
+        return None
+    inner = tuple([p.arguments[a][0] if p.is_primitive(a, ops.broadcast_to_p) else a for a in arguments])
+    value = p.call(signature.primitive, *inner, params=signature.params)
+    if p.avals[value].dtype != signature.out.dtype:
+        return None
+    if p.avals[value].shape != signature.out.shape:
+        value = p.call(ops.broadcast_to_p, value, params=(signature.out.shape,))
+    return value
+
+
+Rules = dict[Primitive, list[Callable[[Program, Signature, tuple[int, ...]], "int | None"]]]
+
+
+def _by_primitive(rows: list[Row]) -> Rules:
+    table: Rules = {}
+    for row in rows:
+        table.setdefault(row.primitive, []).append(row)
+    for primitive, function in SPECIAL:
+        table.setdefault(primitive, []).append(function)
+    return table
+
+
+class Rewriter:
+    """The simpler value that equals an application, or None if no row applies."""
+
+    __slots__ = ("_table",)
+
+    def __init__(self, rows: list[Row]):
+        self._table = _by_primitive(rows)
+
+    def __call__(self, program: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+        avals = program.avals
+        if signature.primitive.kind == "elementwise":
+            if all(avals[a].literal is not None for a in arguments):
+                folded = _fold(program, signature, arguments)
+                if folded is not None:
+                    return folded
+            stripped = _strip_broadcasts(program, signature, arguments)
+            if stripped is not None:
+                return stripped
+        out = signature.out
+        for row in self._table.get(signature.primitive, ()):
+            value = row(program, signature, arguments)
+            if value is not None:
+                found = avals[value]
+                if found.dtype == out.dtype and found.weak == out.weak:
+                    if found.shape == out.shape:
+                        return value
+                    return program.call(ops.broadcast_to_p, value, params=(out.shape,))
+        return None
+
+
+# What gives the same derivatives, and what gives only the same values.
+simplify_graph = Rewriter(ROWS)
+simplify = Rewriter(ROWS + FINAL_ROWS)

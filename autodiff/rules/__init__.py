@@ -1,0 +1,9 @@
+"""Derivative rules: rows of one table, by topic. Nothing happens on import but the building of the table."""
+
+from . import arrays, elementwise
+from .arrays import sum_to
+from .rows import NONDIFFERENTIABLE, NOT_IMPLEMENTED, ZERO, Rule, State, Via, build_table, total
+
+TABLE = build_table(elementwise.RULES, arrays.RULES)
+
+__all__ = ["NONDIFFERENTIABLE", "NOT_IMPLEMENTED", "TABLE", "ZERO", "Rule", "State", "Via", "build_table", "sum_to", "total"]

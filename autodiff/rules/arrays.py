@@ -1,0 +1,157 @@
+"""Derivatives of primitives that rearrange, read, write, reduce and contract arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import ops
+from ..nodes import Node
+from .rows import NONDIFFERENTIABLE, Linear, Multilinear, Rule, Via, without
+
+
+def sum_to(ct: Node, shape: tuple[int, ...]) -> Node:
+    """The transpose of broadcasting ``shape`` to the shape of ``ct``: sums over what was repeated."""
+    if ct.aval.shape == shape:
+        return ct
+    extra = ct.aval.ndim - len(shape)
+    ones = [extra + i for i, n in enumerate(shape) if n == 1 and ct.aval.shape[extra + i] != 1]
+    return ops.reshape(ops.sum(ct, (*range(extra), *ones)), shape)
+
+
+def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted(range(len(axes)), key=axes.__getitem__))
+
+
+def _concatenate_part(ct: Node, out: Node, *parts: Node, position: int, axis: int) -> Node:
+    start = sum(x.aval.shape[axis] for x in parts[:position])
+    stop = start + parts[position].aval.shape[axis]
+    return ops.take_slices(ct, *[slice(None)] * axis, slice(start, stop))
+
+
+def _index_add_values(ct: Node, out: Node, x: Node, idx: Node, values: Node, *arrays: Node) -> Node:
+    return ops.index(ct, idx, *arrays)
+
+
+def _index_set_values(ct: Node, out: Node, x: Node, idx: Node, values: Node, *arrays: Node) -> Node:
+    return ops.surviving(x, idx, ops.index(ct, idx, *arrays), arrays)
+
+
+def _matmul_right(ct: Node, out: Node, x: Node, y: Node) -> Node:
+    """x^T ct; a stack of matrices times one matrix is one tall product."""
+    if y.aval.ndim == 2 and x.aval.ndim > 2:
+        x = ops.reshape(x, (-1, x.aval.shape[-1])) if x.aval.size else ops.reshape(x, (0, x.aval.shape[-1]))
+        ct = ops.reshape(ct, (x.aval.shape[0], ct.aval.shape[-1]))
+    return ops.matmul(ops.matrix_transpose(x), ct)
+
+
+def _shared_extremum(x: Node, extremum: Node, axes: tuple[int, ...]) -> Node:
+    """The extremum as the mean of the elements that attain it; NaN passes on as NaN."""
+    nan = ops.isnan(extremum)
+    attained = ops.logical_or(ops.equal(x, ops.spread(extremum, x, axes)), ops.spread(nan, x, axes))
+    count = ops.sum(ops.astype(attained, x.aval.dtype), axes)
+    chosen = ops.sum(ops.where(attained, x, 0), axes)
+    return chosen / ops.where(nan, extremum, count)
+
+
+def _amax(x: Node, axes: tuple[int, ...]) -> Node:
+    return _shared_extremum(x, ops.stop_gradient(ops.amax(x, axes=axes)), axes)
+
+
+def _amin(x: Node, axes: tuple[int, ...]) -> Node:
+    return _shared_extremum(x, ops.stop_gradient(ops.amin(x, axes=axes)), axes)
+
+
+def _prod(x: Node, axes: tuple[int, ...]) -> Node:
+    """Pairwise multiplication: log2(n) products whose derivatives are right however many zeros there are."""
+    kept = [i for i in range(x.aval.ndim) if i not in axes]
+    x = ops.transpose(x, [*kept, *axes])
+    shape = x.aval.shape[: len(kept)]
+    length = 1
+    for n in x.aval.shape[len(kept) :]:
+        length *= n
+    x = ops.reshape(x, (*shape, length))
+    if not length:
+        return ops.prod(x, (len(kept),))
+    whole = [slice(None)] * len(kept)
+    while length > 1:
+        half = length // 2
+        pairs = ops.take_slices(x, *whole, slice(0, half)) * ops.take_slices(x, *whole, slice(half, 2 * half))
+        if length % 2:
+            pairs = ops.concatenate([pairs, ops.take_slices(x, *whole, slice(2 * half, length))], len(kept))
+        x, length = pairs, half + length % 2
+    return ops.reshape(x, shape)
+
+
+def _cumprod(x: Node, axis: int) -> Node:
+    """A scan by doubling (Hillis and Steele 1986): log2(n) products, right with zeros."""
+    whole = [slice(None)] * axis
+    length = x.aval.shape[axis]
+    shift = 1
+    while shift < length:
+        head = ops.take_slices(x, *whole, slice(0, shift))
+        tail = ops.take_slices(x, *whole, slice(shift, None)) * ops.take_slices(x, *whole, slice(0, length - shift))
+        x = ops.concatenate([head, tail], axis)
+        shift *= 2
+    return x
+
+
+def _spread_sum(ct: Node, out: Node, x: Node, axes: tuple[int, ...]) -> Node:
+    return ops.spread(ct, x, axes)
+
+
+def _running_sum(ct: Node, out: Node, x: Node, axis: int) -> Node:
+    return ops.flip(ops.cumsum(ops.flip(ct, (axis,)), axis), (axis,))
+
+
+TIES = "ties share evenly: minimum-norm subgradient"
+
+def _variadic(*leading: Any, rest: int = 32) -> tuple[Any, ...]:
+    """Argument states followed by index arrays, however many."""
+    return (*leading, *[NONDIFFERENTIABLE] * rest)
+
+
+RULES: list[Rule] = [
+    Linear(ops.conjugate, (lambda ct, out, x: ops.conjugate(ct),)),
+    Linear(
+        ops.where_p,
+        (
+            NONDIFFERENTIABLE,
+            lambda ct, out, c, x, y: ops.where(c, ct, 0),
+            lambda ct, out, c, x, y: ops.where(c, 0, ct),
+        ),
+        masks=True,
+    ),
+    Linear(ops.reshape_p, (lambda ct, out, x, shape: ops.reshape(ct, x.aval.shape),)),
+    Linear(ops.transpose_p, (lambda ct, out, x, axes: ops.transpose(ct, _inverse(axes)),)),
+    Linear(ops.broadcast_to_p, (lambda ct, out, x, shape: sum_to(ct, x.aval.shape),)),
+    Linear(ops.concatenate_p, _concatenate_part),
+    Linear(
+        ops.index,
+        _variadic(lambda ct, out, x, idx, *arrays: ops.index_add(ops.zeros_like(x), idx, ct, *arrays)),
+        masks=True,
+    ),
+    Linear(
+        ops.index_add,
+        _variadic(lambda ct, out, x, idx, values, *arrays: ct, NONDIFFERENTIABLE, _index_add_values),
+    ),
+    Linear(
+        ops.index_set,
+        _variadic(
+            lambda ct, out, x, idx, values, *arrays: ops.index_set(ct, idx, ops.zeros_like(values), *arrays),
+            NONDIFFERENTIABLE,
+            _index_set_values,
+        ),
+        masks=True,
+    ),
+    Linear(ops.sum_p, (_spread_sum,)),
+    Linear(ops.cumsum_p, (_running_sum,)),
+    Via(ops.prod_p, _prod, "exact with zeros at every order"),
+    Via(ops.cumprod_p, _cumprod, "exact with zeros at every order"),
+    Via(ops.amax, _amax, TIES, masks=True),
+    Via(ops.amin, _amin, TIES, masks=True),
+    Multilinear(
+        ops.matmul_p,
+        (lambda ct, out, x, y: ops.matmul(ct, ops.matrix_transpose(y)), _matmul_right),
+    ),
+    *without(NONDIFFERENTIABLE, ops.all_true, ops.any_true, ops.argmax, ops.argmin),
+]

@@ -1,0 +1,167 @@
+"""Derivatives of elementwise primitives: one expression in the output and the inputs a row.
+
+A complex derivative of a real function is du/dx - i du/dy. DLMF: NIST Digital Library of Mathematical Functions.
+"""
+
+from __future__ import annotations
+
+import math
+
+from .. import ops
+from ..nodes import Node
+from .rows import NONDIFFERENTIABLE, ZERO, Rule, binary, unary, without
+
+LN2 = math.log(2.0)
+LN10 = math.log(10.0)
+
+
+def _power_by_base(out: Node, x: Node, y: Node) -> Node | float:
+    exponent = y.aval.literal
+    if exponent is not None:
+        if exponent in (0, 1):
+            return exponent
+        return exponent * x if exponent == 2 else exponent * x ** (exponent - 1)
+    zero = ops.equal(y, 0)
+    return ops.where(zero, 0, y * x ** ops.where(zero, 1, y - 1))
+
+
+def _power_by_exponent(out: Node, x: Node, y: Node) -> Node:
+    zero = ops.equal(x, 0)
+    return out * ops.log(ops.where(zero, 1, x))
+
+
+def _greater_share(out: Node, x: Node, y: Node) -> Node:
+    """1 where x is the greater, 1/2 where equal, else 0."""
+    if y.aval.literal == 0:
+        return ops.heaviside(x, 0.5)
+    if x.aval.literal == 0:
+        return ops.heaviside(-y, 0.5)
+    return ops.where(ops.equal(x, y), 0.5, ops.astype(ops.greater(x, y), out.dtype))
+
+
+def _less_share(out: Node, x: Node, y: Node) -> Node:
+    return _greater_share(out, y, x)
+
+
+def _beats(x: Node, y: Node, wins: Node) -> Node:
+    """A share that also takes all where the other argument is NaN (fmax and fmin)."""
+    return ops.where(ops.equal(x, y), 0.5, ops.astype(ops.logical_or(wins, ops.isnan(y)), ops.common_dtype([x, y])))
+
+
+def _unit(x: Node, out: Node) -> Node:
+    """x / out, and 0 at the origin."""
+    return x / ops.where(ops.equal(out, 0), 1, out)
+
+
+def _angle_share(x: Node, y: Node) -> Node:
+    """x / (x^2 + y^2) without overflow in the squares."""
+    radius = ops.hypot(x, y)
+    return (x / radius) / radius
+
+
+MAX_SOURCE = "ties share evenly: minimum-norm subgradient of a convex function"
+POWER_SOURCE = "x^0 = 1 everywhere, and d/dy 0^y = 0 (by continuity from y > 0)"
+
+RULES: list[Rule] = [
+    binary(ops.add, lambda out, x, y: 1, lambda out, x, y: 1),
+    binary(ops.subtract, lambda out, x, y: 1, lambda out, x, y: -1),
+    binary(ops.multiply, lambda out, x, y: y, lambda out, x, y: x),
+    binary(ops.divide, lambda out, x, y: 1 / y, lambda out, x, y: -out / y),
+    binary(ops.remainder, lambda out, x, y: 1, lambda out, x, y: -ops.floor_divide(x, y), "x - y floor(x/y)"),
+    binary(ops.fmod, lambda out, x, y: 1, lambda out, x, y: -ops.trunc(x / y), "x - y trunc(x/y)"),
+    binary(ops.power, _power_by_base, _power_by_exponent, POWER_SOURCE),
+    binary(ops.float_power, _power_by_base, _power_by_exponent, POWER_SOURCE),
+    binary(
+        ops.masked_multiply,
+        lambda out, ct, d: ops.where(ops.equal(ct, 0), 0, d),
+        lambda out, ct, d: ct,
+        "zero where the element was not chosen, at every order",
+        masks=True,
+    ),
+    unary(ops.negative, lambda out, x: -1),
+    unary(ops.identity, lambda out, x: 1),
+    unary(ops.astype_p, lambda out, x, dtype: 1),
+    unary(ops.absolute, lambda out, x: ops.conjugate(ops.sign(x)), "minimum-norm subgradient: 0 at 0"),
+    unary(ops.real, lambda out, x: 1),
+    unary(ops.imag, lambda out, x: -1j),
+    unary(ops.reciprocal, lambda out, x: -out * out),
+    unary(ops.square, lambda out, x: 2 * x),
+    unary(ops.sqrt, lambda out, x: 0.5 / out, "inf at 0, by continuity"),
+    unary(ops.root_of_squares, lambda out, x: ops.where(ops.equal(out, 0), 0, 0.5 / ops.where(ops.equal(out, 0), 1, out)),
+          "minimum-norm subgradient of a norm: 0 at 0"),
+    unary(ops.cbrt, lambda out, x: 1 / (3 * ops.square(out))),
+    unary(ops.exp, lambda out, x: out, "DLMF 4.2.31"),
+    unary(ops.exp2, lambda out, x: out * LN2),
+    unary(ops.expm1, lambda out, x: out + 1),
+    unary(ops.log, lambda out, x: 1 / x, "DLMF 4.2.1"),
+    unary(ops.log2, lambda out, x: (1 / LN2) / x),
+    unary(ops.log10, lambda out, x: (1 / LN10) / x),
+    unary(ops.log1p, lambda out, x: 1 / (1 + x)),
+    binary(
+        ops.logaddexp,
+        lambda out, x, y: ops.where(ops.equal(x, y), 0.5, ops.exp(x - out)),
+        lambda out, x, y: ops.where(ops.equal(x, y), 0.5, ops.exp(y - out)),
+        "the softmax weights; equal infinities share evenly",
+    ),
+    binary(
+        ops.logaddexp2,
+        lambda out, x, y: ops.where(ops.equal(x, y), 0.5, ops.exp2(x - out)),
+        lambda out, x, y: ops.where(ops.equal(x, y), 0.5, ops.exp2(y - out)),
+        "the softmax weights to base 2; equal infinities share evenly",
+    ),
+    unary(ops.sin, lambda out, x: ops.cos(x), "DLMF 4.20.1"),
+    unary(ops.cos, lambda out, x: -ops.sin(x), "DLMF 4.20.2"),
+    unary(ops.tan, lambda out, x: 1 + out * out, "DLMF 4.20.3"),
+    unary(ops.arcsin, lambda out, x: 1 / ops.sqrt(1 - x * x), "DLMF 4.24.7"),
+    unary(ops.arccos, lambda out, x: -1 / ops.sqrt(1 - x * x), "DLMF 4.24.8"),
+    unary(ops.arctan, lambda out, x: 1 / (1 + x * x), "DLMF 4.24.9"),
+    binary(
+        ops.arctan2,
+        lambda out, y, x: _angle_share(x, y),
+        lambda out, y, x: -_angle_share(y, x),
+        "NaN at the origin, where there is neither a derivative nor a subgradient",
+    ),
+    binary(
+        ops.hypot,
+        lambda out, x, y: _unit(x, out),
+        lambda out, x, y: _unit(y, out),
+        "minimum-norm subgradient of a norm: 0 at 0",
+    ),
+    unary(ops.sinh, lambda out, x: ops.cosh(x), "DLMF 4.34.1"),
+    unary(ops.cosh, lambda out, x: ops.sinh(x), "DLMF 4.34.2"),
+    unary(ops.tanh, lambda out, x: 1 - out * out, "DLMF 4.34.8"),
+    unary(ops.arcsinh, lambda out, x: 1 / ops.sqrt(1 + x * x), "DLMF 4.38.9"),
+    unary(ops.arccosh, lambda out, x: 1 / (ops.sqrt(x - 1) * ops.sqrt(x + 1)), "DLMF 4.38.10"),
+    unary(ops.arctanh, lambda out, x: 1 / (1 - x * x), "DLMF 4.38.11"),
+    unary(ops.degrees, lambda out, x: 180 / math.pi),
+    unary(ops.radians, lambda out, x: math.pi / 180),
+    binary(ops.maximum, _greater_share, lambda out, x, y: _greater_share(out, y, x), MAX_SOURCE, masks=True),
+    binary(ops.minimum, _less_share, lambda out, x, y: _less_share(out, y, x), "-maximum(-x, -y)", masks=True),
+    binary(
+        ops.fmax,
+        lambda out, x, y: _beats(x, y, ops.greater(x, y)),
+        lambda out, x, y: _beats(y, x, ops.greater(y, x)),
+        MAX_SOURCE,
+        masks=True,
+    ),
+    binary(
+        ops.fmin,
+        lambda out, x, y: _beats(x, y, ops.less(x, y)),
+        lambda out, x, y: _beats(y, x, ops.less(y, x)),
+        MAX_SOURCE,
+        masks=True,
+    ),
+    binary(ops.copysign, lambda out, x, y: ops.sign(x) * ops.copysign(1.0, y), ZERO, "|x| sign(y)"),
+    binary(ops.heaviside, ZERO, lambda out, x, y: ops.astype(ops.equal(x, 0), out.dtype), masks=True),
+    binary(ops.nextafter, lambda out, x, y: 1, ZERO),
+    binary(ops.ldexp, lambda out, x, y: ops.ldexp(ops.ones_like(x), y), NONDIFFERENTIABLE, "x 2^y"),
+    *without(ZERO, ops.sign, ops.floor, ops.ceil, ops.trunc, ops.rint, ops.floor_divide, ops.spacing,
+             ops.stop_gradient),
+    *without(
+        NONDIFFERENTIABLE,
+        ops.equal, ops.not_equal, ops.less, ops.less_equal, ops.greater, ops.greater_equal,
+        ops.logical_and, ops.logical_or, ops.logical_xor, ops.logical_not,
+        ops.bitwise_and, ops.bitwise_or, ops.bitwise_xor, ops.invert, ops.left_shift, ops.right_shift,
+        ops.gcd, ops.lcm, ops.isnan, ops.isinf, ops.isfinite, ops.signbit, ops.frexp_exponent,
+    ),
+]  # fmt: skip

@@ -1,0 +1,199 @@
+"""What a derivative rule looks like: the kinds of rows, the states of an argument, and the table.
+
+A row never un-broadcasts, casts, projects to the reals or accumulates: ``differentiate`` does, for all of them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from .. import ops
+from ..nodes import PRIMITIVES, Node, Operation, Primitive
+
+Derivative = Callable[..., "Node | float | complex"]
+
+
+class State:
+    """Why an argument has no derivative expression."""
+
+    __slots__ = ("name", "reason")
+
+    def __init__(self, name: str, reason: str = ""):
+        self.name = name
+        self.reason = reason
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+# The argument has no derivative in principle: an index, a condition, an integer.
+NONDIFFERENTIABLE = State("NONDIFFERENTIABLE")
+# The derivative is zero wherever it exists.
+ZERO = State("ZERO")
+
+
+def NOT_IMPLEMENTED(reason: str) -> State:  # noqa: N802  (a state like the two above, with a reason)
+    """The derivative exists but is not written yet; ``reason`` goes into the error."""
+    return State("NOT_IMPLEMENTED", reason)
+
+
+class Rule(ABC):
+    """The derivative of one primitive, in both modes.
+
+    Attributes
+    ----------
+    primitive : Primitive
+    source : str
+        Where the formula, or the choice at a point without a derivative, comes from.
+    masks : bool
+        Whether cotangents pulled back have zeros for elements that were not chosen.
+    """
+
+    __slots__ = ("arguments", "masks", "primitive", "source")
+
+    def __init__(
+        self,
+        primitive: Primitive,
+        arguments: Sequence[Derivative | State] | Derivative,
+        source: str = "",
+        masks: bool = False,
+    ):
+        self.primitive = primitive
+        self.arguments = arguments
+        self.source = source
+        self.masks = masks
+
+    def argument(self, position: int) -> Derivative | State:
+        """The expression or state of one argument; a single one given stands for all of a variadic primitive."""
+        return self.arguments if callable(self.arguments) else self.arguments[position]
+
+    @abstractmethod
+    def pull(self, ct: Node, op: Operation, position: int, masked: bool) -> Node | None:
+        """The cotangent of input ``position`` for the cotangent ``ct`` of the output; None for zero."""
+
+    @abstractmethod
+    def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
+        """The tangent of the output for tangents of the inputs, None being zero."""
+
+
+def scaled(t: Node, factor: Node | float | complex, masked: bool) -> Node | None:
+    """``t * factor``; zero where a masked ``t`` is zero, whatever the factor is there."""
+    if not isinstance(factor, Node):
+        return None if factor == 0 else t if factor == 1 else -t if factor == -1 else t * factor
+    if masked and factor.aval.literal is None:
+        return ops.masked_multiply(t, factor)
+    return t * factor
+
+
+class Elementwise(Rule):
+    """``d out / d input`` as an expression ``f(out, *inputs, **params)`` for each input."""
+
+    __slots__ = ()
+
+    def pull(self, ct: Node, op: Operation, position: int, masked: bool) -> Node | None:
+        expression = self.argument(position)
+        assert callable(expression)
+        return scaled(ct, expression(op, *op.inputs, **op.params), masked)
+
+    def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
+        terms = []
+        for position, tangent in enumerate(tangents):
+            expression = self.argument(position)
+            if tangent is not None and callable(expression):
+                terms.append(scaled(tangent, expression(op, *op.inputs, **op.params), False))
+        return total(terms)
+
+
+class Linear(Rule):
+    """Linear in all differentiable inputs together; ``transposed(ct, out, *inputs, **params)`` for each."""
+
+    __slots__ = ()
+
+    def pull(self, ct: Node, op: Operation, position: int, masked: bool) -> Node | None:
+        transposed = self.argument(position)
+        assert callable(transposed)
+        if callable(self.arguments):
+            return transposed(ct, op, *op.inputs, position=position, **op.params)  # type: ignore[return-value]
+        return transposed(ct, op, *op.inputs, **op.params)  # type: ignore[return-value]
+
+    def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
+        inputs = []
+        for position, (x, tangent) in enumerate(zip(op.inputs, tangents, strict=True)):
+            if not callable(self.argument(position)):
+                inputs.append(x)
+            else:
+                inputs.append(ops.zeros_like(x) if tangent is None else tangent)
+        return op.signature.primitive(*inputs, **op.params)  # type: ignore[union-attr]
+
+
+class Multilinear(Linear):
+    """Linear in each input by itself: the tangent is a sum, one term an input."""
+
+    __slots__ = ()
+
+    def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
+        terms = []
+        for position, tangent in enumerate(tangents):
+            if tangent is not None:
+                inputs = [*op.inputs[:position], tangent, *op.inputs[position + 1 :]]
+                terms.append(op.signature.primitive(*inputs, **op.params))  # type: ignore[union-attr]
+        return total(terms)
+
+
+class Via(Rule):
+    """The derivative is that of an equivalent composition ``f(*inputs, **params)``."""
+
+    __slots__ = ()
+
+    def pull(self, ct: Node, op: Operation, position: int, masked: bool) -> Node | None:
+        raise AssertionError("the walker differentiates the composition")
+
+    def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
+        raise AssertionError("the walker differentiates the composition")
+
+    def composition(self, *inputs: Node, **params: Any) -> Node:
+        """The equivalent of the primitive, made of others."""
+        assert callable(self.arguments)
+        return self.arguments(*inputs, **params)  # type: ignore[return-value]
+
+
+def total(terms: Iterable[Node | None]) -> Node | None:
+    """The sum of those terms that are not zero; None if all are."""
+    result = None
+    for term in terms:
+        if term is not None:
+            result = term if result is None else result + term
+    return result
+
+
+def unary(primitive: Primitive, derivative: Derivative | State, source: str = "") -> Rule:
+    """A row for one elementwise input."""
+    return Elementwise(primitive, (derivative,), source)
+
+
+def binary(
+    primitive: Primitive, first: Derivative | State, second: Derivative | State, source: str = "", masks: bool = False
+) -> Rule:
+    """A row for two elementwise inputs."""
+    return Elementwise(primitive, (first, second), source, masks)
+
+
+def without(state: State, *primitives: Primitive) -> list[Rule]:
+    """Rows for primitives none of whose arguments has a derivative."""
+    return [Elementwise(primitive, (state,) * 8) for primitive in primitives]
+
+
+def build_table(*topics: Iterable[Rule]) -> dict[Primitive, Rule]:
+    """All rows by primitive; fails on a primitive with no row, or with two."""
+    table: dict[Primitive, Rule] = {}
+    for rows in topics:
+        for rule in rows:
+            if rule.primitive in table:
+                raise ValueError(f"primitive {rule.primitive.name!r} has two derivative rules")
+            table[rule.primitive] = rule
+    missing = sorted(p.name for p in PRIMITIVES.values() if p not in table)
+    if missing:
+        raise ValueError(f"primitives without a derivative rule: {', '.join(missing)}")
+    return table

@@ -1,0 +1,651 @@
+"""``Tensor``: a handle to a node, with NumPy's operators and methods.
+
+What NumPy functions do with Tensors is in the tables ``UFUNCS`` and ``FUNCTIONS``, which ``numpy_api`` fills.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from . import ops
+from .errors import ArgumentError, DTypeError, ShapeError, TraceError, UnsupportedError
+from .nodes import (
+    FLOAT64,
+    UNKNOWN,
+    Constant,
+    Node,
+    Operation,
+    Primitive,
+    Slot,
+    Variable,
+    as_array,
+    as_node,
+    history,
+    intern_aval,
+)
+from .plan import evaluate
+
+# ufunc -> function from nodes to a node or a tuple of them; NumPy function -> handler taking its arguments.
+UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}
+FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
+# Called for ufunc methods and keywords: (ufunc, method, inputs, keywords).
+UFUNC_METHODS: dict[str, Callable[..., Any]] = {}
+
+
+def wrap(result: Any) -> Any:
+    """A Tensor for a node; tuples and lists element by element."""
+    if isinstance(result, Node):
+        tensor = _new(Tensor)
+        tensor._node = result
+        tensor._slot = None
+        return tensor
+    if isinstance(result, (tuple, list)):
+        return type(result)([wrap(part) for part in result])
+    return result
+
+
+def node_of(value: Any) -> Node:
+    """The node of a Tensor; a constant node for anything else that is an array or a number."""
+    return value._node if type(value) is Tensor else as_node(value)
+
+
+def _operand(value: Any) -> Node | None:
+    """The other operand of an operator; None if its own class should decide."""
+    if isinstance(value, Tensor):
+        return value._node
+    if getattr(type(value), "__array_ufunc__", value) is None:
+        return None
+    return as_node(value)
+
+
+def concrete(node: Node) -> Any:
+    """The value of a node, or None while only structure is traced."""
+    try:
+        value = evaluate(node)
+    except TraceError:
+        return None
+    return None if value is UNKNOWN else value
+
+
+def _binary(primitive: Primitive, reflected: bool = False) -> Callable[[Tensor, Any], Any]:
+    """An operator method that records ``primitive``. The hot path: 0.6 us, of which 0.2 us are the node."""
+    signatures = primitive.signatures
+    if reflected:
+
+        def operator(self: Tensor, other: Any) -> Any:
+            y = self._node
+            x = other._node if type(other) is Tensor else _operand(other)
+            if x is None:
+                return NotImplemented
+            key = (x.aval, y.aval)
+            tensor = _new(Tensor)
+            tensor._node = Operation(signatures.get(key) or primitive.signature(key), (x, y))
+            tensor._slot = None
+            return tensor
+
+    else:
+
+        def operator(self: Tensor, other: Any) -> Any:
+            x = self._node
+            y = other._node if type(other) is Tensor else _operand(other)
+            if y is None:
+                return NotImplemented
+            key = (x.aval, y.aval)
+            tensor = _new(Tensor)
+            tensor._node = Operation(signatures.get(key) or primitive.signature(key), (x, y))
+            tensor._slot = None
+            return tensor
+
+    return operator
+
+
+def _binary_function(function: Callable[[Node, Node], Node], reflected: bool = False) -> Callable[[Tensor, Any], Any]:
+    """An operator method for a function composed of primitives."""
+
+    def operator(self: Tensor, other: Any) -> Any:
+        node = _operand(other)
+        if node is None:
+            return NotImplemented
+        return wrap(function(node, self._node) if reflected else function(self._node, node))
+
+    return operator
+
+
+def _unary(function: Callable[[Node], Node]) -> Callable[[Tensor], Tensor]:
+    def operator(self: Tensor) -> Tensor:
+        return wrap(function(self._node))  # type: ignore[no-any-return]
+
+    return operator
+
+
+def _in_place(name: str) -> Callable[[Tensor, Any], Tensor]:
+    """An augmented assignment: the handle gets the result, which must keep its shape and kind of dtype."""
+
+    def operator(self: Tensor, other: Any) -> Tensor:
+        result = getattr(self, f"__{name}__")(other)
+        if result is NotImplemented:
+            return result  # type: ignore[no-any-return]
+        self._rebind(result._node, f"__i{name}__")
+        return self
+
+    return operator
+
+
+def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The method that is a NumPy function of the Tensor."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return FUNCTIONS[function](self, *args, **kwargs)
+
+    method.__name__ = function.__name__
+    method.__doc__ = f"See `numpy.{function.__name__}`."
+    return method
+
+
+def _spread(args: tuple[Any, ...]) -> Any:
+    """``f(2, 3)`` and ``f((2, 3))`` mean the same."""
+    return args[0] if len(args) == 1 and not isinstance(args[0], (int, np.integer)) else args
+
+
+class Tensor:
+    """An array whose history is recorded, so that it can be differentiated.
+
+    Operations on it compute nothing: they check shapes and dtypes and record. A value is computed when it is
+    looked at (``value``, ``print``, ``float``, ``if``, ``np.asarray``).
+
+    Parameters
+    ----------
+    data : array_like
+        Numbers. Lists and integer or boolean arrays become float64 unless ``dtype`` or ``constant`` says
+        otherwise.
+    dtype : dtype, optional
+        What to convert to.
+    constant : bool, optional
+        True for data that no derivative is taken with respect to; integers then stay integers.
+    copy : bool, optional
+        False to use the memory of ``data``; it must then not change.
+    name : str, optional
+        Shown in ``repr``.
+
+    Raises
+    ------
+    DTypeError
+        If NumPy cannot convert ``data``, or would only to objects or strings.
+    ShapeError
+        If ``data`` is ragged.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> import numpy as np
+    >>> a = ad.Tensor([1, 2, 3])
+    >>> np.sum(a ** 2)
+    Tensor(14.)
+    """
+
+    __slots__ = ("__weakref__", "_node", "_slot")
+    __array_priority__ = 1000.0
+
+    _node: Node
+    _slot: Slot | None
+
+    def __init__(
+        self, data: Any, dtype: Any = None, constant: bool = False, copy: bool = True, name: str | None = None
+    ):
+        if name is not None and not isinstance(name, str):
+            raise ArgumentError(f"Tensor: name={name!r} is no string")
+        if isinstance(data, Tensor):
+            data = data.value
+        given = isinstance(data, (np.ndarray, np.generic))
+        # With copy=False memory is shared where that is possible, as in np.asarray.
+        array = as_array(data, dtype, copy=True if copy else None)
+        if dtype is None and not constant and (array.dtype.kind in "biu" or not given) and array.dtype.kind != "c":
+            array = array.astype(FLOAT64, copy=False)
+        if not copy:
+            array = array.view()
+        array.flags.writeable = False
+        aval = intern_aval(array.shape, array.dtype)
+        self._slot = slot = Slot(array, name)
+        self._node = Constant(aval, array) if constant else Variable(aval, array, slot)
+
+    # --- the handle -------------------------------------------------------------------------------------------------
+
+    @property
+    def node(self) -> Node:
+        """The node that this handle stands for now."""
+        return self._node
+
+    @property
+    def name(self) -> str | None:
+        """The name given at creation."""
+        return None if self._slot is None else self._slot.name
+
+    @property
+    def constant(self) -> bool:
+        """Whether this is data that no derivative is taken with respect to."""
+        return isinstance(self._node, Constant)
+
+    @property
+    def value(self) -> Any:
+        """The array, computed now if it was not yet; read-only. A Python number for a weak scalar."""
+        value = self._node.value
+        if value is None:
+            return evaluate(self._node)
+        if value is UNKNOWN:
+            UNKNOWN._refuse()
+        return value
+
+    _i = value
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the axes."""
+        return self._node.aval.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The NumPy dtype of the elements."""
+        return self._node.aval.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._node.aval.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._node.aval.size
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self._node.aval.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.size * self.itemsize
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802  (NumPy's name)
+        """The axes reversed."""
+        return wrap(ops.transpose(self._node))  # type: ignore[no-any-return]
+
+    @property
+    def mT(self) -> Tensor:  # noqa: N802  (NumPy's name)
+        """The last two axes exchanged."""
+        return wrap(ops.matrix_transpose(self._node))  # type: ignore[no-any-return]
+
+    @property
+    def real(self) -> Tensor:
+        """The real part."""
+        return FUNCTIONS[np.real](self)  # type: ignore[no-any-return]
+
+    @property
+    def imag(self) -> Tensor:
+        """The imaginary part; zeros for a real Tensor."""
+        return FUNCTIONS[np.imag](self)  # type: ignore[no-any-return]
+
+    def _rebind(self, node: Node, what: str) -> None:
+        """Let the handle stand for another node, as an operation in place does."""
+        old = self._node.aval
+        if node.aval.shape != old.shape:
+            raise ShapeError(
+                f"{what}: the result has shape {node.aval.shape}, but a Tensor of shape {old.shape} keeps its shape; "
+                "write t = ... instead"
+            )
+        if node.aval.dtype != old.dtype:
+            if not np.can_cast(node.aval.dtype, old.dtype, "same_kind"):
+                raise DTypeError(
+                    f"{what}: the result is {node.aval.dtype}, which does not go into a Tensor of {old.dtype}; "
+                    "write t = ... instead, or .astype"
+                )
+            node = ops.astype(node, old.dtype)
+        if self._slot is not None:
+            self._slot.value = None
+        self._node = node
+
+    def assign(self, value: Any, copy: bool = True) -> Tensor:
+        """Give the variable a new value: a new version, which earlier graphs do not see.
+
+        Parameters
+        ----------
+        value : array_like
+            Of the same shape; converted to the same dtype. A Tensor is taken at its value, without its history.
+        copy : bool, optional
+            False to use the memory of ``value``; it must then not change.
+
+        Returns
+        -------
+        Tensor
+            This handle.
+
+        Raises
+        ------
+        ShapeError
+            If the shape differs.
+        DTypeError
+            If the value cannot be converted.
+        """
+        aval = self._node.aval
+        if type(value) is not np.ndarray or value.dtype != aval.dtype or copy:
+            if isinstance(value, Tensor):
+                value = value.value
+            if aval.dtype.kind != "c" and np.iscomplexobj(value):
+                raise DTypeError(f"assign: complex values do not go into a variable of {aval.dtype}; take np.real")
+            value = as_array(value, aval.dtype, copy=True if copy else None)
+        if value.shape != aval.shape:
+            raise ShapeError(
+                f"assign: the value has shape {value.shape} and dtype {value.dtype}, but the variable"
+                f"{f' {self.name!r}' if self.name else ''} has shape {aval.shape}; a variable keeps its shape "
+                "(np.broadcast_to or reshape the value, or make a new Tensor)"
+            )
+        if not copy:
+            value = value.view()
+        value.flags.writeable = False
+        if aval.weak:
+            aval = intern_aval(aval.shape, aval.dtype)
+        slot = self._slot
+        if slot is None:
+            slot = self._slot = Slot(value)
+        else:
+            slot.value = value
+        self._node = Constant(aval, value) if isinstance(self._node, Constant) else Variable(aval, value, slot)
+        return self
+
+    def assign_add(self, value: Any) -> Tensor:
+        """Add to the variable's value: a new version, without history.
+
+        Parameters
+        ----------
+        value : array_like
+            Broadcast to the shape of the variable.
+
+        Returns
+        -------
+        Tensor
+            This handle.
+        """
+        return self.assign(self.value + _plain(value), copy=False)
+
+    def assign_sub(self, value: Any) -> Tensor:
+        """Subtract from the variable's value: a new version, without history.
+
+        Parameters
+        ----------
+        value : array_like
+            Broadcast to the shape of the variable.
+
+        Returns
+        -------
+        Tensor
+            This handle.
+        """
+        return self.assign(self.value - _plain(value), copy=False)
+
+    def copy(self) -> Tensor:
+        """A new variable with this value and no history.
+
+        Returns
+        -------
+        Tensor
+            Detached: no derivative passes from it to this one.
+        """
+        return Tensor(self.value, dtype=self.dtype, constant=self.constant, name=self.name)
+
+    def item(self, *index: Any) -> Any:
+        """See `numpy.ndarray.item`."""
+        return np.asarray(self.value).item(*index)
+
+    def tolist(self) -> Any:
+        """See `numpy.ndarray.tolist`."""
+        return np.asarray(self.value).tolist()
+
+    def astype(self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Tensor:
+        """See `numpy.ndarray.astype`."""
+        try:
+            wanted = np.dtype(dtype)
+        except TypeError as error:
+            raise DTypeError(f"astype: dtype={dtype!r} is no dtype that NumPy knows: {error}") from None
+        if wanted.kind not in "biufc":
+            raise DTypeError(f"astype: derivatives are recorded for numeric arrays only, not {wanted}")
+        if not np.can_cast(self.dtype, wanted, casting):  # type: ignore[arg-type]
+            raise DTypeError(f"astype: {self.dtype} does not convert to {wanted} by casting={casting!r}")
+        return wrap(ops.astype(self._node, wanted))  # type: ignore[no-any-return]
+
+    # --- operators ----------------------------------------------------------------------------------------------------
+
+    __add__ = _binary(ops.add)
+    __radd__ = _binary(ops.add, reflected=True)
+    __sub__ = _binary(ops.subtract)
+    __rsub__ = _binary(ops.subtract, reflected=True)
+    __mul__ = _binary(ops.multiply)
+    __rmul__ = _binary(ops.multiply, reflected=True)
+    __truediv__ = _binary(ops.divide)
+    __rtruediv__ = _binary(ops.divide, reflected=True)
+    __floordiv__ = _binary(ops.floor_divide)
+    __rfloordiv__ = _binary(ops.floor_divide, reflected=True)
+    __mod__ = _binary(ops.remainder)
+    __rmod__ = _binary(ops.remainder, reflected=True)
+    __pow__ = _binary(ops.power)
+    __rpow__ = _binary(ops.power, reflected=True)
+    __matmul__ = _binary_function(ops.matmul)
+    __rmatmul__ = _binary_function(ops.matmul, reflected=True)
+    __and__ = _binary(ops.bitwise_and)
+    __rand__ = _binary(ops.bitwise_and, reflected=True)
+    __or__ = _binary(ops.bitwise_or)
+    __ror__ = _binary(ops.bitwise_or, reflected=True)
+    __xor__ = _binary(ops.bitwise_xor)
+    __rxor__ = _binary(ops.bitwise_xor, reflected=True)
+    __lshift__ = _binary(ops.left_shift)
+    __rlshift__ = _binary(ops.left_shift, reflected=True)
+    __rshift__ = _binary(ops.right_shift)
+    __rrshift__ = _binary(ops.right_shift, reflected=True)
+    __lt__ = _binary(ops.less)
+    __le__ = _binary(ops.less_equal)
+    __gt__ = _binary(ops.greater)
+    __ge__ = _binary(ops.greater_equal)
+    __eq__ = _binary(ops.equal)  # type: ignore[assignment]
+    __ne__ = _binary(ops.not_equal)  # type: ignore[assignment]
+    __hash__ = object.__hash__
+    __neg__ = _unary(ops.negative)
+    __abs__ = _unary(ops.absolute)
+    __invert__ = _unary(ops.invert)
+    __iadd__ = _in_place("add")
+    __isub__ = _in_place("sub")
+    __imul__ = _in_place("mul")
+    __itruediv__ = _in_place("truediv")
+    __ifloordiv__ = _in_place("floordiv")
+    __imod__ = _in_place("mod")
+    __ipow__ = _in_place("pow")
+    __imatmul__ = _in_place("matmul")
+    __iand__ = _in_place("and")
+    __ior__ = _in_place("or")
+    __ixor__ = _in_place("xor")
+    __ilshift__ = _in_place("lshift")
+    __irshift__ = _in_place("rshift")
+
+    def __pos__(self) -> Tensor:
+        return wrap(ops.identity(self._node))  # type: ignore[no-any-return]
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
+    # --- as a container and a number ------------------------------------------------------------------------------------
+
+    def __getitem__(self, item: Any) -> Tensor:
+        node = self._node
+        index, arrays = ops.normalize_index(node.aval, _index_nodes(item), concrete)
+        return wrap(ops.index(node, index, *arrays))  # type: ignore[no-any-return]
+
+    def __setitem__(self, item: Any, value: Any) -> None:
+        node = self._node
+        self._rebind(ops.write_index(node, _index_nodes(item), node_of(value), concrete), "__setitem__")
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise DTypeError("len() of a Tensor without dimensions")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.shape:
+            raise DTypeError("iteration over a Tensor without dimensions")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(np.any(np.equal(self.value, _plain(value))))
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ShapeError(f"the truth of a Tensor of shape {self.shape} is ambiguous; use np.any() or np.all()")
+        return bool(self.value)
+
+    def __float__(self) -> float:
+        return float(self._single("float"))
+
+    def __int__(self) -> int:
+        return int(self._single("int"))
+
+    def __complex__(self) -> complex:
+        return complex(self._single("complex"))
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu" or self.ndim:
+            raise DTypeError(f"only an integer Tensor without dimensions is an index, not {self._node.aval!r}")
+        return int(self.value)
+
+    def _single(self, what: str) -> Any:
+        if self.size != 1:
+            raise ShapeError(f"{what}() of a Tensor of shape {self.shape}: only one element converts to a number")
+        return np.asarray(self.value).item()
+
+    def __repr__(self) -> str:
+        if self._node.value is UNKNOWN or concrete(self._node) is None:
+            return f"Tensor(<{self._node.aval!r}, being traced>)"
+        text = np.array2string(np.asarray(self.value), separator=", ", prefix="Tensor(")
+        dtype = "" if self.dtype in (FLOAT64, np.dtype(np.int64), np.dtype(bool)) else f", dtype={self.dtype}"
+        return f"Tensor({text}{dtype}{f', name={self.name!r}' if self.name else ''})"
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+    def __format__(self, spec: str) -> str:
+        if not spec:
+            return str(self)
+        return format(self._single("format"), spec)
+
+    # --- NumPy's protocols ------------------------------------------------------------------------------------------------
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        return np.array(self.value, dtype=dtype, copy=copy)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
+        if method == "__call__" and not keywords:
+            function = UFUNCS.get(ufunc)
+            if function is not None:
+                return wrap(function(*[x._node if type(x) is Tensor else as_node(x) for x in inputs]))
+        return UFUNC_METHODS[method](ufunc, inputs, keywords)
+
+    def __array_function__(self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        handler = FUNCTIONS.get(function)
+        if handler is None:
+            raise unsupported(function)
+        return handler(*args, **kwargs)
+
+    # --- NumPy's methods -----------------------------------------------------------------------------------------------------
+
+    sum = _method(np.sum)
+    prod = _method(np.prod)
+    mean = _method(np.mean)
+    var = _method(np.var)
+    std = _method(np.std)
+    max = _method(np.max)
+    min = _method(np.min)
+    all = _method(np.all)
+    any = _method(np.any)
+    argmax = _method(np.argmax)
+    argmin = _method(np.argmin)
+    cumsum = _method(np.cumsum)
+    cumprod = _method(np.cumprod)
+    clip = _method(np.clip)
+    ravel = _method(np.ravel)
+    squeeze = _method(np.squeeze)
+    swapaxes = _method(np.swapaxes)
+    diagonal = _method(np.diagonal)
+    trace = _method(np.trace)
+    repeat = _method(np.repeat)
+    take = _method(np.take)
+    round = _method(np.round)
+    dot = _method(np.dot)
+    nonzero = _method(np.nonzero)
+    conj = conjugate = _unary(ops.conjugate)
+
+    def flatten(self, order: str = "C") -> Tensor:
+        """See `numpy.ndarray.flatten`."""
+        return FUNCTIONS[np.ravel](self, order)  # type: ignore[no-any-return]
+
+    def reshape(self, *shape: Any, order: str = "C") -> Tensor:
+        """See `numpy.ndarray.reshape`."""
+        return wrap(ops.reshape(self._node, _spread(shape), order))  # type: ignore[no-any-return]
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """See `numpy.ndarray.transpose`."""
+        order = None if not axes else _spread(axes)
+        return wrap(ops.transpose(self._node, order))  # type: ignore[no-any-return]
+
+    def fill(self, value: Any) -> None:
+        """See `numpy.ndarray.fill`."""
+        self[...] = value
+
+    # --- pickling ----------------------------------------------------------------------------------------------------------------
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The whole history, inputs first: when pickle reaches a node, its inputs are in its memo already,
+        # so it never recurses over the graph.
+        return _restore, (history(self._node), self._slot)
+
+    def __copy__(self) -> Tensor:
+        tensor: Tensor = wrap(self._node)
+        tensor._slot = self._slot
+        return tensor
+
+
+_new = Tensor.__new__
+
+
+def _restore(nodes: list[Node], slot: Slot | None) -> Tensor:
+    tensor: Tensor = wrap(nodes[-1])
+    tensor._slot = slot
+    return tensor
+
+
+def _plain(value: Any) -> Any:
+    """The value of a Tensor, anything else as it is."""
+    return value.value if isinstance(value, Tensor) else value
+
+
+def _index_nodes(item: Any) -> Any:
+    """An index with nodes in place of Tensors."""
+    if type(item) is tuple:
+        return tuple([x._node if type(x) is Tensor else x for x in item])
+    return item._node if type(item) is Tensor else item
+
+
+def unsupported(function: Any) -> UnsupportedError:
+    """The error for a NumPy function that Tensors have no handler for."""
+    module = (getattr(function, "__module__", "") or "numpy").replace("numpy._core", "numpy")
+    name = f"{module}.{getattr(function, '__name__', function)}"
+    return UnsupportedError(
+        f"{name} is not recorded for Tensors: write it with functions that are, use np.asarray(t) to compute with the "
+        f"value (which no derivative passes through), or add a handler with @autodiff.implements({name})"
+    )
+
+
+__all__ = ["FUNCTIONS", "UFUNCS", "UFUNC_METHODS", "Tensor", "concrete", "node_of", "unsupported", "wrap"]

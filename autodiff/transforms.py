@@ -1,0 +1,452 @@
+"""Functions of functions: ``grad``, ``value_and_grad``, ``function``; and ``stop_gradient``.
+
+They record like everything else, so they nest, and a derivative of a derivative is only another graph.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from . import ops
+from .containers import LEAF, flatten, transform, unflatten
+from .errors import ArgumentError, DifferentiationError
+from .graph import Graph
+from .nodes import (
+    FLOAT64,
+    UNKNOWN,
+    WEAK_COMPLEX,
+    WEAK_FLOAT,
+    Argument,
+    Aval,
+    Node,
+    Slot,
+    Variable,
+    as_array,
+    intern_aval,
+)
+from .plan import PlanCache, collect, compile_nodes
+from .tensor import Tensor, wrap
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Gradients of all transformed functions: found by structure, whichever call made them.
+_gradients = Graph(cache_size=2048)
+
+
+def stop_gradient(x: Any) -> Any:
+    """``x`` as a quantity that no derivative passes through.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        Or nested lists, tuples and dicts of them.
+
+    Returns
+    -------
+    Tensor or array_like
+        Tensors of the same value; anything else as it is.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> ad.grad(lambda x: x * ad.stop_gradient(x))(3.0)
+    3.0
+    """
+    return transform(lambda leaf: wrap(ops.stop_gradient(leaf._node)) if isinstance(leaf, Tensor) else leaf, x)
+
+
+# --- arguments -----------------------------------------------------------------------------------------------------------
+
+
+def _argument(value: Any, name: str) -> Tensor:
+    """A Tensor to differentiate with respect to, for an argument of a function."""
+    kind = type(value)
+    if kind is float:
+        node: Node = Argument(WEAK_FLOAT, value, Slot(value))
+    elif kind is Tensor:
+        if not value._node.aval.differentiable:
+            raise _no_derivative(name, value._node.aval)
+        # A fresh name: in a nested derivative the same Tensor may be an argument of both.
+        node = ops.identity(value._node)
+    elif kind is int or kind is bool:
+        node = Argument(WEAK_FLOAT, float(value), Slot(None))
+    elif kind is complex:
+        node = Argument(WEAK_COMPLEX, value, Slot(None))
+    else:
+        array = as_array(value, copy=None)
+        if array.dtype.kind in "biu":
+            array = array.astype(FLOAT64)
+        node = Argument(intern_aval(array.shape, array.dtype), array, Slot(None))
+    tensor: Tensor = wrap(node)
+    return tensor
+
+
+def _no_derivative(name: str, aval: Aval) -> DifferentiationError:
+    return DifferentiationError(
+        f"{name}: there are no derivatives with respect to an argument {aval!r}; use a floating dtype, or leave it out of "
+        "argnums"
+    )
+
+
+def _positions(argnums: Any, count: int, name: str) -> tuple[int, ...]:
+    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    for p in positions:
+        if not -count <= p < count:
+            raise ArgumentError(
+                f"{name}: argnums={argnums!r} names argument {p}, but the function was called with {count} positional "
+                "arguments"
+            )
+    return tuple([p % count for p in positions])
+
+
+def _check_argnums(argnums: Any, name: str) -> None:
+    valid = isinstance(argnums, int) and not isinstance(argnums, bool)
+    if not valid and isinstance(argnums, (tuple, list)) and argnums:
+        valid = all(isinstance(p, int) and not isinstance(p, bool) for p in argnums)
+    if not valid:
+        raise ArgumentError(f"{name}: argnums={argnums!r} must be an integer or a non-empty tuple of integers")
+
+
+def _result(out: Any, name: str) -> Tensor:
+    """The result of a differentiated function, checked to be one real number."""
+    if not isinstance(out, Tensor):
+        if isinstance(out, (list, tuple, dict)) or np.ndim(out):
+            raise DifferentiationError(
+                f"{name}: the function must return a scalar, not {type(out).__name__} {repr(out)[:60]}"
+            )
+        return Tensor(out)
+    aval = out._node.aval
+    if aval.size != 1:
+        raise DifferentiationError(
+            f"{name}: the function must return a scalar, but returned {aval!r}; sum it (np.sum) to differentiate the "
+            "sum, or use Graph.gradient, which does"
+        )
+    if aval.dtype.kind == "c":
+        raise DifferentiationError(
+            f"{name}: the function returned {aval!r}; the derivative of a complex result depends on the direction, so "
+            "differentiate its real or imaginary part (np.real, np.imag)"
+        )
+    if not aval.differentiable:
+        raise DifferentiationError(f"{name}: the function returned {aval!r}, and a result of dtype {aval.dtype} has no derivative")
+    return out
+
+
+def _belongs_to_enclosing(out: Tensor, own: Sequence[Tensor]) -> bool:
+    """Whether a result depends on arguments of an enclosing derivative or trace, which needs a Tensor back."""
+    mine = {x._node for x in own}
+    if any(not isinstance(node, Argument) for node in mine):
+        return True
+    trace = out._node.trace
+    if trace is None:
+        return isinstance(out._node, Argument) and out._node not in mine
+    stack = [leaf for leaf in trace.leaves if leaf not in mine]
+    seen = set(stack)
+    while stack:
+        node = stack.pop()
+        if type(node) is Argument:
+            return True
+        for x in node.inputs:
+            if x not in seen and x not in mine:
+                seen.add(x)
+                stack.append(x)
+    return False
+
+
+def _scalar(value: Any) -> Any:
+    return value.item() if isinstance(value, (np.ndarray, np.generic)) else value
+
+
+def _value_and_gradients(
+    function: Callable[..., Any], argnums: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: str
+) -> tuple[Any, Any]:
+    """The value and the gradients for one call: recorded, and found in the cache of plans."""
+    positions = _positions(argnums, len(args), name)
+    replaced = list(args)
+    own: list[Tensor] = []
+    structures = []
+    plain: list[bool] = []
+    for p in positions:
+        leaves, structure = ([args[p]], LEAF) if not isinstance(args[p], (list, tuple, dict)) else flatten(args[p])
+        tensors = [_argument(leaf, f"{name}, argument {p}") for leaf in leaves]
+        plain += [type(leaf) in (float, int, bool, complex) for leaf in leaves]
+        replaced[p] = tensors[0] if structure is LEAF else unflatten(structure, iter(tensors))
+        own += tensors
+        structures.append(structure)
+    out = _result(function(*replaced, **kwargs), name)
+    if not own:
+        gradients: list[Any] = []
+        value: Any = out
+    elif _depends_on_others(out, own):
+        gradients = _gradients.gradient(out, own, as_tensors=True)
+        value = out
+    else:
+        gradients = _gradients.gradient(out, own)
+        value = out.value
+        gradients = [_scalar(g) if p else g for g, p in zip(gradients, plain, strict=True)]
+        if all(plain):
+            value = _scalar(value)
+    parts = iter(gradients)
+    results = [next(parts) if s is LEAF else unflatten(s, parts) for s in structures]
+    return value, results[0] if isinstance(argnums, int) else tuple(results)
+
+
+def _depends_on_others(out: Tensor, own: Sequence[Tensor]) -> bool:
+    if out._node.inputs:
+        _gradients._trace(out._node, own)
+    return _belongs_to_enclosing(out, own)
+
+
+def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+    """The gradient of a function that returns a scalar.
+
+    Parameters
+    ----------
+    function : callable
+        Written with NumPy; returns one real number.
+    argnums : int or sequence of int, optional
+        The positional arguments to differentiate with respect to. Each is an array, a number, or nested lists,
+        tuples and dicts of these.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of ``function`` and returns the gradient: shaped like the argument, a tuple of these
+        if ``argnums`` is a sequence. A Python number gives a Python float, a Tensor gives a Tensor.
+
+    Raises
+    ------
+    DifferentiationError
+        When called, if the function does not return a scalar, or an argument has a dtype without derivatives.
+    ArgumentError
+        If ``argnums`` names no argument.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> import numpy as np
+    >>> ad.grad(lambda x: x ** 2 + x)(3.0)
+    7.0
+    >>> ad.grad(ad.grad(np.sin))(0.0)
+    -0.0
+    >>> ad.grad(lambda w: np.sum(w["a"] * w["b"]))({"a": np.ones(2), "b": np.full(2, 3.0)})
+    {'a': array([3., 3.]), 'b': array([1., 1.])}
+    """
+    _check_argnums(argnums, "grad")
+
+    @functools.wraps(function)
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        return _value_and_gradients(function, argnums, args, kwargs, "grad")[1]
+
+    return gradient
+
+
+def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., tuple[Any, Any]]:
+    """The value and the gradient of a function that returns a scalar, from one plan.
+
+    Parameters
+    ----------
+    function : callable
+        As for ``grad``.
+    argnums : int or sequence of int, optional
+        As for ``grad``.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of ``function`` and returns the pair (value, gradient).
+
+    Raises
+    ------
+    DifferentiationError
+        As for ``grad``.
+    ArgumentError
+        As for ``grad``.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> ad.value_and_grad(lambda x: x ** 3)(2.0)
+    (8.0, 12.0)
+    """
+    _check_argnums(argnums, "value_and_grad")
+
+    @functools.wraps(function)
+    def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        return _value_and_gradients(function, argnums, args, kwargs, "value_and_grad")
+
+    return value_and_gradient
+
+
+# --- function ------------------------------------------------------------------------------------------------------------
+
+
+class _Traced:
+    """A function traced for one set of shapes and dtypes: its plan and where the plan's inputs come from."""
+
+    __slots__ = ("captured", "constants", "plan", "structure")
+
+    def __init__(self, plan: Any, captured: list[tuple[Slot | None, Any]], structure: Any, constants: dict[int, Any]):
+        self.plan = plan
+        self.captured = captured
+        self.structure = structure
+        self.constants = constants
+
+    def captured_values(self) -> list[Any] | None:
+        """The present values of the variables that the function uses; None if one is no variable any more."""
+        values = []
+        for slot, value in self.captured:
+            if slot is not None:
+                value = slot.value
+                if value is None:
+                    return None
+            values.append(value)
+        return values
+
+
+class Function:
+    """A function that is traced once for each set of shapes and dtypes, then replayed. Made by ``function``."""
+
+    def __init__(self, function: Callable[..., Any], cache_size: int):
+        functools.update_wrapper(self, function)
+        self._function = function
+        self._cache = PlanCache(cache_size)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        leaves, structure = flatten((args, kwargs)) if kwargs else flatten(args)
+        key: list[Any] = [structure]
+        values = []
+        for leaf in leaves:
+            kind = type(leaf)
+            if kind is np.ndarray:
+                key.append(leaf.shape)
+                key.append(leaf.dtype)
+                values.append(leaf)
+            elif kind is float:
+                key.append(float)
+                values.append(leaf)
+            elif kind is Tensor:
+                # Part of a larger computation: record it there.
+                return self._function(*args, **kwargs)
+            elif isinstance(leaf, np.generic):
+                array = as_array(leaf)
+                key.append(array.shape)
+                key.append(array.dtype)
+                values.append(array)
+            else:
+                key.append((kind, leaf))
+        try:
+            traced = self._cache.get(tuple(key), lambda: self._trace(args, kwargs))
+        except TypeError as error:
+            if "unhashable" in str(error):
+                raise ArgumentError(
+                    f"autodiff.function: arguments that are not arrays or floats must be hashable ({error}), since the "
+                    "function is traced for each of their values"
+                ) from None
+            raise
+        captured = traced.captured_values()
+        if captured is None:
+            return self._once(args, kwargs, values)
+        return _assemble(traced, traced.plan(*values, *captured))
+
+    def _once(self, args: tuple[Any, ...], kwargs: dict[str, Any], values: list[Any]) -> Any:
+        """A call that cannot be replayed, because a variable that it uses is now the result of an operation."""
+        traced = self._trace(args, kwargs)
+        captured = traced.captured_values() or []
+        return _assemble(traced, traced.plan(*values, *captured))
+
+    def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Traced:
+        arguments: list[Node] = []
+
+        def stand_in(leaf: Any) -> Any:
+            kind = type(leaf)
+            if kind is float:
+                aval = WEAK_FLOAT
+            elif kind is np.ndarray or isinstance(leaf, np.generic):
+                array = as_array(leaf, copy=None)
+                aval = intern_aval(array.shape, array.dtype)
+            else:
+                return leaf
+            node = Argument(aval, UNKNOWN, Slot(None))
+            arguments.append(node)
+            return wrap(node)
+
+        out = self._function(*transform(stand_in, args), **transform(stand_in, kwargs))
+        leaves, structure = flatten(out)
+        outputs = [leaf._node for leaf in leaves if isinstance(leaf, Tensor)]
+        constants = {i: leaf for i, leaf in enumerate(leaves) if not isinstance(leaf, Tensor)}
+        trace = collect(outputs, floor=-1)
+        rest = [leaf for leaf in trace.leaves if not leaf.inputs and leaf not in set(arguments)]
+        # A variable is read through its slot at each call, so that assigning to it has effect.
+        captured = [
+            (leaf.slot, None) if isinstance(leaf, Variable) and leaf.slot.value is leaf.value else (None, leaf.value)
+            for leaf in rest
+        ]
+        plan = compile_nodes([*arguments, *rest], outputs, _gradients.backend)
+        return _Traced(plan, captured, structure, constants)
+
+    def cache_info(self) -> Any:
+        """What the cache of traces has done, as ``Graph.cache_info``."""
+        return self._cache.info()
+
+    def clear_cache(self) -> None:
+        """Forget all traces."""
+        self._cache.clear()
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self.__call__, instance)
+
+
+def _assemble(traced: _Traced, results: tuple[Any, ...]) -> Any:
+    """Results put into the structure that the function returned."""
+    if traced.structure is LEAF:
+        return traced.constants[0] if traced.constants else results[0]
+    values = iter(results)
+    count = len(results) + len(traced.constants)
+    leaves = [traced.constants[i] if i in traced.constants else next(values) for i in range(count)]
+    return unflatten(traced.structure, iter(leaves))
+
+
+def function(f: Callable[..., Any] | None = None, *, cache_size: int = 128) -> Any:
+    """Make a function that is traced once for each set of shapes and dtypes and then replays a compiled plan.
+
+    Parameters
+    ----------
+    f : callable
+        Written with NumPy. Arrays and Python floats are data; other arguments are part of the structure, and a
+        new value of one is a new trace. Python code in it runs when tracing only.
+    cache_size : int, optional
+        Traces kept at most.
+
+    Returns
+    -------
+    Function
+        Takes and returns what ``f`` does, with arrays for Tensors. Tensors that ``f`` uses from outside are read
+        at their present value. Called with Tensors it records, so that it can be part of something larger.
+
+    Raises
+    ------
+    TraceError
+        When called, if ``f`` needs a value (an ``if``, ``float``, ``print``) while it is traced.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> import numpy as np
+    >>> @ad.function
+    ... def rms(x):
+    ...     return np.sqrt(np.mean(x ** 2))
+    >>> rms(np.array([3.0, 4.0, 5.0, 0.0]))
+    array(3.53553391)
+    >>> step = ad.function(ad.value_and_grad(lambda w, x: np.sum((w * x) ** 2)))
+    >>> step(np.array([1.0, 2.0]), np.array([3.0, 1.0]))
+    (array(13.), array([18.,  4.]))
+    """
+    if f is None:
+        return lambda g: Function(g, cache_size)
+    if not callable(f):
+        raise ArgumentError(f"function: {f!r} is not callable")
+    return Function(f, cache_size)

@@ -1,0 +1,642 @@
+"""Programs as straight-line Python source over NumPy.
+
+Arrays go through ``out=`` into planned buffers, in place where an operand is not needed again. Values of one
+element in float64 are Python floats (a NumPy call costs 0.2 us or more, a float operation 0.03 us); where
+Python raises and IEEE arithmetic would give inf or NaN, the call is repeated exactly, by the interpreter.
+Names in the source are numbers: nothing a user wrote reaches it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autodiff.nodes import Aval, Signature
+from autodiff.plan.program import Program
+
+from ._numpy_reference import Interpreted, constant_value
+
+FLOAT64 = np.dtype(np.float64)
+
+# Buffers of a plan are kept between calls up to this many bytes; larger ones are allocated for each call.
+WORKSPACE_KEPT = 1 << 20
+
+# Templates for single float64 elements. They raise ArithmeticError or ValueError where IEEE gives inf or NaN.
+SCALAR: dict[str, str] = {
+    "add": "{0} + {1}",
+    "subtract": "{0} - {1}",
+    "multiply": "{0} * {1}",
+    "divide": "{0} / {1}",
+    "negative": "-{0}",
+    "square": "{0} * {0}",
+    "absolute": "abs({0})",
+    "conjugate": "{0}",
+    "real": "{0}",
+    "maximum": "({0} if {0} > {1} or {0} != {0} else {1})",
+    "minimum": "({0} if {0} < {1} or {0} != {0} else {1})",
+    "masked_multiply": "({0} * {1} if {0} != 0 else 0.0)",
+    "where": "({1} if {0} else {2})",
+    "equal": "{0} == {1}",
+    "not_equal": "{0} != {1}",
+    "less": "{0} < {1}",
+    "less_equal": "{0} <= {1}",
+    "greater": "{0} > {1}",
+    "greater_equal": "{0} >= {1}",
+    "isnan": "{0} != {0}",
+    "power": "math.pow({0}, {1})",
+    "sqrt": "math.sqrt({0})",
+    "root_of_squares": "math.sqrt({0})",
+    **{name: f"math.{name}({{0}})" for name in ("exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan")},
+    **{name: f"math.{name}({{0}})" for name in ("sinh", "cosh", "tanh", "degrees", "radians")},
+    "arcsin": "math.asin({0})",
+    "arccos": "math.acos({0})",
+    "arctan": "math.atan({0})",
+    "arcsinh": "math.asinh({0})",
+    "arccosh": "math.acosh({0})",
+    "arctanh": "math.atanh({0})",
+    "arctan2": "math.atan2({0}, {1})",
+}
+
+# Primitives that leave a single element as it is.
+SCALAR_SAME = {"reshape", "transpose", "broadcast_to", "sum", "prod", "max", "min", "astype"}
+
+VIEWS = {"reshape", "transpose", "broadcast_to", "real", "imag", "identity", "stop_gradient"}
+
+# Larger broadcasts are views; a view costs more to make than a small array to fill.
+FILLED_BROADCAST = 4096
+
+
+def _shape_text(shape: tuple[int, ...]) -> str:
+    return repr(shape)
+
+
+class Storage:
+    """Buffers by liveness: each one is free again when the last value that looks into it is used."""
+
+    def __init__(self) -> None:
+        self.buffers: list[tuple[tuple[int, ...], np.dtype[Any]]] = []
+        self._free: dict[tuple[tuple[int, ...], np.dtype[Any]], list[int]] = {}
+
+    def take(self, aval: Aval) -> int:
+        """A free buffer of this shape and dtype, or a new one."""
+        key = (aval.shape, aval.dtype)
+        free = self._free.get(key)
+        if free:
+            return free.pop()
+        self.buffers.append(key)
+        return len(self.buffers) - 1
+
+    def give(self, buffer: int) -> None:
+        """A buffer that nobody looks into any more."""
+        self._free.setdefault(self.buffers[buffer], []).append(buffer)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(math.prod(shape) * dtype.itemsize for shape, dtype in self.buffers)
+
+
+class Writer:
+    """Generates the body of a plan, value by value."""
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.avals = program.avals
+        self.lines: list[str] = []
+        self.names: set[str] = set()
+        self.constants: dict[str, Any] = {}
+        self.storage = Storage()
+        self.arrays: dict[int, str] = {}
+        self.scalars: dict[int, str] = {}
+        self.roots: dict[int, int] = {}
+        self.buffer_of: dict[int, int] = {}
+        self.applications = program.applications()
+        self.outputs = set(program.outputs)
+        self.raises = False
+        self._literals: dict[tuple[int, np.dtype[Any]], str] = {}
+        self._place_constants()
+        self._decide_scalars()
+        self._find_last_uses()
+
+    # --- planning ----------------------------------------------------------------------------------------------------
+
+    def _place_constants(self) -> None:
+        for number in self.program.live():
+            if number < self.program.n_inputs:
+                aval = self.avals[number]
+                (self.scalars if aval.weak else self.arrays)[number] = f"x{number}"
+                self.roots[number] = number
+            elif number in self.program.constants:
+                aval = self.avals[number]
+                if aval.literal is not None and aval.spec is None and (aval.weak or aval.dtype == FLOAT64):
+                    self.scalars[number] = repr(aval.literal) if type(aval.literal) is not complex else f"({aval.literal!r})"
+                else:
+                    self.arrays[number] = self.constant(constant_value(self.program, number))
+                self.roots[number] = number
+
+    def constant(self, value: Any) -> str:
+        """A name for a constant array."""
+        name = f"c{len(self.constants)}"
+        self.constants[name] = value
+        return name
+
+    def _decide_scalars(self) -> None:
+        """Which values are Python floats: one element of float64 that can be had cheaply as such."""
+        self.is_scalar: set[int] = set(self.scalars)
+        for number in self.applications:
+            signature = self.program.signatures[number]
+            assert signature is not None
+            name = signature.primitive.name
+            arguments = self.program.arguments[number]
+            aval = self.avals[number]
+            if aval.size != 1 or not (aval.dtype == FLOAT64 or aval.dtype.kind == "b"):
+                continue
+            small = all(self._scalar_like(a) for a in arguments)
+            if name in SCALAR and small:
+                self.is_scalar.add(number)
+            elif name in SCALAR_SAME and small and self.avals[arguments[0]].dtype == FLOAT64:
+                self.is_scalar.add(number)
+            elif aval.dtype == FLOAT64 and name in ("matmul", "sum"):
+                self.is_scalar.add(number)
+
+    def _scalar_like(self, number: int) -> bool:
+        """Whether a value can be taken as a Python number at the cost of one ``item`` call."""
+        aval = self.avals[number]
+        if number in self.is_scalar:
+            return aval.dtype.kind in "fib"
+        return aval.size == 1 and aval.spec is None and (aval.dtype == FLOAT64 or aval.dtype.kind == "b")
+
+    def _find_last_uses(self) -> None:
+        for number in self.applications:
+            signature = self.program.signatures[number]
+            assert signature is not None
+            arguments = self.program.arguments[number]
+            root = number
+            if number not in self.is_scalar and (
+                signature.primitive.name in VIEWS or (signature.primitive.name == "index" and len(arguments) == 2)
+            ):
+                root = self.roots[arguments[0]]
+            self.roots[number] = root
+        self.last_use: dict[int, int] = {}
+        for number in self.applications:
+            for argument in self.program.arguments[number]:
+                self.last_use[self.roots[argument]] = number
+        for number in self.outputs:
+            self.last_use[self.roots[number]] = len(self.avals)
+
+    # --- names of values ---------------------------------------------------------------------------------------------
+
+    def use(self, name: str) -> str:
+        """A NumPy name that the source imports."""
+        self.names.add(name)
+        return name
+
+    def scalar(self, number: int) -> str:
+        """A value of one element as a Python number."""
+        text = self.scalars.get(number)
+        if text is None:
+            text = self.scalars[number] = f"s{number}"
+            self.lines.append(f"{text} = {self.arrays[number]}.item()")
+        return text
+
+    def array(self, number: int) -> str:
+        """A value as an array of its shape and dtype."""
+        text = self.arrays.get(number)
+        if text is None:
+            aval = self.avals[number]
+            if number in self.program.constants:
+                text = self.constant(np.asarray(aval.literal, aval.dtype))
+            else:
+                text = f"v{number}"
+                dtype = "" if aval.dtype == FLOAT64 else f", dtype={aval.dtype.name!r}"
+                shape = f", ndmin={aval.ndim}" if aval.ndim else ""
+                self.lines.append(f"{text} = {self.use('array')}({self.scalars[number]}{dtype}{shape})")
+            self.arrays[number] = text
+        return text
+
+    def operand(self, number: int, out: Aval, others: list[Aval]) -> str:
+        """A value as an operand of a ufunc whose result is ``out``; a Python number where that is as good."""
+        if number not in self.scalars or number in self.arrays:
+            return self.array(number)
+        aval = self.avals[number]
+        full = [a for a in others if a.shape == out.shape and not a.weak]
+        if aval.literal is not None and full:
+            # A zero-dimensional array is converted faster than a Python number.
+            dtype = full[0].dtype if aval.weak and full[0].dtype.kind in "fc" else None if aval.weak else aval.dtype
+            if dtype is not None and not (isinstance(aval.literal, complex) and dtype.kind != "c"):
+                key = (number, dtype)
+                if key not in self._literals:
+                    self._literals[key] = self.constant(np.asarray(aval.literal, dtype))
+                return self._literals[key]
+        if aval.weak or (full and all(a.dtype == FLOAT64 for a in full)):
+            return self.scalars[number]
+        return self.array(number)
+
+    # --- statements --------------------------------------------------------------------------------------------------
+
+    def write(self) -> None:
+        """Generate all statements."""
+        for number in self.applications:
+            signature = self.program.signatures[number]
+            assert signature is not None
+            arguments = self.program.arguments[number]
+            dying = self._dying(number)
+            early = self._overwritable(signature, arguments, dying) if number not in self.is_scalar else set()
+            self._release(early)
+            if number in self.is_scalar:
+                self._write_scalar(number, signature, arguments)
+            else:
+                self._write_array(number, signature, arguments)
+            self._release(dying - early)
+
+    def _overwritable(self, signature: Signature, arguments: tuple[int, ...], dying: set[int]) -> set[int]:
+        """Operands whose buffer the result may take: all of an elementwise one's, the base of a write's."""
+        if signature.primitive.kind == "elementwise":
+            return dying
+        if signature.primitive.name in ("index_add", "index_set"):
+            base = self.roots[arguments[0]]
+            return dying & {base} if base not in {self.roots[a] for a in arguments[1:]} else set()
+        return set()
+
+    def _dying(self, number: int) -> set[int]:
+        roots = {self.roots[a] for a in self.program.arguments[number]}
+        return {root for root in roots if self.last_use.get(root) == number and root in self.buffer_of}
+
+    def _release(self, roots: Any) -> None:
+        for root in roots:
+            self.storage.give(self.buffer_of.pop(root))
+
+    def _write_scalar(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+        name = signature.primitive.name
+        target = f"s{number}"
+        if name in SCALAR_SAME and all(self._scalar_like(a) for a in arguments):
+            self.scalars[number] = self.scalar(arguments[0])
+            return
+        if name in SCALAR:
+            words = [self.scalar(a) for a in arguments]
+            words = [f"({w})" if w.startswith("-") else w for w in words]
+            self.raises = True
+            self.lines.append(f"{target} = {SCALAR[name].format(*words)}")
+        elif name == "matmul":
+            left, right = (self.array(a) for a in arguments)
+            call = self.use("dot") if self._dottable(arguments) else self.use("matmul")
+            self.lines.append(f"{target} = {call}({left}, {right}).item()")
+        else:
+            self.lines.append(f"{target} = {self.use('add')}.reduce({self.array(arguments[0])}, axis=None).item()")
+        self.scalars[number] = target
+
+    def _dottable(self, arguments: tuple[int, ...]) -> bool:
+        first, second = (self.avals[a] for a in arguments)
+        return first.ndim == second.ndim == 2 and first.dtype == second.dtype and first.dtype.kind in "fc"
+
+    def _target(self, number: int) -> str | None:
+        """The buffer a value is computed into; None if it leaves the plan and must be new."""
+        aval = self.avals[number]
+        if self.last_use.get(number) == len(self.avals):
+            return None
+        buffer = self.storage.take(aval)
+        self.buffer_of[number] = buffer
+        return f"b{buffer}"
+
+    def _emit(self, number: int, call: str, out: bool) -> None:
+        """``call`` is text up to the closing parenthesis, which an out argument may precede."""
+        target = self._target(number) if out else None
+        if target is None:
+            self.arrays[number] = f"v{number}"
+            close = ").item()" if self.avals[number].weak else ")"
+            self.lines.append(f"v{number} = {call}{close}")
+            if self.avals[number].weak:
+                self.scalars[number] = f"v{number}"
+        else:
+            self.arrays[number] = target
+            self.lines.append(f"{call}, {target})")
+
+    def _write_array(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+        name = signature.primitive.name
+        writer = WRITERS.get(name)
+        if writer is not None:
+            writer(self, number, signature, arguments)
+        else:
+            assert signature.primitive.numpy_ufunc is not None, name
+            self._write_ufunc(number, name, arguments)
+
+    def _write_ufunc(self, number: int, name: str, arguments: tuple[int, ...]) -> None:
+        out = self.avals[number]
+        avals = [self.avals[a] for a in arguments]
+        words = [self.operand(a, out, avals[:i] + avals[i + 1 :]) for i, a in enumerate(arguments)]
+        self._emit(number, f"{self.use(name)}({', '.join(words)}", out=not out.weak)
+
+    def result(self, number: int) -> str:
+        """The text of an output: an array that shares memory with nothing."""
+        aval = self.avals[number]
+        if aval.weak:
+            return self.scalars[number] if number in self.scalars else f"{self.arrays[number]}.item()"
+        if number not in self.arrays:
+            shape = f", ndmin={aval.ndim}" if aval.ndim else ""
+            dtype = "" if aval.dtype == FLOAT64 else f", {aval.dtype.name!r}"
+            return f"{self.use('array')}({self.scalar(number)}{dtype}{shape})"
+        signature = self.program.signatures[number]
+        fresh = signature is not None and self.roots[number] == number and self.arrays[number] == f"v{number}"
+        if fresh and number not in self._returned and aval.ndim:
+            self._returned.add(number)
+            return self.arrays[number]
+        return f"{self.use('array')}({self.arrays[number]})"
+
+    def results(self) -> list[str]:
+        """The texts of all outputs."""
+        self._returned: set[int] = set()
+        return [self.result(number) for number in self.program.outputs]
+
+
+# --- primitives that are no ufunc ---------------------------------------------------------------------------------------
+
+ArrayWriter = Callable[[Writer, int, Signature, "tuple[int, ...]"], None]
+
+
+def _function(name: str) -> ArrayWriter:
+    """A NumPy function of the arguments and the first parameter."""
+
+    def write(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+        words = [w.array(a) for a in arguments]
+        words += [repr(p) for p in signature.params]
+        w._emit(number, f"{w.use(name)}({', '.join(words)}", out=False)
+
+    return write
+
+
+def _reduction(name: str) -> ArrayWriter:
+    def write(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+        x = w.avals[arguments[0]]
+        (axes,) = signature.params
+        axis = "None" if len(axes) == x.ndim else repr(axes[0] if len(axes) == 1 else axes)
+        w._emit(number, f"{w.use(name)}.reduce({w.array(arguments[0])}, {axis}", out=False)
+
+    return write
+
+
+def _astype(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    (value,) = arguments
+    dtype = repr(w.avals[number].dtype.name)
+    if w.avals[value].ndim:
+        w._emit(number, f"{w.array(value)}.astype({dtype}", out=False)
+    else:
+        w._emit(number, f"{w.use('array')}({w.array(value)}, {dtype}", out=False)
+
+
+def _view(template: str) -> ArrayWriter:
+    def write(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+        w.arrays[number] = f"v{number}"
+        parameter = _shape_text(signature.params[0]) if signature.params else ""
+        w.lines.append(f"v{number} = {template.format(w.array(arguments[0]), p=parameter)}")
+
+    return write
+
+
+def _transpose(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    (axes,) = signature.params
+    text = "T" if axes == tuple(range(len(axes)))[::-1] else f"transpose({axes!r})"
+    w.arrays[number] = f"v{number}"
+    w.lines.append(f"v{number} = {w.array(arguments[0])}.{text}")
+
+
+def _reshape(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    w.arrays[number] = f"v{number}"
+    source = w.array(arguments[0])
+    if w.avals[arguments[0]].ndim == 0:
+        # A reduction to zero dimensions may be a NumPy scalar.
+        source = f"{w.use('asarray')}({source})"
+    w.lines.append(f"v{number} = {source}.reshape({_shape_text(signature.params[0])})")
+
+
+def _broadcast_to(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    aval = w.avals[number]
+    (value,) = arguments
+    w.arrays[number] = f"v{number}"
+    text = w.scalars[value] if value in w.scalars and w.avals[value].dtype == FLOAT64 else w.array(value)
+    if aval.size <= FILLED_BROADCAST or number in w.outputs:
+        w.roots[number] = number
+        dtype = "" if aval.dtype == FLOAT64 else f", {aval.dtype.name!r}"
+        w.lines.append(f"v{number} = {w.use('empty')}({_shape_text(aval.shape)}{dtype})")
+        w.lines.append(f"v{number}[...] = {text}")
+    else:
+        w.lines.append(f"v{number} = {w.use('broadcast_to')}({w.array(value)}, {_shape_text(aval.shape)})")
+
+
+def _matmul(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    left, right = (w.array(a) for a in arguments)
+    name = w.use("dot" if w._dottable(arguments) else "matmul")
+    w._emit(number, f"{name}({left}, {right}", out=True)
+
+
+def _concatenate(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    words = ", ".join(w.array(a) for a in arguments)
+    w._emit(number, f"{w.use('concatenate')}(({words},), {signature.params[0]}", out=True)
+
+
+def _entries(w: Writer, spec: tuple[Any, ...], idx: int, arrays: tuple[int, ...]) -> str:
+    name = w.array(idx)
+    if not arrays:
+        return name
+    rest = iter(arrays)
+    words = [w.array(next(rest)) if entry == "a" else f"{name}[{i}]" for i, entry in enumerate(spec)]
+    while words and words[-1] == f"{name}[{len(words) - 1}]" and _whole(w, idx, len(words) - 1):
+        words.pop()
+    return ", ".join(words)
+
+
+def _whole(w: Writer, idx: int, place: int) -> bool:
+    literal = w.avals[idx].literal
+    return literal is not None and literal[place] == slice(None)
+
+
+def _index(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    x, idx, *arrays = arguments
+    spec = signature.inputs[1].spec
+    assert spec is not None
+    w.arrays[number] = f"v{number}"
+    w.lines.append(f"v{number} = {w.array(x)}[{_entries(w, spec, idx, tuple(arrays))}]")
+
+
+def _start_write(w: Writer, number: int, base: int) -> str:
+    """A name for a copy of ``base`` that may be written to: its own buffer if nothing else needs it."""
+    source = w.array(base)
+    target = w._target(number)
+    if target is None:
+        target = f"v{number}"
+        w.lines.append(f"{target} = {w.use('array')}({source})")
+    elif target != source:
+        w.lines.append(f"{w.use('copyto')}({target}, {source})")
+    w.arrays[number] = target
+    return target
+
+
+def _index_add(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    base, idx, values, *arrays = arguments
+    spec = signature.inputs[1].spec
+    assert spec is not None
+    text = w.array(values)
+    target = _start_write(w, number, base)
+    places = _entries(w, spec, idx, tuple(arrays))
+    if arrays:
+        w.lines.append(f"{w.use('add')}.at({target}, ({places},), {text})")
+    else:
+        w.lines.append(f"{target}[{places}] += {text}")
+
+
+def _index_set(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    base, idx, values, *arrays = arguments
+    spec = signature.inputs[1].spec
+    assert spec is not None
+    text = w.array(values)
+    target = _start_write(w, number, base)
+    w.lines.append(f"{target}[{_entries(w, spec, idx, tuple(arrays))}] = {text}")
+
+
+def _masked_multiply(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    out = w.avals[number]
+    ct, factor = (w.array(a) for a in arguments)
+    dtype = out.dtype.name
+    w.lines.append(f"v{number} = {w.use('zeros')}({_shape_text(out.shape)}, {dtype!r})")
+    w.lines.append(f"{w.use('multiply')}({ct}, {factor}, v{number}, where={w.use('not_equal')}({ct}, 0))")
+    w.arrays[number] = f"v{number}"
+
+
+def _root_of_squares(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    w._write_ufunc(number, "sqrt", arguments)
+
+
+def _frexp_exponent(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    w.arrays[number] = f"v{number}"
+    w.lines.append(f"v{number} = {w.use('frexp')}({w.array(arguments[0])})[1]")
+
+
+WRITERS: dict[str, ArrayWriter] = {
+    "masked_multiply": _masked_multiply,
+    "root_of_squares": _root_of_squares,
+    "frexp_exponent": _frexp_exponent,
+    "identity": _view("{0}"),
+    "stop_gradient": _view("{0}"),
+    "real": _view("{0}.real"),
+    "imag": _view("{0}.imag"),
+    "where": _function("where"),
+    "astype": _astype,
+    "reshape": _reshape,
+    "transpose": _transpose,
+    "broadcast_to": _broadcast_to,
+    "concatenate": _concatenate,
+    "sum": _reduction("add"),
+    "prod": _reduction("multiply"),
+    "max": _reduction("maximum"),
+    "min": _reduction("minimum"),
+    "all": _reduction("logical_and"),
+    "any": _reduction("logical_or"),
+    "argmax": _function("argmax"),
+    "argmin": _function("argmin"),
+    "cumsum": _function("cumsum"),
+    "cumprod": _function("cumprod"),
+    "index": _index,
+    "index_add": _index_add,
+    "index_set": _index_set,
+    "matmul": _matmul,
+}
+
+
+_serial = itertools.count()
+
+
+class Generated:
+    """A plan that is one Python function.
+
+    Attributes
+    ----------
+    source : str
+        The module text: its imports, the buffers it works in, and ``run``.
+    n_operations : int
+        Primitives executed by one call.
+    """
+
+    def __init__(self, program: Program):
+        writer = Writer(program)
+        writer.write()
+        results = writer.results()
+        self.n_operations = len(writer.applications)
+        self._program = program
+        self._raises = writer.raises
+        self._exact: Interpreted | None = None
+        self._kept = writer.storage.nbytes <= WORKSPACE_KEPT
+        self.source = _module(writer, results)
+        name = f"<autodiff plan {next(_serial)}>"
+        namespace: dict[str, Any] = {"math": math, **writer.constants}
+        exec(compile(self.source, name, "exec"), namespace)
+        self._run: Callable[..., tuple[Any, ...]] = namespace["run"]
+        self._workspace: Callable[[], tuple[Any, ...]] = namespace["workspace"]
+        self._spare: list[tuple[Any, ...]] = []
+
+    def __call__(self, *values: Any) -> tuple[Any, ...]:
+        # Popping and appending are atomic, so no two calls work in the same buffers.
+        try:
+            buffers = self._spare.pop()
+        except IndexError:
+            buffers = self._workspace()
+        try:
+            results = self._run(buffers, *values)
+        except (ArithmeticError, ValueError):
+            if not self._raises:
+                raise
+            return self._exactly(values)
+        if self._kept:
+            self._spare.append(buffers)
+        return results
+
+    def _exactly(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The same with IEEE arithmetic, where Python's floats raise."""
+        if self._exact is None:
+            self._exact = Interpreted(self._program)
+        return self._exact(*values)
+
+
+def _module(writer: Writer, results: list[str]) -> str:
+    """The text of a plan as a module."""
+    program = writer.program
+    buffers = writer.storage.buffers
+    lines = [f"    {line}" for line in writer.lines]
+    lines.append(f"    return ({', '.join(results)},)" if results else "    return ()")
+    if any(s is not None and s.primitive.name == "masked_multiply" for s in program.signatures):
+        # Derivatives of elements that were not chosen may be inf or NaN; they are not used.
+        with_ = f"    with {writer.use('errstate')}(divide='ignore', invalid='ignore'):"
+        lines = [with_, *[f"    {line}" for line in lines]]
+    names = ", ".join(f"b{i}" for i in range(len(buffers)))
+    if buffers:
+        lines.insert(0, f"    ({names},) = buffers")
+        writer.use("empty")
+    made = "".join(f"empty({shape!r}, {dtype.name!r}), " for shape, dtype in buffers)
+    parameters = ", ".join(["buffers", *[f"x{i}" for i in range(program.n_inputs)]])
+    header = ["import math"] if any("math." in line for line in lines) else []
+    if writer.names:
+        header.append(f"from numpy import {', '.join(sorted(writer.names))}")
+    comments = [f"# x{i}: {program.avals[i]!r}" for i in range(program.n_inputs) if program.avals[i].literal is None]
+    constants = [f"# {name} = {_shown(value)}" for name, value in writer.constants.items()]
+    return "\n".join(
+        [
+            *header,
+            "",
+            *comments,
+            *constants,
+            "",
+            "def workspace():",
+            f"    return ({made})",
+            "",
+            f"def run({parameters}):",
+            *lines,
+            "",
+        ]
+    )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype.name}({value.item()!r})" if value.ndim == 0 else f"{value.dtype.name}{list(value.shape)}"
+    return repr(value)

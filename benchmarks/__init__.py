@@ -1,0 +1,1 @@
+"""Side-by-side benchmarks of autodiff against its peers. Run ``python -m benchmarks``."""

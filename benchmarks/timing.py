@@ -1,0 +1,90 @@
+"""Timing of one entry: its first call, and blocks of warm calls long enough for the clock."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import repeat
+from time import perf_counter
+from typing import Any
+
+from benchmarks.workload import STEP, Entry, Measured, Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much to measure.
+
+    Parameters
+    ----------
+    rounds : int
+        Interleaved rounds of warm blocks.
+    block_seconds : float
+        Least duration of a block of calls.
+    first_calls : int
+        Fresh entries of which the first call is timed.
+    """
+
+    rounds: int
+    block_seconds: float
+    first_calls: int
+
+
+FULL = Effort(rounds=31, block_seconds=0.02, first_calls=5)
+QUICK = Effort(rounds=5, block_seconds=0.005, first_calls=2)
+
+
+class Laps:
+    """A stopwatch: each `lap` gives the seconds since the one before."""
+
+    def __init__(self) -> None:
+        self._last = perf_counter()
+
+    def lap(self) -> float:
+        """Seconds since the previous lap, or since the start."""
+        now = perf_counter()
+        elapsed, self._last = now - self._last, now
+        return elapsed
+
+
+def run_once(entry: Entry) -> tuple[Mapping[str, float], Numbers]:
+    """Run an entry once: its metrics, and the numbers it computed."""
+    if isinstance(entry, Measured):
+        sample = entry.sample()
+        return sample.metrics, sample.numbers
+    started = perf_counter()
+    result = entry.step()
+    elapsed = perf_counter() - started
+    return {STEP: elapsed}, entry.numbers(result)
+
+
+def calls_per_block(entry: Entry, block_seconds: float) -> int:
+    """How many calls make a block of that duration; one for an entry that measures itself."""
+    if isinstance(entry, Measured):
+        return 1
+    calls = 1
+    while (elapsed := _seconds(entry.step, calls)) < block_seconds:
+        calls = max(2 * calls, int(calls * block_seconds / max(elapsed, 1e-9)))
+    return calls
+
+
+def run_block(entry: Entry, calls: int) -> Mapping[str, float]:
+    """Metrics of a warm block, per call.
+
+    The garbage that others left is collected first and, in a block of many calls, one call goes
+    untimed, so that nobody pays for its predecessor. The collector stays on, as in users' programs.
+    """
+    gc.collect()
+    if isinstance(entry, Measured):
+        return entry.sample().metrics
+    if calls > 1:
+        entry.step()
+    return {STEP: _seconds(entry.step, calls) / calls}
+
+
+def _seconds(step: Callable[[], Any], calls: int) -> float:
+    started = perf_counter()
+    for _ in repeat(None, calls):
+        step()
+    return perf_counter() - started

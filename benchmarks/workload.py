@@ -1,0 +1,180 @@
+"""What a workload is: the data classes that each file in ``benchmarks/workloads`` fills in.
+
+Nothing here measures or prints, and nothing here imports a library under test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, Literal, TypeAlias
+
+import numpy.typing as npt
+
+Numbers: TypeAlias = Sequence[npt.ArrayLike]
+Role: TypeAlias = Literal["ours", "peer", "reference"]
+
+STEP = "step"
+"""The metric of a `Timed` entry."""
+
+BEST_PEER = "best peer"
+"""As `Target.against`: the peer with the smallest median in that row."""
+
+_ROLES: Mapping[str, Role] = {"autodiff": "ours", "numpy": "reference", "python": "reference"}
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A step that the harness times.
+
+    Parameters
+    ----------
+    step : callable
+        Does all of its work before it returns (an asynchronous library waits for its result).
+        Its first call may compile; building the entry must not.
+    numbers : callable
+        Takes what `step` returned and gives the arrays that all contestants must agree on.
+    facts : callable, optional
+        Gives further metrics that are counted once, such as the size of the generated code.
+    """
+
+    step: Callable[[], Any]
+    numbers: Callable[[Any], Numbers]
+    facts: Callable[[], Mapping[str, float]] = dict
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One sample of a `Measured` entry: a value for each metric, and the numbers to agree on."""
+
+    metrics: Mapping[str, float]
+    numbers: Numbers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A step that measures itself, because it has phases or its figure is no time.
+
+    Parameters
+    ----------
+    sample : callable
+        Does the work once and gives a `Sample`.
+    """
+
+    sample: Callable[[], Sample]
+
+
+Entry: TypeAlias = Timed | Measured
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One size or variant of a workload; `parameter` is what the contestants' builders receive."""
+
+    name: str
+    parameter: Any = None
+    quick: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """One way to do the work.
+
+    Parameters
+    ----------
+    name : str
+        Heads its column. By convention the library's name, and a word more if it has several.
+    build : callable
+        Takes the library's imported module and the case's parameter, and gives an `Entry`.
+    library : str, optional
+        Key of `benchmarks.libraries.LIBRARIES`; by default, `name`.
+    """
+
+    name: str
+    build: Callable[[ModuleType, Any], Entry]
+    library: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.library:
+            object.__setattr__(self, "library", self.name)
+
+    @property
+    def role(self) -> Role:
+        """Ours, a peer, or a reference: shown and checked, but not counted as a peer."""
+        return _ROLES.get(self.library, "peer")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An upper limit on one of our figures, or on its ratio to another.
+
+    Parameters
+    ----------
+    limit : float
+        In the metric's unit, or a plain ratio where there is something to compare with.
+    contestant : str, optional
+        Which of our contestants it concerns.
+    metric : str, optional
+        Which of its metrics.
+    against : str, optional
+        A contestant's name or `BEST_PEER`.
+    base_case : str, optional
+        Compare with this other case (of the same contestant, unless `against` is given).
+    first_call : bool, optional
+        Concerns the first call rather than the warm ones.
+    cases : tuple of str, optional
+        Names of the cases that it concerns; by default, all.
+    """
+
+    limit: float
+    contestant: str = "autodiff"
+    metric: str = STEP
+    against: str | None = None
+    base_case: str | None = None
+    first_call: bool = False
+    cases: tuple[str, ...] | None = None
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether the limit is on a ratio."""
+        return self.against is not None or self.base_case is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What one file in ``benchmarks/workloads`` declares as ``WORKLOAD``.
+
+    Parameters
+    ----------
+    name : str
+        As given to ``--only``.
+    summary : str
+        One or two sentences for the report: what a step does, and what is held equal.
+    contestants : sequence of Contestant
+        In the order of the report; interleaved in this order.
+    cases : sequence of Case, optional
+        Sizes or variants.
+    targets : sequence of Target, optional
+        What the issue asks for.
+    units : mapping, optional
+        Unit of each metric: ``s`` or ``B``, alone or with a suffix (``s/op``); others are counts.
+    rtol, atol : float, optional
+        Agreement: the largest difference in an array, against its largest magnitude.
+    checked_steps : int, optional
+        How many consecutive steps of a `Timed` entry must agree.
+    max_rounds, max_first_calls : int, optional
+        Bounds for workloads of which one step takes long.
+    """
+
+    name: str
+    summary: str
+    contestants: Sequence[Contestant]
+    cases: Sequence[Case] = (Case("-"),)
+    targets: Sequence[Target] = ()
+    units: Mapping[str, str] = field(default_factory=lambda: {STEP: "s"})
+    rtol: float = 1e-9
+    atol: float = 1e-12
+    checked_steps: int = 3
+    max_rounds: int = 1000
+    max_first_calls: int = 1000
