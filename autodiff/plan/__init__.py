@@ -3,6 +3,6 @@
 from .cache import CacheInfo, PlanCache
 from .collect import Trace, collect, collect_below
 from .evaluate import compile_nodes, evaluate, freeze
-from .program import Program, build, rebuild
+from .program import Program, build, prune
 
-__all__ = ["CacheInfo", "PlanCache", "Program", "Trace", "build", "collect", "collect_below", "compile_nodes", "evaluate", "freeze", "rebuild"]
+__all__ = ["CacheInfo", "PlanCache", "Program", "Trace", "build", "collect", "collect_below", "compile_nodes", "evaluate", "freeze", "prune"]

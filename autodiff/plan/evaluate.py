@@ -11,7 +11,7 @@ from ..backend import Backend, Plan, get_backend
 from ..nodes import Node
 from .cache import PlanCache
 from .collect import Trace, collect
-from .program import build, rebuild
+from .program import build, prune
 from .simplify import simplify
 
 # Reductions of arrays this large are worth keeping when a node above them is evaluated.
@@ -22,9 +22,7 @@ evaluations = PlanCache(1024)
 
 def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Backend) -> Plan:
     """A plan from the values of ``inputs`` to those of ``outputs``: the passes, in their order."""
-    program = build(inputs, outputs, simplify)
-    program = rebuild(program, simplify)
-    return backend.compile(program)
+    return backend.compile(prune(build(inputs, outputs, simplify)))
 
 
 def expensive(node: Node) -> bool:

@@ -13,6 +13,9 @@ from ..nodes import Aval, Node, Primitive, Signature, intern_aval
 
 Rewrite = Callable[["Program", Signature, "tuple[int, ...]"], "int | None"]
 
+# The head of a value that is a number of the structure.
+NUMBER = "number"
+
 
 class Program:
     """Values and how each is made; inputs first, then constants and applications in order.
@@ -31,12 +34,14 @@ class Program:
     outputs : tuple of int
     """
 
-    __slots__ = ("_known", "arguments", "avals", "constants", "n_inputs", "outputs", "rewrite", "signatures")
+    __slots__ = ("_known", "arguments", "avals", "constants", "heads", "n_inputs", "outputs", "rewrite", "signatures")
 
     def __init__(self, inputs: Sequence[Aval], rewrite: Rewrite | None = None):
         self.avals: list[Aval] = list(inputs)
         self.signatures: list[Signature | None] = [None] * len(inputs)
         self.arguments: list[tuple[int, ...]] = [()] * len(inputs)
+        # What rewriting rows look at first: the primitive of each value, NUMBER, or None.
+        self.heads: list[Primitive | str | None] = [None if a.literal is None else NUMBER for a in inputs]
         self.constants: dict[int, Any] = {}
         self.n_inputs = len(inputs)
         self.outputs: tuple[int, ...] = ()
@@ -45,6 +50,7 @@ class Program:
 
     def _append(self, aval: Aval, signature: Signature | None, arguments: tuple[int, ...]) -> int:
         self.avals.append(aval)
+        self.heads.append(signature.primitive if signature is not None else None if aval.literal is None else NUMBER)
         self.signatures.append(signature)
         self.arguments.append(arguments)
         return len(self.avals) - 1
@@ -83,8 +89,7 @@ class Program:
 
     def is_primitive(self, number: int, primitive: Primitive) -> bool:
         """Whether a value is made by ``primitive``."""
-        signature = self.signatures[number]
-        return signature is not None and signature.primitive is primitive
+        return self.heads[number] is primitive
 
     def live(self) -> list[int]:
         """The values that outputs need, in order."""
@@ -150,16 +155,16 @@ def _applied(program: Program, signature: Signature, arguments: tuple[int, ...])
     return program.apply(signature, arguments)
 
 
-def rebuild(program: Program, rewrite: Rewrite | None = None) -> Program:
-    """The same program without what no output needs, its values numbered densely."""
-    result = Program(program.avals[: program.n_inputs], rewrite)
+def prune(program: Program) -> Program:
+    """The same program without what no output needs."""
+    result = Program(program.avals[: program.n_inputs])
     numbers = {i: i for i in range(program.n_inputs)}
     for number in program.live():
         signature = program.signatures[number]
         if number in program.constants:
             numbers[number] = result.constant(program.avals[number], program.constants[number])
         elif signature is not None:
-            numbers[number] = _applied(result, signature, tuple([numbers[a] for a in program.arguments[number]]))
+            numbers[number] = result.apply(signature, tuple([numbers[a] for a in program.arguments[number]]))
     result.outputs = tuple([numbers[i] for i in program.outputs])
     return result
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import ops
 from ..nodes import Aval, Primitive, Signature, intern_aval
-from .program import Program
+from .program import NUMBER, Program
 
 # --- patterns ---------------------------------------------------------------------------------------------------------
 
@@ -291,6 +291,59 @@ def _index_add_to_sum(p: Program, signature: Signature, arguments: tuple[int, ..
     return None
 
 
+# How many parts of a sum are looked through for like terms.
+SUM_SEARCHED = 12
+
+
+def _like_terms(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """a*x + ... + b*x = (a + b)*x + ...: the terms that product rules repeat."""
+    out = signature.out
+    if out.dtype.kind not in "fc":
+        return None
+    coefficients: dict[int, Any] = {}
+    stack = [(arguments[1], 1 if signature.primitive is add else -1), (arguments[0], 1)]
+    repeated = False
+    for _ in range(SUM_SEARCHED):
+        if not stack:
+            break
+        value, scale = stack.pop()
+        head, parts = p.heads[value], p.arguments[value]
+        if p.avals[value] is not out:
+            return None
+        if head is add or head is subtract:
+            stack += [(parts[1], scale if head is add else -scale), (parts[0], scale)]
+        elif head is negative:
+            stack.append((parts[0], -scale))
+        elif head is multiply and p.heads[parts[0]] is NUMBER and p.avals[parts[0]].ndim == 0:
+            stack.append((parts[1], scale * p.avals[parts[0]].literal))
+        elif head is multiply and p.heads[parts[1]] is NUMBER and p.avals[parts[1]].ndim == 0:
+            stack.append((parts[0], scale * p.avals[parts[1]].literal))
+        else:
+            repeated |= value in coefficients
+            coefficients[value] = coefficients.get(value, 0) + scale
+    if not repeated or stack or 0 in coefficients.values():
+        return None
+    return _linear_combination(p, coefficients)
+
+
+def _linear_combination(p: Program, coefficients: dict[int, Any]) -> int:
+    """The sum of numbers times values."""
+    total = None
+    for value, scale in coefficients.items():
+        size = p.constant(_weak(type(scale), abs(scale)), abs(scale)) if not isinstance(scale, complex) else None
+        if size is None:
+            term, sign = p.call(multiply, p.constant(_weak(complex, scale), scale), value), add
+        else:
+            term = value if abs(scale) == 1 else p.call(multiply, size, value)
+            sign = add if scale > 0 else subtract
+        if total is None:
+            total = term if sign is add else p.call(negative, term)
+        else:
+            total = p.call(sign, total, term)
+    assert total is not None
+    return total
+
+
 def _is_zeros(p: Program, value: int) -> bool:
     if p.is_primitive(value, ops.broadcast_to_p):
         (value,) = p.arguments[value]
@@ -313,6 +366,8 @@ SPECIAL: list[tuple[Primitive, Callable[[Program, Signature, tuple[int, ...]], i
     (ops.matmul_p, _matmul_of_negative),
     (ops.matmul_p, _matmul_by_number),
     (add, _index_add_to_sum),
+    (add, _like_terms),
+    (subtract, _like_terms),
     (ops.where_p, _select_same),
 ]
 
@@ -333,8 +388,6 @@ def _fold(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int |
 
 def _strip_broadcasts(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
     """f(broadcast(x), y) = f(x, y) if y has the full shape, and f(broadcast(x)) = broadcast(f(x))."""
-    if not any(p.is_primitive(a, ops.broadcast_to_p) for a in arguments):
-        return None
     inner = tuple([p.arguments[a][0] if p.is_primitive(a, ops.broadcast_to_p) else a for a in arguments])
     value = p.call(signature.primitive, *inner, params=signature.params)
     if p.avals[value].dtype != signature.out.dtype:
@@ -344,43 +397,68 @@ def _strip_broadcasts(p: Program, signature: Signature, arguments: tuple[int, ..
     return value
 
 
-Rules = dict[Primitive, list[Callable[[Program, Signature, tuple[int, ...]], "int | None"]]]
+Rule = Callable[[Program, Signature, "tuple[int, ...]"], "int | None"]
 
 
-def _by_primitive(rows: list[Row]) -> Rules:
-    table: Rules = {}
-    for row in rows:
-        table.setdefault(row.primitive, []).append(row)
-    for primitive, function in SPECIAL:
-        table.setdefault(primitive, []).append(function)
-    return table
+def _head(pattern: Pattern) -> Any:
+    """What the head of a value must be for a pattern to match; None for anything."""
+    if isinstance(pattern, Number) or not isinstance(pattern, (Var, tuple)):
+        return NUMBER
+    return pattern[0] if isinstance(pattern, tuple) else None
+
+
+def _possible(row: Rule, heads: tuple[Any, ...], same: bool) -> bool:
+    """Whether a row can match arguments with these heads, equal to each other or not."""
+    if not isinstance(row, Row):
+        return True
+    parts = row.pattern[1:]
+    if len(parts) == 2 and parts[0] is parts[1] and not same:
+        return False
+    wanted = tuple([_head(part) for part in parts])
+    orders = (wanted, wanted[::-1]) if row.primitive.commutative else (wanted,)
+    return any(all(w is None or w is h for w, h in zip(order, heads, strict=True)) for order in orders)
 
 
 class Rewriter:
     """The simpler value that equals an application, or None if no row applies."""
 
-    __slots__ = ("_table",)
+    __slots__ = ("_candidates", "_rows")
 
     def __init__(self, rows: list[Row]):
-        self._table = _by_primitive(rows)
+        self._rows: dict[Primitive, list[Rule]] = {}
+        for row in rows:
+            self._rows.setdefault(row.primitive, []).append(row)
+        for primitive, function in SPECIAL:
+            self._rows.setdefault(primitive, []).append(function)
+        # The rows worth trying, by the heads of the arguments: trying all of them was 80% of compile time.
+        self._candidates: dict[Any, tuple[Rule, ...]] = {}
 
     def __call__(self, program: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
-        avals = program.avals
-        if signature.primitive.kind == "elementwise":
-            if all(avals[a].literal is not None for a in arguments):
+        heads = program.heads
+        primitive = signature.primitive
+        found = tuple([heads[a] for a in arguments])
+        if primitive.kind == "elementwise":
+            if ops.broadcast_to_p in found:
+                stripped = _strip_broadcasts(program, signature, arguments)
+                if stripped is not None:
+                    return stripped
+            elif found.count(NUMBER) == len(found):
                 folded = _fold(program, signature, arguments)
                 if folded is not None:
                     return folded
-            stripped = _strip_broadcasts(program, signature, arguments)
-            if stripped is not None:
-                return stripped
+        same = len(arguments) == 2 and arguments[0] == arguments[1]
+        key = (primitive, found, same)
+        candidates = self._candidates.get(key)
+        if candidates is None:
+            rows = self._rows.get(primitive, ())
+            candidates = self._candidates[key] = tuple([row for row in rows if _possible(row, found, same)])
         out = signature.out
-        for row in self._table.get(signature.primitive, ()):
+        for row in candidates:
             value = row(program, signature, arguments)
             if value is not None:
-                found = avals[value]
-                if found.dtype == out.dtype and found.weak == out.weak:
-                    if found.shape == out.shape:
+                aval = program.avals[value]
+                if aval.dtype == out.dtype and aval.weak == out.weak:
+                    if aval.shape == out.shape:
                         return value
                     return program.call(ops.broadcast_to_p, value, params=(out.shape,))
         return None
