@@ -12,9 +12,9 @@ import numpy as np
 from .backend import Backend, Plan, get_backend
 from .differentiate import derivative
 from .errors import ArgumentError, DifferentiationError, IndependentWarning, ShapeError
-from .nodes import Constant, Node, Operation, Signature, Variable, as_array
+from .nodes import Constant, Node, Operation, Signature, Variable, as_array, freeze, rebound
 from .ops import zeros_like
-from .plan import CacheInfo, PlanCache, Trace, build, collect_below, compile_nodes, freeze
+from .plan import CacheInfo, PlanCache, Trace, build, collect_below, compile_nodes
 from .plan.cache import DEFAULT_CAPACITY
 from .plan.simplify import simplify_graph
 from .tensor import Tensor, wrap
@@ -178,12 +178,13 @@ class Graph:
         if trace is None or trace.floor > 0:
             trace = root.trace = collect_below(root, 0)
         numbers = trace.numbers
-        newest: dict[Any, Variable] = {}
+        newest: dict[Any, Node] = {}
         for node in [*numbers, root]:
-            if isinstance(node, Variable):
-                other = newest.get(node.slot)
+            slot = node.slot if isinstance(node, Variable) else rebound.get(node)
+            if slot is not None:
+                other = newest.get(slot)
                 if other is None or other.sequence < node.sequence:
-                    newest[node.slot] = node
+                    newest[slot] = node
         found = []
         for x in wrt:
             node = x._node

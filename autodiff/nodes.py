@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
 
@@ -186,7 +187,11 @@ class Primitive:
         return f"<primitive {self.name}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return PRIMITIVES.__getitem__, (self.name,)
+        return _restore_primitive, (self.name,)
+
+
+def _restore_primitive(name: str) -> Primitive:
+    return PRIMITIVES[name]
 
 
 def _operator(name: str, reflected: bool = False) -> Callable[[Node, Any], Operation]:
@@ -245,13 +250,25 @@ class Node:
 
 
 class Slot:
-    """What the versions of one variable have in common. ``value`` is the newest array, None if not a leaf."""
+    """What the versions of one Tensor have in common, so that its present value can be found from an old one.
 
-    __slots__ = ("name", "value")
+    ``value`` is the newest array; after an operation in place it is None, and ``node`` refers to the newest node.
+    """
+
+    # The node is held weakly: a node refers to its slot, and a cycle would outlive its last user.
+    __slots__ = ("name", "node", "value")
 
     def __init__(self, value: Any, name: str | None = None):
         self.value = value
         self.name = name
+        self.node: weakref.ref[Node] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Slot, (self.value, self.name)
+
+
+# Slots of the nodes that operations in place made.
+rebound: WeakKeyDictionary[Node, Slot] = WeakKeyDictionary()
 
 
 class Variable(Node):
@@ -272,7 +289,18 @@ class Variable(Node):
         return f"Variable({self.aval!r}{f', name={self.slot.name!r}' if self.slot.name else ''})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Variable, (self.aval, self.value, self.slot)
+        return _restore_leaf, (type(self), self.aval, self.value, self.slot)
+
+
+def _restore_leaf(kind: type[Variable | Constant], aval: Aval, value: Any, slot: Slot | None) -> Node:
+    return kind(aval, freeze(value), slot)  # type: ignore[arg-type]
+
+
+def freeze(value: Any) -> Any:
+    """A value that may be handed out but not written to, since graphs rely on it."""
+    if isinstance(value, np.ndarray):
+        value.flags.writeable = False
+    return value
 
 
 class Unknown:
@@ -312,11 +340,12 @@ class Argument(Variable):
 class Constant(Node):
     """A leaf that no derivative is taken with respect to."""
 
-    __slots__ = ()
+    __slots__ = ("slot",)
 
-    def __init__(self, aval: Aval, value: Any):
+    def __init__(self, aval: Aval, value: Any, slot: Slot | None = None):
         self.aval = aval
         self.value = value
+        self.slot = slot
         self.inputs = ()
         self.signature = None
         self.trace = None
@@ -326,7 +355,7 @@ class Constant(Node):
         return f"Constant({self.aval!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Constant, (self.aval, self.value)
+        return _restore_leaf, (Constant, self.aval, self.value, self.slot)
 
 
 class Operation(Node):
@@ -353,7 +382,7 @@ class Operation(Node):
 
 def _restore_operation(primitive: Primitive, params: tuple[Any, ...], inputs: tuple[Node, ...], value: Any) -> Node:
     node = Operation(primitive.signature(tuple([x.aval for x in inputs]), params), inputs)
-    node.value = value
+    node.value = freeze(value)
     return node
 
 

@@ -5,6 +5,7 @@ What NumPy functions do with Tensors is in the tables ``UFUNCS`` and ``FUNCTIONS
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -25,6 +26,7 @@ from .nodes import (
     as_node,
     history,
     intern_aval,
+    rebound,
 )
 from .plan import evaluate
 
@@ -209,7 +211,7 @@ class Tensor:
         array.flags.writeable = False
         aval = intern_aval(array.shape, array.dtype)
         self._slot = slot = Slot(array, name)
-        self._node = Constant(aval, array) if constant else Variable(aval, array, slot)
+        self._node = Constant(aval, array, slot) if constant else Variable(aval, array, slot)
 
     # --- the handle -------------------------------------------------------------------------------------------------
 
@@ -305,8 +307,13 @@ class Tensor:
                     "write t = ... instead, or .astype"
                 )
             node = ops.astype(node, old.dtype)
-        if self._slot is not None:
-            self._slot.value = None
+        slot = self._slot
+        if slot is None:
+            slot = self._slot = Slot(None)
+            rebound[self._node] = slot
+        slot.value = None
+        slot.node = weakref.ref(node)
+        rebound[node] = slot
         self._node = node
 
     def assign(self, value: Any, copy: bool = True) -> Tensor:
@@ -354,7 +361,7 @@ class Tensor:
             slot = self._slot = Slot(value)
         else:
             slot.value = value
-        self._node = Constant(aval, value) if isinstance(self._node, Constant) else Variable(aval, value, slot)
+        self._node = Constant(aval, value, slot) if isinstance(self._node, Constant) else Variable(aval, value, slot)
         return self
 
     def assign_add(self, value: Any) -> Tensor:

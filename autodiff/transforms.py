@@ -22,13 +22,16 @@ from .nodes import (
     WEAK_FLOAT,
     Argument,
     Aval,
+    Constant,
     Node,
     Slot,
     Variable,
     as_array,
+    history,
     intern_aval,
+    rebound,
 )
-from .plan import PlanCache, collect, compile_nodes
+from .plan import PlanCache, compile_nodes, evaluate
 from .tensor import Tensor, wrap
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -295,16 +298,21 @@ class _Traced:
         self.structure = structure
         self.constants = constants
 
-    def captured_values(self) -> list[Any] | None:
-        """The present values of the variables that the function uses; None if one is no variable any more."""
-        values = []
-        for slot, value in self.captured:
-            if slot is not None:
-                value = slot.value
-                if value is None:
-                    return None
-            values.append(value)
-        return values
+    def captured_values(self) -> list[Any]:
+        """The present values of the Tensors that the function uses from outside."""
+        return [value if slot is None else _present(slot, value) for slot, value in self.captured]
+
+
+def _present(slot: Slot, value: Any) -> Any:
+    """The newest value in a slot; ``value`` if its Tensor is gone."""
+    if slot.value is not None:
+        return slot.value
+    node = None if slot.node is None else slot.node()
+    return value if node is None else evaluate(node)
+
+
+class _Transparent(Exception):  # noqa: N818  (a signal, not an error)
+    """The traced function uses an argument of an enclosing derivative or trace, so its calls are recorded there."""
 
 
 class Function:
@@ -347,16 +355,9 @@ class Function:
                     "function is traced for each of their values"
                 ) from None
             raise
-        captured = traced.captured_values()
-        if captured is None:
-            return self._once(args, kwargs, values)
-        return _assemble(traced, traced.plan(*values, *captured))
-
-    def _once(self, args: tuple[Any, ...], kwargs: dict[str, Any], values: list[Any]) -> Any:
-        """A call that cannot be replayed, because a variable that it uses is now the result of an operation."""
-        traced = self._trace(args, kwargs)
-        captured = traced.captured_values() or []
-        return _assemble(traced, traced.plan(*values, *captured))
+        except _Transparent:
+            return self._function(*args, **kwargs)
+        return _assemble(traced, traced.plan(*values, *traced.captured_values()))
 
     def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Traced:
         arguments: list[Node] = []
@@ -374,18 +375,14 @@ class Function:
             arguments.append(node)
             return wrap(node)
 
+        begin = Argument(WEAK_FLOAT, UNKNOWN, Slot(None)).sequence
         out = self._function(*transform(stand_in, args), **transform(stand_in, kwargs))
         leaves, structure = flatten(out)
         outputs = [leaf._node for leaf in leaves if isinstance(leaf, Tensor)]
         constants = {i: leaf for i, leaf in enumerate(leaves) if not isinstance(leaf, Tensor)}
-        trace = collect(outputs, floor=-1)
-        rest = [leaf for leaf in trace.leaves if not leaf.inputs and leaf not in set(arguments)]
-        # A variable is read through its slot at each call, so that assigning to it has effect.
-        captured = [
-            (leaf.slot, None) if isinstance(leaf, Variable) and leaf.slot.value is leaf.value else (None, leaf.value)
-            for leaf in rest
-        ]
-        plan = compile_nodes([*arguments, *rest], outputs, _gradients.backend)
+        outside = _outside(outputs, begin, set(arguments))
+        captured = [(_slot_of(node), evaluate(node)) for node in outside]
+        plan = compile_nodes([*arguments, *outside], outputs, _gradients.backend)
         return _Traced(plan, captured, structure, constants)
 
     def cache_info(self) -> Any:
@@ -400,14 +397,45 @@ class Function:
         return self if instance is None else functools.partial(self.__call__, instance)
 
 
+def _outside(outputs: list[Node], begin: int, arguments: set[Node]) -> list[Node]:
+    """The nodes older than a trace that its outputs are made of, but for numbers of the structure."""
+    found: list[Node] = []
+    seen = set(outputs)
+    stack = list(outputs)
+    while stack:
+        node = stack.pop()
+        if node.sequence >= begin and node.inputs:
+            for x in node.inputs:
+                if x not in seen:
+                    seen.add(x)
+                    stack.append(x)
+        elif node not in arguments and node.aval.literal is None:
+            found.append(node)
+    if any(isinstance(node, Argument) for node in history(*found)):
+        raise _Transparent
+    return found
+
+
+def _slot_of(node: Node) -> Slot | None:
+    """Where the present value of a captured Tensor is found."""
+    if isinstance(node, (Variable, Constant)):
+        return node.slot
+    return rebound.get(node)
+
+
 def _assemble(traced: _Traced, results: tuple[Any, ...]) -> Any:
     """Results put into the structure that the function returned."""
     if traced.structure is LEAF:
-        return traced.constants[0] if traced.constants else results[0]
+        return _own(traced.constants[0]) if traced.constants else results[0]
     values = iter(results)
     count = len(results) + len(traced.constants)
-    leaves = [traced.constants[i] if i in traced.constants else next(values) for i in range(count)]
+    leaves = [_own(traced.constants[i]) if i in traced.constants else next(values) for i in range(count)]
     return unflatten(traced.structure, iter(leaves))
+
+
+def _own(value: Any) -> Any:
+    """A result that is no Tensor: a copy, so that calls share nothing."""
+    return np.array(value) if isinstance(value, np.ndarray) else value
 
 
 def function(f: Callable[..., Any] | None = None, *, cache_size: int = 128) -> Any:

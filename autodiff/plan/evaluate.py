@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
 from ..backend import Backend, Plan, get_backend
-from ..nodes import Node
+from ..nodes import Node, freeze
 from .cache import PlanCache
 from .collect import Trace, collect
 from .program import build, prune
@@ -32,13 +30,6 @@ def expensive(node: Node) -> bool:
         return False
     kind = signature.primitive.kind
     return kind == "contraction" or (kind == "reduction" and signature.inputs[0].size >= LARGE)
-
-
-def freeze(value: Any) -> Any:
-    """A value that may be handed out but not written to, since graphs rely on it."""
-    if isinstance(value, np.ndarray):
-        value.flags.writeable = False
-    return value
 
 
 def _compile_evaluation(node: Node, trace: Trace, backend: Backend) -> tuple[Plan, list[int]]:

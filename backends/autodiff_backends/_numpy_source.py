@@ -569,7 +569,7 @@ class Generated:
         self._kept = writer.storage.nbytes <= WORKSPACE_KEPT
         self.source = _module(writer, results)
         name = f"<autodiff plan {next(_serial)}>"
-        namespace: dict[str, Any] = {"math": math, **writer.constants}
+        namespace: dict[str, Any] = {}
         exec(compile(self.source, name, "exec"), namespace)
         self._run: Callable[..., tuple[Any, ...]] = namespace["run"]
         self._workspace: Callable[[], tuple[Any, ...]] = namespace["workspace"]
@@ -615,10 +615,10 @@ def _module(writer: Writer, results: list[str]) -> str:
     made = "".join(f"empty({shape!r}, {dtype.name!r}), " for shape, dtype in buffers)
     parameters = ", ".join(["buffers", *[f"x{i}" for i in range(program.n_inputs)]])
     header = ["import math"] if any("math." in line for line in lines) else []
+    comments = [f"# x{i}: {program.avals[i]!r}" for i in range(program.n_inputs) if program.avals[i].literal is None]
+    constants = [f"{name} = {_constant_text(writer, value)}" for name, value in writer.constants.items()]
     if writer.names:
         header.append(f"from numpy import {', '.join(sorted(writer.names))}")
-    comments = [f"# x{i}: {program.avals[i]!r}" for i in range(program.n_inputs) if program.avals[i].literal is None]
-    constants = [f"# {name} = {_shown(value)}" for name, value in writer.constants.items()]
     return "\n".join(
         [
             *header,
@@ -636,7 +636,10 @@ def _module(writer: Writer, results: list[str]) -> str:
     )
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, np.ndarray):
-        return f"{value.dtype.name}({value.item()!r})" if value.ndim == 0 else f"{value.dtype.name}{list(value.shape)}"
-    return repr(value)
+def _constant_text(writer: Writer, value: Any) -> str:
+    """An expression that makes a constant: a number, an index, or an array that a derivative rule made."""
+    if not isinstance(value, np.ndarray):
+        return repr(value)
+    if value.ndim == 1 and value.dtype == np.int64 and np.array_equal(value, np.arange(value.size)):
+        return f"{writer.use('arange')}({value.size})"
+    return f"{writer.use('array')}({value.tolist()!r}, {value.dtype.name!r})"
