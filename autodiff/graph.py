@@ -201,6 +201,16 @@ class Graph:
         found = self._cache.get(key, lambda: self._compile(root, trace, places, wrt, n, with_value))
         return found, trace.values()
 
+    def _evaluate(self, root: Node, wrt: Sequence[Tensor], n: int) -> tuple[Any, list[Any]]:
+        """The value of ``root``, if there is one at hand by then, and its gradients."""
+        compiled, values = self._gradient(root, wrt, n)
+        results = compiled.plan(*values)
+        if compiled.with_value:
+            if root.value is None:
+                root.value = freeze(results[0])
+            return root.value, list(results[1:])
+        return root.value, list(results)
+
     def _compile(
         self, root: Node, trace: Trace, places: tuple[int, ...], wrt: Sequence[Tensor], n: int, with_value: bool
     ) -> Gradient:
@@ -257,13 +267,7 @@ class Graph:
         root = dy._node
         if as_tensors:
             return self._record(root, dx, n)
-        compiled, values = self._gradient(root, dx, n)
-        results = compiled.plan(*values)
-        if compiled.with_value:
-            if root.value is None:
-                root.value = freeze(results[0])
-            return list(results[1:])
-        return list(results)
+        return self._evaluate(root, dx, n)[1]
 
     def value_and_gradient(self, dy: Tensor, dx: Sequence[Tensor]) -> tuple[Any, list[Any]]:
         """The value of ``dy`` and its derivatives, computed by one plan.

@@ -65,14 +65,14 @@ def stop_gradient(x: Any) -> Any:
 # --- arguments -----------------------------------------------------------------------------------------------------------
 
 
-def _argument(value: Any, name: str) -> Tensor:
+def _argument(value: Any, name: str, position: int) -> Tensor:
     """A Tensor to differentiate with respect to, for an argument of a function."""
     kind = type(value)
     if kind is float:
         node: Node = Argument(WEAK_FLOAT, value, Slot(value))
     elif kind is Tensor:
         if not value._node.aval.differentiable:
-            raise _no_derivative(name, value._node.aval)
+            raise _no_derivative(f"{name}, argument {position}", value._node.aval)
         # A fresh name: in a nested derivative the same Tensor may be an argument of both.
         node = ops.identity(value._node)
     elif kind is int or kind is bool:
@@ -96,7 +96,7 @@ def _no_derivative(name: str, aval: Aval) -> DifferentiationError:
 
 
 def _positions(argnums: Any, count: int, name: str) -> tuple[int, ...]:
-    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    positions = (argnums,) if type(argnums) is int else tuple(argnums)
     for p in positions:
         if not -count <= p < count:
             raise ArgumentError(
@@ -140,23 +140,23 @@ def _result(out: Any, name: str) -> Tensor:
 
 def _belongs_to_enclosing(out: Tensor, own: Sequence[Tensor]) -> bool:
     """Whether a result depends on arguments of an enclosing derivative or trace, which needs a Tensor back."""
-    mine = {x._node for x in own}
-    if any(not isinstance(node, Argument) for node in mine):
-        return True
-    trace = out._node.trace
-    if trace is None:
-        return isinstance(out._node, Argument) and out._node not in mine
-    stack = [leaf for leaf in trace.leaves if leaf not in mine]
-    seen = set(stack)
-    while stack:
-        node = stack.pop()
-        if type(node) is Argument:
+    mine = set()
+    for x in own:
+        node = x._node
+        if type(node) is not Argument:
             return True
-        for x in node.inputs:
-            if x not in seen and x not in mine:
-                seen.add(x)
-                stack.append(x)
-    return False
+        mine.add(node)
+    root = out._node
+    if not root.inputs:
+        return type(root) is Argument and root not in mine
+    above = []
+    for leaf in _gradients._trace(root, own)[0].leaves:
+        if type(leaf) is Argument:
+            if leaf not in mine:
+                return True
+        elif leaf.inputs:
+            above.append(leaf)
+    return bool(above) and any(type(node) is Argument and node not in mine for node in history(*above))
 
 
 def _scalar(value: Any) -> Any:
@@ -174,7 +174,7 @@ def _value_and_gradients(
     plain: list[bool] = []
     for p in positions:
         leaves, structure = ([args[p]], LEAF) if not isinstance(args[p], (list, tuple, dict)) else flatten(args[p])
-        tensors = [_argument(leaf, f"{name}, argument {p}") for leaf in leaves]
+        tensors = [_argument(leaf, name, p) for leaf in leaves]
         plain += [type(leaf) in (float, int, bool, complex) for leaf in leaves]
         replaced[p] = tensors[0] if structure is LEAF else unflatten(structure, iter(tensors))
         own += tensors
@@ -183,24 +183,18 @@ def _value_and_gradients(
     if not own:
         gradients: list[Any] = []
         value: Any = out
-    elif _depends_on_others(out, own):
+    elif _belongs_to_enclosing(out, own):
         gradients = _gradients.gradient(out, own, as_tensors=True)
         value = out
     else:
-        gradients = _gradients.gradient(out, own)
-        value = out.value
-        gradients = [_scalar(g) if p else g for g, p in zip(gradients, plain, strict=True)]
-        if all(plain):
-            value = _scalar(value)
+        value, gradients = _gradients._evaluate(out._node, own, 1)
+        if True in plain:
+            gradients = [_scalar(g) if p else g for g, p in zip(gradients, plain, strict=True)]
+            if False not in plain:
+                value = _scalar(value)
     parts = iter(gradients)
     results = [next(parts) if s is LEAF else unflatten(s, parts) for s in structures]
     return value, results[0] if isinstance(argnums, int) else tuple(results)
-
-
-def _depends_on_others(out: Tensor, own: Sequence[Tensor]) -> bool:
-    if out._node.inputs:
-        _gradients._trace(out._node, own)
-    return _belongs_to_enclosing(out, own)
 
 
 def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:

@@ -312,7 +312,9 @@ class Writer:
                 self.scalars[number] = f"v{number}"
         else:
             self.arrays[number] = target
-            self.lines.append(f"{call}, {target})")
+            # NumPy 2.4 deprecates a positional out for these two; for all others it is faster.
+            word = "out=" if call.startswith(("maximum(", "minimum(")) else ""
+            self.lines.append(f"{call}, {word}{target})")
 
     def _write_array(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         name = signature.primitive.name
