@@ -2,7 +2,7 @@
 
 >>> import autodiff as ad
 >>> a = ad.Tensor([1, 2, 3, 4])
->>> b = a ** 2
+>>> b = a**2
 >>> graph = ad.Graph()
 >>> graph.add_variables(a)
 >>> graph.gradient(b, [a])

@@ -19,10 +19,13 @@ ENTRY_POINT_GROUP = "autodiff.backends"
 class Plan(Protocol):
     """An executable program. Calling it is safe from several threads at once."""
 
-    source: str
-    """What is executed, as Python text."""
     n_operations: int
     """How many primitives one call executes."""
+
+    @property
+    def source(self) -> str:
+        """What is executed, as Python text."""
+        ...
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         """The outputs for these inputs: new arrays that share no memory with inputs or between calls."""
@@ -140,7 +143,9 @@ def get_backend(backend: str | Backend | None = None) -> Backend:
     if not isinstance(name, str):
         if isinstance(name, Backend):
             return name
-        raise BackendError(f"{name!r} is no backend; give one of the names {', '.join(backends())}, or a backend object")
+        raise BackendError(
+            f"{name!r} is no backend; give one of the names {', '.join(backends())}, or a backend object"
+        )
     found = _loaded.get(name)
     if found is None:
         found = _loaded[name] = _load(name)

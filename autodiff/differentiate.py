@@ -34,9 +34,7 @@ def _flow(op: Operation, active: set[Node]) -> list[int]:
     assert op.signature is not None
     primitive = op.signature.primitive
     return [
-        i
-        for i, x in enumerate(op.inputs)
-        if x in active and x.aval.differentiable and _argument_rule(primitive, i)
+        i for i, x in enumerate(op.inputs) if x in active and x.aval.differentiable and _argument_rule(primitive, i)
     ]
 
 

@@ -47,7 +47,7 @@ class Recipe:
 
     def record(self, nodes: list[Node]) -> list[Node]:
         """The derivative's nodes, for the nodes of a trace in the order of their numbers."""
-        nodes = nodes + self.constants
+        nodes = [*nodes, *self.constants]
         for signature, arguments in self.steps:
             nodes.append(Operation(signature, tuple([nodes[a] for a in arguments])))
         return [nodes[i] for i in self.outputs]
@@ -122,7 +122,7 @@ class Graph:
     --------
     >>> import autodiff as ad
     >>> a = ad.Tensor([1, 2, 3, 4])
-    >>> b = a ** 2
+    >>> b = a**2
     >>> graph = ad.Graph()
     >>> graph.add_variables(a)
     >>> graph.gradient(b, [a])
@@ -158,7 +158,7 @@ class Graph:
             if type(x) is not Tensor or not x._node.sequence or not x._node.aval.differentiable:
                 _check_dx(tensors, "add_variables")
 
-    # --- finding plans ----------------------------------------------------------------------------------------------
+    # --- finding plans -----------------------------------------------------------------------------------------------
 
     def _trace(self, root: Node, wrt: Sequence[Tensor]) -> tuple[Trace, tuple[int, ...]]:
         """The structure of ``root`` back to ``wrt``, and the numbers of ``wrt`` in it."""
@@ -218,7 +218,7 @@ class Graph:
         outputs = [root, *found] if with_value else found
         return Gradient(compile_nodes(trace.leaves, outputs, self.backend), with_value)
 
-    # --- gradients ------------------------------------------------------------------------------------------------------
+    # --- gradients ---------------------------------------------------------------------------------------------------
 
     def gradient(self, dy: Tensor, dx: Sequence[Tensor], n: int = 1, *, as_tensors: bool = False) -> list[Any]:
         """Derivatives of ``dy`` with respect to each of ``dx``.
@@ -257,7 +257,7 @@ class Graph:
         --------
         >>> import autodiff as ad
         >>> x = ad.Tensor([1.0, 2.0])
-        >>> y = x ** 3
+        >>> y = x**3
         >>> ad.Graph().gradient(y, [x], 2)
         [array([ 6., 12.])]
         """
@@ -322,9 +322,7 @@ class Graph:
     def _record(self, root: Node, dx: Sequence[Tensor], n: int) -> list[Any]:
         """Derivatives as Tensors: recorded again from a cached recipe."""
         trace, places = self._trace(root, dx)
-        recipe = self._cache.get(
-            (trace.key, places, n, "recorded"), lambda: _recipe(root, trace, places, dx, n)
-        )
+        recipe = self._cache.get((trace.key, places, n, "recorded"), lambda: _recipe(root, trace, places, dx, n))
         return [wrap(node) for node in recipe.record([*trace.numbers, root])]
 
     def compile(self, dy: Tensor, dx: Sequence[Tensor], inputs: Sequence[Tensor]) -> CompiledGradient:
@@ -357,7 +355,7 @@ class Graph:
         >>> import autodiff as ad
         >>> import numpy as np
         >>> x = ad.Tensor([1.0, 2.0])
-        >>> f = ad.Graph().compile(np.sum(x ** 2), [x], [x])
+        >>> f = ad.Graph().compile(np.sum(x**2), [x], [x])
         >>> f([3.0, 4.0])
         (array(25.), [array([6., 8.])])
         """
@@ -376,7 +374,7 @@ class Graph:
         plan = compile_nodes([*taken, *rest], [root, *found], self.backend)
         return CompiledGradient(plan, taken, [leaf.value for leaf in rest])
 
-    # --- looking in -----------------------------------------------------------------------------------------------------
+    # --- looking in --------------------------------------------------------------------------------------------------
 
     def source(self, dy: Tensor, dx: Sequence[Tensor], n: int = 1) -> str:
         """The code that computes ``gradient(dy, dx, n)``.
@@ -465,9 +463,7 @@ def _input_tensors(inputs: Any) -> Sequence[Tensor]:
     return inputs
 
 
-def _derivatives(
-    root: Node, nodes: list[Node], places: tuple[int, ...], wrt: Sequence[Tensor], n: int
-) -> list[Node]:
+def _derivatives(root: Node, nodes: list[Node], places: tuple[int, ...], wrt: Sequence[Tensor], n: int) -> list[Node]:
     """Derivatives of ``root`` as nodes; zeros, with a warning, where there is no connection."""
     connected = [nodes[place] for place in places if place != INDEPENDENT]
     found = iter(derivative(root, connected, n) if connected else [])
@@ -504,7 +500,7 @@ def _recipe(root: Node, trace: Trace, places: tuple[int, ...], wrt: Sequence[Ten
     program = build(nodes, _derivatives(root, nodes, places, wrt, n), simplify_graph)
     place_of = {i: i for i in range(len(nodes))}
     constants: list[Constant] = []
-    steps = []
+    steps: list[tuple[Signature, tuple[int, ...]]] = []
     live = program.live()
     for number in live:
         if number in program.constants:

@@ -198,7 +198,7 @@ def _operator(name: str, reflected: bool = False) -> Callable[[Node, Any], Opera
     """An operator on nodes that records the primitive ``name``; rules are written with these."""
     if reflected:
         return lambda self, other: PRIMITIVES[name](other, self)
-    return lambda self, other: PRIMITIVES[name](self, other)
+    return PRIMITIVES[name]
 
 
 class Node:
@@ -476,7 +476,9 @@ def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndar
     try:
         array = np.array(value, dtype=wanted, copy=copy, subok=False)
     except (ValueError, TypeError, OverflowError) as error:
-        kind = DTypeError if isinstance(error, TypeError) else ShapeError if "inhomogeneous" in str(error) else DTypeError
+        kind = (
+            DTypeError if isinstance(error, TypeError) else ShapeError if "inhomogeneous" in str(error) else DTypeError
+        )
         raise kind(
             f"cannot make a numeric array{'' if wanted is None else f' of dtype {wanted}'} from {_describe(value)}: "
             f"{error}"

@@ -1,6 +1,6 @@
 """``Tensor``: a handle to a node, with NumPy's operators and methods.
 
-What NumPy functions do with Tensors is in the tables ``UFUNCS`` and ``FUNCTIONS``, which ``numpy_api`` fills.
+What NumPy functions do with Tensors is in the tables of ``dispatch``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .errors import ArgumentError, DTypeError, ShapeError, TraceError, UnsupportedError
+from .dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, unsupported
+from .errors import ArgumentError, DTypeError, ShapeError
 from .nodes import (
     FLOAT64,
     UNKNOWN,
@@ -28,13 +29,7 @@ from .nodes import (
     intern_aval,
     rebound,
 )
-from .plan import evaluate
-
-# ufunc -> function from nodes to a node or a tuple of them; NumPy function -> handler taking its arguments.
-UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}
-FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
-# Called for ufunc methods and keywords: (ufunc, method, inputs, keywords).
-UFUNC_METHODS: dict[str, Callable[..., Any]] = {}
+from .plan import concrete, evaluate
 
 
 def wrap(result: Any) -> Any:
@@ -61,15 +56,6 @@ def _operand(value: Any) -> Node | None:
     if getattr(type(value), "__array_ufunc__", value) is None:
         return None
     return as_node(value)
-
-
-def concrete(node: Node) -> Any:
-    """The value of a node, or None while only structure is traced."""
-    try:
-        value = evaluate(node)
-    except TraceError:
-        return None
-    return None if value is UNKNOWN else value
 
 
 def _binary(primitive: Primitive, reflected: bool = False) -> Callable[[Tensor, Any], Any]:
@@ -184,7 +170,7 @@ class Tensor:
     >>> import autodiff as ad
     >>> import numpy as np
     >>> a = ad.Tensor([1, 2, 3])
-    >>> np.sum(a ** 2)
+    >>> np.sum(a**2)
     Tensor(14.)
     """
 
@@ -213,7 +199,7 @@ class Tensor:
         self._slot = slot = Slot(array, name)
         self._node = Constant(aval, array, slot) if constant else Variable(aval, array, slot)
 
-    # --- the handle -------------------------------------------------------------------------------------------------
+    # --- the handle --------------------------------------------------------------------------------------------------
 
     @property
     def node(self) -> Node:
@@ -273,12 +259,12 @@ class Tensor:
         return self.size * self.itemsize
 
     @property
-    def T(self) -> Tensor:  # noqa: N802  (NumPy's name)
+    def T(self) -> Tensor:
         """The axes reversed."""
         return wrap(ops.transpose(self._node))  # type: ignore[no-any-return]
 
     @property
-    def mT(self) -> Tensor:  # noqa: N802  (NumPy's name)
+    def mT(self) -> Tensor:
         """The last two axes exchanged."""
         return wrap(ops.matrix_transpose(self._node))  # type: ignore[no-any-return]
 
@@ -412,7 +398,9 @@ class Tensor:
         """See `numpy.ndarray.tolist`."""
         return np.asarray(self.value).tolist()
 
-    def astype(self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Tensor:
+    def astype(
+        self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Tensor:
         """See `numpy.ndarray.astype`."""
         try:
             wanted = np.dtype(dtype)
@@ -424,7 +412,7 @@ class Tensor:
             raise DTypeError(f"astype: {self.dtype} does not convert to {wanted} by casting={casting!r}")
         return wrap(ops.astype(self._node, wanted))  # type: ignore[no-any-return]
 
-    # --- operators ----------------------------------------------------------------------------------------------------
+    # --- operators ---------------------------------------------------------------------------------------------------
 
     __add__ = _binary(ops.add)
     __radd__ = _binary(ops.add, reflected=True)
@@ -456,8 +444,8 @@ class Tensor:
     __le__ = _binary(ops.less_equal)
     __gt__ = _binary(ops.greater)
     __ge__ = _binary(ops.greater_equal)
-    __eq__ = _binary(ops.equal)  # type: ignore[assignment]
-    __ne__ = _binary(ops.not_equal)  # type: ignore[assignment]
+    __eq__ = _binary(ops.equal)
+    __ne__ = _binary(ops.not_equal)
     __hash__ = object.__hash__
     __neg__ = _unary(ops.negative)
     __abs__ = _unary(ops.absolute)
@@ -485,7 +473,7 @@ class Tensor:
     def __rdivmod__(self, other: Any) -> Any:
         return other // self, other % self
 
-    # --- as a container and a number ------------------------------------------------------------------------------------
+    # --- as a container and a number ---------------------------------------------------------------------------------
 
     def __getitem__(self, item: Any) -> Tensor:
         node = self._node
@@ -548,7 +536,7 @@ class Tensor:
             return str(self)
         return format(self._single("format"), spec)
 
-    # --- NumPy's protocols ------------------------------------------------------------------------------------------------
+    # --- NumPy's protocols -------------------------------------------------------------------------------------------
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         return np.array(self.value, dtype=dtype, copy=copy)
@@ -566,7 +554,7 @@ class Tensor:
             raise unsupported(function)
         return handler(*args, **kwargs)
 
-    # --- NumPy's methods -----------------------------------------------------------------------------------------------------
+    # --- NumPy's methods ---------------------------------------------------------------------------------------------
 
     sum = _method(np.sum)
     prod = _method(np.prod)
@@ -611,7 +599,7 @@ class Tensor:
         """See `numpy.ndarray.fill`."""
         self[...] = value
 
-    # --- pickling ----------------------------------------------------------------------------------------------------------------
+    # --- pickling ----------------------------------------------------------------------------------------------------
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The whole history, inputs first: when pickle reaches a node, its inputs are in its memo already,
@@ -645,14 +633,4 @@ def _index_nodes(item: Any) -> Any:
     return item._node if type(item) is Tensor else item
 
 
-def unsupported(function: Any) -> UnsupportedError:
-    """The error for a NumPy function that Tensors have no handler for."""
-    module = (getattr(function, "__module__", "") or "numpy").replace("numpy._core", "numpy")
-    name = f"{module}.{getattr(function, '__name__', function)}"
-    return UnsupportedError(
-        f"{name} is not recorded for Tensors: write it with functions that are, use np.asarray(t) to compute with the "
-        f"value (which no derivative passes through), or add a handler with @autodiff.implements({name})"
-    )
-
-
-__all__ = ["FUNCTIONS", "UFUNCS", "UFUNC_METHODS", "Tensor", "concrete", "node_of", "unsupported", "wrap"]
+__all__ = ["Tensor", "node_of", "wrap"]

@@ -62,7 +62,7 @@ def stop_gradient(x: Any) -> Any:
     return transform(lambda leaf: wrap(ops.stop_gradient(leaf._node)) if isinstance(leaf, Tensor) else leaf, x)
 
 
-# --- arguments -----------------------------------------------------------------------------------------------------------
+# --- arguments -------------------------------------------------------------------------------------------------------
 
 
 def _argument(value: Any, name: str, position: int) -> Tensor:
@@ -90,8 +90,8 @@ def _argument(value: Any, name: str, position: int) -> Tensor:
 
 def _no_derivative(name: str, aval: Aval) -> DifferentiationError:
     return DifferentiationError(
-        f"{name}: there are no derivatives with respect to an argument {aval!r}; use a floating dtype, or leave it out of "
-        "argnums"
+        f"{name}: there are no derivatives with respect to an argument {aval!r}; use a floating dtype, or leave it "
+        "out of argnums"
     )
 
 
@@ -134,7 +134,9 @@ def _result(out: Any, name: str) -> Tensor:
             "differentiate its real or imaginary part (np.real, np.imag)"
         )
     if not aval.differentiable:
-        raise DifferentiationError(f"{name}: the function returned {aval!r}, and a result of dtype {aval.dtype} has no derivative")
+        raise DifferentiationError(
+            f"{name}: the function returned {aval!r}, and a result of dtype {aval.dtype} has no derivative"
+        )
     return out
 
 
@@ -225,7 +227,7 @@ def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Call
     --------
     >>> import autodiff as ad
     >>> import numpy as np
-    >>> ad.grad(lambda x: x ** 2 + x)(3.0)
+    >>> ad.grad(lambda x: x**2 + x)(3.0)
     7.0
     >>> ad.grad(ad.grad(np.sin))(0.0)
     -0.0
@@ -266,7 +268,7 @@ def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 
     Examples
     --------
     >>> import autodiff as ad
-    >>> ad.value_and_grad(lambda x: x ** 3)(2.0)
+    >>> ad.value_and_grad(lambda x: x**3)(2.0)
     (8.0, 12.0)
     """
     _check_argnums(argnums, "value_and_grad")
@@ -278,7 +280,7 @@ def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 
     return value_and_gradient
 
 
-# --- function ------------------------------------------------------------------------------------------------------------
+# --- function --------------------------------------------------------------------------------------------------------
 
 
 class _Traced:
@@ -305,7 +307,7 @@ def _present(slot: Slot, value: Any) -> Any:
     return value if node is None else evaluate(node)
 
 
-class _Transparent(Exception):  # noqa: N818  (a signal, not an error)
+class _Transparent(Exception):
     """The traced function uses an argument of an enclosing derivative or trace, so its calls are recorded there."""
 
 
@@ -460,7 +462,7 @@ def function(f: Callable[..., Any] | None = None, *, cache_size: int = 128) -> A
     >>> import numpy as np
     >>> @ad.function
     ... def rms(x):
-    ...     return np.sqrt(np.mean(x ** 2))
+    ...     return np.sqrt(np.mean(x**2))
     >>> rms(np.array([3.0, 4.0, 5.0, 0.0]))
     array(3.53553391)
     >>> step = ad.function(ad.value_and_grad(lambda w, x: np.sum((w * x) ** 2)))

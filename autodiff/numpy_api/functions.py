@@ -13,7 +13,8 @@ import numpy as np
 from .. import ops
 from ..errors import ArgumentError, DTypeError, UnsupportedError
 from ..nodes import FLOAT64, Node
-from ..tensor import Tensor, concrete, node_of, wrap
+from ..plan import concrete
+from ..tensor import Tensor, node_of, wrap
 from .ufuncs import _dtype, put
 
 Handler = Callable[..., Any]

@@ -10,7 +10,9 @@ import numpy as np
 from .. import ops
 from ..errors import ArgumentError, DTypeError, UnsupportedError
 from ..nodes import PRIMITIVES, Node
-from ..tensor import FUNCTIONS, UFUNCS, Tensor, concrete, node_of, unsupported, wrap
+from ..dispatch import FUNCTIONS, UFUNCS, unsupported
+from ..plan import concrete
+from ..tensor import Tensor, node_of, wrap
 
 
 def _fabs(x: Node) -> Node:

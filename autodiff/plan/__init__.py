@@ -2,7 +2,19 @@
 
 from .cache import CacheInfo, PlanCache
 from .collect import Trace, collect, collect_below
-from .evaluate import compile_nodes, evaluate
+from .execute import compile_nodes, concrete, evaluate
 from .program import Program, build, prune
 
-__all__ = ["CacheInfo", "PlanCache", "Program", "Trace", "build", "collect", "collect_below", "compile_nodes", "evaluate", "prune"]
+__all__ = [
+    "CacheInfo",
+    "PlanCache",
+    "Program",
+    "Trace",
+    "build",
+    "collect",
+    "collect_below",
+    "compile_nodes",
+    "concrete",
+    "evaluate",
+    "prune",
+]

@@ -36,7 +36,7 @@ class CacheInfo(NamedTuple):
 class Entry:
     """A cached value and when it was last asked for."""
 
-    __slots__ = ("uses", "used", "value")
+    __slots__ = ("used", "uses", "value")
 
     def __init__(self, value: Any, used: int):
         self.value = value

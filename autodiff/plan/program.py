@@ -167,4 +167,3 @@ def prune(program: Program) -> Program:
             numbers[number] = result.apply(signature, tuple([numbers[a] for a in program.arguments[number]]))
     result.outputs = tuple([numbers[i] for i in program.outputs])
     return result
-

@@ -16,7 +16,7 @@ from .. import ops
 from ..nodes import Aval, Primitive, Signature, intern_aval
 from .program import NUMBER, Program
 
-# --- patterns ---------------------------------------------------------------------------------------------------------
+# --- patterns --------------------------------------------------------------------------------------------------------
 
 
 class Var:
@@ -68,10 +68,7 @@ def _match_arguments(program: Program, pattern: Pattern, arguments: tuple[int, .
             bound.update(attempt)
             return True
         arguments = (arguments[1], arguments[0])
-    for part, number in zip(parts, arguments, strict=True):
-        if not _match(program, part, number, bound):
-            return False
-    return True
+    return all(_match(program, part, number, bound) for part, number in zip(parts, arguments, strict=True))
 
 
 def _construct(program: Program, replacement: Replacement, bound: Bindings, aval: Aval) -> int:
@@ -169,7 +166,7 @@ ROWS = [
 FINAL_ROWS = [Row((ops.stop_gradient, x), x, "what stops a derivative is x")]
 
 
-# --- rows that look at parameters or shapes ---------------------------------------------------------------------------
+# --- rows that look at parameters or shapes --------------------------------------------------------------------------
 
 
 def _astype_same(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:

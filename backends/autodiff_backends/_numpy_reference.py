@@ -196,7 +196,10 @@ class Interpreted:
                     registers[a] = None
         # Copies, because a result may be an input, a view of one, or the same array twice.
         return tuple(
-            [registers[p] if weak else np.array(registers[p]) for p, weak in zip(self._outputs, self._weak, strict=True)]
+            [
+                registers[p] if weak else np.array(registers[p])
+                for p, weak in zip(self._outputs, self._weak, strict=True)
+            ]
         )
 
 

@@ -132,7 +132,9 @@ class Writer:
             elif number in self.program.constants:
                 aval = self.avals[number]
                 if aval.literal is not None and aval.spec is None and (aval.weak or aval.dtype == FLOAT64):
-                    self.scalars[number] = repr(aval.literal) if type(aval.literal) is not complex else f"({aval.literal!r})"
+                    self.scalars[number] = (
+                        repr(aval.literal) if type(aval.literal) is not complex else f"({aval.literal!r})"
+                    )
                 else:
                     self.arrays[number] = self.constant(constant_value(self.program, number))
                 self.roots[number] = number
@@ -155,11 +157,9 @@ class Writer:
             if aval.size != 1 or not (aval.dtype == FLOAT64 or aval.dtype.kind == "b"):
                 continue
             small = all(self._scalar_like(a) for a in arguments)
-            if name in SCALAR and small:
-                self.is_scalar.add(number)
-            elif name in SCALAR_SAME and small and self.avals[arguments[0]].dtype == FLOAT64:
-                self.is_scalar.add(number)
-            elif aval.dtype == FLOAT64 and name in ("matmul", "sum"):
+            same = name in SCALAR_SAME and self.avals[arguments[0]].dtype == FLOAT64
+            reduces = aval.dtype == FLOAT64 and name in ("matmul", "sum")
+            if (small and (name in SCALAR or same)) or reduces:
                 self.is_scalar.add(number)
 
     def _scalar_like(self, number: int) -> bool:
@@ -353,7 +353,7 @@ class Writer:
         return [self.result(number) for number in self.program.outputs]
 
 
-# --- primitives that are no ufunc ---------------------------------------------------------------------------------------
+# --- primitives that are no ufunc ------------------------------------------------------------------------------------
 
 ArrayWriter = Callable[[Writer, int, Signature, "tuple[int, ...]"], None]
 

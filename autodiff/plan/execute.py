@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..backend import Backend, Plan, get_backend
-from ..nodes import Node, freeze
+from ..errors import TraceError
+from ..nodes import UNKNOWN, Node, freeze
 from .cache import PlanCache
 from .collect import Trace, collect
 from .program import build, prune
@@ -52,3 +53,12 @@ def evaluate(node: Node) -> Any:
             nodes[number].value = freeze(value)
     node.value = freeze(values[0])
     return node.value
+
+
+def concrete(node: Node) -> Any:
+    """The value of a node, or None while only structure is traced."""
+    try:
+        value = evaluate(node)
+    except TraceError:
+        return None
+    return None if value is UNKNOWN else value
