@@ -196,9 +196,12 @@ def _restore_primitive(name: str) -> Primitive:
 
 def _operator(name: str, reflected: bool = False) -> Callable[[Node, Any], Operation]:
     """An operator on nodes that records the primitive ``name``; rules are written with these."""
-    if reflected:
-        return lambda self, other: PRIMITIVES[name](other, self)
-    return PRIMITIVES[name]
+
+    # The primitive is looked up when used: the ops that define it are above this module.
+    def operator(self: Node, other: Any) -> Operation:
+        return PRIMITIVES[name](other, self) if reflected else PRIMITIVES[name](self, other)
+
+    return operator
 
 
 class Node:
