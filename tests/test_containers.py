@@ -1,0 +1,59 @@
+"""Nested containers: taken apart and put together again."""
+
+from collections import OrderedDict, defaultdict, namedtuple
+
+import pytest
+
+from autodiff.containers import LEAF, flatten, is_container, transform, unflatten
+
+Point = namedtuple("Point", "x y")
+
+CASES = [
+    (1, [1]),
+    ([1, 2], [1, 2]),
+    ((1, (2, 3)), [1, 2, 3]),
+    ({"b": 1, "a": [2, {"c": 3}]}, [1, 2, 3]),
+    (Point(1, [2]), [1, 2]),
+    (OrderedDict(z=1, a=2), [1, 2]),
+    ([], []),
+    ({}, []),
+    ([(), {}, [1]], [1]),
+    (None, [None]),
+    ("text", ["text"]),
+]
+
+
+@pytest.mark.parametrize(("value", "leaves"), CASES, ids=repr)
+def test_round_trip(value, leaves):
+    found, structure = flatten(value)
+    assert found == leaves
+    back = unflatten(structure, iter(found))
+    assert back == value
+    assert type(back) is type(value)
+    hash(structure)
+
+
+@pytest.mark.parametrize(("value", "leaves"), CASES, ids=repr)
+def test_transform_keeps_the_structure(value, leaves):
+    result = transform(lambda leaf: (leaf,).__repr__(), value)
+    assert flatten(result)[0] == [repr((leaf,)) for leaf in leaves]
+    assert is_container(result) == is_container(value)
+    if is_container(value):
+        assert flatten(result)[1] == flatten(value)[1]
+
+
+def test_structures_differ_where_containers_do():
+    values = [1, [1], (1,), {"a": 1}, {"b": 1}, Point(1, 2), (1, 2), [[1]], OrderedDict(a=1)]
+    structures = [flatten(value)[1] for value in values]
+    assert len(set(structures)) == len(values)
+    assert structures[0] is LEAF
+
+
+def test_dicts_keep_their_order():
+    result = transform(str, {"z": 1, "a": 2})
+    assert list(result.items()) == [("z", "1"), ("a", "2")]
+
+
+def test_defaultdict_keeps_its_items():
+    value = defaultdict(list, a=1, b=2)
+    assert dict(transform(lambda leaf: leaf + 1, value)) == {"a": 2, "b": 3}
