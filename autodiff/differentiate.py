@@ -167,33 +167,60 @@ class Forward:
         return ops.broadcast_to(pushed, op.aval.shape)
 
 
-def _diagonal(output: Node, wrt: Node) -> bool:
-    """Whether each element of ``output`` depends on the element of ``wrt`` at its place alone."""
-    shape = wrt.aval.shape
-    if wrt.aval.dtype.kind == "c":
-        return False
+def _elementwise_part(output: Node, wrt: Node) -> tuple[Node, Node] | None:
+    """The pair (h, s) if ``output`` is a function of s = sum(h) or s = h, and h an elementwise function of ``wrt``.
+
+    Elementwise: each element of h depends on the element of ``wrt`` at its place alone.
+    """
+    shape, dtype = wrt.aval.shape, wrt.aval.dtype
+    if dtype.kind == "c":
+        return None
     operations, active = active_operations([output], [wrt])
-    return output in active and all(
-        op.signature.primitive.kind == "elementwise" and op.aval.shape == shape and op.aval.dtype == wrt.aval.dtype  # type: ignore[union-attr]
-        for op in operations
-    )
+    if output not in active:
+        return None
+    for place, op in enumerate(operations):
+        assert op.signature is not None
+        if op.signature.primitive.kind != "elementwise" or op.aval.shape != shape or op.aval.dtype != dtype:
+            break
+    else:
+        return output, output
+    if op.signature.primitive is not ops.sum_p or op.aval.shape != () or op.inputs[0].aval.shape != shape:
+        return None
+    # All that follows must reach ``wrt`` through this sum.
+    after = {op, *operations[place + 1 :]}
+    if any(x in active and x not in after for later in operations[place + 1 :] for x in later.inputs):
+        return None
+    return op.inputs[0], op
 
 
 def derivative(output: Node, wrt: Sequence[Node], order: int) -> list[Node | None]:
     """For each of ``wrt`` the derivative of that order: each time of the sum of the previous one.
 
-    One reverse sweep gives all first derivatives. Higher orders of an elementwise function are taken in
-    forward mode, where parts of the lower orders are shared; others by repeated reverse sweeps.
+    One reverse sweep gives the first derivatives with respect to several nodes. The derivative of an
+    elementwise function, or of its sum, is taken in forward mode: it needs no values from a forward sweep kept,
+    and parts of lower orders are shared with higher ones. All others are repeated reverse sweeps.
     """
-    if order == 1:
+    if order == 1 and len(wrt) > 1:
         return reverse([output], [ops.ones_like(output)], wrt)
     results: list[Node | None] = []
     for x in wrt:
         current: Node | None = output
-        forward = Forward(x, ops.ones_like(x)) if _diagonal(output, x) else None
+        forward = Forward(x, ops.ones_like(x))
         for _ in range(order):
-            if current is None:
-                break
-            current = forward(current) if forward else reverse([current], [ops.ones_like(current)], [x])[0]
+            if current is not None:
+                current = _next_order(current, x, forward)
         results.append(current)
     return results
+
+
+def _next_order(current: Node, x: Node, forward: Forward) -> Node | None:
+    part = _elementwise_part(current, x)
+    if part is None:
+        return reverse([current], [ops.ones_like(current)], [x])[0]
+    inner, total_of = part
+    tangent = forward(inner)
+    if tangent is None or current is total_of:
+        # The sum of a 0-d function is the function; that of a larger one has been summed for this reason.
+        return tangent
+    weight = reverse([current], [ops.ones_like(current)], [total_of])[0]
+    return None if weight is None else _fit(tangent * weight, x)

@@ -216,7 +216,7 @@ class Graph:
     ) -> Gradient:
         found = _derivatives(root, [*trace.numbers, root], places, wrt, n)
         outputs = [root, *found] if with_value else found
-        return Gradient(compile_nodes(trace.leaves, outputs, self.backend), with_value)
+        return Gradient(compile_nodes(trace.leaves, outputs, self.backend, derivatives=True), with_value)
 
     # --- gradients ---------------------------------------------------------------------------------------------------
 
@@ -371,7 +371,7 @@ class Graph:
             taken.append(nodes[number])
         found = _derivatives(root, nodes, places, dx, 1)
         rest = [leaf for leaf in trace.leaves if leaf not in taken and not leaf.inputs]
-        plan = compile_nodes([*taken, *rest], [root, *found], self.backend)
+        plan = compile_nodes([*taken, *rest], [root, *found], self.backend, derivatives=True)
         return CompiledGradient(plan, taken, [leaf.value for leaf in rest])
 
     # --- looking in --------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from .. import ops
 from ..backend import Backend, Plan, get_backend
 from ..errors import TraceError
 from ..nodes import UNKNOWN, Node, freeze
@@ -19,9 +20,17 @@ LARGE = 1 << 14
 evaluations = PlanCache(1024)
 
 
-def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Backend) -> Plan:
-    """A plan from the values of ``inputs`` to those of ``outputs``: the passes, in their order."""
-    return backend.compile(prune(build(inputs, outputs, simplify)))
+def compile_nodes(
+    inputs: Sequence[Node], outputs: Iterable[Node], backend: Backend, derivatives: bool = False
+) -> Plan:
+    """A plan from the values of ``inputs`` to those of ``outputs``: the passes, in their order.
+
+    ``derivatives`` says that outputs are derivatives; where these choose between elements, those not chosen may
+    be inf or NaN without a warning.
+    """
+    program = prune(build(inputs, outputs, simplify))
+    program.quiet = ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
+    return backend.compile(program)
 
 
 def expensive(node: Node) -> bool:

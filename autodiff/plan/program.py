@@ -32,9 +32,11 @@ class Program:
         The values that are known: numbers in the structure, and arrays that rules made. Never user data.
     n_inputs : int
     outputs : tuple of int
+    quiet : bool
+        True if elements that are not chosen may be divided by zero or invalid, which is nobody's mistake.
     """
 
-    __slots__ = ("_known", "arguments", "avals", "constants", "heads", "n_inputs", "outputs", "rewrite", "signatures")
+    __slots__ = ("_known", "arguments", "avals", "constants", "heads", "n_inputs", "outputs", "quiet", "rewrite", "signatures")
 
     def __init__(self, inputs: Sequence[Aval], rewrite: Rewrite | None = None):
         self.avals: list[Aval] = list(inputs)
@@ -45,6 +47,7 @@ class Program:
         self.constants: dict[int, Any] = {}
         self.n_inputs = len(inputs)
         self.outputs: tuple[int, ...] = ()
+        self.quiet = False
         self.rewrite = rewrite
         self._known: dict[Any, int] = {}
 
@@ -166,4 +169,5 @@ def prune(program: Program) -> Program:
         elif signature is not None:
             numbers[number] = result.apply(signature, tuple([numbers[a] for a in program.arguments[number]]))
     result.outputs = tuple([numbers[i] for i in program.outputs])
+    result.quiet = program.quiet
     return result

@@ -102,7 +102,10 @@ class Elementwise(Rule):
         for position, tangent in enumerate(tangents):
             expression = self.argument(position)
             if tangent is not None and callable(expression):
-                terms.append(scaled(tangent, expression(op, *op.inputs, **op.params), False))
+                factor = expression(op, *op.inputs, **op.params)
+                # What was not chosen has factor 0, and its tangent may be inf or NaN.
+                chosen = self.masks and isinstance(factor, Node)
+                terms.append(ops.masked_multiply(factor, tangent) if chosen else scaled(tangent, factor, False))
         return total(terms)
 
 

@@ -173,7 +173,7 @@ class Interpreted:
             dead = [places[a] for a in set(arguments) if last_use[a] == number and a not in kept]
             self._steps.append((functions[signature], places[number], tuple([places[a] for a in arguments]), dead))
         self.n_operations = len(self._steps)
-        self._quiet = any(s is not None and s.primitive.name == "masked_multiply" for s in program.signatures)
+        self._quiet = program.quiet
         self._program = program if len(live) <= SOURCE_SHOWN else None
 
     @property

@@ -606,8 +606,7 @@ def _module(writer: Writer, results: list[str]) -> str:
     buffers = writer.storage.buffers
     lines = [f"    {line}" for line in writer.lines]
     lines.append(f"    return ({', '.join(results)},)" if results else "    return ()")
-    if any(s is not None and s.primitive.name == "masked_multiply" for s in program.signatures):
-        # Derivatives of elements that were not chosen may be inf or NaN; they are not used.
+    if program.quiet:
         with_ = f"    with {writer.use('errstate')}(divide='ignore', invalid='ignore'):"
         lines = [with_, *[f"    {line}" for line in lines]]
     names = ", ".join(f"b{i}" for i in range(len(buffers)))
