@@ -149,6 +149,8 @@ ROWS = [
     Row((add, x, (multiply, c, x)), (multiply, lambda c: c + 1, x), "x + c * x = (c + 1) * x", _inexact),
     Row((add, (multiply, c, x), (multiply, d, x)), (multiply, lambda c, d: c + d, x),
         "c * x + d * x = (c + d) * x", _inexact),
+    Row((add, (multiply, (square, x), y), (multiply, c, (multiply, x, z))),
+        (multiply, x, (add, (multiply, x, y), (multiply, c, z))), "x^2 y + c x z = x (x y + c z)", _inexact),
     Row((multiply, x, x), (square, x), "x * x = x^2", _inexact),
     Row((power, x, 0.5), (ops.sqrt, x), "x^0.5 = sqrt x", _inexact),
     Row((power, x, 1), x, "x^1 = x"),
@@ -289,7 +291,7 @@ def _index_add_to_sum(p: Program, signature: Signature, arguments: tuple[int, ..
 
 
 # How many parts of a sum are looked through for like terms.
-SUM_SEARCHED = 12
+SUM_SEARCHED = 32
 
 
 def _like_terms(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
@@ -307,7 +309,7 @@ def _like_terms(p: Program, signature: Signature, arguments: tuple[int, ...]) ->
         head, parts = p.heads[value], p.arguments[value]
         if p.avals[value] is not out:
             return None
-        if head is add or head is subtract:
+        if (head is add or head is subtract) and p.avals[parts[0]] is out and p.avals[parts[1]] is out:
             stack += [(parts[1], scale if head is add else -scale), (parts[0], scale)]
         elif head is negative:
             stack.append((parts[0], -scale))
@@ -383,6 +385,21 @@ def _fold(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int |
     return p.literal(result, out)
 
 
+ARITHMETIC = {add, subtract, multiply, divide}
+
+
+def _one_kind_of_number(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """2 * x = 2.0 * x in floating arithmetic: one number, so that equal expressions are seen to be."""
+    if signature.primitive not in ARITHMETIC or signature.out.dtype.kind != "f":
+        return None
+    changed = list(arguments)
+    for place, value in enumerate(arguments):
+        aval = p.avals[value]
+        if type(aval.literal) is int and aval.weak:
+            changed[place] = p.constant(_weak(float, float(aval.literal)), float(aval.literal))
+    return None if changed == list(arguments) else p.call(signature.primitive, *changed)
+
+
 def _strip_broadcasts(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
     """f(broadcast(x), y) = f(x, y) if y has the full shape, and f(broadcast(x)) = broadcast(f(x))."""
     inner = tuple([p.arguments[a][0] if p.is_primitive(a, ops.broadcast_to_p) else a for a in arguments])
@@ -443,6 +460,10 @@ class Rewriter:
                 folded = _fold(program, signature, arguments)
                 if folded is not None:
                     return folded
+            elif NUMBER in found:
+                same_kind = _one_kind_of_number(program, signature, arguments)
+                if same_kind is not None:
+                    return same_kind
         same = len(arguments) == 2 and arguments[0] == arguments[1]
         key = (primitive, found, same)
         candidates = self._candidates.get(key)
