@@ -1,0 +1,116 @@
+"""The registry of backends: built-in table first, then what was registered and installed."""
+
+import numpy as np
+import pytest
+
+import autodiff as ad
+from autodiff import backend, errors
+
+
+class Recording:
+    """A backend of a user: NumPy's, counting what it compiles."""
+
+    name = "recording"
+
+    def __init__(self):
+        self.programs = []
+        self.inner = ad.get_backend("numpy")
+
+    def compile(self, program):
+        self.programs.append(program)
+        return self.inner.compile(program)
+
+    def asarray(self, value):
+        return self.inner.asarray(value)
+
+    def to_numpy(self, value):
+        return self.inner.to_numpy(value)
+
+
+@pytest.fixture(autouse=True)
+def _restore_registry(monkeypatch):
+    monkeypatch.setattr(backend, "_registered", dict(backend._registered))
+    monkeypatch.setattr(backend, "_loaded", dict(backend._loaded))
+
+
+def test_numpy_is_the_default():
+    found = ad.get_backend()
+    assert found is ad.get_backend("numpy") is ad.get_backend(None)
+    assert found.name == "numpy"
+    assert isinstance(found, ad.Backend)
+    assert repr(found) == "<backend numpy>"
+
+
+def test_names_are_listed_sorted():
+    ad.register_backend("zzz", Recording())
+    ad.register_backend("aaa", "nowhere:NOTHING")
+    names = ad.backends()
+    assert {"aaa", "numpy", "zzz"} <= set(names)
+    assert list(names) == sorted(names)
+
+
+def test_registered_object_runs_graphs():
+    mine = Recording()
+    ad.register_backend("mine", mine)
+    assert ad.get_backend("mine") is mine
+    assert ad.get_backend(mine) is mine
+    graph = ad.Graph(backend="mine")
+    x = ad.Tensor([1.0, 2.0])
+    np.testing.assert_array_equal(graph.gradient(x**2, [x])[0], [2.0, 4.0])
+    assert len(mine.programs) == 1
+    assert repr(graph).startswith("Graph(backend='recording'")
+
+
+def test_registered_path_is_imported_when_asked_for():
+    ad.register_backend("later", "autodiff_backends.numpy_:BACKEND")
+    assert ad.get_backend("later") is ad.get_backend("numpy")
+
+
+def test_a_registered_backend_replaces_one_of_the_name():
+    first, second = Recording(), Recording()
+    ad.register_backend("numpy", first)
+    assert ad.get_backend("numpy") is first
+    ad.register_backend("numpy", second)
+    assert ad.get_backend("numpy") is second
+    assert ad.Graph().backend is second
+
+
+def test_entry_points_are_found(monkeypatch):
+    monkeypatch.setattr(backend, "_entry_points", lambda: {"installed": "autodiff_backends.numpy_:BACKEND"})
+    assert "installed" in ad.backends()
+    assert ad.get_backend("installed").name == "numpy"
+    monkeypatch.setattr(backend, "_entry_points", lambda: {"numpy": "nowhere:NOTHING"})
+    backend._loaded.clear()
+    assert ad.get_backend("numpy").name == "numpy"  # the built-in table comes first
+
+
+@pytest.mark.parametrize("name", ["nonsense", "Numpy", "", " numpy"])
+def test_unknown_name_lists_the_known_ones(name):
+    for ask in (ad.get_backend, ad.Graph):
+        with pytest.raises(errors.BackendError, match=r"unknown backend.*known backends:.*numpy") as caught:
+            ask(name)
+        assert repr(name) in str(caught.value)
+        assert isinstance(caught.value, LookupError)
+    assert ad.Graph("numpy").backend.name == "numpy"
+
+
+@pytest.mark.parametrize("where", ["no_such_module_anywhere:BACKEND", "autodiff_backends.numpy_:NOTHING"])
+def test_what_cannot_be_loaded_says_why(where):
+    ad.register_backend("broken", where)
+    for _ in range(2):
+        with pytest.raises(errors.BackendError, match=rf"broken.*{where.partition(':')[0]}") as caught:
+            ad.get_backend("broken")
+        assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("value", [3, object(), ["numpy"], np], ids=repr)
+def test_what_is_no_backend(value):
+    with pytest.raises(errors.BackendError, match=r"no backend.*numpy"):
+        ad.Graph(backend=value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("", Recording()), (3, Recording()), ("x", 3), ("x", "no colon"), ("x", None)])
+def test_bad_registration(name, value):
+    with pytest.raises(errors.BackendError, match="register_backend"):
+        ad.register_backend(name, value)
+    assert "x" not in ad.backends()
