@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -40,7 +41,9 @@ def unflatten(structure: Structure, leaves: Iterator[Any]) -> Any:
     kind, keys, structures = structure
     parts = [unflatten(s, leaves) for s in structures]
     if keys is not None:
-        return kind(zip(keys, parts, strict=True))
+        items = zip(keys, parts, strict=True)
+        # A subclass may have any constructor; what it holds is what matters.
+        return kind(items) if kind in (dict, OrderedDict) else dict(items)
     if hasattr(kind, "_fields"):
         return kind(*parts)
     return kind(parts)

@@ -298,8 +298,10 @@ class Graph:
         >>> ad.Graph().value_and_gradient(x * x, [x])
         (array([9.]), [array([6.])])
         """
-        gradients = self.gradient(dy, dx)
-        return dy.value, gradients
+        self._check(dy, dx, 1, "value_and_gradient")
+        if not dx:
+            return dy.value, []
+        return self._evaluate(dy._node, dx, 1)
 
     def _check(self, dy: Any, dx: Any, n: Any, what: str) -> None:
         """Errors for arguments that cannot be; the common case passes a few comparisons."""
@@ -368,6 +370,8 @@ class Graph:
         for place, (x, number) in enumerate(zip(inputs, slots, strict=True)):
             if number == INDEPENDENT or number >= len(nodes):
                 raise ArgumentError(f"compile: inputs[{place}], {_describe(x)}, is not in the history of dy")
+            if nodes[number] in taken:
+                raise ArgumentError(f"compile: inputs[{place}], {_describe(x)}, is given twice")
             taken.append(nodes[number])
         found = _derivatives(root, nodes, places, dx, 1)
         rest = [leaf for leaf in trace.leaves if leaf not in taken and not leaf.inputs]
@@ -491,7 +495,7 @@ def _caller_depth() -> int:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
         frame = frame.f_back
         depth += 1
-    return depth - 1
+    return depth
 
 
 def _recipe(root: Node, trace: Trace, places: tuple[int, ...], wrt: Sequence[Tensor], n: int) -> Recipe:

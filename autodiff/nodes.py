@@ -446,15 +446,19 @@ _literals.update(
 _literals[bool, True] = literal(True)
 
 
-def as_node(value: Any) -> Node:
-    """A node for anything an array function takes: copied, so that later changes to it do not matter."""
+def as_node(value: Any, beside: Aval | None = None) -> Node:
+    """A node for anything an array function takes: copied, so that later changes to it do not matter.
+
+    ``beside`` is what the value is an operand with: beside integers a Python int must fit their dtype, so it is
+    part of the structure, where that is checked.
+    """
     kind = type(value)
     if kind is float:
         if value in LITERAL_FLOATS:
             return literal(value)
         return Constant(WEAK_FLOAT, value)
     if kind is int:
-        if -LITERAL_INTEGER_BOUND <= value <= LITERAL_INTEGER_BOUND:
+        if -LITERAL_INTEGER_BOUND <= value <= LITERAL_INTEGER_BOUND or (beside and beside.dtype.kind in "iu"):
             return literal(value)
         return Constant(WEAK_INT, value)
     if kind is bool:
@@ -476,8 +480,12 @@ def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndar
         wanted = None if dtype is None else np.dtype(dtype)
     except TypeError as error:
         raise DTypeError(f"dtype={dtype!r} is no dtype that NumPy knows: {error}") from None
+    if isinstance(value, np.ma.MaskedArray):
+        raise DTypeError("cannot make an array from a masked array: its mask would be lost; fill it with .filled(value)")
     try:
-        array = np.array(value, dtype=wanted, copy=copy, subok=False)
+        array = np.array(value, dtype=None if isinstance(value, np.ndarray) else wanted, copy=copy, subok=False)
+        if wanted is not None and array.dtype != wanted and array.dtype.kind in NUMERIC_KINDS:
+            array = array.astype(wanted)
     except (ValueError, TypeError, OverflowError) as error:
         kind = (
             DTypeError if isinstance(error, TypeError) else ShapeError if "inhomogeneous" in str(error) else DTypeError

@@ -17,6 +17,7 @@ from .errors import ArgumentError, DTypeError, ShapeError
 from .nodes import (
     FLOAT64,
     UNKNOWN,
+    Aval,
     Constant,
     Node,
     Operation,
@@ -49,13 +50,13 @@ def node_of(value: Any) -> Node:
     return value._node if type(value) is Tensor else as_node(value)
 
 
-def _operand(value: Any) -> Node | None:
+def _operand(value: Any, beside: Aval) -> Node | None:
     """The other operand of an operator; None if its own class should decide."""
     if isinstance(value, Tensor):
         return value._node
-    if getattr(type(value), "__array_ufunc__", value) is None:
+    if getattr(type(value), "__array_ufunc__", NotImplemented) is None:
         return None
-    return as_node(value)
+    return as_node(value, beside)
 
 
 def _binary(primitive: Primitive, reflected: bool = False) -> Callable[[Tensor, Any], Any]:
@@ -65,7 +66,7 @@ def _binary(primitive: Primitive, reflected: bool = False) -> Callable[[Tensor, 
 
         def operator(self: Tensor, other: Any) -> Any:
             y = self._node
-            x = other._node if type(other) is Tensor else _operand(other)
+            x = other._node if type(other) is Tensor else _operand(other, y.aval)
             if x is None:
                 return NotImplemented
             key = (x.aval, y.aval)
@@ -78,7 +79,7 @@ def _binary(primitive: Primitive, reflected: bool = False) -> Callable[[Tensor, 
 
         def operator(self: Tensor, other: Any) -> Any:
             x = self._node
-            y = other._node if type(other) is Tensor else _operand(other)
+            y = other._node if type(other) is Tensor else _operand(other, x.aval)
             if y is None:
                 return NotImplemented
             key = (x.aval, y.aval)
@@ -94,7 +95,7 @@ def _binary_function(function: Callable[[Node, Node], Node], reflected: bool = F
     """An operator method for a function composed of primitives."""
 
     def operator(self: Tensor, other: Any) -> Any:
-        node = _operand(other)
+        node = _operand(other, self._node.aval)
         if node is None:
             return NotImplemented
         return wrap(function(node, self._node) if reflected else function(self._node, node))
@@ -278,6 +279,12 @@ class Tensor:
         """The imaginary part; zeros for a real Tensor."""
         return FUNCTIONS[np.imag](self)  # type: ignore[no-any-return]
 
+    def _named_slot(self) -> Slot:
+        """The slot of this handle, made when it first stands for another node than at its creation."""
+        if self._slot is None:
+            self._slot = rebound[self._node] = Slot(None)
+        return self._slot
+
     def _rebind(self, node: Node, what: str) -> None:
         """Let the handle stand for another node, as an operation in place does."""
         old = self._node.aval
@@ -293,10 +300,7 @@ class Tensor:
                     "write t = ... instead, or .astype"
                 )
             node = ops.astype(node, old.dtype)
-        slot = self._slot
-        if slot is None:
-            slot = self._slot = Slot(None)
-            rebound[self._node] = slot
+        slot = self._named_slot()
         slot.value = None
         slot.node = weakref.ref(node)
         rebound[node] = slot
@@ -342,11 +346,8 @@ class Tensor:
         value.flags.writeable = False
         if aval.weak:
             aval = intern_aval(aval.shape, aval.dtype)
-        slot = self._slot
-        if slot is None:
-            slot = self._slot = Slot(value)
-        else:
-            slot.value = value
+        slot = self._named_slot()
+        slot.value = value
         self._node = Constant(aval, value, slot) if isinstance(self._node, Constant) else Variable(aval, value, slot)
         return self
 
@@ -363,7 +364,7 @@ class Tensor:
         Tensor
             This handle.
         """
-        return self.assign(self.value + _plain(value), copy=False)
+        return self.assign(self.value + self._increment(value, "assign_add"), copy=False)
 
     def assign_sub(self, value: Any) -> Tensor:
         """Subtract from the variable's value: a new version, without history.
@@ -378,7 +379,20 @@ class Tensor:
         Tensor
             This handle.
         """
-        return self.assign(self.value - _plain(value), copy=False)
+        return self.assign(self.value - self._increment(value, "assign_sub"), copy=False)
+
+    def _increment(self, value: Any, what: str) -> np.ndarray[Any, Any]:
+        array = as_array(_plain(value), copy=None)
+        try:
+            fits = np.broadcast_shapes(array.shape, self.shape) == self.shape
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ShapeError(
+                f"{what}: a value of shape {array.shape} and dtype {array.dtype} does not broadcast to the variable's "
+                f"shape {self.shape}"
+            )
+        return array
 
     def copy(self) -> Tensor:
         """A new variable with this value and no history.
@@ -545,7 +559,8 @@ class Tensor:
         if method == "__call__" and not keywords:
             function = UFUNCS.get(ufunc)
             if function is not None:
-                return wrap(function(*[x._node if type(x) is Tensor else as_node(x) for x in inputs]))
+                beside = self._node.aval
+                return wrap(function(*[x._node if type(x) is Tensor else as_node(x, beside) for x in inputs]))
         return UFUNC_METHODS[method](ufunc, inputs, keywords)
 
     def __array_function__(self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

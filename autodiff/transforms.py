@@ -106,7 +106,9 @@ def _positions(argnums: Any, count: int, name: str) -> tuple[int, ...]:
     return tuple([p % count for p in positions])
 
 
-def _check_argnums(argnums: Any, name: str) -> None:
+def _check_call(function: Any, argnums: Any, name: str) -> None:
+    if not callable(function):
+        raise ArgumentError(f"{name}: {function!r} is not callable; give the function to differentiate")
     valid = isinstance(argnums, int) and not isinstance(argnums, bool)
     if not valid and isinstance(argnums, (tuple, list)) and argnums:
         valid = all(isinstance(p, int) and not isinstance(p, bool) for p in argnums)
@@ -174,11 +176,14 @@ def _value_and_gradients(
     own: list[Tensor] = []
     structures = []
     plain: list[bool] = []
+    known: dict[int, list[Tensor]] = {}
     for p in positions:
-        leaves, structure = ([args[p]], LEAF) if not isinstance(args[p], (list, tuple, dict)) else flatten(args[p])
-        tensors = [_argument(leaf, name, p) for leaf in leaves]
+        leaves, structure = flatten(args[p]) if isinstance(args[p], (list, tuple, dict)) else ([args[p]], LEAF)
+        tensors = known.get(p)
+        if tensors is None:
+            tensors = known[p] = [_argument(leaf, name, p) for leaf in leaves]
+            replaced[p] = tensors[0] if structure is LEAF else unflatten(structure, iter(tensors))
         plain += [type(leaf) in (float, int, bool, complex) for leaf in leaves]
-        replaced[p] = tensors[0] if structure is LEAF else unflatten(structure, iter(tensors))
         own += tensors
         structures.append(structure)
     out = _result(function(*replaced, **kwargs), name)
@@ -234,7 +239,7 @@ def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Call
     >>> ad.grad(lambda w: np.sum(w["a"] * w["b"]))({"a": np.ones(2), "b": np.full(2, 3.0)})
     {'a': array([3., 3.]), 'b': array([1., 1.])}
     """
-    _check_argnums(argnums, "grad")
+    _check_call(function, argnums, "grad")
 
     @functools.wraps(function)
     def gradient(*args: Any, **kwargs: Any) -> Any:
@@ -271,7 +276,7 @@ def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 
     >>> ad.value_and_grad(lambda x: x**3)(2.0)
     (8.0, 12.0)
     """
-    _check_argnums(argnums, "value_and_grad")
+    _check_call(function, argnums, "value_and_grad")
 
     @functools.wraps(function)
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
@@ -288,7 +293,7 @@ class _Traced:
 
     __slots__ = ("captured", "constants", "plan", "structure")
 
-    def __init__(self, plan: Any, captured: list[tuple[Slot | None, Any]], structure: Any, constants: dict[int, Any]):
+    def __init__(self, plan: Any, captured: list[Node], structure: Any, constants: dict[int, Any]):
         self.plan = plan
         self.captured = captured
         self.structure = structure
@@ -296,15 +301,19 @@ class _Traced:
 
     def captured_values(self) -> list[Any]:
         """The present values of the Tensors that the function uses from outside."""
-        return [value if slot is None else _present(slot, value) for slot, value in self.captured]
+        return [_present(node) for node in self.captured]
 
 
-def _present(slot: Slot, value: Any) -> Any:
-    """The newest value in a slot; ``value`` if its Tensor is gone."""
-    if slot.value is not None:
-        return slot.value
-    node = None if slot.node is None else slot.node()
-    return value if node is None else evaluate(node)
+def _present(node: Node) -> Any:
+    """The value now of the Tensor that stood for this node, or of the node itself if it was never changed."""
+    slot = node.slot if isinstance(node, (Variable, Constant)) else rebound.get(node)
+    if slot is not None:
+        if slot.value is not None:
+            return slot.value
+        newest = None if slot.node is None else slot.node()
+        if newest is not None:
+            return evaluate(newest)
+    return evaluate(node)
 
 
 class _Transparent(Exception):
@@ -377,9 +386,8 @@ class Function:
         outputs = [leaf._node for leaf in leaves if isinstance(leaf, Tensor)]
         constants = {i: leaf for i, leaf in enumerate(leaves) if not isinstance(leaf, Tensor)}
         outside = _outside(outputs, begin, set(arguments))
-        captured = [(_slot_of(node), evaluate(node)) for node in outside]
         plan = compile_nodes([*arguments, *outside], outputs, _gradients.backend)
-        return _Traced(plan, captured, structure, constants)
+        return _Traced(plan, outside, structure, constants)
 
     def cache_info(self) -> Any:
         """What the cache of traces has done, as ``Graph.cache_info``."""
@@ -410,13 +418,6 @@ def _outside(outputs: list[Node], begin: int, arguments: set[Node]) -> list[Node
     if any(isinstance(node, Argument) for node in history(*found)):
         raise _Transparent
     return found
-
-
-def _slot_of(node: Node) -> Slot | None:
-    """Where the present value of a captured Tensor is found."""
-    if isinstance(node, (Variable, Constant)):
-        return node.slot
-    return rebound.get(node)
 
 
 def _assemble(traced: _Traced, results: tuple[Any, ...]) -> Any:

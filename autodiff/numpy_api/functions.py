@@ -514,7 +514,7 @@ def _like(value: Any) -> Handler:
                 device: Any = None) -> Any:  # fmt: skip
         x = node_of(a)
         kind = x.aval.dtype if dtype is None else _dtype(dtype, "zeros_like")
-        sizes = x.aval.shape if shape is None else ops.normalize_shape(shape, None, "zeros_like")
+        sizes = x.aval.shape if shape is None else ops.normalize_shape(shape, "zeros_like")
         return Tensor(np.full(sizes, value, kind), dtype=kind)
 
     return handler
@@ -524,7 +524,7 @@ def _full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", sub
                device: Any = None) -> Any:  # fmt: skip
     x = node_of(a)
     kind = x.aval.dtype if dtype is None else _dtype(dtype, "full_like")
-    sizes = x.aval.shape if shape is None else ops.normalize_shape(shape, None, "full_like")
+    sizes = x.aval.shape if shape is None else ops.normalize_shape(shape, "full_like")
     return wrap(ops.broadcast_to(ops.astype(node_of(fill_value), kind), sizes))
 
 

@@ -37,8 +37,9 @@ def normalize_axes(axis: Any, ndim: int, name: str) -> tuple[int, ...]:
     return tuple(sorted(axes))
 
 
-def normalize_shape(shape: Any, size: int | None, name: str) -> tuple[int, ...]:
-    """A tuple of sizes from an integer or a sequence; with ``size`` given, one -1 is inferred from it."""
+def normalize_shape(shape: Any, name: str, of: tuple[int, ...] | None = None) -> tuple[int, ...]:
+    """A tuple of sizes from an integer or a sequence; one -1 is inferred if the shape it is made ``of`` is given."""
+    size = None if of is None else math.prod(of)
     try:
         sizes = [operator.index(shape)]
     except TypeError:
@@ -54,8 +55,9 @@ def normalize_shape(shape: Any, size: int | None, name: str) -> tuple[int, ...]:
         elif not rest and size == 0:
             sizes[unknown[0]] = 0
     if any(n < 0 for n in sizes) or (size is not None and math.prod(sizes) != size):
-        of = "" if size is None else f" an array of size {size} into"
-        raise ShapeError(f"{name}: cannot make{of} shape {tuple(shape) if not isinstance(shape, int) else shape}")
+        source = "an array" if of is None else f"the array of shape {of} (size {size})"
+        wanted = shape if isinstance(shape, int) else tuple(shape)
+        raise ShapeError(f"{name}: {source} cannot be made to have shape {wanted}")
     return tuple(sizes)
 
 
@@ -68,7 +70,7 @@ reshape_p = Primitive("reshape", _infer_reshape, params=("shape",), kind="view")
 
 def reshape(x: Node, shape: Any, order: str = "C") -> Node:
     """The elements of ``x`` in another shape, read and written in C or Fortran order."""
-    sizes = normalize_shape(shape, x.aval.size, "reshape")
+    sizes = normalize_shape(shape, "reshape", x.aval.shape)
     if order == "F":
         reversed_axes = transpose(x, tuple(range(x.aval.ndim))[::-1])
         return transpose(reshape(reversed_axes, sizes[::-1]), tuple(range(len(sizes)))[::-1])
@@ -137,7 +139,7 @@ broadcast_to_p = Primitive("broadcast_to", _infer_broadcast_to, params=("shape",
 
 def broadcast_to(x: Node, shape: Any) -> Node:
     """``x`` repeated along new and size-1 axes."""
-    sizes = normalize_shape(shape, None, "broadcast_to")
+    sizes = normalize_shape(shape, "broadcast_to")
     if sizes == x.aval.shape:
         return x
     try:

@@ -132,7 +132,7 @@ def function_for(signature: Signature) -> Function:
         assert primitive.numpy_ufunc is not None, primitive.name
         function = primitive.numpy_ufunc
     if signature.out.weak:
-        return lambda *arrays: function(*arrays).item()
+        return lambda *arrays: np.asarray(function(*arrays)).item()
     return function
 
 

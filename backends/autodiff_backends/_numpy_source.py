@@ -369,6 +369,18 @@ def _function(name: str) -> ArrayWriter:
     return write
 
 
+def _where(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    out = w.avals[number]
+    words = [w.array(arguments[0])]
+    for value in arguments[1:]:
+        aval = w.avals[value]
+        if aval.weak and aval.literal is not None:
+            words.append(w.constant(np.asarray(aval.literal, out.dtype)))
+        else:
+            words.append(w.scalars[value] if aval.weak else w.array(value))
+    w._emit(number, f"{w.use('where')}({', '.join(words)}", out=False)
+
+
 def _reduction(name: str) -> ArrayWriter:
     def write(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         x = w.avals[arguments[0]]
@@ -390,9 +402,14 @@ def _astype(w: Writer, number: int, signature: Signature, arguments: tuple[int, 
 
 def _view(template: str) -> ArrayWriter:
     def write(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
-        w.arrays[number] = f"v{number}"
+        (value,) = arguments
         parameter = _shape_text(signature.params[0]) if signature.params else ""
-        w.lines.append(f"v{number} = {template.format(w.array(arguments[0]), p=parameter)}")
+        if w.avals[number].weak:
+            w.lines.append(f"v{number} = {template.format(w.scalars[value], p=parameter)}")
+            w.scalars[number] = f"v{number}"
+        else:
+            w.lines.append(f"v{number} = {template.format(w.array(value), p=parameter)}")
+            w.arrays[number] = f"v{number}"
 
     return write
 
@@ -523,7 +540,7 @@ WRITERS: dict[str, ArrayWriter] = {
     "stop_gradient": _view("{0}"),
     "real": _view("{0}.real"),
     "imag": _view("{0}.imag"),
-    "where": _function("where"),
+    "where": _where,
     "astype": _astype,
     "reshape": _reshape,
     "transpose": _transpose,

@@ -36,9 +36,10 @@ def nth_derivative(grad: Callable[..., Any], xp: Any, order: int) -> Callable[[A
 
 
 def generated_operations(source: str) -> int:
-    """Number of operations in generated Python: its calls and its operators."""
+    """Number of operations that generated Python executes at each call: the calls and operators in ``run``."""
     counted = (ast.Call, ast.BinOp, ast.UnaryOp)
-    return sum(isinstance(node, counted) for node in ast.walk(ast.parse(source)))
+    (run,) = [part for part in ast.parse(source).body if isinstance(part, ast.FunctionDef) and part.name == "run"]
+    return sum(isinstance(node, counted) for node in ast.walk(run))
 
 
 def _numbers(derivative: Any) -> Numbers:
