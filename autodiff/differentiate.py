@@ -27,6 +27,12 @@ def _argument_rule(primitive: Primitive, position: int) -> bool:
     )
 
 
+def _passes(op: Node, position: int) -> bool:
+    """Whether a derivative could pass through this argument."""
+    assert op.primitive is not None
+    return TABLE[op.primitive].argument(position) not in (ZERO, NONDIFFERENTIABLE)
+
+
 def _flow(op: Operation, active: set[Node]) -> list[int]:
     """The inputs of ``op`` that a derivative passes through."""
     if not op.aval.differentiable:
@@ -142,7 +148,8 @@ class Forward:
             node = stack.pop()
             if node not in tangents and node not in fresh:
                 fresh[node] = None
-                stack.extend([x for x in node.inputs if x.sequence > floor])
+                # No further back than a derivative passes: a composition may hold its own primitive beyond.
+                stack.extend([x for i, x in enumerate(node.inputs) if x.sequence > floor and _passes(node, i)])
         for node in sorted(fresh, key=lambda n: n.sequence):
             tangents[node] = self._tangent(node) if isinstance(node, Operation) else None
         return tangents[output]

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..errors import ArgumentError
 from ..dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS
+from ..errors import ArgumentError
 from .functions import function_table
 from .ufuncs import METHODS, ufunc_table
 

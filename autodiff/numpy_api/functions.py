@@ -25,7 +25,7 @@ def _truth(x: Node) -> Node:
     return x if x.aval.dtype.kind == "b" else ops.not_equal(x, 0)
 
 
-# --- reductions -------------------------------------------------------------------------------------------------------
+# --- reductions ------------------------------------------------------------------------------------------------------
 
 
 def _reduced(
@@ -167,17 +167,17 @@ def _extremum(primitive: Any, elementwise: Any, name: str) -> Handler:
         masked = where is not True and where is not np._NoValue
         if masked and not given:
             raise ArgumentError(f"{name}: where= needs initial=, the result where nothing is chosen")
-        start = node_of(initial) if given else None
+        start = ops.astype(node_of(initial), x.aval.dtype) if given else None
         axes = ops.normalize_axes(axis, x.aval.ndim, name)
         if masked:
             x = ops.where(node_of(where), x, start)
         if start is not None and any(x.aval.shape[i] == 0 for i in axes):
             shape = ops.sum(ops.astype(x, FLOAT64), axes).aval.shape
-            result = ops.broadcast_to(ops.astype(start, x.aval.dtype), shape)
+            result = ops.broadcast_to(start, shape)
         else:
             result = primitive(x, axes=axes) if axes else x
             if start is not None:
-                result = ops.astype(elementwise(result, start), x.aval.dtype)
+                result = elementwise(result, start)
         if keepdims is not np._NoValue and keepdims:
             result = ops.keep_axes(result, x, axes)
         return put(out, result, name)
@@ -230,7 +230,7 @@ def _running(function: Callable[..., Node], name: str) -> Handler:
     return handler
 
 
-# --- shapes -----------------------------------------------------------------------------------------------------------
+# --- shapes ----------------------------------------------------------------------------------------------------------
 
 
 def _reshape(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None) -> Any:
@@ -339,11 +339,13 @@ def _roll(a: Any, shift: Any, axis: Any = None) -> Any:
     x = node_of(a)
     if axis is None:
         return wrap(ops.reshape(_rolled(ops.reshape(x, (-1,)), shift, 0), x.aval.shape))
-    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
-    shifts = shift if isinstance(shift, (tuple, list)) else (shift,) * len(axes)
-    if len(shifts) != len(axes):
-        raise ArgumentError(f"roll: shift={shift!r} and axis={axis!r} must have the same length")
-    for one, place in zip(shifts, axes, strict=True):
+    try:
+        pairs = np.broadcast(shift, axis)
+    except ValueError:
+        pairs = None
+    if pairs is None or pairs.ndim > 1:
+        raise ArgumentError(f"roll: shift={shift!r} and axis={axis!r} must be integers or sequences of one length")
+    for one, place in pairs:
         x = _rolled(x, one, ops.normalize_axis(place, x.aval.ndim, "roll"))
     return wrap(x)
 
@@ -359,7 +361,7 @@ def _rolled(x: Node, shift: Any, axis: int) -> Node:
     )
 
 
-def _tile(A: Any, reps: Any) -> Any:  # noqa: N803  (NumPy's name)
+def _tile(A: Any, reps: Any) -> Any:
     x = node_of(A)
     counts = tuple([int(n) for n in reps]) if isinstance(reps, (tuple, list, np.ndarray)) else (int(reps),)
     ndim = max(len(counts), x.aval.ndim)
@@ -443,7 +445,7 @@ def _triangle(keep: Callable[..., Any], name: str) -> Handler:
     return handler
 
 
-# --- selecting and elementwise --------------------------------------------------------------------------------------------
+# --- selecting and elementwise ---------------------------------------------------------------------------------------
 
 
 def _where(condition: Any, x: Any = _NOT_GIVEN, y: Any = _NOT_GIVEN, /) -> Any:
@@ -532,7 +534,7 @@ def _copy(a: Any, order: str = "K", subok: bool = False) -> Any:
     return wrap(ops.identity(node_of(a)))
 
 
-# --- products --------------------------------------------------------------------------------------------------------------
+# --- products --------------------------------------------------------------------------------------------------------
 
 
 def _dot(a: Any, b: Any, out: Any = None) -> Any:
@@ -560,7 +562,7 @@ def _einsum(*operands: Any, out: Any = None, optimize: Any = True, dtype: Any = 
     return put(out, ops.einsum(*nodes, optimize=optimize), "einsum")
 
 
-# --- answers about Tensors, not Tensors -----------------------------------------------------------------------------------------
+# --- answers about Tensors, not Tensors ------------------------------------------------------------------------------
 
 
 def _on_values(function: Callable[..., Any]) -> Handler:
@@ -695,6 +697,15 @@ def function_table() -> dict[Any, Handler]:
         np.astype: lambda x, dtype, /, *, copy=True, device=None: x.astype(dtype),
     }
     values = ("allclose", "array_equal", "array_equiv", "isclose", "array_repr", "array_str", "array2string", "argsort")
-    values += ("argwhere", "flatnonzero", "searchsorted", "can_cast", "shares_memory", "may_share_memory", "save", "savez")
+    values += (
+        "argwhere",
+        "flatnonzero",
+        "searchsorted",
+        "can_cast",
+        "shares_memory",
+        "may_share_memory",
+        "save",
+        "savez",
+    )
     table.update(_named(values, lambda name: _on_values(getattr(np, name))))
     return table

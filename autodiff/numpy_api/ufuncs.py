@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..dispatch import FUNCTIONS, UFUNCS, unsupported
 from ..errors import ArgumentError, DTypeError, UnsupportedError
 from ..nodes import PRIMITIVES, Node
-from ..dispatch import FUNCTIONS, UFUNCS, unsupported
 from ..plan import concrete
 from ..tensor import Tensor, node_of, wrap
 
@@ -183,7 +183,9 @@ def _reduce(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) 
     if ufunc in (np.maximum, np.minimum, np.logical_and, np.logical_or):
         dtype = arguments.pop("dtype", None)
         if dtype is not None:
-            return put(out, node_of(_reduce(ufunc, inputs[:1], arguments)._node), f"{ufunc.__name__}.reduce").astype(dtype)
+            return put(out, node_of(_reduce(ufunc, inputs[:1], arguments)._node), f"{ufunc.__name__}.reduce").astype(
+                dtype
+            )
     if ufunc in (np.logical_and, np.logical_or):
         arguments.pop("initial", None)
     if node_of(inputs[0]).aval.ndim == 0:

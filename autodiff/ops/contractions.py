@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import ArgumentError, ShapeError
 from ..nodes import Aval, Node, Primitive, as_node, intern_aval
-from .elementwise import listed, multiply, result_dtype
+from .elementwise import listed, multiply, result_dtype, strong
 from .indexing import index, static_index
 from .reductions import sum as sum_over
 from .shapes import astype, broadcast_to, common_dtype, expand_dims, normalize_axis, reshape, squeeze, transpose
@@ -24,7 +24,9 @@ def _infer_matmul(primitive: Primitive, x: Aval, y: Aval) -> Aval:
     try:
         batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
     except ValueError:
-        raise ShapeError(f"matmul({x!r}, {y!r}): the batch axes {x.shape[:-2]} and {y.shape[:-2]} do not broadcast") from None
+        raise ShapeError(
+            f"matmul({x!r}, {y!r}): the batch axes {x.shape[:-2]} and {y.shape[:-2]} do not broadcast"
+        ) from None
     dtype, _ = result_dtype(np.matmul, (x, y))
     return intern_aval((*batch, x.shape[-2], y.shape[-1]), dtype)
 
@@ -39,7 +41,9 @@ def matmul(x: Any, y: Any) -> Node:
     if x.aval.ndim >= 2 and y.aval.ndim >= 2:
         return matmul_p(x, y)
     if x.aval.ndim == 0 or y.aval.ndim == 0:
-        raise ShapeError(f"matmul({x.aval!r}, {y.aval!r}): needs at least one dimension on each side; use * for scalars")
+        raise ShapeError(
+            f"matmul({x.aval!r}, {y.aval!r}): needs at least one dimension on each side; use * for scalars"
+        )
     left = expand_dims(x, 0) if x.aval.ndim == 1 else x
     right = expand_dims(y, 1) if y.aval.ndim == 1 else y
     if x.aval.shape[-1] != right.aval.shape[-2]:
@@ -53,7 +57,7 @@ def matmul(x: Any, y: Any) -> Node:
 
 def dot(x: Any, y: Any) -> Node:
     """NumPy's ``dot``: the last axis of ``x`` with the last but one of ``y``; a product for scalars."""
-    x, y = as_node(x), as_node(y)
+    x, y = strong(as_node(x)), strong(as_node(y))
     if x.aval.ndim == 0 or y.aval.ndim == 0:
         return multiply(x, y)
     return tensordot(x, y, ((-1,), (-1 if y.aval.ndim == 1 else -2,)), name="dot")
@@ -61,7 +65,7 @@ def dot(x: Any, y: Any) -> Node:
 
 def inner(x: Any, y: Any) -> Node:
     """The last axes of both, contracted; a product for scalars."""
-    x, y = as_node(x), as_node(y)
+    x, y = strong(as_node(x)), strong(as_node(y))
     if x.aval.ndim == 0 or y.aval.ndim == 0:
         return multiply(x, y)
     return tensordot(x, y, ((-1,), (-1,)), name="inner")
@@ -128,9 +132,7 @@ def _parse(subscripts: str, operands: Sequence[Node]) -> tuple[list[str], str]:
             raise ShapeError(f"einsum: {term!r} in {subscripts!r} does not fit the operand {x.aval!r}")
         widths.append(extra if "..." in term else 0)
     ellipsis = "".join(unused[: max(widths, default=0)])
-    labels = [
-        term.replace("...", ellipsis[len(ellipsis) - width :]) for term, width in zip(terms, widths, strict=True)
-    ]
+    labels = [term.replace("...", ellipsis[len(ellipsis) - width :]) for term, width in zip(terms, widths, strict=True)]
     if arrow:
         if "." in output.replace("...", "", 1):
             raise ArgumentError(f"einsum: the output {output!r} in {subscripts!r} has a misplaced '.'")
@@ -238,7 +240,7 @@ def einsum(*operands: Any, optimize: Any = True) -> Node:
         subscripts, arrays = operands[0], list(operands[1:])
     else:
         subscripts, arrays = _sublists(operands)
-    nodes = [as_node(x) for x in arrays]
+    nodes = [strong(as_node(x)) for x in arrays]
     labels, result = _parse(subscripts, nodes)
     sizes: dict[str, int] = {}
     for term, x in zip(labels, nodes, strict=True):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DTypeError, ShapeError
-from ..nodes import FLOAT64, Aval, Node, Primitive, intern_aval
+from ..nodes import FLOAT64, Aval, Node, Primitive, as_node, intern_aval
 
 _PYTHON_TYPES: dict[str, type] = {"i": int, "f": float, "c": complex, "b": bool}
 
@@ -62,9 +62,7 @@ def infer_elementwise(primitive: Primitive, *avals: Aval) -> Aval:
 
 
 def _elementwise(ufunc: np.ufunc, commutative: bool = False) -> Primitive:
-    return Primitive(
-        ufunc.__name__, infer_elementwise, kind="elementwise", commutative=commutative, numpy_ufunc=ufunc
-    )
+    return Primitive(ufunc.__name__, infer_elementwise, kind="elementwise", commutative=commutative, numpy_ufunc=ufunc)
 
 
 add = _elementwise(np.add, commutative=True)
@@ -178,9 +176,7 @@ stop_gradient = Primitive("stop_gradient", _infer_same, kind="elementwise")
 
 # A cotangent times a derivative, where the cotangent may be zero for elements that were not chosen (by
 # `where`, `maximum`, an index): there the product is 0 even if the derivative is inf or NaN.
-masked_multiply = Primitive(
-    "masked_multiply", infer_elementwise, kind="elementwise", numpy_ufunc=np.multiply
-)
+masked_multiply = Primitive("masked_multiply", infer_elementwise, kind="elementwise", numpy_ufunc=np.multiply)
 
 
 def _infer_root_of_squares(primitive: Primitive, x: Aval) -> Aval:
@@ -208,20 +204,33 @@ def astype(x: Node, dtype: Any) -> Node:
     return astype_p(x, dtype=wanted)
 
 
+def strong(x: Node) -> Node:
+    """``x`` as an array of its own dtype: what a Python number is to functions that are no ufuncs."""
+    return astype(x, x.aval.dtype)
+
+
+def select_dtype(*avals: Aval) -> np.dtype[Any]:
+    """What arrays are selected from or joined in: as their operands promote, Python scalars being weak."""
+    return np.result_type(*[_PYTHON_TYPES[a.dtype.kind](0) if a.weak else a.dtype for a in avals])
+
+
 def _infer_select(primitive: Primitive, condition: Aval, x: Aval, y: Aval) -> Aval:
     shape = broadcast_shapes("where", (condition, x, y))
     if x.weak and y.weak:
         return intern_aval(shape, np.result_type(x.dtype, y.dtype), shape == ())
-    # np.where promotes as its operands do; Python scalars are weak in it since NumPy 2.
-    dtype = np.result_type(*[_PYTHON_TYPES[a.dtype.kind](0) if a.weak else a.dtype for a in (x, y)])
-    return intern_aval(shape, dtype)
+    return intern_aval(shape, select_dtype(x, y))
 
 
 where_p = Primitive("where", _infer_select, kind="elementwise")
 
 
 def where(condition: Any, x: Any, y: Any) -> Node:
-    """``x`` where ``condition``, else ``y``."""
+    """``x`` where ``condition``, else ``y``; a Python number takes the dtype that NumPy gives the result."""
+    x, y = as_node(x), as_node(y)
+    if x.aval.weak and not y.aval.weak:
+        x = astype(x, select_dtype(x.aval, y.aval))
+    elif y.aval.weak and not x.aval.weak:
+        y = astype(y, select_dtype(x.aval, y.aval))
     return where_p(condition, x, y)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..nodes import Aval, Node, Primitive, as_node, intern_aval, literal
-from .elementwise import _PYTHON_TYPES, astype, listed
+from .elementwise import astype, listed, select_dtype
 
 
 def normalize_axis(axis: Any, ndim: int, name: str) -> int:
@@ -52,8 +52,6 @@ def normalize_shape(shape: Any, name: str, of: tuple[int, ...] | None = None) ->
         rest = math.prod(n for n in sizes if n != -1)
         if rest and size % rest == 0:
             sizes[unknown[0]] = size // rest
-        elif not rest and size == 0:
-            sizes[unknown[0]] = 0
     if any(n < 0 for n in sizes) or (size is not None and math.prod(sizes) != size):
         source = "an array" if of is None else f"the array of shape {of} (size {size})"
         wanted = shape if isinstance(shape, int) else tuple(shape)
@@ -188,7 +186,7 @@ def ones_like(x: Node) -> Node:
 
 def common_dtype(nodes: Sequence[Node]) -> np.dtype[Any]:
     """What arrays of several dtypes are joined in; Python scalars are weak."""
-    return np.result_type(*[_PYTHON_TYPES[n.aval.dtype.kind](0) if n.aval.weak else n.aval.dtype for n in nodes])
+    return select_dtype(*[n.aval for n in nodes])
 
 
 def _infer_concatenate(primitive: Primitive, *avals: Aval, axis: int) -> Aval:

@@ -6,4 +6,15 @@ from .rows import NONDIFFERENTIABLE, NOT_IMPLEMENTED, ZERO, Rule, State, Via, bu
 
 TABLE = build_table(elementwise.RULES, arrays.RULES)
 
-__all__ = ["NONDIFFERENTIABLE", "NOT_IMPLEMENTED", "TABLE", "ZERO", "Rule", "State", "Via", "build_table", "sum_to", "total"]
+__all__ = [
+    "NONDIFFERENTIABLE",
+    "NOT_IMPLEMENTED",
+    "TABLE",
+    "ZERO",
+    "Rule",
+    "State",
+    "Via",
+    "build_table",
+    "sum_to",
+    "total",
+]

@@ -71,7 +71,7 @@ def _prod(x: Node, axes: tuple[int, ...]) -> Node:
         length *= n
     x = ops.reshape(x, (*shape, length))
     if not length:
-        return ops.prod(x, (len(kept),))
+        return ops.full(shape, 1, x.aval.dtype)
     whole = [slice(None)] * len(kept)
     while length > 1:
         half = length // 2
@@ -104,6 +104,7 @@ def _running_sum(ct: Node, out: Node, x: Node, axis: int) -> Node:
 
 
 TIES = "ties share evenly: minimum-norm subgradient"
+
 
 def _variadic(*leading: Any, rest: int = 32) -> tuple[Any, ...]:
     """Argument states followed by index arrays, however many."""

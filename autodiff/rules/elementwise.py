@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 
 from .. import ops
-from ..nodes import Node
-from .rows import NONDIFFERENTIABLE, ZERO, Rule, binary, unary, without
+from ..nodes import Node, literal
+from .rows import NONDIFFERENTIABLE, ZERO, Rule, Via, binary, unary, without
 
-LN2 = math.log(2.0)
-LN10 = math.log(10.0)
+# Numbers of a rule are structure, not data.
+LN2 = literal(math.log(2.0))
+LN10 = literal(math.log(10.0))
 
 
 def _power_by_base(out: Node, x: Node, y: Node) -> Node | float:
@@ -48,6 +49,11 @@ def _beats(x: Node, y: Node, wins: Node) -> Node:
     return ops.where(ops.equal(x, y), 0.5, ops.astype(ops.logical_or(wins, ops.isnan(y)), ops.common_dtype([x, y])))
 
 
+def _root_slope(out: Node, x: Node) -> Node:
+    zero = ops.equal(out, 0)
+    return ops.where(zero, 0, 0.5 / ops.where(zero, 1, out))
+
+
 def _unit(x: Node, out: Node) -> Node:
     """x / out, and 0 at the origin."""
     return x / ops.where(ops.equal(out, 0), 1, out)
@@ -57,6 +63,19 @@ def _angle_share(x: Node, y: Node) -> Node:
     """x / (x^2 + y^2) without overflow in the squares."""
     radius = ops.hypot(x, y)
     return (x / radius) / radius
+
+
+def _chosen_factor(out: Node, ct: Node, d: Node) -> Node:
+    """d, and 0 where it is inf or NaN for an element that was not chosen. A chosen one may have ct = 0 too."""
+    return ops.where(ops.logical_and(ops.equal(ct, 0), ops.logical_not(ops.isfinite(d))), 0, d)
+
+
+def _sign(x: Node) -> Node:
+    """z / |z|, which for real numbers is piecewise constant."""
+    if x.aval.dtype.kind != "c":
+        return ops.stop_gradient(ops.sign(x))
+    zero = ops.equal(x, 0)
+    return ops.where(zero, 0, x / ops.where(zero, 1, ops.absolute(x)))
 
 
 MAX_SOURCE = "ties share evenly: minimum-norm subgradient of a convex function"
@@ -73,7 +92,7 @@ RULES: list[Rule] = [
     binary(ops.float_power, _power_by_base, _power_by_exponent, POWER_SOURCE),
     binary(
         ops.masked_multiply,
-        lambda out, ct, d: ops.where(ops.equal(ct, 0), 0, d),
+        _chosen_factor,
         lambda out, ct, d: ct,
         "zero where the element was not chosen, at every order",
         masks=True,
@@ -87,15 +106,14 @@ RULES: list[Rule] = [
     unary(ops.reciprocal, lambda out, x: -out * out),
     unary(ops.square, lambda out, x: 2 * x),
     unary(ops.sqrt, lambda out, x: 0.5 / out, "inf at 0, by continuity"),
-    unary(ops.root_of_squares, lambda out, x: ops.where(ops.equal(out, 0), 0, 0.5 / ops.where(ops.equal(out, 0), 1, out)),
-          "minimum-norm subgradient of a norm: 0 at 0"),
+    unary(ops.root_of_squares, _root_slope, "minimum-norm subgradient of a norm: 0 at 0"),
     unary(ops.cbrt, lambda out, x: 1 / (3 * ops.square(out))),
     unary(ops.exp, lambda out, x: out, "DLMF 4.2.31"),
     unary(ops.exp2, lambda out, x: out * LN2),
     unary(ops.expm1, lambda out, x: out + 1),
     unary(ops.log, lambda out, x: 1 / x, "DLMF 4.2.1"),
-    unary(ops.log2, lambda out, x: (1 / LN2) / x),
-    unary(ops.log10, lambda out, x: (1 / LN10) / x),
+    unary(ops.log2, lambda out, x: 1 / (LN2 * x)),
+    unary(ops.log10, lambda out, x: 1 / (LN10 * x)),
     unary(ops.log1p, lambda out, x: 1 / (1 + x)),
     binary(
         ops.logaddexp,
@@ -155,7 +173,8 @@ RULES: list[Rule] = [
     binary(ops.heaviside, ZERO, lambda out, x, y: ops.astype(ops.equal(x, 0), out.dtype), masks=True),
     binary(ops.nextafter, lambda out, x, y: 1, ZERO),
     binary(ops.ldexp, lambda out, x, y: ops.ldexp(ops.ones_like(x), y), NONDIFFERENTIABLE, "x 2^y"),
-    *without(ZERO, ops.sign, ops.floor, ops.ceil, ops.trunc, ops.rint, ops.floor_divide, ops.spacing,
+    Via(ops.sign, _sign, "0 at 0"),
+    *without(ZERO, ops.floor, ops.ceil, ops.trunc, ops.rint, ops.floor_divide, ops.spacing,
              ops.stop_gradient),
     *without(
         NONDIFFERENTIABLE,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .. import ops
-from ..nodes import PRIMITIVES, Node, Operation, Primitive
+from ..nodes import PRIMITIVES, Node, Operation, Primitive, literal
 
 Derivative = Callable[..., "Node | float | complex"]
 
@@ -34,7 +34,7 @@ NONDIFFERENTIABLE = State("NONDIFFERENTIABLE")
 ZERO = State("ZERO")
 
 
-def NOT_IMPLEMENTED(reason: str) -> State:  # noqa: N802  (a state like the two above, with a reason)
+def NOT_IMPLEMENTED(reason: str) -> State:
     """The derivative exists but is not written yet; ``reason`` goes into the error."""
     return State("NOT_IMPLEMENTED", reason)
 
@@ -81,7 +81,7 @@ class Rule(ABC):
 def scaled(t: Node, factor: Node | float | complex, masked: bool) -> Node | None:
     """``t * factor``; zero where a masked ``t`` is zero, whatever the factor is there."""
     if not isinstance(factor, Node):
-        return None if factor == 0 else t if factor == 1 else -t if factor == -1 else t * factor
+        return None if factor == 0 else t if factor == 1 else -t if factor == -1 else t * literal(factor)
     if masked and factor.aval.literal is None:
         return ops.masked_multiply(t, factor)
     return t * factor
