@@ -1,0 +1,14 @@
+"""The one table of operations that the sweep runs over."""
+
+from __future__ import annotations
+
+from . import product_cases, reduction_cases, shape_cases, tensor_cases, ufunc_cases
+from .case import Case
+
+CASES: list[Case] = [
+    *ufunc_cases.CASES,
+    *reduction_cases.CASES,
+    *shape_cases.CASES,
+    *product_cases.CASES,
+    *tensor_cases.CASES,
+]
