@@ -10,7 +10,7 @@ import math
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -64,7 +64,10 @@ class Aval:
         return intern_aval, (self.shape, self.dtype, self.weak, self.literal, self.spec)
 
 
-_avals: WeakValueDictionary[Any, Aval] = WeakValueDictionary()
+# Abstract values kept at most; one made again after that is another object, which costs a new plan.
+AVALS_KEPT = 1 << 16
+
+_avals: dict[Any, Aval] = {}
 
 
 def intern_aval(
@@ -75,11 +78,17 @@ def intern_aval(
     spec: tuple[Any, ...] | None = None,
 ) -> Aval:
     """The one Aval with these fields."""
-    # The type and the repr tell 2 from 2.0 and True, and -0.0 from 0.0, which compare equal.
-    key = (shape, dtype, weak) if literal is None and spec is None else (
-        shape, dtype, weak, type(literal), repr(literal), spec)  # fmt: skip
+    if literal is not None:
+        # The type and the repr tell 2 from 2.0 and True, and -0.0 from 0.0, which compare equal.
+        key: Any = (shape, dtype, weak, type(literal), repr(literal), spec)
+    elif spec is not None:
+        key = spec
+    else:
+        key = (shape, dtype, weak)
     found = _avals.get(key)
     if found is None:
+        if len(_avals) >= AVALS_KEPT:
+            _avals.clear()
         found = _avals.setdefault(key, Aval(shape, dtype, weak, literal, spec))
     return found
 
@@ -432,18 +441,13 @@ def literal(value: Any, dtype: np.dtype[Any] | None = None) -> Constant:
     """A constant whose value is part of the structure; weak unless a dtype is given."""
     if dtype is not None:
         return Constant(intern_aval((), dtype, False, value), value)
-    found = _literals.get((type(value), value)) if value else None  # zeros differ in sign
-    if found is None:
-        kind = BOOL if type(value) is bool else np.dtype(type(value))
-        found = Constant(intern_aval((), kind, type(value) is not bool, value), value)
-    return found
+    kind = BOOL if type(value) is bool else np.dtype(type(value))
+    return Constant(intern_aval((), kind, type(value) is not bool, value), value)
 
 
-_literals: dict[Any, Constant] = {}
-_literals.update(
-    {(type(v), v): literal(v) for v in [*range(-LITERAL_INTEGER_BOUND, LITERAL_INTEGER_BOUND + 1), *LITERAL_FLOATS]}
-)
-_literals[bool, True] = literal(True)
+# Made once: recording x ** 2 makes one node, not two. Zeros differ in sign, so they are told apart elsewhere.
+_literal_integers = {v: literal(v) for v in range(-LITERAL_INTEGER_BOUND, LITERAL_INTEGER_BOUND + 1)}
+_literal_floats = {v: literal(v) for v in LITERAL_FLOATS if v}
 
 
 def as_node(value: Any, beside: Aval | None = None) -> Node:
@@ -454,19 +458,18 @@ def as_node(value: Any, beside: Aval | None = None) -> Node:
     """
     kind = type(value)
     if kind is float:
-        if value in LITERAL_FLOATS:
-            return literal(value)
-        return Constant(WEAK_FLOAT, value)
+        return _literal_floats.get(value) or (Constant(WEAK_FLOAT, value) if value else literal(value))
     if kind is int:
-        if -LITERAL_INTEGER_BOUND <= value <= LITERAL_INTEGER_BOUND or (beside and beside.dtype.kind in "iu"):
+        found = _literal_integers.get(value)
+        if found is None and beside and beside.dtype.kind in "iu":
             return literal(value)
-        return Constant(WEAK_INT, value)
+        return found or Constant(WEAK_INT, value)
+    if isinstance(value, Node):
+        return value
     if kind is bool:
         return literal(value)
     if kind is complex:
         return Constant(WEAK_COMPLEX, value)
-    if isinstance(value, Node):
-        return value
     array = as_array(value)
     return Constant(intern_aval(array.shape, array.dtype), array)
 

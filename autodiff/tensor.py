@@ -52,6 +52,8 @@ def node_of(value: Any) -> Node:
 
 def _operand(value: Any, beside: Aval) -> Node | None:
     """The other operand of an operator; None if its own class should decide."""
+    if type(value) in (float, int):
+        return as_node(value, beside)
     if isinstance(value, Tensor):
         return value._node
     if getattr(type(value), "__array_ufunc__", NotImplemented) is None:
@@ -188,13 +190,10 @@ class Tensor:
             raise ArgumentError(f"Tensor: name={name!r} is no string")
         if isinstance(data, Tensor):
             data = data.value
-        given = isinstance(data, (np.ndarray, np.generic))
-        # With copy=False memory is shared where that is possible, as in np.asarray.
-        array = as_array(data, dtype, copy=True if copy else None)
-        if dtype is None and not constant and (array.dtype.kind in "biu" or not given) and array.dtype.kind != "c":
-            array = array.astype(FLOAT64, copy=False)
-        if not copy:
-            array = array.view()
+        if type(data) is np.ndarray and dtype is None and data.dtype.kind in "fc" and data.dtype.isnative:
+            array = data.copy() if copy else data.view()
+        else:
+            array = _converted(data, dtype, constant, copy)
         array.flags.writeable = False
         aval = intern_aval(array.shape, array.dtype)
         self._slot = slot = Slot(array, name)
@@ -559,8 +558,19 @@ class Tensor:
         if method == "__call__" and not keywords:
             function = UFUNCS.get(ufunc)
             if function is not None:
-                beside = self._node.aval
-                return wrap(function(*[x._node if type(x) is Tensor else as_node(x, beside) for x in inputs]))
+                x = self._node
+                beside = x.aval
+                if len(inputs) == 1:
+                    nodes: tuple[Node, ...] = (x,)
+                else:
+                    nodes = tuple([x._node if type(x) is Tensor else as_node(x, beside) for x in inputs])
+                if type(function) is not Primitive:
+                    return wrap(function(*nodes))
+                key = tuple([x.aval for x in nodes])
+                tensor = _new(Tensor)
+                tensor._node = Operation(function.signatures.get(key) or function.signature(key), nodes)
+                tensor._slot = None
+                return tensor
         return UFUNC_METHODS[method](ufunc, inputs, keywords)
 
     def __array_function__(self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -628,6 +638,17 @@ class Tensor:
 
 
 _new = Tensor.__new__
+
+
+def _converted(data: Any, dtype: Any, constant: bool, copy: bool) -> np.ndarray[Any, Any]:
+    """An array of a numeric dtype that only the Tensor writes to; floating unless something else was asked for."""
+    # With copy=False memory is shared where that is possible, as in np.asarray.
+    array = as_array(data, dtype, copy=True if copy else None)
+    keeps = constant or dtype is not None or array.dtype.kind == "c"
+    given = isinstance(data, (np.ndarray, np.generic))
+    if not keeps and (array.dtype.kind in "biu" or not given):
+        array = array.astype(FLOAT64, copy=False)
+    return array if copy else array.view()
 
 
 def _restore(nodes: list[Node], slot: Slot | None) -> Tensor:

@@ -21,7 +21,7 @@ def reduced_shape(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool 
 
 def sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """What NumPy adds and multiplies up in: small integers and booleans in the platform's integer."""
-    return np.add.reduce(np.empty(0, dtype)).dtype
+    return dtype if dtype.kind in "fc" else np.add.reduce(np.empty(0, dtype)).dtype
 
 
 def _infer_reduction(primitive: Primitive, x: Aval, *, axes: tuple[int, ...]) -> Aval:
