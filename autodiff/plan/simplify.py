@@ -283,7 +283,7 @@ def _matmul_by_number(p: Program, signature: Signature, arguments: tuple[int, ..
 def _index_add_to_sum(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
     """x + index_add(0, i, v) = index_add(x, i, v): cotangents of parts gathered in place."""
     for value, other in (arguments, arguments[::-1]):
-        if p.is_primitive(value, ops.index_add) and p.avals[other] is signature.out:
+        if p.is_primitive(value, ops.index_add) and p.avals[value] is p.avals[other] is signature.out:
             base, idx, values, *arrays = p.arguments[value]
             if _is_zeros(p, base):
                 return p.call(ops.index_add, other, idx, values, *arrays)

@@ -70,6 +70,13 @@ VIEWS = {"reshape", "transpose", "broadcast_to", "real", "imag", "identity", "st
 FILLED_BROADCAST = 4096
 
 
+def _number_text(value: Any) -> str:
+    """A Python number as an expression."""
+    if isinstance(value, complex):
+        return f"complex({_number_text(value.real)}, {_number_text(value.imag)})"
+    return repr(value) if not isinstance(value, float) or math.isfinite(value) else f"float('{value}')"
+
+
 def _shape_text(shape: tuple[int, ...]) -> str:
     return repr(shape)
 
@@ -131,10 +138,8 @@ class Writer:
                 self.roots[number] = number
             elif number in self.program.constants:
                 aval = self.avals[number]
-                if aval.literal is not None and aval.spec is None and (aval.weak or aval.dtype == FLOAT64):
-                    self.scalars[number] = (
-                        repr(aval.literal) if type(aval.literal) is not complex else f"({aval.literal!r})"
-                    )
+                if aval.weak or (aval.literal is not None and aval.spec is None and aval.dtype == FLOAT64):
+                    self.scalars[number] = _number_text(self.program.constants[number])
                 else:
                     self.arrays[number] = self.constant(constant_value(self.program, number))
                 self.roots[number] = number
@@ -208,7 +213,7 @@ class Writer:
         if text is None:
             aval = self.avals[number]
             if number in self.program.constants:
-                text = self.constant(np.asarray(aval.literal, aval.dtype))
+                text = self.constant(np.asarray(self.program.constants[number], aval.dtype))
             else:
                 text = f"v{number}"
                 dtype = "" if aval.dtype == FLOAT64 else f", dtype={aval.dtype.name!r}"
