@@ -1,5 +1,8 @@
 """The registry of backends: built-in table first, then what was registered and installed."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -114,3 +117,11 @@ def test_bad_registration(name, value):
     with pytest.raises(errors.BackendError, match="register_backend"):
         ad.register_backend(name, value)
     assert "x" not in ad.backends()
+
+
+@pytest.mark.parametrize("module", ["autodiff_backends", "autodiff_backends.numpy_"])
+def test_backends_may_be_imported_first(module, tmp_path):
+    program = f"import {module}, autodiff; print(autodiff.get_backend().name)"
+    command = [sys.executable, "-W", "error", "-c", program]
+    result = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert (result.stdout.strip(), result.stderr) == ("numpy", "")
