@@ -10,7 +10,7 @@
 """
 
 from . import errors, numpy_api
-from .backend import Backend, backends, get_backend, register_backend
+from .backend import Backend, backends, get_backend, register_backend, set_num_threads
 from .errors import AutodiffError, IndependentWarning
 from .graph import CompiledGradient, Graph
 from .nodes import Constant, Node, Operation, Variable
@@ -43,6 +43,7 @@ __all__ = [
     "grad",
     "implements",
     "register_backend",
+    "set_num_threads",
     "stop_gradient",
     "value_and_grad",
 ]

@@ -5,10 +5,11 @@ A backend sees programs and arrays, never nodes or rules, so every rule, order a
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from .errors import BackendError
+from .errors import ArgumentError, BackendError
 
 if TYPE_CHECKING:
     from .plan.program import Program
@@ -56,6 +57,48 @@ BUILT_IN = {"numpy": "autodiff_backends.numpy_:BACKEND"}
 
 _registered: dict[str, Backend | str] = {}
 _loaded: dict[str, Backend] = {}
+
+
+_threads: int | None = None
+
+
+def thread_count() -> int:
+    """How many threads plans may use: what was set, else ``OMP_NUM_THREADS``, else the processors at hand."""
+    if _threads is not None:
+        return _threads
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdigit() and int(given) > 0:
+        return int(given)
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
+
+
+def set_num_threads(count: int | None) -> None:
+    """Set how many threads plans on the CPU may use for elementwise work on large arrays.
+
+    Parameters
+    ----------
+    count : int or None
+        At least 1; None for the default: ``OMP_NUM_THREADS`` if it is set, else the processors at hand.
+        Products of matrices use what the BLAS library is set to.
+
+    Raises
+    ------
+    ArgumentError
+        If it is no integer of at least 1.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> ad.set_num_threads(2)
+    >>> ad.set_num_threads(None)
+    """
+    global _threads  # noqa: PLW0603  (a setting of the process, as the number of threads itself is)
+    if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+        raise ArgumentError(f"set_num_threads: {count!r} must be an integer of at least 1, or None")
+    _threads = count
 
 
 def register_backend(name: str, backend: Backend | str) -> None:

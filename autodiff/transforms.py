@@ -36,8 +36,14 @@ from .tensor import Tensor, wrap
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Gradients of all transformed functions: found by structure, whichever call made them.
-_gradients = Graph(cache_size=2048)
+
+@functools.cache
+def _gradients() -> Graph:
+    """The graph of all transformed functions: gradients are found by structure, whichever call made them.
+
+    Made when first needed, since a backend imports this package.
+    """
+    return Graph(cache_size=2048)
 
 
 def stop_gradient(x: Any) -> Any:
@@ -154,7 +160,7 @@ def _belongs_to_enclosing(out: Tensor, own: Sequence[Tensor]) -> bool:
     if not root.inputs:
         return type(root) is Argument and root not in mine
     above = []
-    for leaf in _gradients._trace(root, own)[0].leaves:
+    for leaf in _gradients()._trace(root, own)[0].leaves:
         if type(leaf) is Argument:
             if leaf not in mine:
                 return True
@@ -191,10 +197,10 @@ def _value_and_gradients(
         gradients: list[Any] = []
         value: Any = out
     elif _belongs_to_enclosing(out, own):
-        gradients = _gradients.gradient(out, own, as_tensors=True)
+        gradients = _gradients().gradient(out, own, as_tensors=True)
         value = out
     else:
-        value, gradients = _gradients._evaluate(out._node, own, 1)
+        value, gradients = _gradients()._evaluate(out._node, own, 1)
         if True in plain:
             gradients = [_scalar(g) if p else g for g, p in zip(gradients, plain, strict=True)]
             if False not in plain:
@@ -386,7 +392,7 @@ class Function:
         outputs = [leaf._node for leaf in leaves if isinstance(leaf, Tensor)]
         constants = {i: leaf for i, leaf in enumerate(leaves) if not isinstance(leaf, Tensor)}
         outside = _outside(outputs, begin, set(arguments))
-        plan = compile_nodes([*arguments, *outside], outputs, _gradients.backend)
+        plan = compile_nodes([*arguments, *outside], outputs, _gradients().backend)
         return _Traced(plan, outside, structure, constants)
 
     def cache_info(self) -> Any:

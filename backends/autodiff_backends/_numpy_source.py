@@ -18,6 +18,8 @@ import numpy as np
 from autodiff.nodes import Aval, Signature
 from autodiff.plan.program import Program
 
+from ._numpy_blocks import Group, run_blocks, schedule
+from ._numpy_groups import write_group
 from ._numpy_reference import Interpreted, constant_value
 
 FLOAT64 = np.dtype(np.float64)
@@ -115,6 +117,7 @@ class Writer:
         self.lines: list[str] = []
         self.names: set[str] = set()
         self.constants: dict[str, Any] = {}
+        self.functions: list[str] = []
         self.storage = Storage()
         self.arrays: dict[int, str] = {}
         self.scalars: dict[int, str] = {}
@@ -124,6 +127,7 @@ class Writer:
         self.outputs = set(program.outputs)
         self.raises = False
         self._literals: dict[tuple[int, np.dtype[Any]], str] = {}
+        self.schedule = schedule(program, self.applications)
         self._place_constants()
         self._decide_scalars()
         self._find_last_uses()
@@ -185,12 +189,14 @@ class Writer:
             ):
                 root = self.roots[arguments[0]]
             self.roots[number] = root
+        # The place in the schedule after which nobody looks into a root; the end for outputs.
         self.last_use: dict[int, int] = {}
-        for number in self.applications:
-            for argument in self.program.arguments[number]:
-                self.last_use[self.roots[argument]] = number
+        for place, item in enumerate(self.schedule):
+            for number in item.members if isinstance(item, Group) else (item,):
+                for argument in self.program.arguments[number]:
+                    self.last_use[self.roots[argument]] = place
         for number in self.outputs:
-            self.last_use[self.roots[number]] = len(self.avals)
+            self.last_use[self.roots[number]] = len(self.schedule)
 
     # --- names of values ---------------------------------------------------------------------------------------------
 
@@ -244,18 +250,26 @@ class Writer:
 
     def write(self) -> None:
         """Generate all statements."""
-        for number in self.applications:
-            signature = self.program.signatures[number]
-            assert signature is not None
-            arguments = self.program.arguments[number]
-            dying = self._dying(number)
-            early = self._overwritable(signature, arguments, dying) if number not in self.is_scalar else set()
-            self._release(early)
-            if number in self.is_scalar:
-                self._write_scalar(number, signature, arguments)
+        for place, item in enumerate(self.schedule):
+            if isinstance(item, Group):
+                write_group(self, item, place)
+                self.release(self.dying(place, item.members))
             else:
-                self._write_array(number, signature, arguments)
-            self._release(dying - early)
+                self._write_one(place, item)
+
+    def _write_one(self, place: int, number: int) -> None:
+        signature = self.program.signatures[number]
+        assert signature is not None
+        arguments = self.program.arguments[number]
+        dying = self.dying(place, [number])
+        if number in self.is_scalar:
+            self._write_scalar(number, signature, arguments)
+        else:
+            early = self._overwritable(signature, arguments, dying)
+            self.release(early)
+            self._write_array(number, signature, arguments)
+            dying -= early
+        self.release(dying)
 
     def _overwritable(self, signature: Signature, arguments: tuple[int, ...], dying: set[int]) -> set[int]:
         """Operands whose buffer the result may take: all of an elementwise one's, the base of a write's."""
@@ -266,11 +280,13 @@ class Writer:
             return dying & {base} if base not in {self.roots[a] for a in arguments[1:]} else set()
         return set()
 
-    def _dying(self, number: int) -> set[int]:
-        roots = {self.roots[a] for a in self.program.arguments[number]}
-        return {root for root in roots if self.last_use.get(root) == number and root in self.buffer_of}
+    def dying(self, place: int, numbers: list[int]) -> set[int]:
+        """Values in buffers that nobody looks into after this place."""
+        roots = {self.roots[a] for number in numbers for a in self.program.arguments[number]}
+        return {root for root in roots if self.last_use.get(root) == place and root in self.buffer_of}
 
-    def _release(self, roots: Any) -> None:
+    def release(self, roots: set[int]) -> None:
+        """Give buffers back."""
         for root in roots:
             self.storage.give(self.buffer_of.pop(root))
 
@@ -297,10 +313,10 @@ class Writer:
         first, second = (self.avals[a] for a in arguments)
         return first.ndim == second.ndim == 2 and first.dtype == second.dtype and first.dtype.kind in "fc"
 
-    def _target(self, number: int) -> str | None:
+    def target(self, number: int) -> str | None:
         """The buffer a value is computed into; None if it leaves the plan and must be new."""
         aval = self.avals[number]
-        if self.last_use.get(number) == len(self.avals):
+        if self.last_use.get(number) == len(self.schedule):
             return None
         buffer = self.storage.take(aval)
         self.buffer_of[number] = buffer
@@ -308,7 +324,7 @@ class Writer:
 
     def _emit(self, number: int, call: str, out: bool) -> None:
         """``call`` is text up to the closing parenthesis, which an out argument may precede."""
-        target = self._target(number) if out else None
+        target = self.target(number) if out else None
         if target is None:
             self.arrays[number] = f"v{number}"
             close = ").item()" if self.avals[number].weak else ")"
@@ -487,7 +503,7 @@ def _index(w: Writer, number: int, signature: Signature, arguments: tuple[int, .
 def _start_write(w: Writer, number: int, base: int) -> str:
     """A name for a copy of ``base`` that may be written to: its own buffer if nothing else needs it."""
     source = w.array(base)
-    target = w._target(number)
+    target = w.target(number)
     if target is None:
         target = f"v{number}"
         w.lines.append(f"{target} = {w.use('array')}({source})")
@@ -593,7 +609,7 @@ class Generated:
         self._kept = writer.storage.nbytes <= WORKSPACE_KEPT
         self.source = _module(writer, results)
         name = f"<autodiff plan {next(_serial)}>"
-        namespace: dict[str, Any] = {}
+        namespace: dict[str, Any] = {"run_blocks": run_blocks}
         exec(compile(self.source, name, "exec"), namespace)
         self._run: Callable[..., tuple[Any, ...]] = namespace["run"]
         self._workspace: Callable[[], tuple[Any, ...]] = namespace["workspace"]
@@ -649,6 +665,7 @@ def _module(writer: Writer, results: list[str]) -> str:
             *comments,
             *constants,
             "",
+            *writer.functions,
             "def workspace():",
             f"    return ({made})",
             "",

@@ -1,0 +1,148 @@
+"""Groups of elementwise operations over large arrays, executed in cache-sized blocks on several threads.
+
+A group is a run of operations over one shape, and the full sums that end it. Inside a block its intermediate
+values live in scratch of the block's size; only what is used outside is a whole array.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from autodiff.backend import thread_count
+from autodiff.plan.program import Program
+
+# Elements from which a group is worth its slices, and from which it is worth threads.
+SMALLEST_BLOCKED = 1 << 15
+SMALLEST_THREADED = 1 << 17
+
+# Bytes of one array's block: a dozen of them fit the second-level cache of one core.
+BLOCK_BYTES = 1 << 16
+
+# Elementwise primitives without a ufunc that the generated blocks know.
+BLOCKED_NAMES = {"masked_multiply", "where", "astype", "root_of_squares"}
+
+
+class Group:
+    """Operations executed block by block.
+
+    Attributes
+    ----------
+    members : list of int
+        Elementwise operations and full sums, in order.
+    shape : tuple of int
+        What they run over.
+    flat : bool
+        Whether all operands have this shape or one element, so that blocks are runs of elements; else blocks
+        are runs of rows.
+    """
+
+    __slots__ = ("flat", "members", "shape")
+
+    def __init__(self, shape: tuple[int, ...]):
+        self.shape = shape
+        self.members: list[int] = []
+        self.flat = True
+
+
+def _blockable(program: Program, number: int) -> bool:
+    """Whether an operation is elementwise over a large array, with operands that blocks can be cut from."""
+    signature = program.signatures[number]
+    assert signature is not None
+    primitive, aval = signature.primitive, program.avals[number]
+    if primitive.kind != "elementwise" or aval.ndim == 0 or aval.size < SMALLEST_BLOCKED:
+        return False
+    if primitive.name not in BLOCKED_NAMES and (primitive.numpy_ufunc is None or primitive.numpy_ufunc.nout != 1):
+        return False
+    return _flat(program, number) or aval.shape[0] >= 2 * thread_count()
+
+
+def _flat(program: Program, number: int) -> bool:
+    shape = program.avals[number].shape
+    return all(program.avals[a].shape == shape or program.avals[a].size == 1 for a in program.arguments[number])
+
+
+def _full_sum(program: Program, number: int) -> bool:
+    signature = program.signatures[number]
+    assert signature is not None
+    return signature.primitive.name == "sum" and program.avals[number].ndim == 0 and signature.out.dtype.kind == "f"
+
+
+def schedule(program: Program, applications: list[int]) -> list[int | Group]:
+    """The operations in an order of execution, large elementwise ones gathered into groups."""
+    order: list[int | Group] = []
+    group: Group | None = None
+    members: set[int] = set()
+
+    def close() -> None:
+        nonlocal group
+        if group is not None:
+            order.append(group)
+            group = None
+            members.clear()
+
+    for number in applications:
+        arguments = program.arguments[number]
+        depends = not members.isdisjoint(arguments)
+        if group is not None and depends and _full_sum(program, number) and arguments[0] in members:
+            if program.avals[arguments[0]].shape == group.shape:
+                group.members.append(number)
+                members.add(number)
+                continue
+        if _blockable(program, number):
+            aval = program.avals[number]
+            flat = _flat(program, number)
+            # Sums are known only when their group has ended.
+            waits = any(a in members and program.avals[a].ndim == 0 for a in arguments)
+            if group is None or group.shape != aval.shape or waits or (aval.ndim > 1 and group.flat != flat):
+                close()
+                group = Group(aval.shape)
+                group.flat = flat
+            group.members.append(number)
+            members.add(number)
+        else:
+            if depends:
+                close()
+            order.append(number)
+    close()
+    return order
+
+
+# --- execution --------------------------------------------------------------------------------------------------------
+
+_pool: ThreadPoolExecutor | None = None
+_pool_size = 0
+
+
+def _workers(count: int) -> ThreadPoolExecutor:
+    global _pool, _pool_size  # noqa: PLW0603  (one pool for the process, made when it is first needed)
+    if _pool is None or _pool_size < count:
+        _pool = ThreadPoolExecutor(count, thread_name_prefix="autodiff")
+        _pool_size = count
+    return _pool
+
+
+def run_blocks(function: Callable[..., Any], extent: int, block: int, threaded: bool, *arrays: Any) -> list[Any]:
+    """Call ``function(start, stop, *arrays)`` on ranges that together are ``range(extent)``; their results."""
+    count = thread_count() if threaded else 1
+    if count == 1:
+        return [function(0, extent, *arrays)]
+    step = -(-extent // count)
+    step = -(-step // block) * block
+    starts = range(0, extent, step)
+    # NumPy's error state is a context variable; each thread gets a copy of the caller's.
+    futures = [
+        _workers(count - 1).submit(contextvars.copy_context().run, function, start, min(start + step, extent), *arrays)
+        for start in starts[1:]
+    ]
+    try:
+        results = [function(0, min(step, extent), *arrays)]
+    finally:
+        # Also after an error: nobody may write to the arrays of a call that has ended.
+        others = [future.exception() for future in futures]
+    for error in others:
+        if error is not None:
+            raise error
+    return results + [future.result() for future in futures]

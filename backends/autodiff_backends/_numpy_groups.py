@@ -1,0 +1,214 @@
+"""Source for one group: a function that works through a range of blocks, and the call that runs it on threads."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._numpy_blocks import BLOCK_BYTES, SMALLEST_THREADED, Group
+
+if TYPE_CHECKING:
+    from ._numpy_source import Writer
+
+
+class GroupWriter:
+    """Names and statements inside the function of one group."""
+
+    def __init__(self, writer: Writer, group: Group, place: int):
+        self.w = writer
+        self.program = writer.program
+        self.group = group
+        self.place = place
+        self.members = set(group.members)
+        self.sums = [n for n in group.members if self.program.avals[n].ndim == 0]
+        self.names: dict[int, str] = {}
+        self.operands: dict[str, str] = {}  # argument text in the plan -> parameter name
+        self.sliced: set[str] = set()
+        self.lines: list[str] = []
+        self.scratch: dict[Any, list[str]] = {}
+        self.made: list[tuple[str, np.dtype[Any]]] = []
+        used_outside = self._used_outside()
+        self.whole = [n for n in group.members if n in used_outside and n not in self.sums]
+        self.last_use = {a: n for n in group.members for a in self.program.arguments[n] if a in self.members}
+        rows = math.prod(group.shape[1:]) if not group.flat else 1
+        itemsize = max(self.program.avals[n].dtype.itemsize for n in group.members)
+        self.block = max(1, BLOCK_BYTES // max(1, itemsize * rows))
+
+    def _used_outside(self) -> set[int]:
+        used = set(self.w.outputs)
+        for number in self.w.applications:
+            if number not in self.members:
+                used.update(self.program.arguments[number])
+        return used
+
+    # --- names -------------------------------------------------------------------------------------------------------
+
+    def _parameter(self, text: str, cut: bool) -> str:
+        """A parameter of the function for a value of the plan, cut into blocks or not."""
+        name = self.operands.get(text)
+        if name is None:
+            name = self.operands[text] = f"p{len(self.operands)}"
+            if cut:
+                self.sliced.add(name)
+        return name
+
+    def _cut(self, number: int) -> bool:
+        """Whether blocks of an operand are cut out of it, rather than all of it used in each."""
+        aval = self.program.avals[number]
+        if self.group.flat:
+            return aval.shape == self.group.shape
+        return aval.ndim == len(self.group.shape) and aval.shape[0] == self.group.shape[0]
+
+    def _flattened(self, text: str) -> str:
+        return f"{text}.reshape(-1)" if self.group.flat and len(self.group.shape) > 1 else text
+
+    def operand(self, number: int, consumer: int) -> str:
+        """The name of an operand inside the function."""
+        if number in self.names:
+            return self.names[number]
+        out = self.program.avals[consumer]
+        others = [self.program.avals[a] for a in self.program.arguments[consumer] if a != number]
+        if self._cut(number):
+            return self._parameter(self._flattened(self.w.array(number)), True)
+        text = self.w.operand(number, out, others)
+        if self.group.flat and self.program.avals[number].ndim and text not in self.w.constants:
+            # One element, but with axes that a block does not have.
+            text = f"{self.w.array(number)}.reshape(())"
+        return text if text in self.w.constants else self._parameter(text, False)
+
+    def _temporary(self, number: int) -> str:
+        dtype = self.program.avals[number].dtype
+        free = self.scratch.setdefault(dtype, [])
+        if free:
+            return free.pop()
+        name = f"t{len(self.made)}"
+        self.made.append((name, dtype))
+        return name
+
+    def _release(self, number: int) -> None:
+        """Scratch of operands that no later member needs."""
+        for a in set(self.program.arguments[number]):
+            name = self.names.get(a, "")
+            if self.last_use.get(a) == number and name.startswith("t"):
+                self.scratch[self.program.avals[a].dtype].append(name)
+
+    # --- statements --------------------------------------------------------------------------------------------------
+
+    def _member(self, number: int) -> None:
+        signature = self.program.signatures[number]
+        assert signature is not None
+        name = signature.primitive.name
+        arguments = self.program.arguments[number]
+        words = [self.operand(a, number) for a in arguments]
+        if number in self.sums:
+            self.lines.append(f"s{number} += float({self.w.use('add')}.reduce({words[0]}, axis=None))")
+            self._release(number)
+            return
+        target = None if number in self.whole else "reuse"
+        if target is None:
+            target = self._parameter(self._whole_name(number), True)
+        else:
+            if name != "masked_multiply" and name != "where":
+                self._release(number)  # in place: the operand is read before its element is written
+            target = self._temporary(number)
+        self._statement(name, words, target)
+        self.names[number] = target
+        if name in ("masked_multiply", "where") and number not in self.whole:
+            self._release(number)
+        elif number in self.whole:
+            self._release(number)
+
+    def _statement(self, name: str, words: list[str], target: str) -> None:
+        use = self.w.use
+        if name == "astype":
+            self.lines.append(f"{use('copyto')}({target}, {words[0]}, 'unsafe')")
+        elif name == "where":
+            self.lines.append(f"{use('copyto')}({target}, {words[2]})")
+            self.lines.append(f"{use('copyto')}({target}, {words[1]}, where={words[0]})")
+        elif name == "masked_multiply":
+            self.lines.append(f"{target}.fill(0)")
+            self.lines.append(
+                f"{use('multiply')}({words[0]}, {words[1]}, out={target}, where={use('not_equal')}({words[0]}, 0))"
+            )
+        else:
+            ufunc = "sqrt" if name == "root_of_squares" else name
+            self.lines.append(f"{use(ufunc)}({', '.join(words)}, out={target})")
+
+    def _whole_name(self, number: int) -> str:
+        """The array of the plan that a member's blocks are written into."""
+        aval = self.program.avals[number]
+        target = self.w.target(number)
+        if target is None:
+            target = f"v{number}"
+            dtype = f", {aval.dtype.name!r}"
+            self.w.lines.append(f"{target} = {self.w.use('empty')}({aval.shape!r}{dtype})")
+        self.w.arrays[number] = target
+        return self._flattened(target)
+
+    def write(self) -> None:
+        """Append the function to the plan's module, and its call to the plan."""
+        for number in self.group.members:
+            self._member(number)
+        name = f"group{self.place}"
+        parameters = ", ".join(["start", "stop", *self.operands.values()])
+        body = [f"{t} = {self.w.use('empty')}({self._block_shape()}, {d.name!r})" for t, d in self.made]
+        body += [f"s{n} = 0.0" for n in self.sums]
+        body += [f"{p} = {p}[start:stop]" for p in self.operands.values() if p in self.sliced]
+        body += self._loop()
+        body.append(f"return ({''.join(f's{n}, ' for n in self.sums)})")
+        self.w.functions += [f"def {name}({parameters}):", *[f"    {line}" for line in body], ""]
+        extent = math.prod(self.group.shape) if self.group.flat else self.group.shape[0]
+        threaded = math.prod(self.group.shape) >= SMALLEST_THREADED
+        call = f"run_blocks({', '.join([name, str(extent), str(self.block), str(threaded), *self.operands])})"
+        self.w.lines.append(f"parts{self.place} = {call}" if self.sums else call)
+        for i, n in enumerate(self.sums):
+            self._finish_sum(n, f"sum([part[{i}] for part in parts{self.place}])")
+
+    def _block_shape(self) -> str:
+        return repr((self.block, *self.group.shape[1:])) if not self.group.flat else repr(self.block)
+
+    def _loop(self) -> list[str]:
+        """Blocks of one size, then what is left: scratch is cut to size only there."""
+        sliced = sorted(self.sliced, key=lambda p: int(p[1:]))
+        names = {p: f"{p}_" for p in sliced}
+        cut = [f"{names[p]} = {p}[low:low + {self.block}]" for p in sliced]
+        inner = [self._renamed(line, names) for line in self.lines]
+        shorten = [f"{t} = {t}[:stop - start - low]" for t, _ in self.made]
+        return [
+            f"for low in range(0, stop - start, {self.block}):",
+            *(
+                [f"    if stop - start - low < {self.block}:", *[f"        {line}" for line in shorten]]
+                if shorten
+                else []
+            ),
+            *[f"    {line}" for line in [*cut, *inner]],
+        ]
+
+    @staticmethod
+    def _renamed(line: str, names: dict[str, str]) -> str:
+        """Parameters that are cut into blocks by the names of their blocks."""
+        words: list[str] = []
+        word = ""
+        for character in line + " ":
+            if character.isalnum() or character == "_":
+                word += character
+            else:
+                words.append(names.get(word, word) + character)
+                word = ""
+        return "".join(words)[:-1]
+
+    def _finish_sum(self, number: int, text: str) -> None:
+        aval = self.program.avals[number]
+        if number in self.w.is_scalar:
+            self.w.scalars[number] = f"s{number}"
+            self.w.lines.append(f"s{number} = {text}")
+        else:
+            self.w.arrays[number] = f"v{number}"
+            self.w.lines.append(f"v{number} = {self.w.use('array')}({text}, {aval.dtype.name!r})")
+
+
+def write_group(writer: Writer, group: Group, place: int) -> None:
+    """Generate a group at its place in the schedule."""
+    GroupWriter(writer, group, place).write()
