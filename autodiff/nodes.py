@@ -484,7 +484,9 @@ def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndar
     except TypeError as error:
         raise DTypeError(f"dtype={dtype!r} is no dtype that NumPy knows: {error}") from None
     if isinstance(value, np.ma.MaskedArray):
-        raise DTypeError("cannot make an array from a masked array: its mask would be lost; fill it with .filled(value)")
+        raise DTypeError(
+            "cannot make an array from a masked array: its mask would be lost; fill it with .filled(value)"
+        )
     try:
         array = np.array(value, dtype=None if isinstance(value, np.ndarray) else wanted, copy=copy, subok=False)
         if wanted is not None and array.dtype != wanted and array.dtype.kind in NUMERIC_KINDS:
