@@ -18,9 +18,14 @@ UFUNC_METHODS: dict[str, Callable[..., Any]] = {}
 
 def unsupported(function: Any) -> UnsupportedError:
     """The error for a NumPy function that Tensors have no handler for."""
+    if isinstance(function, np.ufunc):
+        return UnsupportedError(
+            f"the ufunc {function.__name__} is not recorded for Tensors: write it with functions that are, or use "
+            "np.asarray(t) to compute with the value, which no derivative passes through"
+        )
     module = (getattr(function, "__module__", "") or "numpy").replace("numpy._core", "numpy")
     name = f"{module}.{getattr(function, '__name__', function)}"
     return UnsupportedError(
         f"{name} is not recorded for Tensors: write it with functions that are, use np.asarray(t) to compute with the "
-        f"value (which no derivative passes through), or add a handler with @autodiff.implements({name})"
+        f"value, which no derivative passes through, or add a handler with @autodiff.implements({name})"
     )
