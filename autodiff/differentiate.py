@@ -90,9 +90,9 @@ def reverse(outputs: Sequence[Node], cotangents: Sequence[Node], wrt: Sequence[N
     kept = set(wrt)
     results: dict[Node, Node] = {}
     for op in reversed(operations):
-        ct = pending.pop(op, None)
-        if ct is None:
+        if op not in pending:
             continue
+        ct = pending.pop(op)
         if op in kept:
             results[op] = ct
         mask = masked[op]
@@ -185,7 +185,7 @@ def _elementwise_part(output: Node, wrt: Node) -> tuple[Node, Node] | None:
     operations, active = active_operations([output], [wrt])
     if output not in active:
         return None
-    for place, op in enumerate(operations):
+    for place, op in enumerate(operations):  # noqa: B007  (used after the loop)
         assert op.signature is not None
         if op.signature.primitive.kind != "elementwise" or op.aval.shape != shape or op.aval.dtype != dtype:
             break

@@ -119,14 +119,14 @@ def _variance(x: Node, axis: Any, ddof: Any, keepdims: Any, where: Any, mean: An
         center = node_of(mean)
     deviation = x - center
     if deviation.aval.dtype.kind == "c":
-        squares = ops.square(ops.real(deviation)) + ops.square(ops.imag(deviation))
+        squares: Node = ops.square(ops.real(deviation)) + ops.square(ops.imag(deviation))
     else:
         squares = ops.square(deviation)
     total = _reduced(ops.sum, squares, axis, keepdims, name, 0, where)
     if isinstance(count, int):
         # As NumPy: no degrees of freedom left gives NaN or inf, not a negative variance.
         return _divided(total, max(count - ddof, 0), squares.aval.dtype)
-    left = ops.maximum(ops.astype(count, squares.aval.dtype) - ddof, 0)
+    left: Node = ops.maximum(ops.astype(count, squares.aval.dtype) - ddof, 0)
     if keepdims is not np._NoValue and keepdims:
         left = ops.keep_axes(left, x, axes)
     return ops.divide(total, left)
@@ -188,7 +188,7 @@ def _extremum(primitive: Any, elementwise: Any, name: str) -> Handler:
 def _truth_reduction(primitive: Any, neutral: bool, name: str) -> Handler:
     def handler(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
         def reduce(x: Node, axes: tuple[int, ...]) -> Node:
-            return primitive(x, axes=axes) if axes else x  # type: ignore[no-any-return]
+            return primitive(x, axes=axes) if axes else x
 
         return put(out, _reduced(reduce, _truth(node_of(a)), axis, keepdims, name, neutral, where), name)
 
@@ -522,6 +522,13 @@ def _like(value: Any) -> Handler:
     return handler
 
 
+def _full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None) -> Any:
+    """``np.full(shape, t, like=t)``; without ``like=`` NumPy takes the value of ``t`` and asks nobody."""
+    x = ops.strong(node_of(fill_value))
+    x = x if dtype is None else ops.astype(x, _dtype(dtype, "full"))
+    return wrap(ops.broadcast_to(x, ops.normalize_shape(shape, "full")))
+
+
 def _full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *,
                device: Any = None) -> Any:  # fmt: skip
     x = node_of(a)
@@ -615,6 +622,13 @@ def _named(names: Sequence[str], make: Callable[[str], Handler]) -> dict[Any, Ha
     return {getattr(np, name): make(name) for name in names if hasattr(np, name)}
 
 
+# Functions whose answers have no derivative, taken of the values.
+ANSWERS = (
+    "allclose", "argsort", "argwhere", "array2string", "array_equal", "array_equiv", "array_repr", "array_str",
+    "can_cast", "flatnonzero", "isclose", "may_share_memory", "save", "savez", "searchsorted", "shares_memory",
+)  # fmt: skip
+
+
 def function_table() -> dict[Any, Handler]:
     """All NumPy functions, other than ufuncs, that take Tensors."""
     table: dict[Any, Handler] = {
@@ -638,7 +652,7 @@ def function_table() -> dict[Any, Handler]:
         np.reshape: _reshape,
         np.ravel: _ravel,
         np.transpose: _of_node(ops.transpose),
-        np.swapaxes: _of_node(lambda x, axis1, axis2: ops.swapaxes(x, axis1, axis2)),
+        np.swapaxes: _of_node(ops.swapaxes),
         np.moveaxis: _of_node(ops.moveaxis),
         np.rollaxis: _rollaxis,
         np.expand_dims: _of_node(ops.expand_dims),
@@ -680,6 +694,7 @@ def function_table() -> dict[Any, Handler]:
         np.ones_like: _like(1),
         np.empty_like: _like(0),
         np.full_like: _full_like,
+        np.full: _full,
         np.dot: _dot,
         np.vdot: _vdot,
         np.inner: _of_two(ops.inner),
@@ -696,16 +711,5 @@ def function_table() -> dict[Any, Handler]:
         np.permute_dims: _of_node(ops.transpose),
         np.astype: lambda x, dtype, /, *, copy=True, device=None: x.astype(dtype),
     }
-    values = ("allclose", "array_equal", "array_equiv", "isclose", "array_repr", "array_str", "array2string", "argsort")
-    values += (
-        "argwhere",
-        "flatnonzero",
-        "searchsorted",
-        "can_cast",
-        "shares_memory",
-        "may_share_memory",
-        "save",
-        "savez",
-    )
-    table.update(_named(values, lambda name: _on_values(getattr(np, name))))
+    table.update(_named(ANSWERS, lambda name: _on_values(getattr(np, name))))
     return table

@@ -132,7 +132,7 @@ def _call(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) ->
 
 def _dtype(dtype: Any, name: str) -> np.dtype[Any]:
     try:
-        wanted = np.dtype(dtype)
+        wanted: np.dtype[Any] = np.dtype(dtype)
     except TypeError as error:
         raise DTypeError(f"{name}: dtype={dtype!r} is no dtype that NumPy knows: {error}") from None
     if wanted.kind not in "biufc":
@@ -155,7 +155,7 @@ def _masked(result: Any, where: Node, out: Any, name: str) -> Any:
     return masked if isinstance(result, tuple) else masked[0]
 
 
-REDUCE = {
+REDUCE: dict[np.ufunc, Callable[..., Any]] = {
     np.add: np.sum,
     np.multiply: np.prod,
     np.maximum: np.max,
@@ -163,7 +163,7 @@ REDUCE = {
     np.logical_and: np.all,
     np.logical_or: np.any,
 }
-ACCUMULATE = {np.add: np.cumsum, np.multiply: np.cumprod}
+ACCUMULATE: dict[np.ufunc, Callable[..., Any]] = {np.add: np.cumsum, np.multiply: np.cumprod}
 
 
 def _no_method(ufunc: np.ufunc, method: str, known: Any) -> UnsupportedError:
@@ -180,17 +180,16 @@ def _reduce(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) 
     arguments = {**dict(zip(names, inputs[1:], strict=False)), **keywords}
     arguments.setdefault("axis", 0)
     out = arguments.pop("out", None)
-    if ufunc in (np.maximum, np.minimum, np.logical_and, np.logical_or):
-        dtype = arguments.pop("dtype", None)
-        if dtype is not None:
-            return put(out, node_of(_reduce(ufunc, inputs[:1], arguments)._node), f"{ufunc.__name__}.reduce").astype(
-                dtype
-            )
-    if ufunc in (np.logical_and, np.logical_or):
+    function = REDUCE[ufunc]
+    dtype = arguments.pop("dtype", None) if function not in (np.sum, np.prod) else None
+    if function in (np.all, np.any):
         arguments.pop("initial", None)
     if node_of(inputs[0]).aval.ndim == 0:
         arguments["axis"] = None
-    return put(out, FUNCTIONS[REDUCE[ufunc]](inputs[0], **arguments)._node, f"{ufunc.__name__}.reduce")
+    result = FUNCTIONS[function](inputs[0], **arguments)._node
+    return put(
+        out, result if dtype is None else ops.astype(result, _dtype(dtype, ufunc.__name__)), f"{ufunc.__name__}.reduce"
+    )
 
 
 def _accumulate(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:

@@ -9,10 +9,10 @@ import numpy as np
 
 from ..errors import ArgumentError, ShapeError
 from ..nodes import Aval, Node, Primitive, as_node, intern_aval
-from .elementwise import listed, multiply, result_dtype, strong
+from .elementwise import astype, listed, multiply, result_dtype, strong
 from .indexing import index, static_index
 from .reductions import sum as sum_over
-from .shapes import astype, broadcast_to, common_dtype, expand_dims, normalize_axis, reshape, squeeze, transpose
+from .shapes import broadcast_to, common_dtype, expand_dims, normalize_axis, reshape, squeeze, transpose
 
 
 def _infer_matmul(primitive: Primitive, x: Aval, y: Aval) -> Aval:

@@ -12,7 +12,8 @@ import numpy as np
 from ..errors import DTypeError, ShapeError
 from ..nodes import FLOAT64, Aval, Node, Primitive, as_node, intern_aval
 
-_PYTHON_TYPES: dict[str, type] = {"i": int, "f": float, "c": complex, "b": bool}
+# The Python scalar of a kind of dtype. (``item()`` of a long double is no Python scalar.)
+PYTHON_TYPES: dict[str, type] = {"i": int, "u": int, "f": float, "c": complex, "b": bool}
 
 
 def listed(avals: tuple[Aval, ...]) -> str:
@@ -34,9 +35,9 @@ def broadcast_shapes(name: str, avals: tuple[Aval, ...]) -> tuple[int, ...]:
 def result_dtype(ufunc: np.ufunc, avals: tuple[Aval, ...]) -> tuple[np.dtype[Any], bool]:
     """NumPy's result dtype of ``ufunc``, and whether the result is still weak."""
     weak = all(aval.weak for aval in avals)
-    wanted = [_PYTHON_TYPES[a.dtype.kind] if a.weak and not weak else a.dtype for a in avals]
+    wanted = [PYTHON_TYPES[a.dtype.kind] if a.weak and not weak else a.dtype for a in avals]
     try:
-        resolved = ufunc.resolve_dtypes((*wanted, *[None] * ufunc.nout))  # type: ignore[arg-type]
+        resolved = ufunc.resolve_dtypes((*wanted, *[None] * ufunc.nout))
     except TypeError as error:
         raise DTypeError(
             f"{ufunc.__name__}({listed(avals)}): NumPy has no loop for these dtypes ({error}); convert with .astype"
@@ -211,7 +212,7 @@ def strong(x: Node) -> Node:
 
 def select_dtype(*avals: Aval) -> np.dtype[Any]:
     """What arrays are selected from or joined in: as their operands promote, Python scalars being weak."""
-    return np.result_type(*[_PYTHON_TYPES[a.dtype.kind](0) if a.weak else a.dtype for a in avals])
+    return np.result_type(*[PYTHON_TYPES[a.dtype.kind](0) if a.weak else a.dtype for a in avals])
 
 
 def _infer_select(primitive: Primitive, condition: Aval, x: Aval, y: Aval) -> Aval:

@@ -175,7 +175,7 @@ def _array_entry(
             spec.append(ARRAY)
             value.append(None)
             arrays.append(Constant(intern_aval(place.shape, place.dtype), place))
-        return axis + known.ndim
+        return axis + len(shape)
     if node.aval.dtype.kind not in "iu":
         raise IndexingError(f"index of {x!r}: an index array must be of integers or booleans, not {node.aval.dtype}")
     if known is not None:

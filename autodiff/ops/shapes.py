@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..nodes import Aval, Node, Primitive, as_node, intern_aval, literal
-from .elementwise import astype, listed, select_dtype
+from .elementwise import PYTHON_TYPES, astype, listed, select_dtype
 
 
 def normalize_axis(axis: Any, ndim: int, name: str) -> int:
@@ -103,10 +103,10 @@ def matrix_transpose(x: Node) -> Node:
     return swapaxes(x, -1, -2)
 
 
-def swapaxes(x: Node, first: Any, second: Any) -> Node:
+def swapaxes(x: Node, axis1: Any, axis2: Any) -> Node:
     """Two axes exchanged."""
     order = list(range(x.aval.ndim))
-    i, j = (normalize_axis(a, x.aval.ndim, "swapaxes") for a in (first, second))
+    i, j = (normalize_axis(a, x.aval.ndim, "swapaxes") for a in (axis1, axis2))
     order[i], order[j] = order[j], order[i]
     return transpose(x, order)
 
@@ -171,17 +171,17 @@ def squeeze(x: Node, axis: Any = None) -> Node:
 
 def full(shape: tuple[int, ...], value: Any, dtype: np.dtype[Any]) -> Node:
     """A constant array of one number, known to the compiler as such."""
-    return broadcast_to(literal(dtype.type(value).item(), dtype), shape)
+    return broadcast_to(literal(PYTHON_TYPES[dtype.kind](value), dtype), shape)
 
 
 def zeros_like(x: Node) -> Node:
     """Zeros of the shape and dtype of ``x``."""
-    return literal(np.zeros((), x.aval.dtype).item()) if x.aval.weak else full(x.aval.shape, 0, x.aval.dtype)
+    return literal(PYTHON_TYPES[x.aval.dtype.kind](0)) if x.aval.weak else full(x.aval.shape, 0, x.aval.dtype)
 
 
 def ones_like(x: Node) -> Node:
     """Ones of the shape and dtype of ``x``."""
-    return literal(np.ones((), x.aval.dtype).item()) if x.aval.weak else full(x.aval.shape, 1, x.aval.dtype)
+    return literal(PYTHON_TYPES[x.aval.dtype.kind](1)) if x.aval.weak else full(x.aval.shape, 1, x.aval.dtype)
 
 
 def common_dtype(nodes: Sequence[Node]) -> np.dtype[Any]:

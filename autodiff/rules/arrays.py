@@ -75,7 +75,7 @@ def _prod(x: Node, axes: tuple[int, ...]) -> Node:
     whole = [slice(None)] * len(kept)
     while length > 1:
         half = length // 2
-        pairs = ops.take_slices(x, *whole, slice(0, half)) * ops.take_slices(x, *whole, slice(half, 2 * half))
+        pairs: Node = ops.take_slices(x, *whole, slice(0, half)) * ops.take_slices(x, *whole, slice(half, 2 * half))
         if length % 2:
             pairs = ops.concatenate([pairs, ops.take_slices(x, *whole, slice(2 * half, length))], len(kept))
         x, length = pairs, half + length % 2

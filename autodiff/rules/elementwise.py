@@ -6,6 +6,7 @@ A complex derivative of a real function is du/dx - i du/dy. DLMF: NIST Digital L
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from .. import ops
 from ..nodes import Node, literal
@@ -17,18 +18,25 @@ LN10 = literal(math.log(10.0))
 
 
 def _power_by_base(out: Node, x: Node, y: Node) -> Node | float:
-    exponent = y.aval.literal
+    exponent: float | None = y.aval.literal
     if exponent is not None:
         if exponent in (0, 1):
             return exponent
         return exponent * x if exponent == 2 else exponent * x ** (exponent - 1)
-    zero = ops.equal(y, 0)
-    return ops.where(zero, 0, y * x ** ops.where(zero, 1, y - 1))
+    # 0 * 0^(0 - 1) is 0; elsewhere at y = 0 the expression is right as it is, and so is its derivative.
+    return y * x ** ops.where(ops.equal(x, 0), ops.where(ops.equal(y, 0), 1, y - 1), y - 1)
 
 
 def _power_by_exponent(out: Node, x: Node, y: Node) -> Node:
     zero = ops.equal(x, 0)
     return out * ops.log(ops.where(zero, 1, x))
+
+
+def _softmax_weight(exponential: Callable[[Node], Node], out: Node, x: Node, y: Node) -> Node:
+    """exp(x - out), without inf - inf."""
+    infinite = ops.logical_and(ops.isinf(x), ops.equal(x, out))
+    weight = exponential(ops.where(infinite, 0, x) - ops.where(infinite, 0, out))
+    return ops.where(ops.logical_and(infinite, ops.equal(x, y)), 0.5, weight)
 
 
 def _greater_share(out: Node, x: Node, y: Node) -> Node:
@@ -67,7 +75,7 @@ def _angle_share(x: Node, y: Node) -> Node:
 
 def _chosen_factor(out: Node, ct: Node, d: Node) -> Node:
     """d, and 0 where it is inf or NaN for an element that was not chosen. A chosen one may have ct = 0 too."""
-    return ops.where(ops.logical_and(ops.equal(ct, 0), ops.logical_not(ops.isfinite(d))), 0, d)
+    return ops.where(ops.equal(ct, 0), ops.where(ops.isfinite(d), d, 0), d)
 
 
 def _sign(x: Node) -> Node:
@@ -117,14 +125,14 @@ RULES: list[Rule] = [
     unary(ops.log1p, lambda out, x: 1 / (1 + x)),
     binary(
         ops.logaddexp,
-        lambda out, x, y: ops.where(ops.equal(x, y), 0.5, ops.exp(x - out)),
-        lambda out, x, y: ops.where(ops.equal(x, y), 0.5, ops.exp(y - out)),
+        lambda out, x, y: _softmax_weight(ops.exp, out, x, y),
+        lambda out, x, y: _softmax_weight(ops.exp, out, y, x),
         "the softmax weights; equal infinities share evenly",
     ),
     binary(
         ops.logaddexp2,
-        lambda out, x, y: ops.where(ops.equal(x, y), 0.5, ops.exp2(x - out)),
-        lambda out, x, y: ops.where(ops.equal(x, y), 0.5, ops.exp2(y - out)),
+        lambda out, x, y: _softmax_weight(ops.exp2, out, x, y),
+        lambda out, x, y: _softmax_weight(ops.exp2, out, y, x),
         "the softmax weights to base 2; equal infinities share evenly",
     ),
     unary(ops.sin, lambda out, x: ops.cos(x), "DLMF 4.20.1"),
