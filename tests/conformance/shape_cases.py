@@ -268,6 +268,8 @@ def creating() -> list[Case]:
         case(np.full_like, real(2, 3), real(2, 1), independent=True),
         case(np.full_like, real(2, 3), 2.5, gradient="zero"),
         case(np.full_like, real(2, 3), real(2), independent=True, shape=(4, 2)),
+        case(lambda x: np.full((2, 3), x, like=x), real(3), covers=np.full),
+        case(lambda x: np.full(2, x, np.float64, like=x), real(), covers=np.full, single=False),
         case(np.full_like, real(3), real(), independent=True, dtype=np.float64, single=False),
     ]
     return rows

@@ -1,0 +1,154 @@
+"""What other libraries get silently wrong: each was observed by running them against finite differences."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autodiff as ad
+
+
+def gradients(y: Any, *xs: ad.Tensor) -> list[np.ndarray]:
+    return ad.Graph().gradient(y, list(xs))
+
+
+def same(actual: Any, expected: Any) -> None:
+    np.testing.assert_allclose(actual, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("reps", [2, (2,)])
+def test_tile_with_reps_shorter_than_the_array(reps: Any) -> None:
+    x = ad.Tensor([[1.0, 2.0], [3.0, 4.0]])
+    w = np.arange(8.0).reshape(2, 4)
+    same(gradients(w * np.tile(x, reps), x), [w[:, :2] + w[:, 2:]])
+
+
+def test_where_with_branches_that_broadcast() -> None:
+    x, y = ad.Tensor([1.0, 2.0]), ad.Tensor(5.0)
+    condition = np.array([[True, False], [True, True], [False, False]])
+    g, h = gradients(np.where(condition, x, y), x, y)
+    same(g, [2, 1])
+    same(h, 3)
+    assert (g.shape, h.shape) == ((2,), ())
+
+
+@pytest.mark.parametrize(("function", "share"), [(np.sum, 1.0), (np.mean, 0.5)])
+def test_sums_of_a_part(function: Any, share: float) -> None:
+    x = ad.Tensor([1.0, 2.0, 3.0])
+    same(gradients(function(x, where=np.array([True, False, True])), x), [[share, 0, share]])
+
+
+def test_full_with_an_array() -> None:
+    """NumPy's full asks nobody unless like= is given: then it is a plain array, which no gradient is taken of."""
+    x = ad.Tensor([1.0, 2.0])
+    same(gradients(np.full((3, 2), x, like=x), x), [[3, 3]])
+    with pytest.raises(ad.errors.DifferentiationError, match="not a Tensor"):
+        gradients(np.full((3, 2), x), x)
+
+
+def test_product_with_a_zero() -> None:
+    x = ad.Tensor([0.0, 2.0, 3.0])
+    same(gradients(np.prod(x), x), [[6, 0, 0]])
+
+
+def test_plain_tensordot() -> None:
+    x = ad.Tensor([[1.0, 2.0], [3.0, 4.0]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        same(gradients(np.tensordot(x, x, 1), x), [[[7, 11], [9, 13]]])
+
+
+def test_operand_that_changes_afterwards() -> None:
+    x, c = ad.Tensor([1.0, 2.0]), np.array([3.0, 4.0])
+    y = x * c
+    picked, where, index = x[np.array([0])], np.array([True, False]), np.array([0, 0])
+    z, gathered = np.where(where, x, 0), x[index]
+    c[:] = 5
+    where[:] = True
+    index[:] = 1
+    same(gradients(y, x), [[3, 4]])
+    same(gradients(z, x), [[1, 0]])
+    same(gradients(gathered, x), [[2, 0]])
+    same(y.value, [3, 8])
+    same(gathered.value, [1, 1])
+    same(picked.value, [1])
+
+
+def test_data_that_changes_afterwards() -> None:
+    data = np.array([1.0, 2.0])
+    x = ad.Tensor(data)
+    y = x**2
+    data[:] = 7
+    same(gradients(y, x), [[2, 4]])
+
+
+def test_gradient_does_not_share_memory() -> None:
+    x = ad.Tensor([1.0, 2.0])
+    graph = ad.Graph()
+    y = x * 2.0
+    (first,) = graph.gradient(y, [x])
+    first[:] = 99
+    (second,) = graph.gradient(y, [x])
+    same(second, [2, 2])
+    (through,) = graph.gradient(np.sum(x + 0.0), [x])
+    through += 1
+    same(graph.gradient(np.sum(x + 0.0), [x])[0], [1, 1])
+
+
+def test_repeated_indices_accumulate() -> None:
+    x = ad.Tensor([1.0, 2.0, 3.0])
+    same(gradients(x[[0, 0, 1]], x), [[2, 1, 0]])
+    same(gradients(np.take(x, [0, 0, 1]), x), [[2, 1, 0]])
+    same(gradients(x[np.ix_([0, 2, 0])], x), [[2, 0, 1]])
+    same(gradients(x[np.array([-1, 2])], x), [[0, 0, 2]])
+
+
+def test_only_the_last_of_repeated_writes_counts() -> None:
+    x, v = ad.Tensor([1.0, 2.0, 3.0]), ad.Tensor([10.0, 20.0])
+    y = x * 1
+    y[np.array([1, 1])] = v
+    same(y.value, [1, 20, 3])
+    g, h = gradients(y, x, v)
+    same(g, [1, 0, 1])
+    same(h, [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("ii", np.eye(2)), ("ii->i", np.eye(2)), ("ii->", np.eye(2)), ("...j->j", np.ones((2, 2)))],
+)
+def test_einsum_of_one_operand(text: str, expected: np.ndarray) -> None:
+    x = ad.Tensor([[1.0, 2.0], [3.0, 4.0]])
+    same(gradients(np.einsum(text, x), x), [expected])
+
+
+def test_order_f_gradient() -> None:
+    x = ad.Tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    w = np.arange(6.0)
+    same(gradients(np.ravel(x, order="F") * w, x), [w.reshape(2, 3, order="F")])
+    same(gradients(x.reshape(3, 2, order="F") * w.reshape(3, 2), x), [w.reshape(3, 2).reshape(2, 3, order="F")])
+
+
+def test_memory_order_is_no_property_of_a_tensor() -> None:
+    """'A' and 'K' mean 'C', whatever the layout of the array that the Tensor was made from."""
+    data = np.asfortranarray([[1.0, 2.0], [3.0, 4.0]])
+    same(np.ravel(ad.Tensor(data), order="A").value, [1, 2, 3, 4])
+    same(np.ravel(ad.Tensor(data), order="K").value, [1, 2, 3, 4])
+    same(np.reshape(ad.Tensor(data), 4, order="A").value, [1, 2, 3, 4])
+
+
+def test_a_variable_that_does_not_matter() -> None:
+    x, y = ad.Tensor([1.0, 2.0]), ad.Tensor(np.ones((2, 1), np.float32))
+    with pytest.warns(ad.errors.IndependentWarning, match="variable 1"):
+        _, g = gradients(x * 2, x, y)
+    assert (g.shape, g.dtype) == ((2, 1), np.float32)
+    assert not g.any()
+
+
+def test_nested_derivatives_do_not_mix() -> None:
+    """Perturbation confusion: d/dx (x d/dy (x + y)) is 1."""
+    same(ad.grad(lambda x: x * ad.grad(lambda y: x + y)(1.0))(2.0), 1.0)
+    same(ad.grad(lambda x: x * ad.grad(lambda y: x * y * y)(3.0))(2.0), 24.0)
