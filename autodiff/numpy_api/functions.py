@@ -5,14 +5,15 @@ Each handler has the signature of the function it stands for; most are compositi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import ops
-from ..errors import ArgumentError, DTypeError, UnsupportedError
-from ..nodes import FLOAT64, Node
+from ..errors import ArgumentError, DTypeError, ShapeError, UnsupportedError
+from ..nodes import FLOAT64, INT64, Node
 from ..plan import concrete
 from ..tensor import Tensor, node_of, wrap
 from .ufuncs import _dtype, put
@@ -28,6 +29,19 @@ def _truth(x: Node) -> Node:
 # --- reductions ------------------------------------------------------------------------------------------------------
 
 
+def _given(where: Any) -> bool:
+    return where is not True and where is not np._NoValue
+
+
+def _mask(where: Any, x: Node, name: str) -> Node:
+    """A mask in the shape of ``x``, which it must not enlarge."""
+    mask = _truth(node_of(where))
+    try:
+        return ops.broadcast_to(mask, x.aval.shape)
+    except ShapeError:
+        raise ShapeError(f"{name}({x.aval!r}): where= of shape {mask.aval.shape} does not broadcast to it") from None
+
+
 def _reduced(
     reduce: Callable[[Node, tuple[int, ...]], Node],
     x: Node,
@@ -38,10 +52,8 @@ def _reduced(
     where: Any = True,
 ) -> Node:
     """A reduction over ``axis``, elements where the mask is false replaced by the neutral one."""
-    if where is not True and where is not np._NoValue:
-        mask = node_of(where)
-        shape = np.broadcast_shapes(mask.aval.shape, x.aval.shape)
-        x = ops.where(mask, ops.broadcast_to(x, shape), neutral)
+    if _given(where):
+        x = ops.where(_mask(where, x, name), x, neutral)
     axes = ops.normalize_axes(axis, x.aval.ndim, name)
     out = reduce(x, axes)
     return ops.keep_axes(out, x, axes) if keepdims is not np._NoValue and keepdims else out
@@ -78,13 +90,9 @@ def _prod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims
 def _count(x: Node, axis: Any, where: Any, name: str) -> Node | int:
     """How many elements each result is made of: a number, or an array of counts under a mask."""
     axes = ops.normalize_axes(axis, x.aval.ndim, name)
-    if where is True or where is np._NoValue:
-        count = 1
-        for a in axes:
-            count *= x.aval.shape[a]
-        return count
-    mask = ops.broadcast_to(node_of(where), x.aval.shape)
-    return ops.sum(ops.astype(mask, np.dtype(np.int64)), axes)
+    if not _given(where):
+        return math.prod([x.aval.shape[a] for a in axes])
+    return ops.sum(ops.astype(_mask(where, x, name), INT64), axes)
 
 
 def _divided(x: Node, count: Node | int, dtype: np.dtype[Any]) -> Node:
@@ -164,13 +172,13 @@ def _extremum(primitive: Any, elementwise: Any, name: str) -> Handler:
         if x.aval.dtype.kind == "c":
             raise DTypeError(f"{name}({x.aval!r}): complex numbers have no order that can be differentiated")
         given = initial is not _NOT_GIVEN and initial is not np._NoValue
-        masked = where is not True and where is not np._NoValue
+        masked = _given(where)
         if masked and not given:
             raise ArgumentError(f"{name}: where= needs initial=, the result where nothing is chosen")
         start = ops.astype(node_of(initial), x.aval.dtype) if given else None
         axes = ops.normalize_axes(axis, x.aval.ndim, name)
         if masked:
-            x = ops.where(node_of(where), x, start)
+            x = ops.where(_mask(where, x, name), x, start)
         if start is not None and any(x.aval.shape[i] == 0 for i in axes):
             shape = ops.sum(ops.astype(x, FLOAT64), axes).aval.shape
             result = ops.broadcast_to(start, shape)
