@@ -68,6 +68,8 @@ class Aval:
 AVALS_KEPT = 1 << 16
 
 _avals: dict[Any, Aval] = {}
+# Those of nodes that are made once and used for ever, below.
+_always_kept: dict[Any, Aval] = {}
 
 
 def intern_aval(
@@ -89,6 +91,7 @@ def intern_aval(
     if found is None:
         if len(_avals) >= AVALS_KEPT:
             _avals.clear()
+            _avals.update(_always_kept)
         found = _avals.setdefault(key, Aval(shape, dtype, weak, literal, spec))
     return found
 
@@ -448,6 +451,7 @@ def literal(value: Any, dtype: np.dtype[Any] | None = None) -> Constant:
 # Made once: recording x ** 2 makes one node, not two. Zeros differ in sign, so they are told apart elsewhere.
 _literal_integers = {v: literal(v) for v in range(-LITERAL_INTEGER_BOUND, LITERAL_INTEGER_BOUND + 1)}
 _literal_floats = {v: literal(v) for v in LITERAL_FLOATS if v}
+_always_kept.update(_avals)
 
 
 def as_node(value: Any, beside: Aval | None = None) -> Node:

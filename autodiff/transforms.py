@@ -13,7 +13,7 @@ import numpy as np
 
 from . import ops
 from .containers import LEAF, flatten, transform, unflatten
-from .errors import ArgumentError, DifferentiationError
+from .errors import ArgumentError, DifferentiationError, TraceError
 from .graph import Graph
 from .nodes import (
     FLOAT64,
@@ -301,25 +301,40 @@ class _Traced:
 
     def __init__(self, plan: Any, captured: list[Node], structure: Any, constants: dict[int, Any]):
         self.plan = plan
-        self.captured = captured
+        # A slot, from which the present value is read; or a node, until its Tensor stands for another.
+        self.captured: list[Slot | Node] = [_slot_of(node) or node for node in captured]
         self.structure = structure
         self.constants = constants
 
     def captured_values(self) -> list[Any]:
         """The present values of the Tensors that the function uses from outside."""
-        return [_present(node) for node in self.captured]
+        values = []
+        for place, source in enumerate(self.captured):
+            if isinstance(source, Node):
+                slot = rebound.get(source)
+                if slot is None:
+                    values.append(evaluate(source))
+                    continue
+                source = self.captured[place] = slot
+            values.append(_present(source))
+        return values
 
 
-def _present(node: Node) -> Any:
-    """The value now of the Tensor that stood for this node, or of the node itself if it was never changed."""
-    slot = node.slot if isinstance(node, (Variable, Constant)) else rebound.get(node)
-    if slot is not None:
-        if slot.value is not None:
-            return slot.value
-        newest = None if slot.node is None else slot.node()
-        if newest is not None:
-            return evaluate(newest)
-    return evaluate(node)
+def _slot_of(node: Node) -> Slot | None:
+    """Where the present value of a captured Tensor is found."""
+    return node.slot if isinstance(node, (Variable, Constant)) else rebound.get(node)
+
+
+def _present(slot: Slot) -> Any:
+    """The newest value in a slot."""
+    if slot.value is None and slot.node is not None:
+        node = slot.node()
+        if node is None:
+            raise TraceError(
+                "a Tensor that the traced function uses was changed in place and is gone; trace again (clear_cache)"
+            )
+        return evaluate(node)
+    return slot.value
 
 
 class _Transparent(Exception):

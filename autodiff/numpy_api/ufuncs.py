@@ -36,6 +36,8 @@ def _divmod(x: Node, y: Node) -> tuple[Node, Node]:
 
 
 def _vecdot(x: Node, y: Node) -> Node:
+    if x.aval is y.aval and x.aval.ndim and x.aval.dtype.kind == "f":
+        return ops.inner_product(x, y, axes=_last(x, y))
     return ops.sum(ops.conjugate(x) * y if x.aval.dtype.kind == "c" else x * y, _last(x, y))
 
 

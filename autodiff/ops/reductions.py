@@ -60,6 +60,14 @@ def prod(x: Node, axes: tuple[int, ...]) -> Node:
     return prod_p(x, axes=axes) if axes else x
 
 
+def _infer_inner_product(primitive: Primitive, x: Aval, y: Aval, *, axes: tuple[int, ...]) -> Aval:
+    return intern_aval(reduced_shape(x.shape, axes), x.dtype)
+
+
+# sum(x * y) for two arrays of one shape and dtype, without the products being stored.
+inner_product = Primitive("inner_product", _infer_inner_product, params=("axes",), kind="reduction", commutative=True)
+
+
 def keep_axes(y: Node, x: Node, axes: tuple[int, ...]) -> Node:
     """A reduction ``y`` of ``x`` with its reduced axes back at size 1."""
     return reshape(y, reduced_shape(x.aval.shape, axes, keepdims=True))

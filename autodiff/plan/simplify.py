@@ -355,6 +355,53 @@ def _select_same(p: Program, signature: Signature, arguments: tuple[int, ...]) -
     return arguments[1] if arguments[1] == arguments[2] else None
 
 
+def _sum_of_scaled(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """sum(c * x) = c * sum(x), and sum(-x) = -sum(x)."""
+    (value,) = arguments
+    if signature.out.dtype.kind not in "fc":
+        return None
+    if p.heads[value] is negative:
+        return p.call(negative, p.call(ops.sum_p, p.arguments[value][0], params=signature.params))
+    if p.heads[value] is multiply:
+        for number, other in (p.arguments[value], p.arguments[value][::-1]):
+            if p.heads[number] is NUMBER and p.avals[other] is p.avals[value]:
+                return p.call(multiply, number, p.call(ops.sum_p, other, params=signature.params))
+    return None
+
+
+def _sum_of_product(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """sum(x * y) = the inner product of x and y; a matrix product where one of them is repeated along the rest."""
+    (value,) = arguments
+    if p.heads[value] not in (multiply, square) or signature.out.dtype.kind != "f":
+        return None
+    parts = p.arguments[value]
+    first, second = parts if len(parts) == 2 else parts * 2
+    full = p.avals[value]
+    if p.avals[first] is p.avals[second] is full:
+        return p.call(ops.inner_product, first, second, params=signature.params)
+    if full.ndim != 2 or len(signature.params[0]) != 1:
+        return None
+    ((axis,),) = signature.params
+    for x, y in ((first, second), (second, first)):
+        if p.avals[x] is full and p.avals[y].dtype == full.dtype:
+            repeated = (1,) * (2 - p.avals[y].ndim) + p.avals[y].shape
+            if repeated[1 - axis] == 1 and repeated[axis] == full.shape[axis]:
+                return _matrix_by_vector(p, x, y, axis, signature.out)
+    return None
+
+
+def _matrix_by_vector(p: Program, matrix: int, vector: int, axis: int, out: Aval) -> int:
+    """The sum over an axis of a matrix times a vector along that axis, as a matrix product."""
+    length = p.avals[matrix].shape[axis]
+    if axis == 1:
+        column = p.call(ops.reshape_p, vector, params=((length, 1),))
+        product = p.call(ops.matmul_p, matrix, column)
+    else:
+        row = p.call(ops.reshape_p, vector, params=((1, length),))
+        product = p.call(ops.matmul_p, row, matrix)
+    return p.call(ops.reshape_p, product, params=(out.shape,))
+
+
 SPECIAL: list[tuple[Primitive, Callable[[Program, Signature, tuple[int, ...]], int | None]]] = [
     (ops.astype_p, _astype_same),
     (ops.reshape_p, _reshape_chain),
@@ -362,12 +409,17 @@ SPECIAL: list[tuple[Primitive, Callable[[Program, Signature, tuple[int, ...]], i
     (ops.transpose_p, _transpose_chain),
     (ops.broadcast_to_p, _broadcast_chain),
     (ops.sum_p, _sum_of_broadcast),
+    (ops.sum_p, _sum_of_scaled),
     (ops.matmul_p, _matmul_of_negative),
     (ops.matmul_p, _matmul_by_number),
     (add, _index_add_to_sum),
     (add, _like_terms),
     (subtract, _like_terms),
     (ops.where_p, _select_same),
+]
+
+FINAL_SPECIAL: list[tuple[Primitive, Callable[[Program, Signature, tuple[int, ...]], int | None]]] = [
+    (ops.sum_p, _sum_of_product),
 ]
 
 
@@ -438,11 +490,11 @@ class Rewriter:
 
     __slots__ = ("_candidates", "_rows")
 
-    def __init__(self, rows: list[Row]):
+    def __init__(self, rows: list[Row], special: list[tuple[Primitive, Rule]]):
         self._rows: dict[Primitive, list[Rule]] = {}
         for row in rows:
             self._rows.setdefault(row.primitive, []).append(row)
-        for primitive, function in SPECIAL:
+        for primitive, function in special:
             self._rows.setdefault(primitive, []).append(function)
         # The rows worth trying, by the heads of the arguments: trying all of them was 80% of compile time.
         self._candidates: dict[Any, tuple[Rule, ...]] = {}
@@ -483,5 +535,5 @@ class Rewriter:
 
 
 # What gives the same derivatives, and what gives only the same values.
-simplify_graph = Rewriter(ROWS)
-simplify = Rewriter(ROWS + FINAL_ROWS)
+simplify_graph = Rewriter(ROWS, SPECIAL)
+simplify = Rewriter(ROWS + FINAL_ROWS, SPECIAL + FINAL_SPECIAL)

@@ -154,5 +154,12 @@ RULES: list[Rule] = [
         ops.matmul_p,
         (lambda ct, out, x, y: ops.matmul(ct, ops.matrix_transpose(y)), _matmul_right),
     ),
+    Multilinear(
+        ops.inner_product,
+        (
+            lambda ct, out, x, y, axes: ops.spread(ct, x, axes) * y,
+            lambda ct, out, x, y, axes: ops.spread(ct, x, axes) * x,
+        ),
+    ),
     *without(NONDIFFERENTIABLE, ops.all_true, ops.any_true, ops.argmax, ops.argmin),
 ]

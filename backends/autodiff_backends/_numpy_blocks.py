@@ -67,7 +67,7 @@ def _flat(program: Program, number: int) -> bool:
 def _full_sum(program: Program, number: int) -> bool:
     signature = program.signatures[number]
     assert signature is not None
-    return signature.primitive.name == "sum" and program.avals[number].ndim == 0 and signature.out.dtype.kind == "f"
+    return signature.primitive.name in ("sum", "inner_product") and signature.out.ndim == 0 and signature.out.dtype.kind == "f"
 
 
 def schedule(program: Program, applications: list[int]) -> list[int | Group]:
@@ -86,11 +86,15 @@ def schedule(program: Program, applications: list[int]) -> list[int | Group]:
     for number in applications:
         arguments = program.arguments[number]
         depends = not members.isdisjoint(arguments)
-        if group is not None and depends and _full_sum(program, number) and arguments[0] in members:
-            if program.avals[arguments[0]].shape == group.shape:
-                group.members.append(number)
-                members.add(number)
-                continue
+        if _full_sum(program, number) and program.avals[arguments[0]].size >= SMALLEST_BLOCKED:
+            shape = program.avals[arguments[0]].shape
+            waits = any(a in members and program.avals[a].ndim == 0 for a in arguments)
+            if group is None or group.shape != shape or waits:
+                close()
+                group = Group(shape)
+            group.members.append(number)
+            members.add(number)
+            continue
         if _blockable(program, number):
             aval = program.avals[number]
             flat = _flat(program, number)

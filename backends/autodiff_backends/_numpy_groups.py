@@ -103,7 +103,10 @@ class GroupWriter:
         arguments = self.program.arguments[number]
         words = [self.operand(a, number) for a in arguments]
         if number in self.sums:
-            self.lines.append(f"s{number} += float({self.w.use('add')}.reduce({words[0]}, axis=None))")
+            total = f"{self.w.use('add')}.reduce({words[0]}, axis=None)"
+            if name == "inner_product":
+                total = f"{self.w.use('vdot')}({words[0]}, {words[1]})"
+            self.lines.append(f"s{number} += {total}.item()")
             self._release(number)
             return
         target = None if number in self.whole else "reuse"

@@ -87,6 +87,11 @@ def _astype(signature: Signature) -> Function:
     return lambda x: np.asarray(x).astype(dtype)
 
 
+def _inner_product(signature: Signature) -> Function:
+    (axes,) = signature.params
+    return lambda x, y: np.add.reduce(np.multiply(x, y), axis=axes)
+
+
 def _concatenate(signature: Signature) -> Function:
     (axis,) = signature.params
     return lambda *arrays: np.concatenate(arrays, axis=axis)
@@ -106,6 +111,7 @@ SPECIAL: dict[str, Callable[[Signature], Function]] = {
     "transpose": _with(np.transpose, "axes"),
     "broadcast_to": _with(np.broadcast_to, "shape"),
     "concatenate": _concatenate,
+    "inner_product": _inner_product,
     "sum": _reduction(np.add),
     "prod": _reduction(np.multiply),
     "max": _reduction(np.maximum),

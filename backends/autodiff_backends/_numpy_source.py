@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ FLOAT64 = np.dtype(np.float64)
 
 # Buffers of a plan are kept between calls up to this many bytes; larger ones are allocated for each call.
 WORKSPACE_KEPT = 1 << 20
+
+BLAS_REAL = (np.dtype(np.float32), FLOAT64)
 
 # Templates for single float64 elements. They raise ArithmeticError or ValueError where IEEE gives inf or NaN.
 SCALAR: dict[str, str] = {
@@ -67,6 +70,13 @@ SCALAR: dict[str, str] = {
 SCALAR_SAME = {"reshape", "transpose", "broadcast_to", "sum", "prod", "max", "min", "astype"}
 
 VIEWS = {"reshape", "transpose", "broadcast_to", "real", "imag", "identity", "stop_gradient"}
+
+# Sums of float64 up to this length are products with ones: 0.36 us instead of 0.69 for 400 elements. NumPy adds longer
+# ones pairwise, which is more accurate.
+LONGEST_DOT = 1 << 13
+
+# Sums along an axis of a matrix are products with a vector of ones, five times faster (1,000 by 25: 3 us, 16 us).
+LONGEST_ONES = 1 << 16
 
 # Larger broadcasts are views; a view costs more to make than a small array to fill.
 FILLED_BROADCAST = 4096
@@ -167,7 +177,7 @@ class Writer:
                 continue
             small = all(self._scalar_like(a) for a in arguments)
             same = name in SCALAR_SAME and self.avals[arguments[0]].dtype == FLOAT64
-            reduces = aval.dtype == FLOAT64 and name in ("matmul", "sum")
+            reduces = aval.dtype == FLOAT64 and name in ("matmul", "sum", "inner_product")
             if (small and (name in SCALAR or same)) or reduces:
                 self.is_scalar.add(number)
 
@@ -305,9 +315,26 @@ class Writer:
             left, right = (self.array(a) for a in arguments)
             call = self.use("dot") if self._dottable(arguments) else self.use("matmul")
             self.lines.append(f"{target} = {call}({left}, {right}).item()")
+        elif name == "inner_product":
+            left, right = (self.array(a) for a in arguments)
+            self.lines.append(f"{target} = {self.use('vdot')}({left}, {right}).item()")
         else:
-            self.lines.append(f"{target} = {self.use('add')}.reduce({self.array(arguments[0])}, axis=None).item()")
+            self.lines.append(f"{target} = {self._full_sum(arguments[0])}.item()")
         self.scalars[number] = target
+
+    def _full_sum(self, value: int) -> str:
+        """The sum of all elements; of few, as a product with ones, which costs half a reduction's call."""
+        aval = self.avals[value]
+        if aval.dtype == FLOAT64 and 0 < aval.size <= LONGEST_DOT:
+            return f"{self.use('vdot')}({self.array(value)}, {self.ones(aval.size, aval.dtype)})"
+        return f"{self.use('add')}.reduce({self.array(value)}, axis=None)"
+
+    def ones(self, length: int, dtype: np.dtype[Any]) -> str:
+        """A name for a constant vector of ones."""
+        key = (-length, dtype)
+        if key not in self._literals:
+            self._literals[key] = self.constant(np.ones(length, dtype))
+        return self._literals[key]
 
     def _dottable(self, arguments: tuple[int, ...]) -> bool:
         first, second = (self.avals[a] for a in arguments)
@@ -410,6 +437,31 @@ def _reduction(name: str) -> ArrayWriter:
         w._emit(number, f"{w.use(name)}.reduce({w.array(arguments[0])}, {axis}", out=False)
 
     return write
+
+
+def _sum(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    (value,) = arguments
+    x = w.avals[value]
+    (axes,) = signature.params
+    if x.ndim == 2 and len(axes) == 1 and x.dtype in BLAS_REAL and 0 < x.shape[axes[0]] <= LONGEST_ONES and x.size:
+        vector = w.ones(x.shape[axes[0]], x.dtype)
+        words = (vector, w.array(value)) if axes == (0,) else (w.array(value), vector)
+        w._emit(number, f"{w.use('dot')}({words[0]}, {words[1]}", out=True)
+    else:
+        _SUM_BY_REDUCTION(w, number, signature, arguments)
+
+
+def _inner_product(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    x = w.avals[arguments[0]]
+    (axes,) = signature.params
+    left, right = (w.array(a) for a in arguments)
+    if len(axes) == x.ndim:
+        w._emit(number, f"{w.use('vdot')}({left}, {right}", out=False)
+    elif axes == (x.ndim - 1,):
+        w._emit(number, f"{w.use('vecdot')}({left}, {right}", out=True)
+    else:
+        axis = axes[0] if len(axes) == 1 else axes
+        w._emit(number, f"{w.use('add')}.reduce({w.use('multiply')}({left}, {right}), {axis}", out=False)
 
 
 def _astype(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
@@ -553,6 +605,8 @@ def _frexp_exponent(w: Writer, number: int, signature: Signature, arguments: tup
     w.lines.append(f"v{number} = {w.use('frexp')}({w.array(arguments[0])})[1]")
 
 
+_SUM_BY_REDUCTION = _reduction("add")
+
 WRITERS: dict[str, ArrayWriter] = {
     "masked_multiply": _masked_multiply,
     "root_of_squares": _root_of_squares,
@@ -567,7 +621,8 @@ WRITERS: dict[str, ArrayWriter] = {
     "transpose": _transpose,
     "broadcast_to": _broadcast_to,
     "concatenate": _concatenate,
-    "sum": _reduction("add"),
+    "sum": _sum,
+    "inner_product": _inner_product,
     "prod": _reduction("multiply"),
     "max": _reduction("maximum"),
     "min": _reduction("minimum"),
@@ -609,10 +664,9 @@ class Generated:
         self._kept = writer.storage.nbytes <= WORKSPACE_KEPT
         self.source = _module(writer, results)
         name = f"<autodiff plan {next(_serial)}>"
-        namespace: dict[str, Any] = {"run_blocks": run_blocks}
-        exec(compile(self.source, name, "exec"), namespace)
-        self._run: Callable[..., tuple[Any, ...]] = namespace["run"]
-        self._workspace: Callable[[], tuple[Any, ...]] = namespace["workspace"]
+        functions = _functions(self.source, name)
+        self._run: Callable[..., tuple[Any, ...]] = functions["run"]
+        self._workspace: Callable[[], tuple[Any, ...]] = functions["workspace"]
         self._spare: list[tuple[Any, ...]] = []
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
@@ -636,6 +690,19 @@ class Generated:
         if self._exact is None:
             self._exact = Interpreted(self._program)
         return self._exact(*values)
+
+
+def _functions(source: str, name: str) -> dict[str, Callable[..., Any]]:
+    """The functions that a plan's module defines, none of which refers to itself.
+
+    A function in its own globals is a reference cycle, and a plan that nobody needs would wait for the collector.
+    """
+    namespace: dict[str, Any] = {"run_blocks": run_blocks}
+    exec(compile(source, name, "exec"), namespace)
+    defined = {key: f for key, f in namespace.items() if isinstance(f, FunctionType) and f.__globals__ is namespace}
+    rest = {key: value for key, value in namespace.items() if key not in defined}
+    below = {key: FunctionType(f.__code__, rest) for key, f in defined.items() if key != "run"}
+    return {**below, "run": FunctionType(defined["run"].__code__, {**rest, **below})}
 
 
 def _module(writer: Writer, results: list[str]) -> str:
@@ -680,6 +747,8 @@ def _constant_text(writer: Writer, value: Any) -> str:
     """An expression that makes a constant: a number, an index, or an array that a derivative rule made."""
     if not isinstance(value, np.ndarray):
         return repr(value)
+    if value.ndim == 1 and value.size and np.all(value == 1):
+        return f"{writer.use('ones')}({value.size}, {value.dtype.name!r})"
     if value.ndim == 1 and value.dtype == np.int64 and np.array_equal(value, np.arange(value.size)):
         return f"{writer.use('arange')}({value.size})"
     return f"{writer.use('array')}({value.tolist()!r}, {value.dtype.name!r})"
