@@ -35,20 +35,31 @@ class Plan(Protocol):
 
 @runtime_checkable
 class Backend(Protocol):
-    """An array library: how programs are executed on it and how values get there and back."""
+    """An array library: how programs are executed on it.
+
+    Any object with these two attributes is one; see "Add a backend" in CONTRIBUTING.md.
+
+    Attributes
+    ----------
+    name : str
+        What messages call it.
+    """
 
     name: str
 
     def compile(self, program: Program) -> Plan:
-        """An executable plan for a program."""
-        ...
+        """Make an executable plan of a program.
 
-    def asarray(self, value: Any) -> Any:
-        """A NumPy array (or this library's own) as this library's array."""
-        ...
+        Parameters
+        ----------
+        program : Program
+            What to compute.
 
-    def to_numpy(self, value: Any) -> Any:
-        """This library's array as a NumPy array."""
+        Returns
+        -------
+        Plan
+            Called with a value for each input, it gives the outputs.
+        """
         ...
 
 
@@ -127,8 +138,7 @@ def register_backend(name: str, backend: Backend | str) -> None:
         raise BackendError(f"register_backend: the name {name!r} is no non-empty string")
     if not (isinstance(backend, Backend) or (isinstance(backend, str) and ":" in backend)):
         raise BackendError(
-            f"register_backend({name!r}): {backend!r} is neither a backend (an object with name, compile, asarray and "
-            "to_numpy) nor a string 'package.module:OBJECT'"
+            f"register_backend({name!r}): {backend!r} is neither a backend (an object with name and compile) nor a string 'package.module:OBJECT'"
         )
     _registered[name] = backend
     _loaded.pop(name, None)
@@ -170,6 +180,7 @@ def get_backend(backend: str | Backend | None = None) -> Backend:
     Returns
     -------
     Backend
+        Loaded when it is first asked for.
 
     Raises
     ------

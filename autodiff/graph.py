@@ -423,6 +423,15 @@ class Graph:
 class CompiledGradient:
     """A gradient as a function of arrays. Made by ``Graph.compile``.
 
+    Parameters
+    ----------
+    plan : Plan
+        What computes the value and the gradients.
+    inputs : list of Node
+        What the arguments stand for.
+    bound : list
+        Values of the other inputs of the plan.
+
     Attributes
     ----------
     source : str

@@ -233,10 +233,12 @@ class Node:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Sizes of the axes."""
         return self.aval.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """The NumPy dtype of the elements."""
         return self.aval.dtype
 
     @property
@@ -287,7 +289,17 @@ rebound: WeakKeyDictionary[Node, Slot] = WeakKeyDictionary()
 
 
 class Variable(Node):
-    """A leaf that can be differentiated with respect to: one version of the value in a slot."""
+    """A leaf that can be differentiated with respect to: one version of the value in a slot.
+
+    Parameters
+    ----------
+    aval : Aval
+        Its shape and dtype.
+    value : ndarray
+        Read-only.
+    slot : Slot
+        What the versions of one Tensor have in common.
+    """
 
     __slots__ = ("slot",)
 
@@ -353,7 +365,17 @@ class Argument(Variable):
 
 
 class Constant(Node):
-    """A leaf that no derivative is taken with respect to."""
+    """A leaf that no derivative is taken with respect to.
+
+    Parameters
+    ----------
+    aval : Aval
+        Its shape and dtype, or the number that it is.
+    value : ndarray or number
+        Read-only.
+    slot : Slot, optional
+        That of the Tensor it was made for.
+    """
 
     __slots__ = ("slot",)
 
@@ -374,7 +396,15 @@ class Constant(Node):
 
 
 class Operation(Node):
-    """A primitive applied to nodes."""
+    """A primitive applied to nodes.
+
+    Parameters
+    ----------
+    signature : Signature
+        The primitive, its parameters, and the shapes and dtypes of inputs and result.
+    inputs : tuple of Node
+        What it is applied to.
+    """
 
     __slots__ = ()
 
@@ -403,12 +433,13 @@ def _restore_operation(primitive: Primitive, params: tuple[Any, ...], inputs: tu
 
 def history(*roots: Node) -> list[Node]:
     """All nodes that ``roots`` are made of, themselves included, inputs before what uses them."""
-    seen = set(roots)
-    stack = list(roots)
+    # A dict, not a set: constants are all of one age, and their order must not change from run to run.
+    seen = dict.fromkeys(roots)
+    stack = list(seen)
     while stack:
         for node in stack.pop().inputs:
             if node not in seen:
-                seen.add(node)
+                seen[node] = None
                 stack.append(node)
     return sorted(seen, key=lambda node: node.sequence)
 

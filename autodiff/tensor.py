@@ -129,7 +129,8 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
     """The method that is a NumPy function of the Tensor."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return FUNCTIONS[function](self, *args, **kwargs)
+        handler = FUNCTIONS.get(function)
+        return function(self, *args, **kwargs) if handler is None else handler(self, *args, **kwargs)
 
     method.__name__ = function.__name__
     method.__doc__ = f"See `numpy.{function.__name__}`."
@@ -605,7 +606,8 @@ class Tensor:
     round = _method(np.round)
     dot = _method(np.dot)
     nonzero = _method(np.nonzero)
-    conj = conjugate = _unary(ops.conjugate)
+    conj = _method(np.conj)
+    conjugate = _method(np.conjugate)
 
     def flatten(self, order: str = "C") -> Tensor:
         """See `numpy.ndarray.flatten`."""

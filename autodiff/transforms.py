@@ -342,7 +342,15 @@ class _Transparent(Exception):
 
 
 class Function:
-    """A function that is traced once for each set of shapes and dtypes, then replayed. Made by ``function``."""
+    """A function that is traced once for each set of shapes and dtypes, then replayed. Made by ``function``.
+
+    Parameters
+    ----------
+    function : callable
+        What is traced.
+    cache_size : int
+        Traces kept at most.
+    """
 
     def __init__(self, function: Callable[..., Any], cache_size: int):
         functools.update_wrapper(self, function)
@@ -411,7 +419,13 @@ class Function:
         return _Traced(plan, outside, structure, constants)
 
     def cache_info(self) -> Any:
-        """What the cache of traces has done, as ``Graph.cache_info``."""
+        """What the cache of traces has done.
+
+        Returns
+        -------
+        CacheInfo
+            As from ``Graph.cache_info``.
+        """
         return self._cache.info()
 
     def clear_cache(self) -> None:

@@ -23,12 +23,6 @@ class Recording:
         self.programs.append(program)
         return self.inner.compile(program)
 
-    def asarray(self, value):
-        return self.inner.asarray(value)
-
-    def to_numpy(self, value):
-        return self.inner.to_numpy(value)
-
 
 @pytest.fixture(autouse=True)
 def _restore_registry(monkeypatch):
@@ -112,7 +106,9 @@ def test_what_is_no_backend(value):
         ad.Graph(backend=value)
 
 
-@pytest.mark.parametrize(("name", "value"), [("", Recording()), (3, Recording()), ("x", 3), ("x", "no colon"), ("x", None)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("", Recording()), (3, Recording()), ("x", 3), ("x", "no colon"), ("x", None)]
+)
 def test_bad_registration(name, value):
     with pytest.raises(errors.BackendError, match="register_backend"):
         ad.register_backend(name, value)

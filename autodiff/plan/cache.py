@@ -14,10 +14,12 @@ DEFAULT_CAPACITY = 512
 class CacheInfo(NamedTuple):
     """What a cache of plans has done.
 
-    Attributes
+    Parameters
     ----------
-    hits, misses : int
-        Look-ups that found a plan, and that had to compile one.
+    hits : int
+        Look-ups that found a plan.
+    misses : int
+        Look-ups that had to compile one.
     entries : int
         Plans held now.
     capacity : int

@@ -191,13 +191,13 @@ def _reshape_chain(p: Program, signature: Signature, arguments: tuple[int, ...])
     return None
 
 
-def _reshape_of_broadcast_number(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
-    """reshape(broadcast(number)) = broadcast(number)."""
+def _reshape_of_number(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """reshape(number) = broadcast(number), repeated or not: a number stays known as such."""
     (value,) = arguments
     if p.is_primitive(value, ops.broadcast_to_p):
-        (inner,) = p.arguments[value]
-        if p.avals[inner].ndim == 0:
-            return p.call(ops.broadcast_to_p, inner, params=(signature.out.shape,))
+        (value,) = p.arguments[value]
+    if p.heads[value] is NUMBER or (value != arguments[0] and p.avals[value].ndim == 0):
+        return p.call(ops.broadcast_to_p, value, params=(signature.out.shape,))
     return None
 
 
@@ -405,7 +405,7 @@ def _matrix_by_vector(p: Program, matrix: int, vector: int, axis: int, out: Aval
 SPECIAL: list[tuple[Primitive, Callable[[Program, Signature, tuple[int, ...]], int | None]]] = [
     (ops.astype_p, _astype_same),
     (ops.reshape_p, _reshape_chain),
-    (ops.reshape_p, _reshape_of_broadcast_number),
+    (ops.reshape_p, _reshape_of_number),
     (ops.transpose_p, _transpose_chain),
     (ops.broadcast_to_p, _broadcast_chain),
     (ops.sum_p, _sum_of_broadcast),

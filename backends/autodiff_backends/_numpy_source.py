@@ -19,7 +19,7 @@ import numpy as np
 from autodiff.nodes import Aval, Signature
 from autodiff.plan.program import Program
 
-from ._numpy_blocks import Group, run_blocks, schedule
+from ._numpy_blocks import Group, schedule
 from ._numpy_groups import write_group
 from ._numpy_reference import Interpreted, constant_value
 
@@ -697,7 +697,7 @@ def _functions(source: str, name: str) -> dict[str, Callable[..., Any]]:
 
     A function in its own globals is a reference cycle, and a plan that nobody needs would wait for the collector.
     """
-    namespace: dict[str, Any] = {"run_blocks": run_blocks}
+    namespace: dict[str, Any] = {}
     exec(compile(source, name, "exec"), namespace)
     defined = {key: f for key, f in namespace.items() if isinstance(f, FunctionType) and f.__globals__ is namespace}
     rest = {key: value for key, value in namespace.items() if key not in defined}
@@ -721,6 +721,8 @@ def _module(writer: Writer, results: list[str]) -> str:
     made = "".join(f"empty({shape!r}, {dtype.name!r}), " for shape, dtype in buffers)
     parameters = ", ".join(["buffers", *[f"x{i}" for i in range(program.n_inputs)]])
     header = ["import math"] if any("math." in line for line in lines) else []
+    if writer.functions:
+        header.append("from autodiff_backends import run_blocks")
     comments = [f"# x{i}: {program.avals[i]!r}" for i in range(program.n_inputs) if program.avals[i].literal is None]
     constants = [f"{name} = {_constant_text(writer, value)}" for name, value in writer.constants.items()]
     if writer.names:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from autodiff.backend import Plan
 from autodiff.plan.program import Program
 
@@ -26,14 +22,6 @@ class NumpyBackend:
         if len(program.avals) > LONGEST_SOURCE:
             return Interpreted(program)
         return Generated(program)
-
-    def asarray(self, value: Any) -> np.ndarray[Any, Any]:
-        """``value`` as it is."""
-        return np.asarray(value)
-
-    def to_numpy(self, value: Any) -> np.ndarray[Any, Any]:
-        """``value`` as it is."""
-        return np.asarray(value)
 
     def __repr__(self) -> str:
         return "<backend numpy>"

@@ -5,13 +5,13 @@ import weakref
 
 import numpy as np
 import pytest
-from autodiff_backends import _numpy_reference as reference
-from autodiff_backends._numpy_reference import Interpreted, function_for
 
 import autodiff as ad
 from autodiff import ops
 from autodiff.nodes import FLOAT64, PRIMITIVES, Slot, Variable, intern_aval
 from autodiff.plan import Program, build
+from autodiff_backends import _numpy_reference as reference
+from autodiff_backends._numpy_reference import Interpreted, function_for
 
 VECTOR = intern_aval((3,), FLOAT64)
 

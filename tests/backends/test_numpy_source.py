@@ -5,15 +5,15 @@ import re
 
 import numpy as np
 import pytest
-from autodiff_backends import _numpy_source as source
-from autodiff_backends._numpy_reference import Interpreted
-from autodiff_backends._numpy_source import Generated
 
 import autodiff as ad
 from autodiff import errors, ops
 from autodiff.nodes import FLOAT64, PRIMITIVES, Slot, Variable, as_node, intern_aval
 from autodiff.plan import Program, build, prune
 from autodiff.plan.simplify import simplify
+from autodiff_backends import _numpy_source as source
+from autodiff_backends._numpy_reference import Interpreted
+from autodiff_backends._numpy_source import Generated
 
 SPECIAL_VALUES = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -2.5, 3.0, 710.0, -1e308, 1e-320, np.inf, -np.inf, np.nan]
 ELEMENTWISE = [p for p in PRIMITIVES.values() if p.kind == "elementwise" and not p.params]
@@ -263,7 +263,7 @@ def test_the_fall_back_is_exact_and_leaves_the_plan_usable():
 def test_errors_that_are_not_arithmetic_are_not_hidden():
     x = variable(np.ones(3))
     plan = Generated(build([x], [ops.cos(ops.sin(x))]))
-    with pytest.raises(ValueError, match="broadcast|shape|out"):
+    with pytest.raises(ValueError, match=r"broadcast|shape|out"):
         plan(np.ones(4))
 
 
@@ -278,7 +278,9 @@ def test_source_stands_alone_and_holds_no_user_text():
     (result,) = namespace["run"](namespace["workspace"](), np.arange(3.0))
     np.testing.assert_allclose(result, plan(np.arange(3.0))[0])
     words = set(re.findall(r"[A-Za-z_]\w*", re.sub(r"#.*", "", plan.source)))
-    own = re.compile(r"[vxsbc]\d+|buffers|workspace|run|def|return|from|import|numpy|math|with|if|else|and|or|not|in|None|True|False|out")
+    own = re.compile(
+        r"[vxsbc]\d+|buffers|workspace|run|def|return|from|import|numpy|math|with|if|else|and|or|not|in|None|True|False|out"
+    )
     known = set(dir(np)) | set(dir(np.ndarray)) | {"axis", "dtype", "ndmin", "reduce", "where"}
     assert [word for word in words - known if not own.fullmatch(word)] == []
 
@@ -301,9 +303,5 @@ def test_empty_program():
     assert Generated(Program([]))() == ()
 
 
-def test_backend_arrays():
-    backend = ad.get_backend("numpy")
-    np.testing.assert_array_equal(backend.asarray([1, 2]), [1, 2])
-    assert backend.asarray(A) is A
-    assert backend.to_numpy(A) is A
-    assert isinstance(backend.compile(Program([])), Generated)
+def test_the_backend_compiles_to_source():
+    assert isinstance(ad.get_backend("numpy").compile(Program([])), Generated)

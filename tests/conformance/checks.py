@@ -27,11 +27,6 @@ class InterpretedBackend:
     def compile(self, program: Any) -> Any:
         return Interpreted(program)
 
-    def asarray(self, value: Any) -> np.ndarray:
-        return np.asarray(value)
-
-    to_numpy = asarray
-
 
 INTERPRETED = InterpretedBackend()
 

@@ -15,6 +15,11 @@ def key(function, *values):
     return collect([function(*tensors).node]).key
 
 
+def shared(x):
+    cosine = np.cos(x)
+    return np.sin(x) * cosine + cosine
+
+
 SAME = {
     "values": (lambda x: np.sin(x) * 2.5, lambda x: np.sin(x) * 7.5),
     "index": (lambda x: x[0] * 2, lambda x: x[1] * 2),
@@ -30,7 +35,7 @@ DIFFERENT = {
     "kind of number": (lambda x: x * 2, lambda x: x * 2.0),
     "zero": (lambda x: x * 0.0, lambda x: x * -0.0),
     "operands": (lambda x: np.sin(x) - np.cos(x), lambda x: np.cos(x) - np.sin(x)),
-    "sharing": (lambda x: np.sin(x) * np.cos(x) + np.cos(x), lambda x: (lambda c: np.sin(x) * c + c)(np.cos(x))),
+    "sharing": (lambda x: np.sin(x) * np.cos(x) + np.cos(x), shared),
     "dtype of an operand": (lambda x: x * np.ones(3), lambda x: x * np.ones(3, np.float32)),
     "weakness": (lambda x: x * 2.5, lambda x: x * np.float64(2.5)),
     "length of a slice": (lambda x: x[:, 0:2], lambda x: x[:, 0:1]),

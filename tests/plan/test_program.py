@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from autodiff_backends._numpy_reference import Interpreted
-from autodiff_backends._numpy_source import Generated
 
 import autodiff as ad
 from autodiff import ops
 from autodiff.nodes import FLOAT64, Operation, Slot, Variable, intern_aval
 from autodiff.plan import Program, build, prune
 from autodiff.plan.simplify import simplify, simplify_graph
+from autodiff_backends._numpy_reference import Interpreted
+from autodiff_backends._numpy_source import Generated
 
 VECTOR = intern_aval((3,), FLOAT64)
 
@@ -24,7 +24,7 @@ def execute(plan_class, program, inputs):
         return plan_class(program)(*[node.value for node in inputs])
 
 
-# --- every pass keeps the invariants and the values ---------------------------------------------------------------------------
+# --- every pass keeps the invariants and the values ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("rewrite", [None, simplify_graph, simplify], ids=["plain", "simplify_graph", "simplify"])
@@ -68,7 +68,7 @@ def test_simplification_is_stable(graph):
     assert len(again.applications()) <= len(once.applications())
 
 
-# --- pieces ----------------------------------------------------------------------------------------------------------------------
+# --- pieces ----------------------------------------------------------------------------------------------------------
 
 
 def test_equal_applications_are_one_value(verify):

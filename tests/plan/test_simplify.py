@@ -2,16 +2,17 @@
 
 import itertools
 import math
+import operator
 
 import numpy as np
 import pytest
-from autodiff_backends._numpy_reference import Interpreted
 
 import autodiff as ad
 from autodiff import errors, ops
 from autodiff.nodes import Constant, Slot, Variable, as_node, intern_aval
 from autodiff.plan import Program, build, prune, simplify
 from autodiff.plan.simplify import FINAL_ROWS, FINAL_SPECIAL, ROWS, SPECIAL, Number, Row, Var, simplify_graph
+from autodiff_backends._numpy_reference import Interpreted
 
 DTYPES = ["float64", "float32", "complex128", "complex64", "float16", "int64", "uint8", "int8", "bool"]
 NUMBERS = [(2, 3), (2.0, 0.5), (-1, 2.0), (0.5, -1.0), (5, 7), (0, 0.0)]
@@ -46,7 +47,7 @@ def assert_same(before, after, dtype):
         np.testing.assert_array_equal(after, before)
 
 
-# --- rows of patterns -----------------------------------------------------------------------------------------------------------
+# --- rows of patterns ------------------------------------------------------------------------------------------------
 
 
 class Instance:
@@ -101,6 +102,7 @@ class Instance:
 
 
 ALL_ROWS = [*ROWS, *FINAL_ROWS]
+ALL_SPECIAL = [*SPECIAL, *FINAL_SPECIAL]
 
 
 def label(row):
@@ -161,7 +163,7 @@ def test_row_is_found_by_the_rewriter(row):
     applied = False
     for numbers in NUMBERS:
         instance = Instance(row, "float64", [(2, 3)], numbers)
-        found, taken = instance.apply()
+        found, _ = instance.apply()
         if found is None:
             continue
         simplified = simplify.simplify(instance.program, instance.signature, instance.arguments)
@@ -178,7 +180,7 @@ def test_equation_is_written_down(row):
 
 
 EXACT = [
-    (lambda i: -(-i), "x"),
+    (lambda i: operator.neg(-i), "x"),
     (lambda i: i + 0, "x"),
     (lambda i: i * 1, "x"),
     (lambda i: i**1, "x"),
@@ -206,7 +208,7 @@ def test_integers_are_left_exact(function, last, dtype):
         np.testing.assert_array_equal(run(program, [value])[0], function(value))
 
 
-# --- rows that look at parameters or shapes -------------------------------------------------------------------------------------
+# --- rows that look at parameters or shapes --------------------------------------------------------------------------
 
 
 def leaf(shape, dtype="float64"):
@@ -216,6 +218,14 @@ def leaf(shape, dtype="float64"):
 
 def spread(x, *shape):
     return ops.broadcast_to(x, shape)
+
+
+def of_one(function):
+    return function(leaf((2, 3)))
+
+
+def of_two(function, dtype="float64", shape=(3,)):
+    return function(leaf((3,), dtype), leaf(shape, dtype))
 
 
 def zeros(*shape):
@@ -254,12 +264,13 @@ SPECIAL_CASES = {
         ],
         [lambda: ops.reshape_p(leaf((2, 6)), shape=(12,))],
     ),
-    ("_reshape_of_broadcast_number", "reshape"): (
+    ("_reshape_of_number", "reshape"): (
         [
             lambda: ops.reshape_p(spread(as_node(2.0), 2, 6), shape=(3, 4)),
             lambda: ops.reshape_p(spread(leaf(()), 2, 6), shape=(12,)),
+            lambda: ops.reshape_p(as_node(2.0), shape=(1, 1)),
         ],
-        [lambda: ops.reshape_p(spread(leaf((6,)), 2, 6), shape=(12,))],
+        [lambda: ops.reshape_p(leaf(()), shape=(1, 1)), lambda: ops.reshape_p(spread(leaf((6,)), 2, 6), shape=(12,))],
     ),
     ("_transpose_chain", "transpose"): (
         [
@@ -365,27 +376,63 @@ SPECIAL_CASES = {
     ),
     ("_like_terms", "add"): (
         [
-            lambda: (lambda x, y: (x * 2.0 + y) + x)(leaf((3,)), leaf((3,))),
-            lambda: (lambda x, y: (x - y) + (y * 3 + x))(leaf((3,)), leaf((3,))),
-            lambda: (lambda x, y: (x - -y) + (y * 0.5 - x * 2))(leaf((3,)), leaf((3,))),
-            lambda: (lambda x, y: (x + y) + (y + x * -1.0) * 1 + x)(leaf((3,), "complex128"), leaf((3,), "complex128")),
-            lambda: (lambda x, y: (x * 2.0 + y) + x)(leaf((3,), "float32"), leaf((3,), "float32")),
+            lambda: of_two(lambda x, y: (x * 2.0 + y) + x),
+            lambda: of_two(lambda x, y: (x - y) + (y * 3 + x)),
+            lambda: of_two(lambda x, y: (x - -y) + (y * 0.5 - x * 2)),
+            lambda: of_two(lambda x, y: (x + y) + (y + x * -1.0) * 1 + x, "complex128"),
+            lambda: of_two(lambda x, y: (x * 2.0 + y) + x, "float32"),
         ],
         [
             lambda: leaf((3,)) * 2.0 + leaf((3,)),
-            lambda: (lambda x, y: (x + y) + x)(leaf((3,), "int64"), leaf((3,), "int64")),
-            lambda: (lambda x, y: (x + y) + x)(leaf((3,)), leaf((2, 3))),
+            lambda: of_two(lambda x, y: (x + y) + x, "int64"),
+            lambda: of_two(lambda x, y: (x + y) + x, shape=(2, 3)),
         ],
     ),
     ("_like_terms", "subtract"): (
         [
-            lambda: (lambda x, y: (x * 3 + y) - x)(leaf((3,)), leaf((3,))),
-            lambda: (lambda x, y: (x * 2.0 - y) - (x * 0.5 + y))(leaf((3,)), leaf((3,))),
+            lambda: of_two(lambda x, y: (x * 3 + y) - x),
+            lambda: of_two(lambda x, y: (x * 2.0 - y) - (x * 0.5 + y)),
         ],
-        [lambda: (lambda x, y: (x * 2.0 + y) - (x * 2.0 - y))(leaf((3,)), leaf((3,)))],
+        [lambda: of_two(lambda x, y: (x * 2.0 + y) - (x * 2.0 - y))],
+    ),
+    ("_sum_of_scaled", "sum"): (
+        [
+            lambda: ops.sum_p(leaf((2, 3)) * 2.0, axes=(0,)),
+            lambda: ops.sum_p(2 * leaf((2, 3)), axes=(0, 1)),
+            lambda: ops.sum_p(-leaf((2, 3)), axes=(1,)),
+            lambda: ops.sum_p(leaf((2, 3), "float32") * 0.5, axes=(1,)),
+            lambda: ops.sum_p(leaf((2, 3), "complex64") * -1.0, axes=(1,)),
+        ],
+        [
+            lambda: ops.sum_p(leaf((2, 3)) * leaf((2, 3)), axes=(0,)),
+            lambda: ops.sum_p(leaf((2, 3)) + 2.0, axes=(0,)),
+            lambda: ops.sum_p(-leaf((2, 3), "int64"), axes=(0,)),
+        ],
+    ),
+    ("_sum_of_product", "sum"): (
+        [
+            lambda: ops.sum_p(leaf((2, 3)) * leaf((2, 3)), axes=(0,)),
+            lambda: ops.sum_p(leaf((2, 3)) * leaf((2, 3)), axes=(0, 1)),
+            lambda: ops.sum_p(leaf((4, 2, 3)) * leaf((4, 2, 3)), axes=(0, 2)),
+            lambda: ops.sum_p(leaf((4, 2, 3)) * leaf((4, 2, 3)), axes=(2,)),
+            lambda: ops.sum_p(ops.square(leaf((2, 3), "float32")), axes=(1,)),
+            lambda: ops.sum_p(leaf((2, 3)) * leaf((3,)), axes=(1,)),
+            lambda: ops.sum_p(leaf((1, 3)) * leaf((2, 3)), axes=(1,)),
+            lambda: ops.sum_p(leaf((2, 3)) * leaf((2, 1)), axes=(0,)),
+            lambda: ops.sum_p(leaf((3, 3)) * leaf((3,)), axes=(1,)),
+            lambda: ops.sum_p(leaf((0, 3)) * leaf((0, 3)), axes=(0,)),
+        ],
+        [
+            lambda: ops.sum_p(leaf((2, 3)) * leaf((3,)), axes=(0,)),
+            lambda: ops.sum_p(leaf((2, 3)) * leaf((2, 1)), axes=(1,)),
+            lambda: ops.sum_p(leaf((3, 3)) * leaf((3,)), axes=(0,)),
+            lambda: ops.sum_p(leaf((2, 3), "complex128") * leaf((2, 3), "complex128"), axes=(0,)),
+            lambda: ops.sum_p(leaf((2, 3), "int64") * leaf((2, 3), "int64"), axes=(0,)),
+            lambda: ops.sum_p(leaf((2, 3)) * leaf((2, 3), "float32"), axes=(0,)),
+        ],
     ),
     ("_select_same", "where"): (
-        [lambda: (lambda x: ops.where_p(ops.greater(x, 0), x, x))(leaf((2, 3)))],
+        [lambda: of_one(lambda x: ops.where_p(ops.greater(x, 0), x, x))],
         [lambda: ops.where_p(ops.greater(leaf((3,)), 0), leaf((3,)), leaf((3,)))],
     ),
 }
@@ -447,7 +494,7 @@ def make_again(program, number, leaves):
     return nodes[number]
 
 
-# --- folding, numbers, broadcasts ------------------------------------------------------------------------------------------------------
+# --- folding, numbers, broadcasts ------------------------------------------------------------------------------------
 
 
 def simplified(x, y):
@@ -474,7 +521,9 @@ def test_numbers_are_folded(make, expected):
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: as_node(1.0) / 0.0, lambda: ops.log(as_node(-1.0)), lambda: ops.exp(as_node(64.0) * 64)], ids=range(3)
+    "make",
+    [lambda: as_node(1.0) / 0.0, lambda: ops.log(as_node(-1.0)), lambda: ops.exp(as_node(64.0) * 64)],
+    ids=range(3),
 )
 def test_infinite_numbers_are_not_folded_but_computed(make):
     program = build([], [make()], simplify.simplify)

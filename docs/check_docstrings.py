@@ -1,0 +1,59 @@
+"""Check that everything public has a numpydoc docstring: its parameters, what it returns, and in words.
+
+Run as ``python docs/check_docstrings.py`` where autodiff and numpydoc are installed; prints what is wrong.
+"""
+
+import inspect
+import sys
+from collections.abc import Iterator
+
+from numpydoc.validate import validate
+
+import autodiff as ad
+
+CHECKS = {
+    "GL05",  # no tabs
+    "GL06",  # sections are numpydoc's
+    "GL07",  # and in its order
+    "GL08",  # there is a docstring
+    "GL10",  # directives have two colons
+    "SS01",  # it has a summary
+    "SS03",  # that ends with a period
+    "PR01",  # every parameter is documented
+    "PR02",  # and exists
+    "PR03",  # and stands in the signature's order
+    "PR04",  # and has a type
+    "PR07",  # and a description
+    "PR10",  # with a space before the colon
+    "RT01",  # what is returned is documented
+    "RT03",  # in words too
+    "YD01",  # so is what is yielded
+}
+
+
+def public_names() -> Iterator[str]:
+    """Names of everything public: what ``autodiff`` exports, and the public members of its classes."""
+    for name in ad.__all__:
+        value = getattr(ad, name)
+        if inspect.ismodule(value):
+            continue
+        yield f"autodiff.{name}"
+        if inspect.isclass(value) and value.__module__.startswith("autodiff") and not issubclass(value, tuple):
+            for member, held in vars(value).items():
+                if not member.startswith("_") and not inspect.ismemberdescriptor(held):
+                    yield f"autodiff.{name}.{member}"
+
+
+def problems(name: str) -> list[str]:
+    """What is wrong with one docstring."""
+    found = validate(name)
+    # Methods of ndarray point to NumPy's page instead of repeating it; a protocol has no constructor.
+    if "See `numpy." in found["docstring"] or name == "autodiff.Backend":
+        return []
+    return [f"{name}: {code} {text}" for code, text in found["errors"] if code in CHECKS]
+
+
+if __name__ == "__main__":
+    wrong = [line for name in public_names() for line in problems(name)]
+    print("\n".join(wrong) or "all public docstrings are complete")
+    sys.exit(bool(wrong))
