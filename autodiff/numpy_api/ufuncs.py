@@ -13,6 +13,7 @@ from ..errors import ArgumentError, DTypeError, UnsupportedError
 from ..nodes import PRIMITIVES, Node
 from ..plan import concrete
 from ..tensor import Tensor, node_of, wrap
+from .calling import dtype_named, put
 
 
 def _fabs(x: Node) -> Node:
@@ -86,23 +87,6 @@ def ufunc_table() -> dict[np.ufunc, Callable[..., Any]]:
     return {**table, **COMPOSED}
 
 
-def put(out: Any, result: Any, what: str) -> Any:
-    """A result, given to the Tensor in ``out`` if there is one."""
-    if isinstance(out, tuple):
-        if isinstance(result, tuple):
-            return tuple([put(o, r, what) for o, r in zip(out, result, strict=True)])
-        (out,) = out
-    if out is None:
-        return wrap(result)
-    if not isinstance(out, Tensor):
-        raise UnsupportedError(
-            f"{what}: the result depends on a Tensor, and writing it into out= of type {type(out).__name__} would lose "
-            "its derivative; give a Tensor as out=, or write x = x + t instead of x += t"
-        )
-    out._rebind(result, f"{what} with out=")
-    return out
-
-
 def _call(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """``ufunc(*inputs, out=, where=, dtype=, casting=, order=, subok=)``."""
     name = ufunc.__name__
@@ -119,7 +103,7 @@ def _call(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) ->
         raise UnsupportedError(f"{name}: the keyword {given[0]!r} is not supported for Tensors")
     nodes = [node_of(x) for x in inputs]
     if dtype is not None:
-        wanted = _dtype(dtype, name)
+        wanted = dtype_named(dtype, name)
         for node in nodes:
             if not node.aval.weak and not np.can_cast(node.aval.dtype, wanted, casting):
                 raise DTypeError(
@@ -130,16 +114,6 @@ def _call(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) ->
     if where is not True:
         result = _masked(result, node_of(where), out, name)
     return put(out, result, name)
-
-
-def _dtype(dtype: Any, name: str) -> np.dtype[Any]:
-    try:
-        wanted: np.dtype[Any] = np.dtype(dtype)
-    except TypeError as error:
-        raise DTypeError(f"{name}: dtype={dtype!r} is no dtype that NumPy knows: {error}") from None
-    if wanted.kind not in "biufc":
-        raise DTypeError(f"{name}: dtype={wanted} is not numeric")
-    return wanted
 
 
 def _masked(result: Any, where: Node, out: Any, name: str) -> Any:
@@ -190,7 +164,9 @@ def _reduce(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) 
         arguments["axis"] = None
     result = FUNCTIONS[function](inputs[0], **arguments)._node
     return put(
-        out, result if dtype is None else ops.astype(result, _dtype(dtype, ufunc.__name__)), f"{ufunc.__name__}.reduce"
+        out,
+        result if dtype is None else ops.astype(result, dtype_named(dtype, ufunc.__name__)),
+        f"{ufunc.__name__}.reduce",
     )
 
 

@@ -1,0 +1,241 @@
+"""NumPy's reductions on Tensors: over axes, masked, with initial values; running sums and products."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..errors import ArgumentError, DTypeError, ShapeError
+from ..nodes import FLOAT64, INT64, Node
+from ..tensor import node_of, wrap
+from .calling import NOT_GIVEN, Handler, dtype_named, masked, put, truth
+
+
+def _mask(where: Any, x: Node, name: str) -> Node:
+    """A mask in the shape of ``x``, which it must not enlarge."""
+    mask = truth(node_of(where))
+    try:
+        return ops.broadcast_to(mask, x.aval.shape)
+    except ShapeError:
+        raise ShapeError(f"{name}({x.aval!r}): where= of shape {mask.aval.shape} does not broadcast to it") from None
+
+
+def _reduced(
+    reduce: Callable[[Node, tuple[int, ...]], Node],
+    x: Node,
+    axis: Any,
+    keepdims: Any,
+    name: str,
+    neutral: Any = None,
+    where: Any = True,
+) -> Node:
+    """A reduction over ``axis``, elements where the mask is false replaced by the neutral one."""
+    if masked(where):
+        x = ops.where(_mask(where, x, name), x, neutral)
+    axes = ops.normalize_axes(axis, x.aval.ndim, name)
+    out = reduce(x, axes)
+    return ops.keep_axes(out, x, axes) if keepdims is not np._NoValue and keepdims else out
+
+
+def _sum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False,
+         initial: Any = NOT_GIVEN, where: Any = True) -> Any:  # fmt: skip
+    x = node_of(a)
+    if dtype is not None:
+        x = ops.astype(x, dtype_named(dtype, "sum"))
+    zero = np.zeros((), x.aval.dtype).item()
+    result = _reduced(ops.sum, x, axis, keepdims, "sum", zero, where)
+    if dtype is not None:
+        result = ops.astype(result, np.dtype(dtype))
+    if initial is not NOT_GIVEN and initial is not np._NoValue and initial is not None:
+        result = ops.astype(result + node_of(initial), result.aval.dtype)
+    return put(out, result, "sum")
+
+
+def _prod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False,
+          initial: Any = NOT_GIVEN, where: Any = True) -> Any:  # fmt: skip
+    x = node_of(a)
+    if dtype is not None:
+        x = ops.astype(x, dtype_named(dtype, "prod"))
+    one = np.ones((), x.aval.dtype).item()
+    result = _reduced(ops.prod, x, axis, keepdims, "prod", one, where)
+    if dtype is not None:
+        result = ops.astype(result, np.dtype(dtype))
+    if initial is not NOT_GIVEN and initial is not np._NoValue and initial is not None:
+        result = ops.astype(result * node_of(initial), result.aval.dtype)
+    return put(out, result, "prod")
+
+
+def _count(x: Node, axis: Any, where: Any, name: str) -> Node | int:
+    """How many elements each result is made of: a number, or an array of counts under a mask."""
+    axes = ops.normalize_axes(axis, x.aval.ndim, name)
+    if not masked(where):
+        return math.prod([x.aval.shape[a] for a in axes])
+    return ops.sum(ops.astype(_mask(where, x, name), INT64), axes)
+
+
+def _divided(x: Node, count: Node | int, dtype: np.dtype[Any]) -> Node:
+    if isinstance(count, int):
+        return ops.divide(x, node_of(float(count)) if count else ops.full((), 0, dtype))
+    return ops.divide(x, ops.astype(count, dtype if dtype.kind == "f" else FLOAT64))
+
+
+def _mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *,
+          where: Any = True) -> Any:  # fmt: skip
+    x = node_of(a)
+    final = dtype_named(dtype, "mean") if dtype is not None else ops.default_float(x)
+    # NumPy adds half precision up in single.
+    working = np.dtype(np.float32) if final == np.float16 and dtype is None else final
+    x = ops.astype(x, working)
+    total = _reduced(ops.sum, x, axis, False, "mean", 0, where)
+    count = _count(x, axis, where, "mean")
+    result = ops.astype(_divided(total, count, working), final)
+    if keepdims is not np._NoValue and keepdims:
+        result = ops.keep_axes(result, x, ops.normalize_axes(axis, x.aval.ndim, "mean"))
+    return put(out, result, "mean")
+
+
+def _variance(x: Node, axis: Any, ddof: Any, keepdims: Any, where: Any, mean: Any, name: str) -> Node:
+    axes = ops.normalize_axes(axis, x.aval.ndim, name)
+    count = _count(x, axis, where, name)
+    if mean is NOT_GIVEN or mean is np._NoValue:
+        total = _reduced(ops.sum, x, axis, True, name, 0, where)
+        kept = ops.keep_axes(count, x, axes) if isinstance(count, Node) else count
+        center = _divided(total, kept, x.aval.dtype)
+    else:
+        center = node_of(mean)
+    deviation = x - center
+    if deviation.aval.dtype.kind == "c":
+        squares: Node = ops.square(ops.real(deviation)) + ops.square(ops.imag(deviation))
+    else:
+        squares = ops.square(deviation)
+    total = _reduced(ops.sum, squares, axis, keepdims, name, 0, where)
+    if isinstance(count, int):
+        # As NumPy: no degrees of freedom left gives NaN or inf, not a negative variance.
+        return _divided(total, max(count - ddof, 0), squares.aval.dtype)
+    left: Node = ops.maximum(ops.astype(count, squares.aval.dtype) - ddof, 0)
+    if keepdims is not np._NoValue and keepdims:
+        left = ops.keep_axes(left, x, axes)
+    return ops.divide(total, left)
+
+
+def _var_input(a: Any, dtype: Any, ddof: Any, correction: Any, name: str) -> tuple[Node, Any, Any]:
+    x = node_of(a)
+    if correction is not NOT_GIVEN and correction is not np._NoValue:
+        if ddof != 0:
+            raise ArgumentError(f"{name}: ddof and correction are two names for one thing; give one")
+        ddof = correction
+    final = dtype_named(dtype, name) if dtype is not None else ops.default_float(x)
+    working = np.dtype(np.float32) if final == np.float16 and dtype is None else final
+    return ops.astype(x, working), ddof, final
+
+
+def _var(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *,
+         where: Any = True, mean: Any = NOT_GIVEN, correction: Any = NOT_GIVEN) -> Any:  # fmt: skip
+    x, ddof, final = _var_input(a, dtype, ddof, correction, "var")
+    result = _variance(x, axis, ddof, keepdims, where, mean, "var")
+    return put(out, ops.astype(result, final) if final.kind == "f" else result, "var")
+
+
+def _std(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *,
+         where: Any = True, mean: Any = NOT_GIVEN, correction: Any = NOT_GIVEN) -> Any:  # fmt: skip
+    x, ddof, final = _var_input(a, dtype, ddof, correction, "std")
+    result = ops.root_of_squares(_variance(x, axis, ddof, keepdims, where, mean, "std"))
+    return put(out, ops.astype(result, final) if final.kind == "f" else result, "std")
+
+
+def _extremum(primitive: Any, elementwise: Any, name: str) -> Handler:
+    def handler(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = NOT_GIVEN,
+                where: Any = True) -> Any:  # fmt: skip
+        x = node_of(a)
+        if x.aval.dtype.kind == "c":
+            raise DTypeError(f"{name}({x.aval!r}): complex numbers have no order that can be differentiated")
+        given = initial is not NOT_GIVEN and initial is not np._NoValue
+        chosen = masked(where)
+        if chosen and not given:
+            raise ArgumentError(f"{name}: where= needs initial=, the result where nothing is chosen")
+        start = ops.astype(node_of(initial), x.aval.dtype) if given else None
+        axes = ops.normalize_axes(axis, x.aval.ndim, name)
+        if chosen:
+            x = ops.where(_mask(where, x, name), x, start)
+        if start is not None and any(x.aval.shape[i] == 0 for i in axes):
+            shape = ops.sum(ops.astype(x, FLOAT64), axes).aval.shape
+            result = ops.broadcast_to(start, shape)
+        else:
+            result = primitive(x, axes=axes) if axes else x
+            if start is not None:
+                result = elementwise(result, start)
+        if keepdims is not np._NoValue and keepdims:
+            result = ops.keep_axes(result, x, axes)
+        return put(out, result, name)
+
+    return handler
+
+
+def _truth_reduction(primitive: Any, neutral: bool, name: str) -> Handler:
+    def handler(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
+        def reduce(x: Node, axes: tuple[int, ...]) -> Node:
+            return primitive(x, axes=axes) if axes else x
+
+        return put(out, _reduced(reduce, truth(node_of(a)), axis, keepdims, name, neutral, where), name)
+
+    return handler
+
+
+def _position(primitive: Any, name: str) -> Handler:
+    def handler(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
+        x = node_of(a)
+        flat = ops.reshape(x, (-1,)) if axis is None else x
+        place = 0 if axis is None else ops.normalize_axis(axis, x.aval.ndim, name)
+        result = primitive(flat, axis=place)
+        if keepdims is not np._NoValue and keepdims:
+            axes = tuple(range(x.aval.ndim)) if axis is None else (place,)
+            result = ops.keep_axes(result, x, axes)
+        return put(out, result, name)
+
+    return handler
+
+
+def _count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    counted = ops.astype(truth(node_of(a)), np.dtype(np.int64))
+    return wrap(_reduced(ops.sum, counted, axis, keepdims, "count_nonzero"))
+
+
+def _ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+    x = node_of(a)
+
+    def extent(x: Node, axes: tuple[int, ...]) -> Node:
+        return ops.amax(x, axes=axes) - ops.amin(x, axes=axes)
+
+    return put(out, _reduced(extent, x, axis, keepdims, "ptp"), "ptp")
+
+
+def _running(function: Callable[..., Node], name: str) -> Handler:
+    def handler(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+        return put(out, function(node_of(a), axis, dtype), name)
+
+    return handler
+
+
+TABLE: dict[Any, Handler] = {
+    np.sum: _sum,
+    np.prod: _prod,
+    np.mean: _mean,
+    np.var: _var,
+    np.std: _std,
+    np.max: _extremum(ops.amax, ops.maximum, "max"),
+    np.min: _extremum(ops.amin, ops.minimum, "min"),
+    np.amax: _extremum(ops.amax, ops.maximum, "amax"),
+    np.amin: _extremum(ops.amin, ops.minimum, "amin"),
+    np.ptp: _ptp,
+    np.all: _truth_reduction(ops.all_true, True, "all"),
+    np.any: _truth_reduction(ops.any_true, False, "any"),
+    np.argmax: _position(ops.argmax, "argmax"),
+    np.argmin: _position(ops.argmin, "argmin"),
+    np.count_nonzero: _count_nonzero,
+    np.cumsum: _running(ops.cumsum, "cumsum"),
+    np.cumprod: _running(ops.cumprod, "cumprod"),
+}

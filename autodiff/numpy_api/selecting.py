@@ -1,0 +1,195 @@
+"""NumPy's functions that read parts, choose, round and fill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..errors import ArgumentError, DTypeError, UnsupportedError
+from ..nodes import Node
+from ..plan import concrete
+from ..tensor import Tensor, node_of, wrap
+from .calling import NOT_GIVEN, Handler, dtype_named, put, truth
+from .reductions import TABLE as REDUCTIONS
+
+
+def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
+    x = node_of(a)
+    if axis is None:
+        x, axis = ops.reshape(x, (-1,)), 0
+    place = ops.normalize_axis(axis, x.aval.ndim, "take")
+    size = x.aval.shape[place]
+    positions = indices._node if isinstance(indices, Tensor) else np.asarray(indices)
+    if mode == "wrap":
+        positions = np.asarray(_value(positions)) % size
+    elif mode == "clip":
+        positions = np.clip(np.asarray(_value(positions)), 0, size - 1)
+    elif mode != "raise":
+        raise ArgumentError(f"take: mode={mode!r} is not one of 'raise', 'wrap', 'clip'")
+    item = (*[slice(None)] * place, positions)
+    index, arrays = ops.normalize_index(x.aval, item, concrete)
+    return put(out, ops.index(x, index, *arrays), "take")
+
+
+def _value(x: Any) -> Any:
+    return wrap(x).value if isinstance(x, Node) else x
+
+
+def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    x = node_of(a)
+    if x.aval.ndim < 2:
+        raise ArgumentError(f"diagonal({x.aval!r}): needs at least two dimensions")
+    moved = ops.moveaxis(x, (axis1, axis2), (-2, -1))
+    rows, columns = moved.aval.shape[-2:]
+    first = np.arange(max(0, min(rows + min(offset, 0), columns - max(offset, 0)))) + max(-offset, 0)
+    item = (Ellipsis, first, first + offset)
+    index, arrays = ops.normalize_index(moved.aval, item, concrete)
+    return wrap(ops.index(moved, index, *arrays))
+
+
+def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
+    return REDUCTIONS[np.sum](_diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype, out=out)
+
+
+def _diag(v: Any, k: int = 0) -> Any:
+    x = node_of(v)
+    if x.aval.ndim == 2:
+        return _diagonal(v, k)
+    if x.aval.ndim != 1:
+        raise ArgumentError(f"diag({x.aval!r}): needs one or two dimensions")
+    size = x.aval.size + abs(k)
+    places = np.arange(x.aval.size)
+    square = ops.full((size, size), 0, x.aval.dtype)
+    return wrap(ops.write_index(square, (places + max(-k, 0), places + max(k, 0)), x, concrete))
+
+
+def _triangle(keep: Callable[..., Any], name: str) -> Handler:
+    def handler(m: Any, k: int = 0) -> Any:
+        x = node_of(m)
+        if x.aval.ndim < 1:
+            raise ArgumentError(f"{name}: needs at least one dimension")
+        rows, columns = (x.aval.shape * 2)[-2:] if x.aval.ndim == 1 else x.aval.shape[-2:]
+        return wrap(ops.where(node_of(keep(rows, columns, k)), x, ops.full((), 0, x.aval.dtype)))
+
+    return handler
+
+
+def _where(condition: Any, x: Any = NOT_GIVEN, y: Any = NOT_GIVEN, /) -> Any:
+    if x is NOT_GIVEN or y is NOT_GIVEN:
+        if x is not NOT_GIVEN:
+            raise ArgumentError("where: give both x and y, or neither")
+        return _nonzero(condition)
+    return wrap(ops.where(truth(node_of(condition)), node_of(x), node_of(y)))
+
+
+def _nonzero(a: Any) -> Any:
+    return np.nonzero(node_of(a).value if node_of(a).value is not None else wrap(node_of(a)).value)
+
+
+def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None,
+          **keywords: Any) -> Any:  # fmt: skip
+    low = a_min if min is None else min
+    high = a_max if max is None else max
+    x = node_of(a)
+    if x.aval.dtype.kind == "c":
+        raise DTypeError(f"clip({x.aval!r}): complex numbers have no order that can be differentiated")
+    if keywords:
+        raise UnsupportedError(f"clip: the keyword {sorted(keywords)[0]!r} is not supported for Tensors")
+    if low is not None:
+        x = ops.maximum(x, node_of(low))
+    if high is not None:
+        x = ops.minimum(x, node_of(high))
+    return put(out, ops.identity(x), "clip")
+
+
+def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
+    x = node_of(a)
+    if decimals == 0:
+        return put(out, ops.rint(x) if x.aval.dtype.kind in "fc" else x, "round")
+    scale = 10.0**decimals
+    return put(out, ops.astype(ops.rint(x * node_of(scale)) / node_of(scale), x.aval.dtype), "round")
+
+
+def _real(val: Any) -> Any:
+    x = node_of(val)
+    return wrap(ops.real(x) if x.aval.dtype.kind == "c" else ops.identity(x))
+
+
+def _imag(val: Any) -> Any:
+    x = node_of(val)
+    return wrap(ops.imag(x) if x.aval.dtype.kind == "c" else ops.zeros_like(x))
+
+
+def _angle(z: Any, deg: bool = False) -> Any:
+    x = node_of(z)
+    parts = (ops.imag(x), ops.real(x)) if x.aval.dtype.kind == "c" else (ops.zeros_like(x), x)
+    result = ops.arctan2(*parts)
+    return wrap(ops.degrees(result) if deg else result)
+
+
+def _sinc(x: Any) -> Any:
+    """sin(pi x) / (pi x); by its series near 0, where every derivative exists."""
+    scaled = ops.multiply(node_of(x), np.pi)
+    small = ops.less(ops.absolute(scaled), 1e-2)
+    safe = ops.where(small, 1.0, scaled)
+    square = ops.square(ops.where(small, scaled, 0.0))
+    series = 1 - square / 6.0 * (1 - square / 20.0 * (1 - square / 42.0 * (1 - square / 72.0)))
+    return wrap(ops.where(small, series, ops.sin(safe) / safe))
+
+
+def _like(value: Any) -> Handler:
+    def handler(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *,
+                device: Any = None) -> Any:  # fmt: skip
+        x = node_of(a)
+        kind = x.aval.dtype if dtype is None else dtype_named(dtype, "zeros_like")
+        sizes = x.aval.shape if shape is None else ops.normalize_shape(shape, "zeros_like")
+        return Tensor(np.full(sizes, value, kind), dtype=kind)
+
+    return handler
+
+
+def _full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None) -> Any:
+    """``np.full(shape, t, like=t)``; without ``like=`` NumPy takes the value of ``t`` and asks nobody."""
+    x = ops.strong(node_of(fill_value))
+    x = x if dtype is None else ops.astype(x, dtype_named(dtype, "full"))
+    return wrap(ops.broadcast_to(x, ops.normalize_shape(shape, "full")))
+
+
+def _full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *,
+               device: Any = None) -> Any:  # fmt: skip
+    x = node_of(a)
+    kind = x.aval.dtype if dtype is None else dtype_named(dtype, "full_like")
+    sizes = x.aval.shape if shape is None else ops.normalize_shape(shape, "full_like")
+    return wrap(ops.broadcast_to(ops.astype(node_of(fill_value), kind), sizes))
+
+
+def _copy(a: Any, order: str = "K", subok: bool = False) -> Any:
+    return wrap(ops.identity(node_of(a)))
+
+
+TABLE: dict[Any, Handler] = {
+    np.take: _take,
+    np.diagonal: _diagonal,
+    np.trace: _trace,
+    np.diag: _diag,
+    np.tril: _triangle(np.tri, "tril"),
+    np.triu: _triangle(lambda rows, columns, k: ~np.tri(rows, columns, k - 1, dtype=bool), "triu"),
+    np.where: _where,
+    np.nonzero: _nonzero,
+    np.clip: _clip,
+    np.round: _round,
+    np.real: _real,
+    np.imag: _imag,
+    np.angle: _angle,
+    np.sinc: _sinc,
+    np.copy: _copy,
+    np.zeros_like: _like(0),
+    np.ones_like: _like(1),
+    np.empty_like: _like(0),
+    np.full_like: _full_like,
+    np.full: _full,
+    np.astype: lambda x, dtype, /, *, copy=True, device=None: x.astype(dtype),
+}

@@ -1,0 +1,197 @@
+"""NumPy's functions that rearrange, repeat, join and split Tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..errors import ArgumentError
+from ..nodes import Node
+from ..tensor import node_of, wrap
+from .calling import Handler, of_node, put
+
+
+def _reshape(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None) -> Any:
+    wanted = newshape if shape is None else shape
+    if wanted is None:
+        raise ArgumentError("reshape: give a shape")
+    return wrap(ops.reshape(node_of(a), wanted, order))
+
+
+def _ravel(a: Any, order: str = "C") -> Any:
+    return wrap(ops.reshape(node_of(a), (-1,), "C" if order == "K" else order))
+
+
+def _rollaxis(a: Any, axis: Any, start: Any = 0) -> Any:
+    x = node_of(a)
+    ndim = x.aval.ndim
+    source = ops.normalize_axis(axis, ndim, "rollaxis")
+    target = start + ndim if start < 0 else start
+    if not 0 <= target <= ndim:
+        raise ArgumentError(f"rollaxis: start={start} is out of range for {ndim} dimensions")
+    return wrap(ops.moveaxis(x, source, target - 1 if source < target else target))
+
+
+def _broadcast_arrays(*args: Any, subok: bool = False) -> Any:
+    nodes = [node_of(x) for x in args]
+    shape = ops.broadcast_shapes("broadcast_arrays", tuple([x.aval for x in nodes]))
+    return tuple([wrap(ops.broadcast_to(x, shape)) for x in nodes])
+
+
+def _at_least(ndim: int, name: str) -> Handler:
+    def one(x: Node) -> Node:
+        shape = x.aval.shape
+        if ndim == 3 and len(shape) < 3:
+            shape = {0: (1, 1, 1), 1: (1, *shape, 1), 2: (*shape, 1)}[len(shape)]
+        else:
+            shape = (1,) * (ndim - len(shape)) + shape
+        return ops.reshape(x, shape)
+
+    def handler(*arys: Any) -> Any:
+        results = [wrap(one(node_of(x))) for x in arys]
+        return results[0] if len(results) == 1 else tuple(results)
+
+    return handler
+
+
+def _concatenate(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    return put(out, ops.concatenate([node_of(x) for x in arrays], axis, dtype), "concatenate")
+
+
+def _stack(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    return put(out, ops.stack([node_of(x) for x in arrays], axis, dtype), "stack")
+
+
+def _joined(prepare: Callable[[Node], Node], axis: Callable[[Node], int], name: str) -> Handler:
+    def handler(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+        nodes = [prepare(node_of(x)) for x in tup]
+        if not nodes:
+            raise ArgumentError(f"{name}: at least one array is needed")
+        return wrap(ops.concatenate(nodes, axis(nodes[0]), dtype))
+
+    return handler
+
+
+def _as_row(x: Node) -> Node:
+    return ops.reshape(x, (1,) * (2 - x.aval.ndim) + x.aval.shape) if x.aval.ndim < 2 else x
+
+
+def _as_vector(x: Node) -> Node:
+    return ops.reshape(x, (1,)) if x.aval.ndim == 0 else x
+
+
+def _as_column(x: Node) -> Node:
+    return ops.reshape(x, (x.aval.size, 1)) if x.aval.ndim < 2 else x
+
+
+def _as_plane(x: Node) -> Node:
+    shape = x.aval.shape
+    return ops.reshape(x, {0: (1, 1, 1), 1: (1, *shape, 1), 2: (*shape, 1)}.get(len(shape), shape))
+
+
+def _split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
+    x = node_of(ary)
+    place = ops.normalize_axis(axis, x.aval.ndim, "split")
+    size = x.aval.shape[place]
+    if isinstance(indices_or_sections, (int, np.integer)):
+        if indices_or_sections < 1 or size % indices_or_sections:
+            raise ArgumentError(f"split: {size} elements do not divide into {indices_or_sections} equal parts")
+        step = size // int(indices_or_sections)
+        cuts = [step * i for i in range(1, int(indices_or_sections))]
+    else:
+        cuts = [int(i) for i in indices_or_sections]
+    ends = [0, *cuts, size]
+    parts = []
+    for i, start in enumerate(ends[:-1]):
+        stop = ends[i + 1] if i + 2 < len(ends) else None
+        parts.append(wrap(ops.take_slices(x, *[slice(None)] * place, slice(start, stop))))
+    return parts
+
+
+def _flip(m: Any, axis: Any = None) -> Any:
+    x = node_of(m)
+    return wrap(ops.flip(x, ops.normalize_axes(axis, x.aval.ndim, "flip")))
+
+
+def _roll(a: Any, shift: Any, axis: Any = None) -> Any:
+    x = node_of(a)
+    if axis is None:
+        return wrap(ops.reshape(_rolled(ops.reshape(x, (-1,)), shift, 0), x.aval.shape))
+    try:
+        pairs = np.broadcast(shift, axis)
+    except ValueError:
+        pairs = None
+    if pairs is None or pairs.ndim > 1:
+        raise ArgumentError(f"roll: shift={shift!r} and axis={axis!r} must be integers or sequences of one length")
+    for one, place in pairs:
+        x = _rolled(x, one, ops.normalize_axis(place, x.aval.ndim, "roll"))
+    return wrap(x)
+
+
+def _rolled(x: Node, shift: Any, axis: int) -> Node:
+    size = x.aval.shape[axis]
+    cut = int(shift) % size if size else 0
+    if not cut:
+        return x
+    whole = [slice(None)] * axis
+    return ops.concatenate(
+        [ops.take_slices(x, *whole, slice(size - cut, None)), ops.take_slices(x, *whole, slice(0, size - cut))], axis
+    )
+
+
+def _tile(A: Any, reps: Any) -> Any:
+    x = node_of(A)
+    counts = tuple([int(n) for n in reps]) if isinstance(reps, (tuple, list, np.ndarray)) else (int(reps),)
+    ndim = max(len(counts), x.aval.ndim)
+    counts = (1,) * (ndim - len(counts)) + counts
+    shape = (1,) * (ndim - x.aval.ndim) + x.aval.shape
+    doubled = ops.reshape(x, tuple([n for size in shape for n in (1, size)]))
+    spread = ops.broadcast_to(doubled, tuple([n for c, size in zip(counts, shape, strict=True) for n in (c, size)]))
+    return wrap(ops.reshape(spread, tuple([c * size for c, size in zip(counts, shape, strict=True)])))
+
+
+def _repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
+    x = node_of(a)
+    if axis is None:
+        x, axis = ops.reshape(x, (-1,)), 0
+    place = ops.normalize_axis(axis, x.aval.ndim, "repeat")
+    try:
+        positions = np.repeat(np.arange(x.aval.shape[place]), np.asarray(repeats))
+    except (ValueError, TypeError) as error:
+        raise ArgumentError(f"repeat({x.aval!r}, repeats={repeats!r}, axis={axis}): {error}") from None
+    return wrap(ops.take(x, positions, place))
+
+
+TABLE: dict[Any, Handler] = {
+    np.reshape: _reshape,
+    np.ravel: _ravel,
+    np.transpose: of_node(ops.transpose),
+    np.swapaxes: of_node(ops.swapaxes),
+    np.moveaxis: of_node(ops.moveaxis),
+    np.rollaxis: _rollaxis,
+    np.expand_dims: of_node(ops.expand_dims),
+    np.squeeze: of_node(ops.squeeze),
+    np.broadcast_to: lambda array, shape, subok=False: wrap(ops.broadcast_to(node_of(array), shape)),
+    np.broadcast_arrays: _broadcast_arrays,
+    np.atleast_1d: _at_least(1, "atleast_1d"),
+    np.atleast_2d: _at_least(2, "atleast_2d"),
+    np.atleast_3d: _at_least(3, "atleast_3d"),
+    np.concatenate: _concatenate,
+    np.stack: _stack,
+    np.vstack: _joined(_as_row, lambda x: 0, "vstack"),
+    np.hstack: _joined(_as_vector, lambda x: 0 if x.aval.ndim == 1 else 1, "hstack"),
+    np.dstack: _joined(_as_plane, lambda x: 2, "dstack"),
+    np.column_stack: _joined(_as_column, lambda x: 1, "column_stack"),
+    np.split: _split,
+    np.flip: _flip,
+    np.fliplr: lambda m: _flip(m, 1),
+    np.flipud: lambda m: _flip(m, 0),
+    np.roll: _roll,
+    np.tile: _tile,
+    np.repeat: _repeat,
+    np.matrix_transpose: of_node(ops.matrix_transpose),
+    np.permute_dims: of_node(ops.transpose),
+}
