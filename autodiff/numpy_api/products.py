@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..errors import ArgumentError, ShapeError, UnsupportedError
 from ..nodes import Node
 from ..tensor import node_of, wrap
 from .calling import Handler, dtype_named, of_two, put
@@ -37,6 +38,84 @@ def _einsum(*operands: Any, out: Any = None, optimize: Any = True, dtype: Any = 
     return put(out, ops.einsum(*nodes, optimize=optimize), "einsum")
 
 
+def _kron(a: Any, b: Any) -> Any:
+    x, y = ops.strong(node_of(a)), ops.strong(node_of(b))
+    ndim = max(x.aval.ndim, y.aval.ndim)
+    rows, columns = [(1,) * (ndim - v.aval.ndim) + v.aval.shape for v in (x, y)]
+    left = ops.reshape(x, [n for size in rows for n in (size, 1)])
+    right = ops.reshape(y, [n for size in columns for n in (1, size)])
+    return wrap(ops.reshape(left * right, [m * n for m, n in zip(rows, columns, strict=True)]))
+
+
+def _cross(a: Any, b: Any, axisa: Any = -1, axisb: Any = -1, axisc: Any = -1, axis: Any = None) -> Any:
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    x, y = [ops.moveaxis(node_of(v), at, -1) for v, at in ((a, axisa), (b, axisb))]
+    if x.aval.shape[-1] != 3 or y.aval.shape[-1] != 3:
+        raise ShapeError(
+            f"cross({x.aval!r}, {y.aval!r}): both need three components along their axis (NumPy deprecates two)"
+        )
+
+    def turned(v: Node, *order: int) -> Node:
+        return ops.take(v, np.array(order), v.aval.ndim - 1)
+
+    result: Node = turned(x, 1, 2, 0) * turned(y, 2, 0, 1) - turned(x, 2, 0, 1) * turned(y, 1, 2, 0)
+    return wrap(ops.moveaxis(result, -1, axisc))
+
+
+def _vector_norm(x: Node, order: Any, axes: tuple[int, ...], name: str) -> Node:
+    """The norm along ``axes``, with the minimum-norm subgradient 0 at 0."""
+    if order is None or order == 2:
+        parts = (ops.real(x), ops.imag(x)) if x.aval.dtype.kind == "c" else (x,)
+        squares = [ops.square(part) for part in parts]
+        return ops.root_of_squares(ops.sum(squares[0] if len(squares) == 1 else squares[0] + squares[1], axes))
+    if order == 0:
+        return ops.sum(ops.astype(ops.not_equal(x, 0), ops.real(x).aval.dtype), axes)
+    sizes = ops.absolute(x)
+    if order in (np.inf, -np.inf):
+        return (ops.amax if order > 0 else ops.amin)(sizes, axes=axes)
+    if order == 1:
+        return ops.sum(sizes, axes)
+    if not isinstance(order, (int, float, np.integer, np.floating)):
+        raise ArgumentError(f"{name}: ord={order!r} is no order of a vector norm")
+    total = ops.sum(sizes**order, axes)
+    zero = ops.equal(total, 0)
+    return ops.where(zero, 0, ops.where(zero, 1, total) ** (1 / order))
+
+
+def _matrix_norm(x: Node, order: Any, axes: tuple[int, int]) -> Node:
+    """The norms of a matrix that need no singular values."""
+    if order in (None, "fro", "f"):
+        return _vector_norm(x, 2, tuple(sorted(axes)), "norm")
+    if order in (2, -2, "nuc"):
+        raise UnsupportedError(f"norm: ord={order!r} of a matrix needs singular values, which are not recorded")
+    if order not in (1, -1, np.inf, -np.inf):
+        raise ArgumentError(f"norm: ord={order!r} is no order of a matrix norm")
+    summed, kept = axes if order in (1, -1) else axes[::-1]
+    sums = ops.sum(ops.absolute(x), (summed,))
+    return (ops.amax if order > 0 else ops.amin)(sums, axes=(kept - (summed < kept),))
+
+
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
+    node = node_of(x)
+    node = ops.astype(node, ops.default_float(node))
+    ndim = node.aval.ndim
+    if axis is None and ord is None:
+        places = tuple(range(ndim))
+    else:
+        wanted = tuple(range(ndim)) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
+        places = tuple([ops.normalize_axis(a, ndim, "norm") for a in wanted])
+        if len(places) not in (1, 2) or len(set(places)) != len(places):
+            raise ArgumentError(
+                f"norm({node.aval!r}, ord={ord!r}, axis={axis!r}): one or two different axes are needed"
+            )
+    if len(places) == 2 and (axis is not None or ord is not None):
+        result = _matrix_norm(node, ord, (places[0], places[1]))
+    else:
+        result = _vector_norm(node, ord, places, "norm")
+    return wrap(ops.keep_axes(result, node, places) if keepdims else result)
+
+
 TABLE: dict[Any, Handler] = {
     np.dot: _dot,
     np.vdot: _vdot,
@@ -44,4 +123,7 @@ TABLE: dict[Any, Handler] = {
     np.outer: _outer,
     np.tensordot: of_two(ops.tensordot),
     np.einsum: _einsum,
+    np.kron: _kron,
+    np.cross: _cross,
+    np.linalg.norm: _norm,
 }

@@ -220,6 +220,42 @@ def _running(function: Callable[..., Node], name: str) -> Handler:
     return handler
 
 
+def _average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False) -> Any:
+    if weights is None:
+        mean = node_of(_mean(a, axis, keepdims=keepdims))
+        count = ops.full(mean.aval.shape, _count(node_of(a), axis, True, "average"), mean.aval.dtype)
+        return (wrap(mean), wrap(count)) if returned else wrap(mean)
+    x, w = node_of(a), node_of(weights)
+    axes = ops.normalize_axes(axis, x.aval.ndim, "average")
+    if w.aval.shape != x.aval.shape:
+        if axis is None or w.aval.shape != tuple([x.aval.shape[i] for i in axes]):
+            raise ShapeError(f"average({x.aval!r}, axis={axis!r}): weights of shape {w.aval.shape} do not fit")
+        w = ops.reshape(w, [n if i in axes else 1 for i, n in enumerate(x.aval.shape)])
+    dtype = np.result_type(x.aval.dtype, w.aval.dtype, *([FLOAT64] if x.aval.dtype.kind in "biu" else []))
+    x, w = ops.astype(x, dtype), ops.broadcast_to(ops.astype(w, dtype), x.aval.shape)
+    scale = ops.sum(w, axes)
+    mean = ops.divide(ops.sum(x * w, axes), scale)
+    results = [ops.keep_axes(v, x, axes) if keepdims is not np._NoValue and keepdims else v for v in (mean, scale)]
+    return (wrap(results[0]), wrap(results[1])) if returned else wrap(results[0])
+
+
+def _cumulative(function: Callable[..., Node], start: int, name: str) -> Handler:
+    def handler(
+        x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: bool = False
+    ) -> Any:
+        node = node_of(x)
+        if axis is None and node.aval.ndim != 1:
+            raise ArgumentError(f"{name}({node.aval!r}): axis= is needed unless the array has one dimension")
+        place = ops.normalize_axis(0 if axis is None else axis, node.aval.ndim, name)
+        result = function(node, place, dtype)
+        if include_initial:
+            shape = (*node.aval.shape[:place], 1, *node.aval.shape[place + 1 :])
+            result = ops.concatenate([ops.full(shape, start, result.aval.dtype), result], place)
+        return put(out, result, name)
+
+    return handler
+
+
 TABLE: dict[Any, Handler] = {
     np.sum: _sum,
     np.prod: _prod,
@@ -237,5 +273,9 @@ TABLE: dict[Any, Handler] = {
     np.argmin: _position(ops.argmin, "argmin"),
     np.count_nonzero: _count_nonzero,
     np.cumsum: _running(ops.cumsum, "cumsum"),
+    np.average: _average,
     np.cumprod: _running(ops.cumprod, "cumprod"),
 }
+if hasattr(np, "cumulative_sum"):  # NumPy 2.1
+    TABLE[np.cumulative_sum] = _cumulative(ops.cumsum, 0, "cumulative_sum")
+    TABLE[np.cumulative_prod] = _cumulative(ops.cumprod, 1, "cumulative_prod")

@@ -170,6 +170,70 @@ def _copy(a: Any, order: str = "K", subok: bool = False) -> Any:
     return wrap(ops.identity(node_of(a)))
 
 
+def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    if not copy:
+        raise UnsupportedError("nan_to_num: copy=False would change a Tensor in place; assign the result instead")
+    node = node_of(x)
+    if node.aval.dtype.kind == "c":
+        raise UnsupportedError("nan_to_num: not recorded for complex Tensors; use it on the real and imaginary parts")
+    if node.aval.dtype.kind != "f":
+        return wrap(ops.identity(node))
+    limits = np.finfo(node.aval.dtype)
+    high = float(limits.max) if posinf is None else posinf
+    low = float(limits.min) if neginf is None else neginf
+    result = ops.where(ops.isnan(node), node_of(nan), node)
+    result = ops.where(ops.equal(node, np.inf), node_of(high), result)
+    return wrap(ops.astype(ops.where(ops.equal(node, -np.inf), node_of(low), result), node.aval.dtype))
+
+
+def _compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
+    x = node_of(a)
+    if axis is None:
+        x, axis = ops.reshape(x, (-1,)), 0
+    place = ops.normalize_axis(axis, x.aval.ndim, "compress")
+    chosen = np.asarray(_value(node_of(condition))).astype(bool)
+    if chosen.ndim != 1:
+        raise ArgumentError(f"compress: the condition has {chosen.ndim} dimensions, not one")
+    item = (*[slice(None)] * place, np.nonzero(chosen)[0])
+    index, arrays = ops.normalize_index(x.aval, item, concrete)
+    return put(out, ops.index(x, index, *arrays), "compress")
+
+
+def _extract(condition: Any, arr: Any) -> Any:
+    return _compress(np.ravel(np.asarray(_value(node_of(condition)))), arr)
+
+
+def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    if len(condlist) != len(choicelist) or not len(condlist):
+        raise ArgumentError(f"select: {len(condlist)} conditions for {len(choicelist)} choices")
+    choices = [node_of(x) for x in (*choicelist, default)]
+    dtype = ops.common_dtype(choices)
+    *choices, result = [ops.astype(x, dtype) for x in choices]
+    for condition, choice in zip(condlist[::-1], choices[::-1], strict=True):
+        mask = node_of(condition)
+        if mask.aval.dtype.kind != "b":
+            raise DTypeError(f"select: the condition {mask.aval!r} is not boolean")
+        result = ops.where(mask, choice, result)
+    return wrap(result)
+
+
+def _take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
+    x, positions = node_of(arr), node_of(indices)
+    if axis is None:
+        x, axis = ops.reshape(x, (-1,)), 0
+    place = ops.normalize_axis(axis, x.aval.ndim, "take_along_axis")
+    if positions.aval.ndim != x.aval.ndim or positions.aval.dtype.kind not in "iu":
+        raise ArgumentError(
+            f"take_along_axis({x.aval!r}, {positions.aval!r}): the indices must be integers of as many dimensions"
+        )
+    item: list[Any] = []
+    for i, n in enumerate(x.aval.shape):
+        others = [n if i == j else 1 for j in range(x.aval.ndim)]
+        item.append(positions if i == place else np.arange(n).reshape(others))
+    index, arrays = ops.normalize_index(x.aval, tuple(item), concrete)
+    return wrap(ops.index(x, index, *arrays))
+
+
 TABLE: dict[Any, Handler] = {
     np.take: _take,
     np.diagonal: _diagonal,
@@ -180,6 +244,11 @@ TABLE: dict[Any, Handler] = {
     np.where: _where,
     np.nonzero: _nonzero,
     np.clip: _clip,
+    np.nan_to_num: _nan_to_num,
+    np.compress: _compress,
+    np.extract: _extract,
+    np.select: _select,
+    np.take_along_axis: _take_along_axis,
     np.round: _round,
     np.real: _real,
     np.imag: _imag,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..errors import ArgumentError
+from ..errors import ArgumentError, UnsupportedError
 from ..nodes import Node
 from ..tensor import node_of, wrap
 from .calling import Handler, of_node, put
@@ -165,6 +165,108 @@ def _repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     return wrap(ops.take(x, positions, place))
 
 
+def _array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
+    """As ``split``, where the first parts are one longer if the size does not divide."""
+    if not isinstance(indices_or_sections, (int, np.integer)):
+        return _split(ary, indices_or_sections, axis)
+    if indices_or_sections < 1:
+        raise ArgumentError(f"array_split: {indices_or_sections} is no number of parts")
+    x = node_of(ary)
+    size = x.aval.shape[ops.normalize_axis(axis, x.aval.ndim, "array_split")]
+    short, longer = divmod(size, int(indices_or_sections))
+    sizes = [short + 1] * longer + [short] * (int(indices_or_sections) - longer)
+    return _split(ary, np.cumsum(sizes)[:-1], axis)
+
+
+def _split_along(name: str, axis: Callable[[int], int], least: int) -> Handler:
+    def handler(ary: Any, indices_or_sections: Any) -> Any:
+        ndim = node_of(ary).aval.ndim
+        if ndim < least:
+            raise ArgumentError(f"{name}: an array of {ndim} dimensions; at least {least} are needed")
+        return _split(ary, indices_or_sections, axis(ndim))
+
+    return handler
+
+
+def _append(arr: Any, values: Any, axis: Any = None) -> Any:
+    return wrap(ops.concatenate([node_of(arr), node_of(values)], axis))
+
+
+def _rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
+    x = node_of(m)
+    first, second = [ops.normalize_axis(a, x.aval.ndim, "rot90") for a in axes]
+    if first == second:
+        raise ArgumentError(f"rot90: axes={tuple(axes)!r} must be two different ones")
+    if k % 2:
+        x = ops.swapaxes(ops.flip(x, (second,)), first, second)
+    return wrap(ops.flip(x, (first, second)) if k % 4 in (2, 3) else x)
+
+
+def _diff(a: Any, n: int = 1, axis: Any = -1, prepend: Any = np._NoValue, append: Any = np._NoValue) -> Any:
+    x = node_of(a)
+    if n < 0:
+        raise ArgumentError(f"diff: n={n} is negative")
+    if x.aval.ndim == 0:
+        raise ArgumentError("diff: an array without dimensions has no neighbours")
+    place = ops.normalize_axis(axis, x.aval.ndim, "diff")
+    if not n:
+        return wrap(x)
+    edge = (*x.aval.shape[:place], 1, *x.aval.shape[place + 1 :])
+    ends = [None if v is np._NoValue else node_of(v) for v in (prepend, append)]
+    ends = [ops.broadcast_to(v, edge) if v is not None and not v.aval.ndim else v for v in ends]
+    x = ops.concatenate([v for v in (ends[0], x, ends[1]) if v is not None], place)
+    step = ops.not_equal if x.aval.dtype.kind == "b" else ops.subtract
+    whole = [slice(None)] * place
+    for _ in range(n):
+        x = step(ops.take_slices(x, *whole, slice(1, None)), ops.take_slices(x, *whole, slice(0, -1)))
+    return wrap(x)
+
+
+def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
+    if indexing not in ("xy", "ij"):
+        raise ArgumentError(f"meshgrid: indexing={indexing!r} is not one of 'xy', 'ij'")
+    nodes = [ops.reshape(node_of(x), (-1,)) for x in xi]
+    places = list(range(len(nodes)))
+    if indexing == "xy" and len(nodes) > 1:
+        places[:2] = [1, 0]
+    axes = [
+        ops.reshape(x, [-1 if i == place else 1 for i in range(len(nodes))])
+        for x, place in zip(nodes, places, strict=True)
+    ]
+    return tuple([wrap(x) for x in axes]) if sparse else _broadcast_arrays(*[wrap(x) for x in axes])
+
+
+# Paddings that repeat elements: which element of an axis goes where is what NumPy pads positions with.
+_REPEATING = ("edge", "reflect", "symmetric", "wrap")
+
+
+def _pad(array: Any, pad_width: Any, mode: Any = "constant", **keywords: Any) -> Any:
+    x = node_of(array)
+    if mode not in ("constant", *_REPEATING) or set(keywords) - {"constant_values"}:
+        raise UnsupportedError(
+            f"pad: mode={mode!r} with {sorted(keywords)} is not recorded for Tensors; recorded are 'constant' with "
+            f"constant_values, {', '.join(map(repr, _REPEATING))}"
+        )
+    try:
+        widths = np.broadcast_to(np.asarray(pad_width, int), (x.aval.ndim, 2)).tolist()
+    except ValueError:
+        raise ArgumentError(f"pad({x.aval!r}): pad_width={pad_width!r} must be a number or a pair an axis") from None
+    if min((n for pair in widths for n in pair), default=0) < 0:
+        raise ArgumentError(f"pad({x.aval!r}): pad_width={pad_width!r} is negative")
+    if mode != "constant":
+        for axis, pair in enumerate(widths):
+            x = ops.take(x, np.pad(np.arange(x.aval.shape[axis]), pair, mode), axis)
+        return wrap(x)
+    fills = ops.broadcast_to(ops.astype(node_of(keywords.get("constant_values", 0)), x.aval.dtype), (x.aval.ndim, 2))
+    for axis, pair in enumerate(widths):
+        parts = []
+        for end, width in enumerate(pair):
+            fill = ops.reshape(ops.take_slices(fills, slice(axis, axis + 1), slice(end, end + 1)), ())
+            parts.append(ops.broadcast_to(fill, (*x.aval.shape[:axis], width, *x.aval.shape[axis + 1 :])))
+        x = ops.concatenate([parts[0], x, parts[1]], axis)
+    return wrap(x)
+
+
 TABLE: dict[Any, Handler] = {
     np.reshape: _reshape,
     np.ravel: _ravel,
@@ -186,6 +288,15 @@ TABLE: dict[Any, Handler] = {
     np.dstack: _joined(_as_plane, lambda x: 2, "dstack"),
     np.column_stack: _joined(_as_column, lambda x: 1, "column_stack"),
     np.split: _split,
+    np.array_split: _array_split,
+    np.hsplit: _split_along("hsplit", lambda ndim: 0 if ndim == 1 else 1, 1),
+    np.vsplit: _split_along("vsplit", lambda ndim: 0, 2),
+    np.dsplit: _split_along("dsplit", lambda ndim: 2, 3),
+    np.append: _append,
+    np.rot90: _rot90,
+    np.diff: _diff,
+    np.meshgrid: _meshgrid,
+    np.pad: _pad,
     np.flip: _flip,
     np.fliplr: lambda m: _flip(m, 1),
     np.flipud: lambda m: _flip(m, 0),

@@ -163,11 +163,9 @@ def _reduce(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) 
     if node_of(inputs[0]).aval.ndim == 0:
         arguments["axis"] = None
     result = FUNCTIONS[function](inputs[0], **arguments)._node
-    return put(
-        out,
-        result if dtype is None else ops.astype(result, dtype_named(dtype, ufunc.__name__)),
-        f"{ufunc.__name__}.reduce",
-    )
+    if dtype is not None:
+        result = ops.astype(result, dtype_named(dtype, ufunc.__name__))
+    return put(out, result, f"{ufunc.__name__}.reduce")
 
 
 def _accumulate(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:

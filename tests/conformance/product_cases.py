@@ -95,6 +95,31 @@ def einsums() -> list[Case]:
     return rows
 
 
+def vectors() -> list[Case]:
+    rows = [case(np.kron, real(*a), real(*b)) for a, b in [((2,), (3,)), ((2, 2), (3,)), ((2, 1), (1, 2)), ((), (3,))]]
+    rows += [case(np.kron, np.eye(2), real(2, 2)), case(np.kron, complexes(2), real(2))]
+    rows += [case(np.cross, real(*a), real(*b)) for a, b in [((3,), (3,)), ((2, 3), (3,)), ((2, 1, 3), (4, 3))]]
+    rows += [case(np.cross, real(3, 2), real(3, 2), axis=0), case(np.cross, real(3, 2), real(2, 3), axisa=0, axisc=0)]
+    rows += [case(np.cross, [1.0, 2.0, 3.0], real(3)), case(np.cross, real(2, 3), real(3, 2), axisb=0)]
+    forms = [{}, {"axis": 0}, {"axis": -1, "keepdims": True}, {"axis": (0, 1)}, {"axis": (1, 0), "keepdims": True}]
+    rows += [case(np.linalg.norm, signed(2, 3), **form) for form in [*forms, {"keepdims": True}]]
+    rows += [case(np.linalg.norm, signed(*shape)) for shape in [(3,), (1,), (2, 1, 2), ()]]
+    for order in [1, 2, 3, 0.5, -1, 2.5, np.inf, -np.inf]:
+        rows += [
+            case(np.linalg.norm, signed(3), order),
+            case(np.linalg.norm, signed(2, 3), order, axis=1, keepdims=True),
+        ]
+    for order in ["fro", 1, -1, np.inf, -np.inf]:
+        rows += [
+            case(np.linalg.norm, signed(2, 3), order),
+            case(np.linalg.norm, signed(2, 3, 2), ord=order, axis=(2, 0)),
+        ]
+        rows += [case(np.linalg.norm, signed(2, 3, 2), order, (0, 1), True)]
+    rows += [case(np.linalg.norm, signed(3), 0, gradient="zero"), case(np.linalg.norm, complexes(2, 2))]
+    rows += [case(np.linalg.norm, complexes(3), 1), case(np.linalg.norm, complexes(2, 3), axis=1)]
+    return rows
+
+
 def elementwise() -> list[Case]:
     return [
         case(np.real, complexes(2, 3)),
@@ -114,4 +139,4 @@ def elementwise() -> list[Case]:
     ]
 
 
-CASES = [*products(), *einsums(), *elementwise()]
+CASES = [*products(), *vectors(), *einsums(), *elementwise()]

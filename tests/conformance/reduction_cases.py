@@ -101,6 +101,26 @@ def running() -> list[Case]:
     return rows
 
 
+def averages() -> list[Case]:
+    rows = [case(np.average, real(2, 3), **axes) for axes in AXES[:7]]
+    rows += [
+        case(np.average, real(2, 3), weights=positive(2, 3)),
+        case(np.average, real(2, 3), axis=1, weights=positive(3)),
+        case(np.average, real(2, 3), 0, positive(2), keepdims=True),
+        case(np.average, real(2, 3), axis=1, weights=positive(3), returned=True),
+        case(np.average, real(2, 3), axis=0, returned=True),
+        case(np.average, real(2, 3), axis=(0, 1), weights=positive(2, 3), returned=True, keepdims=True),
+        case(np.average, real(3), weights=[1, 2, 3], single=False),
+        case(np.average, integers(3), weights=positive(3), single=False),
+        case(np.average, complexes(3), weights=positive(3)),
+    ]
+    if hasattr(np, "cumulative_sum"):
+        for f in [np.cumulative_sum, np.cumulative_prod]:
+            rows += [case(f, real(4)), case(f, real(2, 3), axis=1), case(f, real(2, 3), axis=-2, include_initial=True)]
+            rows += [case(f, real(3), dtype="f8", single=False), answer(f, integers(3), include_initial=True)]
+    return rows
+
+
 def truth() -> list[Case]:
     rows = []
     for f in [np.all, np.any]:
@@ -110,4 +130,4 @@ def truth() -> list[Case]:
     return rows
 
 
-CASES = [*sums_and_products(), *spread(), *extrema(), *running(), *truth()]
+CASES = [*sums_and_products(), *spread(), *extrema(), *running(), *averages(), *truth()]

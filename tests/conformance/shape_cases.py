@@ -149,6 +149,47 @@ def joining() -> list[Case]:
     return rows
 
 
+def splitting() -> list[Case]:
+    rows = [case(np.array_split, real(7), 3), case(np.array_split, real(2, 5), 3, axis=1)]
+    rows += [case(np.array_split, real(5), [1, 3]), case(np.array_split, real(2), 4)]
+    rows += [case(np.hsplit, real(4), 2), case(np.hsplit, real(2, 4), [1, 3]), case(np.vsplit, real(4, 2), 2)]
+    rows += [case(np.dsplit, real(1, 2, 4), 2), case(np.append, real(3), real(2)), case(np.append, real(3), 2.5)]
+    rows += [case(np.append, real(2, 3), real(1, 3), axis=0), case(np.append, real(2, 3), real(2))]
+    rows += [case(np.rot90, real(2, 3), k) for k in range(-2, 5)] + [case(np.rot90, real(2, 3, 2), 1, (0, 2))]
+    rows += [case(np.rot90, real(2, 3, 2), k=-1, axes=(-1, 1))]
+    for n in [0, 1, 2, 5]:
+        rows += [case(np.diff, real(4), n), case(np.diff, real(2, 4), n=n, axis=0), case(np.diff, real(2, 4), n)]
+    rows += [case(np.diff, real(3), prepend=0.5), case(np.diff, real(3), prepend=real(2), append=real())]
+    rows += [
+        case(np.diff, real(2, 3), axis=0, append=real(1, 3)),
+        answer(np.diff, booleans(4)),
+        case(np.diff, complexes(3)),
+    ]
+    rows += [
+        case(np.meshgrid, real(2), real(3)),
+        case(np.meshgrid, real(2), real(3), indexing="ij"),
+        case(np.meshgrid, real(2)),
+    ]
+    rows += [case(np.meshgrid, real(2), real(3), real(2), sparse=True), case(np.meshgrid, real(), real(2), real(1))]
+    return rows
+
+
+def padding() -> list[Case]:
+    rows = []
+    for width in [0, 1, (2, 1), ((1, 2), (0, 1)), ((2,), (1,))]:
+        rows += [case(np.pad, real(2, 3), width), case(np.pad, real(2, 3), width, mode="edge")]
+        rows += [case(np.pad, real(2, 3), width, mode="wrap"), case(np.pad, real(3, 3), width, mode="reflect")]
+        rows += [case(np.pad, real(2, 3), width, mode="symmetric")]
+    rows += [case(np.pad, real(3), (2, 1), constant_values=1.5), case(np.pad, real(2, 2), 1, constant_values=real())]
+    rows += [case(np.pad, real(2, 2), 1, constant_values=real(2, 2)), case(np.pad, real(3), 7, mode="reflect")]
+    rows += [
+        case(np.pad, real(), 0),
+        case(np.pad, complexes(2), 1),
+        case(np.pad, real(3), 1, "constant", constant_values=(1, 2)),
+    ]
+    return rows
+
+
 def _set(*index: Any) -> Any:
     def write(x: Any, value: Any) -> Any:
         out = np.copy(x)
@@ -253,6 +294,22 @@ def selecting() -> list[Case]:
         case(np.clip, spaced(2, 3), 0, 1),
         case(np.clip, spaced(0), 0, 1),
         answer(np.clip, integers(3), 1, 5),
+        case(np.nan_to_num, real(2, 3)),
+        case(np.nan_to_num, real(), nan=1.0, posinf=2.0, neginf=-2.0),
+        answer(np.nan_to_num, integers(3)),
+        case(np.compress, np.array([True, False, True]), real(3)),
+        case(np.compress, [1, 0, 1], real(2, 3), axis=1),
+        case(np.compress, [False, True], real(2, 3), 0),
+        case(np.compress, np.array([True, False, True]), real(2, 3)),
+        case(np.extract, mask, real(2, 3)),
+        case(np.extract, booleans(2, 3), real(2, 3)),
+        case(np.select, [mask, ~mask], [real(2, 3), real(3)]),
+        case(np.select, [mask], [real(2, 3)], real()),
+        case(np.select, [booleans(2, 3), mask], [real(2, 3), real(2, 1)], 2.5),
+        case(np.take_along_axis, real(3, 4), integers(2, 4, high=3), 0),
+        case(np.take_along_axis, real(3, 4), np.array([[0], [1], [1]]), axis=1),
+        case(np.take_along_axis, real(2, 3), np.array([0, 0, 5, -1]), axis=None),
+        case(np.take_along_axis, real(2, 1, 3), np.array([[[2, 0]]]), axis=-1),
     ]
 
 
@@ -316,5 +373,6 @@ def about() -> list[Case]:
 
 
 CASES = [
-    *rearranging(), *repeating(), *joining(), *indexing(), *diagonals(), *selecting(), *creating(), *about(),
+    *rearranging(), *repeating(), *joining(), *splitting(), *padding(), *indexing(), *diagonals(), *selecting(),
+    *creating(), *about(),
 ]  # fmt: skip

@@ -41,6 +41,11 @@ def test_sums_of_a_part(function: Any, share: float) -> None:
     same(gradients(function(x, where=np.array([True, False, True])), x), [[share, 0, share]])
 
 
+def test_norm_that_keeps_its_axis() -> None:
+    x = ad.Tensor([[3.0, 4.0], [0.0, 2.0]])
+    same(gradients(np.linalg.norm(x, axis=1, keepdims=True), x), [[[0.6, 0.8], [0, 1]]])
+
+
 def test_full_with_an_array() -> None:
     """NumPy's full asks nobody unless like= is given: then it is a plain array, which no gradient is taken of."""
     x = ad.Tensor([1.0, 2.0])

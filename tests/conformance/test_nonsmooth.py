@@ -205,6 +205,23 @@ def test_norms_at_the_origin() -> None:
         same(gradients(np.arctan2, [0.0], [0.0]), [[nan], [nan]])
 
 
+@pytest.mark.parametrize("order", [None, 2, 3, 1, 2.5])
+def test_vector_norm_at_the_origin(order: Any) -> None:
+    same(gradient(lambda x: np.linalg.norm(x, order), [0.0, 0.0]), [0, 0])
+    rows = gradient(lambda x: np.linalg.norm(x, order, axis=1, keepdims=True), [[0.0, 0.0], [3.0, 0.0]])
+    same(rows, [[0, 0], [1, 0]])
+
+
+def test_matrix_norm_at_the_origin() -> None:
+    same(gradient(np.linalg.norm, np.zeros((2, 2))), np.zeros((2, 2)))
+    same(gradient(lambda x: np.linalg.norm(x, "fro"), np.zeros((2, 2))), np.zeros((2, 2)))
+    same(gradient(np.linalg.norm, 0.0), 0.0)
+
+
+def test_infinities_replaced_have_gradient_zero() -> None:
+    same(gradient(np.nan_to_num, [nan, inf, -inf, 2.0]), [0, 0, 0, 1])
+
+
 def test_arctan2_without_overflow() -> None:
     same(gradients(np.arctan2, 1e200, 1e200), [0.5e-200, -0.5e-200])
     same(gradients(np.arctan2, [0.0, 0.0], [1.0, -1.0]), [[1, -1], [0, 0]])
