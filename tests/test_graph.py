@@ -27,7 +27,7 @@ def graph():
     return ad.Graph()
 
 
-# --- gradients ----------------------------------------------------------------------------------------------------------
+# --- gradients -------------------------------------------------------------------------------------------------------
 
 
 def test_first_gradient_of_the_issue(graph):
@@ -197,7 +197,7 @@ def test_value_comes_from_the_same_plan(graph, monkeypatch):
     assert float(y) == pytest.approx(np.sum(np.tanh(A)))
 
 
-# --- gradients as Tensors -------------------------------------------------------------------------------------------------
+# --- gradients as Tensors --------------------------------------------------------------------------------------------
 
 
 def test_gradient_penalty(graph):
@@ -256,7 +256,7 @@ def test_recorded_gradients_hit_the_cache(graph):
     assert graph.cache_info()[:3] == (2, 2, 2)
 
 
-# --- nothing aliases ----------------------------------------------------------------------------------------------------------
+# --- nothing aliases -------------------------------------------------------------------------------------------------
 
 ALIASING = {
     "identity": lambda x, w: x * 1 + w * 0,
@@ -308,7 +308,7 @@ def test_later_calls_leave_earlier_results_alone(graph):
     np.testing.assert_array_equal(first_value, kept[1])
 
 
-# --- the cache ------------------------------------------------------------------------------------------------------------------
+# --- the cache -------------------------------------------------------------------------------------------------------
 
 
 def test_training_loop_compiles_once(graph):
@@ -441,7 +441,7 @@ def test_repr_tells_what_is_cached(graph):
     assert repr(graph) == "Graph(backend='numpy', 1 compiled gradients, 1 hits)"
 
 
-# --- compile -------------------------------------------------------------------------------------------------------------------------
+# --- compile ---------------------------------------------------------------------------------------------------------
 
 
 def test_compiled_gradient_takes_new_values(graph):
@@ -522,7 +522,7 @@ def test_compiled_gradient_checks_and_converts_its_arguments(graph):
         graph.compile(np.sum(x**2), [x], [A])
 
 
-# --- source ----------------------------------------------------------------------------------------------------------------------------
+# --- source ----------------------------------------------------------------------------------------------------------
 
 SOURCES = {
     "polynomial": lambda x: np.sum(3 * x**3 - x / 7),
@@ -582,7 +582,7 @@ def test_source_of_higher_orders_shares_subexpressions(graph):
     assert counts[-1] < 200
 
 
-# --- backends -------------------------------------------------------------------------------------------------------------------------------
+# --- backends --------------------------------------------------------------------------------------------------------
 
 
 def test_graph_takes_a_backend_by_name_or_object():

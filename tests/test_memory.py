@@ -45,7 +45,7 @@ def alive(references: list[weakref.ref[Any]]) -> list[Any]:
     return [ref() for ref in references if ref() is not None]
 
 
-# --- graphs ---------------------------------------------------------------------------------------------------------------
+# --- graphs ----------------------------------------------------------------------------------------------------------
 
 
 def _look(graph: ad.Graph, x: ad.Tensor, y: ad.Tensor) -> None:
@@ -109,13 +109,18 @@ def _unconnected(graph: ad.Graph, x: ad.Tensor, y: ad.Tensor) -> None:
 
 
 def _error(graph: ad.Graph, x: ad.Tensor, y: ad.Tensor) -> None:
-    for bad in (lambda: graph.gradient(y > 0, [x]), lambda: y + np.ones(7), lambda: y[9], lambda: graph.gradient(A, [x])):
+    for bad in (
+        lambda: graph.gradient(y > 0, [x]),
+        lambda: y + np.ones(7),
+        lambda: y[9],
+        lambda: graph.gradient(A, [x]),
+    ):
         with contextlib.suppress(ad.AutodiffError):
             bad()
 
 
-USES = [_look, _gradient, _twice, _value_and_gradient, _print, _penalty, _compile, _source, _pickle, _in_place, _function,
-        _unconnected, _error]  # fmt: skip
+USES = [_look, _gradient, _twice, _value_and_gradient, _print, _penalty, _compile, _source, _pickle, _in_place,
+        _function, _unconnected, _error]  # fmt: skip
 GRAPHS: dict[str, Callable[[ad.Tensor], ad.Tensor]] = {
     "elementwise": lambda x: np.sin(x) * B + x * 2.5,
     "product": lambda x: np.tanh(x @ B.T) @ B,
@@ -208,7 +213,7 @@ def test_functional_form_leaves_nothing(name):
     assert garbage == []
 
 
-# --- plans hold no data ---------------------------------------------------------------------------------------------------
+# --- plans hold no data ----------------------------------------------------------------------------------------------
 
 
 def test_cached_plans_hold_no_user_data():
@@ -291,7 +296,7 @@ def test_values_die_when_their_version_is_gone():
         assert old() is None
 
 
-# --- training -----------------------------------------------------------------------------------------------------------------
+# --- training --------------------------------------------------------------------------------------------------------
 
 GROWTH = 2 << 20
 
@@ -328,17 +333,6 @@ def test_ten_thousand_training_steps_grow_nothing():
     assert graph.cache_info().entries == 1
 
 
-LOOPS: dict[str, Callable[[], Callable[[int], Any]]] = {
-    "in place": lambda: (lambda w, g: lambda i: _descend(w, g))(ad.Tensor(np.ones(1000)), ad.Graph()),
-    "grad": lambda: lambda i: ad.grad(lambda x: np.sum(x**2 * (1 + i * 1e-3)))(np.ones(1000)),
-    "function": lambda: (lambda f: lambda i: f(np.full(1000, float(i)), i * 0.1))(ad.function(lambda x, r: np.sum(x * r))),
-    "fresh function": lambda: lambda i: ad.function(lambda x: np.sum(x))(np.ones(10)),
-    "as tensors": lambda: (lambda g: lambda i: _penalised(g, i))(ad.Graph()),
-    "errors": lambda: lambda i: _fails(),
-    "new shapes": lambda: (lambda g: lambda i: _shaped(g, i))(ad.Graph(cache_size=4)),
-}
-
-
 def _descend(w: ad.Tensor, graph: ad.Graph) -> None:
     loss = np.sum(w**2)
     w.assign_sub(1e-3 * graph.gradient(loss, [w])[0])
@@ -364,14 +358,28 @@ def _shaped(graph: ad.Graph, i: int) -> None:
     graph.gradient(np.sum(np.sin(x)), [x])
 
 
+VARIABLE = ad.Tensor(np.ones(1000))
+GRAPH, SMALL = ad.Graph(), ad.Graph(cache_size=4)
+FUNCTION = ad.function(lambda x, r: np.sum(x * r))
+LOOPS: dict[str, Callable[[int], Any]] = {
+    "in place": lambda i: _descend(VARIABLE, GRAPH),
+    "grad": lambda i: ad.grad(lambda x: np.sum(x**2 * (1 + i * 1e-3)))(np.ones(1000)),
+    "function": lambda i: FUNCTION(np.full(1000, float(i)), i * 0.1),
+    "fresh function": lambda i: ad.function(lambda x: np.sum(x))(np.ones(10)),
+    "as tensors": lambda i: _penalised(GRAPH, i),
+    "errors": lambda i: _fails(),
+    "new shapes": lambda i: _shaped(SMALL, i),
+}
+
+
 @pytest.mark.parametrize("name", LOOPS)
 def test_loops_grow_nothing(name):
-    step = LOOPS[name]()
+    step = LOOPS[name]
     steps = iter(range(10**9))
     assert grown(lambda: step(next(steps)), 600, 300) < GROWTH
 
 
-# --- depth ------------------------------------------------------------------------------------------------------------------------
+# --- depth -----------------------------------------------------------------------------------------------------------
 
 DEPTH = 200_000
 

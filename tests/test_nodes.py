@@ -12,7 +12,7 @@ from autodiff.nodes import PRIMITIVES, Primitive, as_array, as_node, history, in
 FLOAT64 = np.dtype(np.float64)
 
 
-# --- inspection through Tensors ---------------------------------------------------------------------------------------------
+# --- inspection through Tensors --------------------------------------------------------------------------------------
 
 
 def test_nodes_are_inspectable():
@@ -91,7 +91,7 @@ def nodes_value(node):
     return evaluate(node)
 
 
-# --- abstract values -----------------------------------------------------------------------------------------------------------
+# --- abstract values -------------------------------------------------------------------------------------------------
 
 
 def test_avals_are_interned():
@@ -154,7 +154,7 @@ def test_as_array_refuses_what_is_not_numeric():
         as_array([10**400])
 
 
-# --- primitives and signatures ----------------------------------------------------------------------------------------------------
+# --- primitives and signatures ---------------------------------------------------------------------------------------
 
 
 def test_signatures_are_memoised():

@@ -5,8 +5,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from autodiff_backends._numpy_reference import Interpreted
-from autodiff_backends._numpy_source import Generated
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -15,6 +13,8 @@ import autodiff as ad
 from autodiff.containers import flatten, unflatten
 from autodiff.plan import build, collect, prune
 from autodiff.plan.simplify import simplify, simplify_graph
+from autodiff_backends._numpy_reference import Interpreted
+from autodiff_backends._numpy_source import Generated
 
 # The same examples each time and on each machine, however slow.
 settings.register_profile(
@@ -31,7 +31,7 @@ more = settings(deterministic, max_examples=300)
 SHAPES = [(2, 3), (3,), (1, 3), (2, 1), (), (3, 3), (2, 1, 3), (1,)]
 
 
-# --- programs as data -------------------------------------------------------------------------------------------------------
+# --- programs as data ------------------------------------------------------------------------------------------------
 
 
 class Step(NamedTuple):
@@ -66,6 +66,7 @@ def _write(x: Any, y: Any, choice: int) -> Any:
     return result
 
 
+# Nothing here jumps where operands happen to be equal, so that last bits stay last bits.
 UNARY = {
     "negative": lambda x, c: -x,
     "sine": lambda x, c: np.sin(x),
@@ -89,7 +90,7 @@ UNARY = {
     "flat": lambda x, c: np.ravel(x) if c % 2 else x.reshape(-1, 1),
     "part": lambda x, c: x[_index(x, c)],
     "repeated": lambda x, c: np.broadcast_to(x, (2, *x.shape)),
-    "single": lambda x, c: x.astype(np.float32).astype(np.float64) if c % 4 == 0 else x * np.float64(1.5),
+    "single": lambda x, c: (x.astype(np.float32) * 0).astype(np.float64) + x if c % 4 == 0 else x * np.float64(1.5),
 }
 BINARY = {
     "add": lambda x, y, c: x + y,
@@ -100,8 +101,8 @@ BINARY = {
     "smaller": lambda x, y, c: np.minimum(x, y),
     "distance": lambda x, y, c: np.hypot(x, y + 0.1),
     "angle": lambda x, y, c: np.arctan2(x, y * y + 1),
-    "chosen": lambda x, y, c: np.where(x > y, x, y * 0.3),
-    "masked": lambda x, y, c: np.where(x > 0.2, np.sqrt(np.abs(x)), y),
+    "chosen": lambda x, y, c: np.where(x > y, x - y, (y - x) * 0.3),
+    "masked": lambda x, y, c: np.where(x > 0.2137, np.sqrt(np.abs(x)), y),
     "softplus": lambda x, y, c: np.logaddexp(x, y),
     "real power": lambda x, y, c: (np.abs(x) + 0.2) ** y,
     "matmul": lambda x, y, c: x @ y if x.ndim and y.ndim else None,
@@ -117,7 +118,7 @@ programs = st.tuples(
     st.lists(steps, min_size=2, max_size=12),
     st.integers(0, 2**16),
 )
-SMOOTH = set(NAMES) - {"single"}
+KINKED = {"larger", "smaller", "chosen", "maximal", "modulus", "logarithm"}
 
 
 def execute(program: list[Step], inputs: list[Any]) -> list[Any]:
@@ -157,7 +158,7 @@ def gradients(instructions: list[Step], arrays: list[np.ndarray], n: int = 1) ->
     return total, ad.Graph().gradient(total, tensors, n)
 
 
-# --- properties ----------------------------------------------------------------------------------------------------------------
+# --- properties ------------------------------------------------------------------------------------------------------
 
 
 @more
@@ -191,7 +192,6 @@ def test_plan_equals_naive_evaluation_in_single_precision(program):
 @given(programs)
 def test_gradient_equals_finite_differences(program):
     instructions, arrays = make(program)
-    assume(all(step.name in SMOOTH for step in instructions))
     _, found = gradients(instructions, arrays)
     rng = np.random.default_rng(1)
     directions = [rng.normal(size=a.shape) for a in arrays]
@@ -213,7 +213,7 @@ def test_gradient_equals_finite_differences(program):
 @given(programs)
 def test_second_order_equals_differences_of_the_first(program):
     instructions, arrays = make(program)
-    assume(all(step.name in SMOOTH - {"larger", "smaller", "maximal", "modulus", "logarithm"} for step in instructions))
+    assume(not any(step.name in KINKED for step in instructions))
     (array, *rest) = arrays
     direction = np.random.default_rng(1).normal(size=array.shape)
 
@@ -322,7 +322,7 @@ def test_pickled_programs_are_equal(program):
     np.testing.assert_array_equal(other.value, total.value)
 
 
-# --- indices, broadcasting, containers ------------------------------------------------------------------------------------------
+# --- indices, broadcasting, containers -------------------------------------------------------------------------------
 
 floats = st.floats(-4, 4, width=32)
 small_shapes = hnp.array_shapes(min_dims=1, max_dims=4, max_side=4)
@@ -382,7 +382,10 @@ def test_any_index_writes_as_numpys(case):
 
 
 @more
-@given(hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=4, max_side=3), st.sampled_from(["add", "multiply", "where"]))
+@given(
+    hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=4, max_side=3),
+    st.sampled_from(["add", "multiply", "where"]),
+)
 def test_any_broadcast_is_summed_back(shapes, name):
     first, second = shapes.input_shapes
     rng = np.random.default_rng(0)
@@ -416,9 +419,9 @@ def test_any_axes_are_reduced_as_numpys(case, keepdims):
 
 trees = st.recursive(
     st.integers() | st.none() | st.text(max_size=2),
-    lambda parts: st.lists(parts, max_size=3)
-    | st.dictionaries(st.text(max_size=2), parts, max_size=3)
-    | st.tuples(parts, parts),
+    lambda parts: (
+        st.lists(parts, max_size=3) | st.dictionaries(st.text(max_size=2), parts, max_size=3) | st.tuples(parts, parts)
+    ),
     max_leaves=12,
 )
 

