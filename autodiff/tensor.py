@@ -490,9 +490,7 @@ class Tensor:
     # --- as a container and a number ---------------------------------------------------------------------------------
 
     def __getitem__(self, item: Any) -> Tensor:
-        node = self._node
-        index, arrays = ops.normalize_index(node.aval, _index_nodes(item), concrete)
-        return wrap(ops.index(node, index, *arrays))  # type: ignore[no-any-return]
+        return wrap(ops.read_index(self._node, _index_nodes(item), concrete))  # type: ignore[no-any-return]
 
     def __setitem__(self, item: Any, value: Any) -> None:
         node = self._node

@@ -187,8 +187,11 @@ def _sum_labels(x: Node, labels: str, kept: set[str]) -> tuple[Node, str]:
     return (sum_over(x, axes), "".join(c for c in labels if c in kept)) if axes else (x, labels)
 
 
-def _pair(x: Node, left: str, y: Node, right: str, kept: set[str]) -> tuple[Node, str]:
+def _pair(x: Node, left: str, y: Node, right: str, kept: set[str], result: str) -> tuple[Node, str]:
     """Two operands contracted over the labels that both have and nothing else needs, as a batched product."""
+    if result and result[-1] in left and result[-1] not in right:
+        # The product's columns are the right operand's; a result that ends in them is read without strides.
+        x, left, y, right = y, right, x, left
     x, left = _sum_labels(x, left, kept | set(right))
     y, right = _sum_labels(y, right, kept | set(left))
     shared = [c for c in left if c in right]
@@ -259,7 +262,7 @@ def einsum(*operands: Any, optimize: Any = True) -> Node:
         rest = set(result).union(*[set(term) for _, term in terms])
         first = taken[0]
         for i, second in enumerate(taken[1:], 2):
-            first = _pair(*first, *second, rest.union(*[set(term) for _, term in taken[i:]]))
+            first = _pair(*first, *second, rest.union(*[set(term) for _, term in taken[i:]]), result)
         terms.append(_sum_labels(*first, rest))
     x, term = terms[0]
     x, term = _sum_labels(x, term, set(result))

@@ -7,6 +7,7 @@ structure, and its compiled plan is found again.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -217,6 +218,19 @@ def take(x: Node, positions: Any, axis: int) -> Node:
     spec[axis] = ARRAY  # type: ignore[call-overload]
     value[axis] = None
     return index(x, static_index(tuple(spec), tuple(value)), as_node(positions))
+
+
+def read_index(x: Node, item: Any, concrete: Concrete) -> Node:
+    """``x[item]``; a reshape where that is all it is, so that its derivative is one too."""
+    node, arrays = normalize_index(x.aval, item, concrete)
+    if not arrays:
+        shape = indexed_shape(x.aval.shape, node.aval, ())
+        backwards = any(
+            type(v) is slice and v.step < 0 and n > 1 for v, n in zip(node.value, node.aval.spec or (), strict=True)
+        )
+        if math.prod(shape) == x.aval.size and x.aval.size and not backwards:
+            return reshape(x, shape)
+    return index(x, node, *arrays)
 
 
 def write_index(x: Node, item: Any, values: Any, concrete: Concrete) -> Node:

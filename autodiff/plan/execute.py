@@ -20,9 +20,7 @@ LARGE = 1 << 14
 evaluations = PlanCache(1024)
 
 
-def compile_nodes(
-    inputs: Sequence[Node], outputs: Iterable[Node], backend: Backend, derivatives: bool = False
-) -> Plan:
+def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Backend, derivatives: bool = False) -> Plan:
     """A plan from the values of ``inputs`` to those of ``outputs``: the passes, in their order.
 
     ``derivatives`` says that outputs are derivatives; where these choose between elements, those not chosen may

@@ -36,7 +36,18 @@ class Program:
         True if elements that are not chosen may be divided by zero or invalid, which is nobody's mistake.
     """
 
-    __slots__ = ("_known", "arguments", "avals", "constants", "heads", "n_inputs", "outputs", "quiet", "rewrite", "signatures")
+    __slots__ = (
+        "_known",
+        "arguments",
+        "avals",
+        "constants",
+        "heads",
+        "n_inputs",
+        "outputs",
+        "quiet",
+        "rewrite",
+        "signatures",
+    )
 
     def __init__(self, inputs: Sequence[Aval], rewrite: Rewrite | None = None):
         self.avals: list[Aval] = list(inputs)

@@ -369,6 +369,49 @@ def _sum_of_scaled(p: Program, signature: Signature, arguments: tuple[int, ...])
     return None
 
 
+def _sum_of_repeated_factor(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """sum(x * y) = sum(x) * y over axes along which y is the same everywhere."""
+    (value,) = arguments
+    if p.heads[value] is not multiply or signature.out.dtype.kind not in "fc":
+        return None
+    (axes,) = signature.params
+    full = p.avals[value]
+    for x, y in (p.arguments[value], p.arguments[value][::-1]):
+        sizes = (1,) * (full.ndim - p.avals[y].ndim) + p.avals[y].shape
+        if p.avals[x] is full and p.avals[y].dtype == full.dtype and all(sizes[a] == 1 for a in axes):
+            kept = tuple([n for a, n in enumerate(sizes) if a not in axes])
+            total = p.call(ops.sum_p, x, params=(axes,))
+            return p.call(multiply, total, p.call(ops.reshape_p, y, params=(kept,)))
+    return None
+
+
+def _sum_of_matrix_product(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """sum(x @ y) over columns = x @ sum(y), and over rows = sum(x) @ y."""
+    (value,) = arguments
+    (axes,) = signature.params
+    full = p.avals[value]
+    if p.heads[value] is not ops.matmul_p or len(axes) != 1 or full.dtype.kind not in "fc":
+        return None
+    x, y = p.arguments[value]
+    if axes[0] == full.ndim - 1:
+        y = _kept_sum(p, y, p.avals[y].ndim - 1)
+    elif axes[0] == full.ndim - 2:
+        x = _kept_sum(p, x, p.avals[x].ndim - 2)
+    else:
+        return None
+    return p.call(ops.reshape_p, p.call(ops.matmul_p, x, y), params=(signature.out.shape,))
+
+
+def _kept_sum(p: Program, value: int, axis: int) -> int:
+    """A sum over one axis that stays, at size 1."""
+    shape = p.avals[value].shape
+    return p.call(
+        ops.reshape_p,
+        p.call(ops.sum_p, value, params=((axis,),)),
+        params=((*shape[:axis], 1, *shape[axis + 1 :]),),
+    )
+
+
 def _sum_of_product(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
     """sum(x * y) = the inner product of x and y; a matrix product where one of them is repeated along the rest."""
     (value,) = arguments
@@ -410,6 +453,8 @@ SPECIAL: list[tuple[Primitive, Callable[[Program, Signature, tuple[int, ...]], i
     (ops.broadcast_to_p, _broadcast_chain),
     (ops.sum_p, _sum_of_broadcast),
     (ops.sum_p, _sum_of_scaled),
+    (ops.sum_p, _sum_of_repeated_factor),
+    (ops.sum_p, _sum_of_matrix_product),
     (ops.matmul_p, _matmul_of_negative),
     (ops.matmul_p, _matmul_by_number),
     (add, _index_add_to_sum),

@@ -303,6 +303,33 @@ SPECIAL_CASES = {
             lambda: ops.sum_p(leaf((3,)) * leaf((3,)), axes=(0,)),
         ],
     ),
+    ("_sum_of_repeated_factor", "sum"): (
+        [
+            lambda: ops.sum_p(leaf((4, 3, 2)) * leaf((4, 1, 2)), axes=(1,)),
+            lambda: ops.sum_p(leaf((4, 3)) * leaf((3,)), axes=(0,)),
+            lambda: ops.sum_p(leaf((4, 1), "complex128") * leaf((4, 3), "complex128"), axes=(1,)),
+            lambda: ops.sum_p(leaf((4, 3)) * leaf((1, 1)), axes=(0, 1)),
+        ],
+        [
+            lambda: ops.sum_p(leaf((4, 3)) * leaf((4, 3)), axes=(1,)),
+            lambda: ops.sum_p(leaf((4, 1)) * leaf((1, 3)), axes=(1,)),
+            lambda: ops.sum_p(leaf((4, 3)) * leaf((3,), "float32"), axes=(0,)),
+            lambda: ops.sum_p(leaf((4, 3), "int64") * leaf((3,), "int64"), axes=(0,)),
+        ],
+    ),
+    ("_sum_of_matrix_product", "sum"): (
+        [
+            lambda: ops.sum_p(ops.matmul_p(leaf((3, 4)), leaf((4, 2))), axes=(0,)),
+            lambda: ops.sum_p(ops.matmul_p(leaf((3, 4)), leaf((4, 2))), axes=(1,)),
+            lambda: ops.sum_p(ops.matmul_p(leaf((5, 3, 4)), leaf((4, 2), "float64")), axes=(2,)),
+            lambda: ops.sum_p(ops.matmul_p(leaf((5, 3, 4)), leaf((1, 4, 2))), axes=(1,)),
+        ],
+        [
+            lambda: ops.sum_p(ops.matmul_p(leaf((5, 3, 4)), leaf((5, 4, 2))), axes=(0,)),
+            lambda: ops.sum_p(ops.matmul_p(leaf((3, 4)), leaf((4, 2))), axes=(0, 1)),
+            lambda: ops.sum_p(ops.matmul_p(leaf((3, 4), "int64"), leaf((4, 2), "int64")), axes=(0,)),
+        ],
+    ),
     ("_sum_of_product", "sum"): (
         [
             lambda: ops.sum_p(leaf((3, 2)) * leaf((3, 2)), axes=(0,)),
@@ -394,42 +421,6 @@ SPECIAL_CASES = {
             lambda: of_two(lambda x, y: (x * 2.0 - y) - (x * 0.5 + y)),
         ],
         [lambda: of_two(lambda x, y: (x * 2.0 + y) - (x * 2.0 - y))],
-    ),
-    ("_sum_of_scaled", "sum"): (
-        [
-            lambda: ops.sum_p(leaf((2, 3)) * 2.0, axes=(0,)),
-            lambda: ops.sum_p(2 * leaf((2, 3)), axes=(0, 1)),
-            lambda: ops.sum_p(-leaf((2, 3)), axes=(1,)),
-            lambda: ops.sum_p(leaf((2, 3), "float32") * 0.5, axes=(1,)),
-            lambda: ops.sum_p(leaf((2, 3), "complex64") * -1.0, axes=(1,)),
-        ],
-        [
-            lambda: ops.sum_p(leaf((2, 3)) * leaf((2, 3)), axes=(0,)),
-            lambda: ops.sum_p(leaf((2, 3)) + 2.0, axes=(0,)),
-            lambda: ops.sum_p(-leaf((2, 3), "int64"), axes=(0,)),
-        ],
-    ),
-    ("_sum_of_product", "sum"): (
-        [
-            lambda: ops.sum_p(leaf((2, 3)) * leaf((2, 3)), axes=(0,)),
-            lambda: ops.sum_p(leaf((2, 3)) * leaf((2, 3)), axes=(0, 1)),
-            lambda: ops.sum_p(leaf((4, 2, 3)) * leaf((4, 2, 3)), axes=(0, 2)),
-            lambda: ops.sum_p(leaf((4, 2, 3)) * leaf((4, 2, 3)), axes=(2,)),
-            lambda: ops.sum_p(ops.square(leaf((2, 3), "float32")), axes=(1,)),
-            lambda: ops.sum_p(leaf((2, 3)) * leaf((3,)), axes=(1,)),
-            lambda: ops.sum_p(leaf((1, 3)) * leaf((2, 3)), axes=(1,)),
-            lambda: ops.sum_p(leaf((2, 3)) * leaf((2, 1)), axes=(0,)),
-            lambda: ops.sum_p(leaf((3, 3)) * leaf((3,)), axes=(1,)),
-            lambda: ops.sum_p(leaf((0, 3)) * leaf((0, 3)), axes=(0,)),
-        ],
-        [
-            lambda: ops.sum_p(leaf((2, 3)) * leaf((3,)), axes=(0,)),
-            lambda: ops.sum_p(leaf((2, 3)) * leaf((2, 1)), axes=(1,)),
-            lambda: ops.sum_p(leaf((3, 3)) * leaf((3,)), axes=(0,)),
-            lambda: ops.sum_p(leaf((2, 3), "complex128") * leaf((2, 3), "complex128"), axes=(0,)),
-            lambda: ops.sum_p(leaf((2, 3), "int64") * leaf((2, 3), "int64"), axes=(0,)),
-            lambda: ops.sum_p(leaf((2, 3)) * leaf((2, 3), "float32"), axes=(0,)),
-        ],
     ),
     ("_select_same", "where"): (
         [lambda: of_one(lambda x: ops.where_p(ops.greater(x, 0), x, x))],
