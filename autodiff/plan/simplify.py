@@ -355,6 +355,19 @@ def _select_same(p: Program, signature: Signature, arguments: tuple[int, ...]) -
     return arguments[1] if arguments[1] == arguments[2] else None
 
 
+def _number_to_smaller_factor(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """c * (x * y) = x * (c * y) where y is repeated along x."""
+    if signature.out.dtype.kind not in "fc":
+        return None
+    for number, product in (arguments, arguments[::-1]):
+        if p.heads[number] is NUMBER and p.heads[product] is multiply:
+            for x, y in (p.arguments[product], p.arguments[product][::-1]):
+                small = p.avals[y].size < signature.out.size and p.heads[y] is not NUMBER
+                if small and p.avals[y].dtype == signature.out.dtype:
+                    return p.call(multiply, x, p.call(multiply, number, y))
+    return None
+
+
 def _sum_of_scaled(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
     """sum(c * x) = c * sum(x), and sum(-x) = -sum(x)."""
     (value,) = arguments
@@ -457,6 +470,7 @@ SPECIAL: list[tuple[Primitive, Callable[[Program, Signature, tuple[int, ...]], i
     (ops.sum_p, _sum_of_matrix_product),
     (ops.matmul_p, _matmul_of_negative),
     (ops.matmul_p, _matmul_by_number),
+    (multiply, _number_to_smaller_factor),
     (add, _index_add_to_sum),
     (add, _like_terms),
     (subtract, _like_terms),

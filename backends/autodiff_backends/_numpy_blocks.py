@@ -7,6 +7,7 @@ values live in scratch of the block's size; only what is used outside is a whole
 from __future__ import annotations
 
 import contextvars
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -67,7 +68,11 @@ def _flat(program: Program, number: int) -> bool:
 def _full_sum(program: Program, number: int) -> bool:
     signature = program.signatures[number]
     assert signature is not None
-    return signature.primitive.name in ("sum", "inner_product") and signature.out.ndim == 0 and signature.out.dtype.kind == "f"
+    return (
+        signature.primitive.name in ("sum", "inner_product")
+        and signature.out.ndim == 0
+        and signature.out.dtype.kind == "f"
+    )
 
 
 def schedule(program: Program, applications: list[int]) -> list[int | Group]:
@@ -118,6 +123,16 @@ def schedule(program: Program, applications: list[int]) -> list[int | Group]:
 
 _pool: ThreadPoolExecutor | None = None
 _pool_size = 0
+
+
+def _forget_pool() -> None:
+    """A forked process has the pool's object but none of its threads."""
+    global _pool  # noqa: PLW0603
+    _pool = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool)
 
 
 def _workers(count: int) -> ThreadPoolExecutor:

@@ -292,6 +292,19 @@ SPECIAL_CASES = {
         ],
         [lambda: ops.broadcast_to_p(leaf((3,)), shape=(2, 3))],
     ),
+    ("_number_to_smaller_factor", "multiply"): (
+        [
+            lambda: 2 * (leaf((4, 3)) * leaf((3,))),
+            lambda: (leaf((4, 1), "float32") * leaf((4, 3), "float32")) * 0.5,
+            lambda: 2 * (leaf((4, 1)) * leaf((1, 3))),
+        ],
+        [
+            lambda: 2 * (leaf((4, 3)) * leaf((4, 3))),
+            lambda: 2 * (leaf((4, 3)) * leaf((3,), "float32")),
+            lambda: 2 * (leaf((4, 3), "int64") * leaf((3,), "int64")),
+            lambda: leaf((3,)) * (leaf((4, 3)) * leaf((3,))),
+        ],
+    ),
     ("_sum_of_scaled", "sum"): (
         [
             lambda: ops.sum_p(2 * leaf((3, 2)), axes=(0,)),
@@ -301,6 +314,33 @@ SPECIAL_CASES = {
         [
             lambda: ops.sum_p(leaf((3,), "int64") * 2, axes=(0,)),
             lambda: ops.sum_p(leaf((3,)) * leaf((3,)), axes=(0,)),
+        ],
+    ),
+    ("_sum_of_repeated_factor", "sum"): (
+        [
+            lambda: ops.sum_p(leaf((4, 3, 2)) * leaf((4, 1, 2)), axes=(1,)),
+            lambda: ops.sum_p(leaf((4, 3)) * leaf((3,)), axes=(0,)),
+            lambda: ops.sum_p(leaf((4, 1), "complex128") * leaf((4, 3), "complex128"), axes=(1,)),
+            lambda: ops.sum_p(leaf((4, 3)) * leaf((1, 1)), axes=(0, 1)),
+        ],
+        [
+            lambda: ops.sum_p(leaf((4, 3)) * leaf((4, 3)), axes=(1,)),
+            lambda: ops.sum_p(leaf((4, 1)) * leaf((1, 3)), axes=(1,)),
+            lambda: ops.sum_p(leaf((4, 3)) * leaf((3,), "float32"), axes=(0,)),
+            lambda: ops.sum_p(leaf((4, 3), "int64") * leaf((3,), "int64"), axes=(0,)),
+        ],
+    ),
+    ("_sum_of_matrix_product", "sum"): (
+        [
+            lambda: ops.sum_p(ops.matmul_p(leaf((3, 4)), leaf((4, 2))), axes=(0,)),
+            lambda: ops.sum_p(ops.matmul_p(leaf((3, 4)), leaf((4, 2))), axes=(1,)),
+            lambda: ops.sum_p(ops.matmul_p(leaf((5, 3, 4)), leaf((4, 2), "float64")), axes=(2,)),
+            lambda: ops.sum_p(ops.matmul_p(leaf((5, 3, 4)), leaf((1, 4, 2))), axes=(1,)),
+        ],
+        [
+            lambda: ops.sum_p(ops.matmul_p(leaf((5, 3, 4)), leaf((5, 4, 2))), axes=(0,)),
+            lambda: ops.sum_p(ops.matmul_p(leaf((3, 4)), leaf((4, 2))), axes=(0, 1)),
+            lambda: ops.sum_p(ops.matmul_p(leaf((3, 4), "int64"), leaf((4, 2), "int64")), axes=(0,)),
         ],
     ),
     ("_sum_of_product", "sum"): (
