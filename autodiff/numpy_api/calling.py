@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,17 @@ def dtype_named(dtype: Any, name: str) -> np.dtype[Any]:
     if wanted.kind not in "biufc":
         raise DTypeError(f"{name}: dtype={wanted} is not numeric")
     return wanted
+
+
+def converted(nodes: Sequence[Node], dtype: Any, casting: Any, name: str) -> list[Node]:
+    """Arguments in the dtype asked for, where the casting rule allows it."""
+    wanted = dtype_named(dtype, name)
+    for node in nodes:
+        if not node.aval.weak and not np.can_cast(node.aval.dtype, wanted, casting):
+            raise DTypeError(
+                f"{name}: {node.aval!r} does not convert to dtype={wanted} by casting={casting!r}; use .astype"
+            )
+    return [ops.astype(node, wanted) for node in nodes]
 
 
 def put(out: Any, result: Any, what: str) -> Any:

@@ -10,7 +10,7 @@ from .. import ops
 from ..errors import ArgumentError, ShapeError, UnsupportedError
 from ..nodes import Node
 from ..tensor import node_of, wrap
-from .calling import Handler, dtype_named, of_two, put
+from .calling import Handler, converted, of_two, put
 
 
 def _dot(a: Any, b: Any, out: Any = None) -> Any:
@@ -28,14 +28,15 @@ def _outer(a: Any, b: Any, out: Any = None) -> Any:
 
 def _einsum(*operands: Any, out: Any = None, optimize: Any = True, dtype: Any = None, order: str = "K",
             casting: str = "safe") -> Any:  # fmt: skip
-    if operands and isinstance(operands[0], str):
-        nodes = [operands[0], *[node_of(x) for x in operands[1:]]]
-    else:
-        pairs = len(operands) // 2 * 2
-        nodes = [node_of(x) if i < pairs and i % 2 == 0 else x for i, x in enumerate(operands)]
+    arguments = list(operands)
+    # Operands, or operands and their sublists by turns, perhaps with a list of output labels at the end.
+    places = range(1, len(arguments)) if isinstance(arguments[0], str) else range(0, len(arguments) // 2 * 2, 2)
+    nodes = [node_of(arguments[i]) for i in places]
     if dtype is not None:
-        nodes = [ops.astype(x, dtype_named(dtype, "einsum")) if isinstance(x, Node) else x for x in nodes]
-    return put(out, ops.einsum(*nodes, optimize=optimize), "einsum")
+        nodes = converted(nodes, dtype, casting, "einsum")
+    for i, node in zip(places, nodes, strict=True):
+        arguments[i] = node
+    return put(out, ops.einsum(*arguments, optimize=optimize), "einsum")
 
 
 def _kron(a: Any, b: Any) -> Any:

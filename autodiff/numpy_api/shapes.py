@@ -11,7 +11,7 @@ from .. import ops
 from ..errors import ArgumentError, UnsupportedError
 from ..nodes import Node
 from ..tensor import node_of, wrap
-from .calling import Handler, of_node, put
+from .calling import Handler, converted, of_node, put
 
 
 def _reshape(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None) -> Any:
@@ -57,20 +57,25 @@ def _at_least(ndim: int, name: str) -> Handler:
     return handler
 
 
+def _parts(arrays: Any, dtype: Any, casting: Any, name: str) -> list[Node]:
+    nodes = [node_of(x) for x in arrays]
+    return nodes if dtype is None else converted(nodes, dtype, casting, name)
+
+
 def _concatenate(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
-    return put(out, ops.concatenate([node_of(x) for x in arrays], axis, dtype), "concatenate")
+    return put(out, ops.concatenate(_parts(arrays, dtype, casting, "concatenate"), axis), "concatenate")
 
 
 def _stack(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
-    return put(out, ops.stack([node_of(x) for x in arrays], axis, dtype), "stack")
+    return put(out, ops.stack(_parts(arrays, dtype, casting, "stack"), axis), "stack")
 
 
 def _joined(prepare: Callable[[Node], Node], axis: Callable[[Node], int], name: str) -> Handler:
     def handler(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
-        nodes = [prepare(node_of(x)) for x in tup]
+        nodes = [prepare(x) for x in _parts(tup, dtype, casting, name)]
         if not nodes:
             raise ArgumentError(f"{name}: at least one array is needed")
-        return wrap(ops.concatenate(nodes, axis(nodes[0]), dtype))
+        return wrap(ops.concatenate(nodes, axis(nodes[0])))
 
     return handler
 

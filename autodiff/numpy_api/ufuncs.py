@@ -13,7 +13,7 @@ from ..errors import ArgumentError, DTypeError, UnsupportedError
 from ..nodes import PRIMITIVES, Node
 from ..plan import concrete
 from ..tensor import Tensor, node_of, wrap
-from .calling import dtype_named, put
+from .calling import converted, dtype_named, put
 
 
 def _fabs(x: Node) -> Node:
@@ -103,13 +103,7 @@ def _call(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) ->
         raise UnsupportedError(f"{name}: the keyword {given[0]!r} is not supported for Tensors")
     nodes = [node_of(x) for x in inputs]
     if dtype is not None:
-        wanted = dtype_named(dtype, name)
-        for node in nodes:
-            if not node.aval.weak and not np.can_cast(node.aval.dtype, wanted, casting):
-                raise DTypeError(
-                    f"{name}: {node.aval!r} does not convert to dtype={wanted} by casting={casting!r}; use .astype"
-                )
-        nodes = [ops.astype(node, wanted) for node in nodes]
+        nodes = converted(nodes, dtype, casting, name)
     result = function(*nodes)
     if where is not True:
         result = _masked(result, node_of(where), out, name)

@@ -204,7 +204,7 @@ def _infer_concatenate(primitive: Primitive, *avals: Aval, axis: int) -> Aval:
 concatenate_p = Primitive("concatenate", _infer_concatenate, params=("axis",))
 
 
-def concatenate(arrays: Sequence[Any], axis: Any = 0, dtype: Any = None) -> Node:
+def concatenate(arrays: Sequence[Any], axis: Any = 0) -> Node:
     """Arrays joined along an existing axis; ``axis=None`` flattens them first."""
     nodes = [as_node(x) for x in arrays]
     if not nodes:
@@ -217,12 +217,12 @@ def concatenate(arrays: Sequence[Any], axis: Any = 0, dtype: Any = None) -> Node
             f"concatenate({listed(tuple([x.aval for x in nodes]))}): zero-dimensional arrays have no axis to join "
             "along; np.stack joins along a new one"
         )
-    wanted = common_dtype(nodes) if dtype is None else np.dtype(dtype)
+    wanted = common_dtype(nodes)
     nodes = [astype(x, wanted) for x in nodes]
     return concatenate_p(*nodes, axis=normalize_axis(axis, nodes[0].aval.ndim, "concatenate"))
 
 
-def stack(arrays: Sequence[Any], axis: Any = 0, dtype: Any = None) -> Node:
+def stack(arrays: Sequence[Any], axis: Any = 0) -> Node:
     """Arrays of one shape joined along a new axis."""
     nodes = [as_node(x) for x in arrays]
     if not nodes:
@@ -230,4 +230,4 @@ def stack(arrays: Sequence[Any], axis: Any = 0, dtype: Any = None) -> Node:
     if any(x.aval.shape != nodes[0].aval.shape for x in nodes):
         raise ShapeError(f"stack({listed(tuple([x.aval for x in nodes]))}): all arrays must have the same shape")
     place = normalize_axis(axis, nodes[0].aval.ndim + 1, "stack")
-    return concatenate([expand_dims(x, place) for x in nodes], place, dtype)
+    return concatenate([expand_dims(x, place) for x in nodes], place)
