@@ -464,6 +464,14 @@ def test_assign_copies_and_converts():
     assert x.node.inputs == ()
 
 
+def test_assigned_values_are_read_only():
+    x = ad.Tensor([0.0, 0.0])
+    for value in ([1.0, 2.0], np.array([1.0, 2.0]), ad.Tensor([1.0, 2.0]) * 2, np.float64(1.0) * np.ones(2)):
+        for assign in (x.assign, x.assign_add, x.assign_sub, lambda v: x.assign(np.asarray(v), copy=False)):
+            assign(value)
+            assert not x.value.flags.writeable
+
+
 def test_assign_without_copy_shares_memory_but_leaves_the_callers_array_alone():
     value = np.array([1.0, 2.0])
     x = ad.Tensor([0.0, 0.0]).assign(value, copy=False)

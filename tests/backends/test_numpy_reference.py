@@ -11,6 +11,7 @@ from autodiff import ops
 from autodiff.nodes import FLOAT64, PRIMITIVES, Slot, Variable, intern_aval
 from autodiff.plan import Program, build
 from autodiff_backends import _numpy_reference as reference
+from autodiff_backends import numpy_
 from autodiff_backends._numpy_reference import Interpreted, function_for
 
 VECTOR = intern_aval((3,), FLOAT64)
@@ -107,21 +108,27 @@ def test_programs_show_what_they_do():
     assert plan.n_operations == 1
 
 
-def test_long_programs_are_interpreted(monkeypatch):
-    backend = ad.get_backend("numpy")
+def test_long_programs_are_interpreted_until_they_are_called_again(monkeypatch):
     x = variable()
     node = x
     for _ in range(5_000):
         node = ops.sin(node)
     program = build([x], [node])
-    plan = backend.compile(program)
-    assert isinstance(plan, Interpreted)
+    plan = ad.get_backend("numpy").compile(program)
     expected = np.ones(3)
     for _ in range(5_000):
         expected = np.sin(expected)
-    np.testing.assert_array_equal(plan(np.ones(3))[0], expected)
+    sources = []
+    for _ in range(4):
+        np.testing.assert_array_equal(plan(np.ones(3))[0], expected)
+        sources.append("def run" in plan.source)
+    assert sources == [False, False, True, True]
+    assert plan.n_operations == 5_000
+
     monkeypatch.setattr(reference, "SOURCE_SHOWN", 100)
     assert "5000 operations" in Interpreted(program).source
+    monkeypatch.setattr(numpy_, "LONGEST_GENERATED", 100)
+    assert isinstance(ad.get_backend("numpy").compile(program), Interpreted)
 
 
 def test_quiet_programs_do_not_warn():
