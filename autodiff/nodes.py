@@ -343,6 +343,9 @@ class Unknown:
         )
 
     def __getattr__(self, name: str) -> Any:
+        # Tools that look at modules ask objects for names like __wrapped__; only arrays are asked for values.
+        if name.startswith("__") and not name.startswith("__array"):
+            raise AttributeError(name)
         return self._refuse()
 
     __array_ufunc__ = __array_function__ = _refuse

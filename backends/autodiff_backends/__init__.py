@@ -1,8 +1,9 @@
 """Array libraries that ``autodiff`` runs on, one module each. Found by name through the registry.
 
-``run_blocks`` is what generated NumPy source calls for large arrays.
+The names here are what generated NumPy source imports.
 """
 
 from ._numpy_blocks import run_blocks
+from ._numpy_runtime import choose, masked_product
 
-__all__ = ["run_blocks"]
+__all__ = ["choose", "masked_product", "run_blocks"]

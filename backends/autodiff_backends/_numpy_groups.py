@@ -128,27 +128,28 @@ class GroupWriter:
         if name == "astype":
             self.lines.append(f"{use('copyto')}({target}, {words[0]}, 'unsafe')")
         elif name == "where":
-            self.lines.append(f"{use('copyto')}({target}, {words[2]})")
-            self.lines.append(f"{use('copyto')}({target}, {words[1]}, where={words[0]})")
+            self.lines.append(f"{self.w.helper('choose')}({', '.join(words)}, {target})")
         elif name == "masked_multiply":
-            self.lines.append(f"{target}.fill(0)")
-            self.lines.append(
-                f"{use('multiply')}({words[0]}, {words[1]}, out={target}, where={use('not_equal')}({words[0]}, 0))"
-            )
+            self.lines.append(f"{self.w.helper('masked_product')}({', '.join(words)}, {target})")
+        elif name == "heaviside" and words[1] in self.w.constants and target != words[0]:
+            self._heaviside(words, target)
         else:
             ufunc = "sqrt" if name == "root_of_squares" else name
             self.lines.append(f"{use(ufunc)}({', '.join(words)}, out={target})")
 
+    def _heaviside(self, words: list[str], target: str) -> None:
+        """heaviside(x, 0.5) = sign(x) / 2 + 1/2, which does not branch at each element as NumPy's does."""
+        use, half = self.w.use, words[1]
+        if self.w.constants[half] != 0.5:
+            self.lines.append(f"{use('heaviside')}({', '.join(words)}, out={target})")
+            return
+        self.lines.append(f"{use('sign')}({words[0]}, out={target})")
+        self.lines.append(f"{use('multiply')}({target}, {half}, out={target})")
+        self.lines.append(f"{use('add')}({target}, {half}, out={target})")
+
     def _whole_name(self, number: int) -> str:
         """The array of the plan that a member's blocks are written into."""
-        aval = self.program.avals[number]
-        target = self.w.target(number)
-        if target is None:
-            target = f"v{number}"
-            dtype = f", {aval.dtype.name!r}"
-            self.w.lines.append(f"{target} = {self.w.use('empty')}({aval.shape!r}{dtype})")
-        self.w.arrays[number] = target
-        return self._flattened(target)
+        return self._flattened(self.w.owned(number))
 
     def write(self) -> None:
         """Append the function to the plan's module, and its call to the plan."""
@@ -164,7 +165,7 @@ class GroupWriter:
         self.w.functions += [f"def {name}({parameters}):", *[f"    {line}" for line in body], ""]
         extent = math.prod(self.group.shape) if self.group.flat else self.group.shape[0]
         threaded = math.prod(self.group.shape) >= SMALLEST_THREADED
-        call = f"run_blocks({', '.join([name, str(extent), str(self.block), str(threaded), *self.operands])})"
+        call = f"{self.w.helper('run_blocks')}({', '.join([name, str(extent), str(self.block), str(threaded), *self.operands])})"
         self.w.lines.append(f"parts{self.place} = {call}" if self.sums else call)
         for i, n in enumerate(self.sums):
             self._finish_sum(n, f"sum([part[{i}] for part in parts{self.place}])")

@@ -22,6 +22,7 @@ from autodiff.plan.program import Program
 from ._numpy_blocks import Group, schedule
 from ._numpy_groups import write_group
 from ._numpy_reference import Interpreted, constant_value
+from ._numpy_runtime import SMALLEST_MASKED
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -126,6 +127,7 @@ class Writer:
         self.avals = program.avals
         self.lines: list[str] = []
         self.names: set[str] = set()
+        self.helpers: set[str] = set()
         self.constants: dict[str, Any] = {}
         self.functions: list[str] = []
         self.storage = Storage()
@@ -284,7 +286,7 @@ class Writer:
     def _overwritable(self, signature: Signature, arguments: tuple[int, ...], dying: set[int]) -> set[int]:
         """Operands whose buffer the result may take: all of an elementwise one's, the base of a write's."""
         if signature.primitive.kind == "elementwise":
-            return dying
+            return set() if signature.primitive.name in ("where", "masked_multiply") else dying
         if signature.primitive.name in ("index_add", "index_set"):
             base = self.roots[arguments[0]]
             return dying & {base} if base not in {self.roots[a] for a in arguments[1:]} else set()
@@ -348,6 +350,21 @@ class Writer:
         buffer = self.storage.take(aval)
         self.buffer_of[number] = buffer
         return f"b{buffer}"
+
+    def helper(self, name: str) -> str:
+        """A function of this package that the source imports."""
+        self.helpers.add(name)
+        return name
+
+    def owned(self, number: int) -> str:
+        """The name of an uninitialised array for a value: a buffer, or a new array if it leaves the plan."""
+        target = self.target(number)
+        if target is None:
+            aval = self.avals[number]
+            target = f"v{number}"
+            self.lines.append(f"{target} = {self.use('empty')}({aval.shape!r}, {aval.dtype.name!r})")
+        self.arrays[number] = target
+        return target
 
     def _emit(self, number: int, call: str, out: bool) -> None:
         """``call`` is text up to the closing parenthesis, which an out argument may precede."""
@@ -426,7 +443,10 @@ def _where(w: Writer, number: int, signature: Signature, arguments: tuple[int, .
             words.append(w.constant(np.asarray(aval.literal, out.dtype)))
         else:
             words.append(w.scalars[value] if aval.weak else w.array(value))
-    w._emit(number, f"{w.use('where')}({', '.join(words)}", out=False)
+    if out.size >= SMALLEST_MASKED:
+        w.lines.append(f"{w.helper('choose')}({', '.join(words)}, {w.owned(number)})")
+    else:
+        w._emit(number, f"{w.use('where')}({', '.join(words)}", out=False)
 
 
 def _reduction(name: str) -> ArrayWriter:
@@ -588,12 +608,9 @@ def _index_set(w: Writer, number: int, signature: Signature, arguments: tuple[in
 
 
 def _masked_multiply(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
-    out = w.avals[number]
     ct, factor = (w.array(a) for a in arguments)
-    dtype = out.dtype.name
-    w.lines.append(f"v{number} = {w.use('zeros')}({_shape_text(out.shape)}, {dtype!r})")
-    w.lines.append(f"{w.use('multiply')}({ct}, {factor}, v{number}, where={w.use('not_equal')}({ct}, 0))")
-    w.arrays[number] = f"v{number}"
+    target = w.owned(number)
+    w.lines.append(f"{w.helper('masked_product')}({ct}, {factor}, {target})")
 
 
 def _root_of_squares(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
@@ -721,8 +738,8 @@ def _module(writer: Writer, results: list[str]) -> str:
     made = "".join(f"empty({shape!r}, {dtype.name!r}), " for shape, dtype in buffers)
     parameters = ", ".join(["buffers", *[f"x{i}" for i in range(program.n_inputs)]])
     header = ["import math"] if any("math." in line for line in lines) else []
-    if writer.functions:
-        header.append("from autodiff_backends import run_blocks")
+    if writer.helpers:
+        header.append(f"from autodiff_backends import {', '.join(sorted(writer.helpers))}")
     comments = [f"# x{i}: {program.avals[i]!r}" for i in range(program.n_inputs) if program.avals[i].literal is None]
     constants = [f"{name} = {_constant_text(writer, value)}" for name, value in writer.constants.items()]
     if writer.names:

@@ -1,15 +1,44 @@
-"""NumPy: programs as straight-line Python, or interpreted if they are long."""
+"""NumPy: programs as straight-line Python, interpreted at first or always if they are long."""
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 from autodiff.backend import Plan
+from autodiff.plan.cache import paused_collector
 from autodiff.plan.program import Program
 
 from ._numpy_reference import Interpreted
 from ._numpy_source import Generated
 
-# Compiling a line of Python takes about 40 us, running it once through the interpreter about 1 us.
-LONGEST_SOURCE = 4000
+# Longer programs are interpreted for their first calls: making source costs about 20 us an operation, which pays
+# from the third call on. Beyond the second figure a program is most likely run once.
+LONGEST_AT_ONCE = 4_000
+LONGEST_GENERATED = 200_000
+CALLS_INTERPRETED = 2
+
+
+class Tiered:
+    """A plan that is interpreted at first, and generated once it is clear that it is called again and again."""
+
+    def __init__(self, program: Program):
+        self._program = program
+        self._plan: Interpreted | Generated = Interpreted(program)
+        self._calls = itertools.count(1)
+        self.n_operations = self._plan.n_operations
+
+    @property
+    def source(self) -> str:
+        """What is executed at present."""
+        return self._plan.source
+
+    def __call__(self, *values: Any) -> tuple[Any, ...]:
+        # Two threads may generate at once; both get the same.
+        if next(self._calls) > CALLS_INTERPRETED and isinstance(self._plan, Interpreted):
+            with paused_collector():
+                self._plan = Generated(self._program)
+        return self._plan(*values)
 
 
 class NumpyBackend:
@@ -18,10 +47,10 @@ class NumpyBackend:
     name = "numpy"
 
     def compile(self, program: Program) -> Plan:
-        """Generated source for programs of ordinary length, an interpreted plan for very long ones."""
-        if len(program.avals) > LONGEST_SOURCE:
-            return Interpreted(program)
-        return Generated(program)
+        """Generated source for programs of ordinary length, later or never for long ones."""
+        if len(program.avals) <= LONGEST_AT_ONCE:
+            return Generated(program)
+        return Tiered(program) if len(program.avals) <= LONGEST_GENERATED else Interpreted(program)
 
     def __repr__(self) -> str:
         return "<backend numpy>"
