@@ -138,7 +138,8 @@ def register_backend(name: str, backend: Backend | str) -> None:
         raise BackendError(f"register_backend: the name {name!r} is no non-empty string")
     if not (isinstance(backend, Backend) or (isinstance(backend, str) and ":" in backend)):
         raise BackendError(
-            f"register_backend({name!r}): {backend!r} is neither a backend (an object with name and compile) nor a string 'package.module:OBJECT'"
+            f"register_backend({name!r}): {backend!r} is neither a backend (an object with name and compile) nor a "
+            "string 'package.module:OBJECT'"
         )
     _registered[name] = backend
     _loaded.pop(name, None)

@@ -60,7 +60,11 @@ class _CaseRun:
         self._workload = workload
         self._case = case
         self._modules = modules
-        self._contestants = [c for c in workload.contestants if c.library in modules]
+        self._contestants = [
+            c
+            for c in workload.contestants
+            if c.library in modules and (c.cases is None or case.name in c.cases)
+        ]
         self._rounds = min(effort.rounds, workload.max_rounds)
         self._first_calls = min(effort.first_calls, workload.max_first_calls)
         self._block_seconds = effort.block_seconds

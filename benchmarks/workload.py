@@ -89,11 +89,14 @@ class Contestant:
         Takes the library's imported module and the case's parameter, and gives an `Entry`.
     library : str, optional
         Key of `benchmarks.libraries.LIBRARIES`; by default, `name`.
+    cases : sequence of str, optional
+        Names of the cases it takes part in; by default, all.
     """
 
     name: str
     build: Callable[[ModuleType, Any], Entry]
     library: str = ""
+    cases: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         if not self.library:

@@ -109,18 +109,14 @@ class GroupWriter:
             self.lines.append(f"s{number} += {total}.item()")
             self._release(number)
             return
-        target = None if number in self.whole else "reuse"
-        if target is None:
-            target = self._parameter(self._whole_name(number), True)
-        else:
-            if name != "masked_multiply" and name != "where":
-                self._release(number)  # in place: the operand is read before its element is written
-            target = self._temporary(number)
+        # In place where the operand of an element is read before the element is written, and not needed again.
+        in_place = number not in self.whole and name not in ("masked_multiply", "where")
+        if in_place:
+            self._release(number)
+        target = self._parameter(self._whole_name(number), True) if number in self.whole else self._temporary(number)
         self._statement(name, words, target)
         self.names[number] = target
-        if name in ("masked_multiply", "where") and number not in self.whole:
-            self._release(number)
-        elif number in self.whole:
+        if not in_place:
             self._release(number)
 
     def _statement(self, name: str, words: list[str], target: str) -> None:
@@ -165,7 +161,8 @@ class GroupWriter:
         self.w.functions += [f"def {name}({parameters}):", *[f"    {line}" for line in body], ""]
         extent = math.prod(self.group.shape) if self.group.flat else self.group.shape[0]
         threaded = math.prod(self.group.shape) >= SMALLEST_THREADED
-        call = f"{self.w.helper('run_blocks')}({', '.join([name, str(extent), str(self.block), str(threaded), *self.operands])})"
+        arguments = ", ".join([name, str(extent), str(self.block), str(threaded), *self.operands])
+        call = f"{self.w.helper('run_blocks')}({arguments})"
         self.w.lines.append(f"parts{self.place} = {call}" if self.sums else call)
         for i, n in enumerate(self.sums):
             self._finish_sum(n, f"sum([part[{i}] for part in parts{self.place}])")

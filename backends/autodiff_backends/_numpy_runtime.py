@@ -13,7 +13,10 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 # The integers whose bits are those of a floating dtype.
-_BITS = {np.dtype(np.float32): np.dtype(np.int32), np.dtype(np.float64): np.dtype(np.int64)}
+_BITS: dict[np.dtype[Any], np.dtype[Any]] = {
+    np.dtype(np.float32): np.dtype(np.int32),
+    np.dtype(np.float64): np.dtype(np.int64),
+}
 
 # Below this many elements the calls cost more than the branches.
 SMALLEST_MASKED = 1 << 13
@@ -21,8 +24,9 @@ SMALLEST_MASKED = 1 << 13
 
 def _mask(condition: Array, bits: np.dtype[Any]) -> Array:
     """All bits set where the condition is true, none elsewhere."""
-    mask = condition.astype(bits)
-    return np.negative(mask, mask)
+    mask: Array = condition.astype(bits)
+    np.negative(mask, mask)
+    return mask
 
 
 def choose(condition: Array, x: Any, y: Any, out: Array) -> None:
