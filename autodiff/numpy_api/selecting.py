@@ -260,5 +260,6 @@ TABLE: dict[Any, Handler] = {
     np.empty_like: _like(0),
     np.full_like: _full_like,
     np.full: _full,
-    np.astype: lambda x, dtype, /, *, copy=True, device=None: x.astype(dtype),
 }
+if hasattr(np, "astype"):  # NumPy 2.1
+    TABLE[np.astype] = lambda x, dtype, /, *, copy=True, device=None: x.astype(dtype)
