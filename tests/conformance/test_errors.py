@@ -93,7 +93,7 @@ ARGUMENTS: list[tuple[str, Callable[[], Any]]] = [
     ("negative", lambda: np.pad(V, -1)),
     ("pad_width", lambda: np.pad(V, ((1, 2), (3, 4)))),
     ("dimensions", lambda: np.vsplit(V, 1)),
-    ("axis=", lambda: np.cumulative_sum(X) if hasattr(np, "cumulative_sum") else np.sum(X, axis=7)),
+    ("axis", lambda: np.cumulative_sum(X) if hasattr(np, "cumulative_sum") else np.sum(X, axis=7)),
     ("take_along_axis", lambda: np.take_along_axis(X, np.array([0]), axis=0)),
     ("conditions", lambda: np.select([MASK], [V, V])),
     ("axes", lambda: np.rot90(X, axes=(0, 0))),
