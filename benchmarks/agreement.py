@@ -15,9 +15,7 @@ class DisagreementError(AssertionError):
     """Two contestants of a workload computed different numbers."""
 
 
-def require_agreement(
-    numbers: Mapping[str, Sequence[Numbers]], where: str, *, rtol: float, atol: float
-) -> None:
+def require_agreement(numbers: Mapping[str, Sequence[Numbers]], where: str, *, rtol: float, atol: float) -> None:
     """Raise `DisagreementError` unless all contestants computed the same numbers at every step.
 
     Parameters
@@ -57,9 +55,7 @@ def _difference(actual: Numbers, expected: Numbers, *, rtol: float, atol: float)
     return ""
 
 
-def _array_difference(
-    actual: npt.NDArray[Any], expected: npt.NDArray[Any], *, rtol: float, atol: float
-) -> str:
+def _array_difference(actual: npt.NDArray[Any], expected: npt.NDArray[Any], *, rtol: float, atol: float) -> str:
     if (actual.shape, actual.dtype) != (expected.shape, expected.dtype):
         return f"{actual.dtype}{list(actual.shape)} against {expected.dtype}{list(expected.shape)}"
     if not (np.isfinite(actual).all() and np.isfinite(expected).all()):

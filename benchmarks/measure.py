@@ -54,16 +54,12 @@ def _load_libraries(workload: Workload) -> dict[str, ModuleType]:
 class _CaseRun:
     """One case: first calls, the agreement check, then interleaved warm rounds."""
 
-    def __init__(
-        self, workload: Workload, case: Case, modules: Mapping[str, ModuleType], effort: Effort
-    ) -> None:
+    def __init__(self, workload: Workload, case: Case, modules: Mapping[str, ModuleType], effort: Effort) -> None:
         self._workload = workload
         self._case = case
         self._modules = modules
         self._contestants = [
-            c
-            for c in workload.contestants
-            if c.library in modules and (c.cases is None or case.name in c.cases)
+            c for c in workload.contestants if c.library in modules and (c.cases is None or case.name in c.cases)
         ]
         self._rounds = min(effort.rounds, workload.max_rounds)
         self._first_calls = min(effort.first_calls, workload.max_first_calls)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
 from benchmarks.results import Measurement, Series, Spread, ratio, spread
 from benchmarks.units import format_spread, format_value
-from benchmarks.workload import BEST_PEER, Contestant, Target, Workload
+from benchmarks.workload import BEST_PEER, STEP, Target, Workload
 from benchmarks.workloads import load_workload
 
 NONE = "-"
 MISSING = "missing"
+
+COMPILED = "jax"
+"""The library whose first calls compile as ours do."""
 
 _QUICK = "**Quick run: few rounds and small sizes. It shows that the benchmarks run, not how fast.**"
 
@@ -50,9 +54,28 @@ def markdown(
     lines += [_HOW_TO_READ, "", "## Targets", ""]
     header = ("workload", "case", "contestant", "figure", "measured", "target", "")
     lines += _table(header, (row for report in reports for row in report.target_rows()))
+    lines += ["", *_summary(reports)]
     for report in reports:
         lines += report.lines()
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _summary(reports: Sequence[_WorkloadReport]) -> list[str]:
+    """The best of ours against the best peer, case by case, and the mean of all."""
+    rows = [row for report in reports for case in report.cases if (row := report.summary(case)) is not None]
+    if not rows:
+        return []
+    mean = math.exp(sum(math.log(warm) for _, warm in rows) / len(rows))
+    return [
+        "## Summary",
+        "",
+        (
+            "*warm*: the fastest of ours against the fastest peer. *first*: the quickest of our first calls against "
+            f"{COMPILED}'s, which compiles too. Geometric mean of the warm ratios: **{format_value(mean, '')}**."
+        ),
+        "",
+        *_table(("workload", "case", "ours", "best peer", "warm", "first"), (cells for cells, _ in rows)),
+    ]
 
 
 class _WorkloadReport:
@@ -78,6 +101,36 @@ class _WorkloadReport:
             lines += [*_table(header, ratios), ""]
         return lines + _table(("case", "figure", "contestant", "warm", "first"), self._absolute_rows())
 
+    def summary(self, case: str) -> tuple[tuple[str, ...], float] | None:
+        """Names and ratios as text, and the warm ratio; None if a case has no peer."""
+        ours, peer = (self._smallest(case, STEP, names, first_call=False) for names in (self._ours, self._peers()))
+        if ours is None or peer is None:
+            return None
+        warm = ratio(ours.warm, peer.warm)
+        if warm is None:
+            return None
+        first = NONE
+        compiled = [c.name for c in self._others if c.library == COMPILED]
+        ours_first, peer_first = (
+            self._smallest(case, STEP, names, first_call=True) for names in (self._ours, compiled)
+        )
+        if ours_first is not None and peer_first is not None:
+            measured = ratio(ours_first.first, peer_first.first)
+            first = NONE if measured is None else format_value(measured.median, "")
+        cells = (self._workload.name, case, ours.contestant, peer.contestant, format_value(warm.median, ""), first)
+        return cells, warm.median
+
+    @property
+    def cases(self) -> Sequence[str]:
+        """Names of the cases that were measured."""
+        return self._cases
+
+    def _smallest(self, case: str, metric: str, names: Sequence[str], *, first_call: bool) -> Series | None:
+        """Of the series of these contestants, the one with the smallest median."""
+        found = (self._series(case, metric, name, first_call=first_call) for name in names)
+        present = [series for series in found if series is not None]
+        return min(present, key=lambda s: _median(s, first_call=first_call), default=None)
+
     def target_rows(self) -> Iterable[tuple[str, ...]]:
         """Every target in every case that it concerns, with the figure beside it."""
         for target in self._workload.targets:
@@ -93,15 +146,13 @@ class _WorkloadReport:
                     _verdict(target, measured),
                 )
 
-    def _peers(self) -> list[Contestant]:
-        return [contestant for contestant in self._others if contestant.role == "peer"]
+    def _peers(self) -> list[str]:
+        return [contestant.name for contestant in self._others if contestant.role == "peer"]
 
     def _series(self, case: str, metric: str, contestant: str, *, first_call: bool) -> Series | None:
         """The series of a contestant, or of the best peer, if it has values of that kind."""
         if contestant == BEST_PEER:
-            peers = (self._series(case, metric, p.name, first_call=first_call) for p in self._peers())
-            present = [series for series in peers if series is not None]
-            return min(present, key=lambda s: _median(s, first_call=first_call), default=None)
+            return self._smallest(case, metric, self._peers(), first_call=first_call)
         series = self._measurement.find(case, metric, contestant)
         return series if series is not None and series.values(first_call=first_call) else None
 

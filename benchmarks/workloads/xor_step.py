@@ -174,8 +174,8 @@ WORKLOAD = Workload(
     cases=(Case(TENSORS, TENSORS), Case(ARRAYS, ARRAYS)),
     targets=(
         Target(0.5, against="torch"),
-        Target(1.4, against="jax"),
-        Target(0.7, contestant="autodiff function", against="jax"),
+        Target(1.1, against="jax"),
+        Target(0.6, contestant="autodiff function", against="jax"),
     ),
     checked_steps=5,
 )
