@@ -22,9 +22,7 @@ NOISE = 0.2  # on the pixels of training images, so that none is learned by hear
 def load():
     """Return training images, held-out images, and the labels of both; pixels from 0 to 1."""
     digits = load_digits()
-    return train_test_split(
-        digits.data / 16, digits.target, test_size=0.25, stratify=digits.target, random_state=0
-    )
+    return train_test_split(digits.data / 16, digits.target, test_size=0.25, stratify=digits.target, random_state=0)
 
 
 def make_layers(rng):

@@ -15,7 +15,7 @@ import pytest
 import autodiff as ad
 from autodiff import backend, dispatch, nodes, rules
 from autodiff.plan import simplify
-from autodiff_backends import _numpy_reference, _numpy_source
+from autodiff_backends import _numpy_primitives, _numpy_reference
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -37,7 +37,7 @@ TABLES = (
     nodes.PRIMITIVES,
     rules.TABLE,
     _numpy_reference.SPECIAL,
-    _numpy_source.WRITERS,
+    _numpy_primitives.WRITERS,
 )
 
 

@@ -11,6 +11,7 @@ from ..errors import TraceError
 from ..nodes import UNKNOWN, Node, freeze
 from .cache import PlanCache
 from .collect import Trace, collect
+from .contract import contract_sums
 from .program import build, prune
 from .simplify import simplify
 
@@ -26,7 +27,7 @@ def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Back
     ``derivatives`` says that outputs are derivatives; where these choose between elements, those not chosen may
     be inf or NaN without a warning.
     """
-    program = prune(build(inputs, outputs, simplify))
+    program = contract_sums(prune(build(inputs, outputs, simplify)))
     program.quiet = ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
     return backend.compile(program)
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import ops
 from ..nodes import Aval, Primitive, Signature, intern_aval
+from ..ops.elementwise import PYTHON_TYPES
 from .program import NUMBER, Program
 
 # --- patterns --------------------------------------------------------------------------------------------------------
@@ -176,8 +177,8 @@ def _astype_same(p: Program, signature: Signature, arguments: tuple[int, ...]) -
     (value,) = arguments
     aval = p.avals[value]
     if aval.literal is not None and aval.spec is None and signature.out.dtype.kind in "fc":
-        cast = signature.out.dtype.type(aval.literal).item()
-        return p.literal(cast, signature.out)
+        dtype = signature.out.dtype
+        return p.literal(PYTHON_TYPES[dtype.kind](dtype.type(aval.literal)), signature.out)
     return value if aval is signature.out else None
 
 
@@ -369,9 +370,9 @@ def _number_to_smaller_factor(p: Program, signature: Signature, arguments: tuple
 
 
 def _sum_of_scaled(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
-    """sum(c * x) = c * sum(x), and sum(-x) = -sum(x)."""
+    """sum(c * x) = c * sum(x), and sum(-x) = -sum(x); not in half precision, where sum(x) may overflow."""
     (value,) = arguments
-    if signature.out.dtype.kind not in "fc":
+    if signature.out.dtype.kind not in "fc" or signature.out.dtype.itemsize < 4:
         return None
     if p.heads[value] is negative:
         return p.call(negative, p.call(ops.sum_p, p.arguments[value][0], params=signature.params))
@@ -425,39 +426,6 @@ def _kept_sum(p: Program, value: int, axis: int) -> int:
     )
 
 
-def _sum_of_product(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
-    """sum(x * y) = the inner product of x and y; a matrix product where one of them is repeated along the rest."""
-    (value,) = arguments
-    if p.heads[value] not in (multiply, square) or signature.out.dtype.kind != "f":
-        return None
-    parts = p.arguments[value]
-    first, second = parts if len(parts) == 2 else parts * 2
-    full = p.avals[value]
-    if p.avals[first] is p.avals[second] is full:
-        return p.call(ops.inner_product, first, second, params=signature.params)
-    if full.ndim != 2 or len(signature.params[0]) != 1:
-        return None
-    ((axis,),) = signature.params
-    for x, y in ((first, second), (second, first)):
-        if p.avals[x] is full and p.avals[y].dtype == full.dtype:
-            repeated = (1,) * (2 - p.avals[y].ndim) + p.avals[y].shape
-            if repeated[1 - axis] == 1 and repeated[axis] == full.shape[axis]:
-                return _matrix_by_vector(p, x, y, axis, signature.out)
-    return None
-
-
-def _matrix_by_vector(p: Program, matrix: int, vector: int, axis: int, out: Aval) -> int:
-    """The sum over an axis of a matrix times a vector along that axis, as a matrix product."""
-    length = p.avals[matrix].shape[axis]
-    if axis == 1:
-        column = p.call(ops.reshape_p, vector, params=((length, 1),))
-        product = p.call(ops.matmul_p, matrix, column)
-    else:
-        row = p.call(ops.reshape_p, vector, params=((1, length),))
-        product = p.call(ops.matmul_p, row, matrix)
-    return p.call(ops.reshape_p, product, params=(out.shape,))
-
-
 SPECIAL: list[tuple[Primitive, Callable[[Program, Signature, tuple[int, ...]], int | None]]] = [
     (ops.astype_p, _astype_same),
     (ops.reshape_p, _reshape_chain),
@@ -477,16 +445,12 @@ SPECIAL: list[tuple[Primitive, Callable[[Program, Signature, tuple[int, ...]], i
     (ops.where_p, _select_same),
 ]
 
-FINAL_SPECIAL: list[tuple[Primitive, Callable[[Program, Signature, tuple[int, ...]], int | None]]] = [
-    (ops.sum_p, _sum_of_product),
-]
-
 
 def _fold(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
-    """f(numbers) = a number, if it is finite."""
+    """f(numbers) = a number, if it is finite and a Python number can hold it."""
     out = signature.out
     ufunc = signature.primitive.numpy_ufunc
-    if ufunc is None or out.dtype.kind not in "fcb":
+    if ufunc is None or out.dtype.kind not in "fcb" or out.dtype in EXTENDED:
         return None
     values = [p.avals[a].literal if p.avals[a].weak else p.avals[a].dtype.type(p.avals[a].literal) for a in arguments]
     with np.errstate(all="ignore"):
@@ -495,6 +459,8 @@ def _fold(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int |
         return None
     return p.literal(result, out)
 
+
+EXTENDED = {np.dtype(np.longdouble), np.dtype(np.clongdouble)} - {np.dtype(np.float64), np.dtype(np.complex128)}
 
 ARITHMETIC = {add, subtract, multiply, divide}
 
@@ -595,4 +561,4 @@ class Rewriter:
 
 # What gives the same derivatives, and what gives only the same values.
 simplify_graph = Rewriter(ROWS, SPECIAL)
-simplify = Rewriter(ROWS + FINAL_ROWS, SPECIAL + FINAL_SPECIAL)
+simplify = Rewriter(ROWS + FINAL_ROWS, SPECIAL)

@@ -10,7 +10,7 @@ import numpy as np
 from ._numpy_blocks import BLOCK_BYTES, SMALLEST_THREADED, Group
 
 if TYPE_CHECKING:
-    from ._numpy_source import Writer
+    from ._numpy_writer import Writer
 
 
 class GroupWriter:
@@ -127,7 +127,7 @@ class GroupWriter:
             self.lines.append(f"{self.w.helper('choose')}({', '.join(words)}, {target})")
         elif name == "masked_multiply":
             self.lines.append(f"{self.w.helper('masked_product')}({', '.join(words)}, {target})")
-        elif name == "heaviside" and words[1] in self.w.constants and target != words[0]:
+        elif name == "heaviside" and words[1] in self.w.constants:
             self._heaviside(words, target)
         else:
             ufunc = "sqrt" if name == "root_of_squares" else name

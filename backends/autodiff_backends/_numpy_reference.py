@@ -107,7 +107,7 @@ SPECIAL: dict[str, Callable[[Signature], Function]] = {
     "imag": _always(attrgetter("imag")),
     "where": _always(np.where),
     "astype": _astype,
-    "reshape": _with(np.reshape, "shape"),
+    "reshape": lambda signature: lambda x: np.reshape(x, signature.params[0]),
     "transpose": _with(np.transpose, "axes"),
     "broadcast_to": _with(np.broadcast_to, "shape"),
     "concatenate": _concatenate,

@@ -1,0 +1,64 @@
+"""Sums of products that nothing else needs as inner and matrix products, which do not store the products."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from .. import ops
+from ..nodes import Aval, Signature
+from .program import Program, prune
+
+
+def contract_sums(program: Program) -> Program:
+    """The same program with every sum of a product contracted, if the product has no other use."""
+    live = program.live()
+    uses = Counter(a for number in live for a in program.arguments[number])
+    uses.update(program.outputs)
+    result = Program(program.avals[: program.n_inputs])
+    result.quiet = program.quiet
+    numbers = {i: i for i in range(program.n_inputs)}
+    for number in live:
+        signature = program.signatures[number]
+        arguments = tuple([numbers[a] for a in program.arguments[number]])
+        if number in program.constants:
+            numbers[number] = result.constant(program.avals[number], program.constants[number])
+        elif signature is not None:
+            contracted = None
+            if signature.primitive is ops.sum_p and uses[program.arguments[number][0]] == 1:
+                contracted = sum_of_product(result, signature, arguments)
+            numbers[number] = result.apply(signature, arguments) if contracted is None else contracted
+    result.outputs = tuple([numbers[i] for i in program.outputs])
+    return prune(result)
+
+
+def sum_of_product(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """sum(x * y) = the inner product of x and y; a matrix product where one of them is repeated along the rest."""
+    (value,) = arguments
+    if p.heads[value] not in (ops.multiply, ops.square) or signature.out.dtype.kind != "f":
+        return None
+    parts = p.arguments[value]
+    first, second = parts if len(parts) == 2 else parts * 2
+    full = p.avals[value]
+    if p.avals[first] is p.avals[second] is full:
+        return p.call(ops.inner_product, first, second, params=signature.params)
+    if full.ndim != 2 or len(signature.params[0]) != 1:
+        return None
+    ((axis,),) = signature.params
+    for x, y in ((first, second), (second, first)):
+        if p.avals[x] is full and p.avals[y].dtype == full.dtype:
+            repeated = (1,) * (2 - p.avals[y].ndim) + p.avals[y].shape
+            if repeated[1 - axis] == 1 and repeated[axis] == full.shape[axis]:
+                return _matrix_by_vector(p, x, y, axis, signature.out)
+    return None
+
+
+def _matrix_by_vector(p: Program, matrix: int, vector: int, axis: int, out: Aval) -> int:
+    """The sum over an axis of a matrix times a vector along that axis, as a matrix product."""
+    length = p.avals[matrix].shape[axis]
+    if axis == 1:
+        column = p.call(ops.reshape_p, vector, params=((length, 1),))
+        product = p.call(ops.matmul_p, matrix, column)
+    else:
+        row = p.call(ops.reshape_p, vector, params=((1, length),))
+        product = p.call(ops.matmul_p, row, matrix)
+    return p.call(ops.reshape_p, product, params=(out.shape,))

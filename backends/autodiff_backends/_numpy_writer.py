@@ -1,0 +1,401 @@
+"""The statements of a plan, value by value: which are Python floats, which buffers they go into, in what order.
+
+Arrays go through ``out=`` into planned buffers, in place where an operand is not needed again. Values of one
+element in float64 are Python floats (a NumPy call costs 0.2 us or more, a float operation 0.03 us); where
+Python raises and IEEE arithmetic would give inf or NaN, the call is repeated exactly, by the interpreter.
+Names in the source are numbers: nothing a user wrote reaches it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from autodiff.nodes import Aval, Signature
+from autodiff.plan.program import Program
+
+from ._numpy_blocks import Group, schedule
+from ._numpy_groups import write_group
+from ._numpy_primitives import WRITERS
+from ._numpy_reference import constant_value
+
+FLOAT64 = np.dtype(np.float64)
+
+# Templates for single float64 elements. They raise ArithmeticError or ValueError where IEEE gives inf or NaN.
+SCALAR: dict[str, str] = {
+    "add": "{0} + {1}",
+    "subtract": "{0} - {1}",
+    "multiply": "{0} * {1}",
+    "divide": "{0} / {1}",
+    "negative": "-{0}",
+    "square": "{0} * {0}",
+    "absolute": "abs({0})",
+    "conjugate": "{0}",
+    "real": "{0}",
+    "maximum": "({0} if {0} > {1} or {0} != {0} else {1})",
+    "minimum": "({0} if {0} < {1} or {0} != {0} else {1})",
+    "masked_multiply": "({0} * {1} if {0} != 0 else 0.0)",
+    "where": "({1} if {0} else {2})",
+    "equal": "{0} == {1}",
+    "not_equal": "{0} != {1}",
+    "less": "{0} < {1}",
+    "less_equal": "{0} <= {1}",
+    "greater": "{0} > {1}",
+    "greater_equal": "{0} >= {1}",
+    "isnan": "{0} != {0}",
+    "power": "math.pow({0}, {1})",
+    "sqrt": "math.sqrt({0})",
+    "root_of_squares": "math.sqrt({0})",
+    **{name: f"math.{name}({{0}})" for name in ("exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan")},
+    **{name: f"math.{name}({{0}})" for name in ("sinh", "cosh", "tanh", "degrees", "radians")},
+    "arcsin": "math.asin({0})",
+    "arccos": "math.acos({0})",
+    "arctan": "math.atan({0})",
+    "arcsinh": "math.asinh({0})",
+    "arccosh": "math.acosh({0})",
+    "arctanh": "math.atanh({0})",
+    "arctan2": "math.atan2({0}, {1})",
+}
+
+# Primitives that leave a single element as it is.
+SCALAR_SAME = {"reshape", "transpose", "broadcast_to", "sum", "prod", "max", "min", "astype"}
+
+VIEWS = {"reshape", "transpose", "broadcast_to", "real", "imag", "identity", "stop_gradient"}
+
+# Sums of float64 up to this length are products with ones: 0.36 us instead of 0.69 for 400 elements. NumPy adds longer
+# ones pairwise, which is more accurate.
+LONGEST_DOT = 1 << 13
+
+
+def _number_text(value: Any) -> str:
+    """A Python number as an expression."""
+    if isinstance(value, complex):
+        return f"complex({_number_text(value.real)}, {_number_text(value.imag)})"
+    return repr(value) if not isinstance(value, float) or math.isfinite(value) else f"float('{value}')"
+
+
+class Storage:
+    """Buffers by liveness: each one is free again when the last value that looks into it is used."""
+
+    def __init__(self) -> None:
+        self.buffers: list[tuple[tuple[int, ...], np.dtype[Any]]] = []
+        self._free: dict[tuple[tuple[int, ...], np.dtype[Any]], list[int]] = {}
+
+    def take(self, aval: Aval) -> int:
+        """A free buffer of this shape and dtype, or a new one."""
+        key = (aval.shape, aval.dtype)
+        free = self._free.get(key)
+        if free:
+            return free.pop()
+        self.buffers.append(key)
+        return len(self.buffers) - 1
+
+    def give(self, buffer: int) -> None:
+        """A buffer that nobody looks into any more."""
+        self._free.setdefault(self.buffers[buffer], []).append(buffer)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(math.prod(shape) * dtype.itemsize for shape, dtype in self.buffers)
+
+
+class Writer:
+    """Generates the body of a plan, value by value."""
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.avals = program.avals
+        self.lines: list[str] = []
+        self.names: set[str] = set()
+        self.helpers: set[str] = set()
+        self.constants: dict[str, Any] = {}
+        self.functions: list[str] = []
+        self.storage = Storage()
+        self.arrays: dict[int, str] = {}
+        self.scalars: dict[int, str] = {}
+        self.roots: dict[int, int] = {}
+        self.buffer_of: dict[int, int] = {}
+        self.applications = program.applications()
+        self.outputs = set(program.outputs)
+        self.raises = False
+        self._literals: dict[tuple[int, np.dtype[Any]], str] = {}
+        self.schedule = schedule(program, self.applications)
+        self._place_constants()
+        self._decide_scalars()
+        self._find_last_uses()
+
+    # --- planning ----------------------------------------------------------------------------------------------------
+
+    def _place_constants(self) -> None:
+        for number in self.program.live():
+            if number < self.program.n_inputs:
+                aval = self.avals[number]
+                (self.scalars if aval.weak else self.arrays)[number] = f"x{number}"
+                self.roots[number] = number
+            elif number in self.program.constants:
+                aval = self.avals[number]
+                if aval.weak or (aval.literal is not None and aval.spec is None and aval.dtype == FLOAT64):
+                    self.scalars[number] = _number_text(self.program.constants[number])
+                else:
+                    self.arrays[number] = self.constant(constant_value(self.program, number))
+                self.roots[number] = number
+
+    def constant(self, value: Any) -> str:
+        """A name for a constant array."""
+        name = f"c{len(self.constants)}"
+        self.constants[name] = value
+        return name
+
+    def _decide_scalars(self) -> None:
+        """Which values are Python floats: one element of float64 that can be had cheaply as such."""
+        self.is_scalar: set[int] = set(self.scalars)
+        for number in self.applications:
+            signature = self.program.signatures[number]
+            assert signature is not None
+            name = signature.primitive.name
+            arguments = self.program.arguments[number]
+            aval = self.avals[number]
+            if aval.size != 1 or not (aval.dtype == FLOAT64 or aval.dtype.kind == "b"):
+                continue
+            small = all(self._scalar_like(a) for a in arguments)
+            same = name in SCALAR_SAME and self.avals[arguments[0]].dtype == FLOAT64
+            reduces = aval.dtype == FLOAT64 and name in ("matmul", "sum", "inner_product")
+            if (small and (name in SCALAR or same)) or reduces:
+                self.is_scalar.add(number)
+
+    def _scalar_like(self, number: int) -> bool:
+        """Whether a value can be taken as a Python number at the cost of one ``item`` call."""
+        aval = self.avals[number]
+        if number in self.is_scalar:
+            return aval.dtype.kind in "fib"
+        return aval.size == 1 and aval.spec is None and (aval.dtype == FLOAT64 or aval.dtype.kind == "b")
+
+    def _find_last_uses(self) -> None:
+        for number in self.applications:
+            signature = self.program.signatures[number]
+            assert signature is not None
+            arguments = self.program.arguments[number]
+            root = number
+            if number not in self.is_scalar and (
+                signature.primitive.name in VIEWS or (signature.primitive.name == "index" and len(arguments) == 2)
+            ):
+                root = self.roots[arguments[0]]
+            self.roots[number] = root
+        # The place in the schedule after which nobody looks into a root; the end for outputs.
+        self.last_use: dict[int, int] = {}
+        for place, item in enumerate(self.schedule):
+            for number in item.members if isinstance(item, Group) else (item,):
+                for argument in self.program.arguments[number]:
+                    self.last_use[self.roots[argument]] = place
+        for number in self.outputs:
+            self.last_use[self.roots[number]] = len(self.schedule)
+
+    # --- names of values ---------------------------------------------------------------------------------------------
+
+    def use(self, name: str) -> str:
+        """A NumPy name that the source imports."""
+        self.names.add(name)
+        return name
+
+    def scalar(self, number: int) -> str:
+        """A value of one element as a Python number."""
+        text = self.scalars.get(number)
+        if text is None:
+            text = self.scalars[number] = f"s{number}"
+            self.lines.append(f"{text} = {self.arrays[number]}.item()")
+        return text
+
+    def array(self, number: int) -> str:
+        """A value as an array of its shape and dtype."""
+        text = self.arrays.get(number)
+        if text is None:
+            aval = self.avals[number]
+            if number in self.program.constants:
+                text = self.constant(np.asarray(self.program.constants[number], aval.dtype))
+            else:
+                text = f"v{number}"
+                dtype = "" if aval.dtype == FLOAT64 else f", dtype={aval.dtype.name!r}"
+                shape = f", ndmin={aval.ndim}" if aval.ndim else ""
+                self.lines.append(f"{text} = {self.use('array')}({self.scalars[number]}{dtype}{shape})")
+            self.arrays[number] = text
+        return text
+
+    def operand(self, number: int, out: Aval, others: list[Aval]) -> str:
+        """A value as an operand of a ufunc whose result is ``out``; a Python number where that is as good."""
+        aval = self.avals[number]
+        # A weak number must stay one: as an array it would decide the dtype of the result.
+        if number not in self.scalars or (number in self.arrays and not aval.weak):
+            return self.array(number)
+        full = [a for a in others if a.shape == out.shape and not a.weak]
+        if aval.literal is not None and full:
+            # A zero-dimensional array is converted faster than a Python number.
+            dtype = full[0].dtype if aval.weak and full[0].dtype.kind in "fc" else None if aval.weak else aval.dtype
+            if dtype is not None and not (isinstance(aval.literal, complex) and dtype.kind != "c"):
+                key = (number, dtype)
+                if key not in self._literals:
+                    self._literals[key] = self.constant(np.asarray(aval.literal, dtype))
+                return self._literals[key]
+        if aval.weak or (full and all(a.dtype == FLOAT64 for a in full)):
+            return self.scalars[number]
+        return self.array(number)
+
+    # --- statements --------------------------------------------------------------------------------------------------
+
+    def write(self) -> None:
+        """Generate all statements."""
+        for place, item in enumerate(self.schedule):
+            if isinstance(item, Group):
+                write_group(self, item, place)
+                self.release(self.dying(place, item.members))
+            else:
+                self._write_one(place, item)
+
+    def _write_one(self, place: int, number: int) -> None:
+        signature = self.program.signatures[number]
+        assert signature is not None
+        arguments = self.program.arguments[number]
+        dying = self.dying(place, [number])
+        if number in self.is_scalar:
+            self._write_scalar(number, signature, arguments)
+        else:
+            early = self._overwritable(signature, arguments, dying)
+            self.release(early)
+            self._write_array(number, signature, arguments)
+            dying -= early
+        self.release(dying)
+
+    def _overwritable(self, signature: Signature, arguments: tuple[int, ...], dying: set[int]) -> set[int]:
+        """Operands whose buffer the result may take: all of an elementwise one's, the base of a write's."""
+        if signature.primitive.kind == "elementwise":
+            return set() if signature.primitive.name in ("where", "masked_multiply") else dying
+        if signature.primitive.name in ("index_add", "index_set"):
+            base = self.roots[arguments[0]]
+            return dying & {base} if base not in {self.roots[a] for a in arguments[1:]} else set()
+        return set()
+
+    def dying(self, place: int, numbers: list[int]) -> set[int]:
+        """Values in buffers that nobody looks into after this place."""
+        roots = {self.roots[a] for number in numbers for a in self.program.arguments[number]}
+        return {root for root in roots if self.last_use.get(root) == place and root in self.buffer_of}
+
+    def release(self, roots: set[int]) -> None:
+        """Give buffers back."""
+        for root in roots:
+            self.storage.give(self.buffer_of.pop(root))
+
+    def _write_scalar(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+        name = signature.primitive.name
+        target = f"s{number}"
+        if name in SCALAR_SAME and all(self._scalar_like(a) for a in arguments):
+            self.scalars[number] = self.scalar(arguments[0])
+            return
+        if name in SCALAR:
+            words = [self.scalar(a) for a in arguments]
+            words = [f"({w})" if w.startswith("-") else w for w in words]
+            self.raises = True
+            self.lines.append(f"{target} = {SCALAR[name].format(*words)}")
+        elif name == "matmul":
+            left, right = (self.array(a) for a in arguments)
+            call = self.use("dot") if self.dottable(arguments) else self.use("matmul")
+            self.lines.append(f"{target} = {call}({left}, {right}).item()")
+        elif name == "inner_product":
+            left, right = (self.array(a) for a in arguments)
+            self.lines.append(f"{target} = {self.use('vdot')}({left}, {right}).item()")
+        else:
+            self.lines.append(f"{target} = {self._full_sum(arguments[0])}.item()")
+        self.scalars[number] = target
+
+    def _full_sum(self, value: int) -> str:
+        """The sum of all elements; of few, as a product with ones, which costs half a reduction's call."""
+        aval = self.avals[value]
+        if aval.dtype == FLOAT64 and 0 < aval.size <= LONGEST_DOT:
+            return f"{self.use('vdot')}({self.array(value)}, {self.ones(aval.size, aval.dtype)})"
+        return f"{self.use('add')}.reduce({self.array(value)}, axis=None)"
+
+    def ones(self, length: int, dtype: np.dtype[Any]) -> str:
+        """A name for a constant vector of ones."""
+        key = (-length, dtype)
+        if key not in self._literals:
+            self._literals[key] = self.constant(np.ones(length, dtype))
+        return self._literals[key]
+
+    def dottable(self, arguments: tuple[int, ...]) -> bool:
+        first, second = (self.avals[a] for a in arguments)
+        return first.ndim == second.ndim == 2 and first.dtype == second.dtype and first.dtype.kind in "fc"
+
+    def target(self, number: int) -> str | None:
+        """The buffer a value is computed into; None if it leaves the plan and must be new."""
+        aval = self.avals[number]
+        if self.last_use.get(number) == len(self.schedule):
+            return None
+        buffer = self.storage.take(aval)
+        self.buffer_of[number] = buffer
+        return f"b{buffer}"
+
+    def helper(self, name: str) -> str:
+        """A function of this package that the source imports."""
+        self.helpers.add(name)
+        return name
+
+    def owned(self, number: int) -> str:
+        """The name of an uninitialised array for a value: a buffer, or a new array if it leaves the plan."""
+        target = self.target(number)
+        if target is None:
+            aval = self.avals[number]
+            target = f"v{number}"
+            self.lines.append(f"{target} = {self.use('empty')}({aval.shape!r}, {aval.dtype.name!r})")
+        self.arrays[number] = target
+        return target
+
+    def emit(self, number: int, call: str, out: bool) -> None:
+        """``call`` is text up to the closing parenthesis, which an out argument may precede."""
+        target = self.target(number) if out else None
+        if target is None:
+            self.arrays[number] = f"v{number}"
+            close = ").item()" if self.avals[number].weak else ")"
+            self.lines.append(f"v{number} = {call}{close}")
+            if self.avals[number].weak:
+                self.scalars[number] = f"v{number}"
+        else:
+            self.arrays[number] = target
+            # NumPy 2.4 deprecates a positional out for these two; for all others it is faster.
+            word = "out=" if call.startswith(("maximum(", "minimum(")) else ""
+            self.lines.append(f"{call}, {word}{target})")
+
+    def _write_array(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+        name = signature.primitive.name
+        writer = WRITERS.get(name)
+        if writer is not None:
+            writer(self, number, signature, arguments)
+        else:
+            assert signature.primitive.numpy_ufunc is not None, name
+            self.write_ufunc(number, name, arguments)
+
+    def write_ufunc(self, number: int, name: str, arguments: tuple[int, ...]) -> None:
+        out = self.avals[number]
+        avals = [self.avals[a] for a in arguments]
+        words = [self.operand(a, out, avals[:i] + avals[i + 1 :]) for i, a in enumerate(arguments)]
+        self.emit(number, f"{self.use(name)}({', '.join(words)}", out=not out.weak)
+
+    def result(self, number: int) -> str:
+        """The text of an output: an array that shares memory with nothing."""
+        aval = self.avals[number]
+        if aval.weak:
+            return self.scalars[number] if number in self.scalars else f"{self.arrays[number]}.item()"
+        if number not in self.arrays:
+            shape = f", ndmin={aval.ndim}" if aval.ndim else ""
+            dtype = "" if aval.dtype == FLOAT64 else f", {aval.dtype.name!r}"
+            return f"{self.use('array')}({self.scalar(number)}{dtype}{shape})"
+        signature = self.program.signatures[number]
+        fresh = signature is not None and self.roots[number] == number and self.arrays[number] == f"v{number}"
+        if fresh and number not in self._returned and aval.ndim:
+            self._returned.add(number)
+            return self.arrays[number]
+        return f"{self.use('array')}({self.arrays[number]})"
+
+    def results(self) -> list[str]:
+        """The texts of all outputs."""
+        self._returned: set[int] = set()
+        return [self.result(number) for number in self.program.outputs]
