@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import ops
 from ..errors import ArgumentError, DTypeError, ShapeError
-from ..nodes import FLOAT64, INT64, Node
+from ..nodes import FLOAT64, INT64, Node, literal
 from ..tensor import node_of, wrap
 from .calling import NOT_GIVEN, Handler, dtype_named, masked, put, truth
 
@@ -79,7 +79,8 @@ def _count(x: Node, axis: Any, where: Any, name: str) -> Node | int:
 
 def _divided(x: Node, count: Node | int, dtype: np.dtype[Any]) -> Node:
     if isinstance(count, int):
-        return ops.divide(x, node_of(float(count)) if count else ops.full((), 0, dtype))
+        # A size is part of the structure, so that it folds into other numbers.
+        return ops.divide(x, literal(float(count)) if count else ops.full((), 0, dtype))
     return ops.divide(x, ops.astype(count, dtype if dtype.kind == "f" else FLOAT64))
 
 

@@ -142,6 +142,8 @@ ROWS = [
     Row((divide, (negative, x), y), (negative, (divide, x, y)), "(-x) / y = -(x / y)",
         lambda p, b: _inexact(p, b) and _same_size(p, b)),
     Row((add, x, (multiply, -1.0, y)), (subtract, x, y), "x + (-1) * y = x - y", _inexact),
+    Row((divide, (multiply, c, x), d), (multiply, lambda c, d: c / d, x), "c * x / d = (c / d) * x",
+        lambda p, b: _inexact(p, b) and p.avals[b[d]].literal != 0),
     Row((multiply, x, (divide, 1, y)), (divide, x, y), "x * (1 / y) = x / y", _inexact),
     Row((multiply, c, (multiply, d, x)), (multiply, lambda c, d: c * d, x), "c * (d * x) = (c * d) * x", _inexact),
     Row((multiply, (multiply, c, x), y), (multiply, c, (multiply, x, y)), "(c * x) * y = c * (x * y)",
