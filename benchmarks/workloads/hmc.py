@@ -32,10 +32,15 @@ def step_size(samples: Any) -> float:
     return float(0.2 / samples.shape[0] ** 0.5)
 
 
+def softplus(xp: Any, x: Any) -> Any:
+    """log(1 + exp(x)), or PyTorch's own, whose `logaddexp` takes no numbers."""
+    return xp.nn.functional.softplus(x) if xp.__name__ == "torch" else xp.logaddexp(0.0, x)
+
+
 def log_posterior(xp: Any, q: Any, samples: Any, labels: Any) -> Any:
     """Of the weights of a logistic regression with a normal prior."""
     logits = samples @ q
-    return xp.sum(labels * logits - xp.logaddexp(0 * logits, logits)) - 0.5 * xp.sum(q * q)
+    return xp.sum(labels * logits - softplus(xp, logits)) - 0.5 * xp.sum(q * q)
 
 
 def leapfrog(gradient: Callable[[Any], Any], q: Any, p: Any, step: float) -> tuple[Any, Any]:
