@@ -3,6 +3,7 @@
 Run as ``python docs/check_docstrings.py`` where autodiff and numpydoc are installed; prints what is wrong.
 """
 
+import collections
 import inspect
 import sys
 from collections.abc import Iterator
@@ -39,7 +40,8 @@ def public_names() -> Iterator[str]:
             continue
         yield f"autodiff.{name}"
         if inspect.isclass(value) and value.__module__.startswith("autodiff") and not issubclass(value, tuple):
-            for member, held in vars(value).items():
+            own = [vars(base) for base in value.__mro__ if base.__module__.startswith("autodiff")]
+            for member, held in {**collections.ChainMap(*own)}.items():
                 if not member.startswith("_") and not inspect.ismemberdescriptor(held):
                     yield f"autodiff.{name}.{member}"
 

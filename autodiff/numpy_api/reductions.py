@@ -41,32 +41,29 @@ def _reduced(
     return ops.keep_axes(out, x, axes) if keepdims is not np._NoValue and keepdims else out
 
 
-def _sum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False,
-         initial: Any = NOT_GIVEN, where: Any = True) -> Any:  # fmt: skip
-    x = node_of(a)
-    if dtype is not None:
-        x = ops.astype(x, dtype_named(dtype, "sum"))
-    zero = np.zeros((), x.aval.dtype).item()
-    result = _reduced(ops.sum, x, axis, keepdims, "sum", zero, where)
-    if dtype is not None:
-        result = ops.astype(result, np.dtype(dtype))
-    if initial is not NOT_GIVEN and initial is not np._NoValue and initial is not None:
-        result = ops.astype(result + node_of(initial), result.aval.dtype)
-    return put(out, result, "sum")
+def _accumulated(
+    reduce: Callable[[Node, tuple[int, ...]], Node], combine: Callable[[Node, Node], Node], neutral: int, name: str
+) -> Handler:
+    """A handler for a sum or product, which have a neutral element, a dtype to compute in, and a start."""
+
+    def handler(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False,
+                initial: Any = NOT_GIVEN, where: Any = True) -> Any:  # fmt: skip
+        x = node_of(a)
+        if dtype is not None:
+            x = ops.astype(x, dtype_named(dtype, name))
+        nothing = x.aval.dtype.type(neutral).item()
+        result = _reduced(reduce, x, axis, keepdims, name, nothing, where)
+        if dtype is not None:
+            result = ops.astype(result, np.dtype(dtype))
+        if initial is not NOT_GIVEN and initial is not np._NoValue and initial is not None:
+            result = ops.astype(combine(result, node_of(initial)), result.aval.dtype)
+        return put(out, result, name)
+
+    return handler
 
 
-def _prod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False,
-          initial: Any = NOT_GIVEN, where: Any = True) -> Any:  # fmt: skip
-    x = node_of(a)
-    if dtype is not None:
-        x = ops.astype(x, dtype_named(dtype, "prod"))
-    one = np.ones((), x.aval.dtype).item()
-    result = _reduced(ops.prod, x, axis, keepdims, "prod", one, where)
-    if dtype is not None:
-        result = ops.astype(result, np.dtype(dtype))
-    if initial is not NOT_GIVEN and initial is not np._NoValue and initial is not None:
-        result = ops.astype(result * node_of(initial), result.aval.dtype)
-    return put(out, result, "prod")
+_sum = _accumulated(ops.sum, ops.add, 0, "sum")
+_prod = _accumulated(ops.prod, ops.multiply, 1, "prod")
 
 
 def _count(x: Node, axis: Any, where: Any, name: str) -> Node | int:
