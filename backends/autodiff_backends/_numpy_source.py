@@ -6,6 +6,8 @@ Names in the source are numbers: nothing a user wrote reaches it.
 from __future__ import annotations
 
 import itertools
+import threading
+import weakref
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -17,12 +19,57 @@ from autodiff.plan.program import Program
 from ._numpy_reference import Interpreted
 from ._numpy_writer import Writer
 
-# Buffers of a plan are kept between calls up to this many bytes; larger ones are allocated for each call.
+# Buffers of a plan are kept between calls up to this many bytes; larger ones compete for a place in a pool.
 WORKSPACE_KEPT = 1 << 20
+POOL_BYTES = 1 << 26
 
 EXTENDED = (np.dtype(np.longdouble), np.dtype(np.clongdouble))
 
 _serial = itertools.count()
+
+
+class WorkspacePool:
+    """Large workspaces between calls, those unused for longest out first.
+
+    Memory that is given back to the system and taken again is paid for page by page: touching 800 kB for the
+    first time takes 240 us, and 15 us after that.
+    """
+
+    def __init__(self, capacity: int):
+        self.capacity = capacity
+        self._entries: list[tuple[weakref.ref[Generated], tuple[Any, ...], int]] = []
+        # A plan may die, and its entry go, while this thread is in here.
+        self._lock = threading.RLock()
+
+    def take(self, plan: Generated) -> tuple[Any, ...] | None:
+        """A workspace of this plan; None if there is none."""
+        with self._lock:
+            for place in range(len(self._entries) - 1, -1, -1):
+                if self._entries[place][0]() is plan:
+                    return self._entries.pop(place)[1]
+        return None
+
+    def give(self, plan: Generated, buffers: tuple[Any, ...], nbytes: int) -> None:
+        """Keep a workspace, at the expense of older ones."""
+        if nbytes > self.capacity:
+            return
+        with self._lock:
+            self._entries.append((weakref.ref(plan, self._forget), buffers, nbytes))
+            while sum(entry[2] for entry in self._entries) > self.capacity:
+                del self._entries[0]
+
+    def _forget(self, plan: weakref.ref[Generated]) -> None:
+        with self._lock:
+            self._entries[:] = [entry for entry in self._entries if entry[0] is not plan]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held now."""
+        with self._lock:
+            return sum(entry[2] for entry in self._entries)
+
+
+pool = WorkspacePool(POOL_BYTES)
 
 
 class Generated:
@@ -44,7 +91,7 @@ class Generated:
         self._program = program
         self._raises = writer.raises
         self._exact: Interpreted | None = None
-        self._kept = writer.storage.nbytes <= WORKSPACE_KEPT
+        self._nbytes = writer.storage.nbytes
         self.source = _module(writer, results)
         name = f"<autodiff plan {next(_serial)}>"
         functions = _functions(self.source, name)
@@ -57,15 +104,17 @@ class Generated:
         try:
             buffers = self._spare.pop()
         except IndexError:
-            buffers = self._workspace()
+            buffers = (self._nbytes > WORKSPACE_KEPT and pool.take(self)) or self._workspace()
         try:
             results = self._run(buffers, *values)
         except (ArithmeticError, ValueError):
             if not self._raises:
                 raise
             return self._exactly(values)
-        if self._kept:
+        if self._nbytes <= WORKSPACE_KEPT:
             self._spare.append(buffers)
+        else:
+            pool.give(self, buffers, self._nbytes)
         return results
 
     def _exactly(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
