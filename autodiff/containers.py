@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import Any
 
 # The structure of a container: LEAF, or (type, keys or None, structures of the parts).
@@ -47,6 +48,33 @@ def unflatten(structure: Structure, leaves: Iterator[Any]) -> Any:
     if hasattr(kind, "_fields"):
         return kind(*parts)
     return kind(parts)
+
+
+def builder(structure: Structure) -> Callable[[Sequence[Any]], Any]:
+    """A function that puts a sequence of leaves into this structure: ``unflatten`` for one that is used often."""
+    keys: list[Any] = []
+
+    def text(part: Structure, numbers: Iterator[int]) -> str:
+        if part is LEAF:
+            return f"leaves[{next(numbers)}]"
+        kind, names, parts = part
+        words = [text(p, numbers) for p in parts]
+        if kind is tuple:
+            return f"({''.join(f'{w}, ' for w in words)})"
+        if kind is list:
+            return f"[{', '.join(words)}]"
+        if kind is dict:
+            keys.extend(names)
+            first = len(keys) - len(names)
+            return f"{{{', '.join(f'keys[{first + i}]: {w}' for i, w in enumerate(words))}}}"
+        raise TypeError(kind)
+
+    try:
+        # Only places of leaves and keys are written into the expression.
+        function: Callable[[Sequence[Any]], Any] = eval(f"lambda leaves: {text(structure, count())}", {"keys": keys})
+    except TypeError:
+        return lambda leaves: unflatten(structure, iter(leaves))
+    return function
 
 
 def transform(function: Callable[[Any], Any], value: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from . import ops
-from .containers import LEAF, flatten, transform, unflatten
+from .containers import LEAF, builder, flatten, transform, unflatten
 from .errors import ArgumentError, DifferentiationError, TraceError
 from .graph import Graph
 from .nodes import (
@@ -297,14 +297,23 @@ def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 
 class _Traced:
     """A function traced for one set of shapes and dtypes: its plan and where the plan's inputs come from."""
 
-    __slots__ = ("captured", "constants", "plan", "structure")
+    __slots__ = ("_build", "_constants", "captured", "plan")
 
     def __init__(self, plan: Any, captured: list[Node], structure: Any, constants: dict[int, Any]):
         self.plan = plan
         # A slot, from which the present value is read; or a node, until its Tensor stands for another.
         self.captured: list[Slot | Node] = [_slot_of(node) or node for node in captured]
-        self.structure = structure
-        self.constants = constants
+        self._build = builder(structure)
+        self._constants = constants
+
+    def __call__(self, values: Sequence[Any]) -> Any:
+        """The results for these values of the arguments, in the structure that the function returned."""
+        results = self.plan(*values, *self.captured_values()) if self.captured else self.plan(*values)
+        if self._constants:
+            computed = iter(results)
+            count = len(results) + len(self._constants)
+            results = [_own(self._constants[i]) if i in self._constants else next(computed) for i in range(count)]
+        return self._build(results)
 
     def captured_values(self) -> list[Any]:
         """The present values of the Tensors that the function uses from outside."""
@@ -358,30 +367,46 @@ class Function:
         self._cache = PlanCache(cache_size)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        leaves, structure = flatten((args, kwargs)) if kwargs else flatten(args)
+        # The common call has arrays and floats only, and costs little beside the plan.
+        key: list[Any] = []
+        for arg in args:
+            kind = type(arg)
+            if kind is np.ndarray:
+                key.append(arg.shape)
+                key.append(arg.dtype)
+            elif kind is float:
+                key.append(float)
+            else:
+                return self._call_any(args, kwargs)
+        if kwargs:
+            return self._call_any(args, kwargs)
+        return self._replay(tuple(key), args, args, kwargs)
+
+    def _call_any(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call with containers, keywords, Tensors, or arguments that are part of the structure."""
+        leaves, structure = flatten((args, kwargs))
         key: list[Any] = [structure]
         values = []
         for leaf in leaves:
             kind = type(leaf)
-            if kind is np.ndarray:
-                key.append(leaf.shape)
-                key.append(leaf.dtype)
-                values.append(leaf)
+            if kind is Tensor:
+                # Part of a larger computation: record it there.
+                return self._function(*args, **kwargs)
+            if kind is np.ndarray or isinstance(leaf, np.generic):
+                array = leaf if kind is np.ndarray else as_array(leaf)
+                key += (array.shape, array.dtype)
+                values.append(array)
             elif kind is float:
                 key.append(float)
                 values.append(leaf)
-            elif kind is Tensor:
-                # Part of a larger computation: record it there.
-                return self._function(*args, **kwargs)
-            elif isinstance(leaf, np.generic):
-                array = as_array(leaf)
-                key.append(array.shape)
-                key.append(array.dtype)
-                values.append(array)
             else:
                 key.append((kind, leaf))
+        return self._replay(tuple(key), values, args, kwargs)
+
+    def _replay(self, key: Any, values: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The results for ``values``, tracing the function if there is no trace under this key."""
         try:
-            traced = self._cache.get(tuple(key), lambda: self._trace(args, kwargs))
+            traced = self._cache.get(key, lambda: self._trace(args, kwargs))
         except TypeError as error:
             if "unhashable" in str(error):
                 raise ArgumentError(
@@ -391,7 +416,7 @@ class Function:
             raise
         except _Transparent:
             return self._function(*args, **kwargs)
-        return _assemble(traced, traced.plan(*values, *traced.captured_values()))
+        return traced(values)
 
     def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Traced:
         arguments: list[Node] = []
@@ -453,16 +478,6 @@ def _outside(outputs: list[Node], begin: int, arguments: set[Node]) -> list[Node
     if any(isinstance(node, Argument) for node in history(*found)):
         raise _Transparent
     return found
-
-
-def _assemble(traced: _Traced, results: tuple[Any, ...]) -> Any:
-    """Results put into the structure that the function returned."""
-    if traced.structure is LEAF:
-        return _own(traced.constants[0]) if traced.constants else results[0]
-    values = iter(results)
-    count = len(results) + len(traced.constants)
-    leaves = [_own(traced.constants[i]) if i in traced.constants else next(values) for i in range(count)]
-    return unflatten(traced.structure, iter(leaves))
 
 
 def _own(value: Any) -> Any:

@@ -4,7 +4,7 @@ from collections import OrderedDict, defaultdict, namedtuple
 
 import pytest
 
-from autodiff.containers import LEAF, flatten, is_container, transform, unflatten
+from autodiff.containers import LEAF, builder, flatten, is_container, transform, unflatten
 
 Point = namedtuple("Point", "x y")
 
@@ -57,3 +57,17 @@ def test_dicts_keep_their_order():
 def test_defaultdict_keeps_its_items():
     value = defaultdict(list, a=1, b=2)
     assert dict(transform(lambda leaf: leaf + 1, value)) == {"a": 2, "b": 3}
+
+
+@pytest.mark.parametrize(("value", "leaves"), CASES)
+def test_builder_equals_unflatten(value, leaves):
+    found, structure = flatten(value)
+    built = builder(structure)(found)
+    assert built == unflatten(structure, iter(found)) == value
+    assert type(built) is type(value)
+
+
+def test_builder_writes_no_keys_into_code():
+    value = {"'] + __import__('os'": 1, 2: {"a": (3,)}, None: []}
+    found, structure = flatten(value)
+    assert builder(structure)(found) == value

@@ -39,6 +39,8 @@ def sum_of_product(p: Program, signature: Signature, arguments: tuple[int, ...])
     parts = p.arguments[value]
     first, second = parts if len(parts) == 2 else parts * 2
     full = p.avals[value]
+    if full.size == 1:
+        return None  # one number is best left to scalar arithmetic
     if p.avals[first] is p.avals[second] is full:
         return p.call(ops.inner_product, first, second, params=signature.params)
     if full.ndim != 2 or len(signature.params[0]) != 1:

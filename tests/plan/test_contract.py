@@ -34,6 +34,7 @@ LEFT_ALONE = {
     "two dtypes": lambda: ops.sum_p(leaf((3,), "float32") * leaf((3,)), axes=(0,)),
     "three axes": lambda: ops.sum_p(leaf((3, 2, 2)) * leaf((2,)), axes=(2,)),
     "integers": lambda: ops.sum_p(leaf((3,), "int64") * leaf((3,), "int64"), axes=(0,)),
+    "one number": lambda: ops.sum_p(leaf((1, 1)) * leaf((1, 1)), axes=(0, 1)),
     "no product": lambda: ops.sum_p(leaf((3,)) + leaf((3,)), axes=(0,)),
 }
 
