@@ -7,6 +7,7 @@ values live in scratch of the block's size; only what is used outside is a whole
 from __future__ import annotations
 
 import contextvars
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +16,20 @@ from typing import Any
 from autodiff.backend import thread_count
 from autodiff.plan.program import Program
 
-# Elements from which a group is worth its slices, and from which it is worth threads.
+# Elements from which a group is worth its slices.
 SMALLEST_BLOCKED = 1 << 15
-SMALLEST_THREADED = 1 << 17
+
+# Estimated nanoseconds from which a group is worth threads: handing a range to another one costs 40 to 90 us.
+SMALLEST_THREADED = 400_000
+# An element of a cheap operation costs this for each of its bytes; of others (exp, sin, divide ...) in single
+# precision, and in double, where NumPy has fewer vectorised functions.
+NANOSECONDS_A_BYTE = 0.025
+NANOSECONDS_SINGLE, NANOSECONDS_DOUBLE = 0.3, 4.5
+CHEAP = {
+    *("add", "subtract", "multiply", "negative", "absolute", "square", "maximum", "minimum", "sign", "conjugate"),
+    *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "where", "masked_multiply", "astype"),
+    *("sum", "inner_product", "logical_and", "logical_or", "logical_not", "isnan", "isfinite", "real", "imag"),
+}
 
 # Bytes of one array's block: a dozen of them fit the second-level cache of one core.
 BLOCK_BYTES = 1 << 16
@@ -117,6 +129,20 @@ def schedule(program: Program, applications: list[int]) -> list[int | Group]:
             order.append(number)
     close()
     return order
+
+
+def nanoseconds(program: Program, group: Group) -> float:
+    """A rough estimate of what a group takes on one thread."""
+    total = 0.0
+    for number in group.members:
+        signature = program.signatures[number]
+        assert signature is not None
+        itemsize = signature.inputs[0].dtype.itemsize
+        if signature.primitive.name in CHEAP:
+            total += NANOSECONDS_A_BYTE * itemsize
+        else:
+            total += NANOSECONDS_SINGLE if itemsize <= 4 else NANOSECONDS_DOUBLE
+    return total * math.prod(group.shape)
 
 
 # --- execution --------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._numpy_blocks import BLOCK_BYTES, SMALLEST_THREADED, Group
+from ._numpy_blocks import BLOCK_BYTES, SMALLEST_THREADED, Group, nanoseconds
 
 if TYPE_CHECKING:
     from ._numpy_writer import Writer
@@ -160,7 +160,7 @@ class GroupWriter:
         body.append(f"return ({''.join(f's{n}, ' for n in self.sums)})")
         self.w.functions += [f"def {name}({parameters}):", *[f"    {line}" for line in body], ""]
         extent = math.prod(self.group.shape) if self.group.flat else self.group.shape[0]
-        threaded = math.prod(self.group.shape) >= SMALLEST_THREADED
+        threaded = nanoseconds(self.program, self.group) >= SMALLEST_THREADED
         arguments = ", ".join([name, str(extent), str(self.block), str(threaded), *self.operands])
         call = f"{self.w.helper('run_blocks')}({arguments})"
         self.w.lines.append(f"parts{self.place} = {call}" if self.sums else call)

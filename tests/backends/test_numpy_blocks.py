@@ -23,7 +23,7 @@ from autodiff_backends._numpy_source import Generated
 def _small_blocks(request, monkeypatch):
     """Blocks of a few elements, so that small arrays go through many of them."""
     monkeypatch.setattr(blocks, "SMALLEST_BLOCKED", 6)
-    monkeypatch.setattr(groups, "SMALLEST_THREADED", 12)
+    monkeypatch.setattr(groups, "SMALLEST_THREADED", 30)
     monkeypatch.setattr(groups, "BLOCK_BYTES", 64)
     monkeypatch.setattr(blocks, "thread_count", lambda: request.param)
 
