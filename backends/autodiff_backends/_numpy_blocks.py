@@ -19,11 +19,10 @@ from autodiff.plan.program import Program
 # Elements from which a group is worth its slices.
 SMALLEST_BLOCKED = 1 << 15
 
-# Estimated nanoseconds from which a group is worth threads: handing a range to another one costs 40 to 90 us.
+# Estimated nanoseconds from which a group is worth threads: handing a range to another one costs 40 to 90 us. Only
+# costly operations count (exp, sin, divide ...), an element in single precision and in double, where NumPy has fewer
+# vectorised functions. Cheap ones wait for memory, and two threads wait as long or longer.
 SMALLEST_THREADED = 400_000
-# An element of a cheap operation costs this for each of its bytes; of others (exp, sin, divide ...) in single
-# precision, and in double, where NumPy has fewer vectorised functions.
-NANOSECONDS_A_BYTE = 0.025
 NANOSECONDS_SINGLE, NANOSECONDS_DOUBLE = 0.3, 4.5
 CHEAP = {
     *("add", "subtract", "multiply", "negative", "absolute", "square", "maximum", "minimum", "sign", "conjugate"),
@@ -132,16 +131,13 @@ def schedule(program: Program, applications: list[int]) -> list[int | Group]:
 
 
 def nanoseconds(program: Program, group: Group) -> float:
-    """A rough estimate of what a group takes on one thread."""
+    """A rough estimate of what the costly operations of a group take on one thread."""
     total = 0.0
     for number in group.members:
         signature = program.signatures[number]
         assert signature is not None
-        itemsize = signature.inputs[0].dtype.itemsize
-        if signature.primitive.name in CHEAP:
-            total += NANOSECONDS_A_BYTE * itemsize
-        else:
-            total += NANOSECONDS_SINGLE if itemsize <= 4 else NANOSECONDS_DOUBLE
+        if signature.primitive.name not in CHEAP:
+            total += NANOSECONDS_SINGLE if signature.inputs[0].dtype.itemsize <= 4 else NANOSECONDS_DOUBLE
     return total * math.prod(group.shape)
 
 
