@@ -12,7 +12,7 @@ import numpy as np
 from .backend import Backend, Plan, get_backend
 from .differentiate import derivative
 from .errors import ArgumentError, DifferentiationError, IndependentWarning, ShapeError
-from .nodes import Constant, Node, Operation, Signature, Variable, as_array, freeze, rebound
+from .nodes import Constant, Node, Operation, Signature, Variable, as_array, describe, freeze, rebound
 from .ops import zeros_like
 from .plan import CacheInfo, PlanCache, Trace, build, collect_below, compile_nodes
 from .plan.cache import DEFAULT_CAPACITY
@@ -54,11 +54,7 @@ class Recipe:
 
 
 def _describe(value: Any) -> str:
-    if isinstance(value, Tensor):
-        return f"a Tensor {value.node.aval!r}"
-    if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape} and dtype {value.dtype}"
-    return f"{type(value).__name__} {repr(value)[:60]}"
+    return f"a Tensor {value.node.aval!r}" if isinstance(value, Tensor) else describe(value)
 
 
 def _check_dy(dy: Any, what: str) -> None:

@@ -534,12 +534,12 @@ def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndar
             DTypeError if isinstance(error, TypeError) else ShapeError if "inhomogeneous" in str(error) else DTypeError
         )
         raise kind(
-            f"cannot make a numeric array{'' if wanted is None else f' of dtype {wanted}'} from {_describe(value)}: "
+            f"cannot make a numeric array{'' if wanted is None else f' of dtype {wanted}'} from {describe(value)}: "
             f"{error}"
         ) from None
     if array.dtype.kind not in NUMERIC_KINDS:
         raise DTypeError(
-            f"cannot make a numeric array from {_describe(value)}: its dtype is {array.dtype}, and derivatives are "
+            f"cannot make a numeric array from {describe(value)}: its dtype is {array.dtype}, and derivatives are "
             "recorded for boolean, integer, floating and complex arrays only; convert it, for example with "
             ".astype('float64')"
         )
@@ -548,7 +548,8 @@ def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndar
     return array
 
 
-def _describe(value: Any) -> str:
+def describe(value: Any) -> str:
+    """What a value is, for messages."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape} and dtype {value.dtype}"
     return f"{type(value).__name__} {repr(value)[:60]}"
