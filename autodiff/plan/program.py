@@ -13,6 +13,10 @@ from ..nodes import Aval, Node, Primitive, Signature, intern_aval
 
 Rewrite = Callable[["Program", Signature, "tuple[int, ...]"], "int | None"]
 
+# A row may make values that rows apply to, as a sum moves down a chain of products. This far, not to the end of a
+# chain of any length: what is left is as right as it was.
+DEEPEST_REWRITE = 32
+
 # The head of a value that is a number of the structure.
 NUMBER = "number"
 
@@ -37,6 +41,7 @@ class Program:
     """
 
     __slots__ = (
+        "_depth",
         "_known",
         "arguments",
         "avals",
@@ -61,6 +66,7 @@ class Program:
         self.quiet = False
         self.rewrite = rewrite
         self._known: dict[Any, int] = {}
+        self._depth = 0
 
     def _append(self, aval: Aval, signature: Signature | None, arguments: tuple[int, ...]) -> int:
         self.avals.append(aval)
@@ -90,8 +96,12 @@ class Program:
         key = (signature, arguments)
         number = self._known.get(key)
         if number is None:
-            if self.rewrite is not None:
-                number = self.rewrite(self, signature, arguments)
+            if self.rewrite is not None and self._depth < DEEPEST_REWRITE:
+                self._depth += 1
+                try:
+                    number = self.rewrite(self, signature, arguments)
+                finally:
+                    self._depth -= 1
             if number is None:
                 number = self._append(signature.out, signature, arguments)
             self._known[key] = number

@@ -565,3 +565,29 @@ def test_no_row_hides_an_infinity(value):
             program = simplified(x, y)
             expected = Interpreted(build([x.node], [y.node]))(x.value)[0]
             np.testing.assert_array_equal(Interpreted(program)(x.value)[0], expected)
+
+
+CHAINS = {
+    "factors that do not vary": lambda y, w: y * 1.0001,
+    "negatives of products": lambda y, w: -(y * 0.999),
+    "numbers": lambda y, w: 0.5 * (y * 2.0 * w[0, 0]),
+    "products": lambda y, w: 1.001 * (y * y) ** 0.5,
+    "matrix products": lambda y, w: w @ y,
+    "views": lambda y, w: y.T.reshape(-1).reshape(3, 3),
+    "sums": lambda y, w: y + 0.001 * w,
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_rows_do_not_recurse_down_a_chain(name, axis):
+    values, matrix = RNG.uniform(0.5, 1, (3, 3)), np.eye(3)
+    x, w = ad.Tensor(values), ad.Tensor(matrix)
+    y, wanted = x, values
+    for _ in range(2_000):
+        y, wanted = CHAINS[name](y, w), CHAINS[name](wanted, matrix)
+    total = np.sum(y, axis=axis)
+    np.testing.assert_allclose(total.value, np.sum(wanted, axis=axis), rtol=1e-9)
+    (slope,) = ad.Graph().gradient(np.sum(total), [x])
+    assert slope.shape == (3, 3)
+    assert np.isfinite(slope).all()
