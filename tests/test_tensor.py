@@ -706,7 +706,9 @@ def test_promotion_is_numpys_and_the_gradient_keeps_the_variables(function, othe
     array = np.array([1.5, 2.5], dtype)
     x = ad.Tensor(array)
     y = function(x, other)
-    assert y.dtype == y.value.dtype == function(array, other).dtype
+    # The ufunc, not the operator: that of NumPy 2.0 has a short cut for x ** 2.0 which forgets the dtype of the 2.0.
+    ufunc = {"add": np.add, "mul": np.multiply, "truediv": np.divide, "pow": np.power}[function.__name__]
+    assert y.dtype == y.value.dtype == ufunc(array, other).dtype
     result = gradient(y.real if y.dtype.kind == "c" else y, x)
     assert (result.dtype, result.shape) == (array.dtype, array.shape)
 
