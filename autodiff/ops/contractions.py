@@ -48,7 +48,8 @@ def matmul(x: Any, y: Any) -> Node:
     right = expand_dims(y, 1) if y.aval.ndim == 1 else y
     if x.aval.shape[-1] != right.aval.shape[-2]:
         raise ShapeError(
-            f"matmul({x.aval!r}, {y.aval!r}): the contracted sizes {x.aval.shape[-1]} and {right.aval.shape[-2]} differ"
+            f"matmul({x.aval!r}, {y.aval!r}): the axes that are summed over have sizes {x.aval.shape[-1]} and "
+            f"{right.aval.shape[-2]}, and must have the same; a matrix may want transposing (.T, .mT)"
         )
     out = matmul_p(left, right)
     gone = ([out.aval.ndim - 2] if x.aval.ndim == 1 else []) + ([out.aval.ndim - 1] if y.aval.ndim == 1 else [])
