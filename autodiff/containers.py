@@ -19,7 +19,7 @@ def is_container(value: Any) -> bool:
 
 def flatten(value: Any) -> tuple[list[Any], Structure]:
     """The leaves of nested containers in order, and the structure to put them back into. Dicts keep their order."""
-    if not isinstance(value, (list, tuple, dict)):
+    if not is_container(value):
         return [value], LEAF
     if isinstance(value, dict):
         keys: Any = tuple(value)
@@ -79,7 +79,7 @@ def builder(structure: Structure) -> Callable[[Sequence[Any]], Any]:
 
 def transform(function: Callable[[Any], Any], value: Any) -> Any:
     """A container of the same structure with ``function`` applied to each leaf."""
-    if not isinstance(value, (list, tuple, dict)):
+    if not is_container(value):
         return function(value)
     leaves, structure = flatten(value)
     return unflatten(structure, iter([function(leaf) for leaf in leaves]))

@@ -94,7 +94,7 @@ class Handle:
         """Bytes of all elements."""
         return self.size * self.itemsize
 
-    # --- versions ---
+    # --- versions ----------------------------------------------------------------------------------------------------
 
     def _named_slot(self) -> Slot:
         """The slot of this handle, made when it first stands for another node than at its creation."""
@@ -211,7 +211,7 @@ class Handle:
             )
         return array
 
-    # --- as a number ---
+    # --- as a number -------------------------------------------------------------------------------------------------
 
     def item(self, *index: Any) -> Any:
         """See `numpy.ndarray.item`."""

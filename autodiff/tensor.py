@@ -16,7 +16,6 @@ from .errors import DTypeError
 from .handle import Handle, plain
 from .nodes import (
     FLOAT64,
-    UNKNOWN,
     Aval,
     Node,
     Operation,
@@ -304,7 +303,7 @@ class Tensor(Handle):
         return bool(np.any(np.equal(self.value, plain(value))))
 
     def __repr__(self) -> str:
-        if self._node.value is UNKNOWN or concrete(self._node) is None:
+        if concrete(self._node) is None:
             return f"Tensor(<{self._node.aval!r}, being traced>)"
         text = np.array2string(np.asarray(self.value), separator=", ", prefix="Tensor(")
         dtype = "" if self.dtype in (FLOAT64, np.dtype(np.int64), np.dtype(bool)) else f", dtype={self.dtype}"

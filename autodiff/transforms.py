@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from . import ops
-from .containers import LEAF, builder, flatten, transform, unflatten
+from .containers import LEAF, builder, flatten, is_container, transform, unflatten
 from .errors import ArgumentError, DifferentiationError, TraceError
 from .graph import Graph
 from .nodes import (
@@ -125,7 +125,7 @@ def _check_call(function: Any, argnums: Any, name: str) -> None:
 def _result(out: Any, name: str) -> Tensor:
     """The result of a differentiated function, checked to be one real number."""
     if not isinstance(out, Tensor):
-        if isinstance(out, (list, tuple, dict)) or np.ndim(out):
+        if is_container(out) or np.ndim(out):
             raise DifferentiationError(
                 f"{name}: the function must return a scalar, not {type(out).__name__} {repr(out)[:60]}"
             )
@@ -184,7 +184,7 @@ def _value_and_gradients(
     plain: list[bool] = []
     known: dict[int, list[Tensor]] = {}
     for p in positions:
-        leaves, structure = flatten(args[p]) if isinstance(args[p], (list, tuple, dict)) else ([args[p]], LEAF)
+        leaves, structure = flatten(args[p]) if is_container(args[p]) else ([args[p]], LEAF)
         tensors = known.get(p)
         if tensors is None:
             tensors = known[p] = [_argument(leaf, name, p) for leaf in leaves]

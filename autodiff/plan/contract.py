@@ -11,24 +11,17 @@ from .program import Program, prune
 
 def contract_sums(program: Program) -> Program:
     """The same program with every sum of a product contracted, if the product has no other use."""
-    live = program.live()
-    uses = Counter(a for number in live for a in program.arguments[number])
+    uses = Counter(a for number in program.live() for a in program.arguments[number])
     uses.update(program.outputs)
-    result = Program(program.avals[: program.n_inputs])
-    result.quiet = program.quiet
-    numbers = {i: i for i in range(program.n_inputs)}
-    for number in live:
+
+    def contracted(result: Program, number: int, arguments: tuple[int, ...]) -> int | None:
         signature = program.signatures[number]
-        arguments = tuple([numbers[a] for a in program.arguments[number]])
-        if number in program.constants:
-            numbers[number] = result.constant(program.avals[number], program.constants[number])
-        elif signature is not None:
-            contracted = None
-            if signature.primitive is ops.sum_p and uses[program.arguments[number][0]] == 1:
-                contracted = sum_of_product(result, signature, arguments)
-            numbers[number] = result.apply(signature, arguments) if contracted is None else contracted
-    result.outputs = tuple([numbers[i] for i in program.outputs])
-    return prune(result)
+        assert signature is not None
+        if signature.primitive is not ops.sum_p or uses[program.arguments[number][0]] != 1:
+            return None
+        return sum_of_product(result, signature, arguments)
+
+    return prune(prune(program, contracted))
 
 
 def sum_of_product(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:

@@ -13,6 +13,8 @@ from ..nodes import Aval, Node, Primitive, Signature, intern_aval
 
 Rewrite = Callable[["Program", Signature, "tuple[int, ...]"], "int | None"]
 
+Replace = Callable[["Program", int, "tuple[int, ...]"], "int | None"]
+
 # A row may make values that rows apply to, as a sum moves down a chain of products. This far, not to the end of a
 # chain of any length: what is left is as right as it was.
 DEEPEST_REWRITE = 32
@@ -147,12 +149,9 @@ def build(inputs: Sequence[Node], outputs: Iterable[Node], rewrite: Rewrite | No
     for place, node in enumerate(inputs):
         numbers.setdefault(node, program.constant(node.aval, node.value) if node.aval.literal is not None else place)
     seen = set(numbers)
-    stack = []
+    stack = [node for node in dict.fromkeys(outputs) if node not in seen]
+    seen.update(stack)
     fresh = []
-    for node in outputs:
-        if node not in seen:
-            seen.add(node)
-            stack.append(node)
     while stack:
         node = stack.pop()
         fresh.append(node)
@@ -179,8 +178,12 @@ def _applied(program: Program, signature: Signature, arguments: tuple[int, ...])
     return program.apply(signature, arguments)
 
 
-def prune(program: Program) -> Program:
-    """The same program without what no output needs."""
+def prune(program: Program, replace: Replace | None = None) -> Program:
+    """The same program without what no output needs.
+
+    ``replace`` may give another value for an application: it gets the program in the making, the number of the
+    application in the old one, and its arguments in the new one.
+    """
     result = Program(program.avals[: program.n_inputs])
     numbers = {i: i for i in range(program.n_inputs)}
     for number in program.live():
@@ -188,7 +191,9 @@ def prune(program: Program) -> Program:
         if number in program.constants:
             numbers[number] = result.constant(program.avals[number], program.constants[number])
         elif signature is not None:
-            numbers[number] = result.apply(signature, tuple([numbers[a] for a in program.arguments[number]]))
+            arguments = tuple([numbers[a] for a in program.arguments[number]])
+            other = None if replace is None else replace(result, number, arguments)
+            numbers[number] = result.apply(signature, arguments) if other is None else other
     result.outputs = tuple([numbers[i] for i in program.outputs])
     result.quiet = program.quiet
     return result
