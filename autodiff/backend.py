@@ -20,8 +20,10 @@ ENTRY_POINT_GROUP = "autodiff.backends"
 class Plan(Protocol):
     """An executable program. Calling it is safe from several threads at once."""
 
-    n_operations: int
-    """How many primitives one call executes."""
+    @property
+    def n_operations(self) -> int:
+        """How many primitives one call executes."""
+        ...
 
     @property
     def source(self) -> str:

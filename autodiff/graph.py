@@ -370,7 +370,8 @@ class Graph:
                 raise ArgumentError(f"compile: inputs[{place}], {_describe(x)}, is given twice")
             taken.append(nodes[number])
         found = _derivatives(root, nodes, places, dx, 1)
-        rest = [leaf for leaf in trace.leaves if leaf not in taken and not leaf.inputs]
+        # Indices were recorded once and for all, so that they are not data here.
+        rest = [leaf for leaf in trace.leaves if leaf not in taken and not leaf.inputs and leaf.aval.spec is None]
         plan = compile_nodes([*taken, *rest], [root, *found], self.backend, derivatives=True)
         return CompiledGradient(plan, taken, [leaf.value for leaf in rest])
 

@@ -462,7 +462,7 @@ class Function:
 
 
 def _outside(outputs: list[Node], begin: int, arguments: set[Node]) -> list[Node]:
-    """The nodes older than a trace that its outputs are made of, but for numbers of the structure."""
+    """The nodes older than a trace that its outputs are made of, but for numbers of the structure and indices."""
     found: list[Node] = []
     seen = set(outputs)
     stack = list(outputs)
@@ -473,7 +473,7 @@ def _outside(outputs: list[Node], begin: int, arguments: set[Node]) -> list[Node
                 if x not in seen:
                     seen.add(x)
                     stack.append(x)
-        elif node not in arguments and node.aval.literal is None:
+        elif node not in arguments and node.aval.literal is None and node.aval.spec is None:
             found.append(node)
     if any(isinstance(node, Argument) for node in history(*found)):
         raise _Transparent
