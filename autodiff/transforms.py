@@ -30,6 +30,7 @@ from .nodes import (
     as_array,
     history,
     intern_aval,
+    is_fixed,
     rebound,
 )
 from .plan import PlanCache, compile_nodes, evaluate
@@ -466,7 +467,7 @@ class Function:
 
 
 def _outside(outputs: list[Node], begin: int, arguments: set[Node]) -> list[Node]:
-    """The nodes older than a trace that its outputs are made of, but for numbers of the structure and indices."""
+    """The nodes older than a trace that its outputs are made of, and the arrays in it; but no fixed leaves."""
     found: list[Node] = []
     seen = set(outputs)
     stack = list(outputs)
@@ -477,7 +478,7 @@ def _outside(outputs: list[Node], begin: int, arguments: set[Node]) -> list[Node
                 if x not in seen:
                     seen.add(x)
                     stack.append(x)
-        elif node not in arguments and node.aval.literal is None and node.aval.spec is None:
+        elif node not in arguments and not is_fixed(node):
             found.append(node)
     if any(isinstance(node, Argument) for node in history(*found)):
         raise _Transparent

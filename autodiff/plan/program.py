@@ -188,9 +188,9 @@ def rebuild(program: Program, rewrite: Rewrite, known: Mapping[int, Any]) -> Pro
 
 
 def _leaf(program: Program, aval: Aval, value: Any) -> int:
-    """A known leaf; the numbers in an index are numbers of the structure then, and equal ones are one value."""
-    if aval.spec is not None and aval.literal is None:
-        aval = intern_aval((), aval.dtype, literal=value, spec=aval.spec)
+    """A known leaf; indices and Python numbers are numbers of the structure then, and equal ones are one value."""
+    if (aval.spec is not None or aval.weak) and aval.literal is None:
+        aval = intern_aval((), aval.dtype, aval.weak, value, aval.spec)
     return program.constant(aval, value)
 
 
