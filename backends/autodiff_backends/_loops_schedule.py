@@ -163,6 +163,9 @@ class Schedule:
         Where in its array each storage begins.
     workspaces : dict of numpy.dtype to int
         Elements of each workspace.
+    scalars : dict of numpy.dtype to list of int
+        The inputs that are Python numbers, by the place they have at the begin of a workspace.
+    scalar_storages : set of int
     """
 
     def __init__(self, lowering: Lowering):
@@ -277,9 +280,11 @@ class Schedule:
     def _choose_arrays(self) -> None:
         """Inputs and outputs where they are, unless one place of a loop's body means different ones."""
         lowering = self.lowering
+        avals = lowering.program.avals
+        self.scalar_storages = {s for number, s in lowering.inputs.items() if avals[number].weak}
         names: list[str | None] = [None] * len(lowering.storages)
         for place, storage in enumerate(lowering.inputs.values()):
-            if not self._scalar_input(storage):
+            if storage not in self.scalar_storages:
                 names[storage] = f"x{place}"
         for place, storage in enumerate(lowering.outputs):
             names[storage] = f"o{place}"
@@ -302,11 +307,6 @@ class Schedule:
             for s, name in enumerate(names)
         ]
 
-    def _scalar_input(self, storage: int) -> bool:
-        """Whether an input is a Python number, which is in no array."""
-        avals = self.lowering.program.avals
-        return any(avals[number].weak for number, s in self.lowering.inputs.items() if s == storage)
-
     def _place(self) -> None:
         """Offsets in the workspaces; memory is used again when the last reader of a storage is done."""
         storages = self.lowering.storages
@@ -324,14 +324,21 @@ class Schedule:
                         first[s] = min(first.get(s, time), time)
                         last[s] = max(last.get(s, 0), time)
                 clock += len(segment.groups)
-        for s in self.lowering.inputs.values():
-            if s in last:
+        self.offsets = [0] * len(storages)
+        self.workspaces = dict.fromkeys(self.dtypes, 0)
+        self.scalars: dict[np.dtype[Any], list[int]] = {}
+        for number, s in self.lowering.inputs.items():
+            if s in self.scalar_storages and s in last:
+                dtype = storages[s].dtype
+                self.scalars.setdefault(dtype, []).append(number)
+                self.offsets[s] = self.workspaces[dtype]
+                self.workspaces[dtype] += 1
+                del first[s]
+            elif s in last:
                 first[s] = 0
         for s in self.lowering.outputs:
             first.setdefault(s, clock)
             last[s] = clock
-        self.offsets = [0] * len(storages)
-        self.workspaces = dict.fromkeys(self.dtypes, 0)
         free: dict[tuple[np.dtype[Any], int], list[int]] = {}
         ends: dict[int, list[int]] = {}
         order = sorted((s for s in first if self.arrays[s].startswith("w")), key=first.__getitem__)

@@ -355,8 +355,7 @@ class Lowering:
     def _matmul(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         """A sum of products over the axes (batch, row, column, inner)."""
         out = signature.out.shape
-        left, right = (self._shape(a) for a in arguments)
-        shape = (*out, left[-1])
+        shape = (*out, self._shape(arguments[0])[-1])
         target = self._new(number)
         batch = len(out) - 2
         rows = self._over_batch(arguments[0], batch)

@@ -36,27 +36,29 @@ def cache_folder() -> Path | None:
     return (Path(base) if base else Path.home() / ".cache") / "autodiff"
 
 
-def load(source: str, types: Sequence[Any], n_written: Sequence[bool]) -> Callable[..., None]:
-    """The function ``kernel`` of a source, compiled for parameters after the table.
+def load(source: str, types: Sequence[tuple[np.dtype[Any], int | None, bool]]) -> Callable[..., None]:
+    """The function ``kernel`` of a source, compiled for its parameters.
 
     Parameters
     ----------
     source : str
-    types : sequence of (numpy.dtype, int or None)
-        The dtype and the number of axes of each array; None for a Python number.
-    n_written : sequence of bool
-        Whether each is written to.
+    types : sequence of (numpy.dtype, int or None, bool)
+        For each parameter after the table its dtype, its number of axes (None for a Python number), and whether
+        it is written to.
     """
     import numba  # noqa: PLC0415  (takes most of a second)
 
-    def type_of(dtype: np.dtype[Any], ndim: int | None, written: bool) -> Any:
-        scalar = numba.from_dtype(dtype)
-        return scalar if ndim is None else numba.types.Array(scalar, ndim, "C", readonly=not written)
-
     table = numba.types.Array(numba.types.uint32, 1, "C", readonly=True)
-    parameters = [type_of(*pair, written) for pair, written in zip(types, n_written, strict=True)]
+    parameters = []
+    for dtype, ndim, written in types:
+        scalar = numba.from_dtype(dtype)
+        parameters.append(scalar if ndim is None else numba.types.Array(scalar, ndim, "C", readonly=not written))
     signature = numba.types.void(table, *parameters)
     key = (source, str(signature))
+    if numba.config.DISABLE_JIT:
+        # Numba's switch for looking into generated code: the same source, run by Python, with Python's integers.
+        kernel = _plain_function(source)
+        return lambda table, *arrays: kernel(table.tolist(), *arrays)
     found = _compiled.get(key)
     if found is None:
         with _lock:
@@ -78,9 +80,14 @@ def _compile(source: str, signature: Any) -> Callable[..., None]:
         except (OSError, RuntimeError):
             # A folder that cannot be written to: compile for this process only.
             pass
+    return numba.njit(signature, **options)(_plain_function(source))  # type: ignore[no-any-return]
+
+
+def _plain_function(source: str) -> Callable[..., None]:
+    """The source's function as it is."""
     namespace: dict[str, Any] = {}
     exec(compile(source, "<autodiff kernel>", "exec"), namespace)
-    return numba.njit(signature, **options)(namespace["kernel"])  # type: ignore[no-any-return]
+    return namespace["kernel"]  # type: ignore[no-any-return]
 
 
 def _on_disk(source: str, folder: Path) -> ModuleType:
@@ -98,5 +105,7 @@ def _on_disk(source: str, folder: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    # Machine code from disk finds its globals through the module's name.
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module

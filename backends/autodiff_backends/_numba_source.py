@@ -18,6 +18,9 @@ from ._loops_statements import REDUCTIONS, Statement
 # A reduction's last kept axis is the innermost loop if it is this long: rows are added up, which vectorises.
 SHORTEST_ROW = 4
 
+# So many Python numbers are parameters; more are written into the workspace by the caller.
+FEW_SCALARS = 16
+
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
@@ -29,7 +32,7 @@ class KernelSource:
     source : str
         A module that defines ``kernel``.
     parameters : list of str
-        Its parameters after the table: workspaces, inputs, outputs.
+        Its parameters after the table: workspaces, Python numbers, inputs, outputs.
     table : ndarray of uint32
     n_statements : int
         Statements in the source.
@@ -42,6 +45,7 @@ class KernelSource:
         self._fixed: list[int] = []
         self._tables: list[tuple[int, Any]] = []
         self._used: set[str] = set()
+        self.few_scalars = sum(map(len, schedule.scalars.values())) <= FEW_SCALARS
         self.n_statements = sum(segment.period for segment in schedule.segments)
         self._copy_in()
         for number, segment in enumerate(schedule.segments):
@@ -78,19 +82,19 @@ class KernelSource:
         self.lines.append("    " * (depth + 1) + text)
 
     def _copy_in(self) -> None:
-        avals = self.lowering.program.avals
-        for place, (number, storage) in enumerate(self.lowering.inputs.items()):
+        storages = self.lowering.storages
+        for place, dtype in enumerate(self.schedule.dtypes):
+            for i in range(len(self.schedule.scalars.get(dtype, ()))):
+                if self.few_scalars:
+                    self._line(0, f"w{place}[{i}] = s{place}_{i}")
+                self._used.add(f"w{place}")
+        for place, storage in enumerate(self.lowering.inputs.values()):
             name = f"x{place}"
-            if self.schedule.arrays[storage] == name:
-                continue
-            workspace = self._array(storage)
-            self._used.add(name)
-            self._line(0, f"a = {self._entry(self.schedule.offsets[storage])}")
-            if avals[number].weak:
-                self._line(0, f"{workspace}[a] = {name}")
-            else:
-                self._line(0, f"for i in range({avals[number].size}):")
-                self._line(1, f"{workspace}[a + i] = {name}[i]")
+            if self.schedule.arrays[storage] != name and storage not in self.schedule.scalar_storages:
+                self._used.add(name)
+                self._line(0, f"a = {self._entry(self.schedule.offsets[storage])}")
+                self._line(0, f"for i in range({storages[storage].size}):")
+                self._line(1, f"{self._array(storage)}[a + i] = {name}[i]")
 
     def _copy_out(self) -> None:
         for place, storage in enumerate(self.lowering.outputs):
@@ -156,7 +160,9 @@ class KernelSource:
                 begun = self._open(nest, axis, begun)
             for j in reductions:
                 form = statements[segment.start + j].form
-                self._line(begun, f"{self._element(segment, nest, names, j, -1)} = {initial(form.name, form.dtypes[0])}")
+                self._line(
+                    begun, f"{self._element(segment, nest, names, j, -1)} = {initial(form.name, form.dtypes[0])}"
+                )
             del nest.open[around:]
         else:
             for j in reductions:
@@ -241,13 +247,17 @@ class KernelSource:
     def _parameters(self) -> list[str]:
         workspaces = [f"w{i}" for i in range(len(self.schedule.dtypes)) if f"w{i}" in self._used]
         inputs = [f"x{i}" for i in range(len(self.lowering.inputs)) if f"x{i}" in self._used]
-        return workspaces + inputs + [f"o{i}" for i in range(len(self.lowering.outputs))]
+        scalars = [
+            f"s{place}_{i}"
+            for place, dtype in enumerate(self.schedule.dtypes)
+            for i in range(len(self.schedule.scalars.get(dtype, ())))
+            if self.few_scalars
+        ]
+        return workspaces + scalars + inputs + [f"o{i}" for i in range(len(self.lowering.outputs))]
 
     def _module(self) -> str:
-        avals = self.lowering.program.avals
-        weak = {f"x{i}" for i, number in enumerate(self.lowering.inputs) if avals[number].weak}
-        flat = [f"    {p} = {p}_.ravel()" for p in self.parameters if p[0] != "w" and p not in weak]
-        heads = [p if p[0] == "w" or p in weak else f"{p}_" for p in self.parameters]
+        flat = [f"    {p} = {p}_.ravel()" for p in self.parameters if p[0] in "xo"]
+        heads = [f"{p}_" if p[0] in "xo" else p for p in self.parameters]
         body = [*flat, *self.lines] or ["    pass"]
         return "\n".join(["import numpy as np", "", "", f"def kernel({', '.join(['t', *heads])}):", *body, ""])
 

@@ -10,15 +10,17 @@ from autodiff.backend import Plan
 from autodiff.errors import BackendError
 from autodiff.plan.program import Program
 
+from ._loops_regions import LOOPS, Composed, regions, whole
+from ._loops_regions import NUMPY as NUMPY_KIND
 from ._loops_schedule import Schedule
-from ._loops_statements import Lowering, supported
+from ._loops_statements import Lowering
 from ._numba_kernel import load
 from ._numba_source import KernelSource
 from ._numpy_reference import constant_value
 from .numpy_ import BACKEND as NUMPY
 
-# Larger arrays are left to NumPy, whose vectorised functions beat compiled loops over scalar ones.
-LARGEST_ARRAY = 1 << 14
+# Larger arrays are left to NumPy, which executes them block by block on several threads.
+LARGEST_ARRAY = 1 << 15
 
 # More statements than this, after repetitions are rolled up, take LLVM minutes.
 LONGEST_KERNEL = 2_000
@@ -35,66 +37,70 @@ class Kernel:
         Statements executed by one call.
     """
 
-    def __init__(self, program: Program, lowering: Lowering, text: KernelSource, schedule: Schedule):
+    def __init__(self, text: KernelSource):
+        lowering, schedule = text.lowering, text.schedule
+        program = lowering.program
         self.source = text.source
         self.n_operations = len(lowering.statements)
         self._table = text.table
-        self._spare: list[list[Any]] = []
-        numbers = list(lowering.inputs)
-        self._workspaces = [
-            (schedule.workspaces[schedule.dtypes[int(p[1:])]], schedule.dtypes[int(p[1:])])
-            for p in text.parameters
-            if p[0] == "w"
-        ]
         self._outputs = [(program.avals[n].shape, program.avals[n].dtype) for n in program.outputs]
         self._weak = [i for i, n in enumerate(program.outputs) if program.avals[n].weak]
-        types: list[tuple[np.dtype[Any], int | None]] = [(dtype, 1) for _, dtype in self._workspaces]
-        written = [True] * len(types)
-        # Inputs by their place in the call; constants with their value.
-        self._taken: list[tuple[int, Any]] = []
-        for p in text.parameters:
-            if p[0] == "x":
-                number = numbers[int(p[1:])]
+        self._spare: list[list[Any]] = []
+        self._workspaces: list[tuple[int, np.dtype[Any]]] = []
+        self._scalars: list[tuple[int, int, list[int]]] = []
+        # Of each array that is an input the number of the value, or the constant.
+        self._places: list[int] = []
+        self._constants: dict[int, Any] = {}
+        types: list[tuple[np.dtype[Any], int | None, bool]] = []
+        numbers = list(lowering.inputs)
+        for name in text.parameters:
+            kind, place = name[0], int(name[1:].partition("_")[0])
+            if kind == "w":
+                dtype = schedule.dtypes[place]
+                scalars = schedule.scalars.get(dtype, [])
+                if scalars and not text.few_scalars:
+                    self._scalars.append((len(self._workspaces), len(scalars), scalars))
+                self._workspaces.append((schedule.workspaces[dtype], dtype))
+                types.append((dtype, 1, True))
+            elif kind == "s":
+                dtype = schedule.dtypes[place]
+                types.append((dtype, None, False))
+                self._places.append(schedule.scalars[dtype][int(name.partition("_")[2])])
+            elif kind == "x":
+                number = numbers[place]
                 aval = program.avals[number]
-                types.append((aval.dtype, None if aval.weak else aval.ndim))
-                written.append(False)
-                constant = constant_value(program, number) if number in program.constants else None
-                self._taken.append((number, constant))
-        types += [(dtype, len(shape)) for shape, dtype in self._outputs]
-        written += [True] * len(self._outputs)
-        self._types = types
-        self._places = [number for number, _ in self._taken]
-        self._constants = [(i, np.ascontiguousarray(c)) for i, (_, c) in enumerate(self._taken) if c is not None]
-        self._kernel = load(self.source, types, written)
+                types.append((aval.dtype, aval.ndim, False))
+                if number in program.constants:
+                    self._constants[number] = np.ascontiguousarray(constant_value(program, number))
+                self._places.append(number)
+            else:
+                shape, dtype = self._outputs[place]
+                types.append((dtype, len(shape), True))
+        self._kernel = load(self.source, types)
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         try:
             workspaces = self._spare.pop()
         except IndexError:
             workspaces = [np.empty(size, dtype) for size, dtype in self._workspaces]
+        for place, count, numbers in self._scalars:
+            workspaces[place][:count] = [values[n] for n in numbers]
         outputs = [np.empty(shape, dtype) for shape, dtype in self._outputs]
         if self._constants:
-            values = (*values, *[None] * 0)
-        taken = self._arguments(values)
+            known = self._constants
+            taken = [known[n] if n in known else values[n] for n in self._places]
+        else:
+            taken = [values[n] for n in self._places]
         try:
             self._kernel(self._table, *workspaces, *taken, *outputs)
         except TypeError:
-            # Compiled for contiguous and aligned arrays.
-            self._kernel(self._table, *workspaces, *[self._plain(a) for a in taken], *outputs)
+            # Compiled for arrays that are contiguous and aligned.
+            taken = [np.require(a, requirements=["C", "A"]) if isinstance(a, np.ndarray) else a for a in taken]
+            self._kernel(self._table, *workspaces, *taken, *outputs)
         self._spare.append(workspaces)
         for i in self._weak:
             outputs[i] = outputs[i].item()
         return tuple(outputs)
-
-    def _arguments(self, values: tuple[Any, ...]) -> list[Any]:
-        if not self._constants:
-            return [values[i] for i in self._places]
-        constants = dict(self._constants)
-        return [constants[i] if i in constants else values[n] for i, n in enumerate(self._places)]
-
-    @staticmethod
-    def _plain(value: Any) -> Any:
-        return np.require(value, requirements=["C", "A"]) if isinstance(value, np.ndarray) else value
 
 
 class NumbaBackend:
@@ -106,16 +112,19 @@ class NumbaBackend:
         self._ufuncs: frozenset[str] | None = None
 
     def compile(self, program: Program) -> Plan:
-        """One kernel if every application is supported, else a NumPy plan."""
-        ufuncs = self._supported_ufuncs()
-        if not all(supported(program, n, ufuncs, LARGEST_ARRAY) for n in program.applications()):
-            return NUMPY.compile(program)
-        lowering = Lowering(program)
-        schedule = Schedule(lowering)
-        text = KernelSource(schedule)
-        if text.n_statements > LONGEST_KERNEL:
-            return NUMPY.compile(program)
-        return Kernel(program, lowering, text, schedule)
+        """Kernels where they are estimated to be faster, the rest as on NumPy."""
+        found = regions(program, self._supported_ufuncs(), LARGEST_ARRAY)
+        kind = whole(program, found)
+        if kind == LOOPS:
+            return self._compile_region(LOOPS, program)
+        return NUMPY.compile(program) if kind == NUMPY_KIND else Composed(program, found, self._compile_region)
+
+    def _compile_region(self, kind: str, program: Program) -> Plan:
+        if kind == LOOPS:
+            text = KernelSource(Schedule(Lowering(program)))
+            if text.n_statements <= LONGEST_KERNEL:
+                return Kernel(text)
+        return NUMPY.compile(program)
 
     def _supported_ufuncs(self) -> frozenset[str]:
         if self._ufuncs is None:
