@@ -9,7 +9,7 @@ import numpy as np
 
 from . import ops
 from .errors import ArgumentError, DTypeError, ShapeError
-from .nodes import FLOAT64, UNKNOWN, Constant, Node, Slot, Variable, as_array, intern_aval, rebound
+from .nodes import FLOAT64, Constant, Node, Slot, Unknown, Variable, as_array, intern_aval, rebound
 from .plan import evaluate
 
 
@@ -58,8 +58,8 @@ class Handle:
         value = self._node.value
         if value is None:
             return evaluate(self._node)
-        if value is UNKNOWN:
-            UNKNOWN._refuse()
+        if type(value) is Unknown:
+            value._refuse()
         return value
 
     _i = value

@@ -331,16 +331,24 @@ def freeze(value: Any) -> Any:
 
 
 class Unknown:
-    """The value of an argument while only structure is traced; any use of it is an error that says so."""
+    """A value that is not known while only structure is traced; any use of it is an error that says so.
 
-    __slots__ = ()
+    Parameters
+    ----------
+    error : type
+        What is raised.
+    message : str
+        What it says.
+    """
+
+    __slots__ = ("_error", "_message")
+
+    def __init__(self, error: type[Exception], message: str):
+        self._error = error
+        self._message = message
 
     def _refuse(self, *args: Any, **kwargs: Any) -> Any:
-        raise TraceError(
-            "a value was needed while autodiff.function traces a function, where only shapes and dtypes are known: "
-            "print, float(), an if, or a conversion to an array. Use np.where instead of if, or call the function "
-            "without autodiff.function"
-        )
+        raise self._error(self._message)
 
     def __getattr__(self, name: str) -> Any:
         # Tools that look at modules ask objects for names like __wrapped__; only arrays are asked for values.
@@ -355,7 +363,12 @@ class Unknown:
     __hash__ = None  # type: ignore[assignment]
 
 
-UNKNOWN = Unknown()
+UNKNOWN = Unknown(
+    TraceError,
+    "a value was needed while autodiff.function traces a function, where only shapes and dtypes are known: "
+    "print, float(), an if, or a conversion to an array. Use np.where instead of if, or call the function "
+    "without autodiff.function",
+)
 
 
 class Argument(Variable):
@@ -482,9 +495,10 @@ def literal(value: Any, dtype: np.dtype[Any] | None = None) -> Constant:
     return Constant(intern_aval((), kind, type(value) is not bool, value), value)
 
 
-# Made once: recording x ** 2 makes one node, not two. Zeros differ in sign, so they are told apart elsewhere.
+# Made once: recording x ** 2 makes one node, not two. Zeros are equal, and differ in sign.
 _literal_integers = {v: literal(v) for v in range(-LITERAL_INTEGER_BOUND, LITERAL_INTEGER_BOUND + 1)}
 _literal_floats = {v: literal(v) for v in LITERAL_FLOATS if v}
+_literal_zeros = {sign: literal(sign * 0.0) for sign in (1.0, -1.0)}
 _always_kept.update(_avals)
 
 
@@ -496,7 +510,9 @@ def as_node(value: Any, beside: Aval | None = None) -> Node:
     """
     kind = type(value)
     if kind is float:
-        return _literal_floats.get(value) or (Constant(WEAK_FLOAT, value) if value else literal(value))
+        if value:
+            return _literal_floats.get(value) or Constant(WEAK_FLOAT, value)
+        return _literal_zeros[math.copysign(1.0, value)]
     if kind is int:
         found = _literal_integers.get(value)
         if found is None and beside and beside.dtype.kind in "iu":
@@ -508,7 +524,10 @@ def as_node(value: Any, beside: Aval | None = None) -> Node:
         return literal(value)
     if kind is complex:
         return Constant(WEAK_COMPLEX, value)
-    array = as_array(value)
+    if kind is np.ndarray and value.dtype.kind in NUMERIC_KINDS and value.dtype.isnative:
+        array = value.copy()
+    else:
+        array = as_array(value)
     return Constant(intern_aval(array.shape, array.dtype), array)
 
 

@@ -25,6 +25,7 @@ from .nodes import (
     history,
 )
 from .plan import concrete
+from .recipe import Composite, Recipes, recipe
 
 
 def wrap(result: Any) -> Any:
@@ -87,7 +88,7 @@ def _binary(primitive: Primitive, reflected: bool = False) -> Callable[[Tensor, 
     return operator
 
 
-def _binary_function(function: Callable[[Node, Node], Node], reflected: bool = False) -> Callable[[Tensor, Any], Any]:
+def _binary_function(function: Composite, reflected: bool = False) -> Callable[[Tensor, Any], Any]:
     """An operator method for a function composed of primitives."""
 
     def operator(self: Tensor, other: Any) -> Any:
@@ -99,11 +100,23 @@ def _binary_function(function: Callable[[Node, Node], Node], reflected: bool = F
     return operator
 
 
-def _unary(function: Callable[[Node], Node]) -> Callable[[Tensor], Tensor]:
+def _unary(primitive: Primitive) -> Callable[[Tensor], Tensor]:
+    signatures = primitive.signatures
+
     def operator(self: Tensor) -> Tensor:
-        return wrap(function(self._node))  # type: ignore[no-any-return]
+        x = self._node
+        key = (x.aval,)
+        tensor = _new(Tensor)
+        tensor._node = Operation(signatures.get(key) or primitive.signature(key), (x,))
+        tensor._slot = None
+        return tensor
 
     return operator
+
+
+_matmul = Composite(ops.matmul)
+_transpose = Composite(ops.transpose)
+_matrix_transpose = Composite(ops.matrix_transpose)
 
 
 def _in_place(name: str) -> Callable[[Tensor, Any], Tensor]:
@@ -134,6 +147,11 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
 def _spread(args: tuple[Any, ...]) -> Any:
     """``f(2, 3)`` and ``f((2, 3))`` mean the same."""
     return args[0] if len(args) == 1 and not isinstance(args[0], (int, np.integer)) else args
+
+
+# Reading and writing at basic indices.
+_reading = Recipes()
+_writing = Recipes()
 
 
 class Tensor(Handle):
@@ -178,12 +196,12 @@ class Tensor(Handle):
     @property
     def T(self) -> Tensor:
         """The axes reversed."""
-        return wrap(ops.transpose(self._node))  # type: ignore[no-any-return]
+        return wrap(_transpose(self._node))  # type: ignore[no-any-return]
 
     @property
     def mT(self) -> Tensor:
         """The last two axes exchanged."""
-        return wrap(ops.matrix_transpose(self._node))  # type: ignore[no-any-return]
+        return wrap(_matrix_transpose(self._node))  # type: ignore[no-any-return]
 
     @property
     def real(self) -> Tensor:
@@ -215,7 +233,7 @@ class Tensor(Handle):
             raise DTypeError(f"astype: dtype={dtype!r} is no dtype that NumPy knows: {error}") from None
         if wanted.kind not in "biufc":
             raise DTypeError(f"astype: derivatives are recorded for numeric arrays only, not {wanted}")
-        if not np.can_cast(self.dtype, wanted, casting):  # type: ignore[arg-type]
+        if casting != "unsafe" and not np.can_cast(self.dtype, wanted, casting):  # type: ignore[arg-type]
             raise DTypeError(f"astype: {self.dtype} does not convert to {wanted} by casting={casting!r}")
         return wrap(ops.astype(self._node, wanted))  # type: ignore[no-any-return]
 
@@ -235,8 +253,8 @@ class Tensor(Handle):
     __rmod__ = _binary(ops.remainder, reflected=True)
     __pow__ = _binary(ops.power)
     __rpow__ = _binary(ops.power, reflected=True)
-    __matmul__ = _binary_function(ops.matmul)
-    __rmatmul__ = _binary_function(ops.matmul, reflected=True)
+    __matmul__ = _binary_function(_matmul)
+    __rmatmul__ = _binary_function(_matmul, reflected=True)
     __and__ = _binary(ops.bitwise_and)
     __rand__ = _binary(ops.bitwise_and, reflected=True)
     __or__ = _binary(ops.bitwise_or)
@@ -283,11 +301,39 @@ class Tensor(Handle):
     # --- as a container and a number ---------------------------------------------------------------------------------
 
     def __getitem__(self, item: Any) -> Tensor:
-        return wrap(ops.read_index(self._node, _index_nodes(item), concrete))  # type: ignore[no-any-return]
+        node = self._node
+        form = ops.basic_index(item)
+        if form is None:
+            return wrap(ops.read_index(node, _index_nodes(item), concrete))  # type: ignore[no-any-return]
+        key = (node.aval, form)
+        record = _reading.get(key)
+        if record is None:
+            result = ops.read_index(node, item, concrete)
+            _reading.met(key, lambda: recipe(lambda x: ops.read_index(x, item, concrete), (node.aval,)))
+        else:
+            result = record(node)
+        tensor = _new(Tensor)
+        tensor._node = result
+        tensor._slot = None
+        return tensor
 
     def __setitem__(self, item: Any, value: Any) -> None:
         node = self._node
-        self._rebind(ops.write_index(node, _index_nodes(item), node_of(value), concrete), "__setitem__")
+        values = node_of(value)
+        form = ops.basic_index(item)
+        if form is None:
+            result = ops.write_index(node, _index_nodes(item), values, concrete)
+        else:
+            key = (node.aval, form, values.aval)
+            record = _writing.get(key)
+            if record is None:
+                result = ops.write_index(node, item, values, concrete)
+                _writing.met(
+                    key, lambda: recipe(lambda x, y: ops.write_index(x, item, y, concrete), (node.aval, values.aval))
+                )
+            else:
+                result = record(node, values)
+        self._rebind(result, "__setitem__")
 
     def __len__(self) -> int:
         if not self.shape:
@@ -382,12 +428,11 @@ class Tensor(Handle):
 
     def reshape(self, *shape: Any, order: str = "C") -> Tensor:
         """See `numpy.ndarray.reshape`."""
-        return wrap(ops.reshape(self._node, _spread(shape), order))  # type: ignore[no-any-return]
+        return FUNCTIONS[np.reshape](self, _spread(shape), order)  # type: ignore[no-any-return]
 
     def transpose(self, *axes: Any) -> Tensor:
         """See `numpy.ndarray.transpose`."""
-        order = None if not axes else _spread(axes)
-        return wrap(ops.transpose(self._node, order))  # type: ignore[no-any-return]
+        return FUNCTIONS[np.transpose](self, _spread(axes) if axes else None)  # type: ignore[no-any-return]
 
     def fill(self, value: Any) -> None:
         """See `numpy.ndarray.fill`."""

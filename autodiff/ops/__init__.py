@@ -108,6 +108,7 @@ from .elementwise import (
 )
 from .indexing import (
     add_index,
+    basic_index,
     flip,
     index,
     index_add,
@@ -186,6 +187,7 @@ __all__ = [
     "argmin",
     "astype",
     "astype_p",
+    "basic_index",
     "bitwise_and",
     "bitwise_or",
     "bitwise_xor",

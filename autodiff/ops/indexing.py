@@ -55,6 +55,27 @@ index_set = Primitive("index_set", _infer_index_write)
 Concrete = Callable[[Node], Any]
 
 
+def basic_index(item: Any) -> Any:
+    """What tells apart indices of integers, slices, None and ``...``, to be looked up by; None for other indices."""
+    if type(item) is int:
+        return item
+    form: list[Any] = []
+    for entry in item if type(item) is tuple else (item,):
+        if type(entry) is slice:
+            ends = (entry.start, entry.stop, entry.step)
+            for end in ends:
+                if end is not None and type(end) is not int:
+                    return None
+            # Slices can be looked up from Python 3.12 on. The type is no index, so it cannot be taken for one.
+            form.append(slice)
+            form += ends
+        elif type(entry) is int or entry is None or entry is Ellipsis:
+            form.append(entry)
+        else:
+            return None
+    return tuple(form)
+
+
 def _index_array(item: Any, concrete: Concrete) -> tuple[Node, Any]:
     """An index array as a node, and its value if it is known."""
     if isinstance(item, Node):
