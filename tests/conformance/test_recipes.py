@@ -1,0 +1,174 @@
+"""What is recorded from a recipe is what the function itself records: every row of the table, and known traps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autodiff as ad
+from autodiff import recipe, tensor
+from autodiff.dispatch import FUNCTIONS, UFUNCS
+from autodiff.plan import collect
+
+from . import checks
+from .case import Case
+from .table import CASES
+
+X = np.array([[1.5, -2.0, 0.5], [3.0, 0.25, -1.0]])
+MASK = np.array([[True, False, True], [False, True, True]])
+
+
+class NoRecipes:
+    """In place of a table of recipes: none is found, and none is made."""
+
+    def get(self, key: Any) -> None:
+        return None
+
+    def met(self, key: Any, make: Any) -> None:
+        pass
+
+
+@contextmanager
+def without_recipes() -> Iterator[None]:
+    """NumPy functions, operators and indexing as they are without recipes."""
+    with pytest.MonkeyPatch.context() as patch:
+        for function, handler in FUNCTIONS.items():
+            patch.setitem(FUNCTIONS, function, getattr(handler, "__wrapped__", handler))
+        for ufunc, function in UFUNCS.items():
+            patch.setitem(UFUNCS, ufunc, function.function if isinstance(function, recipe.Composite) else function)
+        for composite in (tensor._matmul, tensor._transpose, tensor._matrix_transpose):
+            patch.setattr(composite, "_recipes", {})
+            patch.setattr(recipe, "recipe", lambda function, avals: None)
+        patch.setattr(tensor, "_reading", NoRecipes())
+        patch.setattr(tensor, "_writing", NoRecipes())
+        yield
+
+
+def recorded(result: Any) -> tuple[Any, list[Any]]:
+    """The structure of the Tensors in a result, and the values that it is about."""
+    trace = collect([x.node for x in checks.leaves(result) if isinstance(x, ad.Tensor)])
+    return (type(result), trace.key), trace.values()
+
+
+def assert_same(found: tuple[Any, list[Any]], expected: tuple[Any, list[Any]]) -> None:
+    assert found[0] == expected[0]
+    for value, wanted in zip(found[1], expected[1], strict=True):
+        assert type(value) is type(wanted)
+        np.testing.assert_array_equal(value, wanted)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+def test_recipes_record_what_functions_record(case: Case) -> None:
+    inputs = case.arrays()
+    with without_recipes():
+        expected = recorded(case(*checks.tensors(case, inputs)))
+    for _ in range(3):
+        assert_same(recorded(case(*checks.tensors(case, inputs))), expected)
+
+
+# Two calls that Python takes for equal, or whose values decide what is recorded.
+TRAPS: dict[str, tuple[Callable[[ad.Tensor], Any], Callable[[ad.Tensor], Any]]] = {
+    "number and boolean": (lambda x: np.where(MASK, x, 1), lambda x: np.where(MASK, x, True)),
+    "integer and float": (lambda x: np.where(MASK, x, 1), lambda x: np.where(MASK, x, 1.0)),
+    "zeros": (lambda x: np.full_like(x, 0.0), lambda x: np.full_like(x, -0.0)),
+    "float and array": (lambda x: np.where(MASK, x, 0.25), lambda x: np.where(MASK, x, np.array(0.25))),
+    "dtype": (lambda x: np.sum(x, dtype="float32"), lambda x: np.sum(x, dtype=np.float64)),
+    "order of keywords": (
+        lambda x: np.sum(x, axis=0, keepdims=True),
+        lambda x: np.sum(x, keepdims=True, axis=0),
+    ),
+    "keyword and position": (lambda x: np.swapaxes(x, 0, axis2=1), lambda x: np.swapaxes(x, 1, axis2=1)),
+    "nesting": (lambda x: np.concatenate([x, x], 1), lambda x: np.concatenate([[x[0], x[0]], x], 0)),
+    "values of an array": (
+        lambda x: np.repeat(x, np.array([1, 2]), axis=0),
+        lambda x: np.repeat(x, np.array([0, 3]), axis=0),
+    ),
+    "values of a list": (lambda x: np.take(x, [0, 1], axis=1), lambda x: np.take(x, [2, -1], axis=1)),
+    "values of a mask": (
+        lambda x: np.compress(np.array([True, False]), x, axis=0),
+        lambda x: np.compress(np.array([True, True]), x, axis=0),
+    ),
+    "values of a Tensor of positions": (
+        lambda x: np.take(x, ad.Tensor([0, 1], constant=True, dtype=int), axis=1),
+        lambda x: np.take(x, ad.Tensor([1, 1], constant=True, dtype=int), axis=1),
+    ),
+    "a float that is structure": (
+        lambda x: np.linalg.norm(x[0], 2.5),
+        lambda x: np.linalg.norm(x[0], 3.5),
+    ),
+    "one operand twice": (lambda x: np.dot(x, x.T), lambda x: np.dot(x, np.ones((3, 2)))),
+    "index and tuple": (lambda x: x[1], lambda x: x[1,]),
+    "indices and slice": (lambda x: np.broadcast_to(x, (3, 2, 3))[1, 0, 2], lambda x: x[1:0:2]),
+    "slices": (lambda x: x[:, 0:2], lambda x: x[:, 1:3]),
+    "written number": (lambda x: _written(x, 0), lambda x: _written(x, 1)),
+}  # fmt: skip
+
+
+def _written(x: ad.Tensor, value: Any) -> ad.Tensor:
+    y = x + 0.25
+    y[0] = value
+    return y
+
+
+@pytest.mark.parametrize(("one", "other"), TRAPS.values(), ids=TRAPS)
+def test_calls_that_look_alike_do_not_share_a_recipe(one: Any, other: Any) -> None:
+    with without_recipes():
+        expected = [recorded(f(ad.Tensor(X))) for f in (one, other)]
+    for _ in range(3):
+        for f, wanted in zip((one, other), expected, strict=True):
+            assert_same(recorded(f(ad.Tensor(X))), wanted)
+
+
+REFUSED: dict[str, tuple[Callable[[ad.Tensor], Any], Callable[[ad.Tensor], Any]]] = {
+    "axis": (lambda x: np.sum(x, axis=1), lambda x: np.sum(x, axis=1.0)),
+    "index": (lambda x: x[1], lambda x: x[1.0]),
+    "boolean index": (lambda x: x[1], lambda x: x[True]),
+    "slice": (lambda x: x[0:2], lambda x: x[0.0:2]),
+    "array as out=": (lambda x: np.sum(x, axis=0), lambda x: np.sum(x, axis=0, out=np.zeros(3))),
+    "range of positions": (
+        lambda x: np.take_along_axis(x, ad.Tensor([[0, 2]], constant=True, dtype=int), 1),
+        lambda x: np.take_along_axis(x, ad.Tensor([[0, 3]], constant=True, dtype=int), 1),
+    ),
+}
+
+
+@pytest.mark.parametrize(("good", "bad"), REFUSED.values(), ids=REFUSED)
+def test_an_error_is_raised_each_time(good: Any, bad: Any) -> None:
+    messages = set()
+    for _ in range(3):
+        good(ad.Tensor(X))
+        with pytest.raises(ad.errors.AutodiffError) as caught:
+            bad(ad.Tensor(X))
+        messages.add(str(caught.value))
+    assert len(messages) == 1
+
+
+def test_out_is_written_each_time() -> None:
+    for _ in range(4):
+        out = ad.Tensor(np.zeros(3))
+        assert np.sum(ad.Tensor(X), axis=0, out=out) is out
+        np.testing.assert_array_equal(out.value, X.sum(axis=0))
+
+
+def test_arrays_in_a_call_are_captured_each_time() -> None:
+    mask = MASK.copy()
+    for _ in range(4):
+        y = np.where(mask, ad.Tensor(X), 0.0)
+        before = mask.copy()
+        mask[0] = ~mask[0]
+        np.testing.assert_array_equal(y.value, np.where(before, X, 0.0))
+
+
+def test_a_full_table_of_recipes_is_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe, "RECIPES_KEPT", 4)
+    x = ad.Tensor(np.arange(20.0))
+    for _ in range(3):
+        for i in range(20):
+            for _ in range(3):
+                assert x[i].value == i
+    assert len(tensor._reading._recipes) <= 4
+    assert len(tensor._reading._met) <= 4
