@@ -284,6 +284,9 @@ class Slot:
         return Slot, (self.value, self.name)
 
 
+# That of nodes whose Tensors have no further versions; nothing is ever written to it.
+NO_SLOT = Slot(None)
+
 # Slots of the nodes that operations in place made.
 rebound: WeakKeyDictionary[Node, Slot] = WeakKeyDictionary()
 

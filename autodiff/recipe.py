@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from .nodes import Argument, Aval, Constant, Node, Operation, Slot, Unknown, as_node, freeze, history
+from .nodes import NO_SLOT, Argument, Aval, Constant, Node, Operation, Unknown, as_node, freeze, history
 
 # What a function of nodes records, as a function of nodes: a node, or a tuple or list of nodes.
 Record = Callable[..., Any]
@@ -34,7 +34,7 @@ def recipe(function: Record, avals: tuple[Aval, ...]) -> Record | None:
     Constants that the function makes are made anew each time, with the same values, so that the structural key does
     not depend on whether a recipe was used.
     """
-    given = [Argument(aval, WITHHELD, Slot(None)) for aval in avals]
+    given = [Argument(aval, WITHHELD, NO_SLOT) for aval in avals]
     try:
         result = function(*given)
     except ValueNeeded:

@@ -47,11 +47,12 @@ def node_of(value: Any) -> Node:
 
 def _operand(value: Any, beside: Aval) -> Node | None:
     """The other operand of an operator; None if its own class should decide."""
-    if type(value) in (float, int):
+    kind = type(value)
+    if kind is float or kind is int:
         return as_node(value, beside)
     if isinstance(value, Tensor):
         return value._node
-    if getattr(type(value), "__array_ufunc__", NotImplemented) is None:
+    if getattr(kind, "__array_ufunc__", NotImplemented) is None:
         return None
     return as_node(value, beside)
 
