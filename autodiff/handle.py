@@ -26,12 +26,10 @@ class Handle:
     ):
         if name is not None and not isinstance(name, str):
             raise ArgumentError(f"Tensor: name={name!r} is no string")
-        if isinstance(data, Handle):
-            data = data.value
         if type(data) is np.ndarray and dtype is None and data.dtype.kind in "fc" and data.dtype.isnative:
             array = data.copy() if copy else data.view()
         else:
-            array = _converted(data, dtype, constant, copy)
+            array = _converted(plain(data), dtype, constant, copy)
         array.flags.writeable = False
         aval = intern_aval(array.shape, array.dtype)
         self._slot = slot = Slot(array, name)

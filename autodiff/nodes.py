@@ -521,16 +521,17 @@ def as_node(value: Any, beside: Aval | None = None) -> Node:
         if found is None and beside and beside.dtype.kind in "iu":
             return literal(value)
         return found or Constant(WEAK_INT, value)
+    if kind is np.ndarray:
+        dtype = value.dtype
+        if dtype.kind in NUMERIC_KINDS and dtype.isnative:
+            return Constant(intern_aval(value.shape, dtype), value.copy())
     if isinstance(value, Node):
         return value
     if kind is bool:
         return literal(value)
     if kind is complex:
         return Constant(WEAK_COMPLEX, value)
-    if kind is np.ndarray and value.dtype.kind in NUMERIC_KINDS and value.dtype.isnative:
-        array = value.copy()
-    else:
-        array = as_array(value)
+    array = as_array(value)
     return Constant(intern_aval(array.shape, array.dtype), array)
 
 

@@ -67,7 +67,7 @@ def recipe(function: Record, avals: tuple[Aval, ...]) -> Record | None:
         tuple([", ".join([names[x] for x in node.inputs]) for node in steps]),
         f"[{', '.join([names[node] for node in outputs])}]" if several else names[outputs[0]],
     )
-    return layout(  # type: ignore[no-any-return]
+    return layout(
         [node.signature for node in steps],
         [node for node in constants if _is_shared(node)],
         [node.aval for node in made],
@@ -155,7 +155,8 @@ class Composite:
         self._recipes: dict[tuple[Aval, ...], Record] = {}
 
     def __call__(self, *nodes: Node) -> Any:
-        key = tuple([x.aval for x in nodes])
+        # Written out for two: a comprehension takes 0.15 us.
+        key = (nodes[0].aval, nodes[1].aval) if len(nodes) == 2 else tuple([x.aval for x in nodes])
         record = self._recipes.get(key)
         if record is None:
             record = recipe(self.function, key) or self.function

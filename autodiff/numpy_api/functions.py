@@ -17,7 +17,5 @@ RECORDING = (reductions, shapes, selecting, products)
 
 def function_table() -> dict[Any, Handler]:
     """All NumPy functions, other than ufuncs, that take Tensors."""
-    recording = {
-        function: memoised(handler) for topic in RECORDING for function, handler in topic.TABLE.items()
-    }
+    recording = {function: memoised(handler) for topic in RECORDING for function, handler in topic.TABLE.items()}
     return {**recording, **answers.TABLE}

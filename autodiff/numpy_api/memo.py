@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..nodes import NUMERIC_KINDS, Node, as_node, intern_aval
-from ..recipe import Record, Recipes, recipe
+from ..nodes import NUMERIC_KINDS, Constant, Node, as_node, intern_aval
+from ..recipe import Recipes, Record, recipe
 from ..tensor import Tensor, wrap
 from .calling import Handler
 
@@ -29,17 +29,24 @@ def memoised(handler: Handler) -> Handler:
     def call(*args: Any, **kwargs: Any) -> Any:
         key: list[Any] = []
         given: list[Any] = []
+        # As _describe does; the common kinds are here, since a call costs as much as the rest.
         for arg in args:
             if type(arg) is Tensor:
                 node = arg._node
                 given.append(node)
                 key.append(node.aval)
+            elif type(arg) is int or arg is None:
+                key.append(arg)
             elif not _describe(arg, key, given):
                 return handler(*args, **kwargs)
         if kwargs:
             for name, arg in kwargs.items():
                 key.append(name)
-                if not _describe(arg, key, given):
+                if type(arg) is int or arg is None:
+                    key.append(arg)
+                elif type(arg) is bool:
+                    key += (bool, arg)
+                elif not _describe(arg, key, given):
                     return handler(*args, **kwargs)
         whole = tuple(key)
         record = recipes.get(whole)
@@ -62,15 +69,6 @@ def _describe(arg: Any, key: list[Any], given: list[Any]) -> bool:
         key.append(arg._node.aval)
     elif kind is int or arg is None:
         key.append(arg)
-    elif kind is bool or kind is str or kind is type:
-        key += (kind, arg)
-    elif kind is tuple or kind is list:
-        if len(arg) + len(key) > LONGEST_KEY:
-            return False
-        key += (kind, len(arg))
-        for part in arg:
-            if not _describe(part, key, given):
-                return False
     elif kind is float or kind is complex:
         node = as_node(arg)
         given.append(node)
@@ -81,6 +79,15 @@ def _describe(arg: Any, key: list[Any], given: list[Any]) -> bool:
             return False
         given.append(arg)
         key += (kind, intern_aval(arg.shape, dtype))
+    elif kind is bool or kind is str or kind is type:
+        key += (kind, arg)
+    elif kind is tuple or kind is list:
+        if len(arg) + len(key) > LONGEST_KEY:
+            return False
+        key += (kind, len(arg))
+        for part in arg:
+            if not _describe(part, key, given):
+                return False
     elif isinstance(arg, np.dtype):
         key += (np.dtype, arg)
     elif arg is Ellipsis or arg is np._NoValue:
@@ -116,7 +123,16 @@ def _recipe(handler: Handler, given: list[Any], args: tuple[Any, ...], kwargs: d
             return None  # not a new Tensor
         return type(result)([part._node for part in parts]) if parts is result else result._node
 
-    found = recipe(record, tuple([as_node(x).aval for x in given]))
-    if found is None or not any(type(x) is np.ndarray for x in given):
+    avals = tuple([intern_aval(x.shape, x.dtype) if type(x) is np.ndarray else x.aval for x in given])
+    found = recipe(record, avals)
+    arrays = [i for i, x in enumerate(given) if type(x) is np.ndarray]
+    if found is None or not arrays:
         return found
-    return lambda *given: found(*[as_node(x) for x in given])
+
+    def capturing(*given: Any) -> Any:
+        nodes = list(given)
+        for i in arrays:
+            nodes[i] = Constant(avals[i], given[i].copy())
+        return found(*nodes)
+
+    return capturing

@@ -59,7 +59,9 @@ def collect(roots: Iterable[Node], floor: float = EVERYTHING) -> Trace:
     Trace
     """
     roots = tuple(roots)
-    trace = _collect([node for node in dict.fromkeys(roots) if node.inputs and (node.value is None or node.sequence > floor)], floor)
+    trace = _collect(
+        [node for node in dict.fromkeys(roots) if node.inputs and (node.value is None or node.sequence > floor)], floor
+    )
     key = list(trace.key)
     for node in roots:
         number = trace.numbers.get(node)
