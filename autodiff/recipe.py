@@ -105,36 +105,42 @@ def _layout(
 
 
 class Recipes:
-    """Recipes by key, made when a key is met the second time: a call that is never made again is not worth one."""
+    """Recipes by key, made when a key is met the second time: a call that is never made again is not worth one.
 
-    __slots__ = ("_met", "_recipes", "get")
+    Parameters
+    ----------
+    kept : int, optional
+        Recipes held at most. A table that is full is emptied: what is in use comes back at once.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_kept", "_met", "_recipes", "get")
+
+    def __init__(self, kept: int = RECIPES_KEPT):
+        self._kept = kept
         self._recipes: dict[Any, Record] = {}
         # Keys met, and whether a recipe is possible.
         self._met: dict[Any, bool] = {}
-        # A table that is full is emptied: what is in use comes back at once.
         self.get: Callable[[Any], Record | None] = self._recipes.get
 
-    def met(self, key: Any, make: Callable[[], Record | None]) -> None:
-        """Note that a call was met that has no recipe under its key yet; ``make`` would make one."""
+    def met(self, key: Any, make: Callable[..., Record | None], *args: Any) -> None:
+        """Note that a call was met that has no recipe under its key yet; ``make(*args)`` would make one."""
         possible = self._met.get(key)
         if possible is None:
-            _put(self._met, key, True)
+            _put(self._met, key, True, self._kept)
         elif possible:
             try:
-                record = make()
+                record = make(*args)
             except Exception:
                 # Tensors without values are refused where an array or a number is not.
                 record = None
             if record is None:
-                _put(self._met, key, False)
+                _put(self._met, key, False, self._kept)
             else:
-                _put(self._recipes, key, record)
+                _put(self._recipes, key, record, self._kept)
 
 
-def _put(table: dict[Any, Any], key: Any, entry: Any) -> None:
-    if len(table) >= RECIPES_KEPT:
+def _put(table: dict[Any, Any], key: Any, entry: Any, kept: int) -> None:
+    if len(table) >= kept:
         table.clear()
     table[key] = entry
 
@@ -160,5 +166,5 @@ class Composite:
         record = self._recipes.get(key)
         if record is None:
             record = recipe(self.function, key) or self.function
-            _put(self._recipes, key, record)
+            _put(self._recipes, key, record, RECIPES_KEPT)
         return record(*nodes)

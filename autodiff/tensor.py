@@ -25,7 +25,7 @@ from .nodes import (
     history,
 )
 from .plan import concrete
-from .recipe import Composite, Recipes, recipe
+from .recipe import Composite, Recipes, Record, recipe
 
 
 def wrap(result: Any) -> Any:
@@ -150,9 +150,17 @@ def _spread(args: tuple[Any, ...]) -> Any:
     return args[0] if len(args) == 1 and not isinstance(args[0], (int, np.integer)) else args
 
 
-# Reading and writing at basic indices.
-_reading = Recipes()
-_writing = Recipes()
+# Reading and writing at basic indices, of which a loop may go through many.
+_reading = Recipes(1 << 12)
+_writing = Recipes(1 << 12)
+
+
+def _reading_recipe(x: Aval, item: Any) -> Record | None:
+    return recipe(lambda x: ops.read_index(x, item, concrete), (x,))
+
+
+def _writing_recipe(x: Aval, item: Any, values: Aval) -> Record | None:
+    return recipe(lambda x, values: ops.write_index(x, item, values, concrete), (x, values))
 
 
 class Tensor(Handle):
@@ -310,7 +318,7 @@ class Tensor(Handle):
         record = _reading.get(key)
         if record is None:
             result = ops.read_index(node, item, concrete)
-            _reading.met(key, lambda: recipe(lambda x: ops.read_index(x, item, concrete), (node.aval,)))
+            _reading.met(key, _reading_recipe, node.aval, item)
         else:
             result = record(node)
         tensor = _new(Tensor)
@@ -329,9 +337,7 @@ class Tensor(Handle):
             record = _writing.get(key)
             if record is None:
                 result = ops.write_index(node, item, values, concrete)
-                _writing.met(
-                    key, lambda: recipe(lambda x, y: ops.write_index(x, item, y, concrete), (node.aval, values.aval))
-                )
+                _writing.met(key, _writing_recipe, node.aval, item, values.aval)
             else:
                 result = record(node, values)
         self._rebind(result, "__setitem__")

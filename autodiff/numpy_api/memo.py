@@ -53,7 +53,7 @@ def memoised(handler: Handler) -> Handler:
         if record is not None:
             return wrap(record(*given))
         result = handler(*args, **kwargs)
-        recipes.met(whole, lambda: _recipe(handler, given, args, kwargs))
+        recipes.met(whole, _recipe, handler, given, args, kwargs)
         return result
 
     return call
