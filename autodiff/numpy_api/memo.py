@@ -61,8 +61,8 @@ def memoised(handler: Handler) -> Handler:
 
 def _describe(arg: Any, key: list[Any], given: list[Any]) -> bool:
     """Write an argument into a key, and what is data in it into ``given``; False if that cannot be done."""
-    # No two arguments are written alike: data as abstract values, None and integers as they are, all else after its
-    # type, since 1, 1.0 and True are equal.
+    # Arguments that are written alike record alike: data as abstract values, None and integers as they are, all else
+    # after its type, since 1, 1.0 and True are equal.
     kind = type(arg)
     if kind is Tensor:
         given.append(arg._node)
@@ -72,7 +72,7 @@ def _describe(arg: Any, key: list[Any], given: list[Any]) -> bool:
     elif kind is float or kind is complex:
         node = as_node(arg)
         given.append(node)
-        key += (kind, node.aval)
+        key.append(node.aval)
     elif kind is np.ndarray:
         dtype = arg.dtype
         if dtype.kind not in NUMERIC_KINDS or not dtype.isnative:

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff import recipe, tensor
+from autodiff import ops, recipe, tensor
 from autodiff.dispatch import FUNCTIONS, UFUNCS
+from autodiff.nodes import history
+from autodiff.numpy_api.memo import memoised
 from autodiff.plan import collect
 
 from . import checks
@@ -103,7 +105,15 @@ TRAPS: dict[str, tuple[Callable[[ad.Tensor], Any], Callable[[ad.Tensor], Any]]] 
     ),
     "one operand twice": (lambda x: np.dot(x, x.T), lambda x: np.dot(x, np.ones((3, 2)))),
     "index and tuple": (lambda x: x[1], lambda x: x[1,]),
-    "indices and slice": (lambda x: np.broadcast_to(x, (3, 2, 3))[1, 0, 2], lambda x: x[1:0:2]),
+    "indices and slice": (
+        lambda x: np.broadcast_to(x, (3, 2, 3))[1, 0, 2],
+        lambda x: np.broadcast_to(x, (3, 2, 3))[1:0:2],
+    ),
+    "number and boolean by keyword": (
+        lambda x: np.full_like(x, fill_value=1),
+        lambda x: np.full_like(x, fill_value=True),
+    ),
+    "constants of two calls": (lambda x: np.sinc(x) + np.sinc(x), lambda x: np.round(x, 2) + np.round(x, 2)),
     "slices": (lambda x: x[:, 0:2], lambda x: x[:, 1:3]),
     "written number": (lambda x: _written(x, 0), lambda x: _written(x, 1)),
 }  # fmt: skip
@@ -162,6 +172,48 @@ def test_arrays_in_a_call_are_captured_each_time() -> None:
         before = mask.copy()
         mask[0] = ~mask[0]
         np.testing.assert_array_equal(y.value, np.where(before, X, 0.0))
+
+
+def _changing(t: ad.Tensor) -> ad.Tensor:
+    t += 1.0
+    return t * 2.0
+
+
+UNFIT: dict[str, Callable[[ad.Tensor], Any]] = {
+    "changes its argument": _changing,
+    "returns its argument": lambda t: t,
+    "returns what is no Tensor": lambda t: (t + 1.0, t.shape),
+    "makes a variable": lambda t: t + ad.Tensor(1.0),
+    "needs a value": lambda t: t + 1.0 if t.value.all() else t,
+    "refuses Tensors without a value": lambda t: t[np.asarray(t) > 0],
+}
+
+
+@pytest.mark.parametrize("handler", UNFIT.values(), ids=UNFIT)
+def test_handlers_that_do_more_than_record_get_no_recipe(handler: Callable[[ad.Tensor], Any]) -> None:
+    call = memoised(handler)
+    for _ in range(4):
+        x, y = ad.Tensor(X), ad.Tensor(X)
+        found, expected = call(x), handler(y)
+        assert (found is x) == (expected is y)
+        np.testing.assert_array_equal(x.value, y.value)
+        assert str(found) == str(expected)
+        for one, other in zip(checks.leaves(found), checks.leaves(expected), strict=True):
+            if isinstance(one, ad.Tensor):
+                assert [type(node) for node in history(one.node)] == [type(node) for node in history(other.node)]
+
+
+def test_constants_in_recipes_are_read_only() -> None:
+    record = recipe.recipe(lambda x: ops.take(x, [0, 1], 1), (ad.Tensor(X).node.aval,))
+    assert record is not None
+    for leaf in record(ad.Tensor(X).node).inputs:
+        assert not isinstance(leaf.value, np.ndarray) or not leaf.value.flags.writeable
+
+
+def test_very_long_lists_of_arguments_have_no_recipe() -> None:
+    rows = [ad.Tensor(X[0]) for _ in range(300)]
+    for _ in range(3):
+        np.testing.assert_array_equal(np.stack(rows).value, np.stack([X[0]] * 300))
 
 
 def test_a_full_table_of_recipes_is_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
