@@ -64,6 +64,16 @@ class Aval:
         return intern_aval, (self.shape, self.dtype, self.weak, self.literal, self.spec)
 
 
+# Called when interned objects are forgotten, for what keeps them elsewhere to forget them too.
+on_forgetting: list[Callable[[], None]] = []
+
+
+def _forget(table: dict[Any, Any]) -> None:
+    table.clear()
+    for forget in on_forgetting:
+        forget()
+
+
 # Abstract values kept at most; one made again after that is another object, which costs a new plan.
 AVALS_KEPT = 1 << 16
 
@@ -90,7 +100,7 @@ def intern_aval(
     found = _avals.get(key)
     if found is None:
         if len(_avals) >= AVALS_KEPT:
-            _avals.clear()
+            _forget(_avals)
             _avals.update(_always_kept)
         found = _avals.setdefault(key, Aval(shape, dtype, weak, literal, spec))
     return found
@@ -183,7 +193,7 @@ class Primitive:
         if found is None:
             out = self.infer(self, *avals, **dict(zip(self.params, params, strict=True)))
             if len(self.signatures) >= SIGNATURES_KEPT:
-                self.signatures.clear()
+                _forget(self.signatures)
             found = self.signatures.setdefault(key, Signature(self, avals, params, out))
         return found
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
+from weakref import WeakSet
 
-from .nodes import NO_SLOT, Argument, Aval, Constant, Node, Operation, Unknown, as_node, freeze, history
+from .nodes import NO_SLOT, Argument, Aval, Constant, Node, Operation, Unknown, as_node, freeze, history, on_forgetting
 
 # What a function of nodes records, as a function of nodes: a node, or a tuple or list of nodes.
 Record = Callable[..., Any]
@@ -101,6 +102,19 @@ def _layout(counts: tuple[int, int, int], steps: tuple[str, ...], result: str) -
     return namespace["layout"]  # type: ignore[no-any-return]
 
 
+# All tables of recipes.
+_tables: WeakSet[Recipes | Composite] = WeakSet()
+
+
+def _clear_all() -> None:
+    """Forget all recipes: signatures are made again, and an old one would be another letter of the structural key."""
+    for table in list(_tables):
+        table.clear()
+
+
+on_forgetting.append(_clear_all)
+
+
 class Recipes:
     """Recipes by key, made when a key is met the second time: a call that is never made again is not worth one.
 
@@ -110,7 +124,7 @@ class Recipes:
         Recipes held at most. A table that is full is emptied: what is in use comes back at once.
     """
 
-    __slots__ = ("_kept", "_met", "_recipes", "get")
+    __slots__ = ("__weakref__", "_kept", "_met", "_recipes", "get")
 
     def __init__(self, kept: int = RECIPES_KEPT):
         self._kept = kept
@@ -118,6 +132,11 @@ class Recipes:
         # Keys met, and whether a recipe is possible.
         self._met: dict[Any, bool] = {}
         self.get: Callable[[Any], Record | None] = self._recipes.get
+        _tables.add(self)
+
+    def clear(self) -> None:
+        """Forget all recipes."""
+        self._recipes.clear()
 
     def met(self, key: Any, make: Callable[..., Record | None], *args: Any) -> None:
         """Note that a call was met that has no recipe under its key yet; ``make(*args)`` would make one."""
@@ -151,11 +170,16 @@ class Composite:
         From nodes to a node or a tuple of them.
     """
 
-    __slots__ = ("_recipes", "function")
+    __slots__ = ("__weakref__", "_recipes", "function")
 
     def __init__(self, function: Callable[..., Any]):
         self.function = function
         self._recipes: dict[tuple[Aval, ...], Record] = {}
+        _tables.add(self)
+
+    def clear(self) -> None:
+        """Forget all recipes."""
+        self._recipes.clear()
 
     def __call__(self, *nodes: Node) -> Any:
         # Written out for two: a comprehension takes 0.15 us.

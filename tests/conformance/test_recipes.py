@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff import ops, recipe, tensor
+from autodiff import nodes, ops, recipe, tensor
 from autodiff.dispatch import FUNCTIONS, UFUNCS
 from autodiff.nodes import history
 from autodiff.numpy_api.memo import memoised
@@ -214,6 +214,22 @@ def test_very_long_lists_of_arguments_have_no_recipe() -> None:
     rows = [ad.Tensor(X[0]) for _ in range(300)]
     for _ in range(3):
         np.testing.assert_array_equal(np.stack(rows).value, np.stack([X[0]] * 300))
+
+
+def test_recipes_are_forgotten_with_their_signatures(monkeypatch: pytest.MonkeyPatch) -> None:
+    def key(values: np.ndarray) -> Any:
+        x = ad.Tensor(values)
+        return collect([(np.mean(x, axis=1) @ x[:, 1]).node]).key
+
+    before = [key(X) for _ in range(3)]
+    with monkeypatch.context() as patch:
+        patch.setattr(nodes, "SIGNATURES_KEPT", 1)
+        key(np.ones((7, 9)))
+    after = [key(X) for _ in range(3)]
+    assert after[0] != before[0]
+    with without_recipes():
+        expected = key(X)
+    assert after == [expected] * 3
 
 
 def test_a_full_table_of_recipes_is_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
