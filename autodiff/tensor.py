@@ -123,11 +123,13 @@ _matrix_transpose = Composite(ops.matrix_transpose)
 def _in_place(name: str) -> Callable[[Tensor, Any], Tensor]:
     """An augmented assignment: the handle gets the result, which must keep its shape and kind of dtype."""
 
+    plain_name, own_name = f"__{name}__", f"__i{name}__"
+
     def operator(self: Tensor, other: Any) -> Tensor:
-        result = getattr(self, f"__{name}__")(other)
+        result = getattr(self, plain_name)(other)
         if result is NotImplemented:
             return result  # type: ignore[no-any-return]
-        self._rebind(result._node, f"__i{name}__")
+        self._rebind(result._node, own_name)
         return self
 
     return operator
