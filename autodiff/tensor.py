@@ -25,7 +25,7 @@ from .nodes import (
     history,
 )
 from .plan import concrete
-from .recipe import Composite, Recipes, Record, recipe
+from .recipe import Composite
 
 
 def wrap(result: Any) -> Any:
@@ -150,19 +150,6 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
 def _spread(args: tuple[Any, ...]) -> Any:
     """``f(2, 3)`` and ``f((2, 3))`` mean the same."""
     return args[0] if len(args) == 1 and not isinstance(args[0], (int, np.integer)) else args
-
-
-# Reading and writing at basic indices, of which a loop may go through many.
-_reading = Recipes(1 << 12)
-_writing = Recipes(1 << 12)
-
-
-def _reading_recipe(x: Aval, item: Any) -> Record | None:
-    return recipe(lambda x: ops.read_index(x, item, concrete), (x,))
-
-
-def _writing_recipe(x: Aval, item: Any, values: Aval) -> Record | None:
-    return recipe(lambda x, values: ops.write_index(x, item, values, concrete), (x, values))
 
 
 class Tensor(Handle):
@@ -312,37 +299,14 @@ class Tensor(Handle):
     # --- as a container and a number ---------------------------------------------------------------------------------
 
     def __getitem__(self, item: Any) -> Tensor:
-        node = self._node
-        form = ops.basic_index(item)
-        if form is None:
-            return wrap(ops.read_index(node, _index_nodes(item), concrete))  # type: ignore[no-any-return]
-        key = (node.aval, form)
-        record = _reading.get(key)
-        if record is None:
-            result = ops.read_index(node, item, concrete)
-            _reading.met(key, _reading_recipe, node.aval, item)
-        else:
-            result = record(node)
         tensor = _new(Tensor)
-        tensor._node = result
+        tensor._node = ops.read_index(self._node, _index_nodes(item), concrete)
         tensor._slot = None
         return tensor
 
     def __setitem__(self, item: Any, value: Any) -> None:
         node = self._node
-        values = node_of(value)
-        form = ops.basic_index(item)
-        if form is None:
-            result = ops.write_index(node, _index_nodes(item), values, concrete)
-        else:
-            key = (node.aval, form, values.aval)
-            record = _writing.get(key)
-            if record is None:
-                result = ops.write_index(node, item, values, concrete)
-                _writing.met(key, _writing_recipe, node.aval, item, values.aval)
-            else:
-                result = record(node, values)
-        self._rebind(result, "__setitem__")
+        self._rebind(ops.write_index(node, _index_nodes(item), node_of(value), concrete), "__setitem__")
 
     def __len__(self) -> int:
         if not self.shape:
@@ -477,7 +441,10 @@ def _restore(nodes: list[Node], slot: Slot | None) -> Tensor:
 def _index_nodes(item: Any) -> Any:
     """An index with nodes in place of Tensors."""
     if type(item) is tuple:
-        return tuple([x._node if type(x) is Tensor else x for x in item])
+        for x in item:
+            if type(x) is Tensor:
+                return tuple([x._node if type(x) is Tensor else x for x in item])
+        return item
     return item._node if type(item) is Tensor else item
 
 

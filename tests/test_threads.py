@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff import tensor
 from autodiff.nodes import FLOAT64, intern_aval
 from autodiff.numpy_api.memo import memoised
+from autodiff.ops import indexing
 from autodiff.plan import execute
-from autodiff.recipe import Recipes
 
 THREADS = 8
 
@@ -69,7 +68,7 @@ def test_one_graph_and_one_structure():
 
 
 def test_recipes_in_tables_too_small_for_them(monkeypatch):
-    monkeypatch.setattr(tensor, "_reading", Recipes(kept=3))
+    monkeypatch.setattr(indexing, "FORMS_KEPT", 3)
     centered = memoised(lambda t, axis: np.stack([t - np.mean(t, axis, keepdims=True), t * 0.3], axis))
 
     def work(seed):

@@ -108,7 +108,6 @@ from .elementwise import (
 )
 from .indexing import (
     add_index,
-    basic_index,
     flip,
     index,
     index_add,
@@ -187,7 +186,6 @@ __all__ = [
     "argmin",
     "astype",
     "astype_p",
-    "basic_index",
     "bitwise_and",
     "bitwise_or",
     "bitwise_xor",
