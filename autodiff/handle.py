@@ -9,7 +9,7 @@ import numpy as np
 
 from . import ops
 from .errors import ArgumentError, DTypeError, ShapeError
-from .nodes import FLOAT64, UNKNOWN, Constant, Node, Slot, Variable, as_array, intern_aval, rebound
+from .nodes import FLOAT64, Constant, Node, Slot, Unknown, Variable, as_array, intern_aval, rebound
 from .plan import evaluate
 
 
@@ -26,12 +26,10 @@ class Handle:
     ):
         if name is not None and not isinstance(name, str):
             raise ArgumentError(f"Tensor: name={name!r} is no string")
-        if isinstance(data, Handle):
-            data = data.value
         if type(data) is np.ndarray and dtype is None and data.dtype.kind in "fc" and data.dtype.isnative:
             array = data.copy() if copy else data.view()
         else:
-            array = _converted(data, dtype, constant, copy)
+            array = _converted(plain(data), dtype, constant, copy)
         array.flags.writeable = False
         aval = intern_aval(array.shape, array.dtype)
         self._slot = slot = Slot(array, name)
@@ -58,8 +56,8 @@ class Handle:
         value = self._node.value
         if value is None:
             return evaluate(self._node)
-        if value is UNKNOWN:
-            UNKNOWN._refuse()
+        if type(value) is Unknown:
+            value._refuse()
         return value
 
     _i = value

@@ -64,6 +64,16 @@ class Aval:
         return intern_aval, (self.shape, self.dtype, self.weak, self.literal, self.spec)
 
 
+# Called when interned objects are forgotten, for what keeps them elsewhere to forget them too.
+on_forgetting: list[Callable[[], None]] = []
+
+
+def _forget(table: dict[Any, Any]) -> None:
+    table.clear()
+    for forget in on_forgetting:
+        forget()
+
+
 # Abstract values kept at most; one made again after that is another object, which costs a new plan.
 AVALS_KEPT = 1 << 16
 
@@ -90,7 +100,7 @@ def intern_aval(
     found = _avals.get(key)
     if found is None:
         if len(_avals) >= AVALS_KEPT:
-            _avals.clear()
+            _forget(_avals)
             _avals.update(_always_kept)
         found = _avals.setdefault(key, Aval(shape, dtype, weak, literal, spec))
     return found
@@ -183,7 +193,7 @@ class Primitive:
         if found is None:
             out = self.infer(self, *avals, **dict(zip(self.params, params, strict=True)))
             if len(self.signatures) >= SIGNATURES_KEPT:
-                self.signatures.clear()
+                _forget(self.signatures)
             found = self.signatures.setdefault(key, Signature(self, avals, params, out))
         return found
 
@@ -284,6 +294,9 @@ class Slot:
         return Slot, (self.value, self.name)
 
 
+# That of nodes whose Tensors have no further versions; nothing is ever written to it.
+NO_SLOT = Slot(None)
+
 # Slots of the nodes that operations in place made.
 rebound: WeakKeyDictionary[Node, Slot] = WeakKeyDictionary()
 
@@ -331,16 +344,24 @@ def freeze(value: Any) -> Any:
 
 
 class Unknown:
-    """The value of an argument while only structure is traced; any use of it is an error that says so."""
+    """A value that is not known while only structure is traced; any use of it is an error that says so.
 
-    __slots__ = ()
+    Parameters
+    ----------
+    error : type
+        What is raised.
+    message : str
+        What it says.
+    """
+
+    __slots__ = ("_error", "_message")
+
+    def __init__(self, error: type[Exception], message: str):
+        self._error = error
+        self._message = message
 
     def _refuse(self, *args: Any, **kwargs: Any) -> Any:
-        raise TraceError(
-            "a value was needed while autodiff.function traces a function, where only shapes and dtypes are known: "
-            "print, float(), an if, or a conversion to an array. Use np.where instead of if, or call the function "
-            "without autodiff.function"
-        )
+        raise self._error(self._message)
 
     def __getattr__(self, name: str) -> Any:
         # Tools that look at modules ask objects for names like __wrapped__; only arrays are asked for values.
@@ -355,7 +376,12 @@ class Unknown:
     __hash__ = None  # type: ignore[assignment]
 
 
-UNKNOWN = Unknown()
+UNKNOWN = Unknown(
+    TraceError,
+    "a value was needed while autodiff.function traces a function, where only shapes and dtypes are known: "
+    "print, float(), an if, or a conversion to an array. Use np.where instead of if, or call the function "
+    "without autodiff.function",
+)
 
 
 class Argument(Variable):
@@ -489,9 +515,10 @@ def literal(value: Any, dtype: np.dtype[Any] | None = None) -> Constant:
     return Constant(intern_aval((), kind, type(value) is not bool, value), value)
 
 
-# Made once: recording x ** 2 makes one node, not two. Zeros differ in sign, so they are told apart elsewhere.
+# Made once: recording x ** 2 makes one node, not two. Zeros are equal, and differ in sign.
 _literal_integers = {v: literal(v) for v in range(-LITERAL_INTEGER_BOUND, LITERAL_INTEGER_BOUND + 1)}
 _literal_floats = {v: literal(v) for v in LITERAL_FLOATS if v}
+_literal_zeros = {sign: literal(sign * 0.0) for sign in (1.0, -1.0)}
 _always_kept.update(_avals)
 
 
@@ -503,12 +530,18 @@ def as_node(value: Any, beside: Aval | None = None) -> Node:
     """
     kind = type(value)
     if kind is float:
-        return _literal_floats.get(value) or (Constant(WEAK_FLOAT, value) if value else literal(value))
+        if value:
+            return _literal_floats.get(value) or Constant(WEAK_FLOAT, value)
+        return _literal_zeros[math.copysign(1.0, value)]
     if kind is int:
         found = _literal_integers.get(value)
         if found is None and beside and beside.dtype.kind in "iu":
             return literal(value)
         return found or Constant(WEAK_INT, value)
+    if kind is np.ndarray:
+        dtype = value.dtype
+        if dtype.kind in NUMERIC_KINDS and dtype.isnative:
+            return Constant(intern_aval(value.shape, dtype), value.copy())
     if isinstance(value, Node):
         return value
     if kind is bool:

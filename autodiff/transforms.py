@@ -18,6 +18,7 @@ from .errors import ArgumentError, DifferentiationError, TraceError
 from .graph import Graph
 from .nodes import (
     FLOAT64,
+    NO_SLOT,
     UNKNOWN,
     WEAK_COMPLEX,
     WEAK_FLOAT,
@@ -33,7 +34,7 @@ from .nodes import (
     is_fixed,
     rebound,
 )
-from .plan import PlanCache, compile_nodes, evaluate
+from .plan import PlanCache, collect_below, compile_nodes, evaluate
 from .tensor import Tensor, wrap
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -77,21 +78,21 @@ def _argument(value: Any, name: str, position: int) -> Tensor:
     """A Tensor to differentiate with respect to, for an argument of a function."""
     kind = type(value)
     if kind is float:
-        node: Node = Argument(WEAK_FLOAT, value, Slot(value))
+        node: Node = Argument(WEAK_FLOAT, value, NO_SLOT)
     elif kind is Tensor:
         if not value._node.aval.differentiable:
             raise _no_derivative(f"{name}, argument {position}", value._node.aval)
         # A fresh name: in a nested derivative the same Tensor may be an argument of both.
         node = ops.identity(value._node)
     elif kind is int or kind is bool:
-        node = Argument(WEAK_FLOAT, float(value), Slot(None))
+        node = Argument(WEAK_FLOAT, float(value), NO_SLOT)
     elif kind is complex:
-        node = Argument(WEAK_COMPLEX, value, Slot(None))
+        node = Argument(WEAK_COMPLEX, value, NO_SLOT)
     else:
         array = as_array(value, copy=None)
         if array.dtype.kind in "biu":
             array = array.astype(FLOAT64)
-        node = Argument(intern_aval(array.shape, array.dtype), array, Slot(None))
+        node = Argument(intern_aval(array.shape, array.dtype), array, NO_SLOT)
     tensor: Tensor = wrap(node)
     return tensor
 
@@ -152,17 +153,18 @@ def _result(out: Any, name: str) -> Tensor:
 
 def _belongs_to_enclosing(out: Tensor, own: Sequence[Tensor]) -> bool:
     """Whether a result depends on arguments of an enclosing derivative or trace, which needs a Tensor back."""
-    mine = set()
-    for x in own:
-        node = x._node
+    mine = {x._node for x in own}
+    for node in mine:
         if type(node) is not Argument:
             return True
-        mine.add(node)
     root = out._node
     if not root.inputs:
         return type(root) is Argument and root not in mine
+    trace, floor = root.trace, own[0]._node.sequence  # they are made in order
+    if trace is None or trace.floor > floor:
+        trace = root.trace = collect_below(root, floor)
     above = []
-    for leaf in _gradients()._trace(root, own)[0].leaves:
+    for leaf in trace.leaves:
         if type(leaf) is Argument:
             if leaf not in mine:
                 return True
@@ -171,42 +173,54 @@ def _belongs_to_enclosing(out: Tensor, own: Sequence[Tensor]) -> bool:
     return bool(above) and any(type(node) is Argument and node not in mine for node in history(*above))
 
 
+_PYTHON_NUMBERS = frozenset((float, int, bool, complex))
+
+
 def _scalar(value: Any) -> Any:
+    if type(value) is float:
+        return value
     return value.item() if isinstance(value, (np.ndarray, np.generic)) else value
+
+
+def _differentiated(out: Tensor, own: list[Tensor]) -> tuple[Any, list[Any]]:
+    """A result and its gradients: arrays and numbers, or Tensors if they belong to something larger."""
+    if _belongs_to_enclosing(out, own):
+        return out, _gradients().gradient(out, own, as_tensors=True)
+    return _gradients()._evaluate(out._node, own, 1)
 
 
 def _value_and_gradients(
     function: Callable[..., Any], argnums: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: str
 ) -> tuple[Any, Any]:
     """The value and the gradients for one call: recorded, and found in the cache of plans."""
-    positions = _positions(argnums, len(args), name)
     replaced = list(args)
+    given = args[argnums] if type(argnums) is int and -len(args) <= argnums < len(args) else ()
+    number = type(given) in _PYTHON_NUMBERS
+    if number or not is_container(given):
+        # The common call. What containers of arguments need would take a third of the time of a small gradient.
+        x = replaced[argnums] = _argument(given, name, argnums)
+        value, (gradient,) = _differentiated(_result(function(*replaced, **kwargs), name), [x])
+        return (_scalar(value), _scalar(gradient)) if number else (value, gradient)
+    positions = _positions(argnums, len(args), name)
     own: list[Tensor] = []
     structures = []
-    plain: list[bool] = []
+    numbers: list[bool] = []
     known: dict[int, list[Tensor]] = {}
     for p in positions:
-        leaves, structure = flatten(args[p]) if is_container(args[p]) else ([args[p]], LEAF)
+        leaves, structure = flatten(args[p])
         tensors = known.get(p)
         if tensors is None:
             tensors = known[p] = [_argument(leaf, name, p) for leaf in leaves]
             replaced[p] = tensors[0] if structure is LEAF else unflatten(structure, iter(tensors))
-        plain += [type(leaf) in (float, int, bool, complex) for leaf in leaves]
+        numbers += [type(leaf) in _PYTHON_NUMBERS for leaf in leaves]
         own += tensors
         structures.append(structure)
     out = _result(function(*replaced, **kwargs), name)
-    if not own:
-        gradients: list[Any] = []
-        value: Any = out
-    elif _belongs_to_enclosing(out, own):
-        gradients = _gradients().gradient(out, own, as_tensors=True)
-        value = out
-    else:
-        value, gradients = _gradients()._evaluate(out._node, own, 1)
-        if True in plain:
-            gradients = [_scalar(g) if p else g for g, p in zip(gradients, plain, strict=True)]
-            if False not in plain:
-                value = _scalar(value)
+    value, gradients = _differentiated(out, own) if own else (out, [])
+    if True in numbers:
+        gradients = [_scalar(g) if number else g for g, number in zip(gradients, numbers, strict=True)]
+        if False not in numbers:
+            value = _scalar(value)
     parts = iter(gradients)
     results = [next(parts) if s is LEAF else unflatten(s, parts) for s in structures]
     return value, results[0] if isinstance(argnums, int) else tuple(results)
@@ -435,11 +449,11 @@ class Function:
                 aval = intern_aval(array.shape, array.dtype)
             else:
                 return leaf
-            node = Argument(aval, UNKNOWN, Slot(None))
+            node = Argument(aval, UNKNOWN, NO_SLOT)
             arguments.append(node)
             return wrap(node)
 
-        begin = Argument(WEAK_FLOAT, UNKNOWN, Slot(None)).sequence
+        begin = Argument(WEAK_FLOAT, UNKNOWN, NO_SLOT).sequence
         out = self._function(*transform(stand_in, args), **transform(stand_in, kwargs))
         leaves, structure = flatten(out)
         outputs = [leaf._node for leaf in leaves if isinstance(leaf, Tensor)]

@@ -713,6 +713,16 @@ def test_promotion_is_numpys_and_the_gradient_keeps_the_variables(function, othe
     assert (result.dtype, result.shape) == (array.dtype, array.shape)
 
 
+@pytest.mark.parametrize("item", [(), ..., None])
+def test_an_indexed_python_scalar_is_an_array(item):
+    def loss(x):
+        total = np.sum(x[item] * np.ones(2, np.float32))
+        assert total.dtype == np.float64
+        return total
+
+    assert ad.grad(loss)(2.5) == 2.0
+
+
 def test_python_scalars_stay_weak_through_recorded_scalars():
     assert ad.grad(lambda s, x: np.sum(x * (s * 2)), argnums=1)(2.0, np.ones(2, np.float32)).dtype == np.float32
 

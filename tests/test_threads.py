@@ -9,6 +9,8 @@ import pytest
 
 import autodiff as ad
 from autodiff.nodes import FLOAT64, intern_aval
+from autodiff.numpy_api.memo import memoised
+from autodiff.ops import indexing
 from autodiff.plan import execute
 
 THREADS = 8
@@ -63,6 +65,23 @@ def test_one_graph_and_one_structure():
     info = graph.cache_info()
     assert info.entries == 1
     assert info.misses <= THREADS
+
+
+def test_recipes_in_tables_too_small_for_them(monkeypatch):
+    monkeypatch.setattr(indexing, "FORMS_KEPT", 3)
+    centered = memoised(lambda t, axis: np.stack([t - np.mean(t, axis, keepdims=True), t * 0.3], axis))
+
+    def work(seed):
+        for step in range(60):
+            a = values(seed * 1000 + step, (2 + step % 3, 4))
+            x = ad.Tensor(a)
+            i, axis = step % 2, (step + seed) % 2
+            expected = np.stack([a - a.mean(axis, keepdims=True), a * 0.3], axis)
+            np.testing.assert_allclose(centered(x, axis).value, expected)
+            np.testing.assert_array_equal(x[i, seed % 4 :].value, a[i, seed % 4 :])
+            np.testing.assert_allclose((x @ x.T).value, a @ a.T)
+
+    at_once(work)
 
 
 def test_many_structures_in_a_cache_too_small_for_them():

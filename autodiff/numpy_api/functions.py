@@ -9,10 +9,13 @@ from typing import Any
 
 from . import answers, products, reductions, selecting, shapes
 from .calling import Handler
+from .memo import memoised
 
-TOPICS = (reductions, shapes, selecting, products, answers)
+# Those of answers are about values.
+RECORDING = (reductions, shapes, selecting, products)
 
 
 def function_table() -> dict[Any, Handler]:
     """All NumPy functions, other than ufuncs, that take Tensors."""
-    return {function: handler for topic in TOPICS for function, handler in topic.TABLE.items()}
+    recording = {function: memoised(handler) for topic in RECORDING for function, handler in topic.TABLE.items()}
+    return {**recording, **answers.TABLE}

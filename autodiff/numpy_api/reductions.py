@@ -24,6 +24,11 @@ def _mask(where: Any, x: Node, name: str) -> Node:
         raise ShapeError(f"{name}({x.aval!r}): where= of shape {mask.aval.shape} does not broadcast to it") from None
 
 
+def _captured(where: Any) -> Any:
+    """A mask as one node, however often it is used."""
+    return node_of(where) if masked(where) else where
+
+
 def _reduced(
     reduce: Callable[[Node, tuple[int, ...]], Node],
     x: Node,
@@ -83,7 +88,7 @@ def _divided(x: Node, count: Node | int, dtype: np.dtype[Any]) -> Node:
 
 def _mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *,
           where: Any = True) -> Any:  # fmt: skip
-    x = node_of(a)
+    x, where = node_of(a), _captured(where)
     final = dtype_named(dtype, "mean") if dtype is not None else ops.default_float(x)
     # NumPy adds half precision up in single.
     working = np.dtype(np.float32) if final == np.float16 and dtype is None else final
@@ -97,7 +102,7 @@ def _mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims
 
 
 def _variance(x: Node, axis: Any, ddof: Any, keepdims: Any, where: Any, mean: Any, name: str) -> Node:
-    axes = ops.normalize_axes(axis, x.aval.ndim, name)
+    axes, where = ops.normalize_axes(axis, x.aval.ndim, name), _captured(where)
     count = _count(x, axis, where, name)
     if mean is NOT_GIVEN or mean is np._NoValue:
         total = _reduced(ops.sum, x, axis, True, name, 0, where)

@@ -146,7 +146,7 @@ def _like(value: Any) -> Handler:
         x = node_of(a)
         kind = x.aval.dtype if dtype is None else dtype_named(dtype, "zeros_like")
         sizes = x.aval.shape if shape is None else ops.normalize_shape(shape, "zeros_like")
-        return Tensor(np.full(sizes, value, kind), dtype=kind)
+        return Tensor(np.full(sizes, value, kind), dtype=kind if kind.kind in "biu" else None, copy=False)
 
     return handler
 

@@ -12,6 +12,7 @@ from ..dispatch import FUNCTIONS, UFUNCS, unsupported
 from ..errors import ArgumentError, DTypeError, UnsupportedError
 from ..nodes import PRIMITIVES, Node
 from ..plan import concrete
+from ..recipe import Composite
 from ..tensor import Tensor, node_of, wrap
 from .calling import converted, dtype_named, put
 
@@ -84,7 +85,7 @@ def ufunc_table() -> dict[np.ufunc, Callable[..., Any]]:
     table: dict[np.ufunc, Callable[..., Any]] = {
         p.numpy_ufunc: p for p in PRIMITIVES.values() if p.numpy_ufunc is not None and p.name == p.numpy_ufunc.__name__
     }
-    return {**table, **COMPOSED}
+    return {**table, **{ufunc: Composite(function) for ufunc, function in COMPOSED.items()}}
 
 
 def _call(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DTypeError, ShapeError
-from ..nodes import FLOAT64, Aval, Node, Primitive, as_node, intern_aval
+from ..nodes import FLOAT64, Aval, Node, Operation, Primitive, as_node, intern_aval
 
 # The Python scalar of a kind of dtype. (``item()`` of a long double is no Python scalar.)
 PYTHON_TYPES: dict[str, type] = {"i": int, "u": int, "f": float, "c": complex, "b": bool}
@@ -202,7 +202,7 @@ def astype(x: Node, dtype: Any) -> Node:
         return x
     if x.aval.dtype.kind == "c" and wanted.kind not in "cb":
         x = real(x)
-    return astype_p(x, dtype=wanted)
+    return Operation(astype_p.signature((x.aval,), (wanted,)), (x,))
 
 
 def strong(x: Node) -> Node:

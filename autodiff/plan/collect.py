@@ -59,8 +59,9 @@ def collect(roots: Iterable[Node], floor: float = EVERYTHING) -> Trace:
     Trace
     """
     roots = tuple(roots)
-    operations = _walk([node for node in roots if node.inputs and (node.value is None or node.sequence > floor)], floor)
-    trace = _number(operations, floor, None)
+    trace = _collect(
+        [node for node in dict.fromkeys(roots) if node.inputs and (node.value is None or node.sequence > floor)], floor
+    )
     key = list(trace.key)
     for node in roots:
         number = trace.numbers.get(node)
@@ -79,45 +80,37 @@ def collect_below(root: Node, floor: float) -> Trace:
     The root is not in the trace, so that it can keep it without a reference cycle; its number would be
     ``len(trace.numbers)``. Its own value is never an input.
     """
-    operations = _walk([root] if root.inputs else [], floor)
-    trace = _number(operations, floor, root)
-    if operations:
+    trace = _collect([root] if root.inputs else [], floor, root)
+    if root.inputs:
         del trace.numbers[root]
     else:
         trace.key = (root.aval,)
     return trace
 
 
-def _walk(stack: list[Node], floor: float) -> list[Node]:
-    """The operations below and including those in ``stack``, oldest first."""
-    operations = list(stack)
-    seen = set(stack)
-    while stack:
-        for node in stack.pop().inputs:
-            if node not in seen:
+def _collect(operations: list[Node], floor: float, root: Node | None = None) -> Trace:
+    """The trace of the operations below and including some; the value of ``root`` is no leaf."""
+    seen = set(operations)
+    for operation in operations:
+        for node in operation.inputs:
+            if node.inputs and node not in seen and (node.value is None or node.sequence > floor):
                 seen.add(node)
-                if node.inputs and (node.value is None or node.sequence > floor):
-                    stack.append(node)
-                    operations.append(node)
+                operations.append(node)
     # Creation order is the same each time the same code is recorded, and it is topological.
     operations.sort(key=_by_sequence)
-    return operations
-
-
-def _number(operations: list[Node], floor: float, root: Node | None) -> Trace:
     numbers: dict[Node, int] = {}
     leaves: list[Node] = []
     key: list[Any] = []
-    for node in operations:
-        key.append(node.signature)
-        for x in node.inputs:
-            number = numbers.get(x)
+    for operation in operations:
+        key.append(operation.signature)
+        for node in operation.inputs:
+            number = numbers.get(node)
             if number is None:
-                number = numbers[x] = len(numbers)
-                leaves.append(x)
+                number = numbers[node] = len(numbers)
+                leaves.append(node)
             key.append(number)
-        numbers[node] = len(numbers)
-        if node.value is not None and node is not root:
+        numbers[operation] = len(numbers)
+        if operation.value is not None and operation is not root:
             key.append(VALUED)
-            leaves.append(node)
+            leaves.append(operation)
     return Trace(tuple(key), leaves, numbers, floor)
