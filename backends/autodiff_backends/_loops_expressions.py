@@ -127,8 +127,14 @@ def initial(name: str, dtype: np.dtype[Any]) -> str:
     return number("1" if name == "prod" else "0", dtype)
 
 
-def accumulate(name: str, total: str, text: str) -> str:
+# Adds two numbers of one floating dtype; the name of a function that every kernel's module imports.
+ADD = "add_in_any_order"
+
+
+def accumulate(name: str, total: str, text: str, dtype: np.dtype[Any]) -> str:
     """One more element of a reduction."""
+    if name in ("sum", "inner_product", "matmul") and dtype.kind == "f":
+        return f"{ADD}({total}, {text})"
     if name in ("max", "min"):
         return f"np.{name}imum({total}, {text})"
     if name in ("all", "any"):

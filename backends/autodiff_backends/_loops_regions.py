@@ -10,11 +10,11 @@ import numpy as np
 from autodiff.backend import Plan
 from autodiff.plan.program import Program
 
-from ._loops_statements import DTYPES, REDUCTIONS, VIEWS, supported
+from ._loops_statements import COPY, DTYPES, REDUCTIONS, VIEWS, supported
 
 # Nanoseconds of one element, in compiled loops and in NumPy's, and of one NumPy call and one kernel call beside that.
 # Measured on 1,000 elements in cache; functions that are not listed are called element by element in both.
-ARITHMETIC = (0.2, 0.2)
+ARITHMETIC = (0.1, 0.2)
 FUNCTIONS = {
     "sqrt": (0.2, 0.9),
     **dict.fromkeys(("exp", "exp2", "log", "log2", "log10"), (4.0, 0.6)),
@@ -23,6 +23,7 @@ FUNCTIONS = {
     **dict.fromkeys(("arcsinh", "arccosh", "arctanh", "arctan2"), (13.0, 1.2)),
 }
 SCALAR_FUNCTION = (9.0, 9.0)
+STATEMENT = 20.0
 SINGLE_SIN = (2.1, 0.4)
 MULTIPLY_ADD = (0.4, 0.1)
 NUMPY_CALL, KERNEL_CALL = 250.0, 1_500.0
@@ -31,7 +32,7 @@ CHEAP = {
     *("add", "subtract", "multiply", "divide", "negative", "absolute", "square", "maximum", "minimum", "sign"),
     *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "where", "masked_multiply", "astype"),
     *("logical_and", "logical_or", "logical_not", "isnan", "isfinite", "isinf", "conjugate", "reciprocal", "positive"),
-    *("root_of_squares", "concatenate", "index_add", "index_set", "floor", "ceil", "rint", "trunc", "copysign"),
+    *(COPY, "root_of_squares", "concatenate", "index_add", "index_set", "floor", "ceil", "rint", "trunc", "copysign"),
     *(name for name in REDUCTIONS if name not in ("matmul", "inner_product")),
 }
 
@@ -46,18 +47,27 @@ def cost(program: Program, number: int) -> tuple[float, float]:
     if name in VIEWS:
         return 0.0, NUMPY_CALL / 2
     size = max([signature.out.size, *[a.size for a in signature.inputs if a.spec is None]])
-    if name in ("matmul", "inner_product"):
-        size = signature.out.size * signature.inputs[0].shape[-1] if name == "matmul" else size
-        loops, vectors = MULTIPLY_ADD
-    elif name in CHEAP:
-        loops, vectors = ARITHMETIC
-    elif name in ("sin", "cos") and signature.out.dtype == np.float32:
-        loops, vectors = SINGLE_SIN
-    else:
-        loops, vectors = FUNCTIONS.get(name, SCALAR_FUNCTION)
+    if name == "matmul":
+        size = signature.out.size * signature.inputs[0].shape[-1]
+    loops, vectors = _element(name, signature.out.dtype)
     # One element is a Python number in a NumPy plan.
     call = NUMPY_CALL if size > 1 else NUMPY_CALL / 8
-    return 1.0 + size * loops, call + size * vectors
+    return (STATEMENT if size > 1 else 1.0) + size * loops, call + size * vectors
+
+
+def loop_cost(name: str, dtype: np.dtype[Any]) -> float:
+    """A rough estimate of what a statement takes for one element in compiled loops, in nanoseconds."""
+    return _element(name, dtype)[0]
+
+
+def _element(name: str, dtype: np.dtype[Any]) -> tuple[float, float]:
+    if name in ("matmul", "inner_product"):
+        return MULTIPLY_ADD
+    if name in CHEAP:
+        return ARITHMETIC
+    if name in ("sin", "cos") and dtype == np.float32:
+        return SINGLE_SIN
+    return FUNCTIONS.get(name, SCALAR_FUNCTION)
 
 
 class Region:

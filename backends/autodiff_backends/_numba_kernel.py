@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import operator
 import os
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
+
+from ._loops_expressions import ADD
 
 # Names the folder of compiled kernels; "0" keeps none on disk.
 CACHE_VARIABLE = "AUTODIFF_CACHE_DIR"
@@ -58,6 +61,7 @@ def load(source: str, types: Sequence[tuple[np.dtype[Any], int | None, bool]]) -
     if numba.config.DISABLE_JIT:
         # Numba's switch for looking into generated code: the same source, run by Python, with Python's integers.
         kernel = _plain_function(source)
+        kernel.__globals__[ADD] = operator.add
         return lambda table, *arrays: kernel(table.tolist(), *arrays)
     found = _compiled.get(key)
     if found is None:
@@ -83,7 +87,7 @@ def _compile(source: str, signature: Any) -> Callable[..., None]:
     return numba.njit(signature, **options)(_plain_function(source))  # type: ignore[no-any-return]
 
 
-def _plain_function(source: str) -> Callable[..., None]:
+def _plain_function(source: str) -> FunctionType:
     """The source's function as it is."""
     namespace: dict[str, Any] = {}
     exec(compile(source, "<autodiff kernel>", "exec"), namespace)

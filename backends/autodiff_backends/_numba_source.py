@@ -11,17 +11,38 @@ from typing import Any
 
 import numpy as np
 
-from ._loops_expressions import accumulate, cast, expression, initial
+from ._loops_expressions import ADD, accumulate, cast, expression, initial
+from ._loops_regions import loop_cost
 from ._loops_schedule import Group, Schedule, Segment
 from ._loops_statements import REDUCTIONS, Statement
 
 # A reduction's last kept axis is the innermost loop if it is this long: rows are added up, which vectorises.
 SHORTEST_ROW = 4
 
+# Estimated nanoseconds from which a loop nest is shared by threads: handing a part to another one costs 40 to 90 us.
+SMALLEST_SHARED = 400_000
+
 # So many Python numbers are parameters; more are written into the workspace by the caller.
 FEW_SCALARS = 16
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
+class Stage:
+    """A part of a kernel that is executed as a whole before the next one.
+
+    Attributes
+    ----------
+    lines : list of str
+    extent : int or None
+        Iterations of its outermost loop, which threads may share; None for what one thread does.
+    """
+
+    __slots__ = ("extent", "lines")
+
+    def __init__(self, extent: int | None = None):
+        self.lines: list[str] = []
+        self.extent = extent
 
 
 class KernelSource:
@@ -31,8 +52,11 @@ class KernelSource:
     ----------
     source : str
         A module that defines ``kernel``.
+    stages : list of Stage
+        If there are several, the kernel's parameters after the table are the number of the stage, the number of the
+        part, and the begin and end of the part's share of the outermost loop.
     parameters : list of str
-        Its parameters after the table: workspaces, Python numbers, inputs, outputs.
+        Its further parameters: workspaces, sums of parts, Python numbers, inputs, outputs.
     table : ndarray of uint32
     n_statements : int
         Statements in the source.
@@ -41,16 +65,21 @@ class KernelSource:
     def __init__(self, schedule: Schedule):
         self.schedule = schedule
         self.lowering = schedule.lowering
-        self.lines: list[str] = []
+        self.stages = [Stage()]
         self._fixed: list[int] = []
         self._tables: list[tuple[int, Any]] = []
         self._used: set[str] = set()
+        # Where the parts of a shared loop leave their sums: a vector of each dtype.
+        self.parts: list[np.dtype[Any]] = []
+        self._parts = 0
         self.few_scalars = sum(map(len, schedule.scalars.values())) <= FEW_SCALARS
         self.n_statements = sum(segment.period for segment in schedule.segments)
         self._copy_in()
         for number, segment in enumerate(schedule.segments):
             self._segment(segment, number)
         self._copy_out()
+        if len(self.stages) > 1 and not self.stages[-1].lines:
+            self.stages.pop()
         self.table = self._table()
         self.parameters = self._parameters()
         self.source = self._module()
@@ -79,7 +108,15 @@ class KernelSource:
         return name
 
     def _line(self, depth: int, text: str) -> None:
-        self.lines.append("    " * (depth + 1) + text)
+        self.stages[-1].lines.append("    " * depth + text)
+
+    def _begin(self, extent: int | None) -> None:
+        """A new stage, unless one thread does this and what is before it."""
+        if not self.stages[-1].lines:
+            self.stages.pop()
+        elif extent is None and self.stages[-1].extent is None:
+            return
+        self.stages.append(Stage(extent))
 
     def _copy_in(self) -> None:
         storages = self.lowering.storages
@@ -97,6 +134,7 @@ class KernelSource:
                 self._line(1, f"{self._array(storage)}[a + i] = {name}[i]")
 
     def _copy_out(self) -> None:
+        self._begin(None)
         for place, storage in enumerate(self.lowering.outputs):
             name = f"o{place}"
             self._used.add(name)
@@ -114,6 +152,8 @@ class KernelSource:
         self._addresses: dict[tuple[int, int], str] = {}
         # A name has one type in the whole function, so every segment has its own.
         self._serial = number
+        if segment.count > 1:
+            self._begin(None)
         if segment.count == 1:
             for j, c in columns:
                 self._addresses[j, c] = self._entry(schedule.address(statements[segment.start + j], c))
@@ -143,41 +183,73 @@ class KernelSource:
         kept = [axis for axis in range(len(group.shape)) if axis not in reduced]
         reductions = [j for j, s in first if s.form.name in REDUCTIONS]
         by_rows = bool(reductions) and self._by_rows(group, kept, [s for j, s in first if j in reductions])
+        nest = _Nest(group.shape, first)
+        outer = nest.merged(kept[:-1] if by_rows else kept)
+        inner = nest.merged([*reduced, kept[-1]] if by_rows else [*reduced])
+        nanoseconds = math.prod(group.shape) * sum(loop_cost(s.form.name, s.form.dtypes[0]) for _, s in first)
+        shared = depth == 0 and nanoseconds >= SMALLEST_SHARED and bool(outer or not by_rows)
+        if shared:
+            nest.shared = (outer or inner)[0][-1]
+            self._begin(math.prod(group.shape[axis] for axis in (outer or inner)[0]))
+        elif depth == 0:
+            self._begin(None)
         names: dict[tuple[int, int], str] = {}
         for j, _ in first:
             for c in self.schedule.columns(segment, j):
                 name = names[j, c] = f"a{len(names)}"
                 self._line(depth, f"{name} = {self._addresses[j, c]}")
-        outer = kept[:-1] if by_rows else kept
-        inner = [*reduced, kept[-1]] if by_rows else [*reduced]
-        nest = _Nest(group.shape, first)
         at = depth
-        for axis in nest.merged(outer):
-            at = self._open(nest, axis, at)
+        for axes in outer:
+            at = self._open(nest, axes, at)
         if by_rows:
             begun, around = at, len(nest.open)
-            for axis in nest.merged(kept[-1:]):
-                begun = self._open(nest, axis, begun)
+            for axes in nest.merged(kept[-1:]):
+                begun = self._open(nest, axes, begun)
             for j in reductions:
                 form = statements[segment.start + j].form
-                self._line(
-                    begun, f"{self._element(segment, nest, names, j, -1)} = {initial(form.name, form.dtypes[0])}"
-                )
+                first_of_row = self._element(segment, nest, names, j, -1)
+                self._line(begun, f"{first_of_row} = {initial(form.name, form.dtypes[0])}")
             del nest.open[around:]
         else:
             for j in reductions:
                 form = statements[segment.start + j].form
-                self._line(at, f"r{self._serial}_{j} = {initial(form.name, _accumulator(form.dtypes[0]))}")
+                self._line(at, f"{self._total(j)} = {initial(form.name, _accumulator(form.dtypes[0]))}")
         deepest = at
-        for axis in nest.merged(inner):
-            deepest = self._open(nest, axis, deepest)
+        for axes in inner:
+            deepest = self._open(nest, axes, deepest)
         self._body(segment, nest, names, first, by_rows, deepest)
-        if not by_rows:
-            for j in reductions:
-                dtype = statements[segment.start + j].form.dtypes[0]
-                total = cast(f"r{self._serial}_{j}", _accumulator(dtype), dtype)
-                if segment.stored[j]:
-                    self._line(at, f"{self._element(segment, nest, names, j, -1)} = {total}")
+        if by_rows:
+            return
+        in_parts = shared and not outer
+        for j in reductions:
+            dtype = statements[segment.start + j].form.dtypes[0]
+            if in_parts:
+                self._line(at, f"p{self._parts + reductions.index(j)}[part] = {self._total(j)}")
+            elif segment.stored[j]:
+                total = cast(self._total(j), _accumulator(dtype), dtype)
+                self._line(at, f"{self._element(segment, nest, names, j, -1)} = {total}")
+        if in_parts and reductions:
+            self._join_parts(segment, nest, reductions)
+
+    def _join_parts(self, segment: Segment, nest: _Nest, reductions: list[int]) -> None:
+        """What the parts of a shared loop have summed up, put together by one thread."""
+        self._begin(None)
+        nest.open.clear()
+        for j in reductions:
+            form = self.schedule.statements[segment.start + j].form
+            wide = _accumulator(form.dtypes[0])
+            name = f"p{self._parts}"
+            self._parts += 1
+            self.parts.append(wide)
+            self._line(0, f"{self._total(j)} = {initial(form.name, wide)}")
+            self._line(0, f"for i in range({name}.size):")
+            self._line(1, f"{self._total(j)} = {accumulate(form.name, self._total(j), f'{name}[i]', wide)}")
+            self._line(0, f"a = {self._addresses[j, -1]}")
+            target = self._element(segment, nest, {(j, -1): "a"}, j, -1)
+            self._line(0, f"{target} = {cast(self._total(j), wide, form.dtypes[0])}")
+
+    def _total(self, j: int) -> str:
+        return f"r{self._serial}_{j}"
 
     def _body(
         self,
@@ -200,11 +272,11 @@ class KernelSource:
             if form.name in REDUCTIONS:
                 if by_rows:
                     target = self._element(segment, nest, names, j, -1)
-                    self._line(depth, f"{target} = {accumulate(form.name, target, text)}")
+                    self._line(depth, f"{target} = {accumulate(form.name, target, text, form.dtypes[0])}")
                 else:
-                    wide = cast(text, form.dtypes[0], _accumulator(form.dtypes[0]))
-                    total = f"r{self._serial}_{j}"
-                    self._line(depth, f"{total} = {accumulate(form.name, total, wide)}")
+                    wide = _accumulator(form.dtypes[0])
+                    term = cast(text, form.dtypes[0], wide)
+                    self._line(depth, f"{self._total(j)} = {accumulate(form.name, self._total(j), term, wide)}")
             else:
                 value = f"v{self._serial}_{j}"
                 self._line(depth, f"{value} = {_bare(text)}")
@@ -227,7 +299,8 @@ class KernelSource:
         size = math.prod(nest.shape[axis] for axis in axes)
         if size == 1:
             return depth
-        self._line(depth, f"for i{axes[-1]} in range({size}):")
+        span = "lo, hi" if axes[-1] == nest.shared else str(size)
+        self._line(depth, f"for i{axes[-1]} in range({span}):")
         nest.open.append(axes[-1])
         return depth + 1
 
@@ -253,13 +326,27 @@ class KernelSource:
             for i in range(len(self.schedule.scalars.get(dtype, ())))
             if self.few_scalars
         ]
-        return workspaces + scalars + inputs + [f"o{i}" for i in range(len(self.lowering.outputs))]
+        parts = [f"p{i}" for i in range(len(self.parts))]
+        return workspaces + parts + scalars + inputs + [f"o{i}" for i in range(len(self.lowering.outputs))]
 
     def _module(self) -> str:
-        flat = [f"    {p} = {p}_.ravel()" for p in self.parameters if p[0] in "xo"]
+        flat = [f"{p} = {p}_.ravel()" for p in self.parameters if p[0] in "xo"]
         heads = [f"{p}_" if p[0] in "xo" else p for p in self.parameters]
-        body = [*flat, *self.lines] or ["    pass"]
-        return "\n".join(["import numpy as np", "", "", f"def kernel({', '.join(['t', *heads])}):", *body, ""])
+        body = flat
+        if len(self.stages) == 1 and self.stages[0].extent is None:
+            body += self.stages[0].lines
+            heads = ["t", *heads]
+        else:
+            heads = ["t", "stage", "part", "begin", "end", *heads]
+            body += ["lo = np.int64(begin)", "hi = np.int64(end)"]
+            for number, stage in enumerate(self.stages):
+                body.append(f"if stage == {number}:")
+                body += [f"    {line}" for line in stage.lines]
+        lines = [f"    {line}" for line in body] or ["    pass"]
+        imports = ["import numpy as np"]
+        if any(ADD in line for line in lines):
+            imports += ["", f"from autodiff_backends._numba_intrinsics import {ADD}"]
+        return "\n".join([*imports, "", "", f"def kernel({', '.join(heads)}):", *lines, ""])
 
 
 class _Nest:
@@ -268,6 +355,8 @@ class _Nest:
     def __init__(self, shape: tuple[int, ...], members: list[tuple[int, Statement]]):
         self.shape = shape
         self.open: list[int] = []
+        # The axis whose loop threads share.
+        self.shared: int | None = None
         self._strides = [strides for _, statement in members for strides in statement.form.strides]
 
     def merged(self, axes: list[int]) -> list[tuple[int, ...]]:

@@ -7,6 +7,7 @@ values live in scratch of the block's size; only what is used outside is a whole
 from __future__ import annotations
 
 import contextvars
+import functools
 import math
 import os
 from collections.abc import Callable
@@ -167,19 +168,26 @@ def _workers(count: int) -> ThreadPoolExecutor:
 
 def run_blocks(function: Callable[..., Any], extent: int, block: int, threaded: bool, *arrays: Any) -> list[Any]:
     """Call ``function(start, stop, *arrays)`` on ranges that together are ``range(extent)``; their results."""
-    count = thread_count() if threaded else 1
-    if count == 1:
-        return [function(0, extent, *arrays)]
+    ranges = shares(extent, thread_count() if threaded else 1, block)
+    return together([functools.partial(function, start, stop, *arrays) for start, stop in ranges])
+
+
+def shares(extent: int, count: int, block: int = 1) -> list[tuple[int, int]]:
+    """``range(extent)`` in at most ``count`` parts of whole blocks, but for the last."""
     step = -(-extent // count)
-    step = -(-step // block) * block
-    starts = range(0, extent, step)
+    step = max(-(-step // block) * block, 1)
+    return [(start, min(start + step, extent)) for start in range(0, extent, step)] or [(0, 0)]
+
+
+def together(calls: list[Callable[[], Any]]) -> list[Any]:
+    """The results of calls, the first of which is made in this thread and the others in threads of the pool."""
+    if len(calls) == 1:
+        return [calls[0]()]
     # NumPy's error state is a context variable; each thread gets a copy of the caller's.
-    futures = [
-        _workers(count - 1).submit(contextvars.copy_context().run, function, start, min(start + step, extent), *arrays)
-        for start in starts[1:]
-    ]
+    workers = _workers(len(calls) - 1)
+    futures = [workers.submit(contextvars.copy_context().run, call) for call in calls[1:]]
     try:
-        results = [function(0, min(step, extent), *arrays)]
+        results = [calls[0]()]
     finally:
         # Also after an error: nobody may write to the arrays of a call that has ended.
         others = [future.exception() for future in futures]

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from autodiff.backend import Plan
 from autodiff.plan.program import Program
 
 from ._numpy_reference import Interpreted
@@ -37,11 +38,11 @@ class WorkspacePool:
 
     def __init__(self, capacity: int):
         self.capacity = capacity
-        self._entries: list[tuple[weakref.ref[Generated], tuple[Any, ...], int]] = []
+        self._entries: list[tuple[weakref.ref[Plan], tuple[Any, ...], int]] = []
         # A plan may die, and its entry go, while this thread is in here.
         self._lock = threading.RLock()
 
-    def take(self, plan: Generated) -> tuple[Any, ...] | None:
+    def take(self, plan: Plan) -> tuple[Any, ...] | None:
         """A workspace of this plan; None if there is none."""
         with self._lock:
             for place in range(len(self._entries) - 1, -1, -1):
@@ -49,7 +50,7 @@ class WorkspacePool:
                     return self._entries.pop(place)[1]
         return None
 
-    def give(self, plan: Generated, buffers: tuple[Any, ...], nbytes: int) -> None:
+    def give(self, plan: Plan, buffers: tuple[Any, ...], nbytes: int) -> None:
         """Keep a workspace, at the expense of older ones."""
         if nbytes > self.capacity:
             return
@@ -58,7 +59,7 @@ class WorkspacePool:
             while sum(entry[2] for entry in self._entries) > self.capacity:
                 del self._entries[0]
 
-    def _forget(self, plan: weakref.ref[Generated]) -> None:
+    def _forget(self, plan: weakref.ref[Plan]) -> None:
         with self._lock:
             self._entries[:] = [entry for entry in self._entries if entry[0] is not plan]
 

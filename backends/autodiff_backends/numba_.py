@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from autodiff.backend import Plan
+from autodiff.backend import Plan, thread_count
 from autodiff.errors import BackendError
 from autodiff.plan.program import Program
 
@@ -16,11 +17,14 @@ from ._loops_schedule import Schedule
 from ._loops_statements import Lowering
 from ._numba_kernel import load
 from ._numba_source import KernelSource
+from ._numpy_blocks import shares, together
 from ._numpy_reference import constant_value
+from ._numpy_source import WORKSPACE_KEPT, pool
 from .numpy_ import BACKEND as NUMPY
 
-# Larger arrays are left to NumPy, which executes them block by block on several threads.
-LARGEST_ARRAY = 1 << 15
+# Places in workspaces are 32-bit numbers.
+LARGEST_ARRAY = 1 << 28
+LARGEST_WORKSPACE = 1 << 31
 
 # More statements than this, after repetitions are rolled up, take LLVM minutes.
 LONGEST_KERNEL = 2_000
@@ -45,13 +49,20 @@ class Kernel:
         self._table = text.table
         self._outputs = [(program.avals[n].shape, program.avals[n].dtype) for n in program.outputs]
         self._weak = [i for i, n in enumerate(program.outputs) if program.avals[n].weak]
-        self._spare: list[list[Any]] = []
+        # The number of each stage and the extent that threads share; nothing if the kernel is one stage.
+        self._stages = [(number, stage.extent) for number, stage in enumerate(text.stages)]
+        if len(self._stages) == 1 and self._stages[0][1] is None:
+            self._stages = []
+        self._parts = text.parts
+        self._spare: list[tuple[Any, ...]] = []
         self._workspaces: list[tuple[int, np.dtype[Any]]] = []
         self._scalars: list[tuple[int, int, list[int]]] = []
         # Of each array that is an input the number of the value, or the constant.
         self._places: list[int] = []
         self._constants: dict[int, Any] = {}
         types: list[tuple[np.dtype[Any], int | None, bool]] = []
+        if self._stages:
+            types += [(np.dtype(np.int64), None, False)] * 2 + [(np.dtype(np.uint32), None, False)] * 2
         numbers = list(lowering.inputs)
         for name in text.parameters:
             kind, place = name[0], int(name[1:].partition("_")[0])
@@ -62,6 +73,8 @@ class Kernel:
                     self._scalars.append((len(self._workspaces), len(scalars), scalars))
                 self._workspaces.append((schedule.workspaces[dtype], dtype))
                 types.append((dtype, 1, True))
+            elif kind == "p":
+                types.append((text.parts[place], 1, True))
             elif kind == "s":
                 dtype = schedule.dtypes[place]
                 types.append((dtype, None, False))
@@ -76,13 +89,15 @@ class Kernel:
             else:
                 shape, dtype = self._outputs[place]
                 types.append((dtype, len(shape), True))
+        self._nbytes = sum(size * dtype.itemsize for size, dtype in self._workspaces)
         self._kernel = load(self.source, types)
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         try:
             workspaces = self._spare.pop()
         except IndexError:
-            workspaces = [np.empty(size, dtype) for size, dtype in self._workspaces]
+            kept = pool.take(self) if self._nbytes > WORKSPACE_KEPT else None
+            workspaces = kept or tuple([np.empty(size, dtype) for size, dtype in self._workspaces])
         for place, count, numbers in self._scalars:
             workspaces[place][:count] = [values[n] for n in numbers]
         outputs = [np.empty(shape, dtype) for shape, dtype in self._outputs]
@@ -92,15 +107,33 @@ class Kernel:
         else:
             taken = [values[n] for n in self._places]
         try:
-            self._kernel(self._table, *workspaces, *taken, *outputs)
+            self._run(workspaces, taken, outputs)
         except TypeError:
             # Compiled for arrays that are contiguous and aligned.
             taken = [np.require(a, requirements=["C", "A"]) if isinstance(a, np.ndarray) else a for a in taken]
-            self._kernel(self._table, *workspaces, *taken, *outputs)
-        self._spare.append(workspaces)
+            self._run(workspaces, taken, outputs)
+        if self._nbytes <= WORKSPACE_KEPT:
+            self._spare.append(workspaces)
+        else:
+            pool.give(self, workspaces, self._nbytes)
         for i in self._weak:
             outputs[i] = outputs[i].item()
         return tuple(outputs)
+
+    def _run(self, workspaces: tuple[Any, ...], taken: list[Any], outputs: list[Any]) -> None:
+        kernel, table = self._kernel, self._table
+        if not self._stages:
+            kernel(table, *workspaces, *taken, *outputs)
+            return
+        count = thread_count()
+        parts = [np.empty(1, dtype) for dtype in self._parts]
+        for number, extent in self._stages:
+            ranges = [(0, 0)]
+            if extent is not None:
+                ranges = shares(extent, count)
+                parts = [np.empty(len(ranges), dtype) for dtype in self._parts]
+            arrays = (*workspaces, *parts, *taken, *outputs)
+            together([partial(kernel, table, number, i, *span, *arrays) for i, span in enumerate(ranges)])
 
 
 class NumbaBackend:
@@ -121,9 +154,11 @@ class NumbaBackend:
 
     def _compile_region(self, kind: str, program: Program) -> Plan:
         if kind == LOOPS:
-            text = KernelSource(Schedule(Lowering(program)))
-            if text.n_statements <= LONGEST_KERNEL:
-                return Kernel(text)
+            schedule = Schedule(Lowering(program))
+            if max(schedule.workspaces.values(), default=0) <= LARGEST_WORKSPACE:
+                text = KernelSource(schedule)
+                if text.n_statements <= LONGEST_KERNEL:
+                    return Kernel(text)
         return NUMPY.compile(program)
 
     def _supported_ufuncs(self) -> frozenset[str]:
