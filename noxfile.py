@@ -13,7 +13,8 @@ nox.options.error_on_missing_interpreters = "CI" in os.environ
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
-BACKENDS = ["numpy"]
+# Backend -> the extra that installs its library.
+BACKENDS = {"numpy": None, "numba": "numba"}
 PACKAGES = ["autodiff", "autodiff_backends"]
 
 
@@ -34,11 +35,12 @@ def group(name: str) -> list[str]:
 
 
 @nox.session(python=PYTHONS)
-@nox.parametrize("backend", BACKENDS)
+@nox.parametrize("backend", list(BACKENDS))
 def tests(session: nox.Session, backend: str) -> None:
-    """Run the tests against the built wheel; further arguments go to pytest."""
+    """Run the tests of a backend against the built wheel; further arguments go to pytest."""
     _, wheel = build(session)
-    session.install(f"{wheel}[test]")
+    extras = ",".join(["test", *filter(None, [BACKENDS[backend]])])
+    session.install(f"{wheel}[{extras}]")
     session.run("pytest", f"--backend={backend}", *session.posargs)
 
 
