@@ -89,6 +89,7 @@ class Kernel:
             else:
                 shape, dtype = self._outputs[place]
                 types.append((dtype, len(shape), True))
+        self._irregular = False
         self._nbytes = sum(size * dtype.itemsize for size, dtype in self._workspaces)
         self._kernel = load(self.source, types)
 
@@ -106,12 +107,14 @@ class Kernel:
             taken = [known[n] if n in known else values[n] for n in self._places]
         else:
             taken = [values[n] for n in self._places]
+        if self._irregular:
+            taken = [_regular(a) for a in taken]
         try:
             self._run(workspaces, taken, outputs)
         except TypeError:
-            # Compiled for arrays that are contiguous and aligned.
-            taken = [np.require(a, requirements=["C", "A"]) if isinstance(a, np.ndarray) else a for a in taken]
-            self._run(workspaces, taken, outputs)
+            # An exception takes a tenth of a millisecond, and where one array is irregular the next call's will be.
+            self._irregular = True
+            self._run(workspaces, [_regular(a) for a in taken], outputs)
         if self._nbytes <= WORKSPACE_KEPT:
             self._spare.append(workspaces)
         else:
@@ -134,6 +137,13 @@ class Kernel:
                 parts = [np.empty(len(ranges), dtype) for dtype in self._parts]
             arrays = (*workspaces, *parts, *taken, *outputs)
             together([partial(kernel, table, number, i, *span, *arrays) for i, span in enumerate(ranges)])
+
+
+def _regular(value: Any) -> Any:
+    """A value as kernels are compiled for: an array that is contiguous and aligned, or a number."""
+    if type(value) is np.ndarray and not (value.flags.c_contiguous and value.flags.aligned):
+        return np.require(value, requirements=["C", "A"])
+    return value
 
 
 class NumbaBackend:
