@@ -393,8 +393,8 @@ def _sum_of_repeated_factor(p: Program, signature: Signature, arguments: tuple[i
     (axes,) = signature.params
     full = p.avals[value]
     for x, y in (p.arguments[value], p.arguments[value][::-1]):
-        sizes = (1,) * (full.ndim - p.avals[y].ndim) + p.avals[y].shape
-        if p.avals[x] is full and p.avals[y].dtype == full.dtype and all(sizes[a] == 1 for a in axes):
+        if p.avals[x] is full and _same_along(p.avals[y], full, axes):
+            sizes = (1,) * (full.ndim - p.avals[y].ndim) + p.avals[y].shape
             kept = tuple([n for a, n in enumerate(sizes) if a not in axes])
             total = p.call(ops.sum_p, x, params=(axes,))
             return p.call(multiply, total, p.call(ops.reshape_p, y, params=(kept,)))
@@ -418,6 +418,55 @@ def _sum_of_matrix_product(p: Program, signature: Signature, arguments: tuple[in
     return p.call(ops.reshape_p, p.call(ops.matmul_p, x, y), params=(signature.out.shape,))
 
 
+def _sum_of_transpose(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """sum(transpose(x)) = transpose(sum(x)), which shows what is summed."""
+    (value,) = arguments
+    (axes,) = signature.params
+    if p.heads[value] is not ops.transpose_p:
+        return None
+    (order,) = p.signatures[value].params  # type: ignore[union-attr]
+    reduced = [order[a] for a in axes]
+    left = [a for a in order if a not in reduced]
+    total = p.call(ops.sum_p, p.arguments[value][0], params=(tuple(sorted(reduced)),))
+    return p.call(ops.transpose_p, total, params=(tuple([sorted(left).index(a) for a in left]),))
+
+
+def _sum_of_sum(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """sum(x + y) = sum(x) + sum(y) if that moves the sum into a product.
+
+    Where x and y nearly cancel, no digits are lost that the rounding of the product has left.
+    """
+    (value,) = arguments
+    if p.heads[value] not in (add, subtract) or signature.out.dtype.kind not in "fc":
+        return None
+    x, y = p.arguments[value]
+    (axes,) = signature.params
+    if p.avals[x] is not p.avals[y] or not (_sums_inside(p, x, axes) or _sums_inside(p, y, axes)):
+        return None
+    return p.call(p.signatures[value].primitive, *[p.call(ops.sum_p, z, params=(axes,)) for z in (x, y)])  # type: ignore[union-attr]
+
+
+def _sums_inside(p: Program, value: int, axes: tuple[int, ...]) -> bool:
+    """Whether the sum over these axes moves into a product, so that the product is smaller."""
+    while p.heads[value] is ops.transpose_p:
+        (order,) = p.signatures[value].params  # type: ignore[union-attr]
+        axes = tuple([order[a] for a in axes])
+        (value,) = p.arguments[value]
+    full = p.avals[value]
+    if p.heads[value] is ops.matmul_p:
+        return len(axes) == 1 and axes[0] >= full.ndim - 2
+    return p.heads[value] is multiply and any(
+        p.avals[x] is full and _same_along(p.avals[y], full, axes)
+        for x, y in (p.arguments[value], p.arguments[value][::-1])
+    )
+
+
+def _same_along(part: Aval, full: Aval, axes: tuple[int, ...]) -> bool:
+    """Whether a factor of a product of the shape ``full`` is the same everywhere along ``axes``."""
+    sizes = (1,) * (full.ndim - part.ndim) + part.shape
+    return part.dtype == full.dtype and all(sizes[a] == 1 for a in axes)
+
+
 def _kept_sum(p: Program, value: int, axis: int) -> int:
     """A sum over one axis that stays, at size 1."""
     shape = p.avals[value].shape
@@ -438,6 +487,8 @@ SPECIAL: list[tuple[Primitive, Callable[[Program, Signature, tuple[int, ...]], i
     (ops.sum_p, _sum_of_scaled),
     (ops.sum_p, _sum_of_repeated_factor),
     (ops.sum_p, _sum_of_matrix_product),
+    (ops.sum_p, _sum_of_transpose),
+    (ops.sum_p, _sum_of_sum),
     (ops.matmul_p, _matmul_of_negative),
     (ops.matmul_p, _matmul_by_number),
     (multiply, _number_to_smaller_factor),

@@ -341,6 +341,34 @@ SPECIAL_CASES = {
             lambda: ops.sum_p(ops.matmul_p(leaf((3, 4), "int64"), leaf((4, 2), "int64")), axes=(0,)),
         ],
     ),
+    ("_sum_of_transpose", "sum"): (
+        [
+            lambda: ops.sum_p(ops.transpose_p(leaf((2, 3, 4)), axes=(1, 2, 0)), axes=(0,)),
+            lambda: ops.sum_p(ops.transpose_p(leaf((2, 3, 4, 5)), axes=(3, 1, 0, 2)), axes=(1,)),
+            lambda: ops.sum_p(ops.transpose_p(leaf((2, 3, 4, 5)), axes=(3, 1, 0, 2)), axes=(0, 2)),
+            lambda: ops.sum_p(ops.transpose_p(leaf((2, 3), "int64"), axes=(1, 0)), axes=(0, 1)),
+        ],
+        [lambda: ops.sum_p(leaf((2, 3)), axes=(0,))],
+    ),
+    ("_sum_of_sum", "sum"): (
+        [
+            lambda: ops.sum_p(ops.matmul_p(leaf((3, 4)), leaf((4, 2))) + leaf((3, 2)), axes=(0,)),
+            lambda: ops.sum_p(
+                leaf((3, 2)) - ops.transpose_p(ops.matmul_p(leaf((2, 4)), leaf((4, 3))), axes=(1, 0)), axes=(1,)
+            ),
+            lambda: ops.sum_p(leaf((4, 3, 2)) * leaf((3, 2)) - leaf((4, 3, 2)), axes=(0,)),
+            lambda: ops.sum_p(
+                leaf((4, 3), "complex64") + leaf((4, 1), "complex64") * leaf((4, 3), "complex64"), axes=(1,)
+            ),
+        ],
+        [
+            lambda: ops.sum_p(leaf((4, 3)) + leaf((4, 3)), axes=(0,)),
+            lambda: ops.sum_p(leaf((4, 3)) * leaf((3,)) + leaf((4, 3)), axes=(1,)),
+            lambda: ops.sum_p(leaf((4, 3)) * leaf((3,)) - leaf((3,)), axes=(0,)),
+            lambda: ops.sum_p(ops.matmul_p(leaf((5, 3, 4)), leaf((5, 4, 2))) + leaf((5, 3, 2)), axes=(0,)),
+            lambda: ops.sum_p(leaf((4, 3), "int64") * leaf((3,), "int64") + leaf((4, 3), "int64"), axes=(0,)),
+        ],
+    ),
     ("_sum_of_broadcast", "sum"): (
         [
             lambda: ops.sum_p(spread(leaf((3,)), 4, 3), axes=(0,)),
