@@ -334,6 +334,14 @@ class Writer:
         self.buffer_of[number] = buffer
         return f"b{buffer}"
 
+    def contiguous(self, number: int) -> bool:
+        """Whether a value is taken to be one run of elements: it may be a view only if it is reshaped."""
+        signature = self.program.signatures[number]
+        while signature is not None and signature.primitive.name == "reshape":
+            (number,) = self.program.arguments[number]
+            signature = self.program.signatures[number]
+        return signature is None or (self.roots[number] == number and signature.primitive.name != "index")
+
     def helper(self, name: str) -> str:
         """A function of this package that the source imports."""
         self.helpers.add(name)
