@@ -5,5 +5,6 @@ The names here are what generated NumPy source imports.
 
 from ._numpy_blocks import run_blocks
 from ._numpy_runtime import choose, masked_product
+from ._numpy_trigonometry import sine_cosine
 
-__all__ = ["choose", "masked_product", "run_blocks"]
+__all__ = ["choose", "masked_product", "run_blocks", "sine_cosine"]

@@ -114,6 +114,9 @@ class GroupWriter:
         assert signature is not None
         name = signature.primitive.name
         arguments = self.program.arguments[number]
+        if number in self.w.partners:
+            self._pair(number, name, arguments)
+            return
         words = [self.operand(a, number) for a in arguments]
         if number in self.sums:
             total = f"{self.w.use('add')}.reduce({words[0]}, axis=None)"
@@ -126,11 +129,26 @@ class GroupWriter:
         in_place = number not in self.whole and name not in ("masked_multiply", "where")
         if in_place:
             self._release(number)
-        target = self._parameter(self._whole_name(number), True) if number in self.whole else self._temporary(number)
+        target = self._target(number)
         self._statement(name, words, target)
         self.names[number] = target
         if not in_place:
             self._release(number)
+
+    def _pair(self, number: int, name: str, arguments: tuple[int, ...]) -> None:
+        """sin and cos of one argument, when the first of them is needed."""
+        if number not in self.names:
+            pair = (number, self.w.partners[number])
+            word = self.operand(arguments[0], number)
+            for one in pair:
+                self.names[one] = self._target(one)
+            first, second = (self.names[one] for one in (pair if name == "sin" else pair[::-1]))
+            self.lines.append(f"{self.w.helper('sine_cosine')}({word}, {first}, {second})")
+        self._release(number)
+
+    def _target(self, number: int) -> str:
+        """The name of what a member is computed into: an array of the plan, or scratch."""
+        return self._parameter(self._whole_name(number), True) if number in self.whole else self._temporary(number)
 
     def _statement(self, name: str, words: list[str], target: str) -> None:
         use = self.w.use

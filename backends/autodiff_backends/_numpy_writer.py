@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.nodes import Aval, Signature
+from autodiff.nodes import Aval, Primitive, Signature
 from autodiff.plan.program import Program
 
 from ._numpy_blocks import Group, schedule
 from ._numpy_groups import write_group
 from ._numpy_primitives import WRITERS
 from ._numpy_reference import constant_value
+from ._numpy_trigonometry import SMALLEST_TOGETHER
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -122,11 +123,29 @@ class Writer:
         self.raises = False
         self._literals: dict[tuple[int, np.dtype[Any]], str] = {}
         self.schedule = schedule(program, self.applications)
+        self.partners = self._pair_sines_and_cosines()
         self._place_constants()
         self._decide_scalars()
         self._find_last_uses()
 
     # --- planning ----------------------------------------------------------------------------------------------------
+
+    def _pair_sines_and_cosines(self) -> dict[int, int]:
+        """For each sin or cos the other one of its argument, if one call gives both at the same place."""
+        partners: dict[int, int] = {}
+        places = [item.members if isinstance(item, Group) else [] for item in self.schedule]
+        places.append([item for item in self.schedule if not isinstance(item, Group)])
+        for numbers in places:
+            found: dict[tuple[str, int], int] = {}
+            for number in numbers:
+                aval, head = self.avals[number], self.program.heads[number]
+                if isinstance(head, Primitive) and head.name in ("sin", "cos") and aval.dtype == FLOAT64:
+                    (argument,) = self.program.arguments[number]
+                    other = found.get(("cos" if head.name == "sin" else "sin", argument))
+                    found[head.name, argument] = number
+                    if other is not None and aval.size >= SMALLEST_TOGETHER:
+                        partners[number], partners[other] = other, number
+        return partners
 
     def _place_constants(self) -> None:
         for number in self.program.live():
@@ -259,12 +278,23 @@ class Writer:
         dying = self.dying(place, [number])
         if number in self.is_scalar:
             self._write_scalar(number, signature, arguments)
+        elif number in self.partners:
+            self._write_pair(number, signature, arguments)
         else:
             early = self._overwritable(signature, arguments, dying)
             self.release(early)
             self._write_array(number, signature, arguments)
             dying -= early
         self.release(dying)
+
+    def _write_pair(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+        """sin and cos of one argument, when the first of them is needed."""
+        if number in self.arrays:
+            return
+        pair = (number, self.partners[number])
+        sine, cosine = pair if signature.primitive.name == "sin" else pair[::-1]
+        words = [self.array(arguments[0]), self.owned(sine), self.owned(cosine)]
+        self.lines.append(f"{self.helper('sine_cosine')}({', '.join(words)})")
 
     def _overwritable(self, signature: Signature, arguments: tuple[int, ...], dying: set[int]) -> set[int]:
         """Operands whose buffer the result may take: all of an elementwise one's, the base of a write's."""
