@@ -116,6 +116,20 @@ def _same_size(program: Program, bound: Bindings) -> bool:
     return first.size >= second.size and second.literal is None
 
 
+# Numbers gather outside of products only up to this magnitude, or down to its inverse: a product of a thousand halves
+# and a thousand twos is 1, but 2^1000 and 2^-1000 are near the ends of double precision.
+LARGEST_GATHERED = 2.0**16
+
+
+def _moderate(value: Any) -> bool:
+    return bool(1 / LARGEST_GATHERED <= abs(value) <= LARGEST_GATHERED)
+
+
+def _scaled(program: Program, value: int) -> bool:
+    """Whether a value is a number times another: what has gathered, up to that magnitude."""
+    return program.heads[value] is multiply and any(program.heads[a] is NUMBER for a in program.arguments[value])
+
+
 def _inexact(program: Program, bound: Bindings) -> bool:
     return all(program.avals[v].dtype.kind in "fc" for v in bound.values() if program.avals[v].literal is None)
 
@@ -143,11 +157,13 @@ ROWS = [
         lambda p, b: _inexact(p, b) and _same_size(p, b)),
     Row((add, x, (multiply, -1.0, y)), (subtract, x, y), "x + (-1) * y = x - y", _inexact),
     Row((divide, (multiply, c, x), d), (multiply, lambda c, d: c / d, x), "c * x / d = (c / d) * x",
-        lambda p, b: _inexact(p, b) and p.avals[b[d]].literal != 0),
+        lambda p, b: _inexact(p, b) and p.avals[b[d]].literal != 0
+        and _moderate(p.avals[b[c]].literal / p.avals[b[d]].literal)),
     Row((multiply, x, (divide, 1, y)), (divide, x, y), "x * (1 / y) = x / y", _inexact),
-    Row((multiply, c, (multiply, d, x)), (multiply, lambda c, d: c * d, x), "c * (d * x) = (c * d) * x", _inexact),
+    Row((multiply, c, (multiply, d, x)), (multiply, lambda c, d: c * d, x), "c * (d * x) = (c * d) * x",
+        lambda p, b: _inexact(p, b) and _moderate(p.avals[b[c]].literal * p.avals[b[d]].literal)),
     Row((multiply, (multiply, c, x), y), (multiply, c, (multiply, x, y)), "(c * x) * y = c * (x * y)",
-        lambda p, b: _inexact(p, b) and _same_size(p, b)),
+        lambda p, b: _inexact(p, b) and _same_size(p, b) and not _scaled(p, b[x])),
     Row((add, x, x), (multiply, 2, x), "x + x = 2 * x", _inexact),
     Row((add, x, (multiply, c, x)), (multiply, lambda c: c + 1, x), "x + c * x = (c + 1) * x", _inexact),
     Row((add, (multiply, c, x), (multiply, d, x)), (multiply, lambda c, d: c + d, x),
@@ -371,6 +387,67 @@ def _number_to_smaller_factor(p: Program, signature: Signature, arguments: tuple
     return None
 
 
+# How far into a product a factor of zero dimensions is looked for, and how many of them gather.
+FACTORS_SEARCHED = 4
+SCALARS_GATHERED = 2
+
+
+def _scalars_together(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """a * (x * (b * y)) = (a * b) * (x * y) where a and b have no dimensions: one pass over the array less."""
+    for scalar, product in (arguments, arguments[::-1]):
+        if not p.avals[scalar].ndim and _keeps(p, scalar, signature.out):
+            return _with_inner_scalar(p, product, signature.out, scalar)
+    return None
+
+
+def _negative_scalar(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """-(x * (b * y)) = (-b) * (x * y) where b has no dimensions."""
+    return _with_inner_scalar(p, arguments[0], signature.out, None)
+
+
+def _with_inner_scalar(p: Program, product: int, out: Aval, scalar: int | None) -> int | None:
+    """``product`` times ``scalar``, or negated, where a factor of ``product`` has no dimensions."""
+    if out.ndim == 0 or out.dtype.kind not in "fc":
+        return None
+    around: list[int] = []
+    while len(around) < FACTORS_SEARCHED and p.heads[product] is multiply and p.avals[product] is out:
+        x, y = p.arguments[product]
+        inner, other = (x, y) if not p.avals[x].ndim else (y, x)
+        if not p.avals[inner].ndim:
+            if p.heads[inner] is NUMBER or not _keeps(p, inner, out) or p.avals[other] is not out:
+                return None
+            number, count = _scalar_factors(p, [inner] if scalar is None else [inner, scalar])
+            if not _moderate(number) or count > SCALARS_GATHERED:
+                return None
+            for factor in reversed(around):
+                other = p.call(multiply, factor, other)
+            total = p.call(negative, inner) if scalar is None else p.call(multiply, scalar, inner)
+            return p.call(multiply, total, other)
+        product, factor = (x, y) if p.heads[x] is multiply else (y, x)
+        around.append(factor)
+    return None
+
+
+def _scalar_factors(p: Program, scalars: list[int]) -> tuple[Any, int]:
+    """The product of the numbers among the factors of values without dimensions, and how many other factors."""
+    number: Any = 1.0
+    count = 0
+    while scalars and count <= SCALARS_GATHERED:
+        value = scalars.pop()
+        if p.heads[value] is NUMBER:
+            number *= p.avals[value].literal
+        elif p.heads[value] in (multiply, negative):
+            scalars += p.arguments[value]
+        else:
+            count += 1
+    return number, count
+
+
+def _keeps(p: Program, scalar: int, out: Aval) -> bool:
+    """Whether a factor of zero dimensions is as exact in another place of a product."""
+    return p.avals[scalar].weak or p.avals[scalar].dtype == out.dtype
+
+
 def _sum_of_scaled(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
     """sum(c * x) = c * sum(x), and sum(-x) = -sum(x); not in half precision, where sum(x) may overflow."""
     (value,) = arguments
@@ -491,6 +568,8 @@ SPECIAL: list[tuple[Primitive, Callable[[Program, Signature, tuple[int, ...]], i
     (ops.sum_p, _sum_of_sum),
     (ops.matmul_p, _matmul_of_negative),
     (ops.matmul_p, _matmul_by_number),
+    (multiply, _scalars_together),
+    (negative, _negative_scalar),
     (multiply, _number_to_smaller_factor),
     (add, _index_add_to_sum),
     (add, _like_terms),

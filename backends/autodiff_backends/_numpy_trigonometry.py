@@ -1,6 +1,6 @@
 """sin and cos of one argument together, for float64, where NumPy calls the C library element by element.
 
-Derivatives need both. NumPy takes 8 to 15 ns for each; here both take 7 ns, by vectorised passes: the argument is reduced
+Derivatives need both. NumPy takes 8 to 15 ns for each, this 7 ns for both, by vectorised passes: arguments are reduced
 to a quarter of a turn (Cody and Waite 1980), sin and cos of what is left are the polynomials of FreeBSD's msun
 (``k_sin.c``, ``k_cos.c``), and bit masks put them in their quadrant. Errors are below 2 units in the last place.
 """

@@ -290,6 +290,38 @@ SPECIAL_CASES = {
         ],
         [lambda: ops.broadcast_to_p(leaf((3,)), shape=(2, 3))],
     ),
+    ("_scalars_together", "multiply"): (
+        [
+            lambda: 0.5 * (leaf(()) * leaf((3,))),
+            lambda: leaf(()) * (leaf((3,)) * (leaf(()) * leaf((3,)))),
+            lambda: ((leaf((4, 3)) * leaf(())) * leaf((3,))) * as_node(2.5),
+            lambda: as_node(2.5) * (leaf((3,), "float32") * (leaf((), "float32") * leaf((3,), "float32"))),
+            lambda: as_node(2.5) * (leaf((3,), "complex64") * leaf((), "complex64")),
+        ],
+        [
+            lambda: leaf(()) * (leaf(()) * leaf(())),
+            lambda: leaf((), "float32") * (leaf(()) * leaf((3,))),
+            lambda: leaf(()) * (leaf((3,), "float32") * leaf((), "float32")),
+            lambda: leaf((3,)) * (leaf(()) * leaf((3,))),
+            lambda: (leaf(()) * leaf(())) * (leaf(()) * leaf((3,))),
+            lambda: as_node(60.0) * ((60.0 * (30.0 * leaf(()))) * leaf((3,))),
+            lambda: leaf((), "int64") * (leaf((), "int64") * leaf((3,), "int64")),
+            lambda: leaf(()) * (leaf(()) + leaf((3,))),
+        ],
+    ),
+    ("_negative_scalar", "negative"): (
+        [
+            lambda: -(leaf(()) * leaf((3,))),
+            lambda: -(leaf((4, 3), "float32") * (leaf((), "float32") * leaf((4, 3), "float32"))),
+            lambda: -(leaf((4, 3)) * ((leaf(()) * leaf(())) * leaf((4, 3)))),
+        ],
+        [
+            lambda: -(leaf((4, 3)) * leaf((4, 3))),
+            lambda: -(leaf(()) * leaf(())),
+            lambda: -(2.0 * leaf((3,))),
+            lambda: -((leaf(()) * (leaf(()) * leaf(()))) * leaf((3,))),
+        ],
+    ),
     ("_number_to_smaller_factor", "multiply"): (
         [
             lambda: 2 * (leaf((4, 3)) * leaf((3,))),
@@ -619,3 +651,18 @@ def test_rows_do_not_recurse_down_a_chain(name, axis):
     (slope,) = ad.Graph().gradient(np.sum(total), [x])
     assert slope.shape == (3, 3)
     assert np.isfinite(slope).all()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("number", [0.5, 0.25, 64.0, -2.0, 0.3])
+def test_numbers_do_not_gather_to_infinity(number, dtype):
+    """1,200 products by 0.5 * 2: what is gathered stays within range, though 2^-1200 is not."""
+    values = np.array([1.5, -1.0], dtype)
+    w = ad.Tensor(np.full(2, 1 / number, dtype), dtype=dtype)
+    x = ad.Tensor(values, dtype=dtype)
+    y = x
+    for _ in range(1_200):
+        y = number * (y * w)
+    np.testing.assert_allclose(y.value, values, rtol=1e-3)
+    (slope,) = ad.Graph().gradient(np.sum(number * (y * w)), [x])
+    np.testing.assert_allclose(slope, 1, rtol=1e-3)
