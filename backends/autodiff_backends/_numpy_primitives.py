@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodiff.nodes import Signature
+from autodiff.nodes import Aval, Signature
 
 from ._numpy_runtime import SMALLEST_MASKED
 
@@ -176,16 +176,35 @@ def _index(w: Writer, number: int, signature: Signature, arguments: tuple[int, .
 
 
 def _start_write(w: Writer, number: int, base: int) -> str:
-    """A name for a copy of ``base`` that may be written to: its own buffer if nothing else needs it."""
-    source = w.array(base)
-    target = w.target(number)
-    if target is None:
-        target = f"v{number}"
-        w.lines.append(f"{target} = {w.use('array')}({source})")
-    elif target != source:
-        w.lines.append(f"{w.use('copyto')}({target}, {source})")
+    """A name for an array like ``base`` that may be written to: its own if nothing else needs it."""
+    aval = w.avals[number]
+    last = w.last_write(number)
+    filling = w.filling(base) if base in w.fills else None
+    if not w.leaves(last):
+        source = "" if filling is not None else w.array(base)
+        target = w.buffer(number)
+        if filling is not None:
+            w.lines.append(f"{target}.fill({w.number(filling)})")
+        elif target != source:
+            w.lines.append(f"{w.use('copyto')}({target}, {source})")
+    elif w.heirs.get(base) == number:
+        target = w.array(base)
+    else:
+        # What leaves the plan is written where it leaves from.
+        target = f"v{last}"
+        if filling is None:
+            w.lines.append(f"{target} = {w.use('array')}({w.array(base)})")
+        else:
+            w.lines.append(f"{target} = {_filled(w, aval, filling)}")
     w.arrays[number] = target
     return target
+
+
+def _filled(w: Writer, aval: Aval, filling: int) -> str:
+    """A new array of one number; zeros come from the system without being written."""
+    if w.avals[filling].literal == 0:
+        return f"{w.use('zeros')}({aval.shape!r}, {aval.dtype.name!r})"
+    return f"{w.use('full')}({aval.shape!r}, {w.number(filling)}, {aval.dtype.name!r})"
 
 
 def _index_add(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.nodes import Aval, Primitive, Signature
-from autodiff.plan.program import Program
+from autodiff.plan.program import NUMBER, Program
 
 from ._numpy_blocks import Group, schedule
 from ._numpy_groups import write_group
@@ -124,6 +124,9 @@ class Writer:
         self._literals: dict[tuple[int, np.dtype[Any]], str] = {}
         self.schedule = schedule(program, self.applications)
         self.partners = self._pair_sines_and_cosines()
+        self.heirs: dict[int, int] = {}
+        self.fills: set[int] = set()
+        self._find_heirs()
         self._place_constants()
         self._decide_scalars()
         self._find_last_uses()
@@ -146,6 +149,46 @@ class Writer:
                     if other is not None and aval.size >= SMALLEST_TOGETHER:
                         partners[number], partners[other] = other, number
         return partners
+
+    def _find_heirs(self) -> None:
+        """Writes whose base nothing else needs take its array; numbers repeated only as a base are filled in there."""
+        uses: dict[int, list[int]] = {}
+        bases: dict[int, list[int]] = {}
+        for number in self.applications:
+            arguments = self.program.arguments[number]
+            for argument in arguments:
+                uses.setdefault(argument, []).append(number)
+            if self._writes(number):
+                bases.setdefault(arguments[0], []).append(number)
+        for base, writes in bases.items():
+            if base in self.outputs or uses[base] != writes:
+                continue
+            if self._writes(base) and len(writes) == 1:
+                self.heirs[base] = writes[0]
+            elif self.filling(base) is not None:
+                self.fills.add(base)
+
+    def _writes(self, number: int) -> bool:
+        head = self.program.heads[number]
+        return isinstance(head, Primitive) and head.name in ("index_add", "index_set")
+
+    def filling(self, number: int) -> int | None:
+        """The number that a value repeats everywhere, if it is one of the structure."""
+        head = self.program.heads[number]
+        if isinstance(head, Primitive) and head.name == "broadcast_to":
+            (value,) = self.program.arguments[number]
+            return value if self.program.heads[value] == NUMBER and value in self.program.constants else None
+        return None
+
+    def last_write(self, number: int) -> int:
+        """The last write into the array of this one."""
+        while number in self.heirs:
+            number = self.heirs[number]
+        return number
+
+    def leaves(self, number: int) -> bool:
+        """Whether a value, or a view of it, leaves the plan."""
+        return self.last_use.get(number) == len(self.schedule)
 
     def _place_constants(self) -> None:
         for number in self.program.live():
@@ -280,6 +323,8 @@ class Writer:
             self._write_scalar(number, signature, arguments)
         elif number in self.partners:
             self._write_pair(number, signature, arguments)
+        elif number in self.fills:
+            pass
         else:
             early = self._overwritable(signature, arguments, dying)
             self.release(early)
@@ -357,12 +402,19 @@ class Writer:
 
     def target(self, number: int) -> str | None:
         """The buffer a value is computed into; None if it leaves the plan and must be new."""
-        aval = self.avals[number]
-        if self.last_use.get(number) == len(self.schedule):
+        if self.leaves(number):
             return None
-        buffer = self.storage.take(aval)
-        self.buffer_of[number] = buffer
-        return f"b{buffer}"
+        return self.buffer(number)
+
+    def buffer(self, number: int) -> str:
+        """The name of a free buffer that a value is computed into."""
+        place = self.storage.take(self.avals[number])
+        self.buffer_of[number] = place
+        return f"b{place}"
+
+    def number(self, number: int) -> str:
+        """A number of the structure as an expression."""
+        return self.scalars[number] if number in self.scalars else self.array(number)
 
     def contiguous(self, number: int) -> bool:
         """Whether a value is taken to be one run of elements: it may be a view only if it is reshaped."""
