@@ -20,8 +20,10 @@ ENTRY_POINT_GROUP = "autodiff.backends"
 class Plan(Protocol):
     """An executable program. Calling it is safe from several threads at once."""
 
-    n_operations: int
-    """How many primitives one call executes."""
+    @property
+    def n_operations(self) -> int:
+        """How many primitives one call executes."""
+        ...
 
     @property
     def source(self) -> str:
@@ -64,7 +66,7 @@ class Backend(Protocol):
 
 
 # Built in: name -> where the backend object is. Looked up before entry points; nothing is imported until asked for.
-BUILT_IN = {"numpy": "autodiff_backends.numpy_:BACKEND"}
+BUILT_IN = {"numpy": "autodiff_backends.numpy_:BACKEND", "numba": "autodiff_backends.numba_:BACKEND"}
 
 _registered: dict[str, Backend | str] = {}
 _loaded: dict[str, Backend] = {}

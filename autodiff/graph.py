@@ -12,7 +12,7 @@ import numpy as np
 from .backend import Backend, Plan, get_backend
 from .differentiate import derivative
 from .errors import ArgumentError, DifferentiationError, IndependentWarning, ShapeError
-from .nodes import Constant, Node, Operation, Signature, Variable, as_array, describe, freeze, rebound
+from .nodes import Constant, Node, Operation, Signature, Variable, as_array, describe, freeze, is_fixed, rebound
 from .ops import zeros_like
 from .plan import CacheInfo, PlanCache, Trace, build, collect_below, compile_nodes
 from .plan.cache import DEFAULT_CAPACITY
@@ -370,7 +370,7 @@ class Graph:
                 raise ArgumentError(f"compile: inputs[{place}], {_describe(x)}, is given twice")
             taken.append(nodes[number])
         found = _derivatives(root, nodes, places, dx, 1)
-        rest = [leaf for leaf in trace.leaves if leaf not in taken and not leaf.inputs]
+        rest = [leaf for leaf in trace.leaves if leaf not in taken and not leaf.inputs and not is_fixed(leaf)]
         plan = compile_nodes([*taken, *rest], [root, *found], self.backend, derivatives=True)
         return CompiledGradient(plan, taken, [leaf.value for leaf in rest])
 

@@ -468,6 +468,13 @@ def render(root: Node) -> str:
     return "\n".join(lines)
 
 
+def is_fixed(node: Node) -> bool:
+    """Whether a leaf is a number or an index that no Tensor stands for: it has the same value for ever."""
+    if not isinstance(node, Constant) or node.slot is not None:
+        return False
+    return node.aval.weak or node.aval.literal is not None or node.aval.spec is not None
+
+
 # Python floats are data, so that a decaying learning rate does not change the structure; these few are
 # worth simplifying. Small integers are structure; a counter that runs far would compile without end.
 LITERAL_FLOATS = (0.0, 1.0, -1.0, 2.0, 0.5)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from . import ops
+from .backend import Backend, get_backend
 from .containers import LEAF, builder, flatten, is_container, transform, unflatten
 from .errors import ArgumentError, DifferentiationError, TraceError
 from .graph import Graph
@@ -29,6 +30,7 @@ from .nodes import (
     as_array,
     history,
     intern_aval,
+    is_fixed,
     rebound,
 )
 from .plan import PlanCache, compile_nodes, evaluate
@@ -359,12 +361,15 @@ class Function:
         What is traced.
     cache_size : int
         Traces kept at most.
+    backend : str, Backend or None
+        What computes.
     """
 
-    def __init__(self, function: Callable[..., Any], cache_size: int):
+    def __init__(self, function: Callable[..., Any], cache_size: int, backend: str | Backend | None = None):
         functools.update_wrapper(self, function)
         self._function = function
         self._cache = PlanCache(cache_size)
+        self._backend = get_backend(backend)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         # The common call has arrays and floats only, and costs little beside the plan.
@@ -440,7 +445,7 @@ class Function:
         outputs = [leaf._node for leaf in leaves if isinstance(leaf, Tensor)]
         constants = {i: leaf for i, leaf in enumerate(leaves) if not isinstance(leaf, Tensor)}
         outside = _outside(outputs, begin, set(arguments))
-        plan = compile_nodes([*arguments, *outside], outputs, _gradients().backend)
+        plan = compile_nodes([*arguments, *outside], outputs, self._backend)
         return _Traced(plan, outside, structure, constants)
 
     def cache_info(self) -> Any:
@@ -462,7 +467,7 @@ class Function:
 
 
 def _outside(outputs: list[Node], begin: int, arguments: set[Node]) -> list[Node]:
-    """The nodes older than a trace that its outputs are made of, but for numbers of the structure."""
+    """The nodes older than a trace that its outputs are made of, and the arrays in it; but no fixed leaves."""
     found: list[Node] = []
     seen = set(outputs)
     stack = list(outputs)
@@ -473,7 +478,7 @@ def _outside(outputs: list[Node], begin: int, arguments: set[Node]) -> list[Node
                 if x not in seen:
                     seen.add(x)
                     stack.append(x)
-        elif node not in arguments and node.aval.literal is None:
+        elif node not in arguments and not is_fixed(node):
             found.append(node)
     if any(isinstance(node, Argument) for node in history(*found)):
         raise _Transparent
@@ -485,7 +490,9 @@ def _own(value: Any) -> Any:
     return np.array(value) if isinstance(value, np.ndarray) else value
 
 
-def function(f: Callable[..., Any] | None = None, *, cache_size: int = 128) -> Any:
+def function(
+    f: Callable[..., Any] | None = None, *, cache_size: int = 128, backend: str | Backend | None = None
+) -> Any:
     """Make a function that is traced once for each set of shapes and dtypes and then replays a compiled plan.
 
     Parameters
@@ -495,6 +502,8 @@ def function(f: Callable[..., Any] | None = None, *, cache_size: int = 128) -> A
         new value of one is a new trace. Python code in it runs when tracing only.
     cache_size : int, optional
         Traces kept at most.
+    backend : str or Backend, optional
+        What computes: a name in ``autodiff.backends()``, or a backend object. NumPy if not given.
 
     Returns
     -------
@@ -506,6 +515,8 @@ def function(f: Callable[..., Any] | None = None, *, cache_size: int = 128) -> A
     ------
     TraceError
         When called, if ``f`` needs a value (an ``if``, ``float``, ``print``) while it is traced.
+    BackendError
+        If the backend is unknown or cannot be loaded.
 
     Examples
     --------
@@ -521,7 +532,7 @@ def function(f: Callable[..., Any] | None = None, *, cache_size: int = 128) -> A
     (array(13.), array([18.,  4.]))
     """
     if f is None:
-        return lambda g: Function(g, cache_size)
+        return lambda g: Function(g, cache_size, backend)
     if not callable(f):
         raise ArgumentError(f"function: {f!r} is not callable")
-    return Function(f, cache_size)
+    return Function(f, cache_size, backend)

@@ -12,8 +12,9 @@ from ..nodes import UNKNOWN, Node, freeze
 from .cache import PlanCache
 from .collect import Trace, collect
 from .contract import contract_sums
-from .program import build, prune
+from .program import Program, build, prune
 from .simplify import simplify
+from .specialize import Specialized
 
 # Reductions of arrays this large are worth keeping when a node above them is evaluated.
 LARGE = 1 << 14
@@ -25,11 +26,18 @@ def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Back
     """A plan from the values of ``inputs`` to those of ``outputs``: the passes, in their order.
 
     ``derivatives`` says that outputs are derivatives; where these choose between elements, those not chosen may
-    be inf or NaN without a warning.
+    be inf or NaN without a warning. A plan of derivatives is compiled for the index values it meets.
     """
-    program = contract_sums(prune(build(inputs, outputs, simplify)))
-    program.quiet = ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
-    return backend.compile(program)
+
+    def finish(program: Program) -> Plan:
+        program = contract_sums(prune(program))
+        program.quiet = ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
+        return backend.compile(program)
+
+    known = {i: x.value for i, x in enumerate(inputs) if x.aval.spec is not None and x.aval.literal is None}
+    if derivatives and known:
+        return Specialized(build(inputs, outputs), known, simplify, finish)
+    return finish(build(inputs, outputs, simplify))
 
 
 def expensive(node: Node) -> bool:

@@ -6,7 +6,7 @@ subexpressions, and it simplifies as it goes if given rewriting rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..nodes import Aval, Node, Primitive, Signature, intern_aval
@@ -162,12 +162,36 @@ def build(inputs: Sequence[Node], outputs: Iterable[Node], rewrite: Rewrite | No
     fresh.sort(key=lambda node: node.sequence)
     for node in fresh:
         if node.signature is None:
-            numbers[node] = program.constant(node.aval, node.value)
+            numbers[node] = _leaf(program, node.aval, node.value)
         else:
             arguments = tuple([numbers[x] for x in node.inputs])
             numbers[node] = _applied(program, node.signature, arguments)
     program.outputs = tuple([numbers[node] for node in outputs])
     return program
+
+
+def rebuild(program: Program, rewrite: Rewrite, known: Mapping[int, Any]) -> Program:
+    """The same program built anew with rewriting rows, some of its inputs being known indices."""
+    result = Program(program.avals[: program.n_inputs], rewrite)
+    numbers = {i: i for i in range(program.n_inputs)}
+    for number, value in known.items():
+        numbers[number] = _leaf(result, program.avals[number], value)
+    for number in program.live():
+        signature = program.signatures[number]
+        if number in program.constants:
+            numbers[number] = result.constant(program.avals[number], program.constants[number])
+        elif signature is not None:
+            arguments = tuple([numbers[a] for a in program.arguments[number]])
+            numbers[number] = _applied(result, signature, arguments)
+    result.outputs = tuple([numbers[i] for i in program.outputs])
+    return result
+
+
+def _leaf(program: Program, aval: Aval, value: Any) -> int:
+    """A known leaf; indices and Python numbers are numbers of the structure then, and equal ones are one value."""
+    if (aval.spec is not None or aval.weak) and aval.literal is None:
+        aval = intern_aval((), aval.dtype, aval.weak, value, aval.spec)
+    return program.constant(aval, value)
 
 
 def _applied(program: Program, signature: Signature, arguments: tuple[int, ...]) -> int:

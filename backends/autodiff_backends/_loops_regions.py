@@ -1,0 +1,249 @@
+"""A program cut into regions: those that compiled loops execute faster, and those left to NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from autodiff.backend import Plan
+from autodiff.plan.program import Program
+
+from ._loops_statements import DTYPES, REDUCTIONS, VIEWS, supported
+
+# Nanoseconds of one element, in compiled loops and in NumPy's, and of one NumPy call and one kernel call beside that.
+# Measured on 1,000 elements in cache; functions that are not listed are called element by element in both.
+ARITHMETIC = (0.1, 0.2)
+FUNCTIONS = {
+    "sqrt": (0.2, 0.9),
+    **dict.fromkeys(("exp", "exp2", "log", "log2", "log10"), (3.0, 0.6)),
+    **dict.fromkeys(("expm1", "log1p", "cbrt"), (5.0, 0.8)),
+    **dict.fromkeys(("tanh", "sinh", "cosh", "arctan", "arcsin", "arccos", "tan", "power"), (9.0, 0.9)),
+    **dict.fromkeys(("arcsinh", "arccosh", "arctanh", "arctan2"), (11.0, 1.2)),
+}
+SCALAR_FUNCTION = (9.0, 9.0)
+SINGLE_SIN = (2.1, 0.4)
+MULTIPLY_ADD = (0.4, 0.1)
+NUMPY_CALL, KERNEL_CALL = 400.0, 1_500.0
+
+CHEAP = {
+    *("add", "subtract", "multiply", "divide", "negative", "absolute", "square", "maximum", "minimum", "sign"),
+    *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "where", "masked_multiply", "astype"),
+    *("logical_and", "logical_or", "logical_not", "isnan", "isfinite", "isinf", "conjugate", "reciprocal", "positive"),
+    *("root_of_squares", "concatenate", "index_add", "index_set", "floor", "ceil", "rint", "trunc", "copysign"),
+    *(name for name in REDUCTIONS if name not in ("matmul", "inner_product")),
+}
+
+LOOPS, NUMPY = "loops", "numpy"
+
+
+def cost(program: Program, number: int) -> tuple[float, float]:
+    """A rough estimate of what an application takes in compiled loops and in NumPy, in nanoseconds."""
+    signature = program.signatures[number]
+    assert signature is not None
+    name = signature.primitive.name
+    if name in VIEWS:
+        return 0.0, NUMPY_CALL / 2
+    size = max([signature.out.size, *[a.size for a in signature.inputs if a.spec is None]])
+    if name in ("matmul", "inner_product"):
+        size = signature.out.size * signature.inputs[0].shape[-1] if name == "matmul" else size
+        loops, vectors = MULTIPLY_ADD
+    elif name in CHEAP:
+        loops, vectors = ARITHMETIC
+    elif name in ("sin", "cos") and signature.out.dtype == np.float32:
+        loops, vectors = SINGLE_SIN
+    else:
+        loops, vectors = FUNCTIONS.get(name, SCALAR_FUNCTION)
+    # One element is a Python number in a NumPy plan.
+    call = NUMPY_CALL if size > 1 else NUMPY_CALL / 8
+    return 1.0 + size * loops, call + size * vectors
+
+
+class Region:
+    """Applications executed by one plan.
+
+    Attributes
+    ----------
+    kind : str
+        ``LOOPS`` or ``NUMPY``.
+    members : list of int
+    """
+
+    __slots__ = ("kind", "members")
+
+    def __init__(self, kind: str, members: list[int]):
+        self.kind = kind
+        self.members = members
+
+
+def regions(program: Program, ufuncs: frozenset[str], largest: int) -> list[Region]:
+    """Regions in the order of execution; few, and kernels only where they are estimated to pay."""
+    applications = program.applications()
+    kinds: dict[int, str] = {}
+    for number in applications:
+        fits = supported(program, number, ufuncs, largest) and _short(program, number)
+        kinds[number] = LOOPS if fits else NUMPY
+    while True:
+        found = _stages(program, applications, kinds)
+        wrong = [r for r in found if r.kind == LOOPS and not _pays(program, r.members)]
+        if not wrong:
+            return found
+        for region in wrong:
+            kinds.update(dict.fromkeys(region.members, NUMPY))
+
+
+def _short(program: Program, number: int) -> bool:
+    """Whether loops are no hopeless match for BLAS."""
+    signature = program.signatures[number]
+    assert signature is not None
+    loops, vectors = cost(program, number)
+    return signature.primitive.name != "matmul" or loops < 2 * vectors
+
+
+def _pays(program: Program, members: list[int]) -> bool:
+    costs = [cost(program, n) for n in members]
+    return sum(loops for loops, _ in costs) + KERNEL_CALL < sum(vectors for _, vectors in costs)
+
+
+def _stages(program: Program, applications: list[int], kinds: dict[int, str]) -> list[Region]:
+    """Each application in the earliest stage after its arguments; stages of loops and of NumPy alternate."""
+    stage: dict[int, int] = {}
+    kind_of_stage = (LOOPS, NUMPY)
+    for number in applications:
+        signature = program.signatures[number]
+        assert signature is not None
+        first = max([0, *[stage.get(a, 0) for a in program.arguments[number]]])
+        if is_view(program, number):
+            # Where its argument is; whoever looks through it later does so there.
+            stage[number] = stage.get(program.arguments[number][0], 0)
+            kinds[number] = kind_of_stage[stage[number] % 2]
+            continue
+        stage[number] = first + (kind_of_stage[first % 2] != kinds[number])
+    members: dict[int, list[int]] = {}
+    for number in applications:
+        members.setdefault(stage[number], []).append(number)
+    return [Region(kind_of_stage[s % 2], members[s]) for s in sorted(members)]
+
+
+def is_view(program: Program, number: int) -> bool:
+    """Whether an application costs nothing wherever it is done."""
+    signature = program.signatures[number]
+    if signature is None or signature.primitive.name not in VIEWS:
+        return False
+    arguments = program.arguments[number]
+    if signature.primitive.name == "index":
+        return len(arguments) == 2 and arguments[1] in program.constants
+    return all(a.dtype in DTYPES for a in signature.inputs if a.spec is None)
+
+
+class Composed:
+    """A plan made of the plans of regions.
+
+    Attributes
+    ----------
+    source : str
+        The sources of the parts, one after another.
+    n_operations : int
+    """
+
+    def __init__(self, program: Program, found: list[Region], compile: Callable[[str, Program], Plan]):
+        outside = _read_later(program, found)
+        self._steps: list[tuple[Plan, list[int], list[int]]] = []
+        for region in found:
+            part, inputs, outputs = _part(program, region, outside)
+            if outputs:
+                self._steps.append((compile(region.kind, part), inputs, outputs))
+        self._outputs = program.outputs
+        self._size = len(program.avals)
+        self._known = [(n, program.constants[n]) for n in program.outputs if n in program.constants]
+        self._given = [n for n in program.outputs if n < program.n_inputs]
+        self._avals = {n: program.avals[n] for n in program.outputs}
+        self.n_operations = sum(plan.n_operations for plan, _, _ in self._steps)
+
+    @property
+    def source(self) -> str:
+        """What is executed, region by region."""
+        parts = []
+        for plan, inputs, outputs in self._steps:
+            head = f"# {', '.join(f'v{n}' for n in outputs)} from {', '.join(f'v{n}' for n in inputs)}"
+            parts.append(f"{head}\n{plan.source}")
+        return "\n\n".join(parts)
+
+    def __call__(self, *values: Any) -> tuple[Any, ...]:
+        registers = dict(enumerate(values))
+        for plan, inputs, outputs in self._steps:
+            registers.update(zip(outputs, plan(*[registers[n] for n in inputs]), strict=True))
+        registers.update(self._known)
+        results = []
+        met = set()
+        for number in self._outputs:
+            value = registers[number]
+            aval = self._avals[number]
+            if not aval.weak and (number in met or number in self._given or not isinstance(value, np.ndarray)):
+                value = np.array(value, aval.dtype)
+            met.add(number)
+            results.append(value)
+        return tuple(results)
+
+
+def _read_later(program: Program, found: list[Region]) -> set[int]:
+    """Values that a region gives to another one or to the caller; not views, which the reader makes itself."""
+    place = {number: i for i, region in enumerate(found) for number in region.members}
+    needed = set(program.outputs)
+    for i, region in enumerate(found):
+        for number in region.members:
+            if is_view(program, number) and number not in program.outputs:
+                continue
+            for a in _bases(program, number):
+                if place.get(a, i) != i:
+                    needed.add(a)
+    return needed
+
+
+def _bases(program: Program, number: int) -> Iterable[int]:
+    """What an application reads, looking through views."""
+    for a in program.arguments[number]:
+        while is_view(program, a):
+            a = program.arguments[a][0]
+        yield a
+
+
+def _part(program: Program, region: Region, outside: set[int]) -> tuple[Program, list[int], list[int]]:
+    """The program of a region, and the numbers of its inputs and outputs in the whole one."""
+    own = {n for n in region.members if not is_view(program, n) or n in program.outputs}
+    needed: list[int] = []
+    seen: set[int] = set()
+    inputs: list[int] = []
+    stack = [a for n in own for a in program.arguments[n]]
+    while stack:
+        n = stack.pop()
+        if n in seen or n in own:
+            continue
+        seen.add(n)
+        if n in program.constants:
+            continue
+        if is_view(program, n):
+            needed.append(n)
+            stack.extend(program.arguments[n])
+        else:
+            inputs.append(n)
+    inputs.sort()
+    part = Program([program.avals[n] for n in inputs])
+    numbers = {n: i for i, n in enumerate(inputs)}
+    for n in sorted({*own, *needed, *[n for n in seen if n in program.constants]}):
+        signature = program.signatures[n]
+        if signature is None:
+            numbers[n] = part.constant(program.avals[n], program.constants[n])
+        else:
+            numbers[n] = part.apply(signature, tuple([numbers[a] for a in program.arguments[n]]))
+    outputs = sorted(own & outside)
+    part.outputs = tuple([numbers[n] for n in outputs])
+    part.quiet = program.quiet
+    return part, inputs, outputs
+
+
+def whole(program: Program, found: Sequence[Region]) -> str | None:
+    """The kind of the only region, if there is one."""
+    kinds = {region.kind for region in found if any(not is_view(program, n) for n in region.members)}
+    return kinds.pop() if len(kinds) == 1 else None

@@ -1,0 +1,111 @@
+"""Kernels: source compiled by Numba, kept on disk, called with the arrays of a plan."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+# Names the folder of compiled kernels; "0" keeps none on disk.
+CACHE_VARIABLE = "AUTODIFF_CACHE_DIR"
+
+_compiled: dict[tuple[str, str], Callable[..., None]] = {}
+_lock = threading.Lock()
+
+
+def cache_folder() -> Path | None:
+    """Where kernels are kept: ``AUTODIFF_CACHE_DIR``, else the user's cache folder; None if that is ``0``."""
+    given = os.environ.get(CACHE_VARIABLE)
+    if given == "0":
+        return None
+    if given:
+        return Path(given)
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "autodiff"
+
+
+def load(source: str, types: Sequence[tuple[np.dtype[Any], int | None, bool]]) -> Callable[..., None]:
+    """The function ``kernel`` of a source, compiled for its parameters.
+
+    Parameters
+    ----------
+    source : str
+    types : sequence of (numpy.dtype, int or None, bool)
+        For each parameter after the table its dtype, its number of axes (None for a Python number), and whether
+        it is written to.
+    """
+    import numba  # noqa: PLC0415  (takes most of a second)
+
+    table = numba.types.Array(numba.types.uint32, 1, "C", readonly=True)
+    parameters = []
+    for dtype, ndim, written in types:
+        scalar = numba.from_dtype(dtype)
+        parameters.append(scalar if ndim is None else numba.types.Array(scalar, ndim, "C", readonly=not written))
+    signature = numba.types.void(table, *parameters)
+    key = (source, str(signature))
+    if numba.config.DISABLE_JIT:
+        # Numba's switch for looking into generated code: the same source, run by Python, with Python's integers.
+        kernel = _plain_function(source)
+        return lambda table, *arrays: kernel(table.tolist(), *arrays)
+    found = _compiled.get(key)
+    if found is None:
+        with _lock:
+            found = _compiled.get(key)
+            if found is None:
+                found = _compiled[key] = _compile(source, signature)
+    return found
+
+
+def _compile(source: str, signature: Any) -> Callable[..., None]:
+    import numba  # noqa: PLC0415
+
+    options = {"nogil": True, "error_model": "numpy"}
+    folder = cache_folder()
+    if folder is not None:
+        try:
+            module = _on_disk(source, folder)
+            return numba.njit(signature, cache=True, **options)(module.kernel)  # type: ignore[no-any-return]
+        except (OSError, RuntimeError):
+            # A folder that cannot be written to: compile for this process only.
+            pass
+    return numba.njit(signature, **options)(_plain_function(source))  # type: ignore[no-any-return]
+
+
+def _plain_function(source: str) -> Callable[..., None]:
+    """The source's function as it is."""
+    namespace: dict[str, Any] = {}
+    exec(compile(source, "<autodiff kernel>", "exec"), namespace)
+    return namespace["kernel"]  # type: ignore[no-any-return]
+
+
+def _on_disk(source: str, folder: Path) -> ModuleType:
+    """The source as a module in a file named after its contents, beside which Numba keeps the machine code."""
+    name = "kernel_" + hashlib.sha256(source.encode()).hexdigest()[:32]
+    path = folder / f"{name}.py"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        # Another process may be writing the same; the last one wins, whole.
+        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(source)
+        os.replace(temporary, path)
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Machine code from disk finds its globals through the module's name.
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
