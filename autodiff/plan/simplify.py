@@ -309,6 +309,24 @@ def _index_add_to_sum(p: Program, signature: Signature, arguments: tuple[int, ..
     return None
 
 
+def _index_add_again(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """index_add(index_add(x, i, u), i, v) = index_add(x, i, u + v), also with writes to other places between."""
+    base, idx, values, *arrays = arguments
+    between: list[tuple[int, ...]] = []
+    while not arrays and p.is_primitive(base, ops.index_add) and len(between) < SUM_SEARCHED:
+        inner, place, others, *more = p.arguments[base]
+        if place == idx and not more:
+            if p.avals[others] is not p.avals[values]:
+                return None
+            total = p.call(ops.index_add, inner, idx, p.call(add, others, values))
+            for part in reversed(between):
+                total = p.call(ops.index_add, total, *part)
+            return total
+        between.append((place, others, *more))
+        base = inner
+    return None
+
+
 # How many parts of a sum are looked through for like terms.
 SUM_SEARCHED = 32
 
@@ -572,6 +590,7 @@ SPECIAL: list[tuple[Primitive, Callable[[Program, Signature, tuple[int, ...]], i
     (negative, _negative_scalar),
     (multiply, _number_to_smaller_factor),
     (add, _index_add_to_sum),
+    (ops.index_add, _index_add_again),
     (add, _like_terms),
     (subtract, _like_terms),
     (ops.where_p, _select_same),

@@ -38,6 +38,9 @@ class GroupWriter:
         self.last_use = {a: n for n in group.members for a in self.program.arguments[n] if a in self.members}
         itemsize = max(self.program.avals[n].dtype.itemsize for n in group.members)
         self.flat = group.flat and not self._strided(itemsize)
+        if self.flat and len(group.shape) > 1:
+            for number in self.whole:
+                self.w.writes.placed.pop(number, None)
         rows = math.prod(group.shape[1:]) if not self.flat else 1
         self.block = max(1, BLOCK_BYTES // max(1, itemsize * rows))
 
@@ -54,7 +57,9 @@ class GroupWriter:
         if len(shape) == 1 or shape[-1] < SHORTEST_STRIDED_ROW or not rows_fit(shape, itemsize):
             return False
         operands = {a for number in self.group.members for a in self.program.arguments[number]} - self.members
-        return any(self.program.avals[a].shape == shape and not self.w.contiguous(a) for a in operands)
+        return any(self.program.avals[a].shape == shape and not self.w.contiguous(a) for a in operands) or any(
+            number in self.w.writes.placed for number in self.whole
+        )
 
     # --- names -------------------------------------------------------------------------------------------------------
 

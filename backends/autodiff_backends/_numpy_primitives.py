@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodiff.nodes import Aval, Signature
+from autodiff.nodes import Signature
 
 from ._numpy_runtime import SMALLEST_MASKED
 
@@ -177,56 +177,36 @@ def _index(w: Writer, number: int, signature: Signature, arguments: tuple[int, .
 
 def _start_write(w: Writer, number: int, base: int) -> str:
     """A name for an array like ``base`` that may be written to: its own if nothing else needs it."""
-    aval = w.avals[number]
-    last = w.last_write(number)
-    filling = w.filling(base) if base in w.fills else None
-    if not w.leaves(last):
-        source = "" if filling is not None else w.array(base)
-        target = w.buffer(number)
-        if filling is not None:
-            w.lines.append(f"{target}.fill({w.number(filling)})")
-        elif target != source:
-            w.lines.append(f"{w.use('copyto')}({target}, {source})")
-    elif w.heirs.get(base) == number:
+    last = w.writes.last(number)
+    if base in w.writes.fills:
+        target = w.begin(number)
+    elif w.writes.heirs.get(base) == number:
         target = w.array(base)
-    else:
+    elif w.leaves(last):
         # What leaves the plan is written where it leaves from.
         target = f"v{last}"
-        if filling is None:
-            w.lines.append(f"{target} = {w.use('array')}({w.array(base)})")
-        else:
-            w.lines.append(f"{target} = {_filled(w, aval, filling)}")
+        w.lines.append(f"{target} = {w.use('array')}({w.array(base)})")
+    else:
+        source = w.array(base)
+        target = w.buffer(last)
+        if target != source:
+            w.lines.append(f"{w.use('copyto')}({target}, {source})")
     w.arrays[number] = target
     return target
 
 
-def _filled(w: Writer, aval: Aval, filling: int) -> str:
-    """A new array of one number; zeros come from the system without being written."""
-    if w.avals[filling].literal == 0:
-        return f"{w.use('zeros')}({aval.shape!r}, {aval.dtype.name!r})"
-    return f"{w.use('full')}({aval.shape!r}, {w.number(filling)}, {aval.dtype.name!r})"
-
-
-def _index_add(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+def _index_write(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
     base, idx, values, *arrays = arguments
     spec = signature.inputs[1].spec
     assert spec is not None
     text = w.array(values)
     target = _start_write(w, number, base)
     places = _entries(w, spec, idx, tuple(arrays))
-    if arrays:
+    adds = signature.primitive.name == "index_add" and number not in w.writes.untouched
+    if adds and arrays:
         w.lines.append(f"{w.use('add')}.at({target}, ({places},), {text})")
-    else:
-        w.lines.append(f"{target}[{places}] += {text}")
-
-
-def _index_set(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
-    base, idx, values, *arrays = arguments
-    spec = signature.inputs[1].spec
-    assert spec is not None
-    text = w.array(values)
-    target = _start_write(w, number, base)
-    w.lines.append(f"{target}[{_entries(w, spec, idx, tuple(arrays))}] = {text}")
+    elif values not in w.in_place:
+        w.lines.append(f"{target}[{places}] {'+=' if adds else '='} {text}")
 
 
 def _masked_multiply(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
@@ -272,7 +252,7 @@ WRITERS: dict[str, ArrayWriter] = {
     "cumsum": _function("cumsum"),
     "cumprod": _function("cumprod"),
     "index": _index,
-    "index_add": _index_add,
-    "index_set": _index_set,
+    "index_add": _index_write,
+    "index_set": _index_write,
     "matmul": _matmul,
 }

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from autodiff.nodes import Aval, Primitive, Signature
-from autodiff.plan.program import NUMBER, Program
+from autodiff.plan.program import Program
 
 from ._numpy_blocks import Group, schedule
 from ._numpy_groups import write_group
 from ._numpy_primitives import WRITERS
 from ._numpy_reference import constant_value
 from ._numpy_trigonometry import SMALLEST_TOGETHER
+from ._numpy_writes import Writes
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -124,9 +125,9 @@ class Writer:
         self._literals: dict[tuple[int, np.dtype[Any]], str] = {}
         self.schedule = schedule(program, self.applications)
         self.partners = self._pair_sines_and_cosines()
-        self.heirs: dict[int, int] = {}
-        self.fills: set[int] = set()
-        self._find_heirs()
+        self.writes = Writes(program, self.applications)
+        self._begun: dict[int, str] = {}
+        self.in_place: set[int] = set()
         self._place_constants()
         self._decide_scalars()
         self._find_last_uses()
@@ -149,42 +150,6 @@ class Writer:
                     if other is not None and aval.size >= SMALLEST_TOGETHER:
                         partners[number], partners[other] = other, number
         return partners
-
-    def _find_heirs(self) -> None:
-        """Writes whose base nothing else needs take its array; numbers repeated only as a base are filled in there."""
-        uses: dict[int, list[int]] = {}
-        bases: dict[int, list[int]] = {}
-        for number in self.applications:
-            arguments = self.program.arguments[number]
-            for argument in arguments:
-                uses.setdefault(argument, []).append(number)
-            if self._writes(number):
-                bases.setdefault(arguments[0], []).append(number)
-        for base, writes in bases.items():
-            if base in self.outputs or uses[base] != writes:
-                continue
-            if self._writes(base) and len(writes) == 1:
-                self.heirs[base] = writes[0]
-            elif self.filling(base) is not None:
-                self.fills.add(base)
-
-    def _writes(self, number: int) -> bool:
-        head = self.program.heads[number]
-        return isinstance(head, Primitive) and head.name in ("index_add", "index_set")
-
-    def filling(self, number: int) -> int | None:
-        """The number that a value repeats everywhere, if it is one of the structure."""
-        head = self.program.heads[number]
-        if isinstance(head, Primitive) and head.name == "broadcast_to":
-            (value,) = self.program.arguments[number]
-            return value if self.program.heads[value] == NUMBER and value in self.program.constants else None
-        return None
-
-    def last_write(self, number: int) -> int:
-        """The last write into the array of this one."""
-        while number in self.heirs:
-            number = self.heirs[number]
-        return number
 
     def leaves(self, number: int) -> bool:
         """Whether a value, or a view of it, leaves the plan."""
@@ -323,7 +288,7 @@ class Writer:
             self._write_scalar(number, signature, arguments)
         elif number in self.partners:
             self._write_pair(number, signature, arguments)
-        elif number in self.fills:
+        elif number in self.writes.fills:
             pass
         else:
             early = self._overwritable(signature, arguments, dying)
@@ -402,19 +367,52 @@ class Writer:
 
     def target(self, number: int) -> str | None:
         """The buffer a value is computed into; None if it leaves the plan and must be new."""
+        write = self.writes.placed.get(number)
+        if write is not None:
+            return self._place(number, write)
         if self.leaves(number):
             return None
         return self.buffer(number)
+
+    def _place(self, number: int, write: int) -> str:
+        """A view of the array that a value is written into, to be computed there."""
+        idx = self.program.arguments[write][1]
+        self.in_place.add(number)
+        self.lines.append(f"v{number} = {self.begin(write)}[{self.array(idx)}]")
+        return f"v{number}"
+
+    def begin(self, write: int) -> str:
+        """The array that a chain of writes into a repeated number works on, made when it is first needed."""
+        first = self.writes.firsts[write]
+        if first not in self._begun:
+            self._begun[first] = self._filled(first)
+        return self._begun[first]
+
+    def _filled(self, first: int) -> str:
+        """A new array, or a buffer, of the number that the base of a write repeats; as it is if all is written."""
+        aval = self.avals[first]
+        last = self.writes.last(first)
+        filling = self.writes.filling(self.program.arguments[first][0])
+        assert filling is not None
+        text = self.scalars[filling] if filling in self.scalars else self.array(filling)
+        complete = first in self.writes.complete
+        if not self.leaves(last):
+            target = self.buffer(last)
+            if not complete:
+                self.lines.append(f"{target}.fill({text})")
+            return target
+        name, words = "full", f"{aval.shape!r}, {text}, {aval.dtype.name!r}"
+        if complete or self.avals[filling].literal == 0:
+            # Zeros come from the system without being written.
+            name, words = "empty" if complete else "zeros", f"{aval.shape!r}, {aval.dtype.name!r}"
+        self.lines.append(f"v{last} = {self.use(name)}({words})")
+        return f"v{last}"
 
     def buffer(self, number: int) -> str:
         """The name of a free buffer that a value is computed into."""
         place = self.storage.take(self.avals[number])
         self.buffer_of[number] = place
         return f"b{place}"
-
-    def number(self, number: int) -> str:
-        """A number of the structure as an expression."""
-        return self.scalars[number] if number in self.scalars else self.array(number)
 
     def contiguous(self, number: int) -> bool:
         """Whether a value is taken to be one run of elements: it may be a view only if it is reshaped."""

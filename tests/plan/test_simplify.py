@@ -232,8 +232,8 @@ def zeros(*shape):
     return ops.full(shape, 0, np.dtype(float))
 
 
-def static(*shape):
-    return ops.static_index((slice_length(shape[0]),), (slice(0, 2, 1),))
+def static(size, start=0):
+    return ops.static_index((slice_length(size),), (slice(start, start + 2, 1),))
 
 
 def slice_length(size):
@@ -451,6 +451,22 @@ SPECIAL_CASES = {
             lambda: leaf((3,)) + ops.index_add(leaf((3,)), static(3), leaf((2,))),
             lambda: leaf((4, 3)) + ops.index_add(zeros(3), static(3), leaf((2,))),
             lambda: leaf((3,)) + leaf((3,)),
+        ],
+    ),
+    ("_index_add_again", "index_add"): (
+        [
+            lambda: ops.index_add(ops.index_add(leaf((3,)), static(3), leaf((2,))), static(3), leaf((2,))),
+            lambda: ops.index_add(
+                ops.index_add(ops.index_add(zeros(3), static(3), leaf((2,))), static(3, 1), leaf((2,))),
+                static(3),
+                leaf((2,)),
+            ),
+        ],
+        [
+            lambda: ops.index_add(ops.index_add(leaf((3,)), static(3), leaf((2,))), static(3, 1), leaf((2,))),
+            lambda: ops.index_add(ops.index_set(leaf((3,)), static(3), leaf((2,))), static(3), leaf((2,))),
+            lambda: ops.index_add(leaf((3,)), static(3), leaf((2,))),
+            lambda: ops.index_add(ops.index_add(leaf((3,)), static(3), leaf((2,))), static(3), leaf((1,))),
         ],
     ),
     ("_like_terms", "add"): (
