@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._numpy_blocks import BLOCK_BYTES, SMALLEST_THREADED, Group, nanoseconds, rows_fit
+from ._numpy_primitives import BLAS_REAL
 
 if TYPE_CHECKING:
     from ._numpy_writer import Writer
@@ -131,11 +132,11 @@ class GroupWriter:
             self._release(number)
             return
         # In place where the operand of an element is read before the element is written, and not needed again.
-        in_place = number not in self.whole and name not in ("masked_multiply", "where")
+        in_place = number not in self.whole and name not in ("masked_multiply", "where", "logaddexp")
         if in_place:
             self._release(number)
         target = self._target(number)
-        self._statement(name, words, target)
+        self._statement(number, name, words, target)
         self.names[number] = target
         if not in_place:
             self._release(number)
@@ -155,14 +156,16 @@ class GroupWriter:
         """The name of what a member is computed into: an array of the plan, or scratch."""
         return self._parameter(self._whole_name(number), True) if number in self.whole else self._temporary(number)
 
-    def _statement(self, name: str, words: list[str], target: str) -> None:
-        use = self.w.use
+    def _statement(self, number: int, name: str, words: list[str], target: str) -> None:
+        use, dtype = self.w.use, self.program.avals[number].dtype
         if name == "astype":
             self.lines.append(f"{use('copyto')}({target}, {words[0]}, 'unsafe')")
         elif name == "where":
             self.lines.append(f"{self.w.helper('choose')}({', '.join(words)}, {target})")
         elif name == "masked_multiply":
             self.lines.append(f"{self.w.helper('masked_product')}({', '.join(words)}, {target})")
+        elif name == "logaddexp" and dtype in BLAS_REAL:
+            self.lines.append(f"{self.w.helper('log_add_exp')}({', '.join(words)}, {target})")
         elif name == "heaviside" and words[1] in self.w.constants:
             self._heaviside(words, target)
         else:

@@ -9,7 +9,7 @@ import numpy as np
 
 from autodiff.nodes import Signature
 
-from ._numpy_runtime import SMALLEST_MASKED
+from ._numpy_runtime import SMALLEST_LOGADDEXP, SMALLEST_MASKED
 
 if TYPE_CHECKING:
     from ._numpy_writer import Writer
@@ -219,6 +219,16 @@ def _root_of_squares(w: Writer, number: int, signature: Signature, arguments: tu
     w.write_ufunc(number, "sqrt", arguments)
 
 
+def _logaddexp(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    out = w.avals[number]
+    if out.size < SMALLEST_LOGADDEXP or out.dtype not in BLAS_REAL:
+        w.write_ufunc(number, "logaddexp", arguments)
+        return
+    avals = [w.avals[a] for a in arguments]
+    words = [w.operand(a, out, avals[:i] + avals[i + 1 :]) for i, a in enumerate(arguments)]
+    w.lines.append(f"{w.helper('log_add_exp')}({', '.join(words)}, {w.owned(number)})")
+
+
 def _frexp_exponent(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
     w.arrays[number] = f"v{number}"
     w.lines.append(f"v{number} = {w.use('frexp')}({w.array(arguments[0])})[1]")
@@ -229,6 +239,7 @@ _SUM_BY_REDUCTION = _reduction("add")
 WRITERS: dict[str, ArrayWriter] = {
     "masked_multiply": _masked_multiply,
     "root_of_squares": _root_of_squares,
+    "logaddexp": _logaddexp,
     "frexp_exponent": _frexp_exponent,
     "identity": _view("{0}"),
     "stop_gradient": _view("{0}"),

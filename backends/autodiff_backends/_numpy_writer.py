@@ -309,7 +309,7 @@ class Writer:
     def _overwritable(self, signature: Signature, arguments: tuple[int, ...], dying: set[int]) -> set[int]:
         """Operands whose buffer the result may take: all of an elementwise one's, the base of a write's."""
         if signature.primitive.kind == "elementwise":
-            return set() if signature.primitive.name in ("where", "masked_multiply") else dying
+            return set() if signature.primitive.name in ("where", "masked_multiply", "logaddexp") else dying
         if signature.primitive.name in ("index_add", "index_set"):
             base = self.roots[arguments[0]]
             return dying & {base} if base not in {self.roots[a] for a in arguments[1:]} else set()
