@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodiff.nodes import Signature
+from autodiff.nodes import Aval, Signature
 
 from ._numpy_runtime import SMALLEST_LOGADDEXP, SMALLEST_MASKED
 
@@ -19,6 +19,10 @@ BLAS_REAL = (np.dtype(np.float32), FLOAT64)
 
 # Sums along an axis of a matrix are products with a vector of ones, five times faster (1,000 by 25: 3 us, 16 us).
 LONGEST_ONES = 1 << 16
+
+# Rows this short are summed, and multiplied with rows, by a product with ones: NumPy takes 7 ns for any row (25,000
+# inner products of 10: 176 us as vecdot, 99 us so).
+LONGEST_SHORT_ROW = 16
 
 # Larger broadcasts are views; a view costs more to make than a small array to fill.
 FILLED_BROADCAST = 4096
@@ -70,8 +74,23 @@ def _sum(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...
         vector = w.ones(x.shape[axes[0]], x.dtype)
         words = (vector, w.array(value)) if axes == (0,) else (w.array(value), vector)
         w.emit(number, f"{w.use('dot')}({words[0]}, {words[1]}", out=True)
+    elif axes == (x.ndim - 1,) and _short_rows(x) and w.contiguous(value):
+        _sum_rows(w, number, x, w.array(value))
     else:
         _SUM_BY_REDUCTION(w, number, signature, arguments)
+
+
+def _short_rows(x: Aval) -> bool:
+    return x.ndim > 1 and 0 < x.shape[-1] <= LONGEST_SHORT_ROW and x.dtype in BLAS_REAL and x.size > 0
+
+
+def _sum_rows(w: Writer, number: int, x: Aval, text: str) -> None:
+    """The sums of the rows of a contiguous array, as a matrix by a vector of ones."""
+    length = x.shape[-1]
+    matrix = text if x.ndim == 2 else f"{text}.reshape({(x.size // length, length)!r})"
+    target = w.owned(number)
+    flat = target if x.ndim == 2 else f"{target}.reshape(-1)"
+    w.lines.append(f"{w.use('dot')}({matrix}, {w.ones(length, x.dtype)}, {flat})")
 
 
 def _inner_product(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
@@ -80,6 +99,11 @@ def _inner_product(w: Writer, number: int, signature: Signature, arguments: tupl
     left, right = (w.array(a) for a in arguments)
     if len(axes) == x.ndim:
         w.emit(number, f"{w.use('vdot')}({left}, {right}", out=False)
+    elif axes == (x.ndim - 1,) and _short_rows(x):
+        scratch = w.storage.take(x)
+        w.lines.append(f"{w.use('multiply')}({left}, {right}, b{scratch})")
+        _sum_rows(w, number, x, f"b{scratch}")
+        w.storage.give(scratch)
     elif axes == (x.ndim - 1,):
         w.emit(number, f"{w.use('vecdot')}({left}, {right}", out=True)
     else:

@@ -231,6 +231,24 @@ def test_a_chain_works_in_place_in_one_buffer():
     assert plan.n_operations == 20
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32", "complex64"])
+@pytest.mark.parametrize("shape", [(6, 3), (2, 5, 10), (2, 3, 1, 4), (4, 0, 3), (0, 5), (3, 4, 40), (2, 3, 0)])
+def test_sums_of_rows(shape, dtype):
+    rng = np.random.default_rng(9)
+    nodes = [variable(rng.normal(size=shape).astype(dtype)) for _ in range(2)]
+    x, y = nodes
+    last = (len(shape) - 1,)
+    swapped = ops.transpose(ops.reshape(x, shape[::-1]), tuple(range(len(shape)))[::-1])
+    sums = [ops.sum_p(ops.exp(x), axes=last), ops.sum_p(swapped, axes=last), ops.inner_product(x, y, axes=last)]
+    squares = ops.inner_product(swapped, ops.sin(y), axes=last)
+    outputs = [*sums, squares, *[ops.sin(z) for z in (*sums, squares)]]
+    program = prune(build(nodes, outputs))
+    values = [node.value for node in nodes]
+    for found, wanted in zip(Generated(program)(*values), Interpreted(program)(*values)):
+        assert found.dtype == wanted.dtype
+        np.testing.assert_allclose(found, wanted, rtol=1e-12 if dtype == "float64" else 1e-4, atol=1e-5)
+
+
 def _static(*entries):
     """An index of the structure: slices of one axis, or integers."""
     spec = tuple([e.stop - e.start if isinstance(e, slice) else "i" for e in entries])
