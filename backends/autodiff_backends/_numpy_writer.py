@@ -71,10 +71,10 @@ VIEWS = {"reshape", "transpose", "broadcast_to", "real", "imag", "identity", "st
 LONGEST_DOT = 1 << 13
 
 
-def _number_text(value: Any) -> str:
+def number_text(value: Any) -> str:
     """A Python number as an expression."""
     if isinstance(value, complex):
-        return f"complex({_number_text(value.real)}, {_number_text(value.imag)})"
+        return f"complex({number_text(value.real)}, {number_text(value.imag)})"
     return repr(value) if not isinstance(value, float) or math.isfinite(value) else f"float('{value}')"
 
 
@@ -164,7 +164,7 @@ class Writer:
             elif number in self.program.constants:
                 aval = self.avals[number]
                 if aval.weak or (aval.literal is not None and aval.spec is None and aval.dtype == FLOAT64):
-                    self.scalars[number] = _number_text(self.program.constants[number])
+                    self.scalars[number] = number_text(self.program.constants[number])
                 else:
                     self.arrays[number] = self.constant(constant_value(self.program, number))
                 self.roots[number] = number

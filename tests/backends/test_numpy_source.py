@@ -8,7 +8,7 @@ import pytest
 
 import autodiff as ad
 from autodiff import errors, ops
-from autodiff.nodes import FLOAT64, PRIMITIVES, Slot, Variable, as_node, intern_aval
+from autodiff.nodes import FLOAT64, PRIMITIVES, Constant, Slot, Variable, as_node, intern_aval
 from autodiff.plan import Program, build, prune
 from autodiff.plan.simplify import simplify
 from autodiff_backends import _numpy_primitives as primitives
@@ -247,6 +247,15 @@ def test_sums_of_rows(shape, dtype):
     for found, wanted in zip(Generated(program)(*values), Interpreted(program)(*values)):
         assert found.dtype == wanted.dtype
         np.testing.assert_allclose(found, wanted, rtol=1e-12 if dtype == "float64" else 1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan, complex(np.nan, -np.inf), 0.1, True])
+def test_numbers_that_are_not_finite_are_written(number):
+    x = variable(np.array([1.0, -np.inf, np.inf]))
+    for shape in ((), (2, 1)):
+        value = np.full(shape, number)
+        constant = Constant(intern_aval(shape, value.dtype), value)
+        assert_equal_plans([x], [ops.where(ops.equal(x, 1.0), constant, x)])
 
 
 def _static(*entries):
