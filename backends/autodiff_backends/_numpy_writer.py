@@ -291,7 +291,7 @@ class Writer:
         elif number in self.writes.fills:
             pass
         else:
-            early = self._overwritable(signature, arguments, dying)
+            early = self._overwritable(signature, arguments, dying) if number not in self.writes.placed else set()
             self.release(early)
             self._write_array(number, signature, arguments)
             dying -= early

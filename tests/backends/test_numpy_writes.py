@@ -132,6 +132,21 @@ def test_what_is_needed_elsewhere_is_copied():
         assert len(found.placed) == placed
 
 
+@pytest.mark.parametrize(
+    "function", [ops.cos, lambda z: ops.logaddexp(z, 1.0), lambda z: ops.where(ops.greater(z, 1.0), z, 1.0)]
+)
+@pytest.mark.parametrize("length", [3, 6])
+def test_operands_are_read_before_their_buffer_is_written(function, length):
+    """The array written into is not the buffer of an operand that is needed for the last time."""
+    x = leaf((2, 3))
+    y = ops.exp(x)
+    read = ops.index(y, place((2, 3), 0)) if length == 3 else ops.reshape(y, (6,))
+    value = function(read)
+    shape, where = ((2, 3), place((2, 3), 1)) if length == 3 else ((6,), place((6,), slice(None, None, -1)))
+    out = ops.index_add(ops.broadcast_to(as_node(0.0), shape), where, value)
+    check([x], [ops.sin(out)])
+
+
 def test_unknown_places_are_added_to():
     x, positions = leaf((3,)), as_node(np.array([0, 0, 4]))
     zeros = ops.broadcast_to(as_node(0.0), (5,))
