@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from . import ops
 from .errors import MissingRuleError
 from .nodes import Node, Operation, Primitive
-from .rules import NONDIFFERENTIABLE, TABLE, ZERO, Via, sum_to, total
+from .rules import NONDIFFERENTIABLE, TABLE, ZERO, Via, irrelevant_extrema, sum_to, total
 
 
 def _argument_rule(primitive: Primitive, position: int) -> bool:
@@ -80,6 +80,7 @@ def _fit(ct: Node, x: Node) -> Node:
 def reverse(outputs: Sequence[Node], cotangents: Sequence[Node], wrt: Sequence[Node]) -> list[Node | None]:
     """Cotangents of ``wrt``, given those of ``outputs``; None where nothing depends on it."""
     operations, active = active_operations(outputs, wrt)
+    active -= irrelevant_extrema(operations, lambda op: [op.inputs[i] for i in _flow(op, active)], outputs)
     pending: dict[Node, Node] = {}
     # Nodes all of whose cotangent contributions are zero for elements that were not chosen.
     masked: dict[Node, bool] = {}

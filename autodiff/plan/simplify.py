@@ -116,6 +116,20 @@ def _same_size(program: Program, bound: Bindings) -> bool:
     return first.size >= second.size and second.literal is None
 
 
+# Numbers gather outside of products only up to this magnitude, or down to its inverse: a product of a thousand halves
+# and a thousand twos is 1, but 2^1000 and 2^-1000 are near the ends of double precision.
+LARGEST_GATHERED = 2.0**16
+
+
+def _moderate(value: Any) -> bool:
+    return bool(1 / LARGEST_GATHERED <= abs(value) <= LARGEST_GATHERED)
+
+
+def _scaled(program: Program, value: int) -> bool:
+    """Whether a value is a number times another: what has gathered, up to that magnitude."""
+    return program.heads[value] is multiply and any(program.heads[a] is NUMBER for a in program.arguments[value])
+
+
 def _inexact(program: Program, bound: Bindings) -> bool:
     return all(program.avals[v].dtype.kind in "fc" for v in bound.values() if program.avals[v].literal is None)
 
@@ -143,11 +157,13 @@ ROWS = [
         lambda p, b: _inexact(p, b) and _same_size(p, b)),
     Row((add, x, (multiply, -1.0, y)), (subtract, x, y), "x + (-1) * y = x - y", _inexact),
     Row((divide, (multiply, c, x), d), (multiply, lambda c, d: c / d, x), "c * x / d = (c / d) * x",
-        lambda p, b: _inexact(p, b) and p.avals[b[d]].literal != 0),
+        lambda p, b: _inexact(p, b) and p.avals[b[d]].literal != 0
+        and _moderate(p.avals[b[c]].literal / p.avals[b[d]].literal)),
     Row((multiply, x, (divide, 1, y)), (divide, x, y), "x * (1 / y) = x / y", _inexact),
-    Row((multiply, c, (multiply, d, x)), (multiply, lambda c, d: c * d, x), "c * (d * x) = (c * d) * x", _inexact),
+    Row((multiply, c, (multiply, d, x)), (multiply, lambda c, d: c * d, x), "c * (d * x) = (c * d) * x",
+        lambda p, b: _inexact(p, b) and _moderate(p.avals[b[c]].literal * p.avals[b[d]].literal)),
     Row((multiply, (multiply, c, x), y), (multiply, c, (multiply, x, y)), "(c * x) * y = c * (x * y)",
-        lambda p, b: _inexact(p, b) and _same_size(p, b)),
+        lambda p, b: _inexact(p, b) and _same_size(p, b) and not _scaled(p, b[x])),
     Row((add, x, x), (multiply, 2, x), "x + x = 2 * x", _inexact),
     Row((add, x, (multiply, c, x)), (multiply, lambda c: c + 1, x), "x + c * x = (c + 1) * x", _inexact),
     Row((add, (multiply, c, x), (multiply, d, x)), (multiply, lambda c, d: c + d, x),
@@ -293,6 +309,24 @@ def _index_add_to_sum(p: Program, signature: Signature, arguments: tuple[int, ..
     return None
 
 
+def _index_add_again(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """index_add(index_add(x, i, u), i, v) = index_add(x, i, u + v), also with writes to other places between."""
+    base, idx, values, *arrays = arguments
+    between: list[tuple[int, ...]] = []
+    while not arrays and p.is_primitive(base, ops.index_add) and len(between) < SUM_SEARCHED:
+        inner, place, others, *more = p.arguments[base]
+        if place == idx and not more:
+            if p.avals[others] is not p.avals[values]:
+                return None
+            total = p.call(ops.index_add, inner, idx, p.call(add, others, values))
+            for part in reversed(between):
+                total = p.call(ops.index_add, total, *part)
+            return total
+        between.append((place, others, *more))
+        base = inner
+    return None
+
+
 # How many parts of a sum are looked through for like terms.
 SUM_SEARCHED = 32
 
@@ -371,6 +405,67 @@ def _number_to_smaller_factor(p: Program, signature: Signature, arguments: tuple
     return None
 
 
+# How far into a product a factor of zero dimensions is looked for, and how many of them gather.
+FACTORS_SEARCHED = 4
+SCALARS_GATHERED = 2
+
+
+def _scalars_together(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """a * (x * (b * y)) = (a * b) * (x * y) where a and b have no dimensions: one pass over the array less."""
+    for scalar, product in (arguments, arguments[::-1]):
+        if not p.avals[scalar].ndim and _keeps(p, scalar, signature.out):
+            return _with_inner_scalar(p, product, signature.out, scalar)
+    return None
+
+
+def _negative_scalar(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """-(x * (b * y)) = (-b) * (x * y) where b has no dimensions."""
+    return _with_inner_scalar(p, arguments[0], signature.out, None)
+
+
+def _with_inner_scalar(p: Program, product: int, out: Aval, scalar: int | None) -> int | None:
+    """``product`` times ``scalar``, or negated, where a factor of ``product`` has no dimensions."""
+    if out.ndim == 0 or out.dtype.kind not in "fc":
+        return None
+    around: list[int] = []
+    while len(around) < FACTORS_SEARCHED and p.heads[product] is multiply and p.avals[product] is out:
+        x, y = p.arguments[product]
+        inner, other = (x, y) if not p.avals[x].ndim else (y, x)
+        if not p.avals[inner].ndim:
+            if p.heads[inner] is NUMBER or not _keeps(p, inner, out) or p.avals[other] is not out:
+                return None
+            number, count = _scalar_factors(p, [inner] if scalar is None else [inner, scalar])
+            if not _moderate(number) or count > SCALARS_GATHERED:
+                return None
+            for factor in reversed(around):
+                other = p.call(multiply, factor, other)
+            total = p.call(negative, inner) if scalar is None else p.call(multiply, scalar, inner)
+            return p.call(multiply, total, other)
+        product, factor = (x, y) if p.heads[x] is multiply else (y, x)
+        around.append(factor)
+    return None
+
+
+def _scalar_factors(p: Program, scalars: list[int]) -> tuple[Any, int]:
+    """The product of the numbers among the factors of values without dimensions, and how many other factors."""
+    number: Any = 1.0
+    count = 0
+    while scalars and count <= SCALARS_GATHERED:
+        value = scalars.pop()
+        if p.heads[value] is NUMBER:
+            number *= p.avals[value].literal
+        elif p.heads[value] in (multiply, negative):
+            scalars += p.arguments[value]
+        else:
+            count += 1
+    return number, count
+
+
+def _keeps(p: Program, scalar: int, out: Aval) -> bool:
+    """Whether a factor of zero dimensions is as exact in another place of a product."""
+    return p.avals[scalar].weak or p.avals[scalar].dtype == out.dtype
+
+
 def _sum_of_scaled(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
     """sum(c * x) = c * sum(x), and sum(-x) = -sum(x); not in half precision, where sum(x) may overflow."""
     (value,) = arguments
@@ -393,8 +488,8 @@ def _sum_of_repeated_factor(p: Program, signature: Signature, arguments: tuple[i
     (axes,) = signature.params
     full = p.avals[value]
     for x, y in (p.arguments[value], p.arguments[value][::-1]):
-        sizes = (1,) * (full.ndim - p.avals[y].ndim) + p.avals[y].shape
-        if p.avals[x] is full and p.avals[y].dtype == full.dtype and all(sizes[a] == 1 for a in axes):
+        if p.avals[x] is full and _same_along(p.avals[y], full, axes):
+            sizes = (1,) * (full.ndim - p.avals[y].ndim) + p.avals[y].shape
             kept = tuple([n for a, n in enumerate(sizes) if a not in axes])
             total = p.call(ops.sum_p, x, params=(axes,))
             return p.call(multiply, total, p.call(ops.reshape_p, y, params=(kept,)))
@@ -418,6 +513,55 @@ def _sum_of_matrix_product(p: Program, signature: Signature, arguments: tuple[in
     return p.call(ops.reshape_p, p.call(ops.matmul_p, x, y), params=(signature.out.shape,))
 
 
+def _sum_of_transpose(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """sum(transpose(x)) = transpose(sum(x)), which shows what is summed."""
+    (value,) = arguments
+    (axes,) = signature.params
+    if p.heads[value] is not ops.transpose_p:
+        return None
+    (order,) = p.signatures[value].params  # type: ignore[union-attr]
+    reduced = [order[a] for a in axes]
+    left = [a for a in order if a not in reduced]
+    total = p.call(ops.sum_p, p.arguments[value][0], params=(tuple(sorted(reduced)),))
+    return p.call(ops.transpose_p, total, params=(tuple([sorted(left).index(a) for a in left]),))
+
+
+def _sum_of_sum(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """sum(x + y) = sum(x) + sum(y) if that moves the sum into a product.
+
+    Where x and y nearly cancel, no digits are lost that the rounding of the product has left.
+    """
+    (value,) = arguments
+    if p.heads[value] not in (add, subtract) or signature.out.dtype.kind not in "fc":
+        return None
+    x, y = p.arguments[value]
+    (axes,) = signature.params
+    if p.avals[x] is not p.avals[y] or not (_sums_inside(p, x, axes) or _sums_inside(p, y, axes)):
+        return None
+    return p.call(p.signatures[value].primitive, *[p.call(ops.sum_p, z, params=(axes,)) for z in (x, y)])  # type: ignore[union-attr]
+
+
+def _sums_inside(p: Program, value: int, axes: tuple[int, ...]) -> bool:
+    """Whether the sum over these axes moves into a product, so that the product is smaller."""
+    while p.heads[value] is ops.transpose_p:
+        (order,) = p.signatures[value].params  # type: ignore[union-attr]
+        axes = tuple([order[a] for a in axes])
+        (value,) = p.arguments[value]
+    full = p.avals[value]
+    if p.heads[value] is ops.matmul_p:
+        return len(axes) == 1 and axes[0] >= full.ndim - 2
+    return p.heads[value] is multiply and any(
+        p.avals[x] is full and _same_along(p.avals[y], full, axes)
+        for x, y in (p.arguments[value], p.arguments[value][::-1])
+    )
+
+
+def _same_along(part: Aval, full: Aval, axes: tuple[int, ...]) -> bool:
+    """Whether a factor of a product of the shape ``full`` is the same everywhere along ``axes``."""
+    sizes = (1,) * (full.ndim - part.ndim) + part.shape
+    return part.dtype == full.dtype and all(sizes[a] == 1 for a in axes)
+
+
 def _kept_sum(p: Program, value: int, axis: int) -> int:
     """A sum over one axis that stays, at size 1."""
     shape = p.avals[value].shape
@@ -438,10 +582,15 @@ SPECIAL: list[tuple[Primitive, Callable[[Program, Signature, tuple[int, ...]], i
     (ops.sum_p, _sum_of_scaled),
     (ops.sum_p, _sum_of_repeated_factor),
     (ops.sum_p, _sum_of_matrix_product),
+    (ops.sum_p, _sum_of_transpose),
+    (ops.sum_p, _sum_of_sum),
     (ops.matmul_p, _matmul_of_negative),
     (ops.matmul_p, _matmul_by_number),
+    (multiply, _scalars_together),
+    (negative, _negative_scalar),
     (multiply, _number_to_smaller_factor),
     (add, _index_add_to_sum),
+    (ops.index_add, _index_add_again),
     (add, _like_terms),
     (subtract, _like_terms),
     (ops.where_p, _select_same),

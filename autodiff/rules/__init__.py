@@ -3,6 +3,7 @@
 from . import arrays, elementwise
 from .arrays import sum_to
 from .rows import NONDIFFERENTIABLE, NOT_IMPLEMENTED, ZERO, Rule, State, Via, build_table, total
+from .shifts import irrelevant_extrema
 
 TABLE = build_table(elementwise.RULES, arrays.RULES)
 
@@ -15,6 +16,7 @@ __all__ = [
     "State",
     "Via",
     "build_table",
+    "irrelevant_extrema",
     "sum_to",
     "total",
 ]

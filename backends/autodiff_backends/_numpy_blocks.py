@@ -48,7 +48,7 @@ class Group:
     shape : tuple of int
         What they run over.
     flat : bool
-        Whether all operands have this shape or one element, so that blocks are runs of elements; else blocks
+        Whether all operands have this shape or one element, so that blocks may be runs of elements; else blocks
         are runs of rows.
     """
 
@@ -70,6 +70,11 @@ def _blockable(program: Program, number: int) -> bool:
     if primitive.name not in BLOCKED_NAMES and (primitive.numpy_ufunc is None or primitive.numpy_ufunc.nout != 1):
         return False
     return _flat(program, number) or aval.shape[0] >= 2 * thread_count()
+
+
+def rows_fit(shape: tuple[int, ...], itemsize: int) -> bool:
+    """Whether runs of rows do as well as runs of elements: several rows in a block, and enough for all threads."""
+    return shape[0] >= 2 * thread_count() and math.prod(shape[1:]) * itemsize * 2 <= BLOCK_BYTES
 
 
 def _flat(program: Program, number: int) -> bool:
@@ -117,10 +122,11 @@ def schedule(program: Program, applications: list[int]) -> list[int | Group]:
             flat = _flat(program, number)
             # Sums are known only when their group has ended.
             waits = any(a in members and program.avals[a].ndim == 0 for a in arguments)
-            if group is None or group.shape != aval.shape or waits or (aval.ndim > 1 and group.flat != flat):
+            mixed = group is not None and group.flat != flat and not rows_fit(aval.shape, aval.dtype.itemsize)
+            if group is None or group.shape != aval.shape or waits or mixed:
                 close()
                 group = Group(aval.shape)
-                group.flat = flat
+            group.flat = group.flat and flat
             group.members.append(number)
             members.add(number)
         else:

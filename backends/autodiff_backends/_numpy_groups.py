@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._numpy_blocks import BLOCK_BYTES, SMALLEST_THREADED, Group, nanoseconds
+from ._numpy_blocks import BLOCK_BYTES, SMALLEST_THREADED, Group, nanoseconds, rows_fit
+from ._numpy_primitives import BLAS_REAL
 
 if TYPE_CHECKING:
     from ._numpy_writer import Writer
+
+
+# Operands that are no run of elements are read row by row if rows are this long, and copied if they are shorter:
+# 250,000 elements in rows of 10 take 190 us, copied first 205.
+SHORTEST_STRIDED_ROW = 8
 
 
 class GroupWriter:
@@ -32,8 +38,12 @@ class GroupWriter:
         used_outside = self._used_outside()
         self.whole = [n for n in group.members if n in used_outside and n not in self.sums]
         self.last_use = {a: n for n in group.members for a in self.program.arguments[n] if a in self.members}
-        rows = math.prod(group.shape[1:]) if not group.flat else 1
         itemsize = max(self.program.avals[n].dtype.itemsize for n in group.members)
+        self.flat = group.flat and not self._strided(itemsize)
+        if self.flat and len(group.shape) > 1:
+            for number in self.whole:
+                self.w.writes.placed.pop(number, None)
+        rows = math.prod(group.shape[1:]) if not self.flat else 1
         self.block = max(1, BLOCK_BYTES // max(1, itemsize * rows))
 
     def _used_outside(self) -> set[int]:
@@ -42,6 +52,16 @@ class GroupWriter:
             if number not in self.members:
                 used.update(self.program.arguments[number])
         return used
+
+    def _strided(self, itemsize: int) -> bool:
+        """Whether blocks are better cut from rows, because operands would have to be copied to be runs of elements."""
+        shape = self.group.shape
+        if len(shape) == 1 or shape[-1] < SHORTEST_STRIDED_ROW or not rows_fit(shape, itemsize):
+            return False
+        operands = {a for number in self.group.members for a in self.program.arguments[number]} - self.members
+        return any(self.program.avals[a].shape == shape and not self.w.contiguous(a) for a in operands) or any(
+            number in self.w.writes.placed for number in self.whole
+        )
 
     # --- names -------------------------------------------------------------------------------------------------------
 
@@ -57,12 +77,12 @@ class GroupWriter:
     def _cut(self, number: int) -> bool:
         """Whether blocks of an operand are cut out of it, rather than all of it used in each."""
         aval = self.program.avals[number]
-        if self.group.flat:
+        if self.flat:
             return aval.shape == self.group.shape
         return aval.ndim == len(self.group.shape) and aval.shape[0] == self.group.shape[0]
 
     def _flattened(self, text: str) -> str:
-        return f"{text}.reshape(-1)" if self.group.flat and len(self.group.shape) > 1 else text
+        return f"{text}.reshape(-1)" if self.flat and len(self.group.shape) > 1 else text
 
     def operand(self, number: int, consumer: int) -> str:
         """The name of an operand inside the function."""
@@ -73,7 +93,7 @@ class GroupWriter:
         if self._cut(number):
             return self._parameter(self._flattened(self.w.array(number)), True)
         text = self.w.operand(number, out, others)
-        if self.group.flat and self.program.avals[number].ndim and text not in self.w.constants:
+        if self.flat and self.program.avals[number].ndim and text not in self.w.constants:
             # One element, but with axes that a block does not have.
             text = f"{self.w.array(number)}.reshape(())"
         return text if text in self.w.constants else self._parameter(text, False)
@@ -101,6 +121,9 @@ class GroupWriter:
         assert signature is not None
         name = signature.primitive.name
         arguments = self.program.arguments[number]
+        if number in self.w.partners:
+            self._pair(number, name, arguments)
+            return
         words = [self.operand(a, number) for a in arguments]
         if number in self.sums:
             total = f"{self.w.use('add')}.reduce({words[0]}, axis=None)"
@@ -110,23 +133,40 @@ class GroupWriter:
             self._release(number)
             return
         # In place where the operand of an element is read before the element is written, and not needed again.
-        in_place = number not in self.whole and name not in ("masked_multiply", "where")
+        in_place = number not in self.whole and name not in ("masked_multiply", "where", "logaddexp")
         if in_place:
             self._release(number)
-        target = self._parameter(self._whole_name(number), True) if number in self.whole else self._temporary(number)
-        self._statement(name, words, target)
+        target = self._target(number)
+        self._statement(number, name, words, target)
         self.names[number] = target
         if not in_place:
             self._release(number)
 
-    def _statement(self, name: str, words: list[str], target: str) -> None:
-        use = self.w.use
+    def _pair(self, number: int, name: str, arguments: tuple[int, ...]) -> None:
+        """sin and cos of one argument, when the first of them is needed."""
+        if number not in self.names:
+            pair = (number, self.w.partners[number])
+            word = self.operand(arguments[0], number)
+            for one in pair:
+                self.names[one] = self._target(one)
+            first, second = (self.names[one] for one in (pair if name == "sin" else pair[::-1]))
+            self.lines.append(f"{self.w.helper('sine_cosine')}({word}, {first}, {second})")
+        self._release(number)
+
+    def _target(self, number: int) -> str:
+        """The name of what a member is computed into: an array of the plan, or scratch."""
+        return self._parameter(self._whole_name(number), True) if number in self.whole else self._temporary(number)
+
+    def _statement(self, number: int, name: str, words: list[str], target: str) -> None:
+        use, dtype = self.w.use, self.program.avals[number].dtype
         if name == "astype":
             self.lines.append(f"{use('copyto')}({target}, {words[0]}, 'unsafe')")
         elif name == "where":
             self.lines.append(f"{self.w.helper('choose')}({', '.join(words)}, {target})")
         elif name == "masked_multiply":
             self.lines.append(f"{self.w.helper('masked_product')}({', '.join(words)}, {target})")
+        elif name == "logaddexp" and dtype in BLAS_REAL:
+            self.lines.append(f"{self.w.helper('log_add_exp')}({', '.join(words)}, {target})")
         elif name == "heaviside" and words[1] in self.w.constants:
             self._heaviside(words, target)
         else:
@@ -159,7 +199,7 @@ class GroupWriter:
         body += self._loop()
         body.append(f"return ({''.join(f's{n}, ' for n in self.sums)})")
         self.w.functions += [f"def {name}({parameters}):", *[f"    {line}" for line in body], ""]
-        extent = math.prod(self.group.shape) if self.group.flat else self.group.shape[0]
+        extent = math.prod(self.group.shape) if self.flat else self.group.shape[0]
         threaded = nanoseconds(self.program, self.group) >= SMALLEST_THREADED
         arguments = ", ".join([name, str(extent), str(self.block), str(threaded), *self.operands])
         call = f"{self.w.helper('run_blocks')}({arguments})"
@@ -168,7 +208,7 @@ class GroupWriter:
             self._finish_sum(n, f"sum([part[{i}] for part in parts{self.place}])")
 
     def _block_shape(self) -> str:
-        return repr((self.block, *self.group.shape[1:])) if not self.group.flat else repr(self.block)
+        return repr((self.block, *self.group.shape[1:])) if not self.flat else repr(self.block)
 
     def _loop(self) -> list[str]:
         """Blocks of one size, then what is left: scratch is cut to size only there."""

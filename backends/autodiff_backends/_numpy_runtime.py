@@ -1,4 +1,4 @@
-"""What generated NumPy source calls where no single NumPy function is fast enough: selection by bit masks.
+"""What generated NumPy source calls where no single NumPy function is fast enough: selection by bit masks, logaddexp.
 
 NumPy's ``where`` and ``where=`` branch at each element, 2 to 8 ns for masks that cannot be predicted. Masks of bits do
 not branch: 0.4 ns in float32, 1.5 ns in float64, and exactly the same elements, NaN and signed zeros included.
@@ -54,3 +54,23 @@ def masked_product(ct: Array, factor: Any, out: Array) -> None:
     np.multiply(ct, factor, out=out)
     target = out.view(bits)
     np.bitwise_and(target, _mask(chosen, bits), target)
+
+
+# From this many elements on, eight vectorised calls cost less than NumPy's logaddexp, which is 13 ns an element.
+SMALLEST_LOGADDEXP = 1 << 9
+
+_ZERO = np.array(0.0, np.float16)
+
+
+def log_add_exp(x: Any, y: Any, out: Array) -> None:
+    """``out[...] = logaddexp(x, y)`` by NumPy's formula, the greater + log1p(exp(-|x - y|)); 1 to 2 ns an element."""
+    with np.errstate(invalid="ignore"):
+        distance = np.subtract(x, y, dtype=out.dtype)
+    np.absolute(distance, distance)
+    # Equal infinities have no distance, but are their own maximum; so is NaN.
+    np.fmax(distance, _ZERO, out=distance)
+    np.negative(distance, distance)
+    np.exp(distance, distance)
+    np.log1p(distance, distance)
+    np.maximum(x, y, out=out)
+    np.add(out, distance, out)

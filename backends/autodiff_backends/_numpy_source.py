@@ -18,7 +18,7 @@ from autodiff.backend import Plan
 from autodiff.plan.program import Program
 
 from ._numpy_reference import Interpreted
-from ._numpy_writer import Writer
+from ._numpy_writer import Writer, number_text
 
 # Buffers of a plan are kept between calls up to this many bytes; larger ones compete for a place in a pool.
 WORKSPACE_KEPT = 1 << 20
@@ -190,4 +190,11 @@ def _constant_text(writer: Writer, value: Any) -> str:
     if value.dtype in EXTENDED:
         # Constants of a program are Python numbers, so doubles hold them.
         numbers = value.astype(complex if value.dtype.kind == "c" else float).tolist()
-    return f"{writer.use('array')}({numbers!r}, {value.dtype.name!r})"
+    return f"{writer.use('array')}({_nested_text(numbers)}, {value.dtype.name!r})"
+
+
+def _nested_text(numbers: Any) -> str:
+    """Lists of Python numbers as an expression, infinities and NaN included."""
+    if isinstance(numbers, list):
+        return f"[{', '.join(map(_nested_text, numbers))}]"
+    return number_text(numbers)

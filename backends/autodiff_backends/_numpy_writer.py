@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.nodes import Aval, Signature
+from autodiff.nodes import Aval, Primitive, Signature
 from autodiff.plan.program import Program
 
 from ._numpy_blocks import Group, schedule
 from ._numpy_groups import write_group
 from ._numpy_primitives import WRITERS
 from ._numpy_reference import constant_value
+from ._numpy_trigonometry import SMALLEST_TOGETHER
+from ._numpy_writes import Writes
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -69,10 +71,10 @@ VIEWS = {"reshape", "transpose", "broadcast_to", "real", "imag", "identity", "st
 LONGEST_DOT = 1 << 13
 
 
-def _number_text(value: Any) -> str:
+def number_text(value: Any) -> str:
     """A Python number as an expression."""
     if isinstance(value, complex):
-        return f"complex({_number_text(value.real)}, {_number_text(value.imag)})"
+        return f"complex({number_text(value.real)}, {number_text(value.imag)})"
     return repr(value) if not isinstance(value, float) or math.isfinite(value) else f"float('{value}')"
 
 
@@ -122,11 +124,36 @@ class Writer:
         self.raises = False
         self._literals: dict[tuple[int, np.dtype[Any]], str] = {}
         self.schedule = schedule(program, self.applications)
+        self.partners = self._pair_sines_and_cosines()
+        self.writes = Writes(program, self.applications)
+        self._begun: dict[int, str] = {}
+        self.in_place: set[int] = set()
         self._place_constants()
         self._decide_scalars()
         self._find_last_uses()
 
     # --- planning ----------------------------------------------------------------------------------------------------
+
+    def _pair_sines_and_cosines(self) -> dict[int, int]:
+        """For each sin or cos the other one of its argument, if one call gives both at the same place."""
+        partners: dict[int, int] = {}
+        places = [item.members if isinstance(item, Group) else [] for item in self.schedule]
+        places.append([item for item in self.schedule if not isinstance(item, Group)])
+        for numbers in places:
+            found: dict[tuple[str, int], int] = {}
+            for number in numbers:
+                aval, head = self.avals[number], self.program.heads[number]
+                if isinstance(head, Primitive) and head.name in ("sin", "cos") and aval.dtype == FLOAT64:
+                    (argument,) = self.program.arguments[number]
+                    other = found.get(("cos" if head.name == "sin" else "sin", argument))
+                    found[head.name, argument] = number
+                    if other is not None and aval.size >= SMALLEST_TOGETHER:
+                        partners[number], partners[other] = other, number
+        return partners
+
+    def leaves(self, number: int) -> bool:
+        """Whether a value, or a view of it, leaves the plan."""
+        return self.last_use.get(number) == len(self.schedule)
 
     def _place_constants(self) -> None:
         for number in self.program.live():
@@ -137,7 +164,7 @@ class Writer:
             elif number in self.program.constants:
                 aval = self.avals[number]
                 if aval.weak or (aval.literal is not None and aval.spec is None and aval.dtype == FLOAT64):
-                    self.scalars[number] = _number_text(self.program.constants[number])
+                    self.scalars[number] = number_text(self.program.constants[number])
                 else:
                     self.arrays[number] = self.constant(constant_value(self.program, number))
                 self.roots[number] = number
@@ -259,17 +286,30 @@ class Writer:
         dying = self.dying(place, [number])
         if number in self.is_scalar:
             self._write_scalar(number, signature, arguments)
+        elif number in self.partners:
+            self._write_pair(number, signature, arguments)
+        elif number in self.writes.fills:
+            pass
         else:
-            early = self._overwritable(signature, arguments, dying)
+            early = self._overwritable(signature, arguments, dying) if number not in self.writes.placed else set()
             self.release(early)
             self._write_array(number, signature, arguments)
             dying -= early
         self.release(dying)
 
+    def _write_pair(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+        """sin and cos of one argument, when the first of them is needed."""
+        if number in self.arrays:
+            return
+        pair = (number, self.partners[number])
+        sine, cosine = pair if signature.primitive.name == "sin" else pair[::-1]
+        words = [self.array(arguments[0]), self.owned(sine), self.owned(cosine)]
+        self.lines.append(f"{self.helper('sine_cosine')}({', '.join(words)})")
+
     def _overwritable(self, signature: Signature, arguments: tuple[int, ...], dying: set[int]) -> set[int]:
         """Operands whose buffer the result may take: all of an elementwise one's, the base of a write's."""
         if signature.primitive.kind == "elementwise":
-            return set() if signature.primitive.name in ("where", "masked_multiply") else dying
+            return set() if signature.primitive.name in ("where", "masked_multiply", "logaddexp") else dying
         if signature.primitive.name in ("index_add", "index_set"):
             base = self.roots[arguments[0]]
             return dying & {base} if base not in {self.roots[a] for a in arguments[1:]} else set()
@@ -327,12 +367,60 @@ class Writer:
 
     def target(self, number: int) -> str | None:
         """The buffer a value is computed into; None if it leaves the plan and must be new."""
-        aval = self.avals[number]
-        if self.last_use.get(number) == len(self.schedule):
+        write = self.writes.placed.get(number)
+        if write is not None:
+            return self._place(number, write)
+        if self.leaves(number):
             return None
-        buffer = self.storage.take(aval)
-        self.buffer_of[number] = buffer
-        return f"b{buffer}"
+        return self.buffer(number)
+
+    def _place(self, number: int, write: int) -> str:
+        """A view of the array that a value is written into, to be computed there."""
+        idx = self.program.arguments[write][1]
+        self.in_place.add(number)
+        self.lines.append(f"v{number} = {self.begin(write)}[{self.array(idx)}]")
+        return f"v{number}"
+
+    def begin(self, write: int) -> str:
+        """The array that a chain of writes into a repeated number works on, made when it is first needed."""
+        first = self.writes.firsts[write]
+        if first not in self._begun:
+            self._begun[first] = self._filled(first)
+        return self._begun[first]
+
+    def _filled(self, first: int) -> str:
+        """A new array, or a buffer, of the number that the base of a write repeats; as it is if all is written."""
+        aval = self.avals[first]
+        last = self.writes.last(first)
+        filling = self.writes.filling(self.program.arguments[first][0])
+        assert filling is not None
+        text = self.scalars[filling] if filling in self.scalars else self.array(filling)
+        complete = first in self.writes.complete
+        if not self.leaves(last):
+            target = self.buffer(last)
+            if not complete:
+                self.lines.append(f"{target}.fill({text})")
+            return target
+        name, words = "full", f"{aval.shape!r}, {text}, {aval.dtype.name!r}"
+        if complete or self.avals[filling].literal == 0:
+            # Zeros come from the system without being written.
+            name, words = "empty" if complete else "zeros", f"{aval.shape!r}, {aval.dtype.name!r}"
+        self.lines.append(f"v{last} = {self.use(name)}({words})")
+        return f"v{last}"
+
+    def buffer(self, number: int) -> str:
+        """The name of a free buffer that a value is computed into."""
+        place = self.storage.take(self.avals[number])
+        self.buffer_of[number] = place
+        return f"b{place}"
+
+    def contiguous(self, number: int) -> bool:
+        """Whether a value is taken to be one run of elements: it may be a view only if it is reshaped."""
+        signature = self.program.signatures[number]
+        while signature is not None and signature.primitive.name == "reshape":
+            (number,) = self.program.arguments[number]
+            signature = self.program.signatures[number]
+        return signature is None or (self.roots[number] == number and signature.primitive.name != "index")
 
     def helper(self, name: str) -> str:
         """A function of this package that the source imports."""

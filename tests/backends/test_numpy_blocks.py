@@ -215,6 +215,32 @@ def test_selection_by_bits_is_exact(size, dtype):
         np.testing.assert_array_equal(out, np.where(ct == 0, 0, ct * y))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_logaddexp_is_numpys(dtype):
+    special = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e30, -1e30, 1e-30, 5.0], dtype)
+    x, y = (values.ravel() for values in np.meshgrid(special, special))
+    rng = np.random.default_rng(4)
+    for first, second in [(x, y), (rng.normal(0, 20, (2, 500)).astype(dtype)), (dtype(0), y), (x, dtype(-3))]:
+        out = np.empty(np.broadcast(first, second).shape, dtype)
+        runtime.log_add_exp(first, second, out)
+        with np.errstate(invalid="ignore"):
+            wanted = np.logaddexp(first, second)
+        # Where the maximum and the logarithm cancel, both formulas have the rounding of the maximum.
+        np.testing.assert_allclose(out, wanted, rtol=4 * np.finfo(dtype).eps, atol=4 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("shape", [(600,), (300, 200)])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_plans_with_logaddexp(shape, dtype):
+    values = np.random.default_rng(5).normal(size=shape).astype(dtype)
+    x = ad.Tensor(values, dtype=dtype)
+    y = np.logaddexp(x * 2, 0) + np.logaddexp(x, np.logaddexp(x * x, x + 1))
+    program = prune(build([x.node], [y.node], simplify))
+    plan = Generated(program)
+    np.testing.assert_allclose(plan(values)[0], Interpreted(program)(values)[0], rtol=8 * np.finfo(dtype).eps)
+    assert ("log_add_exp(" in plan.source) == (dtype != "float16")
+
+
 def test_selections_leave_their_operands_alone(monkeypatch):
     monkeypatch.setattr(blocks, "SMALLEST_BLOCKED", 1 << 30)  # one call an operation, in buffers
     shape = (2, runtime.SMALLEST_MASKED)

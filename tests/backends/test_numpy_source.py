@@ -8,7 +8,7 @@ import pytest
 
 import autodiff as ad
 from autodiff import errors, ops
-from autodiff.nodes import FLOAT64, PRIMITIVES, Slot, Variable, as_node, intern_aval
+from autodiff.nodes import FLOAT64, PRIMITIVES, Constant, Slot, Variable, as_node, intern_aval
 from autodiff.plan import Program, build, prune
 from autodiff.plan.simplify import simplify
 from autodiff_backends import _numpy_primitives as primitives
@@ -229,6 +229,92 @@ def test_a_chain_works_in_place_in_one_buffer():
     plan = Generated(build([x], [node]))
     assert plan.source.count("empty((3,)") == 1
     assert plan.n_operations == 20
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "complex64"])
+@pytest.mark.parametrize("shape", [(6, 3), (2, 5, 10), (2, 3, 1, 4), (4, 0, 3), (0, 5), (3, 4, 40), (2, 3, 0)])
+def test_sums_of_rows(shape, dtype):
+    rng = np.random.default_rng(9)
+    nodes = [variable(rng.normal(size=shape).astype(dtype)) for _ in range(2)]
+    x, y = nodes
+    last = (len(shape) - 1,)
+    swapped = ops.transpose(ops.reshape(x, shape[::-1]), tuple(range(len(shape)))[::-1])
+    sums = [ops.sum_p(ops.exp(x), axes=last), ops.sum_p(swapped, axes=last), ops.inner_product(x, y, axes=last)]
+    squares = ops.inner_product(swapped, ops.sin(y), axes=last)
+    outputs = [*sums, squares, *[ops.sin(z) for z in (*sums, squares)]]
+    program = prune(build(nodes, outputs))
+    values = [node.value for node in nodes]
+    for found, wanted in zip(Generated(program)(*values), Interpreted(program)(*values)):
+        assert found.dtype == wanted.dtype
+        np.testing.assert_allclose(found, wanted, rtol=1e-12 if dtype == "float64" else 1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan, complex(np.nan, -np.inf), 0.1, True])
+def test_numbers_that_are_not_finite_are_written(number):
+    x = variable(np.array([1.0, -np.inf, np.inf]))
+    for shape in ((), (2, 1)):
+        value = np.full(shape, number)
+        constant = Constant(intern_aval(shape, value.dtype), value)
+        assert_equal_plans([x], [ops.where(ops.equal(x, 1.0), constant, x)])
+
+
+def _static(*entries):
+    """An index of the structure: slices of one axis, or integers."""
+    spec = tuple([e.stop - e.start if isinstance(e, slice) else "i" for e in entries])
+    return ops.indexing.static_index(spec, entries)
+
+
+def _zeros(*shape, value=0.0):
+    return ops.broadcast_to(as_node(value), shape)
+
+
+HEAD, TAIL, THIRD = _static(slice(0, 3, 1)), _static(slice(1, 4, 1)), _static(2)
+CHAINS = {
+    "zeros": lambda x, y, part: [ops.index_add(ops.index_add(_zeros(4), HEAD, x), TAIL, x * 2)],
+    "zeros used twice": lambda x, y, part: [ops.index_add(_zeros(4), HEAD, x), ops.index_add(_zeros(4), TAIL, x)],
+    "zeros used elsewhere": lambda x, y, part: [ops.index_add(_zeros(4), HEAD, x), _zeros(4) * y],
+    "zeros that leave": lambda x, y, part: [ops.index_add(_zeros(4), HEAD, x), _zeros(4)],
+    "ones": lambda x, y, part: [ops.index_set(_zeros(4, value=1.0), HEAD, x)],
+    "infinities": lambda x, y, part: [ops.index_set(_zeros(4, value=-np.inf), HEAD, x)],
+    "an input": lambda x, y, part: [ops.index_set(part, THIRD, ops.sum(ops.exp(x), (0,)))],
+    "a part that leaves": lambda x, y, part: [part, ops.index_add(part, TAIL, x)],
+    "a part that is read": lambda x, y, part: [ops.index_add(part, TAIL, x) * part],
+    "a base that is added": lambda x, y, part: [ops.index_add(part, HEAD, ops.index(part, TAIL))],
+    "inside": lambda x, y, part: [ops.exp(ops.index_add(ops.index_add(_zeros(4), HEAD, x), TAIL, x))],
+    "a view that leaves": lambda x, y, part: [ops.reshape(ops.index_add(_zeros(4), HEAD, x), (2, 2))],
+    "two that branch": lambda x, y, part: [ops.index_add(part, TAIL, x), ops.index_set(part, HEAD, x)],
+    "single precision": lambda x, y, part: [
+        ops.index_add(_zeros(4, value=SINGLE), HEAD, ops.astype(x, SINGLE.aval.dtype))
+    ],
+}
+SINGLE = ops.astype(as_node(0.0), np.dtype(np.float32))
+
+
+def written(name):
+    """Inputs and outputs: arrays of three and four elements, and writes that begin with one into the second."""
+    x, y = variable(np.array([1.5, -2.0, 0.25])), variable(np.array([3.0, 4.0, -5.0, 0.5]))
+    return [x, y], CHAINS[name](x, y, ops.index_add(y, HEAD, x))
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_chains_of_writes(name):
+    nodes, outputs = written(name)
+    assert_equal_plans(nodes, outputs)
+    plan = Generated(prune(build(nodes, outputs)))
+    first = plan(*[node.value for node in nodes])
+    kept = [np.array(value) for value in first]
+    plan(*[node.value + 1 for node in nodes])
+    np.testing.assert_equal(first, kept)
+
+
+def test_a_chain_that_leaves_is_written_where_it_leaves_from():
+    text = Generated(prune(build(*written("zeros")))).source
+    assert "= zeros((4,), 'float64')" in text
+    assert "copyto" not in text
+    assert " array(v" not in text
+    text = Generated(prune(build(*written("an input")))).source
+    assert text.count("array(x1)") == 1
+    assert "copyto" not in text
 
 
 def test_buffers_are_kept_between_calls_unless_they_are_large(monkeypatch):

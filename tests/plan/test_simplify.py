@@ -232,8 +232,8 @@ def zeros(*shape):
     return ops.full(shape, 0, np.dtype(float))
 
 
-def static(*shape):
-    return ops.static_index((slice_length(shape[0]),), (slice(0, 2, 1),))
+def static(size, start=0):
+    return ops.static_index((slice_length(size),), (slice(start, start + 2, 1),))
 
 
 def slice_length(size):
@@ -290,6 +290,38 @@ SPECIAL_CASES = {
         ],
         [lambda: ops.broadcast_to_p(leaf((3,)), shape=(2, 3))],
     ),
+    ("_scalars_together", "multiply"): (
+        [
+            lambda: 0.5 * (leaf(()) * leaf((3,))),
+            lambda: leaf(()) * (leaf((3,)) * (leaf(()) * leaf((3,)))),
+            lambda: ((leaf((4, 3)) * leaf(())) * leaf((3,))) * as_node(2.5),
+            lambda: as_node(2.5) * (leaf((3,), "float32") * (leaf((), "float32") * leaf((3,), "float32"))),
+            lambda: as_node(2.5) * (leaf((3,), "complex64") * leaf((), "complex64")),
+        ],
+        [
+            lambda: leaf(()) * (leaf(()) * leaf(())),
+            lambda: leaf((), "float32") * (leaf(()) * leaf((3,))),
+            lambda: leaf(()) * (leaf((3,), "float32") * leaf((), "float32")),
+            lambda: leaf((3,)) * (leaf(()) * leaf((3,))),
+            lambda: (leaf(()) * leaf(())) * (leaf(()) * leaf((3,))),
+            lambda: as_node(60.0) * ((60.0 * (30.0 * leaf(()))) * leaf((3,))),
+            lambda: leaf((), "int64") * (leaf((), "int64") * leaf((3,), "int64")),
+            lambda: leaf(()) * (leaf(()) + leaf((3,))),
+        ],
+    ),
+    ("_negative_scalar", "negative"): (
+        [
+            lambda: -(leaf(()) * leaf((3,))),
+            lambda: -(leaf((4, 3), "float32") * (leaf((), "float32") * leaf((4, 3), "float32"))),
+            lambda: -(leaf((4, 3)) * ((leaf(()) * leaf(())) * leaf((4, 3)))),
+        ],
+        [
+            lambda: -(leaf((4, 3)) * leaf((4, 3))),
+            lambda: -(leaf(()) * leaf(())),
+            lambda: -(2.0 * leaf((3,))),
+            lambda: -((leaf(()) * (leaf(()) * leaf(()))) * leaf((3,))),
+        ],
+    ),
     ("_number_to_smaller_factor", "multiply"): (
         [
             lambda: 2 * (leaf((4, 3)) * leaf((3,))),
@@ -339,6 +371,34 @@ SPECIAL_CASES = {
             lambda: ops.sum_p(ops.matmul_p(leaf((5, 3, 4)), leaf((5, 4, 2))), axes=(0,)),
             lambda: ops.sum_p(ops.matmul_p(leaf((3, 4)), leaf((4, 2))), axes=(0, 1)),
             lambda: ops.sum_p(ops.matmul_p(leaf((3, 4), "int64"), leaf((4, 2), "int64")), axes=(0,)),
+        ],
+    ),
+    ("_sum_of_transpose", "sum"): (
+        [
+            lambda: ops.sum_p(ops.transpose_p(leaf((2, 3, 4)), axes=(1, 2, 0)), axes=(0,)),
+            lambda: ops.sum_p(ops.transpose_p(leaf((2, 3, 4, 5)), axes=(3, 1, 0, 2)), axes=(1,)),
+            lambda: ops.sum_p(ops.transpose_p(leaf((2, 3, 4, 5)), axes=(3, 1, 0, 2)), axes=(0, 2)),
+            lambda: ops.sum_p(ops.transpose_p(leaf((2, 3), "int64"), axes=(1, 0)), axes=(0, 1)),
+        ],
+        [lambda: ops.sum_p(leaf((2, 3)), axes=(0,))],
+    ),
+    ("_sum_of_sum", "sum"): (
+        [
+            lambda: ops.sum_p(ops.matmul_p(leaf((3, 4)), leaf((4, 2))) + leaf((3, 2)), axes=(0,)),
+            lambda: ops.sum_p(
+                leaf((3, 2)) - ops.transpose_p(ops.matmul_p(leaf((2, 4)), leaf((4, 3))), axes=(1, 0)), axes=(1,)
+            ),
+            lambda: ops.sum_p(leaf((4, 3, 2)) * leaf((3, 2)) - leaf((4, 3, 2)), axes=(0,)),
+            lambda: ops.sum_p(
+                leaf((4, 3), "complex64") + leaf((4, 1), "complex64") * leaf((4, 3), "complex64"), axes=(1,)
+            ),
+        ],
+        [
+            lambda: ops.sum_p(leaf((4, 3)) + leaf((4, 3)), axes=(0,)),
+            lambda: ops.sum_p(leaf((4, 3)) * leaf((3,)) + leaf((4, 3)), axes=(1,)),
+            lambda: ops.sum_p(leaf((4, 3)) * leaf((3,)) - leaf((3,)), axes=(0,)),
+            lambda: ops.sum_p(ops.matmul_p(leaf((5, 3, 4)), leaf((5, 4, 2))) + leaf((5, 3, 2)), axes=(0,)),
+            lambda: ops.sum_p(leaf((4, 3), "int64") * leaf((3,), "int64") + leaf((4, 3), "int64"), axes=(0,)),
         ],
     ),
     ("_sum_of_broadcast", "sum"): (
@@ -391,6 +451,22 @@ SPECIAL_CASES = {
             lambda: leaf((3,)) + ops.index_add(leaf((3,)), static(3), leaf((2,))),
             lambda: leaf((4, 3)) + ops.index_add(zeros(3), static(3), leaf((2,))),
             lambda: leaf((3,)) + leaf((3,)),
+        ],
+    ),
+    ("_index_add_again", "index_add"): (
+        [
+            lambda: ops.index_add(ops.index_add(leaf((3,)), static(3), leaf((2,))), static(3), leaf((2,))),
+            lambda: ops.index_add(
+                ops.index_add(ops.index_add(zeros(3), static(3), leaf((2,))), static(3, 1), leaf((2,))),
+                static(3),
+                leaf((2,)),
+            ),
+        ],
+        [
+            lambda: ops.index_add(ops.index_add(leaf((3,)), static(3), leaf((2,))), static(3, 1), leaf((2,))),
+            lambda: ops.index_add(ops.index_set(leaf((3,)), static(3), leaf((2,))), static(3), leaf((2,))),
+            lambda: ops.index_add(leaf((3,)), static(3), leaf((2,))),
+            lambda: ops.index_add(ops.index_add(leaf((3,)), static(3), leaf((2,))), static(3), leaf((1,))),
         ],
     ),
     ("_like_terms", "add"): (
@@ -591,3 +667,18 @@ def test_rows_do_not_recurse_down_a_chain(name, axis):
     (slope,) = ad.Graph().gradient(np.sum(total), [x])
     assert slope.shape == (3, 3)
     assert np.isfinite(slope).all()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("number", [0.5, 0.25, 64.0, -2.0, 0.3])
+def test_numbers_do_not_gather_to_infinity(number, dtype):
+    """1,200 products by 0.5 * 2: what is gathered stays within range, though 2^-1200 is not."""
+    values = np.array([1.5, -1.0], dtype)
+    w = ad.Tensor(np.full(2, 1 / number, dtype), dtype=dtype)
+    x = ad.Tensor(values, dtype=dtype)
+    y = x
+    for _ in range(1_200):
+        y = number * (y * w)
+    np.testing.assert_allclose(y.value, values, rtol=1e-3)
+    (slope,) = ad.Graph().gradient(np.sum(number * (y * w)), [x])
+    np.testing.assert_allclose(slope, 1, rtol=1e-3)
