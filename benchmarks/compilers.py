@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import inspect
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
 from benchmarks.workload import UnavailableError
 
 NUMPY = "numpy"
+
+COMPILE_SECONDS = 60.0
+"""What ``torch.compile`` is given: it takes forever for some loops that it unrolls."""
 
 
 def graph_on(ad: ModuleType, backend: str = NUMPY) -> Any:
@@ -52,10 +57,30 @@ def torch_compile(torch: ModuleType, function: Callable[..., Any]) -> Callable[.
         if warm:
             return compiled(*arguments)
         try:
-            result = compiled(*arguments)
+            with _time_limit(COMPILE_SECONDS):
+                result = compiled(*arguments)
         except Exception as error:
             raise UnavailableError(f"torch.compile: {type(error).__name__}: {error}") from error
         warm = True
         return result
 
     return call
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raise `TimeoutError` in the block after that time, where the system has timers."""
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(_signal: int, _frame: object) -> None:
+        raise TimeoutError(f"not compiled after {seconds:.0f} s")
+
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again, in case it is swallowed
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)

@@ -1,4 +1,4 @@
-"""Peak memory of one contestant, in a process of its own: ``python -m benchmarks.footprint NAME CASE CONTESTANT RESULT``.
+"""Peak memory of one contestant, in this process: ``python -m benchmarks.footprint NAME CASE CONTESTANT RESULT``.
 
 Measured is resident memory, by the kernel, so that every allocator counts alike: temporaries of NumPy, arenas of JAX
 and PyTorch, buffers that a plan keeps between calls. A fresh process, since an allocator or a buffer pool that another
