@@ -58,7 +58,7 @@ WORKLOAD = Workload(
     name=NAME,
     summary=(
         f"Heat equation on a square grid, {STEPS} explicit steps written with slices, the squared misfit at the end "
-        "and its gradient with respect to the first field, float64. PyTorch takes minutes to compile it, so it is eager."
+        "and its gradient with respect to the first field, float64. PyTorch is eager: compiling takes it minutes."
     ),
     contestants=contestants(
         in_place,
