@@ -16,7 +16,7 @@ from pathlib import Path
 from time import perf_counter
 
 from benchmarks import resident
-from benchmarks.compare import geometric_mean
+from benchmarks.compare import Comparison, geometric_mean
 from benchmarks.libraries import ROOT, measuring_environment
 from benchmarks.plots import save_plots
 from benchmarks.report import compare, headlines, markdown
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 continue
             measurements.append(measurement)
             if resident.is_measurable():
-                add_peak_memory(measurement, Path(folder))
+                add_peak_memory(measurement, Path(folder), quick=arguments.quick)
             if measurement.failures:
                 failed.append(name)
             print(f"{name} took {measurement.seconds:.0f} s", file=sys.stderr, flush=True)
@@ -62,15 +62,19 @@ def measure_in_process(name: str, folder: Path, *, quick: bool) -> Measurement |
     return Measurement.from_json(json.loads(result.read_text())) if done else None
 
 
-def add_peak_memory(measurement: Measurement, folder: Path) -> None:
-    """Measure peak memory of the largest case, each contestant in a fresh process."""
+def add_peak_memory(measurement: Measurement, folder: Path, *, quick: bool) -> None:
+    """Measure peak memory of the largest case, each contestant in a fresh process; if quick, of the fastest alone."""
     workload = load_workload(measurement.workload)
     timed = [series for series in measurement.series if series.metric == STEP and series.warm]
     if not timed or not workload.rows:
         return
     largest = timed[-1].case
+    contestants = [series.contestant for series in timed if series.case == largest]
+    if quick:
+        duel = Comparison(workload, measurement).duel(largest)
+        contestants = [] if duel is None else [duel.ours, duel.peer]
     started = perf_counter()
-    for contestant in [series.contestant for series in timed if series.case == largest]:
+    for contestant in contestants:
         result = folder / "footprint.json"
         if not _in_process(["benchmarks.footprint", workload.name, largest, contestant, str(result)], folder):
             measurement.remarks.append(Remark(largest, contestant, "its memory could not be measured", failed=True))

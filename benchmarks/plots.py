@@ -28,7 +28,7 @@ COLOURS: Mapping[str, tuple[str, str]] = {
     "numpy": ("#777777", "x"),
 }
 GREY, SLOWER, FAINT = "#555555", "#0072B2", "#D9D9D9"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -68,7 +68,7 @@ def draw_ratios(figure: Any, comparisons: Sequence[Comparison]) -> bool:
     rows = sorted(headlines(comparisons), key=lambda row: row.ratio.median, reverse=True)
     if not rows:
         return False
-    figure.set_size_inches(9, 1.6 + 0.34 * len(rows))
+    figure.set_size_inches(9.5, 1.5 + 0.3 * len(rows))
     axes = figure.subplots()
     axes.set_xscale("log")
     for y, row in enumerate(rows):
@@ -78,17 +78,15 @@ def draw_ratios(figure: Any, comparisons: Sequence[Comparison]) -> bool:
     axes.axvline(mean, color=OURS, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
     axes.set_yticks(range(len(rows)), [row.label for row in rows])
     axes.set_ylim(-0.7, len(rows) - 0.3)
-    low = min(row.ratio.low for row in rows)
-    high = max(row.ratio.high for row in rows)
-    axes.set_xlim(min(low, mean) / 1.6, max(high, 1) * 2.2)
-    _plain_ticks(axes.xaxis, low / 1.6, high * 2.2)
+    edges = [edge for row in rows for edge in (row.ratio.low, row.ratio.high, *_limits(row))]
+    low, high = min(*edges, mean) / 1.3, max(*edges, 1) * 1.3
+    _plain_ticks(axes.xaxis, low, high)
+    axes.set_xlim(low, high)
     axes.grid(axis="x", color=FAINT, linewidth=0.6)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("time of ours / time of the best peer (log scale; left of 1, ours is faster; bar: quartiles)")
-    axes.set_title(
-        f"{TITLES[RATIOS]}: geometric mean {format_value(mean, '')} (target {MEAN_TARGET})", loc="left", pad=26
-    )
-    _ratio_legend(axes)
+    axes.set_xlabel("time of ours / time of the best peer: left of 1, ours is faster; bars are quartiles")
+    axes.set_title(TITLES[RATIOS], loc="left", pad=8)
+    _ratio_legend(figure, axes, f"geometric mean {format_value(mean, '')} (target {MEAN_TARGET})")
     return True
 
 
@@ -97,31 +95,35 @@ def _draw_ratio(axes: Any, y: int, row: Headline) -> None:
     colour = OURS if measured.median <= 1 else SLOWER
     axes.plot([measured.low, measured.high], [y, y], color=colour, linewidth=4, alpha=0.35, solid_capstyle="butt")
     axes.plot(measured.median, y, "o" if measured.median <= 1 else "s", color=colour, markersize=6)
-    for limit in {v.target.limit for v in row.verdicts if v.target.against == BEST_PEER}:
+    for limit in _limits(row):
         axes.plot([limit, limit], [y - 0.34, y + 0.34], color="black", linewidth=2)
     peers = ", ".join(dict.fromkeys(duel.peer for duel in row.duels))
-    right = max(measured.high, *(v.target.limit for v in row.verdicts if v.target.against == BEST_PEER), 0.0)
-    text = f"{format_value(measured.median, '')}  {peers}"
-    axes.annotate(text, (right, y), (8, 0), textcoords="offset points", va="center", fontsize=7.5, color=GREY)
+    text = f"{format_value(measured.median, '')} of {peers}"
+    axes.annotate(text, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=8, color=GREY)
 
 
-def _ratio_legend(axes: Any) -> None:
+def _limits(row: Headline) -> set[float]:
+    """The row's targets against the best peer."""
+    return {verdict.target.limit for verdict in row.verdicts if verdict.target.against == BEST_PEER}
+
+
+def _ratio_legend(figure: Any, axes: Any, mean: str) -> None:
     marks = [
         axes.plot([], [], "o", color=OURS, label="ours is faster")[0],
         axes.plot([], [], "s", color=SLOWER, label="the peer is faster")[0],
-        axes.plot([], [], "|", color="black", markersize=11, markeredgewidth=2, label="target (against the best peer)")[
+        axes.plot([], [], "|", color="black", markersize=11, markeredgewidth=2, label="target against the best peer")[
             0
         ],
-        axes.plot([], [], color=OURS, linewidth=1, linestyle=(0, (4, 3)), label="geometric mean")[0],
+        axes.plot([], [], color=OURS, linewidth=1, linestyle=(0, (4, 3)), label=mean)[0],
     ]
-    axes.legend(handles=marks, loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False, fontsize=8, borderpad=0)
+    figure.legend(handles=marks, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
 
 
 def _plain_ticks(axis: Any, low: float, high: float) -> None:
     """Ticks at 1, 2 and 5 times powers of ten, written out."""
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     factors = (1, 2, 5) if len(decades) <= 4 else (1, 3)
-    ticks = [factor * 10.0**decade for decade in decades for factor in factors]
+    ticks = [tick for decade in decades for factor in factors if low <= (tick := factor * 10.0**decade) <= high]
     axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
     axis.set_ticks([], minor=True)
 
@@ -200,7 +202,6 @@ def _dress(axes: Any, one: Comparison, variant: str, cases: Sequence[Any]) -> No
 
 
 def _short(size: float) -> str:
-    for scale, suffix in ((1e6, "M"), (1e3, "k")):
-        if size >= scale:
-            return f"{size / scale:.3g}{suffix}"
-    return f"{size:.3g}"
+    if size < 1e4:
+        return f"{size:,.0f}"
+    return f"{size / 1e6:.3g}M" if size >= 1e6 else f"{size / 1e3:.3g}k"

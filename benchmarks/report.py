@@ -77,7 +77,7 @@ def markdown(
     lines += ["## Cost against size", "", *scaling_lines(comparisons), "## Targets", ""]
     header = ("workload", "case", "contestant", "figure", "measured", "target", "")
     lines += _table(header, (row for one in comparisons for row in _target_rows(one)))
-    lines += ["", "## Not measured", "", *_remark_lines(measurements)]
+    lines += ["", "## Not measured", "", *_remark_lines(comparisons)]
     for one in comparisons:
         lines += _workload_lines(one)
     return "\n".join(lines).rstrip() + "\n"
@@ -200,18 +200,22 @@ def _format_target(target: Target, unit: str) -> str:
     return f"≤ {format_value(target.limit, '')} x {base}"
 
 
-def _remark_lines(measurements: Sequence[Measurement]) -> list[str]:
-    """What is missing, unavailable or wrong, each reason once."""
-    reasons: dict[tuple[str, str, str], list[str]] = {}
-    for one in measurements:
-        for name in one.missing:
-            reasons.setdefault((one.workload, name, "library not installed"), []).append("all")
-        for remark in one.remarks:
+def _remark_lines(comparisons: Sequence[Comparison]) -> list[str]:
+    """What is missing, unavailable or wrong, each reason once, with the workloads and cases it is about."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for one in comparisons:
+        for name in one.measurement.missing:
+            reasons.setdefault((name, "library not installed"), []).append(one.workload.name)
+        remarks: dict[tuple[str, str], list[str]] = {}
+        for remark in one.measurement.remarks:
             text = f"**FAILED** {_brief(remark.text)}" if remark.failed else _brief(remark.text)
-            reasons.setdefault((one.workload, remark.contestant or "all", text), []).append(remark.case)
-    header = ("workload", "contestant", "why", "cases")
-    rows = [(*reason, ", ".join(cases)) for reason, cases in reasons.items()]
-    return _table(header, rows) if rows else ["Every contestant took part everywhere."]
+            remarks.setdefault((remark.contestant or "all", text), []).append(remark.case)
+        for reason, cases in remarks.items():
+            everywhere = set(cases) >= set(one.cases)
+            where = one.workload.name if everywhere else f"{one.workload.name} ({', '.join(cases)})"
+            reasons.setdefault(reason, []).append(where)
+    rows = [(*reason, "; ".join(where)) for reason, where in reasons.items()]
+    return _table(("contestant", "why", "where"), rows) if rows else ["Every contestant took part everywhere."]
 
 
 def _brief(text: str, length: int = 300) -> str:
