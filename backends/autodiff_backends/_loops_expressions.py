@@ -6,11 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.nodes import Aval
-
-from ._loops_statements import COPY, Form
-
-WEAK = {"b": bool, "i": int, "f": float}
+from ._loops_statements import COPY, Form, loop_dtypes
 
 # For floating operands; anything else is a call of the ufunc for one element.
 OPERATORS = {
@@ -88,7 +84,7 @@ def expression(form: Form, words: list[str]) -> str:
         return _grouped(both.format(_atom(as_(0, out)), _atom(as_(1, out))))
     ufunc = form.signature.primitive.numpy_ufunc
     assert ufunc is not None
-    loop = ufunc.resolve_dtypes((*[_kind(a) for a in form.signature.inputs], None))
+    loop = loop_dtypes(form.signature)
     arguments = [_atom(as_(i, dtype)) for i, dtype in enumerate(loop[: ufunc.nin])]
     template = OPERATORS.get(ufunc.__name__)
     if ufunc.__name__ == "square":
@@ -98,11 +94,6 @@ def expression(form: Form, words: list[str]) -> str:
     else:
         text = f"np.{ufunc.__name__}({', '.join(arguments)})"
     return cast(_grouped(text), loop[-1], out)
-
-
-def _kind(aval: Aval) -> Any:
-    """What promotion sees: a dtype, or a Python type for weak numbers."""
-    return WEAK[aval.dtype.kind] if aval.weak else aval.dtype
 
 
 def _atom(text: str) -> str:
