@@ -38,11 +38,12 @@ def cast(text: str, dtype: np.dtype[Any], to: np.dtype[Any]) -> str:
 
 def number(literal: str, to: np.dtype[Any]) -> str:
     """A number of the structure in a dtype."""
-    if to.kind == "f" and literal.lstrip("-").isdigit():
+    if to.kind == "b":
+        return repr(literal not in ("0", "0.0", "-0.0", "False"))
+    whole = literal.lstrip("-").isdigit()
+    if to.kind == "f" and whole:
         literal += ".0"
-    if to == np.float64 or (to == np.int64 and literal.lstrip("-").isdigit()) or to.kind == "b":
-        return cast(literal, to, to) if to.kind != "b" else repr(literal not in ("0", "0.0", "False"))
-    return f"np.{to.name}({literal})"
+    return literal if to == np.float64 or (to == np.int64 and whole) else f"np.{to.name}({literal})"
 
 
 def operand_dtypes(form: Form) -> list[np.dtype[Any]]:
