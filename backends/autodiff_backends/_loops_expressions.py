@@ -6,11 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.nodes import Aval
-
-from ._loops_statements import COPY, Form
-
-WEAK = {"b": bool, "i": int, "f": float}
+from ._loops_statements import COPY, Form, loop_dtypes
 
 # For floating operands; anything else is a call of the ufunc for one element.
 OPERATORS = {
@@ -42,11 +38,12 @@ def cast(text: str, dtype: np.dtype[Any], to: np.dtype[Any]) -> str:
 
 def number(literal: str, to: np.dtype[Any]) -> str:
     """A number of the structure in a dtype."""
-    if to.kind == "f" and literal.lstrip("-").isdigit():
+    if to.kind == "b":
+        return repr(literal not in ("0", "0.0", "-0.0", "False"))
+    whole = literal.lstrip("-").isdigit()
+    if to.kind == "f" and whole:
         literal += ".0"
-    if to == np.float64 or (to == np.int64 and literal.lstrip("-").isdigit()) or to.kind == "b":
-        return cast(literal, to, to) if to.kind != "b" else repr(literal not in ("0", "0.0", "False"))
-    return f"np.{to.name}({literal})"
+    return literal if to == np.float64 or (to == np.int64 and whole) else f"np.{to.name}({literal})"
 
 
 def operand_dtypes(form: Form) -> list[np.dtype[Any]]:
@@ -88,7 +85,7 @@ def expression(form: Form, words: list[str]) -> str:
         return _grouped(both.format(_atom(as_(0, out)), _atom(as_(1, out))))
     ufunc = form.signature.primitive.numpy_ufunc
     assert ufunc is not None
-    loop = ufunc.resolve_dtypes((*[_kind(a) for a in form.signature.inputs], None))
+    loop = loop_dtypes(form.signature)
     arguments = [_atom(as_(i, dtype)) for i, dtype in enumerate(loop[: ufunc.nin])]
     template = OPERATORS.get(ufunc.__name__)
     if ufunc.__name__ == "square":
@@ -98,11 +95,6 @@ def expression(form: Form, words: list[str]) -> str:
     else:
         text = f"np.{ufunc.__name__}({', '.join(arguments)})"
     return cast(_grouped(text), loop[-1], out)
-
-
-def _kind(aval: Aval) -> Any:
-    """What promotion sees: a dtype, or a Python type for weak numbers."""
-    return WEAK[aval.dtype.kind] if aval.weak else aval.dtype
 
 
 def _atom(text: str) -> str:

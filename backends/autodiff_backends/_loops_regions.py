@@ -165,9 +165,9 @@ class Composed:
             if outputs:
                 self._steps.append((compile(region.kind, part), inputs, outputs))
         self._outputs = program.outputs
-        self._size = len(program.avals)
         self._known = [(n, program.constants[n]) for n in program.outputs if n in program.constants]
-        self._given = [n for n in program.outputs if n < program.n_inputs]
+        # Arrays that are not this call's own.
+        self._given = [n for n in program.outputs if n < program.n_inputs or n in program.constants]
         self._avals = {n: program.avals[n] for n in program.outputs}
         self.n_operations = sum(plan.n_operations for plan, _, _ in self._steps)
 

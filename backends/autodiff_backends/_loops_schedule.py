@@ -78,13 +78,21 @@ def roll(symbols: Sequence[int]) -> list[tuple[int, int, int]]:
     """Cut a sequence into (start, period, count), greedily: the longest repetition that begins at each place."""
     array = np.asarray(symbols, np.int64)
     n = len(array)
-    grams = [(length, *_occurrences(array, length)) for length in GRAMS if length <= n]
+    grams = [_occurrences(array, length) for length in GRAMS if length <= n]
+    possible = np.zeros(n, bool)
+    for runs, order in grams:
+        possible[: len(order)] |= _may_repeat(array, runs, order)
+    begins = np.flatnonzero(possible)
     pieces: list[tuple[int, int, int]] = []
     straight = 0
     place = 0
     while place < n:
+        following = np.searchsorted(begins, place)
+        if following == len(begins):
+            break
+        place = int(begins[following])
         period, count = _repetition(array, place, grams)
-        if count >= FEWEST_ITERATIONS and period * count >= SHORTEST_ROLLED:
+        if period * count >= SHORTEST_ROLLED:
             if straight < place:
                 pieces.append((straight, place - straight, 1))
             pieces.append((place, period, count))
@@ -111,11 +119,30 @@ def _occurrences(array: Any, length: int) -> tuple[Any, Any]:
     return np.stack([rank, ends[rank]]), order
 
 
+def _may_repeat(array: Any, runs: Any, order: Any) -> Any:
+    """For each place, whether one of the next occurrences looks like a second iteration: a test of a few symbols."""
+    rank, end = runs
+    places = np.arange(len(order))
+    possible = np.zeros(len(order), bool)
+    for candidate in range(1, CANDIDATES + 1):
+        begins = places[(rank + candidate < end) & ~possible]
+        periods = order[rank[begins] + candidate] - begins
+        fits = begins + FEWEST_ITERATIONS * periods <= len(array)
+        begins, periods = begins[fits], periods[fits]
+        last = array[begins + periods - 1]
+        same = np.ones(len(begins), bool)
+        for iteration in range(1, FEWEST_ITERATIONS):
+            there = begins + iteration * periods
+            same &= (array[there] == array[begins]) & (array[there + periods - 1] == last)
+        possible[begins[same]] = True
+    return possible
+
+
 def _repetition(array: Any, place: int, grams: list[Any]) -> tuple[int, int]:
     """The period and count of the repetition from ``place`` that covers most, the shortest period of these."""
     best = (1, 1)
     tried = set()
-    for _, runs, order in grams:
+    for runs, order in grams:
         if place >= runs.shape[1]:
             continue
         rank, end = runs[:, place]
@@ -126,7 +153,7 @@ def _repetition(array: Any, place: int, grams: list[Any]) -> tuple[int, int]:
             tried.add(period)
             count = _count(array, place, period)
             covered = count * period
-            if count > 1 and (covered, -period) > (best[0] * best[1], -best[0]):
+            if count >= FEWEST_ITERATIONS and (covered, -period) > (best[0] * best[1], -best[0]):
                 best = (period, count)
     return best
 

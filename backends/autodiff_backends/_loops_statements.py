@@ -31,6 +31,15 @@ EXPRESSIONS = {"where", "masked_multiply", "root_of_squares", "astype"}
 # The name of the expression that copies its operand.
 COPY = "copy"
 
+# Kinds of number for which compiled arithmetic is not NumPy's: integers that overflow, are divided by zero (which may
+# end the process) or raised to a negative power, and floating quotients at infinity.
+LEFT_TO_NUMPY = {
+    **dict.fromkeys(("remainder", "fmod", "power", "sign", "reciprocal", "gcd", "lcm"), "iu"),
+    "floor_divide": "iuf",
+}
+
+WEAK = {"b": bool, "i": int, "f": float}
+
 
 class Access(NamedTuple):
     """Elements of a storage: the offset of the first and the step along each axis, in elements."""
@@ -144,7 +153,19 @@ def supported(program: Program, number: int, ufuncs: frozenset[str], largest: in
     if name in REDUCTIONS:
         return all(a.size for a in signature.inputs) or REDUCTIONS[name] is not None
     ufunc = signature.primitive.numpy_ufunc
-    return ufunc is not None and ufunc.nout == 1 and ufunc.__name__ in ufuncs
+    if ufunc is None or ufunc.nout != 1 or ufunc.__name__ not in ufuncs:
+        return False
+    loop = loop_dtypes(signature)
+    return DTYPES.issuperset(loop) and loop[0].kind not in LEFT_TO_NUMPY.get(ufunc.__name__, "")
+
+
+def loop_dtypes(signature: Signature) -> tuple[np.dtype[Any], ...]:
+    """What a ufunc calculates in: the dtypes of its operands and of the result."""
+    ufunc = signature.primitive.numpy_ufunc
+    assert ufunc is not None
+    # What promotion sees: a dtype, or a Python type for weak numbers.
+    kinds: list[Any] = [WEAK[a.dtype.kind] if a.weak else a.dtype for a in signature.inputs]
+    return ufunc.resolve_dtypes((*kinds, None))
 
 
 class Lowering:
@@ -323,9 +344,7 @@ class Lowering:
         if not adds:
             self._copy(values, place, region)
             return
-        # The place is read and written; it is a value of its own for this one statement.
-        present = -1
-        self._accesses[present] = place
+        # The place is read and written.
         if 0 not in region:
             dtype = self.program.avals[number].dtype
             literal = self._literals.get(values)

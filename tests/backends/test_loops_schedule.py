@@ -1,0 +1,291 @@
+"""Rolling, fusion and storages: whatever the schedule does, statements see what they would see one after another."""
+
+import itertools
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import autodiff as ad
+from autodiff.nodes import PRIMITIVES
+from autodiff_backends import _loops_schedule as schedules
+from autodiff_backends._loops_expressions import ADD
+from autodiff_backends._loops_schedule import FEWEST_ITERATIONS, SHORTEST_ROLLED, Schedule, roll
+from autodiff_backends._loops_statements import REDUCTIONS, Lowering
+from autodiff_backends._numba_source import KernelSource
+from autodiff_backends._numpy_reference import Interpreted, constant_value
+
+deterministic = settings(derandomize=True, deadline=None, database=None, max_examples=200)
+
+# --- rolling ---------------------------------------------------------------------------------------------------------
+
+symbols = st.integers(0, 4)
+words = st.lists(symbols, min_size=1, max_size=12)
+sequences = st.lists(st.tuples(words, st.integers(1, 30)), min_size=1, max_size=6).map(
+    lambda parts: [symbol for word, count in parts for symbol in word * count]
+)
+
+
+@deterministic
+@given(sequences)
+def test_pieces_tile_the_sequence_and_are_repetitions(sequence):
+    place = 0
+    for start, period, count in roll(sequence):
+        assert start == place
+        body = sequence[start : start + period]
+        assert body * count == sequence[start : start + period * count]
+        assert count == 1 or (count >= FEWEST_ITERATIONS and period * count >= SHORTEST_ROLLED)
+        place += period * count
+    assert place == len(sequence)
+
+
+@deterministic
+@given(words, st.integers(0, 6), st.integers(0, 6), st.integers(4, 40))
+def test_a_loop_between_a_begin_and_an_end_is_found(body, before, after, count):
+    body = [*body, 5]
+    count = max(count, -(-SHORTEST_ROLLED // len(body)))
+    sequence = [100 + i for i in range(before)] + body * count + [200 + i for i in range(after)]
+    pieces = [piece for piece in roll(sequence) if piece[2] > 1]
+    # Where the body begins is a matter of taste: a rotation may start with a piece of the body before.
+    assert len(pieces) == 1
+    _, period, found = pieces[0]
+    assert len(body) % period == 0
+    assert period * found >= len(body) * (count - 1)
+
+
+def test_what_comes_twice_does_not_hide_what_comes_three_times():
+    inner = [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    twice = inner * 3 + list(range(10, 40))
+    assert (0, 9, 3) in roll(twice * 2)
+    assert roll(twice * 3) == [(0, len(twice), 3)]
+
+
+def test_short_repetitions_are_left_as_they_are():
+    assert roll([1] * (SHORTEST_ROLLED - 1)) == [(0, SHORTEST_ROLLED - 1, 1)]
+    assert roll([1] * SHORTEST_ROLLED) == [(0, 1, SHORTEST_ROLLED)]
+    assert roll(list(range(SHORTEST_ROLLED)) * 2) == [(0, 2 * SHORTEST_ROLLED, 1)]
+    assert roll([]) == []
+    assert roll([7]) == [(0, 1, 1)]
+
+
+@pytest.mark.parametrize("kind", ["periodic", "constant", "distinct", "random"])
+def test_long_sequences_are_rolled_fast(kind):
+    rng = np.random.default_rng(0)
+    n = 200_000
+    sequence = {
+        "periodic": np.tile(rng.integers(0, 30, 200), n // 200),
+        "constant": np.zeros(n, int),
+        "distinct": np.arange(n),
+        "random": rng.integers(0, 50, n),
+    }[kind].tolist()
+    seconds = []
+    for _ in range(2):
+        begin = time.process_time()
+        pieces = roll(sequence)
+        seconds.append(time.process_time() - begin)
+    assert min(seconds) < 2
+    expected = {"periodic": [(0, 200, n // 200)], "constant": [(0, 1, n)]}.get(kind, [(0, n, 1)])
+    assert pieces == expected
+
+
+# --- schedules -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Limits at which ordinary programs have many groups, and short loops are rolled up."""
+    monkeypatch.setattr(schedules, "SHORTEST_ROLLED", 6)
+    monkeypatch.setattr(schedules, "LARGEST_GROUP", 3)
+
+
+def execute(text, values):
+    """What the source of a kernel computes, run by Python."""
+    lowering, schedule = text.lowering, text.schedule
+    program = lowering.program
+    namespace = {ADD: lambda total, term: total + term}
+    source = "\n".join(line for line in text.source.splitlines() if not line.startswith("from "))
+    exec(source, namespace)
+    arrays = {f"w{i}": np.full(schedule.workspaces[d], 99).astype(d) for i, d in enumerate(schedule.dtypes)}
+    given = {}
+    for place, number in enumerate(lowering.inputs):
+        value = constant_value(program, number) if number in program.constants else values[number]
+        given[number] = value
+        arrays[f"x{place}"] = np.array(value)
+        arrays[f"x{place}"].flags.writeable = False
+    for place, number in enumerate(program.outputs):
+        arrays[f"o{place}"] = np.full(program.avals[number].shape, 99).astype(program.avals[number].dtype)
+    for place, dtype in enumerate(schedule.dtypes):
+        numbers = schedule.scalars.get(dtype, [])
+        arrays[f"w{place}"][: len(numbers)] = [given[n] for n in numbers]
+        arrays |= {f"s{place}_{i}": given[n] for i, n in enumerate(numbers)}
+    assert len(text.stages) == 1
+    with np.errstate(all="ignore"):
+        namespace["kernel"](text.table.tolist(), *[arrays[name] for name in text.parameters])
+    return [arrays[f"o{place}"] for place in range(len(program.outputs))]
+
+
+def elements(schedule, statement, column):
+    """Where in which array the elements of an access are."""
+    access = statement.target if column < 0 else statement.operands[column]
+    shape = statement.form.shape
+    places = np.full(shape, schedule.address(statement, column))
+    for n, step in zip(np.indices(shape), access.strides):
+        places += n * step
+    return [(schedule.arrays[access.storage], place) for place in places.ravel().tolist()]
+
+
+def assert_memory_is_nobody_elses(schedule):
+    """Follow each element of memory: a reader finds what was written to its own storage, and it lives till then."""
+    lowering = schedule.lowering
+    owner = {}
+    for storage in lowering.inputs.values():
+        for place in range(lowering.storages[storage].size):
+            owner[schedule.arrays[storage], schedule.offsets[storage] + place] = storage
+    for segment in schedule.segments:
+        for k, group in itertools.product(range(segment.count), segment.groups):
+            # The statements of a group take turns, so that none may touch an element that another storage has.
+            touched = {}
+            for j in group.members:
+                statement = lowering.statements[segment.start + k * segment.period + j]
+                for column in schedule.columns(segment, j):
+                    access = statement.target if column < 0 else statement.operands[column]
+                    for element in elements(schedule, statement, column):
+                        assert touched.setdefault(element, access.storage) == access.storage
+                        if column < 0:
+                            assert not element[0].startswith("x"), "an input is written to"
+                            owner[element] = access.storage
+                        else:
+                            assert owner.get(element) == access.storage, "another storage is there"
+    for storage in lowering.outputs:
+        for place in range(lowering.storages[storage].size):
+            assert owner.get((schedule.arrays[storage], schedule.offsets[storage] + place)) == storage
+
+
+def assert_order_is_kept(schedule):
+    """A statement is in a later group than those it reads from, unless it reads the same element of the same loop."""
+    statements = schedule.statements
+    for segment in schedule.segments:
+        assert sorted(itertools.chain(*[g.members for g in segment.groups])) == list(range(segment.period))
+        for g, group in enumerate(segment.groups):
+            assert group.members == sorted(group.members)
+            for j in group.members:
+                form = statements[segment.start + j].form
+                assert form.shape == group.shape
+                assert segment.group_of[j] == g
+                assert form.name not in REDUCTIONS or form.reduced == group.reduced
+        for first in range(segment.start, segment.start + segment.period * segment.count, segment.period):
+            for j, i in itertools.combinations(range(segment.period), 2):
+                (form, target, _), later = statements[first + j], statements[first + i]
+                if target.storage not in {a.storage for a in later.operands}:
+                    continue
+                assert segment.group_of[j] <= segment.group_of[i]
+                if segment.group_of[j] == segment.group_of[i]:
+                    assert form.name not in REDUCTIONS
+                    read = [a for a in later.operands if a.storage == target.storage]
+                    written = [s.target for s in statements[first + j : first + i] if s.target.storage == target.storage]
+                    assert all(access in written for access in read)
+
+
+def assert_right(program, values):
+    schedule = Schedule(Lowering(program))
+    assert_order_is_kept(schedule)
+    assert_memory_is_nobody_elses(schedule)
+    text = KernelSource(schedule)
+    expected = Interpreted(program)(*values)
+    for found, wanted in zip(execute(text, values), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-6 if wanted.dtype == np.float32 else 1e-12, atol=1e-12)
+    return text
+
+
+instructions = st.lists(st.tuples(*[st.integers(0, 47)] * 3, st.integers(0, 3)), min_size=1, max_size=16)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("group", [1, 3, 64])
+def test_random_programs(as_program, random_graph, monkeypatch, group):
+    monkeypatch.setattr(schedules, "LARGEST_GROUP", group)
+
+    @settings(deterministic, max_examples=100)
+    @given(instructions)
+    def check(steps):
+        leaves, outputs = random_graph(steps)
+        assert_right(as_program(leaves, outputs), [x.value for x in leaves])
+
+    check()
+
+
+def recurrent(steps, size=3):
+    """The loss of a small recurrent network, and its gradient."""
+    rng = np.random.default_rng(0)
+    w, u, x = (ad.Tensor(rng.normal(size=shape)) for shape in [(size, size), (size, 2), (steps, 2)])
+    h, loss = np.zeros(size), 0.0
+    for i in range(steps):
+        h = np.tanh(w @ h + u @ x[i])
+        loss = loss + np.sum(h * h)
+    return [w, u, x], [loss, *ad.Graph().gradient(loss, [w, u, x], as_tensors=True)]
+
+
+@pytest.mark.parametrize("steps", [3, 4, 7, 12])
+def test_a_recurrent_network_forward_and_back(as_program, steps):
+    leaves, outputs = recurrent(steps)
+    for kept in (outputs, outputs[1:], outputs[:1]):
+        assert_right(as_program(leaves, kept), [x.value for x in leaves])
+
+
+def test_loops_are_rolled_up_however_long(as_program):
+    texts = []
+    for steps in (12, 40):
+        leaves, outputs = recurrent(steps)
+        texts.append(assert_right(as_program(leaves, outputs), [x.value for x in leaves]))
+    short, long = texts
+    # The losses are one product at the end of each way; what is summed there differs, code for steps does not.
+    assert short.n_statements == long.n_statements
+    assert len(long.lowering.statements) > 3 * len(short.lowering.statements)
+    assert [s.count for s in long.schedule.segments if s.count > 1] == [
+        s.count + 28 for s in short.schedule.segments if s.count > 1
+    ]
+    assert long.table.size > short.table.size
+
+
+@pytest.mark.usefixtures("small")
+def test_a_loop_that_reads_inputs_and_values_in_any_order(as_program):
+    """One place of a rolled body means inputs, constants and values of other loops, in no regular order."""
+    x, y = ad.Tensor(np.linspace(0.1, 1, 8).reshape(4, 2)), ad.Tensor([0.3, -0.4])
+    order = [3, 0, 2, 2, 1, 3]
+    first = [x[i] * y for i in order]
+    total = y
+    for part in [*first[::-1], y, x[0], np.array([1.0, 2.0]), first[2]]:
+        total = np.tanh(total * part + 0.1)
+    text = assert_right(as_program([x, y], [total, first[0], first[3]]), [x.value, y.value])
+    assert max(segment.count for segment in text.schedule.segments) >= 10
+
+
+def test_memory_is_used_again(as_program):
+    x = ad.Tensor(np.linspace(0.1, 1, 12).reshape(3, 4))
+    value = x
+    for i in range(30):
+        value = np.sum(np.tanh(value @ value.T * (0.1 + i))[:, :, None] * value, axis=0)
+    text = assert_right(as_program([x], [value]), [x.value])
+    sizes = sum(storage.size for storage in text.lowering.storages)
+    assert text.schedule.workspaces[np.dtype(float)] < sizes / 8
+
+
+def test_intermediate_values_of_one_loop_stay_in_registers(as_program):
+    x, y = ad.Tensor(np.ones((2, 3))), ad.Tensor(np.ones((2, 3)))
+    text = assert_right(as_program([x, y], [np.sum(np.tanh(x * y + 1.5) - np.sin(x))]), [x.value, y.value])
+    assert "w0[" not in text.source.replace("w0[a0]", "")
+    assert len(text.schedule.segments[0].groups) == 1
+
+
+def test_numbers_given_in_calls(as_program, variable):
+    for count in (3, 16, 17, 40):
+        numbers = [variable(0.5 + i) for i in range(count)]
+        x = variable(np.array([1.0, 2.0]))
+        total = x
+        for number in numbers:
+            total = PRIMITIVES["multiply"](total, PRIMITIVES["add"](x, number))
+        text = assert_right(as_program([x, *numbers], [total]), [x.value, *[n.value for n in numbers]])
+        assert text.few_scalars == (count <= 16)
+        assert len([p for p in text.parameters if p.startswith("s")]) == (count if count <= 16 else 0)
