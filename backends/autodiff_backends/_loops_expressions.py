@@ -25,6 +25,10 @@ OPERATORS = {
     "greater_equal": "{} >= {}",
 }
 
+# Functions of float64 that are there as arithmetic without branches; two of them for angles that are not too large.
+ANGLES = frozenset({"sin", "cos"})
+VECTORISED = ANGLES | {"exp", "expm1", "log", "log1p", "logaddexp", "tanh"}
+
 # Numbers that reductions begin with where it is not 0 or 1: what every element is at least, or at most.
 EXTREMES = {"max": ("-np.inf", "min"), "min": ("np.inf", "max")}
 
@@ -60,8 +64,8 @@ def operand_dtypes(form: Form) -> list[np.dtype[Any]]:
     return found
 
 
-def expression(form: Form, words: list[str]) -> str:
-    """The element of the target, for the elements of the operands in memory."""
+def expression(form: Form, words: list[str], vectorised: frozenset[str] = frozenset()) -> str:
+    """The element of the target, for the elements of the operands; these functions as vectorised arithmetic."""
     texts = iter(words)
     out = form.dtypes[0]
     dtypes = operand_dtypes(form)
@@ -93,7 +97,8 @@ def expression(form: Form, words: list[str]) -> str:
     elif template is not None and loop[0].kind == "f":
         text = template.format(*arguments)
     else:
-        text = f"np.{ufunc.__name__}({', '.join(arguments)})"
+        module = "fn" if ufunc.__name__ in vectorised and loop[0] == np.float64 else "np"
+        text = f"{module}.{ufunc.__name__}({', '.join(arguments)})"
     return cast(_grouped(text), loop[-1], out)
 
 
@@ -119,14 +124,10 @@ def initial(name: str, dtype: np.dtype[Any]) -> str:
     return number("1" if name == "prod" else "0", dtype)
 
 
-# Adds two numbers of one floating dtype; the name of a function that every kernel's module imports.
-ADD = "add_in_any_order"
-
-
 def accumulate(name: str, total: str, text: str, dtype: np.dtype[Any]) -> str:
     """One more element of a reduction."""
     if name in ("sum", "inner_product", "matmul") and dtype.kind == "f":
-        return f"{ADD}({total}, {text})"
+        return f"fn.add({total}, {text})"
     if name in ("max", "min"):
         return f"np.{name}imum({total}, {text})"
     if name in ("all", "any"):

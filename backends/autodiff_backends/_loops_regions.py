@@ -10,6 +10,7 @@ import numpy as np
 from autodiff.backend import Plan
 from autodiff.plan.program import Program
 
+from ._loops_expressions import VECTORISED
 from ._loops_statements import COPY, DTYPES, REDUCTIONS, VIEWS, supported
 
 # Nanoseconds of one element, in compiled loops and in NumPy's, and of one NumPy call and one kernel call beside that.
@@ -25,6 +26,8 @@ FUNCTIONS = {
 SCALAR_FUNCTION = (9.0, 9.0)
 STATEMENT = 20.0
 SINGLE_SIN = (2.1, 0.4)
+# Of those that loops have as vectorised arithmetic.
+VECTOR_FUNCTION = 1.4
 MULTIPLY_ADD = (0.4, 0.1)
 NUMPY_CALL, KERNEL_CALL = 250.0, 1_500.0
 
@@ -67,7 +70,8 @@ def _element(name: str, dtype: np.dtype[Any]) -> tuple[float, float]:
         return ARITHMETIC
     if name in ("sin", "cos") and dtype == np.float32:
         return SINGLE_SIN
-    return FUNCTIONS.get(name, SCALAR_FUNCTION)
+    loops, vectors = FUNCTIONS.get(name, SCALAR_FUNCTION)
+    return (VECTOR_FUNCTION if name in VECTORISED and dtype == np.float64 else loops), vectors
 
 
 class Region:

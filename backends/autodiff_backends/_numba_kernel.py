@@ -11,15 +11,20 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from ._loops_expressions import ADD
+from ._loops_expressions import VECTORISED
 
 # Names the folder of compiled kernels; "0" keeps none on disk.
 CACHE_VARIABLE = "AUTODIFF_CACHE_DIR"
+
+# What stands for the functions that kernels call, where Python runs a kernel's source.
+PLAIN_FUNCTIONS = SimpleNamespace(
+    add=operator.add, is_far=lambda x: int(abs(x) > 65536), **{name: getattr(np, name) for name in VECTORISED}
+)
 
 _compiled: dict[tuple[str, str], Callable[..., None]] = {}
 _lock = threading.Lock()
@@ -61,7 +66,7 @@ def load(source: str, types: Sequence[tuple[np.dtype[Any], int | None, bool]]) -
     if numba.config.DISABLE_JIT:
         # Numba's switch for looking into generated code: the same source, run by Python, with Python's integers.
         kernel = _plain_function(source)
-        kernel.__globals__[ADD] = operator.add
+        kernel.__globals__["fn"] = PLAIN_FUNCTIONS
         return lambda table, *arrays: kernel(table.tolist(), *arrays)
     found = _compiled.get(key)
     if found is None:
@@ -95,8 +100,12 @@ def _plain_function(source: str) -> FunctionType:
 
 
 def _on_disk(source: str, folder: Path) -> ModuleType:
-    """The source as a module in a file named after its contents, beside which Numba keeps the machine code."""
-    name = "kernel_" + hashlib.sha256(source.encode()).hexdigest()[:32]
+    """The source as a module in a file named after its contents, beside which Numba keeps the machine code.
+
+    The functions that it calls are compiled into it, so they are part of the name.
+    """
+    called = Path(__file__).with_name("_numba_functions.py").read_bytes()
+    name = "kernel_" + hashlib.sha256(called + source.encode()).hexdigest()[:32]
     path = folder / f"{name}.py"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ._loops_expressions import ADD, accumulate, cast, expression, initial
+from ._loops_expressions import ANGLES, VECTORISED, accumulate, cast, expression, initial
 from ._loops_regions import loop_cost
 from ._loops_schedule import Group, Schedule, Segment
 from ._loops_statements import REDUCTIONS, Statement
@@ -71,7 +71,6 @@ class KernelSource:
         self._used: set[str] = set()
         # Where the parts of a shared loop leave their sums: a vector of each dtype.
         self.parts: list[np.dtype[Any]] = []
-        self._parts = 0
         self.few_scalars = sum(map(len, schedule.scalars.values())) <= FEW_SCALARS
         self.n_statements = sum(segment.period for segment in schedule.segments)
         self._copy_in()
@@ -155,8 +154,11 @@ class KernelSource:
         if segment.count > 1:
             self._begin(None)
         if segment.count == 1:
+            # Where nothing is repeated, places are numbers in the source, so that LLVM sees that they do not overlap:
+            # else it compares all of them at run time or, being many, does not vectorise.
+            entry = str if len(schedule.segments) == 1 else self._entry
             for j, c in columns:
-                self._addresses[j, c] = self._entry(schedule.address(statements[segment.start + j], c))
+                self._addresses[j, c] = entry(schedule.address(statements[segment.start + j], c))
             depth = 0
         else:
             rows = np.array(
@@ -176,143 +178,124 @@ class KernelSource:
             self._group(segment, group, depth)
 
     def _group(self, segment: Segment, group: Group, depth: int) -> None:
-        """One loop nest: kept axes, then reduced ones, or the last kept axis innermost where that vectorises."""
-        statements = self.schedule.statements
-        first = [(j, statements[segment.start + j]) for j in group.members]
-        reduced = group.reduced or ()
-        kept = [axis for axis in range(len(group.shape)) if axis not in reduced]
-        reductions = [j for j, s in first if s.form.name in REDUCTIONS]
-        by_rows = bool(reductions) and self._by_rows(group, kept, [s for j, s in first if j in reductions])
-        nest = _Nest(group.shape, first)
-        outer = nest.merged(kept[:-1] if by_rows else kept)
-        inner = nest.merged([*reduced, kept[-1]] if by_rows else [*reduced])
-        nanoseconds = math.prod(group.shape) * sum(loop_cost(s.form.name, s.form.dtypes[0]) for _, s in first)
-        shared = depth == 0 and nanoseconds >= SMALLEST_SHARED and bool(outer or not by_rows)
+        """One loop nest, and a second one for angles that the functions of the first are not for."""
+        nest = _Nest(self.schedule, segment, group)
+        first = nest.axes[0] if nest.axes else ()
+        nanoseconds = math.prod(group.shape) * sum(loop_cost(s.form.name, s.form.dtypes[0]) for _, s in nest.members)
+        shared = depth == 0 and nanoseconds >= SMALLEST_SHARED and bool(nest.outer or not nest.by_rows)
         if shared:
-            nest.shared = (outer or inner)[0][-1]
-            self._begin(math.prod(group.shape[axis] for axis in (outer or inner)[0]))
+            nest.shared = first[-1]
+            self._begin(math.prod(group.shape[axis] for axis in first))
         elif depth == 0:
             self._begin(None)
-        names: dict[tuple[int, int], str] = {}
-        for j, _ in first:
-            for c in self.schedule.columns(segment, j):
-                name = names[j, c] = f"a{len(names)}"
-                self._line(depth, f"{name} = {self._addresses[j, c]}")
+        for column, name in nest.names.items():
+            address = self._addresses[column]
+            if address.isdigit():
+                nest.names[column] = address
+            else:
+                self._line(depth, f"{name} = {address}")
+        nest.in_parts = shared and not nest.outer
+        if nest.watched:
+            self._line(depth, "far = 0")
+        self._loops(nest, depth, VECTORISED if nest.vectors else frozenset())
+        if nest.watched:
+            self._line(depth, "if far != 0:")
+            nest.open.clear()
+            self._loops(nest, depth + 1, VECTORISED - ANGLES)
+        if nest.in_parts and nest.reductions:
+            self._join_parts(nest)
+
+    def _loops(self, nest: _Nest, depth: int, vectorised: frozenset[str]) -> None:
+        """Kept axes, then reduced ones; or the last kept axis innermost, where rows are added up."""
         at = depth
-        for axes in outer:
+        for axes in nest.outer:
             at = self._open(nest, axes, at)
-        if by_rows:
-            begun, around = at, len(nest.open)
-            for axes in nest.merged(kept[-1:]):
-                begun = self._open(nest, axes, begun)
-            for j in reductions:
-                form = statements[segment.start + j].form
-                first_of_row = self._element(segment, nest, names, j, -1)
-                self._line(begun, f"{first_of_row} = {initial(form.name, form.dtypes[0])}")
+        forms = {j: nest.statement(j).form for j in nest.reductions}
+        if nest.by_rows:
+            around = len(nest.open)
+            begun = self._open(nest, nest.inner[-1], at)
+            for j, form in forms.items():
+                self._line(begun, f"{self._element(nest, j, -1)} = {initial(form.name, form.dtypes[0])}")
             del nest.open[around:]
         else:
-            for j in reductions:
-                form = statements[segment.start + j].form
+            for j, form in forms.items():
                 self._line(at, f"{self._total(j)} = {initial(form.name, _accumulator(form.dtypes[0]))}")
         deepest = at
-        for axes in inner:
+        for axes in nest.inner:
             deepest = self._open(nest, axes, deepest)
-        self._body(segment, nest, names, first, by_rows, deepest)
-        if by_rows:
+        for j, statement in nest.members:
+            self._statement(nest, j, statement, vectorised, deepest)
+        if nest.by_rows:
             return
-        in_parts = shared and not outer
-        for j in reductions:
-            dtype = statements[segment.start + j].form.dtypes[0]
-            if in_parts:
-                self._line(at, f"p{self._parts + reductions.index(j)}[part] = {self._total(j)}")
-            elif segment.stored[j]:
-                total = cast(self._total(j), _accumulator(dtype), dtype)
-                self._line(at, f"{self._element(segment, nest, names, j, -1)} = {total}")
-        if in_parts and reductions:
-            self._join_parts(segment, nest, reductions)
+        for place, (j, form) in enumerate(forms.items()):
+            if nest.in_parts:
+                self._line(at, f"p{len(self.parts) + place}[part] = {self._total(j)}")
+            elif nest.segment.stored[j]:
+                total = cast(self._total(j), _accumulator(form.dtypes[0]), form.dtypes[0])
+                self._line(at, f"{self._element(nest, j, -1)} = {total}")
 
-    def _join_parts(self, segment: Segment, nest: _Nest, reductions: list[int]) -> None:
+    def _join_parts(self, nest: _Nest) -> None:
         """What the parts of a shared loop have summed up, put together by one thread."""
         self._begin(None)
         nest.open.clear()
-        for j in reductions:
-            form = self.schedule.statements[segment.start + j].form
+        for j in nest.reductions:
+            form = nest.statement(j).form
             wide = _accumulator(form.dtypes[0])
-            name = f"p{self._parts}"
-            self._parts += 1
+            name = f"p{len(self.parts)}"
             self.parts.append(wide)
             self._line(0, f"{self._total(j)} = {initial(form.name, wide)}")
             self._line(0, f"for i in range({name}.size):")
             self._line(1, f"{self._total(j)} = {accumulate(form.name, self._total(j), f'{name}[i]', wide)}")
-            self._line(0, f"a = {self._addresses[j, -1]}")
-            target = self._element(segment, nest, {(j, -1): "a"}, j, -1)
-            self._line(0, f"{target} = {cast(self._total(j), wide, form.dtypes[0])}")
+            if not nest.names[j, -1].isdigit():
+                self._line(0, f"{nest.names[j, -1]} = {self._addresses[j, -1]}")
+            self._line(0, f"{self._element(nest, j, -1)} = {cast(self._total(j), wide, form.dtypes[0])}")
 
     def _total(self, j: int) -> str:
         return f"r{self._serial}_{j}"
 
-    def _body(
-        self,
-        segment: Segment,
-        nest: _Nest,
-        names: dict[tuple[int, int], str],
-        members: list[tuple[int, Statement]],
-        by_rows: bool,
-        depth: int,
-    ) -> None:
-        for j, (form, _, operands) in members:
-            words = []
-            for place in range(len(operands)):
-                source = segment.local.get((j, place))
-                if source is None:
-                    words.append(self._element(segment, nest, names, j, place))
-                else:
-                    words.append(f"v{self._serial}_{source}")
-            text = expression(form, words)
-            if form.name in REDUCTIONS:
-                if by_rows:
-                    target = self._element(segment, nest, names, j, -1)
-                    self._line(depth, f"{target} = {accumulate(form.name, target, text, form.dtypes[0])}")
-                else:
-                    wide = _accumulator(form.dtypes[0])
-                    term = cast(text, form.dtypes[0], wide)
-                    self._line(depth, f"{self._total(j)} = {accumulate(form.name, self._total(j), term, wide)}")
-            else:
-                value = f"v{self._serial}_{j}"
-                self._line(depth, f"{value} = {_bare(text)}")
-                if segment.stored[j]:
-                    self._line(depth, f"{self._element(segment, nest, names, j, -1)} = {value}")
+    def _value(self, j: int) -> str:
+        return f"v{self._serial}_{j}"
 
-    def _by_rows(self, group: Group, kept: list[int], reductions: list[Statement]) -> bool:
-        """Whether reductions are done row by row: contiguous targets, and operands that a vector can be read from."""
-        if not kept or group.shape[kept[-1]] < SHORTEST_ROW:
-            return False
-        last = kept[-1]
-        steps = [s.form.strides for s in reductions]
-        return all(
-            own[0][last] == 1 and any(o[last] == 1 for o in own[1:]) and all(o[last] in (0, 1) for o in own[1:])
-            for own in steps
-        )
+    def _statement(self, nest: _Nest, j: int, statement: Statement, vectorised: frozenset[str], depth: int) -> None:
+        """What is done for one place of the iteration space."""
+        form = statement.form
+        words = []
+        for place in range(len(statement.operands)):
+            source = nest.segment.local.get((j, place))
+            words.append(self._element(nest, j, place) if source is None else self._value(source))
+        if j in nest.watched and not vectorised.isdisjoint(ANGLES):
+            self._line(depth, f"far |= fn.is_far({words[0]})")
+        text = expression(form, words, vectorised)
+        if form.name not in REDUCTIONS:
+            self._line(depth, f"{self._value(j)} = {_bare(text)}")
+            if nest.segment.stored[j]:
+                self._line(depth, f"{self._element(nest, j, -1)} = {self._value(j)}")
+        elif nest.by_rows:
+            target = self._element(nest, j, -1)
+            self._line(depth, f"{target} = {accumulate(form.name, target, text, form.dtypes[0])}")
+        else:
+            wide = _accumulator(form.dtypes[0])
+            term = cast(text, form.dtypes[0], wide)
+            self._line(depth, f"{self._total(j)} = {accumulate(form.name, self._total(j), term, wide)}")
 
     def _open(self, nest: _Nest, axes: tuple[int, ...], depth: int) -> int:
-        """A loop over axes that are one in memory; nothing for a single place."""
-        size = math.prod(nest.shape[axis] for axis in axes)
-        if size == 1:
-            return depth
-        span = "lo, hi" if axes[-1] == nest.shared else str(size)
+        """A loop over axes that are one in memory."""
+        span = "lo, hi" if axes[-1] == nest.shared else str(math.prod(nest.shape[axis] for axis in axes))
         self._line(depth, f"for i{axes[-1]} in range({span}):")
         nest.open.append(axes[-1])
         return depth + 1
 
-    def _element(self, segment: Segment, nest: _Nest, names: dict[tuple[int, int], str], j: int, column: int) -> str:
+    def _element(self, nest: _Nest, j: int, column: int) -> str:
         """The element of an access at the present place of the loops."""
-        statement = self.schedule.statements[segment.start + j]
+        statement = nest.statement(j)
         access = statement.target if column < 0 else statement.operands[column]
-        words = [names[j, column]]
+        words = [nest.names[j, column]]
         for axis in nest.open:
             step = access.strides[axis]
             if step:
                 words.append(f"i{axis}" if step == 1 else f"{step} * i{axis}" if step > 0 else f"({step}) * i{axis}")
+        if words[0] == "0" and len(words) > 1:
+            del words[0]
         return f"{self._array(access.storage)}[{' + '.join(words)}]"
 
     # --- the module --------------------------------------------------------------------------------------------------
@@ -344,20 +327,87 @@ class KernelSource:
                 body += [f"    {line}" for line in stage.lines]
         lines = [f"    {line}" for line in body] or ["    pass"]
         imports = ["import numpy as np"]
-        if any(ADD in line for line in lines):
-            imports += ["", f"from autodiff_backends._numba_intrinsics import {ADD}"]
+        if any("fn." in line for line in lines):
+            imports += ["", "from autodiff_backends import _numba_functions as fn"]
         return "\n".join([*imports, "", "", f"def kernel({', '.join(heads)}):", *lines, ""])
 
 
 class _Nest:
-    """The loops around a group."""
+    """The loops of a group: which axes are walked through in which order, and what is in the innermost loop.
 
-    def __init__(self, shape: tuple[int, ...], members: list[tuple[int, Statement]]):
-        self.shape = shape
+    Attributes
+    ----------
+    outer, inner : list of tuple of int
+        The axes of each loop around the beginning of sums, and in it.
+    by_rows : bool
+        Whether sums are rows in memory that are added up, the last kept axis being innermost.
+    vectors : bool
+        Whether the loop is worth functions that are made to be vectorised.
+    watched : set of int
+        Members whose angle may be too large for these.
+    open : list of int
+        The axes of the loops around the present line.
+    shared : int or None
+        The axis whose loop threads share.
+    in_parts : bool
+        Whether every thread leaves sums of its own.
+    """
+
+    def __init__(self, schedule: Schedule, segment: Segment, group: Group):
+        self.shape = group.shape
+        self.segment = segment
+        self._statements = schedule.statements
+        self.members = [(j, self.statement(j)) for j in group.members]
+        self.reductions = [j for j, s in self.members if s.form.name in REDUCTIONS]
+        self._strides = [strides for _, statement in self.members for strides in statement.form.strides]
+        columns = [(j, c) for j in group.members for c in schedule.columns(segment, j)]
+        self.names = {column: f"a{i}" for i, column in enumerate(columns)}
+        reduced = group.reduced or ()
+        kept = [axis for axis in range(len(group.shape)) if axis not in reduced]
+        self.by_rows = bool(self.reductions) and self._fits_rows(kept)
+        self.outer = self.merged(kept[:-1] if self.by_rows else kept)
+        self.inner = self.merged([*reduced, kept[-1]] if self.by_rows else [*reduced])
+        self.axes = self.outer + self.inner
+        self.vectors = bool(self.axes) and math.prod(self.shape[axis] for axis in self.axes[-1]) >= SHORTEST_ROW
+        self.watched = {
+            j for j, s in self.members if self.vectors and s.form.name in ANGLES and s.form.dtypes[0] == FLOAT64
+        }
+        if self.watched and self._rereads():
+            # It could not be done again.
+            self.vectors, self.watched = False, set()
         self.open: list[int] = []
-        # The axis whose loop threads share.
         self.shared: int | None = None
-        self._strides = [strides for _, statement in members for strides in statement.form.strides]
+        self.in_parts = False
+
+    def statement(self, j: int) -> Statement:
+        """The first of the statements at a position."""
+        return self._statements[self.segment.start + j]
+
+    def _fits_rows(self, kept: list[int]) -> bool:
+        """Whether sums are contiguous rows, with operands that vectors can be read from."""
+        if not kept or self.shape[kept[-1]] < SHORTEST_ROW:
+            return False
+        last = kept[-1]
+        steps = [self.statement(j).form.strides for j in self.reductions]
+        return all(
+            own[0][last] == 1 and any(o[last] == 1 for o in own[1:]) and all(o[last] in (0, 1) for o in own[1:])
+            for own in steps
+        )
+
+    def _rereads(self) -> bool:
+        """Whether a storage that is written to in these loops is read in them too, in any iteration."""
+        end = self.segment.start + self.segment.period * self.segment.count
+        for j, _ in self.members:
+            for i in range(self.segment.start + j, end, self.segment.period):
+                written = self._statements[i].target.storage
+                here = i - j
+                if any(
+                    (k, c) in self.names and a.storage == written
+                    for k, _ in self.members
+                    for c, a in enumerate(self._statements[here + k].operands)
+                ):
+                    return True
+        return False
 
     def merged(self, axes: list[int]) -> list[tuple[int, ...]]:
         """Axes as runs that every access walks through in one step, those of size 1 left out."""

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 import autodiff as ad
 from autodiff.nodes import PRIMITIVES
 from autodiff_backends import _loops_schedule as schedules
-from autodiff_backends._loops_expressions import ADD
 from autodiff_backends._loops_schedule import FEWEST_ITERATIONS, SHORTEST_ROLLED, Schedule, roll
 from autodiff_backends._loops_statements import REDUCTIONS, Lowering
+from autodiff_backends._numba_kernel import PLAIN_FUNCTIONS
 from autodiff_backends._numba_source import KernelSource
 from autodiff_backends._numpy_reference import Interpreted, constant_value
 
@@ -104,7 +104,7 @@ def execute(text, values):
     """What the source of a kernel computes, run by Python."""
     lowering, schedule = text.lowering, text.schedule
     program = lowering.program
-    namespace = {ADD: lambda total, term: total + term}
+    namespace = {"fn": PLAIN_FUNCTIONS}
     source = "\n".join(line for line in text.source.splitlines() if not line.startswith("from "))
     exec(source, namespace)
     arrays = {f"w{i}": np.full(schedule.workspaces[d], 99).astype(d) for i, d in enumerate(schedule.dtypes)}
@@ -184,7 +184,9 @@ def assert_order_is_kept(schedule):
                 if segment.group_of[j] == segment.group_of[i]:
                     assert form.name not in REDUCTIONS
                     read = [a for a in later.operands if a.storage == target.storage]
-                    written = [s.target for s in statements[first + j : first + i] if s.target.storage == target.storage]
+                    written = [
+                        s.target for s in statements[first + j : first + i] if s.target.storage == target.storage
+                    ]
                     assert all(access in written for access in read)
 
 
