@@ -32,9 +32,10 @@ EXPRESSIONS = {"where", "masked_multiply", "root_of_squares", "astype"}
 COPY = "copy"
 
 # Kinds of number for which compiled arithmetic is not NumPy's: integers that overflow, are divided by zero (which may
-# end the process), raised to a negative power or taken as exponents, and floating quotients at infinity.
+# end the process), raised to a negative power, or shifted or scaled by large ones; and floating quotients at infinity.
 LEFT_TO_NUMPY = {
-    **dict.fromkeys(("remainder", "fmod", "power", "sign", "reciprocal", "gcd", "lcm", "ldexp"), "iu"),
+    **dict.fromkeys(("remainder", "fmod", "power", "sign", "reciprocal", "gcd", "lcm"), "iu"),
+    **dict.fromkeys(("ldexp", "left_shift", "right_shift"), "iu"),
     "floor_divide": "iuf",
 }
 

@@ -158,7 +158,7 @@ RandomGraph = Callable[..., tuple[list[ad.Tensor], list[ad.Tensor]]]
 
 @pytest.fixture(scope="session")
 def random_graph() -> RandomGraph:
-    """Leaves, and values made of them as instructions say: a step, two operands and a choice; what fails is left out."""
+    """Leaves, and values made of them by instructions (a step, two operands, a choice); what fails is left out."""
 
     def make(
         instructions: Sequence[tuple[int, int, int, int]], unsupported: bool = False

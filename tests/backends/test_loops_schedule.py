@@ -184,7 +184,9 @@ def assert_order_is_kept(schedule):
                 if segment.group_of[j] == segment.group_of[i]:
                     assert form.name not in REDUCTIONS
                     read = [a for a in later.operands if a.storage == target.storage]
-                    written = [s.target for s in statements[first + j : first + i] if s.target.storage == target.storage]
+                    written = [
+                        s.target for s in statements[first + j : first + i] if s.target.storage == target.storage
+                    ]
                     assert all(access in written for access in read)
 
 

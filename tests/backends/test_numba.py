@@ -99,7 +99,7 @@ def applications(operands):
 
 
 @pytest.mark.usefixtures("everywhere")
-@pytest.mark.parametrize(("dtype", "most_left_out"), [("f8", 4), ("f4", 4), ("i8", 13), ("?", 42)])
+@pytest.mark.parametrize(("dtype", "most_left_out"), [("f8", 4), ("f4", 4), ("i8", 15), ("?", 44)])
 def test_every_elementwise_primitive(as_program, variable, dtype, most_left_out):
     """On all pairs of special values; one kernel for all of them."""
     special = {"f": FLOATS, "i": INTEGERS, "?": [True, False]}[dtype[0]]
@@ -138,8 +138,7 @@ def test_everything_that_is_not_elementwise(as_program, variable, dtype):
     leaves = [t.node for t in (x, y, z, empty)]
     outputs = []
     for name in ("sum", "prod", "max", "min"):
-        for axes in [(), (0,), (1,), (2,), (0, 2), (0, 1, 2)]:
-            outputs.append(PRIMITIVES[name](x.node, axes=axes))
+        outputs += [PRIMITIVES[name](x.node, axes=axes) for axes in [(), (0,), (1,), (2,), (0, 2), (0, 1, 2)]]
     for name in ("all", "any"):
         outputs += [PRIMITIVES[name]((x > 0).node, axes=axes) for axes in [(), (0,), (2,), (0, 1, 2)]]
     for axes in [(0,), (2,), (0, 1, 2)]:
