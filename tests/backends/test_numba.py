@@ -461,12 +461,20 @@ def test_parts_that_are_not_compiled_are_left_to_numpy(as_program):
         assert not np.may_share_memory(one, other)
 
 
+@pytest.mark.usefixtures("in_python")
 def test_kernels_are_made_where_they_pay_only(as_program):
     small, x = ad.Tensor([1.0, 2.0]), ad.Tensor(np.ones(20_000))
     assert not isinstance(BACKEND.compile(as_program([small], [small * 2.0])), (Kernel, Composed))
     assert not isinstance(BACKEND.compile(as_program([x], [np.tanh(x)])), (Kernel, Composed))
     w = ad.Tensor(np.ones((300, 300)))
     assert not isinstance(BACKEND.compile(as_program([w], [w @ w])), (Kernel, Composed))
+    # Beside many small operations, too.
+    value = (w @ w)[0, :2]
+    for i in range(40):
+        value = value * small[i % 2] + small
+    plan = BACKEND.compile(as_program([w, small], [value]))
+    assert isinstance(plan, Composed)
+    assert ["def kernel(" in step.source for step, _, _ in plan._steps] == [False, True]
 
 
 def test_kernels_that_would_be_too_long_are_left_to_numpy(as_program, monkeypatch):
@@ -603,6 +611,8 @@ def test_damaged_files_are_not_used(as_program, monkeypatch, tmp_path, suffix, k
     for path in damaged:
         path.write_bytes(path.read_bytes()[:kept])
     compile_anew(as_program)
+    if suffix == ".py":
+        assert all("def kernel(" in path.read_text() for path in damaged)
 
 
 @pytest.mark.parametrize(
