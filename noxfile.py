@@ -101,6 +101,6 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure against other libraries; further arguments go to the benchmarks."""
+    """Measure against other libraries, print and save the report; further arguments go to the benchmarks."""
     session.install("-e", ".[bench]")
     session.run("python", "-m", "benchmarks", *session.posargs)

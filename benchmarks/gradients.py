@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.compilers import NUMPY, function_on, graph_on, torch_compile
 from benchmarks.workload import Contestant, Numbers, Timed
 
-PEERS = ("jax", "torch", "autograd", "mygrad")
+PEERS = ("jax", "torch", "torch compile", "autograd", "mygrad")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,14 @@ OwnLoss = Callable[..., Any]
 Pose = Callable[[Any], Problem]
 """From a case's parameter to the problem."""
 
+Builder = Callable[[ModuleType, Any], Timed]
+
+BACKENDS = (NUMPY, "numba")
+"""Ours that compute on the processor; what is not installed is noted as unavailable."""
+
+# PyTorch keeps what it compiled, on disk too, so that only its first call of all compiles.
+_FIRST_CALLS = {"torch compile": 1}
+
 
 def contestants(
     loss: Loss,
@@ -55,7 +64,7 @@ def contestants(
     peers: Sequence[str] = PEERS,
     only: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[Contestant, ...]:
-    """Ours, define-by-run and traced, and the peers.
+    """Ours, define-by-run and traced, on each backend, and the peers.
 
     Parameters
     ----------
@@ -64,18 +73,36 @@ def contestants(
     pose : callable
         From a case's parameter to the `Problem`.
     own : mapping, optional
-        Versions for single libraries, by name.
+        Versions for single libraries, by the library's name.
     peers : sequence of str, optional
-        The libraries that take part.
+        The peers that take part.
     only : mapping, optional
-        Names of the cases that a library is restricted to, because others would take it minutes.
+        Names of the cases that a peer is restricted to, because others would take it minutes.
     """
     own, only = own or {}, only or {}
     return (
-        Contestant("autodiff", define_by_run(loss, pose)),
-        Contestant("autodiff function", traced_function(loss, pose), library="autodiff"),
-        *(Contestant(name, _PEERS[name](own.get(name, _in(loss)), pose), cases=only.get(name)) for name in peers),
+        *ours(lambda backend: define_by_run(loss, pose, backend), lambda backend: traced_function(loss, pose, backend)),
+        *(_peer(name, own, loss, pose, only.get(name)) for name in peers),
     )
+
+
+def ours(
+    recorded: Callable[[str], Builder] | None = None, traced: Callable[[str], Builder] | None = None
+) -> list[Contestant]:
+    """Contestants that record at each step, and that trace once, on each of our backends."""
+    ways = (("autodiff", recorded), ("autodiff function", traced))
+    return [
+        Contestant(name if backend == NUMPY else f"{name} {backend}", way(backend), library="autodiff")
+        for backend in BACKENDS
+        for name, way in ways
+        if way is not None
+    ]
+
+
+def _peer(name: str, own: Mapping[str, OwnLoss], loss: Loss, pose: Pose, cases: Sequence[str] | None) -> Contestant:
+    library = name.partition(" ")[0]
+    builder = _PEERS[name](own.get(library, _in(loss)), pose)
+    return Contestant(name, builder, library, cases, max_first_calls=_FIRST_CALLS.get(name, 1000))
 
 
 def numbers(result: tuple[Any, Sequence[Any]]) -> Numbers:
@@ -95,17 +122,14 @@ def _in(loss: Loss) -> OwnLoss:
     return own
 
 
-Builder = Callable[[ModuleType, Any], Timed]
-
-
-def define_by_run(loss: Loss, pose: Pose) -> Builder:
+def define_by_run(loss: Loss, pose: Pose, backend: str = NUMPY) -> Builder:
     """Record afresh at each step; the cached plan gives value and gradients."""
 
     def build(ad: ModuleType, parameter: Any) -> Timed:
         problem = pose(parameter)
+        graph = graph_on(ad, backend)
         variables = [ad.Tensor(array) for array in problem.variables]
         data = [ad.Tensor(array, constant=True) for array in problem.data]
-        graph = ad.Graph()
         graph.add_variables(*variables)
 
         def step() -> Any:
@@ -116,13 +140,14 @@ def define_by_run(loss: Loss, pose: Pose) -> Builder:
     return build
 
 
-def traced_function(loss: Loss, pose: Pose) -> Builder:
+def traced_function(loss: Loss, pose: Pose, backend: str = NUMPY) -> Builder:
     """Trace once, then replay on arrays."""
 
     def build(ad: ModuleType, parameter: Any) -> Timed:
         problem = pose(parameter)
         places = tuple(range(len(problem.variables)))
-        function = ad.function(ad.value_and_grad(lambda *a: loss(np, *a, *problem.options), argnums=places))
+        value_and_grad = ad.value_and_grad(lambda *a: loss(np, *a, *problem.options), argnums=places)
+        function = function_on(ad, value_and_grad, backend)
         arrays = (*problem.variables, *problem.data)
         return Timed(lambda: function(*arrays), numbers)
 
@@ -152,6 +177,24 @@ def _torch_eager(loss: OwnLoss, pose: Pose) -> Builder:
 
         def step() -> Any:
             value = loss(torch, *variables, *data, *problem.options)
+            return value.detach(), torch.autograd.grad(value, variables)
+
+        return Timed(step, numbers)
+
+    return build
+
+
+def _torch_compiled(loss: OwnLoss, pose: Pose) -> Builder:
+    """PyTorch with the loss compiled, and with it its backward pass."""
+
+    def build(torch: ModuleType, parameter: Any) -> Timed:
+        problem = pose(parameter)
+        function = torch_compile(torch, lambda *a: loss(torch, *a, *problem.options))
+        variables = [torch.as_tensor(np.asarray(array)).clone().requires_grad_() for array in problem.variables]
+        data = [torch.as_tensor(np.asarray(array)) for array in problem.data]
+
+        def step() -> Any:
+            value = function(*variables, *data)
             return value.detach(), torch.autograd.grad(value, variables)
 
         return Timed(step, numbers)
@@ -192,6 +235,7 @@ def _mygrad_backward(loss: OwnLoss, pose: Pose) -> Builder:
 _PEERS: Mapping[str, Callable[[OwnLoss, Pose], Builder]] = {
     "jax": jax_jit,
     "torch": _torch_eager,
+    "torch compile": _torch_compiled,
     "autograd": _hips_autograd,
     "mygrad": _mygrad_backward,
 }

@@ -8,7 +8,10 @@ import importlib.util
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
+
+ROOT = Path(__file__).resolve().parent.parent
 
 CPU_ONLY = {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
 """Environment of every measuring process: all contestants compute on the same processor."""
@@ -78,6 +81,6 @@ LIBRARIES: Mapping[str, Library] = {
 }
 
 
-def measuring_environment() -> dict[str, str]:
-    """Environment variables for a measuring process."""
-    return {**os.environ, **CPU_ONLY}
+def measuring_environment(scratch: Path) -> dict[str, str]:
+    """Environment variables for a measuring process, whose compilers find nothing that an earlier run left."""
+    return {**os.environ, **CPU_ONLY, "TORCHINDUCTOR_CACHE_DIR": str(scratch / "torch")}

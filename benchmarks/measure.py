@@ -9,40 +9,53 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
 
-from benchmarks.agreement import require_agreement
+from benchmarks.agreement import DisagreementError, require_agreement
 from benchmarks.libraries import LIBRARIES
-from benchmarks.results import Measurement, Series
-from benchmarks.timing import FULL, QUICK, Effort, calls_per_block, run_block, run_once
-from benchmarks.workload import Case, Contestant, Entry, Measured, Numbers, Timed, Workload
+from benchmarks.results import Measurement, Remark, Series
+from benchmarks.timing import FULL, LEAST_ROUNDS, QUICK, Effort, calls_per_block, run_block, run_once
+from benchmarks.workload import (
+    Case,
+    Contestant,
+    Entry,
+    Measured,
+    Numbers,
+    Timed,
+    UnavailableError,
+    Workload,
+)
 from benchmarks.workloads import load_workload
 
 
 def measure(workload: Workload, *, quick: bool = False) -> Measurement:
     """Measure every case of a workload on every contestant whose library is installed.
 
-    Raises
-    ------
-    DisagreementError
-        If the contestants of a case computed different numbers; nothing was timed warm then.
+    A contestant that raises is left out of its case, and a case whose contestants disagree is not timed; the
+    measurement's remarks say so.
     """
     started = perf_counter()
     modules = _load_libraries(workload)
-    series: list[Series] = []
-    for case in workload.cases:
-        if case.quick or not quick:
-            series += _CaseRun(workload, case, modules, QUICK if quick else FULL).measure()
+    runs = [
+        _CaseRun(workload, case, modules, QUICK if quick else FULL)
+        for case in workload.cases
+        if case.quick or not quick
+    ]
+    for run in runs:
+        run.measure()
     names = dict.fromkeys(contestant.library for contestant in workload.contestants)
     return Measurement(
         workload=workload.name,
         seconds=perf_counter() - started,
         missing=[c.name for c in workload.contestants if c.library not in modules],
         versions={name: LIBRARIES[name].version for name in names},
-        series=series,
+        series=[series for run in runs for series in run.series],
+        remarks=[remark for run in runs for remark in run.remarks],
     )
 
 
@@ -61,30 +74,71 @@ class _CaseRun:
         self._contestants = [
             c for c in workload.contestants if c.library in modules and (c.cases is None or case.name in c.cases)
         ]
+        self._effort = effort
         self._rounds = min(effort.rounds, workload.max_rounds)
-        self._first_calls = min(effort.first_calls, workload.max_first_calls)
-        self._block_seconds = effort.block_seconds
         self._series: dict[tuple[str, str], Series] = {}
+        self.remarks: list[Remark] = []
 
-    def measure(self) -> list[Series]:
-        entries = self._open_and_check()
-        for _ in range(self._first_calls - 1):
-            entries = {contestant.name: self._open(contestant)[0] for contestant in self._contestants}
-        self._count_facts(entries)
-        self._run_rounds(entries)
+    @property
+    def series(self) -> list[Series]:
+        """What was measured until now."""
         return list(self._series.values())
 
-    def _open_and_check(self) -> dict[str, Entry]:
+    def measure(self) -> None:
+        """Measure the case, or remark why not."""
+        entries = self._open_and_check()
+        if entries is None:
+            self._series.clear()
+            return
+        self._open_again(entries)
+        self._count_facts(entries)
+        self._run_rounds(entries)
+
+    def _open_and_check(self) -> dict[str, Entry] | None:
+        """An entry of each contestant that works; None if they disagree."""
         entries: dict[str, Entry] = {}
         numbers: dict[str, Sequence[Numbers]] = {}
         for contestant in self._contestants:
-            entry, first = self._open(contestant)
-            further = 0 if isinstance(entry, Measured) else self._workload.checked_steps - 1
-            entries[contestant.name] = entry
-            numbers[contestant.name] = [first, *(run_once(entry)[1] for _ in range(further))]
+            try:
+                entry, first = self._open(contestant)
+                further = 0 if isinstance(entry, Measured) else self._workload.checked_steps - 1
+                numbers[contestant.name] = [first, *(run_once(entry)[1] for _ in range(further))]
+            except Exception as error:
+                self._leave_out(contestant, error)
+            else:
+                entries[contestant.name] = entry
         where = f"{self._workload.name}, case {self._case.name}"
-        require_agreement(numbers, where, rtol=self._workload.rtol, atol=self._workload.atol)
+        try:
+            require_agreement(numbers, where, rtol=self._workload.rtol, atol=self._workload.atol)
+        except DisagreementError as error:
+            self._remark("", str(error), failed=True)
+            return None
         return entries
+
+    def _leave_out(self, contestant: Contestant, error: Exception) -> None:
+        if isinstance(error, UnavailableError):
+            self._remark(contestant.name, str(error), failed=False)
+        else:
+            traceback.print_exception(error)
+            self._remark(contestant.name, f"{type(error).__name__}: {error}", failed=True)
+        for metric, name in list(self._series):
+            if name == contestant.name:
+                del self._series[metric, name]
+
+    def _remark(self, contestant: str, text: str, *, failed: bool) -> None:
+        self.remarks.append(Remark(self._case.name, contestant, text, failed))
+        print(f"  {self._case.name}: {contestant} {'FAILED: ' if failed else ''}{text}", file=sys.stderr, flush=True)
+
+    def _open_again(self, entries: dict[str, Entry]) -> None:
+        """Replace entries by fresh ones, for the spread of first calls."""
+        bound = min(self._effort.first_calls, self._workload.max_first_calls)
+        started = perf_counter()
+        for count in range(1, bound):
+            for contestant in self._contestants:
+                if contestant.name in entries and count < contestant.max_first_calls:
+                    entries[contestant.name], _ = self._open(contestant)
+            if perf_counter() - started > self._effort.case_seconds:
+                break
 
     def _open(self, contestant: Contestant) -> tuple[Entry, Numbers]:
         """Build a fresh entry and time its first call."""
@@ -102,10 +156,13 @@ class _CaseRun:
                     self._of(metric, name).warm.append(value)
 
     def _run_rounds(self, entries: Mapping[str, Entry]) -> None:
-        calls = {name: calls_per_block(entry, self._block_seconds) for name, entry in entries.items()}
+        calls = {name: calls_per_block(entry, self._effort.block_seconds) for name, entry in entries.items()}
         gc.collect()
         gc.freeze()  # the modules of five libraries are no part of anybody's collections
-        for _ in range(self._rounds):
+        started = perf_counter()
+        for count in range(self._rounds):
+            if count >= LEAST_ROUNDS and perf_counter() - started > self._effort.case_seconds:
+                break
             for name, entry in entries.items():
                 for metric, value in run_block(entry, calls[name]).items():
                     self._of(metric, name).warm.append(value)

@@ -1,33 +1,50 @@
-"""The report: measurements as Markdown tables of targets, ratios and absolute figures."""
+"""The report: measurements as Markdown tables of the headline, targets, ratios, scaling and absolute figures."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
-from benchmarks.results import Measurement, Series, Spread, ratio, spread
+from benchmarks.compare import Comparison, Headline, Verdict, geometric_mean
+from benchmarks.footprint import RESOLUTION
+from benchmarks.results import Measurement, Spread, ratio, spread
 from benchmarks.units import format_spread, format_value
-from benchmarks.workload import BEST_PEER, STEP, Target, Workload
+from benchmarks.workload import BEST_PEER, PEAK_MEMORY, STEP, Target, Workload
 from benchmarks.workloads import load_workload
 
 NONE = "-"
 MISSING = "missing"
 
-COMPILED = "jax"
-"""The library whose first calls compile as ours do."""
+MEAN_TARGET = 0.7
+"""Upper limit of the geometric mean over the headline."""
 
-_QUICK = "**Quick run: few rounds and small sizes. It shows that the benchmarks run, not how fast.**"
+_QUICK = "**Quick run: few rounds. It shows that the benchmarks run, and only roughly how fast.**"
 
 _HOW_TO_READ = (
     "A ratio is ours divided by theirs, round by round: median [quartiles], below 1 is faster or smaller. "
-    "*first* is the first call of a fresh entry, which compiles; *warm* are later calls. "
+    "*first* is the first call of a fresh entry, which compiles; *warm* are later calls. *Peak memory* is what a "
+    "process holds at most in a warm call, above its level before the first. "
     "Absolute figures hold for this machine at this moment only."
 )
 
 
+def compare(measurements: Sequence[Measurement]) -> list[Comparison]:
+    """Each measurement with the workload that it is of."""
+    return [Comparison(load_workload(one.workload), one) for one in measurements]
+
+
+def headlines(comparisons: Sequence[Comparison]) -> list[Headline]:
+    """All rows of the headline table."""
+    return [headline for comparison in comparisons for headline in comparison.headlines()]
+
+
 def markdown(
-    measurements: Sequence[Measurement], machine: Mapping[str, str], *, failed: Sequence[str], quick: bool
+    measurements: Sequence[Measurement],
+    machine: Mapping[str, str],
+    *,
+    failed: Sequence[str],
+    quick: bool,
+    pictures: Mapping[str, str] | None = None,
 ) -> str:
     """Report all measurements.
 
@@ -38,204 +55,234 @@ def markdown(
     machine : mapping
         Facts about the machine, by name.
     failed : sequence of str
-        Workloads whose process failed.
+        Workloads that failed, wholly or in part.
     quick : bool
         Whether this was a quick run, of which the figures mean little.
+    pictures : mapping, optional
+        Titles and addresses of pictures.
     """
-    reports = [_WorkloadReport(load_workload(one.workload), one) for one in measurements]
-    versions = {name: version for one in measurements for name, version in one.versions.items()}
+    comparisons = compare(measurements)
+    rows = headlines(comparisons)
     lines = ["# Benchmarks", ""]
     if quick:
         lines += [_QUICK, ""]
     if failed:
-        lines += [f"**Failed, see the messages of the run: {', '.join(failed)}.**", ""]
+        lines += [f"**Failed: {', '.join(failed)}.** What is known of it stands under *Not measured*.", ""]
+    versions = {name: version for one in measurements for name, version in one.versions.items()}
     for facts in (machine, versions):
         lines += ["; ".join(f"{name} {value}" for name, value in facts.items()), ""]
-    lines += [_HOW_TO_READ, "", "## Targets", ""]
+    lines += [_HOW_TO_READ, "", "## Headline", "", *headline_lines(rows), ""]
+    for title, address in (pictures or {}).items():
+        lines += [f"![{title}]({address})", ""]
+    lines += ["## Cost against size", "", *scaling_lines(comparisons), "## Targets", ""]
     header = ("workload", "case", "contestant", "figure", "measured", "target", "")
-    lines += _table(header, (row for report in reports for row in report.target_rows()))
-    lines += ["", *_summary(reports)]
-    for report in reports:
-        lines += report.lines()
+    lines += _table(header, (row for one in comparisons for row in _target_rows(one)))
+    lines += ["", "## Not measured", "", *_remark_lines(comparisons)]
+    for one in comparisons:
+        lines += _workload_lines(one)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _summary(reports: Sequence[_WorkloadReport]) -> list[str]:
-    """The best of ours against the best peer, case by case, and the mean of all."""
-    rows = [row for report in reports for case in report.cases if (row := report.summary(case)) is not None]
+# --- the headline -----------------------------------------------------------------------------------------------------
+
+
+def headline_lines(rows: Sequence[Headline]) -> list[str]:
+    """The headline table, the mean below it, and what they say."""
     if not rows:
-        return []
-    mean = math.exp(sum(math.log(warm) for _, warm in rows) / len(rows))
+        return ["Nothing was measured."]
+    mean = geometric_mean([row.ratio.median for row in rows])
+    verdicts = [verdict for row in rows for verdict in row.verdicts]
+    met, judged = (sum(v.met is wanted for v in verdicts) for wanted in (True, False))
+    header = ("", "ours", "best peer", "ours / best peer", "peak memory, ours", "best peer's", "target", "")
     return [
-        "## Summary",
+        "The fastest of ours against the fastest peer, warm. A row over several sizes is their geometric mean.",
+        "",
+        *_table(header, map(_headline_cells, rows)),
         "",
         (
-            "*warm*: the fastest of ours against the fastest peer. *first*: the quickest of our first calls against "
-            f"{COMPILED}'s, which compiles too. Geometric mean of the warm ratios: **{format_value(mean, '')}**."
+            f"Geometric mean over the rows: **{format_value(mean, '')}** (target {MEAN_TARGET}: "
+            f"{'met' if mean <= MEAN_TARGET else 'MISSED'}). Of the rows' targets, {met} of {met + judged} are met."
         ),
-        "",
-        *_table(("workload", "case", "ours", "best peer", "warm", "first"), (cells for cells, _ in rows)),
     ]
 
 
-class _WorkloadReport:
-    """The part of the report that concerns one workload."""
+def _headline_cells(row: Headline) -> tuple[str, ...]:
+    return (
+        row.label,
+        f"{_range([duel.seconds for duel in row.duels], 's')} ({_names([duel.ours for duel in row.duels])})",
+        f"{_range([duel.peer_seconds for duel in row.duels], 's')} ({_names([duel.peer for duel in row.duels])})",
+        format_spread(row.ratio, ""),
+        format_memory(row.duels[-1].memory),
+        format_memory(row.duels[-1].peer_memory),
+        *_target_cells(row.verdicts),
+    )
 
-    def __init__(self, workload: Workload, measurement: Measurement) -> None:
-        self._workload = workload
-        self._measurement = measurement
-        self._cases = list(dict.fromkeys(series.case for series in measurement.series))
-        self._metrics = list(dict.fromkeys(series.metric for series in measurement.series))
-        self._ours = [c.name for c in workload.contestants if c.role == "ours"]
-        self._others = [c for c in workload.contestants if c.role != "ours"]
 
-    def lines(self) -> list[str]:
-        """A section with its two tables."""
-        lines = ["", f"## {self._workload.name}", "", self._workload.summary, ""]
-        if self._measurement.missing:
-            lines += [f"Missing (library not installed): {', '.join(self._measurement.missing)}.", ""]
-        columns = [*(c.name for c in self._others), *([BEST_PEER] if len(self._peers()) > 1 else [])]
-        ratios = list(self._ratio_rows(columns))
-        if ratios:
-            header = ("case", "figure", "ours", *(f"/ {name}" for name in columns))
-            lines += [*_table(header, ratios), ""]
-        return lines + _table(("case", "figure", "contestant", "warm", "first"), self._absolute_rows())
+def _target_cells(verdicts: Sequence[Verdict]) -> tuple[str, str]:
+    """The limits, and how many of them are met in how many cases."""
+    limits = dict.fromkeys(_limit(verdict.target) for verdict in verdicts)
+    judged = [verdict for verdict in verdicts if verdict.met is not None]
+    met = sum(bool(verdict.met) for verdict in judged)
+    if not judged:
+        mark = NONE
+    elif met == len(judged):
+        mark = "✓ met"
+    else:
+        mark = "✗ MISSED" + (f" ({met} of {len(judged)} met)" if len(judged) > 1 else "")
+    return "; ".join(limits) or NONE, mark
 
-    def summary(self, case: str) -> tuple[tuple[str, ...], float] | None:
-        """Names and ratios as text, and the warm ratio; None if a case has no peer."""
-        ours, peer = (self._smallest(case, STEP, names, first_call=False) for names in (self._ours, self._peers()))
-        if ours is None or peer is None:
-            return None
-        warm = ratio(ours.warm, peer.warm)
-        if warm is None:
-            return None
-        first = NONE
-        compiled = [c.name for c in self._others if c.library == COMPILED]
-        ours_first, peer_first = (
-            self._smallest(case, STEP, names, first_call=True) for names in (self._ours, compiled)
+
+def _limit(target: Target) -> str:
+    return f"≤ {format_value(target.limit, '')} x {target.against}"
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(dict.fromkeys(names))
+
+
+def _range(values: Sequence[float], unit: str) -> str:
+    low, high = (format_value(value, unit) for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
+def format_memory(memory: float | None) -> str:
+    """Bytes, or what they are below."""
+    if memory is None:
+        return NONE
+    return format_value(memory, "B") if memory >= RESOLUTION else f"< {format_value(RESOLUTION, 'B')}"
+
+
+# --- cost against size ------------------------------------------------------------------------------------------------
+
+
+def scaling_lines(comparisons: Sequence[Comparison]) -> list[str]:
+    """A table for each workload and variant: warm time of each contestant at each size."""
+    lines = []
+    for one in comparisons:
+        for variant, cases in one.variants().items():
+            title = one.workload.name + (f", {variant}" if variant else "")
+            header = (f"{title} ({one.workload.size_unit})", *(f"{case.size:,.0f}" for case in cases))
+            rows = []
+            for contestant in one.workload.contestants:
+                found = [one.series(case.name, STEP, contestant.name) for case in cases]
+                if any(found):
+                    spreads = (None if series is None else spread(series.warm) for series in found)
+                    cells = (NONE if s is None else format_value(s.median, "s") for s in spreads)
+                    rows.append((contestant.name, *cells))
+            if rows:
+                lines += [*_table(header, rows), ""]
+    return lines
+
+
+# --- targets and remarks ----------------------------------------------------------------------------------------------
+
+
+def _target_rows(one: Comparison) -> Iterable[tuple[str, ...]]:
+    """Every target in every case that it concerns, with the figure beside it."""
+    for verdict in one.verdicts(one.workload.targets):
+        target, measured = verdict.target, verdict.measured
+        unit = "" if target.is_ratio else _unit(one.workload, target.metric)
+        yield (
+            one.workload.name,
+            verdict.case,
+            " or ".join(name for name in target.contestants or ["ours"]),
+            _figure(target.metric, first_call=target.first_call),
+            "not measured" if measured is None else format_spread(measured, unit),
+            _format_target(target, unit),
+            {None: NONE, True: "met", False: "MISSED"}[verdict.met],
         )
-        if ours_first is not None and peer_first is not None:
-            measured = ratio(ours_first.first, peer_first.first)
-            first = NONE if measured is None else format_value(measured.median, "")
-        cells = (self._workload.name, case, ours.contestant, peer.contestant, format_value(warm.median, ""), first)
-        return cells, warm.median
-
-    @property
-    def cases(self) -> Sequence[str]:
-        """Names of the cases that were measured."""
-        return self._cases
-
-    def _smallest(self, case: str, metric: str, names: Sequence[str], *, first_call: bool) -> Series | None:
-        """Of the series of these contestants, the one with the smallest median."""
-        found = (self._series(case, metric, name, first_call=first_call) for name in names)
-        present = [series for series in found if series is not None]
-        return min(present, key=lambda s: _median(s, first_call=first_call), default=None)
-
-    def target_rows(self) -> Iterable[tuple[str, ...]]:
-        """Every target in every case that it concerns, with the figure beside it."""
-        for target in self._workload.targets:
-            for case in target.cases or [case.name for case in self._workload.cases]:
-                measured = self._measured(target, case)
-                yield (
-                    self._workload.name,
-                    case,
-                    target.contestant,
-                    _figure(target.metric, first_call=target.first_call),
-                    self._format_measured(target, measured),
-                    self._format_target(target),
-                    _verdict(target, measured),
-                )
-
-    def _peers(self) -> list[str]:
-        return [contestant.name for contestant in self._others if contestant.role == "peer"]
-
-    def _series(self, case: str, metric: str, contestant: str, *, first_call: bool) -> Series | None:
-        """The series of a contestant, or of the best peer, if it has values of that kind."""
-        if contestant == BEST_PEER:
-            return self._smallest(case, metric, self._peers(), first_call=first_call)
-        series = self._measurement.find(case, metric, contestant)
-        return series if series is not None and series.values(first_call=first_call) else None
-
-    def _measured(self, target: Target, case: str) -> Spread | None:
-        ours = self._series(case, target.metric, target.contestant, first_call=target.first_call)
-        if ours is None:
-            return None
-        values = ours.values(first_call=target.first_call)
-        if not target.is_ratio:
-            return spread(values)
-        base = self._series(
-            target.base_case or case,
-            target.metric,
-            target.against or target.contestant,
-            first_call=target.first_call,
-        )
-        return None if base is None else ratio(values, base.values(first_call=target.first_call))
-
-    def _format_measured(self, target: Target, measured: Spread | None) -> str:
-        if measured is None:
-            return "not measured"
-        return format_spread(measured, "" if target.is_ratio else self._unit(target.metric))
-
-    def _format_target(self, target: Target) -> str:
-        if not target.is_ratio:
-            return f"<= {format_value(target.limit, self._unit(target.metric))}"
-        base = " at ".join(filter(None, (target.against, target.base_case)))
-        return f"<= {format_value(target.limit, '')} x {base}"
-
-    def _ratio_rows(self, columns: Sequence[str]) -> Iterable[tuple[str, ...]]:
-        for case, metric, first_call, ours in product(self._cases, self._metrics, (False, True), self._ours):
-            cells = [self._ratio_cell(case, metric, ours, other, first_call=first_call) for other in columns]
-            if any(cell not in (NONE, MISSING) for cell in cells):
-                yield case, _figure(metric, first_call=first_call), ours, *cells
-
-    def _ratio_cell(self, case: str, metric: str, ours: str, other: str, *, first_call: bool) -> str:
-        """A ratio with its spread and, where there is one, the target."""
-        if other in self._measurement.missing:
-            return MISSING
-        a = self._series(case, metric, ours, first_call=first_call)
-        b = self._series(case, metric, other, first_call=first_call)
-        if a is None or b is None:
-            return NONE
-        measured = ratio(a.values(first_call=first_call), b.values(first_call=first_call))
-        if measured is None:
-            return NONE
-        text = format_spread(measured, "")
-        if other == BEST_PEER:
-            text += f" ({b.contestant})"
-        limits = [
-            f"<= {format_value(target.limit, '')}: {_verdict(target, measured)}"
-            for target in self._workload.targets
-            if (target.contestant, target.against, target.metric) == (ours, other, metric)
-            and target.first_call == first_call
-            and target.base_case is None
-            and (target.cases is None or case in target.cases)
-        ]
-        return "; ".join((text, *limits))
-
-    def _absolute_rows(self) -> Iterable[tuple[str, ...]]:
-        names = [contestant.name for contestant in self._workload.contestants]
-        for case, metric, name in product(self._cases, self._metrics, names):
-            series = self._measurement.find(case, metric, name)
-            if series is not None:
-                unit = self._unit(metric)
-                spreads = (spread(series.warm), spread(series.first))
-                cells = (NONE if one is None else format_spread(one, unit) for one in spreads)
-                yield case, metric, name, *cells
-
-    def _unit(self, metric: str) -> str:
-        return self._workload.units.get(metric, "")
 
 
-def _median(series: Series, *, first_call: bool) -> float:
-    found = spread(series.values(first_call=first_call))
-    assert found is not None, "only series with values are compared"
-    return found.median
+def _format_target(target: Target, unit: str) -> str:
+    if not target.is_ratio:
+        return f"≤ {format_value(target.limit, unit)}"
+    base = " at ".join(filter(None, (target.against, target.base_case)))
+    return f"≤ {format_value(target.limit, '')} x {base}"
 
 
-def _verdict(target: Target, measured: Spread | None) -> str:
+def _remark_lines(comparisons: Sequence[Comparison]) -> list[str]:
+    """What is missing, unavailable or wrong, each reason once, with the workloads and cases it is about."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for one in comparisons:
+        for name in one.measurement.missing:
+            reasons.setdefault((name, "library not installed"), []).append(one.workload.name)
+        remarks: dict[tuple[str, str], list[str]] = {}
+        for remark in one.measurement.remarks:
+            text = f"**FAILED** {_brief(remark.text)}" if remark.failed else _brief(remark.text)
+            remarks.setdefault((remark.contestant or "all", text), []).append(remark.case)
+        for reason, cases in remarks.items():
+            everywhere = set(cases) >= set(one.cases)
+            where = one.workload.name if everywhere else f"{one.workload.name} ({', '.join(cases)})"
+            reasons.setdefault(reason, []).append(where)
+    rows = [(*reason, "; ".join(where)) for reason, where in reasons.items()]
+    return _table(("contestant", "why", "where"), rows) if rows else ["Every contestant took part everywhere."]
+
+
+def _brief(text: str, length: int = 300) -> str:
+    """On one line of a table, without what would end a cell."""
+    flat = " ".join(text.split()).replace("|", "/")
+    return flat if len(flat) <= length else f"{flat[:length]} ..."
+
+
+# --- one workload -----------------------------------------------------------------------------------------------------
+
+
+def _workload_lines(one: Comparison) -> list[str]:
+    """A section with its two tables."""
+    lines = ["", f"## {one.workload.name}", "", one.workload.summary, ""]
+    columns = [c.name for c in one.workload.contestants if c.role != "ours"]
+    columns += [BEST_PEER] if len(one.peers) > 1 else []
+    ratios = list(_ratio_rows(one, columns))
+    if ratios:
+        header = ("case", "figure", "ours", *(f"/ {name}" for name in columns))
+        lines += [*_table(header, ratios), ""]
+    return lines + _table(("case", "figure", "contestant", "warm", "first"), _absolute_rows(one))
+
+
+def _metrics(one: Comparison) -> list[str]:
+    return list(dict.fromkeys(series.metric for series in one.measurement.series))
+
+
+def _ratio_rows(one: Comparison, columns: Sequence[str]) -> Iterable[tuple[str, ...]]:
+    for case, metric, first_call, ours in product(one.cases, _metrics(one), (False, True), one.ours):
+        cells = [_ratio_cell(one, case, metric, ours, other, first_call=first_call) for other in columns]
+        if any(cell not in (NONE, MISSING) for cell in cells):
+            yield case, _figure(metric, first_call=first_call), ours, *cells
+
+
+def _ratio_cell(one: Comparison, case: str, metric: str, ours: str, other: str, *, first_call: bool) -> str:
+    """A ratio with its spread."""
+    if other in one.measurement.missing:
+        return MISSING
+    a = one.series(case, metric, ours, first_call=first_call)
+    b = one.series(case, metric, other, first_call=first_call)
+    if a is None or b is None:
+        return NONE
+    if metric == PEAK_MEMORY and max(*a.warm, *b.warm) < RESOLUTION:
+        return NONE
+    measured = ratio(a.values(first_call=first_call), b.values(first_call=first_call))
     if measured is None:
         return NONE
-    return "met" if measured.median <= target.limit else "NOT MET"
+    return format_spread(measured, "") + (f" ({b.contestant})" if other == BEST_PEER else "")
+
+
+def _absolute_rows(one: Comparison) -> Iterable[tuple[str, ...]]:
+    names = [contestant.name for contestant in one.workload.contestants]
+    for case, metric, name in product(one.cases, _metrics(one), names):
+        series = one.measurement.find(case, metric, name)
+        if series is not None:
+            spreads = (spread(series.warm), spread(series.first))
+            yield case, metric, name, *(_absolute(s, metric, _unit(one.workload, metric)) for s in spreads)
+
+
+def _absolute(measured: Spread | None, metric: str, unit: str) -> str:
+    if measured is None:
+        return NONE
+    return format_memory(measured.median) if metric == PEAK_MEMORY else format_spread(measured, unit)
+
+
+def _unit(workload: Workload, metric: str) -> str:
+    return workload.units.get(metric, "B" if metric == PEAK_MEMORY else "")
 
 
 def _figure(metric: str, *, first_call: bool) -> str:

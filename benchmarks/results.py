@@ -34,6 +34,26 @@ class Series:
         return self.first if first_call else self.warm
 
 
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Why something was not measured, or not to the end.
+
+    Parameters
+    ----------
+    case, contestant : str
+        What it is about; no contestant if it is about all.
+    text : str
+        The reason.
+    failed : bool
+        Whether something is wrong, rather than unavailable here.
+    """
+
+    case: str
+    contestant: str
+    text: str
+    failed: bool
+
+
 @dataclass(slots=True)
 class Measurement:
     """Everything that one workload's process measured."""
@@ -43,6 +63,12 @@ class Measurement:
     missing: list[str]
     versions: dict[str, str]
     series: list[Series]
+    remarks: list[Remark] = field(default_factory=list)
+
+    @property
+    def failures(self) -> list[Remark]:
+        """The remarks that say that something is wrong."""
+        return [remark for remark in self.remarks if remark.failed]
 
     def find(self, case: str, metric: str, contestant: str) -> Series | None:
         """The series of that name, if it was measured."""
@@ -56,7 +82,9 @@ class Measurement:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Measurement:
         """Undo `to_json`."""
-        return cls(**{**data, "series": [Series(**one) for one in data["series"]]})
+        series = [Series(**one) for one in data["series"]]
+        remarks = [Remark(**one) for one in data["remarks"]]
+        return cls(**{**data, "series": series, "remarks": remarks})
 
 
 @dataclass(frozen=True, slots=True)

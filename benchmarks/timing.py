@@ -24,15 +24,21 @@ class Effort:
         Least duration of a block of calls.
     first_calls : int
         Fresh entries of which the first call is timed.
+    case_seconds : float
+        No further round or fresh entry is begun once a case's rounds or entries have taken that long.
     """
 
     rounds: int
     block_seconds: float
     first_calls: int
+    case_seconds: float
 
 
-FULL = Effort(rounds=31, block_seconds=0.02, first_calls=5)
-QUICK = Effort(rounds=5, block_seconds=0.005, first_calls=2)
+LEAST_ROUNDS = 3
+"""Rounds that are made however long they take: fewer have no spread."""
+
+FULL = Effort(rounds=31, block_seconds=0.02, first_calls=5, case_seconds=20.0)
+QUICK = Effort(rounds=9, block_seconds=0.005, first_calls=1, case_seconds=4.0)
 
 
 class Laps:

@@ -18,10 +18,23 @@ Role: TypeAlias = Literal["ours", "peer", "reference"]
 STEP = "step"
 """The metric of a `Timed` entry."""
 
+PEAK_MEMORY = "peak memory"
+"""The metric that `benchmarks.footprint` adds."""
+
 BEST_PEER = "best peer"
 """As `Target.against`: the peer with the smallest median in that row."""
 
+RECORDED = ("autodiff", "autodiff numba")
+"""Our contestants that record anew at each step."""
+
+TRACED = ("autodiff function", "autodiff function numba")
+"""Our contestants that trace once."""
+
 _ROLES: Mapping[str, Role] = {"autodiff": "ours", "numpy": "reference", "python": "reference"}
+
+
+class UnavailableError(Exception):
+    """Raised by a builder or a step of a contestant that cannot take part here: noted with its reason, no failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +83,27 @@ Entry: TypeAlias = Timed | Measured
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One size or variant of a workload; `parameter` is what the contestants' builders receive."""
+    """One size or variant of a workload.
+
+    Parameters
+    ----------
+    name : str
+        As in the report.
+    parameter : object, optional
+        What the contestants' builders receive.
+    quick : bool, optional
+        Whether quick runs measure it.
+    size : float, optional
+        Its place on the axis of sizes, in the workload's `size_unit`.
+    variant : str, optional
+        Tells cases apart that differ in more than their size: each variant has a scaling curve of its own.
+    """
 
     name: str
     parameter: Any = None
     quick: bool = True
+    size: float | None = None
+    variant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +120,15 @@ class Contestant:
         Key of `benchmarks.libraries.LIBRARIES`; by default, `name`.
     cases : sequence of str, optional
         Names of the cases it takes part in; by default, all.
+    max_first_calls : int, optional
+        A bound for a compiler that keeps what it compiled, or takes very long.
     """
 
     name: str
     build: Callable[[ModuleType, Any], Entry]
     library: str = ""
     cases: Sequence[str] | None = None
+    max_first_calls: int = 1000
 
     def __post_init__(self) -> None:
         if not self.library:
@@ -116,8 +148,8 @@ class Target:
     ----------
     limit : float
         In the metric's unit, or a plain ratio where there is something to compare with.
-    contestant : str, optional
-        Which of our contestants it concerns.
+    contestants : tuple of str, optional
+        Which of our contestants it concerns: the fastest of these counts; by default, of all.
     metric : str, optional
         Which of its metrics.
     against : str, optional
@@ -131,7 +163,7 @@ class Target:
     """
 
     limit: float
-    contestant: str = "autodiff"
+    contestants: tuple[str, ...] = ()
     metric: str = STEP
     against: str | None = None
     base_case: str | None = None
@@ -142,6 +174,25 @@ class Target:
     def is_ratio(self) -> bool:
         """Whether the limit is on a ratio."""
         return self.against is not None or self.base_case is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the headline table: the best of ours against the best peer. All rows weigh the same in the mean.
+
+    Parameters
+    ----------
+    label : str
+        Says what is computed.
+    cases : tuple of str, optional
+        The geometric mean over these counts; by default, over all.
+    contestants : tuple of str, optional
+        Which of ours count; by default, all.
+    """
+
+    label: str
+    cases: tuple[str, ...] = ()
+    contestants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +211,10 @@ class Workload:
         Sizes or variants.
     targets : sequence of Target, optional
         What the issue asks for.
+    rows : sequence of Row, optional
+        Its rows of the headline table.
+    size_unit : str, optional
+        What the sizes of the cases count.
     units : mapping, optional
         Unit of each metric: ``s`` or ``B``, alone or with a suffix (``s/op``); others are counts.
     rtol, atol : float, optional
@@ -175,6 +230,8 @@ class Workload:
     contestants: Sequence[Contestant]
     cases: Sequence[Case] = (Case("-"),)
     targets: Sequence[Target] = ()
+    rows: Sequence[Row] = ()
+    size_unit: str = ""
     units: Mapping[str, str] = field(default_factory=lambda: {STEP: "s"})
     rtol: float = 1e-9
     atol: float = 1e-12

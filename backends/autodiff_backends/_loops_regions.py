@@ -254,6 +254,6 @@ def _part(program: Program, region: Region, outside: set[int]) -> tuple[Program,
 
 
 def whole(program: Program, found: Sequence[Region]) -> str | None:
-    """The kind of the only region, if there is one."""
+    """The kind of all regions that compute anything; None if there are both."""
     kinds = {region.kind for region in found if any(not is_view(program, n) for n in region.members)}
-    return kinds.pop() if len(kinds) == 1 else None
+    return (kinds.pop() if kinds else NUMPY) if len(kinds) < 2 else None

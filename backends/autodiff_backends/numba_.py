@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from typing import Any
 
@@ -163,13 +164,28 @@ class NumbaBackend:
         return NUMPY.compile(program) if kind == NUMPY_KIND else Composed(program, found, self._compile_region)
 
     def _compile_region(self, kind: str, program: Program) -> Plan:
-        if kind == LOOPS:
-            schedule = Schedule(Lowering(program))
-            if max(schedule.workspaces.values(), default=0) <= LARGEST_WORKSPACE:
-                text = KernelSource(schedule)
-                if text.n_statements <= LONGEST_KERNEL:
-                    return Kernel(text)
-        return NUMPY.compile(program)
+        kernel = self._kernel(program) if kind == LOOPS else None
+        return NUMPY.compile(program) if kernel is None else kernel
+
+    def _kernel(self, program: Program) -> Kernel | None:
+        """A kernel, if it is not too long, too large, or beyond Numba."""
+        from numba.core.errors import NumbaError  # noqa: PLC0415
+
+        schedule = Schedule(Lowering(program))
+        if max(schedule.workspaces.values(), default=0) > LARGEST_WORKSPACE:
+            return None
+        text = KernelSource(schedule)
+        if text.n_statements > LONGEST_KERNEL:
+            return None
+        try:
+            return Kernel(text)
+        except NumbaError as error:
+            warnings.warn(
+                f"backend 'numba': NumPy executes a part that this version of Numba cannot compile: {error}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return None
 
     def _supported_ufuncs(self) -> frozenset[str]:
         if self._ufuncs is None:

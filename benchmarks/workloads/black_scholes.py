@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gradients import Problem, contestants
-from benchmarks.workload import BEST_PEER, Case, Target, Workload
+from benchmarks.workload import BEST_PEER, Case, Row, Target, Workload
 
 NAME = "black_scholes"
 
@@ -41,7 +41,9 @@ WORKLOAD = Workload(
         "volatility, rate and time (delta, vega, rho, theta), float64. The normal distribution is approximated."
     ),
     contestants=contestants(total_price, pose),
-    cases=(Case("1,000", 1_000), Case("100,000", 100_000), Case("1,000,000", 1_000_000, quick=False)),
+    cases=tuple(Case(f"{count:,}", count, size=count) for count in (1_000, 100_000, 1_000_000)),
     targets=(Target(1.0, against=BEST_PEER),),
+    rows=(Row("Black-Scholes greeks, 1,000 to 1,000,000 options"),),
+    size_unit="options",
     max_rounds=15,
 )

@@ -19,9 +19,9 @@ TOTAL = "all phases"
 PEAK = "peak memory"
 START = np.linspace(-1e-4, 1e-4, 8)
 CASES = (
-    Case("10,000 operations", 10_000),
-    Case("100,000 operations", 100_000),
-    Case("1,000,000 operations", 1_000_000, quick=False),
+    Case("10,000 operations", 10_000, size=10_000),
+    Case("100,000 operations", 100_000, size=100_000),
+    Case("1,000,000 operations", 1_000_000, quick=False, size=1_000_000),
 )
 
 Life = Callable[[], tuple[dict[str, float], list[np.ndarray]]]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gradients import Problem, contestants
-from benchmarks.workload import BEST_PEER, Case, Target, Workload
+from benchmarks.workload import BEST_PEER, Case, Row, Target, Workload
 
 NAME = "elementwise"
 SIZES = {"4k": 1 << 12, "64k": 1 << 16, "4M": 1 << 22}
@@ -30,13 +30,17 @@ WORKLOAD = Workload(
     summary="sum(sin(a * a * tanh(a))) and its gradient, an elementwise chain that ends in a full sum.",
     contestants=contestants(total, pose),
     cases=tuple(
-        Case(f"{size} {dtype}", (SIZES[size], dtype), quick=size != "4M") for size in SIZES for dtype in DTYPES
+        Case(f"{size} {dtype}", (count, dtype), size=count, variant=dtype)
+        for size, count in SIZES.items()
+        for dtype in DTYPES
     ),
     targets=(
         Target(1.0, against=BEST_PEER, cases=tuple(f"{size} {dtype}" for size in ("4k", "64k") for dtype in DTYPES)),
         Target(0.35, against=BEST_PEER, cases=("4M float32",)),
         Target(0.65, against=BEST_PEER, cases=("4M float64",)),
     ),
+    rows=tuple(Row(f"sum(sin(a² tanh a)), 4M {dtype}", (f"4M {dtype}",)) for dtype in DTYPES),
+    size_unit="elements",
     rtol=1e-5,  # float32, and sums in different orders
     max_rounds=15,
 )

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.adbench import read_mixture
 from benchmarks.gradients import Problem, contestants
-from benchmarks.workload import BEST_PEER, Case, Target, Workload
+from benchmarks.workload import BEST_PEER, Case, Row, Target, Workload
 
 NAME = "gmm"
 
@@ -75,16 +75,23 @@ WORKLOAD = Workload(
         "Objective of a Gaussian mixture and its gradients with respect to weights, means and inverse covariance "
         "factors (ADBench), float64. JAX and PyTorch use their own log-sum-exp."
     ),
-    contestants=contestants(in_numpy, pose, own={"jax": in_jax, "torch": in_torch}, peers=("jax", "torch", "autograd")),
+    contestants=contestants(
+        in_numpy, pose, own={"jax": in_jax, "torch": in_torch}, peers=("jax", "torch", "torch compile", "autograd")
+    ),
     cases=(
-        Case("n100 d10 K5", ("gmm_d10_K25.txt", 5, 100)),
-        Case("n1000 d10 K25", ("gmm_d10_K25.txt", 25, 1000)),
-        Case("n1000 d64 K25", ("gmm_d64_K25.txt", 25, 1000)),
+        Case("n100 d10 K5", ("gmm_d10_K25.txt", 5, 100), size=100 * 5 * 10**2),
+        Case("n1000 d10 K25", ("gmm_d10_K25.txt", 25, 1000), size=1000 * 25 * 10**2),
+        Case("n1000 d64 K25", ("gmm_d64_K25.txt", 25, 1000), size=1000 * 25 * 64**2),
     ),
     targets=(
         Target(1.0, against=BEST_PEER, cases=("n100 d10 K5", "n1000 d10 K25")),
         Target(0.6, against=BEST_PEER, cases=("n1000 d64 K25",)),
     ),
+    rows=(
+        Row("ADBench GMM, d 10", ("n1000 d10 K25",)),
+        Row("ADBench GMM, d 64", ("n1000 d64 K25",)),
+    ),
+    size_unit="n K d²",
     max_rounds=15,
     max_first_calls=3,
 )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gradients import Problem, contestants
-from benchmarks.workload import BEST_PEER, Case, Target, Workload
+from benchmarks.workload import BEST_PEER, Case, Row, Target, Workload
 
 NAME = "heat"
 STEPS = 20
@@ -58,13 +58,18 @@ WORKLOAD = Workload(
     name=NAME,
     summary=(
         f"Heat equation on a square grid, {STEPS} explicit steps written with slices, the squared misfit at the end "
-        "and its gradient with respect to the first field, float64."
+        "and its gradient with respect to the first field, float64. PyTorch is eager: compiling takes it minutes."
     ),
     contestants=contestants(
-        in_place, pose, own={"jax": in_jax, "autograd": in_autograd}, peers=("jax", "torch", "autograd")
+        in_place,
+        pose,
+        own={"jax": in_jax, "autograd": in_autograd},
+        peers=("jax", "torch", "autograd"),
     ),
-    cases=(Case("32 x 32", 32), Case("256 x 256", 256), Case("1024 x 1024", 1024, quick=False)),
+    cases=tuple(Case(f"{side} x {side}", side, size=side**2) for side in (32, 256, 1024)),
     targets=(Target(1.0, against=BEST_PEER),),
+    rows=(Row("2-D heat equation, 32² to 1024² cells"),),
+    size_unit="cells",
     max_rounds=11,
     max_first_calls=2,
 )

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.workload import BEST_PEER, Case, Contestant, Numbers, Target, Timed, Workload
+from benchmarks.compilers import function_on, graph_on, torch_compile
+from benchmarks.gradients import ours
+from benchmarks.workload import BEST_PEER, RECORDED, Case, Contestant, Numbers, Row, Target, Timed, Workload
 
 NAME = "hmc"
 STEPS = 20
@@ -57,27 +59,35 @@ def _numbers(result: tuple[Any, Any]) -> Numbers:
     return [np.asarray(part) for part in result]
 
 
-def define_by_run(ad: ModuleType, size: Size) -> Timed:
+def define_by_run(backend: str) -> Callable[[ModuleType, Size], Timed]:
     """Record the density anew at each point."""
-    q, p, *data = pose(size)
-    step = step_size(data[0])
-    samples, labels = (ad.Tensor(array, constant=True) for array in data)
-    graph = ad.Graph()
 
-    def gradient(q: Any) -> Any:
-        position = ad.Tensor(q)
-        graph.add_variables(position)
-        return graph.gradient(log_posterior(np, position, samples, labels), [position])[0]
+    def build(ad: ModuleType, size: Size) -> Timed:
+        q, p, *data = pose(size)
+        step = step_size(data[0])
+        graph = graph_on(ad, backend)
+        samples, labels = (ad.Tensor(array, constant=True) for array in data)
 
-    return Timed(lambda: leapfrog(gradient, q, p, step), _numbers)
+        def gradient(q: Any) -> Any:
+            position = ad.Tensor(q)
+            graph.add_variables(position)
+            return graph.gradient(log_posterior(np, position, samples, labels), [position])[0]
+
+        return Timed(lambda: leapfrog(gradient, q, p, step), _numbers)
+
+    return build
 
 
-def traced_gradient(ad: ModuleType, size: Size) -> Timed:
+def traced_gradient(backend: str) -> Callable[[ModuleType, Size], Timed]:
     """Trace the gradient once; the loop is Python's."""
-    q, p, *data = pose(size)
-    step = step_size(data[0])
-    gradient = ad.function(ad.grad(lambda q, *data: log_posterior(np, q, *data)))
-    return Timed(lambda: leapfrog(lambda q: gradient(q, *data), q, p, step), _numbers)
+
+    def build(ad: ModuleType, size: Size) -> Timed:
+        q, p, *data = pose(size)
+        step = step_size(data[0])
+        gradient = function_on(ad, ad.grad(lambda q, *data: log_posterior(np, q, *data)), backend)
+        return Timed(lambda: leapfrog(lambda q: gradient(q, *data), q, p, step), _numbers)
+
+    return build
 
 
 def traced_trajectory(ad: ModuleType, size: Size) -> Timed:
@@ -124,6 +134,20 @@ def torch_eager(torch: ModuleType, size: Size) -> Timed:
     return Timed(lambda: leapfrog(gradient, q, p, step), _numbers)
 
 
+def torch_compiled(torch: ModuleType, size: Size) -> Timed:
+    """Compile the density, and with it its gradient; the loop is Python's."""
+    arrays = pose(size)
+    step = step_size(arrays[2])
+    q, p, *data = (torch.from_numpy(array) for array in arrays)
+    density = torch_compile(torch, lambda q: log_posterior(torch, q, *data))
+
+    def gradient(q: Any) -> Any:
+        position = q.detach().requires_grad_()
+        return torch.autograd.grad(density(position), position)[0]
+
+    return Timed(lambda: leapfrog(gradient, q, p, step), _numbers)
+
+
 def hips_autograd(autograd: ModuleType, size: Size) -> Timed:
     """HIPS autograd traces the density at each point."""
     q, p, *data = pose(size)
@@ -140,19 +164,21 @@ WORKLOAD = Workload(
         "`jax` only the gradient is recorded or compiled; `... trajectory` compiles the whole loop."
     ),
     contestants=(
-        Contestant("autodiff", define_by_run),
-        Contestant("autodiff function", traced_gradient, library="autodiff"),
+        *ours(define_by_run, traced_gradient),
         Contestant("autodiff trajectory", traced_trajectory, library="autodiff"),
         Contestant("jax", jax_gradient),
         Contestant("jax trajectory", jax_trajectory, library="jax"),
         Contestant("torch", torch_eager),
+        Contestant("torch compile", torch_compiled, library="torch", max_first_calls=1),
         Contestant("autograd", hips_autograd),
     ),
-    cases=tuple(Case(name, size) for name, size in SIZES.items()),
+    cases=tuple(Case(name, size, size=size[0] * size[1]) for name, size in SIZES.items()),
     targets=(
-        Target(1.0, against="jax"),
-        Target(1.0, contestant="autodiff trajectory", against=BEST_PEER),
+        Target(1.0, contestants=RECORDED, against="jax"),
+        Target(1.0, contestants=("autodiff trajectory",), against=BEST_PEER),
     ),
+    rows=(Row("HMC, 20 leapfrog steps, 100 x 5 to 10,000 x 50"),),
+    size_unit="numbers in the samples",
     max_rounds=11,
     max_first_calls=2,
 )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gradients import Problem, contestants
-from benchmarks.workload import BEST_PEER, Case, Target, Workload
+from benchmarks.workload import BEST_PEER, Case, Row, Target, Workload
 
 NAME = "logistic"
 SIZES = {"1,000 x 20": (1_000, 20), "10,000 x 100": (10_000, 100), "100,000 x 100": (100_000, 100)}
@@ -54,7 +54,9 @@ WORKLOAD = Workload(
         "features, float64. JAX and PyTorch use their own log(1 + exp(x))."
     ),
     contestants=contestants(in_numpy, pose, own={"jax": in_jax, "torch": in_torch}),
-    cases=tuple(Case(name, size, quick=size[0] <= 10_000) for name, size in SIZES.items()),
+    cases=tuple(Case(name, size, size=size[0] * size[1]) for name, size in SIZES.items()),
     targets=(Target(1.0, against=BEST_PEER),),
+    rows=(Row("logistic regression, 1,000 x 20 to 100,000 x 100"),),
+    size_unit="numbers in the samples",
     max_rounds=15,
 )

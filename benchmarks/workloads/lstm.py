@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.adbench import read_recurrent
 from benchmarks.gradients import Problem, contestants, jax_jit
-from benchmarks.workload import Case, Contestant, Target, Workload
+from benchmarks.workload import TRACED, Case, Contestant, Row, Target, Workload
 
 NAME = "lstm"
 SIZES = {"10 steps": 10, "100 steps": 100, "1,023 steps": 1_023}
@@ -79,19 +79,26 @@ WORKLOAD = Workload(
     name=NAME,
     summary=(
         "Loss of a recurrent network (ADBench LSTM, 2 layers of 14 numbers, 1,024 characters) and the gradients of its "
-        "parameters, float64. `jax` unrolls the Python loop, which takes minutes and gigabytes to compile for more "
-        "than a few steps; `jax scan` says the loop in `jax.lax.scan`."
+        "parameters, float64. `jax` and `torch compile` unroll the Python loop, which takes minutes and "
+        "gigabytes to compile for more than a few steps; `jax scan` says the loop in `jax.lax.scan`."
     ),
     contestants=(
-        *contestants(in_loop, pose, peers=("jax", "torch", "autograd"), only={"jax": FEW, "autograd": MANY}),
+        *contestants(
+            in_loop,
+            pose,
+            peers=("jax", "torch", "torch compile", "autograd"),
+            only={"jax": FEW, "torch compile": FEW, "autograd": MANY},
+        ),
         Contestant("jax scan", jax_jit(in_scan, pose), library="jax"),
     ),
-    cases=tuple(Case(name, steps, quick=steps <= 100) for name, steps in SIZES.items()),
+    cases=tuple(Case(name, steps, size=steps) for name, steps in SIZES.items()),
     targets=(
-        Target(0.15, contestant="autodiff function", against="torch"),
-        *(Target(0.2, contestant=name, first_call=True, cases=FEW) for name in OURS),
-        *(Target(5.0, contestant=name, first_call=True, cases=("1,023 steps",)) for name in OURS),
+        Target(0.15, contestants=TRACED, against="torch"),
+        *(Target(0.2, contestants=(name,), first_call=True, cases=FEW) for name in OURS),
+        *(Target(5.0, contestants=(name,), first_call=True, cases=("1,023 steps",)) for name in OURS),
     ),
+    rows=tuple(Row(f"ADBench LSTM, {name}", (name,)) for name in SIZES),
+    size_unit="steps",
     max_rounds=7,
     max_first_calls=2,
 )

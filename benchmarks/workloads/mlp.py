@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gradients import Problem, contestants
-from benchmarks.workload import BEST_PEER, Case, Target, Workload
+from benchmarks.workload import BEST_PEER, Case, Row, Target, Workload
 
 NAME = "mlp"
 INPUTS, CLASSES, BATCH = 784, 10, 128
@@ -69,10 +69,12 @@ WORKLOAD = Workload(
         cross_entropy,
         pose,
         own={"jax": in_jax, "torch": in_torch},
-        peers=("jax", "torch", "autograd"),  # MyGrad makes a float64 of the mean
+        peers=("jax", "torch", "torch compile", "autograd"),  # MyGrad makes a float64 of the mean
     ),
-    cases=tuple(Case(f"width {width}", width) for width in (128, 512, 1024)),
+    cases=tuple(Case(f"width {width}", width, size=width) for width in (128, 512, 1024)),
     targets=(Target(1.0, against=BEST_PEER),),
+    rows=(Row("MLP 784-512-512-10, batch 128, float32", ("width 512",)),),
+    size_unit="width",
     rtol=2e-4,
     atol=1e-7,
     max_rounds=15,

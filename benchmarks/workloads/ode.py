@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from benchmarks.gradients import Problem, contestants, jax_jit
-from benchmarks.workload import Case, Contestant, Target, Workload
+from benchmarks.workload import TRACED, Case, Contestant, Row, Target, Workload
 
 NAME = "ode"
 STEP = 0.05
@@ -57,15 +57,22 @@ WORKLOAD = Workload(
     name=NAME,
     summary=(
         "Lotka-Volterra equations by the midpoint method, a loss at the end and its gradient with respect to two "
-        "initial values and four rates, Python floats or 0-d float64. `jax` unrolls the Python loop, which takes "
-        "too long to compile for more than a few steps; `jax scan` says the loop in `jax.lax.scan`."
+        "initial values and four rates, Python floats or 0-d float64. `jax` and `torch compile` unroll the Python "
+        "loop, which takes too long to compile for more than a few steps; `jax scan` says the loop in `jax.lax.scan`."
     ),
     contestants=(
-        *contestants(in_loop, pose, peers=("jax", "torch", "autograd"), only={"jax": FEW, "autograd": MANY}),
+        *contestants(
+            in_loop,
+            pose,
+            peers=("jax", "torch", "torch compile", "autograd"),
+            only={"jax": FEW, "torch compile": FEW, "autograd": MANY},
+        ),
         Contestant("jax scan", jax_jit(in_scan, pose), library="jax"),
     ),
-    cases=tuple(Case(name, steps, quick=steps <= 200) for name, steps in SIZES.items()),
-    targets=(Target(0.03, contestant="autodiff function", against="torch"),),
+    cases=tuple(Case(name, steps, size=steps) for name, steps in SIZES.items()),
+    targets=(Target(0.03, contestants=TRACED, against="torch"),),
+    rows=(Row("ODE, midpoint rule, 200 steps of two scalars", ("200 steps",)),),
+    size_unit="steps",
     max_rounds=11,
     max_first_calls=2,
 )

@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.workload import STEP, Case, Contestant, Numbers, Target, Timed, Workload
+from benchmarks.compilers import NUMPY, function_on, graph_on, torch_compile
+from benchmarks.gradients import ours
+from benchmarks.workload import RECORDED, STEP, Case, Contestant, Numbers, Row, Target, Timed, Workload
 
 NAME = "plotter"
 ORDERS = range(1, 9)
+FEW = tuple(f"order {n}" for n in ORDERS[:3])
 OPERATIONS = "operations"
 GROWTH = "operations / those of the order before"
 POINTS = np.arange(-2, 2, 0.01)
@@ -46,28 +49,36 @@ def _numbers(derivative: Any) -> Numbers:
     return [np.asarray(derivative)]
 
 
-def define_by_run(ad: ModuleType, order: int) -> Timed:
+def define_by_run(backend: str) -> Callable[[ModuleType, int], Timed]:
     """Record the curve and ask for its derivative at each step."""
-    a = ad.Tensor(POINTS)
-    graph = ad.Graph()
-    graph.clear_cache()
-    graph.add_variables(a)
 
-    def operations(n: int) -> int:
-        return generated_operations(graph.source(curve(np, a), [a], n))
+    def build(ad: ModuleType, order: int) -> Timed:
+        graph = graph_on(ad, backend)
+        a = ad.Tensor(POINTS)
+        graph.add_variables(a)
 
-    def facts() -> Mapping[str, float]:
-        count = operations(order)
-        return {OPERATIONS: count} | ({GROWTH: count / operations(order - 1)} if order > 1 else {})
+        def operations(n: int) -> int:
+            return generated_operations(graph.source(curve(np, a), [a], n))
 
-    return Timed(lambda: graph.gradient(curve(np, a), [a], order)[0], _numbers, facts)
+        def facts() -> Mapping[str, float]:
+            if backend != NUMPY:
+                return {}
+            count = operations(order)
+            return {OPERATIONS: count} | ({GROWTH: count / operations(order - 1)} if order > 1 else {})
+
+        return Timed(lambda: graph.gradient(curve(np, a), [a], order)[0], _numbers, facts)
+
+    return build
 
 
-def traced_function(ad: ModuleType, order: int) -> Timed:
+def traced_function(backend: str) -> Callable[[ModuleType, int], Timed]:
     """Trace nested gradients once, then replay."""
-    ad.Graph().clear_cache()
-    derivative = ad.function(nth_derivative(ad.grad, np, order))
-    return Timed(lambda: derivative(POINTS), _numbers)
+
+    def build(ad: ModuleType, order: int) -> Timed:
+        derivative = function_on(ad, nth_derivative(ad.grad, np, order), backend)
+        return Timed(lambda: derivative(POINTS), _numbers)
+
+    return build
 
 
 def jax_jit(jax: ModuleType, order: int) -> Timed:
@@ -90,6 +101,13 @@ def torch_eager(torch: ModuleType, order: int) -> Timed:
     return Timed(step, _numbers)
 
 
+def torch_compiled(torch: ModuleType, order: int) -> Timed:
+    """Nested gradients, compiled."""
+    derivative = torch_compile(torch, nth_derivative(torch.func.grad, torch, order))
+    a = torch.from_numpy(POINTS)
+    return Timed(lambda: derivative(a), _numbers)
+
+
 def hips_autograd(autograd: ModuleType, order: int) -> Timed:
     """Nested gradients, traced at every call."""
     derivative = nth_derivative(autograd.grad, autograd.numpy, order)
@@ -101,21 +119,24 @@ WORKLOAD = Workload(
     summary=(
         f"Derivative n of sin(a^2 tanh a), {POINTS.size} points, float64. `autodiff` records the curve anew "
         "at each step, with a fresh graph for each first call; `autodiff function` and JAX replay nested "
-        "gradients of sums. MyGrad has no higher derivatives. `operations` counts calls and operators in the "
+        "gradients of sums. MyGrad has no higher derivatives; PyTorch takes "
+        "minutes to compile more than a few. `operations` counts calls and operators in the "
         "generated source."
     ),
     contestants=(
-        Contestant("autodiff", define_by_run),
-        Contestant("autodiff function", traced_function, library="autodiff"),
+        *ours(define_by_run, traced_function),
         Contestant("jax", jax_jit),
         Contestant("torch", torch_eager),
+        Contestant("torch compile", torch_compiled, library="torch", cases=FEW, max_first_calls=1),
         Contestant("autograd", hips_autograd),
     ),
-    cases=tuple(Case(f"order {n}", n) for n in ORDERS),
+    cases=tuple(Case(f"order {n}", n, size=n) for n in ORDERS),
     targets=(
-        Target(0.1, against="jax", first_call=True),
-        Target(1.0, against="jax"),
+        Target(0.1, contestants=RECORDED, against="jax", first_call=True),
+        Target(1.0, contestants=RECORDED, against="jax"),
         Target(2.0, metric=GROWTH, cases=tuple(f"order {n}" for n in ORDERS[1:])),
     ),
+    rows=(Row("derivative n of sin(a² tanh a), n = 1 to 8"),),
+    size_unit="order",
     units={STEP: "s", OPERATIONS: "", GROWTH: ""},
 )

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gradients import Problem, contestants
-from benchmarks.workload import BEST_PEER, Case, Target, Workload
+from benchmarks.workload import BEST_PEER, Case, Row, Target, Workload
 
 NAME = "rosenbrock"
+SIZES = (1_000, 100_000, 10_000_000)
 
 
 def pose(size: int) -> Problem:
@@ -26,12 +27,14 @@ WORKLOAD = Workload(
     name=NAME,
     summary="Rosenbrock's function of many variables and its gradient, float64.",
     contestants=contestants(rosenbrock, pose),
-    cases=(Case("1,000", 1_000), Case("100,000", 100_000), Case("10,000,000", 10_000_000, quick=False)),
+    cases=tuple(Case(f"{count:,}", count, size=count) for count in SIZES),
     targets=(
         Target(1.2, against=BEST_PEER, cases=("1,000",)),
         Target(1.0, against=BEST_PEER, cases=("100,000",)),
         Target(0.5, against=BEST_PEER, cases=("10,000,000",)),
     ),
+    rows=tuple(Row(f"Rosenbrock, {count:,} variables", (f"{count:,}",)) for count in SIZES),
+    size_unit="variables",
     max_rounds=11,
     max_first_calls=3,
 )

@@ -1,0 +1,86 @@
+"""Ways to compile that not every machine has: our further backends, and ``torch.compile``."""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from benchmarks.workload import UnavailableError
+
+NUMPY = "numpy"
+
+COMPILE_SECONDS = 60.0
+"""What ``torch.compile`` is given: it takes forever for some loops that it unrolls."""
+
+
+def graph_on(ad: ModuleType, backend: str = NUMPY) -> Any:
+    """An empty graph on that backend, with empty caches."""
+    graph = ad.Graph() if backend == NUMPY else ad.Graph(backend=_loaded(ad, backend))
+    graph.clear_cache()
+    return graph
+
+
+def function_on(ad: ModuleType, function: Callable[..., Any], backend: str = NUMPY) -> Any:
+    """A function that is traced once and replayed on that backend, with empty caches."""
+    ad.Graph().clear_cache()
+    if backend == NUMPY:
+        return ad.function(function)
+    if "backend" not in inspect.signature(ad.function).parameters:
+        raise UnavailableError("ad.function takes no backend")
+    return ad.function(function, backend=_loaded(ad, backend))
+
+
+def _loaded(ad: ModuleType, backend: str) -> Any:
+    if backend not in ad.backends():
+        raise UnavailableError(f"there is no backend {backend!r}")
+    try:
+        return ad.get_backend(backend)
+    except ad.BackendError as error:
+        raise UnavailableError(str(error)) from error
+
+
+def torch_compile(torch: ModuleType, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function under ``torch.compile``, for fixed shapes; what PyTorch cannot compile is no failure of ours."""
+    if not any(map(shutil.which, ("c++", "g++", "clang++", "cl"))):
+        raise UnavailableError("torch.compile needs a C++ compiler")
+    torch.compiler.reset()
+    compiled = torch.compile(function, dynamic=False)
+    warm = False
+
+    def call(*arguments: Any) -> Any:
+        nonlocal warm
+        if warm:
+            return compiled(*arguments)
+        try:
+            with _time_limit(COMPILE_SECONDS):
+                result = compiled(*arguments)
+        except Exception as error:
+            raise UnavailableError(f"torch.compile: {type(error).__name__}: {error}") from error
+        warm = True
+        return result
+
+    return call
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raise `TimeoutError` in the block after that time, where the system has timers."""
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(_signal: int, _frame: object) -> None:
+        raise TimeoutError(f"not compiled after {seconds:.0f} s")
+
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again, in case it is swallowed
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)

@@ -1,0 +1,66 @@
+"""Put a run's tables into the documentation: ``python -m benchmarks.publish [DIR]``.
+
+Writes ``docs/benchmarks.md`` with its pictures, and the part of ``README.md`` between the two comments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.libraries import ROOT
+from benchmarks.plots import save_plots
+from benchmarks.report import compare, headline_lines, headlines, markdown
+from benchmarks.results import Measurement
+
+BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+PICTURES = "pictures"
+
+
+def publish(results: Path, root: Path) -> None:
+    """Write the page, its pictures and the table in the README below that folder.
+
+    Raises
+    ------
+    ValueError
+        If the run was a quick one or had failures, or the README lacks the comments.
+    """
+    data = json.loads(results.read_text(encoding="utf-8"))
+    if data["quick"] or data["failed"]:
+        raise ValueError(f"{results} is of a quick run or of one with failures, which is nothing to publish")
+    readme = root / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise ValueError(f"{readme} needs the comments {BEGIN} and {END}, once each")
+    measurements = [Measurement.from_json(one) for one in data["measurements"]]
+
+    folder = root / "docs" / PICTURES
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = {title: f"{PICTURES}/{name}" for title, name in save_plots(measurements, folder).items()}
+    page = markdown(measurements, data["machine"], failed=(), quick=False, pictures=pictures)
+    (root / "docs" / "benchmarks.md").write_text(page, encoding="utf-8")
+
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    table = "\n".join(headline_lines(headlines(compare(measurements))))
+    readme.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}", encoding="utf-8")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.publish", description=__doc__)
+    default = ROOT / "benchmarks" / "results"
+    parser.add_argument("folder", type=Path, nargs="?", default=default, help="what was given to --output")
+    try:
+        publish(parser.parse_args(argv).folder / "results.json", ROOT)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
