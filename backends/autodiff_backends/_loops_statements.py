@@ -32,9 +32,10 @@ EXPRESSIONS = {"where", "masked_multiply", "root_of_squares", "astype"}
 COPY = "copy"
 
 # Kinds of number for which compiled arithmetic is not NumPy's: integers that overflow, are divided by zero (which may
-# end the process) or raised to a negative power, and floating quotients at infinity.
+# end the process), raised to a negative power, or shifted or scaled by large ones; and floating quotients at infinity.
 LEFT_TO_NUMPY = {
     **dict.fromkeys(("remainder", "fmod", "power", "sign", "reciprocal", "gcd", "lcm"), "iu"),
+    **dict.fromkeys(("ldexp", "left_shift", "right_shift"), "iu"),
     "floor_divide": "iuf",
 }
 
@@ -156,7 +157,8 @@ def supported(program: Program, number: int, ufuncs: frozenset[str], largest: in
     if ufunc is None or ufunc.nout != 1 or ufunc.__name__ not in ufuncs:
         return False
     loop = loop_dtypes(signature)
-    return DTYPES.issuperset(loop) and loop[0].kind not in LEFT_TO_NUMPY.get(ufunc.__name__, "")
+    kinds = LEFT_TO_NUMPY.get(ufunc.__name__, "")
+    return DTYPES.issuperset(loop) and not any(dtype.kind in kinds for dtype in loop[: ufunc.nin])
 
 
 def loop_dtypes(signature: Signature) -> tuple[np.dtype[Any], ...]:

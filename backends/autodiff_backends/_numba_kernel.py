@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import operator
 import os
 import sys
@@ -86,8 +85,9 @@ def _compile(source: str, signature: Any) -> Callable[..., None]:
         try:
             module = _on_disk(source, folder)
             return numba.njit(signature, cache=True, **options)(module.kernel)  # type: ignore[no-any-return]
-        except (OSError, RuntimeError):
-            # A folder that cannot be written to: compile for this process only.
+        except Exception:
+            # A folder that cannot be written to, damaged files (Numba unpickles them): compile for this process only,
+            # which says what is wrong if it is something else.
             pass
     return numba.njit(signature, **options)(_plain_function(source))  # type: ignore[no-any-return]
 
@@ -107,18 +107,19 @@ def _on_disk(source: str, folder: Path) -> ModuleType:
     called = Path(__file__).with_name("_numba_functions.py").read_bytes()
     name = "kernel_" + hashlib.sha256(called + source.encode()).hexdigest()[:32]
     path = folder / f"{name}.py"
-    if not path.exists():
+    try:
+        known = path.read_text(encoding="utf-8") == source
+    except (OSError, ValueError):
+        known = False
+    if not known:
         folder.mkdir(parents=True, exist_ok=True)
         # Another process may be writing the same; the last one wins, whole.
         handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(source)
         os.replace(temporary, path)
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = ModuleType(name)
     # Machine code from disk finds its globals through the module's name.
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    exec(compile(source, str(path), "exec"), module.__dict__)
     return module

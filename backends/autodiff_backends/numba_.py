@@ -85,7 +85,7 @@ class Kernel:
                 aval = program.avals[number]
                 types.append((aval.dtype, aval.ndim, False))
                 if number in program.constants:
-                    self._constants[number] = np.ascontiguousarray(constant_value(program, number))
+                    self._constants[number] = np.asarray(constant_value(program, number), order="C")
                 self._places.append(number)
             else:
                 shape, dtype = self._outputs[place]

@@ -145,18 +145,32 @@ def _steps_in_a_row(x: Any, y: Any, choice: int) -> Any:
 STEPS += [_written, _steps_in_a_row]
 
 
-@pytest.fixture(scope="session")
-def random_graph() -> Callable[[Sequence[tuple[int, int, int, int]]], tuple[list[ad.Tensor], list[ad.Tensor]]]:
-    """Leaves, and values made of them as instructions say: a step, two operands and a choice; what fails is left out."""
+# What compiled loops leave to NumPy.
+UNSUPPORTED: list[Callable[[Any, Any, int], Any]] = [
+    lambda x, y, c: np.cumsum(x, axis=c % x.ndim if x.ndim else None),
+    lambda x, y, c: x[[0, -1, 0]],
+    lambda x, y, c: np.real(np.exp(1j * x)),
+    lambda x, y, c: np.argmax(x, axis=-1) * 0.5,
+]
 
-    def make(instructions: Sequence[tuple[int, int, int, int]]) -> tuple[list[ad.Tensor], list[ad.Tensor]]:
+RandomGraph = Callable[..., tuple[list[ad.Tensor], list[ad.Tensor]]]
+
+
+@pytest.fixture(scope="session")
+def random_graph() -> RandomGraph:
+    """Leaves, and values made of them by instructions (a step, two operands, a choice); what fails is left out."""
+
+    def make(
+        instructions: Sequence[tuple[int, int, int, int]], unsupported: bool = False
+    ) -> tuple[list[ad.Tensor], list[ad.Tensor]]:
         rng = np.random.default_rng(len(instructions))
         leaves = [ad.Tensor(rng.normal(size=shape)) for shape in [(3, 2), (2,), (2, 3), ()]]
         values = list(leaves)
+        steps = [*STEPS, *UNSUPPORTED, *UNSUPPORTED] if unsupported else STEPS
         for step, first, second, choice in instructions:
             x, y = values[-1 - first % len(values)], values[-1 - second % len(values)]
             try:
-                value = STEPS[step % len(STEPS)](x, y, choice)
+                value = steps[step % len(steps)](x, y, choice)
             except (TypeError, ValueError, IndexError):
                 continue
             if value.size <= 200:

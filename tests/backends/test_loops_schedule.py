@@ -291,3 +291,38 @@ def test_numbers_given_in_calls(as_program, variable):
         text = assert_right(as_program([x, *numbers], [total]), [x.value, *[n.value for n in numbers]])
         assert text.few_scalars == (count <= 16)
         assert len([p for p in text.parameters if p.startswith("s")]) == (count if count <= 16 else 0)
+
+
+writes = st.lists(st.tuples(st.integers(0, 5), st.integers(1, 3), st.integers(0, 3), st.booleans()), max_size=6)
+
+
+@deterministic
+@given(writes, writes)
+def test_writes_into_one_array_keep_their_order(as_program, before, after):
+    """Overlapping or not, from values that are there early or late, with reads of any part between them."""
+    x = ad.Tensor(np.linspace(0.1, 0.8, 8))
+    results = []
+    y = x * 1.5
+    for k, (start, length, kind, adds) in enumerate([*before, *after]):
+        if k == len(before):
+            results.append(y[1:6] * y[2:7])
+        early = x[:length] * (2.5 + k)
+        late = np.tanh(early * np.sum(x * (3.5 + k)))
+        value = [early, late, early * 0.3 + late, late[::-1]][kind]
+        y[start : start + length] = value + y[start : start + length] if adds else value
+    results += [y[:3] * 2.0, y[5:] + y[:3], np.sum(y)]
+    assert_right(as_program([x], results), [x.value])
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("own", [0, 1, 2])
+def test_a_body_that_reads_its_own_value_in_some_iterations_only(as_program, own):
+    x, rates = ad.Tensor([0.3, -0.4]), ad.Tensor(np.linspace(0.1, 2.0, 9))
+    total, previous, results = x, x * 0.5, []
+    for k in range(9):
+        value = np.sin(x * rates[k])
+        total = np.tanh(total * (value if k % 3 == own else previous))
+        previous = value
+        results += [value, total]
+    text = assert_right(as_program([x, rates], results), [x.value, rates.value])
+    assert max(segment.count for segment in text.schedule.segments) >= 8
