@@ -94,7 +94,7 @@ def wheel_info(wheel: Path) -> str:
 def docs(session: nox.Session) -> None:
     """Run the examples in docstrings and pages, and check links and completeness."""
     _, wheel = build(session)
-    session.install(f"{wheel}[test]")
+    session.install(f"{wheel}[test,numba]")
     session.run("pytest", "--doctest-modules", "--pyargs", *PACKAGES)
     session.run("pytest", "tests/test_docs.py")
 
