@@ -16,6 +16,7 @@ import numpy as np
 
 from autodiff.backend import Plan
 from autodiff.plan.program import Program
+from autodiff.plan.slices import join_slices
 
 from ._numpy_reference import Interpreted
 from ._numpy_writer import Writer, number_text
@@ -85,7 +86,7 @@ class Generated:
     """
 
     def __init__(self, program: Program):
-        writer = Writer(program)
+        writer = Writer(join_slices(program))
         writer.write()
         results = writer.results()
         self.n_operations = len(writer.applications)
