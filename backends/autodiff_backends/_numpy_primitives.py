@@ -259,6 +259,12 @@ def _logaddexp(w: Writer, number: int, signature: Signature, arguments: tuple[in
     w.lines.append(f"{w.helper('log_add_exp')}({', '.join(words)}, {w.owned(number)})")
 
 
+def _logistic(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    weak = w.avals[number].weak
+    word = w.scalars[arguments[0]] if weak else w.array(arguments[0])
+    w.emit(number, f"{w.helper('logistic')}({word}", out=not weak)
+
+
 def _frexp_exponent(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
     w.arrays[number] = f"v{number}"
     w.lines.append(f"v{number} = {w.use('frexp')}({w.array(arguments[0])})[1]")
@@ -270,6 +276,7 @@ WRITERS: dict[str, ArrayWriter] = {
     "masked_multiply": _masked_multiply,
     "root_of_squares": _root_of_squares,
     "logaddexp": _logaddexp,
+    "logistic": _logistic,
     "frexp_exponent": _frexp_exponent,
     "identity": _view("{0}"),
     "stop_gradient": _view("{0}"),

@@ -50,6 +50,7 @@ SCALAR: dict[str, str] = {
     "power": "math.pow({0}, {1})",
     "sqrt": "math.sqrt({0})",
     "root_of_squares": "math.sqrt({0})",
+    "logistic": "1.0 / (1.0 + math.exp(-{0}))",
     **{name: f"math.{name}({{0}})" for name in ("exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan")},
     **{name: f"math.{name}({{0}})" for name in ("sinh", "cosh", "tanh", "degrees", "radians")},
     "arcsin": "math.asin({0})",
