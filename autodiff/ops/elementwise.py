@@ -188,6 +188,16 @@ def _infer_root_of_squares(primitive: Primitive, x: Aval) -> Aval:
 root_of_squares = Primitive("root_of_squares", _infer_root_of_squares, kind="elementwise")
 
 
+def _infer_logistic(primitive: Primitive, x: Aval) -> Aval:
+    if x.dtype.kind not in "fc":
+        raise DTypeError(f"logistic takes floating or complex numbers, not {x.dtype.name}")
+    return infer_elementwise(exp, x)
+
+
+# 1 / (1 + exp(-x)), and 0 where exp(-x) overflows: the weight of one of two in a softmax.
+logistic = Primitive("logistic", _infer_logistic, kind="elementwise")
+
+
 def _infer_astype(primitive: Primitive, x: Aval, *, dtype: np.dtype[Any]) -> Aval:
     return intern_aval(x.shape, dtype)
 

@@ -432,7 +432,9 @@ def _with_inner_scalar(p: Program, product: int, out: Aval, scalar: int | None) 
         x, y = p.arguments[product]
         inner, other = (x, y) if not p.avals[x].ndim else (y, x)
         if not p.avals[inner].ndim:
-            if p.heads[inner] is NUMBER or not _keeps(p, inner, out) or p.avals[other] is not out:
+            # Numbers have rows of their own for meeting numbers.
+            numbers = p.heads[inner] is NUMBER and (scalar is None or p.heads[scalar] is NUMBER)
+            if numbers or not _keeps(p, inner, out) or p.avals[other] is not out:
                 return None
             number, count = _scalar_factors(p, [inner] if scalar is None else [inner, scalar])
             if not _moderate(number) or count > SCALARS_GATHERED:
@@ -492,7 +494,7 @@ def _sum_of_repeated_factor(p: Program, signature: Signature, arguments: tuple[i
             sizes = (1,) * (full.ndim - p.avals[y].ndim) + p.avals[y].shape
             kept = tuple([n for a, n in enumerate(sizes) if a not in axes])
             total = p.call(ops.sum_p, x, params=(axes,))
-            return p.call(multiply, total, p.call(ops.reshape_p, y, params=(kept,)))
+            return p.call(multiply, total, p.call(ops.reshape_p, y, params=(kept,)) if p.avals[y].ndim else y)
     return None
 
 
@@ -559,7 +561,7 @@ def _sums_inside(p: Program, value: int, axes: tuple[int, ...]) -> bool:
 def _same_along(part: Aval, full: Aval, axes: tuple[int, ...]) -> bool:
     """Whether a factor of a product of the shape ``full`` is the same everywhere along ``axes``."""
     sizes = (1,) * (full.ndim - part.ndim) + part.shape
-    return part.dtype == full.dtype and all(sizes[a] == 1 for a in axes)
+    return (part.weak or part.dtype == full.dtype) and all(sizes[a] == 1 for a in axes)
 
 
 def _kept_sum(p: Program, value: int, axis: int) -> int:

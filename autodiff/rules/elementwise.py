@@ -6,7 +6,6 @@ A complex derivative of a real function is du/dx - i du/dy. DLMF: NIST Digital L
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 from .. import ops
 from ..nodes import Node, literal
@@ -32,11 +31,12 @@ def _power_by_exponent(out: Node, x: Node, y: Node) -> Node:
     return out * ops.log(ops.where(zero, 1, x))
 
 
-def _softmax_weight(exponential: Callable[[Node], Node], out: Node, x: Node, y: Node) -> Node:
-    """exp(x - out), without inf - inf."""
-    infinite = ops.logical_and(ops.isinf(x), ops.equal(x, out))
-    weight = exponential(ops.where(infinite, 0, x) - ops.where(infinite, 0, out))
-    return ops.where(ops.logical_and(infinite, ops.equal(x, y)), 0.5, weight)
+def _softmax_weight(x: Node, y: Node, scale: Node | float = 1) -> Node:
+    """logistic(x - y), without inf - inf. It needs no value of logaddexp, which costs more than this."""
+    distance = x - y
+    if not any(z.aval.literal is not None and math.isfinite(z.aval.literal) for z in (x, y)):
+        distance = ops.where(ops.logical_and(ops.isinf(x), ops.equal(x, y)), 0, distance)
+    return ops.logistic(scale * distance)
 
 
 def _greater_share(out: Node, x: Node, y: Node) -> Node:
@@ -125,16 +125,17 @@ RULES: list[Rule] = [
     unary(ops.log1p, lambda out, x: 1 / (1 + x)),
     binary(
         ops.logaddexp,
-        lambda out, x, y: _softmax_weight(ops.exp, out, x, y),
-        lambda out, x, y: _softmax_weight(ops.exp, out, y, x),
+        lambda out, x, y: _softmax_weight(x, y),
+        lambda out, x, y: _softmax_weight(y, x),
         "the softmax weights; equal infinities share evenly",
     ),
     binary(
         ops.logaddexp2,
-        lambda out, x, y: _softmax_weight(ops.exp2, out, x, y),
-        lambda out, x, y: _softmax_weight(ops.exp2, out, y, x),
+        lambda out, x, y: _softmax_weight(x, y, LN2),
+        lambda out, x, y: _softmax_weight(y, x, LN2),
         "the softmax weights to base 2; equal infinities share evenly",
     ),
+    unary(ops.logistic, lambda out, x: out * ops.logistic(-x)),
     unary(ops.sin, lambda out, x: ops.cos(x), "DLMF 4.20.1"),
     unary(ops.cos, lambda out, x: -ops.sin(x), "DLMF 4.20.2"),
     unary(ops.tan, lambda out, x: 1 + out * out, "DLMF 4.20.3"),

@@ -80,6 +80,9 @@ def expression(form: Form, words: list[str], vectorised: frozenset[str] = frozen
         return as_(0, out)
     if name == "root_of_squares":
         return f"np.sqrt({as_(0, out)})"
+    if name == "logistic":
+        one = number("1", out)
+        return f"({one} / ({one} + np.exp(-{_atom(as_(0, out))})))"
     if name == "where":
         return f"({as_(1, out)} if {as_(0, np.dtype(bool))} else {as_(2, out)})"
     if name == "masked_multiply":

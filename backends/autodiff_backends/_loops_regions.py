@@ -18,7 +18,7 @@ from ._loops_statements import COPY, DTYPES, REDUCTIONS, VIEWS, supported
 ARITHMETIC = (0.1, 0.2)
 FUNCTIONS = {
     "sqrt": (0.2, 0.9),
-    **dict.fromkeys(("exp", "exp2", "log", "log2", "log10"), (4.0, 0.6)),
+    **dict.fromkeys(("exp", "exp2", "log", "log2", "log10", "logistic"), (4.0, 0.6)),
     **dict.fromkeys(("expm1", "log1p", "cbrt"), (6.0, 0.8)),
     **dict.fromkeys(("tanh", "sinh", "cosh", "arctan", "arcsin", "arccos", "tan", "power"), (11.0, 0.9)),
     **dict.fromkeys(("arcsinh", "arccosh", "arctanh", "arctan2"), (13.0, 1.2)),

@@ -26,7 +26,7 @@ VIEWS = {"reshape", "transpose", "broadcast_to", "index", "identity", "stop_grad
 REDUCTIONS = {"sum": 0, "prod": 1, "max": None, "min": None, "all": True, "any": False, "inner_product": 0, "matmul": 0}
 
 # Elementwise primitives that are no ufuncs.
-EXPRESSIONS = {"where", "masked_multiply", "root_of_squares", "astype"}
+EXPRESSIONS = {"where", "masked_multiply", "root_of_squares", "logistic", "astype"}
 
 # The name of the expression that copies its operand.
 COPY = "copy"

@@ -35,7 +35,7 @@ CHEAP = {
 BLOCK_BYTES = 1 << 16
 
 # Elementwise primitives without a ufunc that the generated blocks know.
-BLOCKED_NAMES = {"masked_multiply", "where", "astype", "root_of_squares"}
+BLOCKED_NAMES = {"masked_multiply", "where", "astype", "root_of_squares", "logistic"}
 
 
 class Group:
@@ -93,47 +93,47 @@ def _full_sum(program: Program, number: int) -> bool:
 
 
 def schedule(program: Program, applications: list[int]) -> list[int | Group]:
-    """The operations in an order of execution, large elementwise ones gathered into groups."""
+    """The operations in an order of execution, large elementwise ones gathered into groups.
+
+    What cannot be in a group and needs something of it waits until the group has ended, so that the group goes on
+    with what does not: a loss and its gradient are often one pass over the data.
+    """
     order: list[int | Group] = []
     group: Group | None = None
     members: set[int] = set()
-
-    def close() -> None:
-        nonlocal group
-        if group is not None:
-            order.append(group)
-            group = None
-            members.clear()
+    later: list[int] = []
+    waiting: set[int] = set()  # what is known only when the group has ended
 
     for number in applications:
         arguments = program.arguments[number]
-        depends = not members.isdisjoint(arguments)
-        if _full_sum(program, number) and program.avals[arguments[0]].size >= SMALLEST_BLOCKED:
-            shape = program.avals[arguments[0]].shape
-            waits = any(a in members and program.avals[a].ndim == 0 for a in arguments)
-            if group is None or group.shape != shape or waits:
-                close()
-                group = Group(shape)
-            group.members.append(number)
-            members.add(number)
+        summed = _full_sum(program, number) and program.avals[arguments[0]].size >= SMALLEST_BLOCKED
+        if not summed and not _blockable(program, number):
+            if members.isdisjoint(arguments) and waiting.isdisjoint(arguments):
+                order.append(number)
+            else:
+                later.append(number)
+                waiting.add(number)
             continue
-        if _blockable(program, number):
-            aval = program.avals[number]
-            flat = _flat(program, number)
-            # Sums are known only when their group has ended.
-            waits = any(a in members and program.avals[a].ndim == 0 for a in arguments)
-            mixed = group is not None and group.flat != flat and not rows_fit(aval.shape, aval.dtype.itemsize)
-            if group is None or group.shape != aval.shape or waits or mixed:
-                close()
-                group = Group(aval.shape)
-            group.flat = group.flat and flat
-            group.members.append(number)
-            members.add(number)
-        else:
-            if depends:
-                close()
-            order.append(number)
-    close()
+        aval = program.avals[arguments[0] if summed else number]
+        flat = summed or _flat(program, number)
+        mixed = group is not None and not summed and group.flat != flat
+        if (
+            group is None
+            or group.shape != aval.shape
+            or not waiting.isdisjoint(arguments)
+            or (mixed and not rows_fit(aval.shape, aval.dtype.itemsize))
+        ):
+            if group is not None:
+                order += [group, *later]
+            group = Group(aval.shape)
+            members, later, waiting = set(), [], set()
+        group.flat = group.flat and flat
+        group.members.append(number)
+        members.add(number)
+        if summed:
+            waiting.add(number)
+    if group is not None:
+        order += [group, *later]
     return order
 
 

@@ -165,6 +165,8 @@ class GroupWriter:
             self.lines.append(f"{self.w.helper('choose')}({', '.join(words)}, {target})")
         elif name == "masked_multiply":
             self.lines.append(f"{self.w.helper('masked_product')}({', '.join(words)}, {target})")
+        elif name == "logistic":
+            self.lines.append(f"{self.w.helper('logistic')}({words[0]}, {target})")
         elif name == "logaddexp" and dtype in BLAS_REAL:
             self.lines.append(f"{self.w.helper('log_add_exp')}({', '.join(words)}, {target})")
         elif name == "heaviside" and words[1] in self.w.constants:

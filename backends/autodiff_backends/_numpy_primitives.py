@@ -137,17 +137,19 @@ def _view(template: str) -> ArrayWriter:
 def _transpose(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
     (axes,) = signature.params
     text = "T" if axes == tuple(range(len(axes)))[::-1] else f"transpose({axes!r})"
-    w.arrays[number] = f"v{number}"
-    w.lines.append(f"v{number} = {w.array(arguments[0])}.{text}")
+    w.arrays[number] = w.view(number, w.array(arguments[0]), f".{text}")
 
 
 def _reshape(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
-    w.arrays[number] = f"v{number}"
-    source = w.array(arguments[0])
+    source, suffix = w.array(arguments[0]), f".reshape({signature.params[0]!r})"
+    if source[0] == "b" and source[1:].isdigit():
+        w.arrays[number] = w.view(number, source, suffix)
+        return
     if w.avals[arguments[0]].ndim == 0:
         # A reduction to zero dimensions may be a NumPy scalar.
         source = f"{w.use('asarray')}({source})"
-    w.lines.append(f"v{number} = {source}.reshape({signature.params[0]!r})")
+    w.arrays[number] = f"v{number}"
+    w.lines.append(f"v{number} = {source}{suffix}")
 
 
 def _broadcast_to(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
@@ -195,8 +197,12 @@ def _index(w: Writer, number: int, signature: Signature, arguments: tuple[int, .
     x, idx, *arrays = arguments
     spec = signature.inputs[1].spec
     assert spec is not None
-    w.arrays[number] = f"v{number}"
-    w.lines.append(f"v{number} = {w.array(x)}[{_entries(w, spec, idx, tuple(arrays))}]")
+    source, entries = w.array(x), _entries(w, spec, idx, tuple(arrays))
+    if arrays:
+        w.arrays[number] = f"v{number}"
+        w.lines.append(f"v{number} = {source}[{entries}]")
+    else:
+        w.arrays[number] = w.view(number, source, f"[{entries}]")
 
 
 def _start_write(w: Writer, number: int, base: int) -> str:
@@ -253,6 +259,12 @@ def _logaddexp(w: Writer, number: int, signature: Signature, arguments: tuple[in
     w.lines.append(f"{w.helper('log_add_exp')}({', '.join(words)}, {w.owned(number)})")
 
 
+def _logistic(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    weak = w.avals[number].weak
+    word = w.scalars[arguments[0]] if weak else w.array(arguments[0])
+    w.emit(number, f"{w.helper('logistic')}({word}", out=not weak)
+
+
 def _frexp_exponent(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
     w.arrays[number] = f"v{number}"
     w.lines.append(f"v{number} = {w.use('frexp')}({w.array(arguments[0])})[1]")
@@ -264,6 +276,7 @@ WRITERS: dict[str, ArrayWriter] = {
     "masked_multiply": _masked_multiply,
     "root_of_squares": _root_of_squares,
     "logaddexp": _logaddexp,
+    "logistic": _logistic,
     "frexp_exponent": _frexp_exponent,
     "identity": _view("{0}"),
     "stop_gradient": _view("{0}"),

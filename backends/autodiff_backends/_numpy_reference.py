@@ -15,6 +15,8 @@ import numpy as np
 from autodiff.nodes import Signature
 from autodiff.plan.program import Program
 
+from ._numpy_runtime import logistic
+
 Function = Callable[..., Any]
 
 
@@ -102,6 +104,7 @@ SPECIAL: dict[str, Callable[[Signature], Function]] = {
     "identity": _always(np.asarray),
     "stop_gradient": _always(np.asarray),
     "root_of_squares": _always(np.sqrt),
+    "logistic": _always(logistic),
     "frexp_exponent": _always(lambda x: np.frexp(x)[1]),
     "real": _always(attrgetter("real")),
     "imag": _always(attrgetter("imag")),

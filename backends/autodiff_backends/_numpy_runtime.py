@@ -6,6 +6,7 @@ not branch: 0.4 ns in float32, 1.5 ns in float64, and exactly the same elements,
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -45,15 +46,24 @@ def choose(condition: Array, x: Any, y: Any, out: Array) -> None:
 
 def masked_product(ct: Array, factor: Any, out: Array) -> None:
     """``out[...] = ct * factor``, and 0 where ``ct`` is 0, whatever the factor is there."""
-    bits = _BITS.get(out.dtype)
-    chosen = np.not_equal(ct, 0)
-    if bits is None or out.size < SMALLEST_MASKED:
-        out.fill(0)
-        np.multiply(ct, factor, out=out, where=chosen)
+    np.multiply(ct, factor, out)
+    # Only a factor of inf or NaN makes a zero something else, and the sum of squares shows that: 0.4 us for 56
+    # elements, where a mask takes 1.3. It may also overflow, which costs no more than the mask.
+    if isfinite(np.vdot(out, out).real):
         return
-    np.multiply(ct, factor, out=out)
+    bits = _BITS.get(out.dtype)
+    if bits is None or out.size < SMALLEST_MASKED:
+        np.copyto(out, 0, where=np.equal(ct, 0))
+        return
     target = out.view(bits)
-    np.bitwise_and(target, _mask(chosen, bits), target)
+    np.bitwise_and(target, _mask(np.not_equal(ct, 0), bits), target)
+
+
+def logistic(x: Any, out: Array | None = None) -> Any:
+    """1 / (1 + exp(-x)); 0 where exp(-x) overflows."""
+    with np.errstate(over="ignore"):
+        exponential = np.exp(np.negative(x, out), out)
+    return np.divide(1, np.add(1, exponential, out), out)
 
 
 # From this many elements on, eight vectorised calls cost less than NumPy's logaddexp, which is 13 ns an element.

@@ -16,6 +16,7 @@ import numpy as np
 
 from autodiff.backend import Plan
 from autodiff.plan.program import Program
+from autodiff.plan.slices import join_slices
 
 from ._numpy_reference import Interpreted
 from ._numpy_writer import Writer, number_text
@@ -85,7 +86,7 @@ class Generated:
     """
 
     def __init__(self, program: Program):
-        writer = Writer(program)
+        writer = Writer(join_slices(program))
         writer.write()
         results = writer.results()
         self.n_operations = len(writer.applications)
@@ -147,11 +148,11 @@ def _module(writer: Writer, results: list[str]) -> str:
     if program.quiet:
         with_ = f"    with {writer.use('errstate')}(divide='ignore', invalid='ignore'):"
         lines = [with_, *[f"    {line}" for line in lines]]
-    names = ", ".join(f"b{i}" for i in range(len(buffers)))
+    names = ", ".join([*[f"b{i}" for i in range(len(buffers))], *writer.views.values()])
     if buffers:
         lines.insert(0, f"    ({names},) = buffers")
         writer.use("empty")
-    made = "".join(f"empty({shape!r}, {dtype.name!r}), " for shape, dtype in buffers)
+    workspace = _workspace(writer)
     parameters = ", ".join(["buffers", *[f"x{i}" for i in range(program.n_inputs)]])
     header = ["import math"] if any("math." in line for line in lines) else []
     if writer.helpers:
@@ -169,13 +170,24 @@ def _module(writer: Writer, results: list[str]) -> str:
             "",
             *writer.functions,
             "def workspace():",
-            f"    return ({made})",
+            *workspace,
             "",
             f"def run({parameters}):",
             *lines,
             "",
         ]
     )
+
+
+def _workspace(writer: Writer) -> list[str]:
+    """Statements that make the buffers, and the views of them that calls work with."""
+    made = [f"empty({shape!r}, {dtype.name!r})" for shape, dtype in writer.storage.buffers]
+    if not writer.views:
+        return [f"    return ({''.join(f'{text}, ' for text in made)})"]
+    lines = [f"    b{i} = {text}" for i, text in enumerate(made)]
+    lines += [f"    {name} = {expression}" for expression, name in writer.views.items()]
+    names = [*[f"b{i}" for i in range(len(made))], *writer.views.values()]
+    return [*lines, f"    return ({', '.join(names)},)"]
 
 
 def _constant_text(writer: Writer, value: Any) -> str:

@@ -50,6 +50,7 @@ SCALAR: dict[str, str] = {
     "power": "math.pow({0}, {1})",
     "sqrt": "math.sqrt({0})",
     "root_of_squares": "math.sqrt({0})",
+    "logistic": "1.0 / (1.0 + math.exp(-{0}))",
     **{name: f"math.{name}({{0}})" for name in ("exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan")},
     **{name: f"math.{name}({{0}})" for name in ("sinh", "cosh", "tanh", "degrees", "radians")},
     "arcsin": "math.asin({0})",
@@ -127,6 +128,8 @@ class Writer:
         self.partners = self._pair_sines_and_cosines()
         self.writes = Writes(program, self.applications)
         self._begun: dict[int, str] = {}
+        # Views of buffers are made with them: expression to name.
+        self.views: dict[str, str] = {}
         self.in_place: set[int] = set()
         self._place_constants()
         self._decide_scalars()
@@ -378,8 +381,7 @@ class Writer:
         """A view of the array that a value is written into, to be computed there."""
         idx = self.program.arguments[write][1]
         self.in_place.add(number)
-        self.lines.append(f"v{number} = {self.begin(write)}[{self.array(idx)}]")
-        return f"v{number}"
+        return self.view(number, self.begin(write), f"[{self.array(idx)}]")
 
     def begin(self, write: int) -> str:
         """The array that a chain of writes into a repeated number works on, made when it is first needed."""
@@ -413,6 +415,14 @@ class Writer:
         place = self.storage.take(self.avals[number])
         self.buffer_of[number] = place
         return f"b{place}"
+
+    def view(self, number: int, source: str, suffix: str) -> str:
+        """The name of a view of an array, ``source`` followed by ``suffix``; of a buffer it is made only once."""
+        if source[0] in "bw" and (suffix[0] != "[" or suffix[1:-1] in self.constants):
+            expression = source + suffix
+            return self.views.setdefault(expression, f"w{len(self.views)}")
+        self.lines.append(f"v{number} = {source}{suffix}")
+        return f"v{number}"
 
     def contiguous(self, number: int) -> bool:
         """Whether a value is taken to be one run of elements: it may be a view only if it is reshaped."""

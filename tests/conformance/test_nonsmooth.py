@@ -183,6 +183,17 @@ def test_softplus_at_zero() -> None:
     same(gradient(lambda x: np.logaddexp2(x, 0), [0.0], 2), [0.25 * np.log(2)])
 
 
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_softplus_far_from_zero(n: int) -> None:
+    """Small derivatives have all their digits, and infinite arguments have one."""
+    xs = np.array([-inf, -800.0, -700.0, -40.0, 40.0, 700.0, 800.0, inf])
+    small = np.exp(-np.abs(xs))
+    wanted = {1: np.where(xs < 0, small, 1.0), 2: small, 3: -np.sign(xs) * small}[n]
+    for values in (xs, np.repeat(xs, 100)):
+        found = gradient(lambda x: np.logaddexp(0.0, x), values, n)
+        np.testing.assert_allclose(found, np.repeat(wanted, values.size // xs.size), rtol=1e-12, atol=0)
+
+
 def test_logsumexp_written_out() -> None:
     def logsumexp(x: Any) -> Any:
         top = np.max(x)
