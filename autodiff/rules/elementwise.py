@@ -33,7 +33,7 @@ def _power_by_exponent(out: Node, x: Node, y: Node) -> Node:
 
 def _softmax_weight(x: Node, y: Node, scale: Node | float = 1) -> Node:
     """logistic(x - y), without inf - inf. It needs no value of logaddexp, which costs more than this."""
-    distance = x - y
+    distance: Node = x - y
     if not any(z.aval.literal is not None and math.isfinite(z.aval.literal) for z in (x, y)):
         distance = ops.where(ops.logical_and(ops.isinf(x), ops.equal(x, y)), 0, distance)
     return ops.logistic(scale * distance)

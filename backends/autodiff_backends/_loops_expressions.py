@@ -82,7 +82,7 @@ def expression(form: Form, words: list[str], vectorised: frozenset[str] = frozen
         return f"np.sqrt({as_(0, out)})"
     if name == "logistic":
         one = number("1", out)
-        return f"({one} / ({one} + np.exp(-{_atom(as_(0, out))})))"
+        return f"({one} / ({one} + {_module('exp', out, vectorised)}.exp(-{_atom(as_(0, out))})))"
     if name == "where":
         return f"({as_(1, out)} if {as_(0, np.dtype(bool))} else {as_(2, out)})"
     if name == "masked_multiply":
@@ -100,9 +100,14 @@ def expression(form: Form, words: list[str], vectorised: frozenset[str] = frozen
     elif template is not None and loop[0].kind == "f":
         text = template.format(*arguments)
     else:
-        module = "fn" if ufunc.__name__ in vectorised and loop[0] == np.float64 else "np"
+        module = _module(ufunc.__name__, loop[0], vectorised)
         text = f"{module}.{ufunc.__name__}({', '.join(arguments)})"
     return cast(_grouped(text), loop[-1], out)
+
+
+def _module(name: str, dtype: np.dtype[Any], vectorised: frozenset[str]) -> str:
+    """Where a function for one element is from."""
+    return "fn" if name in vectorised and dtype == np.float64 else "np"
 
 
 def _atom(text: str) -> str:

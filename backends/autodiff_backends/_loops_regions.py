@@ -26,8 +26,9 @@ FUNCTIONS = {
 SCALAR_FUNCTION = (9.0, 9.0)
 STATEMENT = 20.0
 SINGLE_SIN = (2.1, 0.4)
-# Of those that loops have as vectorised arithmetic.
+# Of those that loops have as vectorised arithmetic, or as an expression of such.
 VECTOR_FUNCTION = 1.4
+VECTOR_FUNCTIONS = VECTORISED | {"logistic"}
 MULTIPLY_ADD = (0.4, 0.1)
 NUMPY_CALL, KERNEL_CALL = 250.0, 1_500.0
 
@@ -71,7 +72,7 @@ def _element(name: str, dtype: np.dtype[Any]) -> tuple[float, float]:
     if name in ("sin", "cos") and dtype == np.float32:
         return SINGLE_SIN
     loops, vectors = FUNCTIONS.get(name, SCALAR_FUNCTION)
-    return (VECTOR_FUNCTION if name in VECTORISED and dtype == np.float64 else loops), vectors
+    return (VECTOR_FUNCTION if name in VECTOR_FUNCTIONS and dtype == np.float64 else loops), vectors
 
 
 class Region:
