@@ -26,11 +26,12 @@ def publish(results: Path, root: Path) -> None:
     Raises
     ------
     ValueError
-        If the run was a quick one or had failures, or the README lacks the comments.
+        If the run had failures, or the README lacks the comments.
     """
     data = json.loads(results.read_text(encoding="utf-8"))
-    if data["quick"] or data["failed"]:
-        raise ValueError(f"{results} is of a quick run or of one with failures, which is nothing to publish")
+    if data["failed"]:
+        names = ", ".join(data["failed"])
+        raise ValueError(f"{results} is of a run in which these failed, which is nothing to publish: {names}")
     readme = root / "README.md"
     text = readme.read_text(encoding="utf-8")
     if text.count(BEGIN) != 1 or text.count(END) != 1:
@@ -40,12 +41,14 @@ def publish(results: Path, root: Path) -> None:
     folder = root / "docs" / PICTURES
     folder.mkdir(parents=True, exist_ok=True)
     pictures = {title: f"{PICTURES}/{name}" for title, name in save_plots(measurements, folder).items()}
-    page = markdown(measurements, data["machine"], failed=(), quick=False, pictures=pictures)
+    page = markdown(measurements, data["machine"], failed=(), quick=data["quick"], pictures=pictures)
     (root / "docs" / "benchmarks.md").write_text(page, encoding="utf-8")
 
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     table = "\n".join(headline_lines(headlines(compare(measurements))))
+    if data["quick"]:
+        table = f"From a quick run, which makes few rounds.\n\n{table}"
     readme.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}", encoding="utf-8")
 
 

@@ -140,13 +140,16 @@ def test_headline_takes_ratios_round_by_round_and_judges_targets(bench, tiny):
 def test_publishing_writes_page_and_readme(bench, tiny, tmp_path):
     results, readme = tmp_path / "results.json", tmp_path / "README.md"
     readme.write_text(f"before\n{bench.publish.BEGIN}\nold\n{bench.publish.END}\nafter\n", encoding="utf-8")
-    data = {"quick": True, "failed": [], "machine": {}, "measurements": [measured(bench, [1.0], [4.0]).to_json()]}
+    data = {"quick": True, "failed": ["heat"], "machine": {}, "measurements": [measured(bench, [1.0], [4.0]).to_json()]}
     results.write_text(json.dumps(data))
-    with pytest.raises(ValueError, match="quick run"):
+    with pytest.raises(ValueError, match="heat"):
         bench.publish.publish(results, tmp_path)
-    results.write_text(json.dumps(data | {"quick": False}))
-    bench.publish.publish(results, tmp_path)
-    text = readme.read_text(encoding="utf-8")
+    for quick in (True, False):
+        results.write_text(json.dumps(data | {"failed": [], "quick": quick}))
+        bench.publish.publish(results, tmp_path)
+        text = readme.read_text(encoding="utf-8")
+        assert ("quick run" in text) == quick
+        assert ("Quick run" in (tmp_path / "docs" / "benchmarks.md").read_text(encoding="utf-8")) == quick
     before, after = text.split(bench.publish.BEGIN)[0], text.split(bench.publish.END)[1]
     assert (before, after) == ("before\n", "\nafter\n")
     assert "old" not in text
