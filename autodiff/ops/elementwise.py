@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DTypeError, ShapeError
-from ..nodes import FLOAT64, Aval, Node, Operation, Primitive, as_node, intern_aval
+from ..nodes import BOOL, FLOAT64, Aval, Node, Operation, Primitive, as_node, intern_aval
 
 # The Python scalar of a kind of dtype. (``item()`` of a long double is no Python scalar.)
 PYTHON_TYPES: dict[str, type] = {"i": int, "u": int, "f": float, "c": complex, "b": bool}
@@ -236,8 +236,10 @@ where_p = Primitive("where", _infer_select, kind="elementwise")
 
 
 def where(condition: Any, x: Any, y: Any) -> Node:
-    """``x`` where ``condition``, else ``y``; a Python number takes the dtype that NumPy gives the result."""
-    x, y = as_node(x), as_node(y)
+    """``x`` where ``condition`` is not 0, else ``y``; a Python number takes the dtype that NumPy gives the result."""
+    condition, x, y = as_node(condition), as_node(x), as_node(y)
+    if condition.aval.dtype.kind != "b":
+        condition = astype(condition, BOOL)
     if x.aval.weak and not y.aval.weak:
         x = astype(x, select_dtype(x.aval, y.aval))
     elif y.aval.weak and not x.aval.weak:

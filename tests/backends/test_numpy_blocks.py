@@ -251,3 +251,20 @@ def test_selections_leave_their_operands_alone(monkeypatch):
     values = np.random.default_rng(3).normal(size=(2, *shape))
     for found, wanted in zip(Generated(program)(*values), Interpreted(program)(*values)):
         np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("size", [3, 100, 300])
+def test_a_condition_may_be_of_any_dtype(size):
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(2, size, size))
+    conditions = [rng.integers(-2, 3, (size, size)), rng.choice([0.0, 0.5, 2.0, np.nan], (size, size)), x > y]
+    for condition in [*conditions, conditions[1].astype(np.float32), conditions[1] + 1j]:
+        first, second = ad.Tensor(x), ad.Tensor(y)
+        chosen = np.where(condition, first, second)
+        np.testing.assert_array_equal(chosen, np.where(condition, x, y))
+        for result, share in zip(ad.Graph().gradient(chosen, [first, second]), (condition != 0, condition == 0)):
+            np.testing.assert_array_equal(result, share * 1.0)
+    for function in (np.tril, np.triu):
+        t = ad.Tensor(x)
+        np.testing.assert_array_equal(function(t), function(x))
+        np.testing.assert_array_equal(ad.Graph().gradient(np.sum(function(t) ** 2), [t])[0], 2 * function(x))
