@@ -173,18 +173,8 @@ def build(inputs: Sequence[Node], outputs: Iterable[Node], rewrite: Rewrite | No
 def rebuild(program: Program, rewrite: Rewrite, known: Mapping[int, Any]) -> Program:
     """The same program built anew with rewriting rows, some of its inputs being known indices."""
     result = Program(program.avals[: program.n_inputs], rewrite)
-    numbers = {i: i for i in range(program.n_inputs)}
-    for number, value in known.items():
-        numbers[number] = _leaf(result, program.avals[number], value)
-    for number in program.live():
-        signature = program.signatures[number]
-        if number in program.constants:
-            numbers[number] = result.constant(program.avals[number], program.constants[number])
-        elif signature is not None:
-            arguments = tuple([numbers[a] for a in program.arguments[number]])
-            numbers[number] = _applied(result, signature, arguments)
-    result.outputs = tuple([numbers[i] for i in program.outputs])
-    return result
+    leaves = {number: _leaf(result, program.avals[number], value) for number, value in known.items()}
+    return _copied(program, result, leaves, lambda _, signature, arguments: _applied(result, signature, arguments))
 
 
 def _leaf(program: Program, aval: Aval, value: Any) -> int:
@@ -209,15 +199,32 @@ def prune(program: Program, replace: Replace | None = None) -> Program:
     application in the old one, and its arguments in the new one.
     """
     result = Program(program.avals[: program.n_inputs])
-    numbers = {i: i for i in range(program.n_inputs)}
+
+    def make(number: int, signature: Signature, arguments: tuple[int, ...]) -> int:
+        other = None if replace is None else replace(result, number, arguments)
+        return result.apply(signature, arguments) if other is None else other
+
+    return _copied(program, result, {}, make)
+
+
+def _copied(
+    program: Program,
+    result: Program,
+    leaves: Mapping[int, int],
+    make: Callable[[int, Signature, tuple[int, ...]], int],
+) -> Program:
+    """``result`` filled with what outputs of ``program`` need.
+
+    ``leaves`` has the inputs that are other values there; ``make`` gives the new value of an application, from its
+    old number, its signature and its new arguments.
+    """
+    numbers = {**{i: i for i in range(program.n_inputs)}, **leaves}
     for number in program.live():
         signature = program.signatures[number]
         if number in program.constants:
             numbers[number] = result.constant(program.avals[number], program.constants[number])
         elif signature is not None:
-            arguments = tuple([numbers[a] for a in program.arguments[number]])
-            other = None if replace is None else replace(result, number, arguments)
-            numbers[number] = result.apply(signature, arguments) if other is None else other
+            numbers[number] = make(number, signature, tuple([numbers[a] for a in program.arguments[number]]))
     result.outputs = tuple([numbers[i] for i in program.outputs])
     result.quiet = program.quiet
     return result

@@ -169,11 +169,12 @@ class Composed:
             part, inputs, outputs = _part(program, region, outside)
             if outputs:
                 self._steps.append((compile(region.kind, part), inputs, outputs))
-        self._outputs = program.outputs
-        self._known = [(n, program.constants[n]) for n in program.outputs if n in program.constants]
-        # Arrays that are not this call's own.
-        self._given = [n for n in program.outputs if n < program.n_inputs or n in program.constants]
-        self._avals = {n: program.avals[n] for n in program.outputs}
+        self._known = {n: program.constants[n] for n in program.outputs if n in program.constants}
+        # The outputs, and whether the array is not this call's own, or is another output already.
+        self._outputs = [
+            (n, program.avals[n], n < program.n_inputs or n in program.constants or n in program.outputs[:i])
+            for i, n in enumerate(program.outputs)
+        ]
         self.n_operations = sum(plan.n_operations for plan, _, _ in self._steps)
 
     @property
@@ -191,13 +192,10 @@ class Composed:
             registers.update(zip(outputs, plan(*[registers[n] for n in inputs]), strict=True))
         registers.update(self._known)
         results = []
-        met = set()
-        for number in self._outputs:
+        for number, aval, shared in self._outputs:
             value = registers[number]
-            aval = self._avals[number]
-            if not aval.weak and (number in met or number in self._given or not isinstance(value, np.ndarray)):
+            if not aval.weak and (shared or not isinstance(value, np.ndarray)):
                 value = np.array(value, aval.dtype)
-            met.add(number)
             results.append(value)
         return tuple(results)
 

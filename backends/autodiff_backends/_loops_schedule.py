@@ -262,9 +262,9 @@ class Schedule:
     def _join(self, segment: Segment, j: int, before: set[int], after: set[int]) -> None:
         """Put a statement into a group that comes after those of ``before`` and not before those of ``after``."""
         groups, group_of = segment.groups, segment.group_of
-        form = self.statements[segment.start + j].form
+        form, _, operands = self.statements[segment.start + j]
         reduces = form.reduced if form.name in REDUCTIONS else None
-        sources = [source for (position, _), source in segment.local.items() if position == j]
+        sources = [segment.local[j, place] for place in range(len(operands)) if (j, place) in segment.local]
         earliest = max(
             [0, *[group_of[w] + 1 for w in before], *[group_of[w] for w in after], *[group_of[w] for w in sources]]
         )

@@ -13,7 +13,6 @@ from autodiff.errors import BackendError
 from autodiff.plan.program import Program
 
 from ._loops_regions import LOOPS, Composed, regions, whole
-from ._loops_regions import NUMPY as NUMPY_KIND
 from ._loops_schedule import Schedule
 from ._loops_statements import Lowering
 from ._numba_kernel import load
@@ -159,9 +158,7 @@ class NumbaBackend:
         """Kernels where they are estimated to be faster, the rest as on NumPy."""
         found = regions(program, self._supported_ufuncs(), LARGEST_ARRAY)
         kind = whole(program, found)
-        if kind == LOOPS:
-            return self._compile_region(LOOPS, program)
-        return NUMPY.compile(program) if kind == NUMPY_KIND else Composed(program, found, self._compile_region)
+        return Composed(program, found, self._compile_region) if kind is None else self._compile_region(kind, program)
 
     def _compile_region(self, kind: str, program: Program) -> Plan:
         kernel = self._kernel(program) if kind == LOOPS else None
