@@ -1,4 +1,4 @@
-"""The protocol that array libraries are used through, and the registry of those that are known.
+"""What array libraries are used through, the registry of those that are known, and whose an array is.
 
 A backend sees programs and arrays, never nodes or rules, so every rule, order and transformation runs on each.
 """
@@ -6,10 +6,15 @@ A backend sees programs and arrays, never nodes or rules, so every rule, order a
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from weakref import WeakKeyDictionary
 
-from .errors import ArgumentError, BackendError
+import numpy as np
+
+from .errors import ArgumentError, BackendError, DTypeError
 
 if TYPE_CHECKING:
     from .plan.program import Program
@@ -27,7 +32,7 @@ class Plan(Protocol):
 
     @property
     def source(self) -> str:
-        """What is executed, as Python text."""
+        """What is executed, as text."""
         ...
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
@@ -35,20 +40,51 @@ class Plan(Protocol):
         ...
 
 
-@runtime_checkable
-class Backend(Protocol):
-    """An array library: how programs are executed on it.
+# What dtypes a library may have that derivatives are recorded for.
+REAL_DTYPES = frozenset(np.dtype(code) for code in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
+COMPLEX_DTYPES = frozenset((np.dtype(np.complex64), np.dtype(np.complex128)))
 
-    Any object with these two attributes is one; see "Add a backend" in CONTRIBUTING.md.
+# What `Capabilities.features` may name.
+FEATURES = ("in-place", "scatter-add", "data-dependent shapes", "linalg", "fft", "sort", "special", "asynchronous", "lazy")
+
+
+class Capabilities(NamedTuple):
+    """What a backend can do, declared once: programs are checked against it, and the table in the docs is made of it.
+
+    Parameters
+    ----------
+    dtypes : frozenset of numpy.dtype
+        Of the elements that its arrays may have.
+    features : frozenset of str
+        Which of ``FEATURES`` it has.
+    missing : mapping of str to str
+        The primitives that it cannot execute, and why not.
+    """
+
+    dtypes: frozenset[Any] = REAL_DTYPES | COMPLEX_DTYPES
+    features: frozenset[str] = frozenset()
+    missing: Mapping[str, str] = {}
+
+
+class Backend(ABC):
+    """An array library on one device: how arrays get there and back, and how programs are executed on it.
+
+    A subclass needs ``name`` and ``compile``. The other methods are those of a library whose arrays are NumPy's; one
+    with arrays of its own overrides ``asarray``, ``to_numpy``, ``owns`` and ``aval_of``, and ``at`` and ``device_of`` if
+    it has several devices. See "Adding a backend" in CONTRIBUTING.md.
 
     Attributes
     ----------
     name : str
-        What messages call it.
+        What messages and ``ad.get_backend`` call it.
+    device : object
+        Where its arrays are, as the library names it; hashable.
     """
 
     name: str
+    device: Any = "cpu"
 
+    @abstractmethod
     def compile(self, program: Program) -> Plan:
         """Make an executable plan of a program.
 
@@ -60,16 +96,194 @@ class Backend(Protocol):
         Returns
         -------
         Plan
-            Called with a value for each input, it gives the outputs.
+            Called with a value for each input, it gives the outputs. Values are arrays of this backend on its
+            device; Python numbers where ``program.avals`` says ``weak``; tuples where it has a ``spec`` (an index).
         """
-        ...
+
+    # --- arrays ------------------------------------------------------------------------------------------------------
+
+    @property
+    def home(self) -> Backend:
+        """The backend whose arrays this one computes with; itself, unless it is another way to compute with them."""
+        return self
+
+    @property
+    def namespace(self) -> Any:
+        """The module of the library's functions."""
+        return np
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        return Capabilities()
+
+    def owns(self, value: Any) -> bool:
+        """Whether a value is an array of this library, on whichever device.
+
+        Parameters
+        ----------
+        value : object
+            Anything.
+
+        Returns
+        -------
+        bool
+            False for NumPy's arrays, unless they are this library's own.
+        """
+        return isinstance(value, np.ndarray)
+
+    def aval_of(self, array: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """What is known of an array of this library without computing it.
+
+        Parameters
+        ----------
+        array : array
+            One that it owns.
+
+        Returns
+        -------
+        shape : tuple of int
+            Sizes of the axes.
+        dtype : numpy.dtype
+            NumPy's dtype of the same numbers.
+
+        Raises
+        ------
+        ShapeError
+            If the shape is not known.
+        DTypeError
+            If NumPy has no such dtype, or it is no number.
+        """
+        return array.shape, array.dtype
+
+    def asarray(self, value: Any, dtype: np.dtype[Any] | None = None, copy: bool = False) -> Any:
+        """An array of this library on its device.
+
+        Parameters
+        ----------
+        value : ndarray, number or array
+            NumPy's, or this library's own on any device.
+        dtype : numpy.dtype, optional
+            To convert to; that of ``value`` if not given.
+        copy : bool, optional
+            True for memory that nothing else has.
+
+        Returns
+        -------
+        array
+            C-contiguous where the library has layouts.
+
+        Raises
+        ------
+        DTypeError
+            If the device has no such dtype.
+        """
+        return np.array(value, dtype, copy=True if copy else None)
+
+    def to_numpy(self, array: Any) -> np.ndarray[Any, Any]:
+        """The elements of an array of this library, on the host.
+
+        Parameters
+        ----------
+        array : array
+            One that it owns.
+
+        Returns
+        -------
+        ndarray
+            It may share memory with ``array``.
+        """
+        return np.asarray(array)
+
+    def device_of(self, array: Any) -> Any:
+        """Where an array of this library is.
+
+        Parameters
+        ----------
+        array : array
+            One that it owns.
+
+        Returns
+        -------
+        object
+            As ``at`` takes it.
+        """
+        return self.device
+
+    def at(self, device: Any) -> Backend:
+        """The same library on another device.
+
+        Parameters
+        ----------
+        device : object
+            As the library names it.
+
+        Returns
+        -------
+        Backend
+            The same object each time.
+
+        Raises
+        ------
+        BackendError
+            If there is no such device.
+        """
+        if device == self.device:
+            return self
+        raise BackendError(f"backend {self.name!r} has no device {device!r}; it computes on {self.device}")
+
+    def synchronize(self) -> None:
+        """Wait until what was started on the device is done."""
+
+    # --- what it is called -------------------------------------------------------------------------------------------
+
+    @property
+    def label(self) -> str:
+        """Its name and device, for messages."""
+        return self.name if self.device == "cpu" else f"{self.name} ({self.device})"
+
+    def __repr__(self) -> str:
+        return f"<backend {self.label}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return get_backend, (self.name, self.device)
+
+
+def check_capabilities(program: Program, backend: Backend) -> None:
+    """Raise an error that names the function and the backend if a program has what a backend cannot execute."""
+    dtypes, _, missing = backend.capabilities
+    for number in program.live():
+        aval, signature = program.avals[number], program.signatures[number]
+        if signature is not None and signature.primitive.name in missing:
+            name = signature.primitive.name
+            raise BackendError(f"{name} is not available on backend {backend.label}: {missing[name]}")
+        if aval.spec is None and not aval.weak and aval.dtype not in dtypes:
+            what = "an input" if signature is None else f"the result of {signature.primitive.name}"
+            raise DTypeError(
+                f"{what} has dtype {aval.dtype}, which backend {backend.label} does not have; "
+                "convert with .astype, or use another backend"
+            )
 
 
 # Built in: name -> where the backend object is. Looked up before entry points; nothing is imported until asked for.
-BUILT_IN = {"numpy": "autodiff_backends.numpy_:BACKEND", "numba": "autodiff_backends.numba_:BACKEND"}
+BUILT_IN = {
+    "array_api_strict": "autodiff_backends.array_api:array_api_strict",
+    "cupy": "autodiff_backends.cupy_:cupy",
+    "dask": "autodiff_backends.dask_:dask",
+    "numba": "autodiff_backends.numba_:BACKEND",
+    "numpy": "autodiff_backends.numpy_:BACKEND",
+    "torch": "autodiff_backends.array_api:torch",
+}
+
+# What makes a backend of a namespace that is no known library's.
+ANY_NAMESPACE = "autodiff_backends.array_api:for_namespace"
+
+# The package that a library's classes are from -> the backend. Other arrays say what their namespace is.
+LIBRARIES = {"array_api_strict": "array_api_strict", "cupy": "cupy", "dask": "dask", "torch": "torch"}
 
 _registered: dict[str, Backend | str] = {}
 _loaded: dict[str, Backend] = {}
+_owners: WeakKeyDictionary[type, Backend | None] = WeakKeyDictionary()
 
 
 _threads: int | None = None
@@ -122,7 +336,8 @@ def register_backend(name: str, backend: Backend | str) -> None:
     name : str
         What ``Graph(backend=name)`` takes.
     backend : Backend or str
-        The backend, or where to import it from when it is first asked for: ``"package.module:OBJECT"``.
+        The backend, or where to import it from when it is first asked for: ``"package.module:OBJECT"``, where the
+        object may also be a function that makes the backend or says (by a BackendError) why it cannot be had.
 
     Raises
     ------
@@ -140,11 +355,12 @@ def register_backend(name: str, backend: Backend | str) -> None:
         raise BackendError(f"register_backend: the name {name!r} is no non-empty string")
     if not (isinstance(backend, Backend) or (isinstance(backend, str) and ":" in backend)):
         raise BackendError(
-            f"register_backend({name!r}): {backend!r} is neither a backend (an object with name and compile) nor a "
-            "string 'package.module:OBJECT'"
+            f"register_backend({name!r}): {backend!r} is neither a backend (an object of a class derived from "
+            "autodiff.Backend) nor a string 'package.module:OBJECT'"
         )
     _registered[name] = backend
     _loaded.pop(name, None)
+    _owners.clear()
 
 
 def _entry_points() -> dict[str, str]:
@@ -172,23 +388,26 @@ def backends() -> tuple[str, ...]:
     return tuple(sorted({*BUILT_IN, *_registered, *_entry_points()}))
 
 
-def get_backend(backend: str | Backend | None = None) -> Backend:
+def get_backend(backend: str | Backend | Any | None = None, device: Any = None) -> Backend:
     """The backend of a name.
 
     Parameters
     ----------
-    backend : str, Backend or None
-        A name, a backend (returned as it is), or None for NumPy.
+    backend : str, Backend or namespace, optional
+        A name, a backend, or the namespace of an Array API library (the module itself); NumPy if not given.
+    device : object, optional
+        As the library names its devices, such as ``"cuda:1"`` or 1; its default device if not given.
 
     Returns
     -------
     Backend
-        Loaded when it is first asked for.
+        Loaded when it is first asked for; the same object each time.
 
     Raises
     ------
     BackendError
-        If the name is unknown (the message lists the known ones) or its package cannot be imported.
+        If the name is unknown (the message lists the known ones), its package cannot be imported, or there is no
+        such device.
 
     Examples
     --------
@@ -197,16 +416,15 @@ def get_backend(backend: str | Backend | None = None) -> Backend:
     'numpy'
     """
     name = "numpy" if backend is None else backend
-    if not isinstance(name, str):
-        if isinstance(name, Backend):
-            return name
-        raise BackendError(
-            f"{name!r} is no backend; give one of the names {', '.join(backends())}, or a backend object"
-        )
-    found = _loaded.get(name)
-    if found is None:
+    if isinstance(name, Backend):
+        found = name
+    elif not isinstance(name, str):
+        found = _of_namespace(name)
+    elif name in _loaded:
+        found = _loaded[name]
+    else:
         found = _loaded[name] = _load(name)
-    return found
+    return found if device is None else found.at(device)
 
 
 def _load(name: str) -> Backend:
@@ -215,9 +433,57 @@ def _load(name: str) -> Backend:
         raise BackendError(f"unknown backend {name!r}; known backends: {', '.join(backends())}")
     if not isinstance(where, str):
         return where
+    found = _imported(where, name)
+    if not isinstance(found, Backend) and callable(found):
+        found = found()
+    if not isinstance(found, Backend):
+        raise BackendError(f"backend {name!r}: {where!r} is {found!r}, which is no backend")
+    return found
+
+
+def _imported(where: str, name: str) -> Any:
     module, _, attribute = where.partition(":")
     try:
-        found: Backend = getattr(import_module(module), attribute)
+        return getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise BackendError(f"backend {name!r} is known but cannot be loaded from {where!r}: {error}") from error
+
+
+def _of_namespace(xp: Any) -> Backend:
+    """The backend of an Array API namespace, that of its library if this is a known one."""
+    if not hasattr(xp, "asarray") or not isinstance(getattr(xp, "__name__", None), str):
+        raise BackendError(
+            f"{xp!r} is no backend; give one of the names {', '.join(backends())}, a backend object, or the namespace "
+            "of an Array API library"
+        )
+    words = xp.__name__.removeprefix("array_api_compat.").split(".")
+    name = "numpy" if words[0] == "numpy" else LIBRARIES.get(words[0])
+    found: Backend = _imported(ANY_NAMESPACE, xp.__name__)(xp) if name is None else get_backend(name)
     return found
+
+
+def backend_of(value: Any) -> Backend | None:
+    """The backend on whose device an array is; None for NumPy's and for what is no array."""
+    kind = type(value)
+    try:
+        owner = _owners[kind]
+    except KeyError:
+        owner = _owners[kind] = _owner(value)
+    return None if owner is None else owner.at(owner.device_of(value)).home
+
+
+def _owner(value: Any) -> Backend | None:
+    kind = type(value)
+    name = LIBRARIES.get(kind.__module__.partition(".")[0])
+    if name is not None:
+        found = get_backend(name)
+        return found if found.owns(value) else None
+    if isinstance(value, (np.ndarray, np.generic)):
+        return None
+    for name in _registered:
+        found = get_backend(name)
+        if found.home is not get_backend() and found.owns(value):
+            return found.home
+    if hasattr(kind, "__array_namespace__"):
+        return _of_namespace(value.__array_namespace__())
+    return None

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.backend import Plan, thread_count
+from autodiff.backend import Backend, Plan, thread_count
 from autodiff.errors import BackendError
 from autodiff.plan.program import Program
 
@@ -146,10 +146,12 @@ def _regular(value: Any) -> Any:
     return value
 
 
-class NumbaBackend:
+class NumbaBackend(Backend):
     """Arrays are ``numpy.ndarray``; programs on small ones are compiled by Numba."""
 
     name = "numba"
+    home = NUMPY
+    capabilities = NUMPY.capabilities
 
     def __init__(self) -> None:
         self._ufuncs: frozenset[str] | None = None
@@ -192,9 +194,6 @@ class NumbaBackend:
                 raise BackendError(f"backend 'numba' needs the package numba (pip install numba): {error}") from error
             self._ufuncs = frozenset(f.__name__ for f in ufunc_db.get_ufuncs())
         return self._ufuncs
-
-    def __repr__(self) -> str:
-        return "<backend numba>"
 
 
 BACKEND = NumbaBackend()

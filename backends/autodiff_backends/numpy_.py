@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from autodiff.backend import Plan
+import numpy as np
+
+from autodiff.backend import COMPLEX_DTYPES, REAL_DTYPES, Backend, Capabilities, Plan
 from autodiff.plan.cache import paused_collector
 from autodiff.plan.program import Program
 
@@ -41,19 +43,20 @@ class Tiered:
         return self._plan(*values)
 
 
-class NumpyBackend:
+class NumpyBackend(Backend):
     """Arrays are ``numpy.ndarray``."""
 
     name = "numpy"
+    capabilities = Capabilities(
+        REAL_DTYPES | COMPLEX_DTYPES | {np.dtype(code) for code in ("f2", "g", "G")},
+        frozenset(("in-place", "scatter-add", "data-dependent shapes", "linalg", "fft", "sort")),
+    )
 
     def compile(self, program: Program) -> Plan:
         """Generated source for programs of ordinary length, later or never for long ones."""
         if len(program.avals) <= LONGEST_AT_ONCE:
             return Generated(program)
         return Tiered(program) if len(program.avals) <= LONGEST_GENERATED else Interpreted(program)
-
-    def __repr__(self) -> str:
-        return "<backend numpy>"
 
 
 BACKEND = NumpyBackend()
