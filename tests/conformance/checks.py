@@ -19,7 +19,7 @@ from .case import Case
 STEP = 1e-3
 
 
-class InterpretedBackend:
+class InterpretedBackend(ad.Backend):
     """NumPy without generated code: the definition that generated code is compared with."""
 
     name = "interpreted"
