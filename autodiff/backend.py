@@ -23,7 +23,11 @@ ENTRY_POINT_GROUP = "autodiff.backends"
 
 
 class Plan(Protocol):
-    """An executable program. Calling it is safe from several threads at once."""
+    """An executable program. Calling it is safe from several threads at once.
+
+    It may have an attribute ``n_launches``, how many kernels and library functions one call starts, if that is
+    another number than that of its operations.
+    """
 
     @property
     def n_operations(self) -> int:
@@ -45,7 +49,17 @@ REAL_DTYPES = frozenset(np.dtype(code) for code in ("?", "i1", "i2", "i4", "i8",
 COMPLEX_DTYPES = frozenset((np.dtype(np.complex64), np.dtype(np.complex128)))
 
 # What `Capabilities.features` may name.
-FEATURES = ("in-place", "scatter-add", "data-dependent shapes", "linalg", "fft", "sort", "special", "asynchronous", "lazy")
+FEATURES = (
+    "in-place",
+    "scatter-add",
+    "data-dependent shapes",
+    "linalg",
+    "fft",
+    "sort",
+    "special",
+    "asynchronous",
+    "lazy",
+)
 
 
 class Capabilities(NamedTuple):
@@ -70,8 +84,8 @@ class Backend(ABC):
     """An array library on one device: how arrays get there and back, and how programs are executed on it.
 
     A subclass needs ``name`` and ``compile``. The other methods are those of a library whose arrays are NumPy's; one
-    with arrays of its own overrides ``asarray``, ``to_numpy``, ``owns`` and ``aval_of``, and ``at`` and ``device_of`` if
-    it has several devices. See "Adding a backend" in CONTRIBUTING.md.
+    with arrays of its own overrides ``asarray``, ``to_numpy``, ``owns`` and ``aval_of``, and ``at`` and ``device_of``
+    if it has several devices. See "Adding a backend" in CONTRIBUTING.md.
 
     Attributes
     ----------
@@ -234,6 +248,7 @@ class Backend(ABC):
 
     def synchronize(self) -> None:
         """Wait until what was started on the device is done."""
+        return  # where calls return when they are done
 
     # --- what it is called -------------------------------------------------------------------------------------------
 

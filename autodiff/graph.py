@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextvars import Token
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -69,6 +69,36 @@ class Gradient:
         self.with_value = with_value
         self.home = home
         self.moved = moved
+
+
+class Explanation(NamedTuple):
+    """What a gradient costs: from ``Graph.explain``. Printed, it is a text.
+
+    Parameters
+    ----------
+    backend : str
+        What computes it, and where.
+    operations : int
+        The primitives that one call executes.
+    launches : int
+        The kernels and library functions that one call starts.
+    brought : tuple of str
+        Shape and dtype of the arrays that are brought to the backend's device for it, once for each recording.
+    source : str
+        The code that runs.
+    """
+
+    backend: str
+    operations: int
+    launches: int
+    brought: tuple[str, ...]
+    source: str
+
+    def __str__(self) -> str:
+        lines = [f"on {self.backend}: {self.operations} operations in {self.launches} launches"]
+        if self.brought:
+            lines.append(f"brought from NumPy: {', '.join(self.brought)}")
+        return "\n".join([*lines, "", self.source])
 
 
 class Recipe:
@@ -185,7 +215,9 @@ class Graph:
 
     # --- placement ---------------------------------------------------------------------------------------------------
 
-    def tensor(self, data: Any, dtype: Any = None, constant: bool = False, copy: bool = True, name: Any = None) -> Tensor:
+    def tensor(
+        self, data: Any, dtype: Any = None, constant: bool = False, copy: bool = True, name: Any = None
+    ) -> Tensor:
         """A Tensor on the graph's backend.
 
         Parameters
@@ -532,6 +564,48 @@ class Graph:
         """
         self._check(dy, dx, n, "source")
         return self._gradient(dy._node, dx, n)[0].plan.source
+
+    def explain(self, dy: Tensor, dx: Sequence[Tensor], n: int = 1) -> Explanation:
+        """What ``gradient(dy, dx, n)`` costs.
+
+        Parameters
+        ----------
+        dy : Tensor
+            What to differentiate.
+        dx : list of Tensor
+            With respect to what.
+        n : int, optional
+            The order.
+
+        Returns
+        -------
+        Explanation
+            How many operations and launches (kernels, calls of library functions) one call of the compiled
+            gradient makes, what is brought to the device for it, and its code.
+
+        Raises
+        ------
+        DifferentiationError
+            As from ``gradient``.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> x = ad.Tensor([1.0, 2.0])
+        >>> ad.Graph().explain(x**3 + x, [x]).operations
+        5
+        """
+        self._check(dy, dx, n, "explain")
+        compiled, _ = self._gradient(dy._node, dx, n)
+        plan = compiled.plan
+        leaves = self._trace(dy._node, dx)[0].leaves
+        return Explanation(
+            compiled.home.label if self._place is None else self.backend.label,
+            plan.n_operations,
+            getattr(plan, "n_launches", plan.n_operations),
+            tuple([repr(leaves[i].aval) for i in compiled.moved]),
+            plan.source,
+        )
 
     def cache_info(self) -> CacheInfo:
         """What the cache of compiled gradients has done.

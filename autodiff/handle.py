@@ -46,7 +46,8 @@ class Handle:
         if name is not None and not isinstance(name, str):
             raise ArgumentError(f"Tensor: name={name!r} is no string")
         place = placing.get()
-        if type(data) is np.ndarray and place is None and dtype is None and data.dtype.kind in "fc" and data.dtype.isnative:
+        as_it_is = type(data) is np.ndarray and dtype is None and place is None
+        if as_it_is and data.dtype.kind in "fc" and data.dtype.isnative:
             array = data.copy() if copy else data.view()
             array.flags.writeable = False
             aval = intern_aval(array.shape, array.dtype)
@@ -331,12 +332,13 @@ def _placed(data: Any, dtype: Any, constant: bool, copy: bool, place: Backend | 
 
 
 def _dtype_of(array: Any, place: Backend | None) -> np.dtype[Any]:
-    return array.dtype if place is None else place.aval_of(array)[1]  # type: ignore[no-any-return]
+    return np.asarray(array).dtype if place is None else place.aval_of(array)[1]
 
 
 def _wanted(dtype: Any) -> np.dtype[Any]:
     """A dtype that was asked for; an error if there is none such."""
-    return as_array(0, dtype).dtype
+    found: np.dtype[Any] = as_array(0, dtype).dtype
+    return found
 
 
 def _converted(data: Any, dtype: Any, constant: bool, copy: bool) -> np.ndarray[Any, Any]:

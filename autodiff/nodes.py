@@ -636,8 +636,8 @@ def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndar
 def away_from_numpy(what: str, place: Backend) -> BackendError:
     """The error for an array of another library where NumPy's is needed."""
     return BackendError(
-        f"{what} computes with NumPy's arrays, but an array of backend {place.label} was given, and it is not brought to "
-        "the host without being asked to: np.asarray(tensor) or tensor.to('numpy') does so, and "
+        f"{what} computes with NumPy's arrays, but an array of backend {place.label} was given, and none is brought to "
+        "the host without being asked for: np.asarray(tensor) or tensor.to('numpy') does so, and "
         f"ad.Graph(backend={place.name!r}) computes where it is"
     )
 

@@ -10,6 +10,7 @@ import pytest
 
 import autodiff as ad
 
+
 class Target(NamedTuple):
     """What tests run on: a backend, the package it needs, and the device if it is not the default one."""
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-
 from autodiff.numpy_api.answers import ANSWERS
 
 from . import checks
