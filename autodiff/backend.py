@@ -194,6 +194,34 @@ class Backend(ABC):
         """
         return np.array(value, dtype, copy=True if copy else None)
 
+    def from_dlpack(self, array: Any) -> Any:
+        """An array of another library that is on the same device, in the same memory.
+
+        Parameters
+        ----------
+        array : object
+            Has ``__dlpack__``.
+
+        Returns
+        -------
+        array
+            One that this backend owns.
+
+        Raises
+        ------
+        BackendError
+            If this library cannot use that memory.
+        """
+        owner = backend_of(array)
+        what = f"an array of backend {owner.label}" if owner is not None else f"{type(array).__name__}"
+        try:
+            return self.namespace.from_dlpack(array)
+        except (AttributeError, BufferError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+            raise BackendError(
+                f"{what} cannot be put on backend {self.label}: {error}; bring it to the host first "
+                "(np.asarray of a Tensor of it)"
+            ) from error
+
     def to_numpy(self, array: Any) -> np.ndarray[Any, Any]:
         """The elements of an array of this library, on the host.
 
@@ -495,8 +523,7 @@ def _owner(value: Any) -> Backend | None:
         return found if found.owns(value) else None
     if isinstance(value, (np.ndarray, np.generic)):
         return None
-    for name in _registered:
-        found = get_backend(name)
+    for found in [*map(get_backend, _registered), *_loaded.values()]:
         if found.home is not get_backend() and found.owns(value):
             return found.home
     if hasattr(kind, "__array_namespace__"):

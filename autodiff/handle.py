@@ -26,7 +26,7 @@ from .nodes import (
     intern_aval,
     rebound,
 )
-from .plan import evaluate, on_host
+from .plan import evaluate, fetched, on_host
 
 # Where Tensors are made: the backend of the graph whose block this is (``with graph:``).
 placing: ContextVar[Backend | None] = ContextVar("placing", default=None)
@@ -264,11 +264,7 @@ class Handle:
             rebound[moved] = slot
             slot.value, slot.node = None, weakref.ref(moved)
             return
-        value = self.value
-        source = node.aval.place
-        if source is not None and source.namespace is not place.namespace:
-            value = on_host(node)
-        array = freeze(place.asarray(value, node.aval.dtype))
+        array = freeze(place.asarray(fetched(node, place), node.aval.dtype))
         aval = intern_aval(node.aval.shape, node.aval.dtype, place=place)
         slot = self._named_slot()
         slot.value = array
@@ -319,16 +315,15 @@ def _placed(data: Any, dtype: Any, constant: bool, copy: bool, place: Backend | 
         if not copy and isinstance(array, np.ndarray):
             array = array.view()
         return freeze(array), intern_aval(array.shape, _dtype_of(array, place), place=place)
-    if place is not None and place is not source:
-        raise BackendError(
-            f"Tensor: the data are on backend {source.label}, but the graph in whose block this is computes on "
-            f"{place.label}; bring them to the host first (np.asarray of a Tensor of them)"
-        )
     shape, given = source.aval_of(data)
+    if place is None:
+        place = source
+    elif not place.owns(data):
+        data = place.from_dlpack(data)
     wanted = given if dtype is None else _wanted(dtype)
     if dtype is None and not constant and given.kind in "biu":
         wanted = FLOAT64
-    return source.asarray(data, wanted, copy=copy), intern_aval(shape, wanted, place=source)
+    return freeze(place.asarray(data, wanted, copy=copy)), intern_aval(shape, wanted, place=place)
 
 
 def _dtype_of(array: Any, place: Backend | None) -> np.dtype[Any]:

@@ -25,7 +25,7 @@ from .nodes import (
     as_node,
     history,
 )
-from .plan import concrete, on_host
+from .plan import concrete, fetched, on_host
 from .recipe import Composite
 
 
@@ -249,13 +249,9 @@ class Tensor(Handle):
         Tensor([1., 2.])
         """
         home = get_backend(backend, device).home
-        place = self._node.aval.place
-        value = self.value
-        if place is not None and place is not home and place.namespace is not home.namespace:
-            value = on_host(self._node)
         token = placing.set(home)
         try:
-            array = home.asarray(value, self.dtype, copy=True)
+            array = home.asarray(fetched(self._node, home), self.dtype, copy=True)
             return Tensor(array, dtype=self.dtype, constant=self.constant, copy=False, name=self.name)
         finally:
             placing.reset(token)
@@ -382,6 +378,12 @@ class Tensor(Handle):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         return np.array(on_host(self._node), dtype=dtype, copy=copy)
+
+    def __dlpack__(self, **keywords: Any) -> Any:
+        return self.value.__dlpack__(**keywords)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.value.__dlpack_device__()  # type: ignore[no-any-return]
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
         if method == "__call__" and not keywords:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
 
 import autodiff as ad
+
+CONTRIBUTING = Path(__file__).parents[1] / "CONTRIBUTING.md"
 
 
 class Target(NamedTuple):
@@ -82,3 +88,20 @@ def _loops_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 def xp(backend: ad.Backend) -> Any:
     """The array library of the backend."""
     return backend.namespace
+
+
+@pytest.fixture
+def shelves(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The backend that CONTRIBUTING.md shows, with arrays of its own on two devices: a module, with its source."""
+    (text,) = re.findall(
+        r"^```python\n(import collections\n.*?)^ad\.register_backend", CONTRIBUTING.read_text(), re.M | re.S
+    )
+    module = ModuleType("shelves")
+    module.source = text  # type: ignore[attr-defined]
+    exec(compile(text, "CONTRIBUTING.md", "exec"), vars(module))
+    registry = importlib.import_module("autodiff.backend")
+    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
+    ad.register_backend("shelves", module.backend)
+    yield module
+    registry._owners.clear()

@@ -2,7 +2,7 @@
 
 from .cache import CacheInfo, PlanCache
 from .collect import Trace, collect, collect_below
-from .execute import brought, compile_nodes, concrete, elsewhere, evaluate, leaf_values, on_host
+from .execute import brought, compile_nodes, concrete, elsewhere, evaluate, fetched, leaf_values, on_host
 from .program import Program, build, prune
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "concrete",
     "elsewhere",
     "evaluate",
+    "fetched",
     "leaf_values",
     "on_host",
     "prune",

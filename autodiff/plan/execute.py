@@ -85,6 +85,12 @@ def on_host(node: Node) -> Any:
     return places[host]
 
 
+def fetched(node: Node, home: Backend) -> Any:
+    """The value of a node as ``home.asarray`` takes it: NumPy's, unless it is that library's own."""
+    value = evaluate(node)
+    return value if node.aval.place is None or home.owns(value) else on_host(node)
+
+
 def elsewhere(leaves: Sequence[Node], home: Backend) -> list[int]:
     """Which leaves have to be brought to a backend for its plans: arrays that nobody has put anywhere."""
     if home is get_backend():
