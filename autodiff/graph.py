@@ -58,16 +58,19 @@ class Gradient:
         Whether the value is the first output.
     home : Backend
         Where it computes.
+    keeps : bool
+        Whether the value is one that the node keeps: not if it is on a device, and nobody has put the node there.
     moved : list of int
         The inputs that have to be brought there.
     """
 
-    __slots__ = ("home", "moved", "plan", "with_value")
+    __slots__ = ("home", "keeps", "moved", "plan", "with_value")
 
-    def __init__(self, plan: Plan, with_value: bool, home: Backend, moved: list[int]):
+    def __init__(self, plan: Plan, with_value: bool, home: Backend, keeps: bool, moved: list[int]):
         self.plan = plan
         self.with_value = with_value
         self.home = home
+        self.keeps = keeps
         self.moved = moved
 
 
@@ -335,18 +338,10 @@ class Graph:
         compiled, values = self._gradient(root, wrt, n)
         results = compiled.plan(*values)
         if not compiled.with_value:
-            return self._value_of(root, compiled.home), list(results)
-        if root.value is None and self._keeps(root, compiled.home):
+            return root.value if compiled.keeps else brought(root, compiled.home), list(results)
+        if root.value is None and compiled.keeps:
             root.value = freeze(results[0])
         return results[0], list(results[1:])
-
-    def _keeps(self, root: Node, home: Backend) -> bool:
-        """Whether a value computed on a backend is the value of a node: not if nobody has put the node there."""
-        return root.aval.place is home or (root.aval.place is None and home is get_backend())
-
-    def _value_of(self, root: Node, home: Backend) -> Any:
-        """A value that is at hand, where gradients are."""
-        return root.value if self._keeps(root, home) else brought(root, home)
 
     def _compile(
         self, root: Node, trace: Trace, places: tuple[int, ...], wrt: Sequence[Tensor], n: int, with_value: bool
@@ -355,7 +350,9 @@ class Graph:
         outputs = [root, *found] if with_value else found
         backend = self._computing(root, wrt)
         plan = compile_nodes(trace.leaves, outputs, backend, derivatives=True)
-        return Gradient(plan, with_value, backend.home, elsewhere(trace.leaves, backend.home))
+        home = backend.home
+        keeps = root.aval.place is home or (root.aval.place is None and home is get_backend())
+        return Gradient(plan, with_value, home, keeps, elsewhere(trace.leaves, home))
 
     def _computing(self, root: Node, wrt: Sequence[Tensor]) -> Backend:
         """The backend that derivatives of ``root`` are computed on."""
