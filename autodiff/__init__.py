@@ -9,7 +9,7 @@
 [array([2., 4., 6., 8.])]
 """
 
-from . import errors, numpy_api
+from . import errors, numpy_api, optim
 from .backend import Backend, backends, get_backend, register_backend, set_num_threads
 from .errors import AutodiffError, IndependentWarning
 from .graph import CompiledGradient, Graph
@@ -42,6 +42,7 @@ __all__ = [
     "get_backend",
     "grad",
     "implements",
+    "optim",
     "register_backend",
     "set_num_threads",
     "stop_gradient",
