@@ -9,7 +9,7 @@ import pytest
 
 import autodiff as ad
 from autodiff import optim
-from autodiff.errors import ArgumentError, DifferentiationError, DTypeError, ShapeError
+from autodiff.errors import ArgumentError, BackendError, DifferentiationError, DTypeError, ShapeError
 from autodiff.optim import optimizer as implementation
 
 SHAPES = [(3, 4), (4,), (), (0, 3), (2, 1, 2)]
@@ -277,6 +277,30 @@ def test_training_compiles_once():
     after = implementation._plans.info()
     assert after.misses - before.misses == 1
     assert after.hits - before.hits == 1  # asked for once by each optimizer
+
+
+def test_steps_on_a_backend(backend):
+    rng = np.random.default_rng(0)
+    start, gradients = arrays(rng, "float64"), [arrays(rng, "float64") for _ in range(3)]
+    parameters = [ad.Tensor(x) for x in start]
+    ad.Graph(backend=backend).add_variables(*parameters)
+    optimizer = optim.AdamW(parameters, 0.1, amsgrad=True, clip_norm=2.0, backend=backend)
+    for step in gradients:
+        optimizer.step(step)
+    expected = [optim.clip_norm(step, 2.0) for step in gradients]
+    for i, p in enumerate(parameters):
+        formula = adamw(start[i], [g[i] for g in expected], 0.1, amsgrad=True)
+        np.testing.assert_allclose(np.asarray(p), formula, rtol=1e-12, atol=1e-12)
+
+
+class Abacus(type(ad.get_backend())):
+    name = "abacus"
+
+
+def test_backend_must_have_the_parameters_arrays():
+    optimizer = optim.SGD([ad.Tensor([1.0], name="w")], 0.1, backend=Abacus())
+    with pytest.raises(BackendError, match=r"abacus cannot compute .* parameters\[0\] \('w'\), which are .* numpy"):
+        optimizer.step([np.ones(1)])
 
 
 def test_earlier_graphs_keep_their_values():

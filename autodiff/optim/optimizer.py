@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Plan, backend_of, get_backend
+from ..backend import Backend, Plan, backend_of, get_backend
 from ..containers import leaf_names
+from ..errors import BackendError
 from ..nodes import NO_SLOT, UNKNOWN, WEAK_FLOAT, Argument, Aval, intern_aval
 from ..plan import PlanCache, compile_nodes
 from ..tensor import Tensor, wrap
@@ -41,6 +42,8 @@ class Optimizer:
         Whether they do so by themselves, not as a part of the gradient.
     clip_norm, clip_value : float or None
         Bounds on gradients.
+    backend : str, Backend or None
+        What computes the steps.
 
     Attributes
     ----------
@@ -60,6 +63,7 @@ class Optimizer:
         decoupled: bool = False,
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        backend: str | Backend | None = None,
     ):
         what = type(self).__name__
         self._parameters, self._names, self._structure = parameter_leaves(parameters, what)
@@ -70,6 +74,7 @@ class Optimizer:
         self._clip_value = None if clip_value is None else number(clip_value, f"{what}: clip_value")
         self.rate = rate if callable(rate) else number(rate, f"{what}: rate")
         self.steps = 0
+        self._backend = None if backend is None else get_backend(backend)
         self._moments: Sequence[Any] = [
             _placed(np.zeros(p.shape, np.finfo(p.dtype).dtype if real else p.dtype), p)
             for p in self._parameters
@@ -133,12 +138,25 @@ class Optimizer:
 
     def _compiled(self, avals: list[Aval]) -> Plan:
         """The plan of a step, for parameters of these shapes and dtypes."""
-        backend = get_backend(backend_of(self._parameters[0].value))
+        backend = self._computing(self._parameters[0])
         clips = self._clip_norm is not None, self._clip_value is not None
         key = (type(self._formula), self._formula.structure, self._decoupled, self._weight_decay > 0, clips)
         plan: Plan = _plans.get((key, tuple(avals), backend), lambda: compile_nodes(*self._recorded(avals), backend))
         self._avals = avals
         return plan
+
+    def _computing(self, parameter: Tensor) -> Backend:
+        """What computes the steps: what was asked for, if its arrays are those of the parameters; else their own."""
+        home = get_backend(backend_of(parameter.value))
+        if self._backend is None:
+            return home
+        if self._backend.home is not home:
+            raise BackendError(
+                f"{type(self).__name__}: backend {self._backend.label} cannot compute with the arrays of "
+                f"{self._names[0]}, which are those of {home.label}; leave backend= out, or move the parameters "
+                "(Graph.add_variables)"
+            )
+        return self._backend
 
     def _recorded(self, avals: list[Aval]) -> tuple[list[Any], list[Any]]:
         """A step recorded on arguments: their nodes, and those of new parameters and new moments."""

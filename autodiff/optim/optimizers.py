@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..backend import Backend
 from ..errors import ArgumentError
 from .checks import number
 from .formulas import AdaptiveMoments, MeanSquare, Momentum
@@ -29,6 +30,8 @@ class SGD(Optimizer):
         A bound on the norm of all gradients together, as by ``clip_norm``.
     clip_value : float, optional
         A bound on each element of the gradients, as by ``clip_value``; before that on the norm.
+    backend : str or Backend, optional
+        What computes the steps; the library that the parameters' arrays are of if not given.
 
     Raises
     ------
@@ -73,6 +76,7 @@ class SGD(Optimizer):
         *,
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        backend: str | Backend | None = None,
     ):
         momentum = number(momentum, "SGD: momentum", below=1.0)
         if nesterov and not momentum:
@@ -84,6 +88,7 @@ class SGD(Optimizer):
             weight_decay=weight_decay,
             clip_norm=clip_norm,
             clip_value=clip_value,
+            backend=backend,
         )
 
 
@@ -110,6 +115,8 @@ class RMSprop(Optimizer):
         A bound on the norm of all gradients together, as by ``clip_norm``.
     clip_value : float, optional
         A bound on each element of the gradients, as by ``clip_value``; before that on the norm.
+    backend : str or Backend, optional
+        What computes the steps; the library that the parameters' arrays are of if not given.
 
     Raises
     ------
@@ -156,6 +163,7 @@ class RMSprop(Optimizer):
         *,
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        backend: str | Backend | None = None,
     ):
         formula = MeanSquare(
             number(decay, "RMSprop: decay", below=1.0),
@@ -164,7 +172,13 @@ class RMSprop(Optimizer):
             bool(centered),
         )
         super().__init__(
-            parameters, rate, formula, weight_decay=weight_decay, clip_norm=clip_norm, clip_value=clip_value
+            parameters,
+            rate,
+            formula,
+            weight_decay=weight_decay,
+            clip_norm=clip_norm,
+            clip_value=clip_value,
+            backend=backend,
         )
 
 
@@ -189,6 +203,8 @@ class Adam(Optimizer):
         A bound on the norm of all gradients together, as by ``clip_norm``.
     clip_value : float, optional
         A bound on each element of the gradients, as by ``clip_value``; before that on the norm.
+    backend : str or Backend, optional
+        What computes the steps; the library that the parameters' arrays are of if not given.
 
     Raises
     ------
@@ -234,10 +250,17 @@ class Adam(Optimizer):
         *,
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        backend: str | Backend | None = None,
     ):
         formula = _adaptive("Adam", betas, epsilon, amsgrad)
         super().__init__(
-            parameters, rate, formula, weight_decay=weight_decay, clip_norm=clip_norm, clip_value=clip_value
+            parameters,
+            rate,
+            formula,
+            weight_decay=weight_decay,
+            clip_norm=clip_norm,
+            clip_value=clip_value,
+            backend=backend,
         )
 
 
@@ -262,6 +285,8 @@ class AdamW(Optimizer):
         A bound on the norm of all gradients together, as by ``clip_norm``.
     clip_value : float, optional
         A bound on each element of the gradients, as by ``clip_value``; before that on the norm.
+    backend : str or Backend, optional
+        What computes the steps; the library that the parameters' arrays are of if not given.
 
     Raises
     ------
@@ -299,6 +324,7 @@ class AdamW(Optimizer):
         *,
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        backend: str | Backend | None = None,
     ):
         super().__init__(
             parameters,
@@ -308,6 +334,7 @@ class AdamW(Optimizer):
             decoupled=True,
             clip_norm=clip_norm,
             clip_value=clip_value,
+            backend=backend,
         )
 
 
