@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import backend_of, get_backend
+from ..backend import Backend, backend_of, get_backend
 from ..containers import LEAF, Structure, flatten, leaf_names
-from ..errors import ArgumentError, DifferentiationError, DTypeError, ShapeError
+from ..errors import ArgumentError, BackendError, DifferentiationError, DTypeError, ShapeError
 from ..nodes import Aval, Constant, as_array, describe
 from ..tensor import Tensor
 
@@ -73,16 +73,21 @@ def gradient_leaves(gradients: Any, structure: Structure, n: int) -> list[Any]:
     return leaves
 
 
-def gradient_array(gradient: Any, aval: Aval, name: str) -> Any:
-    """A gradient as an array of its parameter's shape and dtype."""
+def gradient_array(gradient: Any, aval: Aval, name: str, home: Backend) -> Any:
+    """A gradient as an array of its parameter's shape and dtype, on its backend."""
     if isinstance(gradient, Tensor):
         gradient = gradient.value
-    home = backend_of(gradient)
-    if home is None:
+    source = backend_of(gradient)
+    if source is not None and source is not home:
+        raise BackendError(
+            f"step: the gradient of {name} is on backend {source.label}, but the parameter is on {home.label}; put the "
+            "parameters on the graph's backend (Graph.add_variables)"
+        )
+    if source is None:
         if gradient is None:
             raise ArgumentError(f"step: the gradient of {name} is None; give zeros if there is none")
         gradient = as_array(gradient, copy=None)
-    shape, dtype = get_backend(home).aval_of(gradient)
+    shape, dtype = get_backend(source).aval_of(gradient)
     if shape != aval.shape:
         raise ShapeError(
             f"step: the gradient of {name} has shape {shape} and dtype {dtype}, but the parameter is {aval!r}; "
@@ -93,4 +98,4 @@ def gradient_array(gradient: Any, aval: Aval, name: str) -> Any:
             f"step: the gradient of {name} has dtype {dtype}, but the parameter is {aval!r}; "
             f"convert it with .astype('{aval.dtype}')"
         )
-    return gradient
+    return gradient if source is home else home.asarray(gradient)

@@ -11,7 +11,7 @@ import numpy as np
 from ..backend import Backend, Plan, backend_of, get_backend
 from ..containers import leaf_names
 from ..errors import BackendError
-from ..nodes import NO_SLOT, UNKNOWN, WEAK_FLOAT, Argument, Aval, intern_aval
+from ..nodes import NO_SLOT, UNKNOWN, WEAK_FLOAT, Argument, Aval
 from ..plan import PlanCache, compile_nodes
 from ..tensor import Tensor, wrap
 from . import checkpoint
@@ -76,7 +76,7 @@ class Optimizer:
         self.steps = 0
         self._backend = None if backend is None else get_backend(backend)
         self._moments: Sequence[Any] = [
-            _placed(np.zeros(p.shape, np.finfo(p.dtype).dtype if real else p.dtype), p)
+            np.zeros(p.shape, np.finfo(p.dtype).dtype if real else p.dtype)
             for p in self._parameters
             for real in formula.moments.values()
         ]
@@ -134,29 +134,31 @@ class Optimizer:
             else:
                 return gradients
         leaves = gradient_leaves(gradients, self._structure, len(avals))
-        return [gradient_array(g, aval, name) for g, aval, name in zip(leaves, avals, self._names, strict=True)]
+        home = _home(self._parameters[0])
+        return [gradient_array(g, aval, name, home) for g, aval, name in zip(leaves, avals, self._names, strict=True)]
 
     def _compiled(self, avals: list[Aval]) -> Plan:
-        """The plan of a step, for parameters of these shapes and dtypes."""
-        backend = self._computing(self._parameters[0])
+        """The plan of a step, for parameters of these shapes and dtypes; moments are brought to where they are now."""
+        backend = self._computing()
+        self._moments = self._beside([_host(m) for m in self._moments])
         clips = self._clip_norm is not None, self._clip_value is not None
         key = (type(self._formula), self._formula.structure, self._decoupled, self._weight_decay > 0, clips)
         plan: Plan = _plans.get((key, tuple(avals), backend), lambda: compile_nodes(*self._recorded(avals), backend))
         self._avals = avals
         return plan
 
-    def _computing(self, parameter: Tensor) -> Backend:
+    def _computing(self) -> Backend:
         """What computes the steps: what was asked for, if its arrays are those of the parameters; else their own."""
-        home = get_backend(backend_of(parameter.value))
-        if self._backend is None:
-            return home
-        if self._backend.home is not home:
-            raise BackendError(
-                f"{type(self).__name__}: backend {self._backend.label} cannot compute with the arrays of "
-                f"{self._names[0]}, which are those of {home.label}; leave backend= out, or move the parameters "
-                "(Graph.add_variables)"
-            )
-        return self._backend
+        homes = [_home(p) for p in self._parameters]
+        wanted = homes[0] if self._backend is None else self._backend
+        for home, name in zip(homes, self._names, strict=True):
+            if home is not wanted.home:
+                raise BackendError(
+                    f"{type(self).__name__}: {name} is on backend {home.label}, but steps are computed on "
+                    f"{wanted.label}; put all parameters on one backend (Graph.add_variables)"
+                    f"{'' if self._backend is None else ', or leave out backend='}"
+                )
+        return wanted
 
     def _recorded(self, avals: list[Aval]) -> tuple[list[Any], list[Any]]:
         """A step recorded on arguments: their nodes, and those of new parameters and new moments."""
@@ -263,14 +265,16 @@ class Optimizer:
         names, arrays = self._array_names(), self._arrays()
         expected = {name: get_backend(backend_of(a)).aval_of(a) for name, a in zip(names, arrays, strict=True)}
         checkpoint.check(state, type(self).__name__, expected, what)
-        kinds = len(self._formula.moments)
         n = len(self._parameters)
         for parameter, name in zip(self._parameters, names[:n], strict=True):
             parameter.assign(state[name])
-        self._moments = [
-            _placed(np.array(state[name]), self._parameters[place // kinds]) for place, name in enumerate(names[n:])
-        ]
+        self._moments = self._beside([np.array(state[name]) for name in names[n:]])
         self.steps = int(state["steps"])
+
+    def _beside(self, moments: list[np.ndarray[Any, Any]]) -> list[Any]:
+        """Moments where the values of their parameters are."""
+        kinds = len(self._formula.moments)
+        return [_home(self._parameters[i // kinds]).asarray(m) for i, m in enumerate(moments)]
 
     def _arrays(self) -> list[Any]:
         return [*[p.value for p in self._parameters], *self._moments]
@@ -287,17 +291,14 @@ def _argument(aval: Aval) -> Tensor:
     return tensor
 
 
-# --- placement -------------------------------------------------------------------------------------------------------
-
-
 def _moment_aval(aval: Aval, real: bool) -> Aval:
     """What is known of a moment of a parameter."""
-    return intern_aval(aval.shape, np.finfo(aval.dtype).dtype) if real else aval
+    return np.real(_argument(aval)).node.aval if real else aval
 
 
-def _placed(array: np.ndarray[Any, Any], beside: Tensor) -> Any:
-    """An array where a parameter's values are."""
-    return get_backend(backend_of(beside.value)).asarray(array)
+def _home(parameter: Tensor) -> Backend:
+    """The backend that the values of a parameter are arrays of."""
+    return get_backend(backend_of(parameter.value))
 
 
 def _host(array: Any) -> np.ndarray[Any, Any]:
