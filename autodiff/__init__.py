@@ -9,6 +9,9 @@
 [array([2., 4., 6., 8.])]
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from . import errors, numpy_api
 from .backend import Backend, backends, get_backend, register_backend, set_num_threads
 from .errors import AutodiffError, IndependentWarning
@@ -19,9 +22,20 @@ from .plan import CacheInfo
 from .tensor import Tensor
 from .transforms import Function, function, grad, stop_gradient, value_and_grad
 
+if TYPE_CHECKING:
+    from . import optim
+
 __version__ = "0.1.0"
 
 numpy_api.install()
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when first asked for: it takes a quarter of the time of all else, and many programs train nothing.
+    if name == "optim":
+        return import_module("autodiff.optim")
+    raise AttributeError(f"module 'autodiff' has no attribute {name!r}")
+
 
 __all__ = [
     "AutodiffError",
@@ -43,6 +57,7 @@ __all__ = [
     "get_backend",
     "grad",
     "implements",
+    "optim",
     "register_backend",
     "set_num_threads",
     "stop_gradient",

@@ -83,3 +83,12 @@ def transform(function: Callable[[Any], Any], value: Any) -> Any:
         return function(value)
     leaves, structure = flatten(value)
     return unflatten(structure, iter([function(leaf) for leaf in leaves]))
+
+
+def leaf_names(structure: Structure) -> list[str]:
+    """How each leaf is reached from the container, such as ``[0]['weights']``."""
+    if structure is LEAF:
+        return [""]
+    _, keys, structures = structure
+    steps = range(len(structures)) if keys is None else keys
+    return [f"[{step!r}]{name}" for step, part in zip(steps, structures, strict=True) for name in leaf_names(part)]

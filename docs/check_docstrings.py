@@ -7,6 +7,7 @@ import collections
 import inspect
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 
 from numpydoc.validate import validate
 
@@ -32,18 +33,21 @@ CHECKS = {
 }
 
 
-def public_names() -> Iterator[str]:
-    """Names of everything public: what ``autodiff`` exports, and the public members of its classes."""
-    for name in ad.__all__:
-        value = getattr(ad, name)
+def public_names(module: ModuleType = ad) -> Iterator[str]:
+    """Names of everything public: what ``autodiff`` and its modules export, and the public members of classes."""
+    for name in getattr(module, "__all__", ()):
+        value = getattr(module, name)
         if inspect.ismodule(value):
+            yield from public_names(value)
             continue
-        yield f"autodiff.{name}"
+        full = f"{module.__name__}.{name}"
+        yield full
         if inspect.isclass(value) and value.__module__.startswith("autodiff") and not issubclass(value, tuple):
             own = [vars(base) for base in value.__mro__ if base.__module__.startswith("autodiff")]
             for member, held in {**collections.ChainMap(*own)}.items():
-                if not member.startswith("_") and not inspect.ismemberdescriptor(held):
-                    yield f"autodiff.{name}.{member}"
+                # What a class has of a dataclass's fields are their defaults.
+                if not member.startswith("_") and (callable(held) or isinstance(held, property)):
+                    yield f"{full}.{member}"
 
 
 def problems(name: str) -> list[str]:

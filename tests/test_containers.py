@@ -4,7 +4,7 @@ from collections import OrderedDict, defaultdict, namedtuple
 
 import pytest
 
-from autodiff.containers import LEAF, builder, flatten, is_container, transform, unflatten
+from autodiff.containers import LEAF, builder, flatten, is_container, leaf_names, transform, unflatten
 
 Point = namedtuple("Point", "x y")
 
@@ -71,3 +71,12 @@ def test_builder_writes_no_keys_into_code():
     value = {"'] + __import__('os'": 1, 2: {"a": (3,)}, None: []}
     found, structure = flatten(value)
     assert builder(structure)(found) == value
+
+
+def test_leaf_names_say_how_each_leaf_is_reached():
+    value = {"layers": [(1, 2), 3], "scale": 4, "none": []}
+    leaves, structure = flatten(value)
+    names = leaf_names(structure)
+    assert names == ["['layers'][0][0]", "['layers'][0][1]", "['layers'][1]", "['scale']"]
+    assert [eval(f"value{name}", {"value": value}) for name in names] == leaves
+    assert leaf_names(flatten(1)[1]) == [""]

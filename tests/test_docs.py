@@ -139,6 +139,11 @@ def test_public_name_is_documented(name):
     assert re.search(rf"\bad\.{name}\b", text)
 
 
+@pytest.mark.parametrize("name", ad.optim.__all__)
+def test_guide_has_what_trains(name):
+    assert re.search(rf"`(ad\.optim\.)?{name}`", section("docs/guide.md", "Training"))
+
+
 def test_guide_has_the_errors():
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", TEXTS["docs/guide.md"], re.MULTILINE)
     assert dict(rows) == {error.__name__: error.__bases__[1].__name__ for error in ad.AutodiffError.__subclasses__()}

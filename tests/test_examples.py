@@ -103,6 +103,12 @@ def _close_figures():
     plt.close("all")
 
 
+@pytest.fixture(autouse=True)
+def _folder_of_the_script(monkeypatch):
+    """Put the examples' folder where Python puts that of a script it runs: one example imports another."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+
+
 @pytest.fixture
 def shown(monkeypatch):
     """Return what each plt.show() would have shown: the labelled curves of the current axes."""
@@ -146,6 +152,15 @@ def test_train_digits(tmp_path):
     assert result["accuracy"] > 0.97
     assert np.mean(result["losses"][-42:]) < 0.1 * np.mean(result["losses"][:42])
     assert result["cache"].hits >= len(result["losses"]) - 1
+    assert result["picture"].parent == tmp_path
+    assert colours(result["picture"]) > 20
+
+
+def test_convolutional(tmp_path):
+    result = run_example("convolutional.py", "--output", tmp_path, "--epochs", 5)
+    assert result["accuracy"] > 0.95
+    assert np.mean(result["losses"][-42:]) < 0.1 * np.mean(result["losses"][:42])
+    assert result["cache"].misses == 1
     assert result["picture"].parent == tmp_path
     assert colours(result["picture"]) > 20
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..errors import ArgumentError, UnsupportedError
+from ..errors import ArgumentError, ShapeError, UnsupportedError
 from ..nodes import Node
 from ..tensor import node_of, wrap
 from .calling import Handler, converted, of_node, put
@@ -241,6 +241,55 @@ def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str =
     return tuple([wrap(x) for x in axes]) if sparse else _broadcast_arrays(*[wrap(x) for x in axes])
 
 
+# Windows of up to this size are joined from slices, one for each place in the window; longer ones from two halves, so
+# that the number of operations grows as the logarithm of the size. Measured from 3 to 1,000.
+LONGEST_JOINED = 32
+
+
+def _windows(x: Node, size: int, axis: int, count: int) -> Node:
+    """The elements from each of the first ``count`` places of an axis on, along a new last axis."""
+
+    def part(of: Node, start: int, *last: slice) -> Node:
+        whole = (slice(None),) * (of.aval.ndim - axis - 1 - len(last))
+        return ops.take_slices(of, *[slice(None)] * axis, slice(start, start + count), *whole, *last)
+
+    if not size:
+        return ops.reshape(ops.take_slices(x, *[slice(None)] * axis, slice(0)), _resized(x.aval.shape, axis, count, 0))
+    if size <= LONGEST_JOINED:
+        return ops.stack([part(x, start) for start in range(size)], -1)
+    half = size // 2
+    longer = _windows(x, size - half, axis, count + half)
+    # The second half is what the windows that start so much later end in.
+    return ops.concatenate([part(longer, 0), part(longer, half, slice(size - 2 * half, None))], -1)
+
+
+def _resized(shape: tuple[int, ...], axis: int, size: int, *more: int) -> tuple[int, ...]:
+    return (*shape[:axis], size, *shape[axis + 1 :], *more)
+
+
+def _sliding_window_view(
+    x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
+) -> Any:
+    node = node_of(x)
+    if subok:
+        raise UnsupportedError("sliding_window_view: subok=True is not recorded for Tensors; leave it out")
+    sizes = ops.normalize_shape(window_shape, "sliding_window_view")
+    ndim = node.aval.ndim
+    named = range(ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
+    axes = [ops.normalize_axis(a, ndim, "sliding_window_view") for a in named]
+    if len(axes) != len(sizes):
+        raise ArgumentError(
+            f"sliding_window_view({node.aval!r}): window_shape={window_shape!r} has {len(sizes)} sizes for {len(axes)} "
+            "axes; give one for each, and the axes as axis="
+        )
+    for size, place in zip(sizes, axes, strict=True):
+        count = node.aval.shape[place] - size + 1
+        if count < 1:
+            raise ShapeError(f"sliding_window_view({node.aval!r}): a window of size {size} is longer than axis {place}")
+        node = _windows(node, size, place, count)
+    return wrap(node)
+
+
 # Paddings that repeat elements: which element of an axis goes where is what NumPy pads positions with.
 _REPEATING = ("edge", "reflect", "symmetric", "wrap")
 
@@ -306,6 +355,7 @@ TABLE: dict[Any, Handler] = {
     np.fliplr: lambda m: _flip(m, 1),
     np.flipud: lambda m: _flip(m, 0),
     np.roll: _roll,
+    np.lib.stride_tricks.sliding_window_view: _sliding_window_view,
     np.tile: _tile,
     np.repeat: _repeat,
     np.matrix_transpose: of_node(ops.matrix_transpose),

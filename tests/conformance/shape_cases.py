@@ -190,6 +190,17 @@ def padding() -> list[Case]:
     return rows
 
 
+def windows() -> list[Case]:
+    f = np.lib.stride_tricks.sliding_window_view
+    rows = [case(f, real(4), size) for size in (1, 3, 4, (2,), [2])] + [case(f, complexes(3), 2)]
+    rows += [case(f, real(3, 4), (2, 3)), case(f, real(3, 4), (2, 3), (1, 0)), case(f, real(2, 3, 4), 2, axis=1)]
+    rows += [case(f, real(2, 3, 4), window_shape=(2, 2), axis=(-1, 0)), case(f, real(5), (2, 3), axis=(0, 0))]
+    rows += [case(f, real(40), 36), case(f, real(2, 36), 33, axis=1), case(f, real(3, 4), (), axis=())]
+    rows += [case(f, real(), ()), case(f, real(2, 0), 2, axis=0), case(f, real(3), 0), case(f, real(2, 3), 0, axis=0)]
+    rows += [case(f, real(3), 2, writeable=True), answer(f, integers(4), 2)]
+    return rows
+
+
 def _set(*index: Any) -> Any:
     def write(x: Any, value: Any) -> Any:
         out = np.copy(x)
@@ -379,6 +390,6 @@ def about() -> list[Case]:
 
 
 CASES = [
-    *rearranging(), *repeating(), *joining(), *splitting(), *padding(), *indexing(), *diagonals(), *selecting(),
-    *clipping_by_keyword(), *creating(), *about(),
+    *rearranging(), *repeating(), *joining(), *splitting(), *padding(), *windows(), *indexing(), *diagonals(),
+    *selecting(), *clipping_by_keyword(), *creating(), *about(),
 ]  # fmt: skip

@@ -33,6 +33,7 @@ UNSUPPORTED: list[tuple[str, Callable[[], Any]]] = [
     ("out=", lambda: np.dot(X, V, out=np.zeros(2))),
     ("signature", lambda: np.add(V, V, signature="dd->d")),
     ("subok", lambda: np.add(V, V, subok=False)),
+    ("subok=True", lambda: np.lib.stride_tricks.sliding_window_view(V, 2, subok=True)),
     ("casting", lambda: np.clip(V, 0, 1, casting="unsafe")),
 ]
 SHAPES: list[tuple[str, Callable[[], Any]]] = [
@@ -52,6 +53,8 @@ SHAPES: list[tuple[str, Callable[[], Any]]] = [
     ("concatenate", lambda: np.concatenate([X, np.ones((2, 2))])),
     ("concatenate", lambda: np.concatenate([V, 1.0])),
     ("stack", lambda: np.stack([X, V])),
+    ("longer than axis 1", lambda: np.lib.stride_tricks.sliding_window_view(X, (1, 4))),
+    ("shape", lambda: np.lib.stride_tricks.sliding_window_view(V, -1)),
     ("einsum", lambda: np.einsum("ij,jk", X, X)),
     ("einsum", lambda: np.einsum("i", X)),
     ("einsum", lambda: np.einsum("ii", X)),
@@ -71,6 +74,8 @@ ARGUMENTS: list[tuple[str, Callable[[], Any]]] = [
     ("axis", lambda: np.argmax(X, axis=3)),
     ("axis", lambda: np.take(X, [0], axis=4)),
     ("axis", lambda: np.repeat(X, 2, axis=2)),
+    ("1 sizes for 2 axes", lambda: np.lib.stride_tricks.sliding_window_view(X, 2)),
+    ("axis 2", lambda: np.lib.stride_tricks.sliding_window_view(X, 2, axis=2)),
     ("permutation", lambda: np.transpose(X, (0, 0))),
     ("order", lambda: np.reshape(X, 6, order="Z")),
     ("initial", lambda: np.max(V, where=MASK)),

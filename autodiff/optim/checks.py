@@ -1,0 +1,101 @@
+"""What the arguments of optimizers must be, and the errors that say so."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..backend import Backend, backend_of, get_backend
+from ..containers import LEAF, Structure, flatten, leaf_names
+from ..errors import ArgumentError, BackendError, DifferentiationError, DTypeError, ShapeError
+from ..nodes import Aval, Constant, as_array, describe
+from ..tensor import Tensor
+
+
+def number(value: Any, name: str, low: float = 0.0, below: float = math.inf) -> float:
+    """``value`` as a float that is at least ``low`` and less than ``below``."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{name}={describe(value)} must be a number") from None
+    if not low <= found < below:
+        bounds = f"at least {low:g}" + ("" if below == math.inf else f" and less than {below:g}")
+        raise ArgumentError(f"{name}={found} must be finite, {bounds}")
+    return found
+
+
+def count(value: Any, name: str, low: int) -> int:
+    """``value`` as an integer that is at least ``low``."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
+        raise ArgumentError(f"{name}={value!r} must be an integer of at least {low}")
+    return int(value)
+
+
+def parameter_leaves(parameters: Any, what: str) -> tuple[list[Tensor], list[str], Structure]:
+    """The Tensors in ``parameters``, what each is called, and the structure they stand in."""
+    leaves, structure = flatten(parameters)
+    if structure is LEAF or not leaves:
+        raise ArgumentError(
+            f"{what}: parameters must be a list of Tensors, or nested lists, tuples and dicts of them with at least "
+            f"one, not {describe(parameters)}"
+        )
+    names = [f"parameters{name}" for name in leaf_names(structure)]
+    seen: dict[int, str] = {}
+    for name, x in zip(names, leaves, strict=True):
+        if not isinstance(x, Tensor):
+            raise DifferentiationError(f"{what}: {name} is {describe(x)}, not a Tensor; give ad.Tensor(...)")
+        aval = x.node.aval
+        if isinstance(x.node, Constant) or not aval.differentiable:
+            raise DifferentiationError(
+                f"{what}: {name} is a {'constant ' if x.constant else ''}Tensor {aval!r}, which has no gradient; "
+                "make it floating and with constant=False"
+            )
+        if id(x) in seen:
+            raise ArgumentError(f"{what}: {name} is the same Tensor as {seen[id(x)]}; give it once")
+        seen[id(x)] = name
+    names = [f"{name} ({x.name!r})" if x.name else name for name, x in zip(names, leaves, strict=True)]
+    return leaves, names, structure
+
+
+def gradient_leaves(gradients: Any, structure: Structure, n: int) -> list[Any]:
+    """The gradients in the order of the parameters: from a flat list, or from what is structured as these are."""
+    leaves, given = flatten(gradients)
+    flat = given is not LEAF and all(part is LEAF for part in given[2]) and not isinstance(gradients, dict)
+    if given != structure and not flat:
+        raise ArgumentError(
+            f"step: gradients must be a flat list, or nested as the parameters are, with the keys of dicts in the same "
+            f"order: parameters{leaf_names(structure)} are not gradients{leaf_names(given)}"
+        )
+    if len(leaves) != n:
+        raise ArgumentError(f"step: {len(leaves)} gradients for {n} parameters; give one for each, in the same order")
+    return leaves
+
+
+def gradient_array(gradient: Any, aval: Aval, name: str, home: Backend) -> Any:
+    """A gradient as an array of its parameter's shape and dtype, on its backend."""
+    if isinstance(gradient, Tensor):
+        gradient = gradient.value
+    source = backend_of(gradient)
+    if source is not None and source is not home:
+        raise BackendError(
+            f"step: the gradient of {name} is on backend {source.label}, but the parameter is on {home.label}; put the "
+            "parameters on the graph's backend (Graph.add_variables)"
+        )
+    if source is None:
+        if gradient is None:
+            raise ArgumentError(f"step: the gradient of {name} is None; give zeros if there is none")
+        gradient = as_array(gradient, copy=None)
+    shape, dtype = get_backend(source).aval_of(gradient)
+    if shape != aval.shape:
+        raise ShapeError(
+            f"step: the gradient of {name} has shape {shape} and dtype {dtype}, but the parameter is {aval!r}; "
+            "gradients must be in the order of the parameters"
+        )
+    if dtype != aval.dtype:
+        raise DTypeError(
+            f"step: the gradient of {name} has dtype {dtype}, but the parameter is {aval!r}; "
+            f"convert it with .astype('{aval.dtype}')"
+        )
+    return gradient if source is home else home.asarray(gradient)

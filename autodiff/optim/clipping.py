@@ -1,0 +1,150 @@
+"""Bounds on gradients: on the norm of all together, and on each element. Plain NumPy, for arrays and Tensors."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..containers import flatten, transform
+from ..errors import DTypeError
+from ..transforms import Function, function
+from .checks import number
+
+# Keeps gradients that are all zero from a division by zero; so small that nothing else changes.
+SMALLEST_NORM = 1e-6
+
+
+def squared_magnitude(x: Any) -> Any:
+    """|x|^2 of real or complex elements, which is real."""
+    return np.square(np.real(x)) + np.square(np.imag(x)) if x.dtype.kind == "c" else np.square(x)
+
+
+def _global_norm(gradients: Any) -> Any:
+    return np.sqrt(sum(np.sum(squared_magnitude(g)) for g in flatten(gradients)[0]))
+
+
+def _clip_norm(gradients: Any, limit: Any) -> Any:
+    scale = np.minimum(limit / (_global_norm(gradients) + SMALLEST_NORM), 1.0)
+    # The norm is of the widest dtype among the gradients, but each keeps its own.
+    return transform(lambda g: g * scale.astype(np.finfo(g.dtype).dtype), gradients)
+
+
+def _clip_value(gradients: Any, limit: Any) -> Any:
+    def clip(g: Any) -> Any:
+        if g.dtype.kind == "c":
+            raise DTypeError(
+                f"clip_value: clipping the parts of {g.dtype} numbers one by one turns them; use clip_norm"
+            )
+        return np.maximum(np.minimum(g, limit), -limit)
+
+    return transform(clip, gradients)
+
+
+@functools.cache
+def _compiled(f: Callable[..., Any]) -> Function:
+    """``function(f)``, made when first needed, since a backend imports this package."""
+    found: Function = function(f)
+    return found
+
+
+def _arrays(gradients: Any) -> Any:
+    """Gradients with arrays in place of Python numbers, which are what ``grad`` gives for such."""
+    return transform(lambda g: np.asarray(g) if isinstance(g, (float, complex)) else g, gradients)
+
+
+def global_norm(gradients: Any) -> Any:
+    """The Euclidean norm of all gradients as if they were one vector.
+
+    Parameters
+    ----------
+    gradients : list of array
+        Or nested lists, tuples and dicts; arrays or Tensors.
+
+    Returns
+    -------
+    ndarray or Tensor
+        Without dimensions.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> import numpy as np
+    >>> float(ad.optim.global_norm([np.array([3.0, 0.0]), np.array(4.0)]))
+    5.0
+    """
+    return _compiled(_global_norm)(_arrays(gradients))
+
+
+def clip_norm(gradients: Any, limit: float) -> Any:
+    """Gradients scaled down together so that their global norm is at most a limit.
+
+    Parameters
+    ----------
+    gradients : list of array
+        Or nested lists, tuples and dicts; arrays or Tensors.
+    limit : float
+        The greatest norm.
+
+    Returns
+    -------
+    list of array
+        New gradients, in the structure of those given.
+
+    Notes
+    -----
+    Each gradient is multiplied with ``min(1, limit / (norm + 1e-6))``.
+
+    References
+    ----------
+    Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", 2013, algorithm 1.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> import numpy as np
+    >>> [g.round(3) for g in ad.optim.clip_norm([np.array([3.0, 0.0]), np.array([4.0])], 1.0)]
+    [array([0.6, 0. ]), array([0.8])]
+    """
+    return _compiled(_clip_norm)(_arrays(gradients), number(limit, "clip_norm: limit"))
+
+
+def clip_value(gradients: Any, limit: float) -> Any:
+    """Gradients with every element between a limit and its negative.
+
+    Parameters
+    ----------
+    gradients : list of array
+        Or nested lists, tuples and dicts; real arrays or Tensors.
+    limit : float
+        The greatest magnitude of an element.
+
+    Returns
+    -------
+    list of array
+        New gradients, in the structure of those given.
+
+    Raises
+    ------
+    DTypeError
+        If a gradient is complex: only a norm bounds it without turning it.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> import numpy as np
+    >>> ad.optim.clip_value([np.array([3.0, -0.5])], 1.0)
+    [array([ 1. , -0.5])]
+    """
+    return _compiled(_clip_value)(_arrays(gradients), number(limit, "clip_value: limit"))
+
+
+def clipped(gradients: list[Any], value: Any | None, norm: Any | None) -> list[Any]:
+    """Recorded gradients with both bounds, the one on elements first, so that the norm's holds in the end."""
+    if value is not None:
+        gradients = _clip_value(gradients, value)
+    if norm is not None:
+        gradients = _clip_norm(gradients, norm)
+    return gradients

@@ -1,0 +1,306 @@
+"""``Optimizer``: what all have in common. It owns the parameters and their moments, and compiles their update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..backend import Backend, Plan, backend_of, get_backend
+from ..containers import leaf_names
+from ..errors import BackendError
+from ..nodes import NO_SLOT, UNKNOWN, WEAK_FLOAT, Argument, Aval
+from ..plan import PlanCache, compile_nodes
+from ..tensor import Tensor, wrap
+from . import checkpoint
+from .checks import gradient_array, gradient_leaves, number, parameter_leaves
+from .clipping import clipped
+from .formulas import Formula
+
+Rate = float | Callable[[int], float]
+
+# Plans of all optimizers, by what is recorded: the same network trained again compiles nothing.
+_plans = PlanCache()
+
+
+class Optimizer:
+    """What ``SGD``, ``RMSprop``, ``Adam`` and ``AdamW`` have in common. Make one of those.
+
+    Parameters
+    ----------
+    parameters : list of Tensor
+        What is trained, or nested lists, tuples and dicts.
+    rate : float or callable
+        The learning rate.
+    formula : Formula
+        How a gradient becomes a step.
+    weight_decay : float
+        How much parameters shrink.
+    decoupled : bool
+        Whether they do so by themselves, not as a part of the gradient.
+    clip_norm, clip_value : float or None
+        Bounds on gradients.
+    backend : str, Backend or None
+        What computes the steps.
+
+    Attributes
+    ----------
+    rate : float or callable
+        May be changed at any time.
+    steps : int
+        How many steps were taken.
+    """
+
+    def __init__(
+        self,
+        parameters: Any,
+        rate: Rate,
+        formula: Formula,
+        *,
+        weight_decay: float = 0.0,
+        decoupled: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        backend: str | Backend | None = None,
+    ):
+        what = type(self).__name__
+        self._parameters, self._names, self._structure = parameter_leaves(parameters, what)
+        self._formula = formula
+        self._weight_decay = number(weight_decay, f"{what}: weight_decay")
+        self._decoupled = decoupled
+        self._clip_norm = None if clip_norm is None else number(clip_norm, f"{what}: clip_norm")
+        self._clip_value = None if clip_value is None else number(clip_value, f"{what}: clip_value")
+        self.rate = rate if callable(rate) else number(rate, f"{what}: rate")
+        self.steps = 0
+        self._backend = None if backend is None else get_backend(backend)
+        self._moments: Sequence[Any] = [
+            np.zeros(p.shape, np.finfo(p.dtype).dtype if real else p.dtype)
+            for p in self._parameters
+            for real in formula.moments.values()
+        ]
+        self._avals: list[Aval] = []
+        self._plan: Plan | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self._parameters)} parameters, rate={self.rate!r}, {self.steps} steps)"
+
+    # --- a step ------------------------------------------------------------------------------------------------------
+
+    def step(self, gradients: Any) -> None:
+        """Give every parameter a new value: a new version, which earlier graphs do not see.
+
+        Parameters
+        ----------
+        gradients : list of array
+            One for each parameter, of its shape and dtype, as ``Graph.gradient`` gives them; or structured as the
+            parameters are.
+
+        Raises
+        ------
+        ArgumentError
+            If there are more or fewer than parameters, or the rate is negative or not finite.
+        ShapeError
+            If a gradient has another shape than its parameter.
+        DTypeError
+            If a gradient has another dtype than its parameter, or is complex and was to be clipped by value.
+        """
+        parameters = self._parameters
+        avals = [p._node.aval for p in parameters]
+        if self._plan is None or avals != self._avals:
+            self._plan = self._compiled(avals)
+        arrays = self._gradients(gradients, avals)
+        rate = number(self.rate(self.steps) if callable(self.rate) else self.rate, "step: rate")
+        numbers = (
+            rate,
+            self._weight_decay,
+            self._clip_norm or 0.0,
+            self._clip_value or 0.0,
+            *self._formula.numbers(self.steps + 1, rate),
+        )
+        results = self._plan(*[p.value for p in parameters], *arrays, *self._moments, *numbers)
+        for parameter, value in zip(parameters, results):  # noqa: B905  (moments follow)
+            parameter.assign(value, copy=False)
+        self._moments = results[len(parameters) :]
+        self.steps += 1
+
+    def _gradients(self, gradients: Any, avals: list[Aval]) -> list[Any]:
+        """The gradients as arrays that fit the parameters; the common case passes a few comparisons."""
+        if type(gradients) is list and len(gradients) == len(avals):
+            for g, aval in zip(gradients, avals, strict=True):
+                if type(g) is not np.ndarray or g.dtype != aval.dtype or g.shape != aval.shape:
+                    break
+            else:
+                return gradients
+        leaves = gradient_leaves(gradients, self._structure, len(avals))
+        home = _home(self._parameters[0])
+        return [gradient_array(g, aval, name, home) for g, aval, name in zip(leaves, avals, self._names, strict=True)]
+
+    def _compiled(self, avals: list[Aval]) -> Plan:
+        """The plan of a step, for parameters of these shapes and dtypes; moments are brought to where they are now."""
+        backend = self._computing()
+        self._moments = self._beside([_host(m) for m in self._moments])
+        clips = self._clip_norm is not None, self._clip_value is not None
+        key = (type(self._formula), self._formula.structure, self._decoupled, self._weight_decay > 0, clips)
+        plan: Plan = _plans.get((key, tuple(avals), backend), lambda: compile_nodes(*self._recorded(avals), backend))
+        self._avals = avals
+        return plan
+
+    def _computing(self) -> Backend:
+        """What computes the steps: what was asked for, if its arrays are those of the parameters; else their own."""
+        homes = [_home(p) for p in self._parameters]
+        wanted = homes[0] if self._backend is None else self._backend
+        for home, name in zip(homes, self._names, strict=True):
+            if home is not wanted.home:
+                raise BackendError(
+                    f"{type(self).__name__}: {name} is on backend {home.label}, but steps are computed on "
+                    f"{wanted.label}; put all parameters on one backend (Graph.add_variables)"
+                    f"{'' if self._backend is None else ', or leave out backend='}"
+                )
+        return wanted
+
+    def _recorded(self, avals: list[Aval]) -> tuple[list[Any], list[Any]]:
+        """A step recorded on arguments: their nodes, and those of new parameters and new moments."""
+        kinds = self._formula.moments.values()
+        parameters = [_argument(aval) for aval in avals]
+        gradients = [_argument(aval) for aval in avals]
+        moments = [[_argument(_moment_aval(aval, real)) for real in kinds] for aval in avals]
+        numbers = [_argument(WEAK_FLOAT) for _ in (*range(4), *self._formula.numbers(1, 0.0))]
+        inputs = [*parameters, *gradients, *[m for kept in moments for m in kept], *numbers]
+
+        rate, decay, norm, value, *own = numbers
+        # A gradient is du/dx - i du/dy, and its conjugate points uphill.
+        uphill = [np.conj(g) if g.dtype.kind == "c" else g for g in gradients]
+        uphill = clipped(uphill, None if self._clip_value is None else value, None if self._clip_norm is None else norm)
+        new_parameters: list[Tensor] = []
+        new_moments: list[Tensor] = []
+        for p, g, kept in zip(parameters, uphill, moments, strict=True):
+            if self._weight_decay and self._decoupled:
+                p = p * (1 - rate * decay)
+            elif self._weight_decay:
+                g = g + decay * p
+            new, moved = self._formula.update(p, g, kept, *own)
+            new_parameters.append(new)
+            new_moments += moved
+        return [t.node for t in inputs], [t.node for t in (*new_parameters, *new_moments)]
+
+    # --- state -------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that training goes on from: parameters, moments, and the number of steps.
+
+        Returns
+        -------
+        dict of str to ndarray, int or str
+            ``"optimizer"`` (its name), ``"steps"``, and copies of the arrays under names such as
+            ``"parameters[0]"`` and ``"first_moment[0]"``.
+        """
+        return {
+            "optimizer": type(self).__name__,
+            "steps": self.steps,
+            **{name: _host(array) for name, array in zip(self._array_names(), self._arrays(), strict=True)},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what ``state_dict`` gave: parameters, moments and the number of steps.
+
+        Parameters
+        ----------
+        state : dict
+            Of the same kind of optimizer, with parameters of the same shapes and dtypes.
+
+        Raises
+        ------
+        ArgumentError
+            If it is of another optimizer, or has other arrays; nothing is changed then.
+        ShapeError
+            If an array has another shape or dtype.
+        """
+        self._restore(state, "load_state_dict: the state")
+
+    def save(self, path: str | Path) -> None:
+        """Write what ``state_dict`` gives to a file in NumPy's format ``.npz``.
+
+        Parameters
+        ----------
+        path : str or Path
+            Where to. A file that is there stays as it was until the new one is complete.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> import numpy as np, tempfile, pathlib
+        >>> w = ad.Tensor([1.0, 2.0])
+        >>> optimizer = ad.optim.Adam([w], 0.1)
+        >>> optimizer.step([np.ones(2)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     optimizer.save(pathlib.Path(folder) / "run.npz")
+        ...     again = ad.optim.Adam([ad.Tensor(np.zeros(2))], 0.1)
+        ...     again.load(pathlib.Path(folder) / "run.npz")
+        >>> again
+        Adam(1 parameters, rate=0.1, 1 steps)
+        """
+        checkpoint.write(Path(path), self.state_dict())
+
+    def load(self, path: str | Path) -> None:
+        """Go on from what ``save`` wrote, as if training had never stopped: the same bits.
+
+        Parameters
+        ----------
+        path : str or Path
+            Of a file that an optimizer of the same kind wrote, with parameters of the same shapes and dtypes. The
+            rate and other options are those of this optimizer.
+
+        Raises
+        ------
+        ArgumentError
+            If it is no such file, or of another optimizer; nothing is changed then.
+        ShapeError
+            If an array has another shape or dtype.
+        """
+        self._restore(checkpoint.read(Path(path)), f"load: {path}")
+
+    def _restore(self, state: dict[str, Any], what: str) -> None:
+        names, arrays = self._array_names(), self._arrays()
+        expected = {name: get_backend(backend_of(a)).aval_of(a) for name, a in zip(names, arrays, strict=True)}
+        checkpoint.check(state, type(self).__name__, expected, what)
+        n = len(self._parameters)
+        for parameter, name in zip(self._parameters, names[:n], strict=True):
+            parameter.assign(state[name])
+        self._moments = self._beside([np.array(state[name]) for name in names[n:]])
+        self.steps = int(state["steps"])
+
+    def _beside(self, moments: list[np.ndarray[Any, Any]]) -> list[Any]:
+        """Moments where the values of their parameters are."""
+        kinds = len(self._formula.moments)
+        return [_home(self._parameters[i // kinds]).asarray(m) for i, m in enumerate(moments)]
+
+    def _arrays(self) -> list[Any]:
+        return [*[p.value for p in self._parameters], *self._moments]
+
+    def _array_names(self) -> list[str]:
+        """What the arrays are called in files: places of parameters are part of it, their own names are not."""
+        places = leaf_names(self._structure)
+        kinds = self._formula.moments
+        return [f"parameters{place}" for place in places] + [f"{kind}{place}" for place in places for kind in kinds]
+
+
+def _argument(aval: Aval) -> Tensor:
+    tensor: Tensor = wrap(Argument(aval, UNKNOWN, NO_SLOT))
+    return tensor
+
+
+def _moment_aval(aval: Aval, real: bool) -> Aval:
+    """What is known of a moment of a parameter."""
+    return np.real(_argument(aval)).node.aval if real else aval
+
+
+def _home(parameter: Tensor) -> Backend:
+    """The backend that the values of a parameter are arrays of."""
+    return get_backend(backend_of(parameter.value))
+
+
+def _host(array: Any) -> np.ndarray[Any, Any]:
+    """A copy as a NumPy array."""
+    return np.array(get_backend(backend_of(array)).to_numpy(array))
