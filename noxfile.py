@@ -13,7 +13,7 @@ nox.options.error_on_missing_interpreters = "CI" in os.environ
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
-# Backend -> what installs its library, beside the wheel: extras, and requirements. (PyTorch: a release with a CPU build.)
+# Backend -> the extras and requirements that install its library. (PyTorch: a release that has a build for CPUs only.)
 BACKENDS = {
     "numpy": ([], []),
     "numba": (["numba"], []),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import doctest
 import importlib
+import importlib.util
 import io
 import re
 from pathlib import Path
@@ -228,3 +229,26 @@ def test_internals_page_has_the_layers():
 
 def test_internals_page_shows_simplification_as_it_is():
     assert simplify.ROWS[0].equation in TEXTS["docs/internals.md"]
+
+
+# --- what backends support -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def support_table():
+    spec = importlib.util.spec_from_file_location("support_table", DOCS / "support_table.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_support_page_has_what_backends_declare(support_table, place):
+    name = list(support_table.COLUMNS)[place]
+    declared = support_table.column(name)
+    if declared is None:
+        pytest.skip(f"the library of {name} is not installed")
+    rows = [line.strip("| ").split(" | ") for line in TEXTS["docs/support.md"].splitlines() if line.startswith("|")]
+    header = next(row for row in rows if name in row)
+    stated = {row[0]: row[header.index(name)] for row in rows if len(row) == len(header) and row[1] in ("yes", "-")}
+    assert stated == declared
