@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autodiff.backend import COMPLEX_DTYPES, REAL_DTYPES
 from autodiff.nodes import Signature
 
 from . import _array_api_indexing as indexing
@@ -15,6 +16,9 @@ from . import _array_api_reductions as reductions
 from ._array_api_elementwise import ELEMENTWISE, Meaning, compare_mixed, same, truth
 
 DType = np.dtype[Any]
+
+# What arrays may be of, where a library has it: half precision too.
+DTYPES: frozenset[DType] = frozenset((*REAL_DTYPES, *COMPLEX_DTYPES, np.dtype(np.float16)))
 
 
 class Call(NamedTuple):
@@ -25,7 +29,7 @@ class Call(NamedTuple):
     meaning : str or callable
         A function of the namespace by its name, or one of this package.
     operands : tuple of numpy.dtype or None
-        What each argument is converted to first; None for what stays as it is.
+        What each argument is converted to first; None for what stays as it is. Arguments beyond are not passed.
     parameters : tuple
         Static arguments after the operands.
     keywords : mapping of str to object
@@ -36,6 +40,10 @@ class Call(NamedTuple):
         Whether the result may share memory with an operand.
     numbers : tuple of int
         The operands that may be Python numbers, as long as there is an array beside.
+    literals : tuple of int
+        Those of them that had better be numbers than arrays if they are known.
+    in_place : callable, optional
+        What to call instead if the first operand may be overwritten.
     """
 
     meaning: Meaning
@@ -45,6 +53,8 @@ class Call(NamedTuple):
     with_namespace: bool = True
     view: bool = False
     numbers: tuple[int, ...] = ()
+    literals: tuple[int, ...] = ()
+    in_place: Callable[..., Any] | None = None
 
 
 # What Python numbers are to promotion.
@@ -75,7 +85,7 @@ def elementwise_call(signature: Signature) -> Call:
     if name.startswith("logical_"):
         return Call(_logical(signature), (None,) * len(loop))
     meaning = meaning_for(ELEMENTWISE, name, loop[0].kind)
-    return Call(meaning, loop, view=meaning is same)
+    return Call(meaning, loop, view=meaning is same or name in ("real", "imag"))
 
 
 def _logical(signature: Signature) -> Meaning:

@@ -105,7 +105,9 @@ def compare_mixed(xp: Namespace, x: Array, y: Array, comparison: str) -> Array:
     negative = x < 0 if signed else y < 0
     left, right = (xp.astype(x, y.dtype), y) if signed else (x, xp.astype(y, x.dtype))
     # A negative number is less than, and different from, every unsigned one.
-    outcome = comparison in (("less", "less_equal", "not_equal") if signed else ("greater", "greater_equal", "not_equal"))
+    outcome = comparison in (
+        ("less", "less_equal", "not_equal") if signed else ("greater", "greater_equal", "not_equal")
+    )
     result = getattr(xp, comparison)(left, right)
     return result | negative if outcome else result & ~negative
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autodiff.backend import Plan
-from autodiff.nodes import Aval, Signature
+from autodiff.nodes import Signature
 from autodiff.plan.program import Program
 
 from ._array_api_calls import ARRAYS, Call, DType
@@ -84,6 +84,7 @@ class Writer:
         # The value whose memory a value looks into, and whether it shows all of its elements, each once.
         self._roots: dict[int, int] = {}
         self._partial: set[int] = set()
+        self._needed: dict[int, int] = {}
         self._constants: dict[tuple[Any, ...], str] = {}
         self._functions: dict[str, str] = {}
 
@@ -122,15 +123,6 @@ class Writer:
 
     # --- operands ----------------------------------------------------------------------------------------------------
 
-    def _number(self, number: int, wanted: DType | None) -> str | None:
-        """An operand as a Python number that stands for a value of a dtype; None if it is an array."""
-        aval = self.program.avals[number]
-        if aval.weak:
-            return self._word(number)
-        if aval.literal is not None and number in self.program.constants and aval.dtype == wanted:
-            return number_text(aval.literal)
-        return None
-
     def _array(self, number: int, wanted: DType | None) -> str:
         """An operand as an array of a dtype."""
         aval = self.program.avals[number]
@@ -152,19 +144,24 @@ class Writer:
         return f"{self.bind('astype', self.dialect.convert)}({word}, {self._static(dtype)})"
 
     def _operands(self, call: Call, arguments: tuple[int, ...]) -> list[str]:
-        pairs = list(zip(arguments, call.operands, strict=True))
-        numbers = {i: word for i in call.numbers if (word := self._number(*pairs[i])) is not None}
+        pairs = list(zip(arguments, call.operands, strict=False))
+        numbers = {i for i in call.numbers if self.program.avals[arguments[i]].weak}
+        known = {i for i in numbers if arguments[i] in self.program.constants}
+        # Known numbers are arrays, which libraries take half as long to take as numbers.
+        numbers -= known - set(call.literals)
         # An array of the dtype that is computed in must be beside: numbers alone do not say which.
         if numbers and all(i in numbers or dtype != call.operands[-1] for i, (_, dtype) in enumerate(pairs)):
-            del numbers[min(numbers)]
-        return [numbers[i] if i in numbers else self._array(*pair) for i, pair in enumerate(pairs)]
+            numbers.remove(min(numbers))
+        return [self._word(a) if i in numbers else self._array(a, dtype) for i, (a, dtype) in enumerate(pairs)]
 
     # --- applications ------------------------------------------------------------------------------------------------
 
-    def expression(self, signature: Signature, arguments: tuple[int, ...]) -> tuple[str, bool]:
-        """What computes an application, and whether the result may share memory with the first operand."""
-        inputs = signature.inputs
-        if all(a.weak for a in inputs) and signature.primitive.name not in ARRAYS:
+    def expression(self, signature: Signature, arguments: tuple[int, ...], overwrite: bool = False) -> tuple[str, bool]:
+        """What computes an application, and whether the result may share memory with the first operand.
+
+        ``overwrite`` says that nothing else needs the first operand.
+        """
+        if all(a.weak for a in signature.inputs) and signature.primitive.name not in ARRAYS:
             return self._of_numbers(signature, arguments), False
         if signature.out.weak:
             chosen = self.bind("choose_number", _choose_number)
@@ -177,12 +174,11 @@ class Writer:
         words += [f"{name}={self._static(value)}" for name, value in call.keywords.items()]
         self.n_launches += 1
         if isinstance(call.meaning, str):
-            function = self._function(call.meaning)
-        else:
-            function = self.bind(call.meaning.__name__, call.meaning)
-            if call.with_namespace:
-                words.insert(0, "xp")
-        return f"{function}({', '.join(words)})", call.view
+            return f"{self._function(call.meaning)}({', '.join(words)})", call.view
+        function = call.in_place if overwrite and call.in_place is not None else call.meaning
+        if call.with_namespace:
+            words.insert(0, "xp")
+        return f"{self.bind(function.__name__, function)}({', '.join(words)})", call.view
 
     def _of_numbers(self, signature: Signature, arguments: tuple[int, ...]) -> str:
         """Python numbers are computed with here, whatever library has the arrays."""
@@ -197,24 +193,33 @@ class Writer:
         program = self.program
         applications = program.applications()
         last_use = {a: number for number in applications for a in program.arguments[number]}
-        kept = set(program.outputs)
+        last_use |= dict.fromkeys(program.outputs, len(program.avals))
+        # When the memory of each value is last looked into, by itself or by a view.
+        self._needed = last_use.copy()
         for number in applications:
             signature = program.signatures[number]
             assert signature is not None
             arguments = program.arguments[number]
-            text, view = self.expression(signature, arguments)
+            text, view = self.expression(signature, arguments, self._is_free(number, arguments))
             self.lines.append(f"v{number} = {text}")
             if view:
-                self._roots[number] = self._roots.get(arguments[0], arguments[0])
-                if arguments[0] in self._partial or signature.primitive.name in ("index", "broadcast_to", "real", "imag"):
-                    self._partial.add(number)
-            dead = [
-                f"v{a}"
-                for a in dict.fromkeys(arguments)
-                if last_use[a] == number and a not in kept and program.signatures[a] is not None
-            ]
+                self._look(number, arguments[0], signature.primitive.name)
+            dead = [a for a in dict.fromkeys(arguments) if last_use[a] == number and program.signatures[a] is not None]
             if dead:
-                self.lines.append(f"del {', '.join(dead)}")
+                self.lines.append(f"del {', '.join([f'v{a}' for a in dead])}")
+
+    def _is_free(self, number: int, arguments: tuple[int, ...]) -> bool:
+        """Whether the first argument of an application is an array that it may overwrite."""
+        base, *others = arguments
+        made = self.program.signatures[base] is not None and base not in self._roots
+        return made and self._needed[base] <= number and base not in [self._roots.get(a, a) for a in others]
+
+    def _look(self, number: int, value: int, primitive: str) -> None:
+        """Note that a value is a view of another one."""
+        root = self._roots[number] = self._roots.get(value, value)
+        self._needed[root] = max(self._needed[root], self._needed[number])
+        if value in self._partial or primitive in ("index", "broadcast_to", "real", "imag"):
+            self._partial.add(number)
 
     def results(self) -> list[str]:
         """The outputs, copied where they are not in memory of their own."""
@@ -319,4 +324,3 @@ def compile_program(program: Program, dialect: Dialect) -> Plan:
         return Interpreted(program, lambda signature: _function(signature, dialect), constant, dialect.copy)
 
     return planned(program, interpreted, lambda program: Generated(program, dialect))
-

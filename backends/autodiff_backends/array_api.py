@@ -13,15 +13,13 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from autodiff.backend import COMPLEX_DTYPES, REAL_DTYPES, Backend, Capabilities, Plan, get_backend
+from autodiff.backend import Backend, Capabilities, Plan, get_backend
 from autodiff.errors import BackendError, DTypeError, ShapeError
 from autodiff.plan.program import Program
 
-from ._array_api_calls import missing, standard_call
+from ._array_api_calls import DTYPES, missing, standard_call
 from ._array_api_reductions import copy as copied
 from ._array_api_source import Dialect, compile_program
-
-DTYPES = REAL_DTYPES | COMPLEX_DTYPES | {np.dtype(np.float16)}
 
 # What no plan can do without; all of it is in the standard since 2022.12.
 _NEEDED = ("asarray", "astype", "broadcast_to", "full", "isdtype", "permute_dims", "reshape", "take", "where")
@@ -69,7 +67,7 @@ class ArrayApiBackend(Backend):
         return {dtype: named[dtype.name] for dtype in DTYPES if dtype.name in named}
 
     @cached_property
-    def capabilities(self) -> Capabilities:  # type: ignore[override]
+    def capabilities(self) -> Capabilities:
         """What it can do, as far as the namespace says."""
         features = {"sort"} | {name for name in ("linalg", "fft") if hasattr(self._namespace, name)}
         if compat.is_writeable_array(self._namespace.empty(0)):
@@ -269,4 +267,6 @@ def _required(module: str, package: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise BackendError(f"backend {module!r} needs the package {package}: pip install {package} ({error})") from error
+        raise BackendError(
+            f"backend {module!r} needs the package {package}: pip install {package} ({error})"
+        ) from error
