@@ -73,6 +73,8 @@ class Writer:
         Functions, dtypes and constants that lines refer to.
     n_launches : int
         How many functions the lines call.
+    numbers : bool
+        Whether they compute with Python numbers by NumPy.
     """
 
     def __init__(self, program: Program, dialect: Dialect):
@@ -81,6 +83,7 @@ class Writer:
         self.names: dict[str, Any] = {"xp": dialect.namespace, "device": dialect.device}
         self.lines: list[str] = []
         self.n_launches = 0
+        self.numbers = False
         # The value whose memory a value looks into, and whether it shows all of its elements, each once.
         self._roots: dict[int, int] = {}
         self._partial: set[int] = set()
@@ -185,6 +188,7 @@ class Writer:
         name, words = signature.primitive.name, [self._word(a) for a in arguments]
         if name in _OPERATORS and all(a.dtype.kind == "f" for a in signature.inputs):
             return f"{words[0]} {_OPERATORS[name]} {words[1]}"
+        self.numbers = True
         text = f"{self.bind(f'number_{name}', _python_function(signature))}({', '.join(words)})"
         return text if signature.out.weak else self._filled(text, signature.out.dtype)
 
@@ -253,7 +257,7 @@ def _loaded(source: str, names: dict[str, Any], file: str) -> Callable[..., Any]
     """The function ``run`` of a source, with names of ours; it is not in its own globals, which would be a cycle."""
     defined: dict[str, Any] = {}
     exec(compile(source, file, "exec"), defined)
-    return FunctionType(defined["run"].__code__, names)
+    return FunctionType(defined["run"].__code__, {**names, "__builtins__": defined["__builtins__"]})
 
 
 class Generated:
@@ -276,7 +280,7 @@ class Generated:
         self.n_operations = len(program.applications())
         self.n_launches = writer.n_launches
         lines = [*writer.lines, f"return ({', '.join(results)},)" if results else "return ()"]
-        if dialect.quiet:
+        if dialect.quiet or (program.quiet and writer.numbers):
             with_ = f"with {writer.bind('errstate', np.errstate)}(all='ignore'):"
             lines = [with_, *[f"    {line}" for line in lines]]
         inputs = [f"# x{i}: {program.avals[i]!r}" for i in range(program.n_inputs) if program.avals[i].literal is None]
