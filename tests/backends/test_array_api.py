@@ -32,7 +32,7 @@ def compare(backend, primitive, values, params=(), weak=()):
     values = [value[1] if type(value) is tuple else value for value in values]
     try:
         signature = primitive.signature(tuple(avals), params)
-    except errors.DTypeError:
+    except (errors.DTypeError, errors.ArgumentError):
         return False
     if any(a.dtype not in backend.capabilities.dtypes for a in (*avals, signature.out) if a.spec is None):
         return False

@@ -150,7 +150,7 @@ def test_an_object_may_be_a_namespace():
 
 
 def test_a_namespace_of_before_the_standard_says_so():
-    with pytest.raises(errors.BackendError, match=r"no namespace of the Array API standard of 2022\.12 or later.* take"):
+    with pytest.raises(errors.BackendError, match=r"no namespace of the Array API .* 2022\.12 .* take"):
         array_api.for_namespace(namespace_without("take"))
 
 
