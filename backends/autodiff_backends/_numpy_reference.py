@@ -154,14 +154,31 @@ def constant_value(program: Program, number: int) -> Any:
 
 
 class Interpreted:
-    """A plan that calls one NumPy function after another, freeing values after their last use."""
+    """A plan that calls one function after another, freeing values after their last use.
 
-    def __init__(self, program: Program):
+    Parameters
+    ----------
+    program : Program
+    functions : callable, optional
+        The function that computes a signature.
+    constant : callable, optional
+        The constant of a program with a number.
+    copy : callable, optional
+        A new array of the elements of one.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        functions: Callable[[Signature], Function] = function_for,
+        constant: Callable[[Program, int], Any] = constant_value,
+        copy: Function = np.array,
+    ):
         live = program.live()
         places = {number: place for place, number in enumerate(live)}
         inputs = [number for number in live if number < program.n_inputs]
         self._inputs = [(places[n], n) for n in inputs]
-        self._constants = [(places[n], constant_value(program, n)) for n in live if n in program.constants]
+        self._constants = [(places[n], constant(program, n)) for n in live if n in program.constants]
         self._size = len(live)
         self._outputs = [places[n] for n in program.outputs]
         self._weak = [program.avals[n].weak for n in program.outputs]
@@ -170,19 +187,20 @@ class Interpreted:
         for number in applications:
             for argument in program.arguments[number]:
                 last_use[argument] = number
-        functions: dict[Signature, Function] = {}
+        found: dict[Signature, Function] = {}
         kept = set(program.outputs)
         self._steps = []
         for number in applications:
             signature = program.signatures[number]
             assert signature is not None
-            if signature not in functions:
-                functions[signature] = function_for(signature)
+            if signature not in found:
+                found[signature] = functions(signature)
             arguments = program.arguments[number]
             dead = [places[a] for a in set(arguments) if last_use[a] == number and a not in kept]
-            self._steps.append((functions[signature], places[number], tuple([places[a] for a in arguments]), dead))
+            self._steps.append((found[signature], places[number], tuple([places[a] for a in arguments]), dead))
         self.n_operations = len(self._steps)
         self._quiet = program.quiet
+        self._copy = copy
         self._program = program if len(live) <= SOURCE_SHOWN else None
 
     @property
@@ -204,11 +222,9 @@ class Interpreted:
                 for a in dead:
                     registers[a] = None
         # Copies, because a result may be an input, a view of one, or the same array twice.
+        copy = self._copy
         return tuple(
-            [
-                registers[p] if weak else np.array(registers[p])
-                for p, weak in zip(self._outputs, self._weak, strict=True)
-            ]
+            [registers[p] if weak else copy(registers[p]) for p, weak in zip(self._outputs, self._weak, strict=True)]
         )
 
 

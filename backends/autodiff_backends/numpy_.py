@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,16 @@ LONGEST_AT_ONCE = 4_000
 LONGEST_GENERATED = 200_000
 CALLS_INTERPRETED = 2
 
+Maker = Callable[[Program], Plan]
+
 
 class Tiered:
     """A plan that is interpreted at first, and generated once it is clear that it is called again and again."""
 
-    def __init__(self, program: Program):
+    def __init__(self, program: Program, interpreted: Maker, generated: Maker):
         self._program = program
-        self._plan: Interpreted | Generated = Interpreted(program)
+        self._generate: Maker | None = generated
+        self._plan = interpreted(program)
         self._calls = itertools.count(1)
         self.n_operations = self._plan.n_operations
 
@@ -37,10 +41,21 @@ class Tiered:
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         # Two threads may generate at once; both get the same.
-        if next(self._calls) > CALLS_INTERPRETED and isinstance(self._plan, Interpreted):
+        generate = self._generate
+        if generate is not None and next(self._calls) > CALLS_INTERPRETED:
             with paused_collector():
-                self._plan = Generated(self._program)
+                self._plan = generate(self._program)
+            self._generate = None
         return self._plan(*values)
+
+
+def planned(program: Program, interpreted: Maker, generated: Maker) -> Plan:
+    """Generated source for programs of ordinary length, later or never for long ones."""
+    if len(program.avals) <= LONGEST_AT_ONCE:
+        return generated(program)
+    if len(program.avals) <= LONGEST_GENERATED:
+        return Tiered(program, interpreted, generated)
+    return interpreted(program)
 
 
 class NumpyBackend(Backend):
@@ -53,10 +68,8 @@ class NumpyBackend(Backend):
     )
 
     def compile(self, program: Program) -> Plan:
-        """Generated source for programs of ordinary length, later or never for long ones."""
-        if len(program.avals) <= LONGEST_AT_ONCE:
-            return Generated(program)
-        return Tiered(program) if len(program.avals) <= LONGEST_GENERATED else Interpreted(program)
+        """See ``planned``."""
+        return planned(program, Interpreted, Generated)
 
 
 BACKEND = NumpyBackend()

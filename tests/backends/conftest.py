@@ -15,6 +15,17 @@ from autodiff.plan.program import Rewrite
 from autodiff_backends._loops_statements import COPY, Access, Lowering, Statement
 from autodiff_backends._numpy_reference import constant_value, function_for
 
+LIBRARIES = ("array_api_strict", "array_api_strict:device1", "torch")
+
+
+@pytest.fixture(params=LIBRARIES)
+def library(request: pytest.FixtureRequest) -> ad.Backend:
+    """The backend of an Array API library that is installed, on a device."""
+    name, _, device = request.param.partition(":")
+    pytest.importorskip(name)
+    return ad.get_backend(name, device or None)
+
+
 REDUCE = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}
 REDUCE |= {"all": np.logical_and, "any": np.logical_or, "inner_product": np.add, "matmul": np.add}
 NUMBERS = {"True": True, "False": False}

@@ -1,0 +1,131 @@
+"""What PyTorch computes otherwise than NumPy, put right; and what it has functions of its own for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+Tensor = Any
+
+# --- elementwise -----------------------------------------------------------------------------------------------------
+
+
+# Powers of two whose square makes more than 1 of the least number.
+_LARGE = {torch.float32: 2.0**120, torch.float64: 2.0**1000}
+
+
+def _saturated(x: Tensor, at_zero: float, low: float) -> Tensor:
+    """``low`` below 0, 1 above, and ``at_zero`` at 0, NaN staying NaN.
+
+    Exact, and without a comparison: one with 65,000 results takes PyTorch 17 us on two cores, arithmetic 5 us.
+    """
+    large = _LARGE[x.dtype]
+    return torch.mul(x, large).mul_(large).add_(at_zero).clamp_(low, 1)
+
+
+def sign(x: Tensor) -> Tensor:
+    """PyTorch's sign of NaN is 0."""
+    if x.dtype in _LARGE:
+        return _saturated(x, 0.0, -1)
+    return torch.where(torch.isnan(x), x, torch.sign(x))
+
+
+def step(x: Tensor, at_zero: float) -> Tensor:
+    """0 below 0, 1 above, and a known number from 0 to 1 at 0."""
+    return _saturated(x, at_zero, 0)
+
+
+def heaviside(x: Tensor, at_zero: Tensor) -> Tensor:
+    """PyTorch's step at NaN is 0."""
+    return torch.where(torch.isnan(x), x, torch.heaviside(x, at_zero))
+
+
+def remainder(x: Tensor, y: Tensor) -> Tensor:
+    """A remainder of 0 has the sign of the divisor."""
+    rest = torch.remainder(x, y)
+    return torch.where(rest == 0, torch.copysign(rest, y), rest)
+
+
+def rint_complex(x: Tensor) -> Tensor:
+    return torch.complex(torch.round(x.real), torch.round(x.imag))
+
+
+def masked_multiply(ct: Tensor, factor: Tensor) -> Tensor:
+    return torch.mul(ct, factor).masked_fill_(torch.eq(ct, 0), 0)
+
+
+def lcm(x: Tensor, y: Tensor) -> Tensor:
+    """PyTorch's ends the process for two zeros."""
+    divisor = torch.gcd(x, y)
+    divisor = torch.where(divisor == 0, torch.ones_like(divisor), divisor)
+    return torch.div(torch.abs(x), divisor, rounding_mode="floor") * torch.abs(y)
+
+
+def frexp_exponent(x: Tensor) -> Tensor:
+    return torch.frexp(x).exponent
+
+
+# Bits of the fraction, the exponent that stands for 0, and the integer of the same size.
+_BITS = {torch.float32: (23, 127, torch.int32), torch.float64: (52, 1023, torch.int64)}
+
+
+def ldexp(x: Tensor, n: Tensor) -> Tensor:
+    """``x * 2**n`` with one rounding: of three factors only the last can make a subnormal number.
+
+    Powers of two are made of bits, and so exact on every device.
+    """
+    if x.dtype not in _BITS:
+        return ldexp(x.to(torch.float32), n).to(x.dtype)
+    fraction, bias, integer = _BITS[x.dtype]
+    farthest = 2 * bias + 60
+    n = torch.clamp(n, -farthest, farthest).to(integer)
+    last = torch.clamp(n, 24 - bias, bias - 24)
+    half = torch.bitwise_right_shift(n - last, 1)
+    for part in (half, n - last - half, last):
+        x = x * torch.bitwise_left_shift(part + bias, fraction).view(x.dtype)
+    return x
+
+
+# --- reductions and products -----------------------------------------------------------------------------------------
+
+
+def prod(x: Tensor, axes: tuple[int, ...], dtype: Any) -> Tensor:
+    """PyTorch multiplies along one axis at a time."""
+    for axis in reversed(axes):
+        x = torch.prod(x, axis, dtype=dtype)
+    return x
+
+
+def any_numbers(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    return torch.any(torch.ne(x, 0), axes)
+
+
+def all_numbers(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    return torch.all(torch.ne(x, 0), axes)
+
+
+def argmax_truth(x: Tensor, axis: int) -> Tensor:
+    return torch.argmax(x.to(torch.uint8), axis)
+
+
+def argmin_truth(x: Tensor, axis: int) -> Tensor:
+    return torch.argmin(x.to(torch.uint8), axis)
+
+
+def inner_product(x: Tensor, y: Tensor, axes: tuple[int, ...]) -> Tensor:
+    return torch.sum(torch.mul(x, y), axes, dtype=x.dtype)
+
+
+def dot(x: Tensor, y: Tensor) -> Tensor:
+    """The inner product over all axes, without the products being stored."""
+    return torch.dot(x.reshape(-1), y.reshape(-1))
+
+
+def matmul_integers(x: Tensor, y: Tensor) -> Tensor:
+    """A product as a sum of products: there is none of integers on GPUs."""
+    return torch.sum(x.unsqueeze(-1) * y.unsqueeze(-3), -2, dtype=x.dtype)
+
+
+def concatenate(*arrays: Tensor, axis: int) -> Tensor:
+    return torch.cat(arrays, axis)
