@@ -111,7 +111,7 @@ class _Form(NamedTuple):
     """How an index belongs to what it takes: labels are the axes of the elements that it names."""
 
     array: Labels
-    index: Labels
+    entries: Labels
     arrays: tuple[Labels, ...]
     taken: Labels
 
@@ -143,14 +143,14 @@ def _form(x: Aval, index: Aval, arrays: tuple[Aval, ...], whole: Sequence[bool])
 def _index(signature: Signature, whole: Sequence[bool]) -> Axes:
     x, index, *arrays = signature.inputs
     form = _form(x, index, tuple(arrays), whole)
-    return Axes((form.array, form.index, *form.arrays), form.taken)
+    return Axes((form.array, form.entries, *form.arrays), form.taken)
 
 
 def _index_write(signature: Signature, whole: Sequence[bool], combine: np.ufunc | None) -> Axes:
     x, index, values, *arrays = signature.inputs
     form = _form(x, index, tuple(arrays), whole)
     assert len(form.taken) == values.ndim
-    return Axes((form.array, form.index, form.taken, *form.arrays), form.array, combine)
+    return Axes((form.array, form.entries, form.taken, *form.arrays), form.array, combine)
 
 
 def takes_whole(aval: Aval, value: tuple[Any, ...]) -> tuple[bool, ...]:

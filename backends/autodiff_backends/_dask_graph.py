@@ -14,8 +14,8 @@ from dask.task_spec import Task, TaskRef
 
 from ._dask_axes import block_shape
 from ._dask_layout import Group, Rows
-from ._dask_staging import Output, Staged, StageKey
 from ._dask_stages import GATHERED, GIVEN, INPUT, STAGE, Source, Stage, combined, gathered
+from ._dask_staging import Output, Staged, StageKey
 
 # So many partial results are combined by one task.
 COMBINED_AT_ONCE = 8
@@ -72,15 +72,15 @@ class Tasks:
 
     def _run(self, key: StageKey, stage: Stage) -> None:
         """A task for each block, and those that combine what is partial."""
-        given = tuple([self._given[x.source.which] for x in stage.inputs if x.source.kind == GIVEN])
-        sources = [x.source for x in stage.inputs if x.source.kind != GIVEN]
-        sizes = (1,) if stage.group is None else stage.group.sizes
+        given = tuple([self._given[x.source.which] for x in stage.parts.inputs if x.source.kind == GIVEN])
+        sources = [x.source for x in stage.parts.inputs if x.source.kind != GIVEN]
+        sizes = (1,) if stage.parts.group is None else stage.parts.group.sizes
         stops = list(itertools.accumulate(sizes))
         own = []
         for i, (size, stop) in enumerate(zip(sizes, stops, strict=True)):
             own.append((self._stages[key], i))
             self._add(own[-1], stage.run, stop - size, stop, given, *[TaskRef(self._key(s, i)) for s in sources])
-        if stage.combine:
+        if stage.parts.combine:
             self._totals[key] = self._combined(f"{self._stages[key]}-total", stage, own)
 
     def _combined(self, name: str, stage: Stage, parts: list[Key]) -> Key:
@@ -91,7 +91,7 @@ class Tasks:
             for first in range(0, len(parts), COMBINED_AT_ONCE):
                 above.append((name, next(count)))
                 some = [TaskRef(part) for part in parts[first : first + COMBINED_AT_ONCE]]
-                self._add(above[-1], combined, stage.combine, *some)
+                self._add(above[-1], combined, stage.parts.combine, *some)
             parts = above
         return parts[0]
 

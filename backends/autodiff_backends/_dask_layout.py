@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from autodiff.nodes import Signature
 from autodiff.plan.program import Program
 
 from ._dask_axes import INDEXING, Axes, axes_of, is_cut_by, takes_whole
@@ -38,7 +37,8 @@ Chunks = tuple[tuple[int, ...], ...]
 
 def row_axes(chunks: Mapping[int, Chunks]) -> dict[int, int]:
     """The axis along which each input is cut, of those with several chunks: of a size that most inputs are cut in."""
-    cut = {i: [a for a, c in enumerate(sizes) if sum(map(bool, c)) > 1] for i, sizes in chunks.items()}
+    full = {i: sizes for i, sizes in chunks.items() if all(map(sum, sizes))}
+    cut = {i: [a for a, c in enumerate(sizes) if sum(map(bool, c)) > 1] for i, sizes in full.items()}
     common = Counter(n for i, axes in cut.items() for n in {sum(chunks[i][a]) for a in axes})
     return {i: max(axes, key=lambda a: (common[sum(chunks[i][a])], -a)) for i, axes in cut.items() if axes}
 
@@ -74,9 +74,8 @@ class Layout:
         self._whole = dict(whole)
         self._axes: dict[int, Axes] = {}
         for number in program.live():
-            signature = program.signatures[number]
-            if signature is not None:
-                self._place(number, signature)
+            if program.signatures[number] is not None:
+                self._place(number)
 
     def axes(self, number: int) -> Axes:
         """Which axes of an application belong together."""
@@ -104,29 +103,37 @@ class Layout:
         if label is None or signature is None or not is_cut_by(signature, axes, label, self.groups[group].rows):
             return False
         # Each block adds to an array of its own: there must be nothing in it.
-        return label in axes.out or signature.primitive.name != "index_add" or self._is_zero(number)
+        if label in axes.out or signature.primitive.name != "index_add":
+            return True
+        return self._is_zero(self.program.arguments[number][0])
 
     def _is_zero(self, number: int) -> bool:
-        array = self.program.arguments[number][0]
-        while self.program.arguments[array]:
-            if self.program.heads[array].name != "broadcast_to":  # type: ignore[union-attr]
-                return False
-            (array,) = self.program.arguments[array]
-        return self.program.avals[array].literal == 0
+        """Whether an array is one zero, repeated."""
+        signature = self.program.signatures[number]
+        while signature is not None and signature.primitive.name == "broadcast_to":
+            (number,) = self.program.arguments[number]
+            signature = self.program.signatures[number]
+        literal = self.program.avals[number].literal
+        return literal is not None and bool(literal == 0)
 
-    def _place(self, number: int, signature: Signature) -> None:
-        arguments, axes = self.program.arguments[number], self.axes(number)
-        best: tuple[int, int, int] | None = None
-        for a, labels in zip(arguments, axes.operands, strict=True):
+    def _best_cut(self, number: int) -> tuple[int, int] | None:
+        """The label and the group of the largest operand in blocks that an application can take block by block."""
+        found: list[tuple[int, int, int]] = []
+        for a, labels in zip(self.program.arguments[number], self.axes(number).operands, strict=True):
             if a in self.rows:
                 axis, group = self.rows[a]
-                label, size = labels[axis], self.program.avals[a].size
-                if label is not None and (best is None or size > best[0]) and self.can_cut(number, label, group):
-                    best = size, label, group
+                label = labels[axis]
+                if label is not None and self.can_cut(number, label, group):
+                    found.append((self.program.avals[a].size, label, group))
+        return max(found, key=lambda entry: entry[0])[1:] if found else None
+
+    def _place(self, number: int) -> None:
+        arguments, axes = self.program.arguments[number], self.axes(number)
+        best = self._best_cut(number)
         if best is None:
             self.levels[number] = max([self.available(a) for a in arguments])
             return
-        _, label, group = best
+        label, group = best
         level = 1
         for a, axis in zip(arguments, cut_axes(axes, label), strict=True):
             in_blocks = axis is not None and self.rows.get(a) == Rows(axis, group)

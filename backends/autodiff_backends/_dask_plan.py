@@ -1,4 +1,4 @@
-"""Plans for dask arrays: a program is cut into stages when a call shows how its inputs are cut, and kept for the next."""
+"""Plans for dask arrays: a program is cut into stages when a call shows how its inputs are cut."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class StagedPlan:
         groups, layout = self._groups(chunks, axes)
         staged = Staging(Layout(self._program, layout, groups, whole)).staged()
         for stage in staged.stages.values():
-            for size in {1} if stage.group is None else set(stage.group.sizes):
+            for size in {1} if stage.parts.group is None else set(stage.parts.group.sizes):
                 stage.plan(size)
         return _Cut(layout, staged)
 
@@ -100,10 +100,11 @@ class StagedPlan:
         return groups, layout
 
     def _sizes(self, number: int, axis: int, chunks: Chunks) -> tuple[int, ...]:
-        """The rows of each block; fewer than in the chunks of an array that is cut along other axes too."""
-        sizes = chunks[axis]
+        """The rows of each block; fewer than those of chunks, if chunks of whole rows would be too large."""
+        sizes = tuple([n for n in chunks[axis] if n])
         if any(len(c) > 1 for a, c in enumerate(chunks) if a != axis):
             aval = self._program.avals[number]
             wanted = tuple(["auto" if a == axis else n for a, n in enumerate(aval.shape)])
-            sizes = normalize_chunks(wanted, aval.shape, dtype=aval.dtype)[axis]
-        return tuple([n for n in sizes if n])
+            fitting: tuple[int, ...] = normalize_chunks(wanted, aval.shape, dtype=aval.dtype)[axis]
+            sizes = max(sizes, fitting, key=len)
+        return sizes

@@ -17,8 +17,8 @@ from ._dask_axes import block_aval, block_index, block_params
 from ._dask_layout import Group
 from .numpy_ import BACKEND as NUMPY
 
-# Plans by stage and number of rows, also for stages that came here from another process.
-plans = PlanCache(1024)
+# Stages that came from another process, once for each of their tasks: the first one has the plans.
+received = PlanCache(64)
 
 # Where a value is from: the call of the plan, an input array, a stage, the totals of a stage, or gathered blocks.
 GIVEN, INPUT, STAGE, TOTAL, GATHERED = "given", "input", "stage", "total", "gathered"
@@ -58,45 +58,40 @@ class Taken(NamedTuple):
     cut: bool
 
 
-class Stage:
-    """A part of a program that is computed for each block of rows of a group, or once if there is no group.
+class Parts(NamedTuple):
+    """What a stage is made of.
 
-    Attributes
-    ----------
-    group : Group or None
-    inputs : list of Taken
-    made : list of Entry
-        Constants and applications; their arguments are places in inputs and these.
-    outputs : list of int
-        Places of results: partial ones first, then others.
-    combine : list of numpy.ufunc
-        What combines each of the partial results.
+    ``group`` has the rows that it is computed for block by block; None if it is computed once. ``made`` are constants
+    and applications, whose arguments are places in inputs and these; ``outputs`` are places too, first those of
+    partial results, each of which ``combine`` makes a total.
     """
 
-    def __init__(
-        self,
-        group: Group | None,
-        inputs: list[Taken],
-        made: list[Entry],
-        outputs: list[int],
-        combine: list[np.ufunc],
-        quiet: bool,
-    ):
-        self.group = group
-        self.inputs = inputs
-        self.made = made
-        self.outputs = outputs
-        self.combine = combine
-        self._quiet = quiet
-        self._token = uuid.uuid4().hex
-        self._rows = 1 if group is None else group.rows
+    group: Group | None
+    inputs: list[Taken]
+    made: list[Entry]
+    outputs: list[int]
+    combine: list[np.ufunc]
+    quiet: bool
+
+
+class Stage:
+    """A part of a program that is computed for each block of rows, or once; and its plans, by the size of blocks."""
+
+    def __init__(self, parts: Parts, token: str | None = None):
+        self.parts = parts
+        self._token = token or uuid.uuid4().hex
+        self._rows = 1 if parts.group is None else parts.group.rows
+        self._plans: dict[int, Plan] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _received, (self._token, self.parts)
 
     def program(self, size: int) -> Program:
         """What is computed for a block of ``size`` rows."""
-        rows = self._rows
-        result = Program([block_aval(x.entry.aval, x.entry.axis, rows, size) for x in self.inputs])
-        numbers = list(range(len(self.inputs)))
-        for entry in self.made:
+        rows, parts = self._rows, self.parts
+        result = Program([block_aval(x.entry.aval, x.entry.axis, rows, size) for x in parts.inputs])
+        numbers = list(range(len(parts.inputs)))
+        for entry in parts.made:
             if entry.signature is None:
                 aval = block_aval(entry.aval, entry.axis, rows, size)
                 numbers.append(result.constant(aval, entry.value if aval.spec is None else aval.literal))
@@ -104,13 +99,16 @@ class Stage:
                 params = block_params(entry.signature, entry.axis, rows, size)
                 arguments = [numbers[a] for a in entry.arguments]
                 numbers.append(result.call(entry.signature.primitive, *arguments, params=params))
-        result.outputs = tuple([numbers[place] for place in self.outputs])
-        result.quiet = self._quiet
+        result.outputs = tuple([numbers[place] for place in parts.outputs])
+        result.quiet = parts.quiet
         return result
 
     def plan(self, size: int = 1) -> Plan:
         """The compiled program for a block of ``size`` rows."""
-        found: Plan = plans.get((self._token, size), lambda: NUMPY.compile(self.program(size)))
+        found = self._plans.get(size)
+        if found is None:
+            # Two threads may compile it; one of the plans stays.
+            found = self._plans.setdefault(size, NUMPY.compile(self.program(size)))
         return found
 
     def run(self, start: int, stop: int, given: tuple[Any, ...], *values: Any) -> tuple[Any, ...]:
@@ -123,7 +121,7 @@ class Stage:
         return self.plan(stop - start)(*arguments)
 
     def _arguments(self, start: int, stop: int, given: Iterator[Any], values: Iterator[Any]) -> Iterator[Any]:
-        for (_, aval, axis, *_), source, cut in self.inputs:
+        for (_, aval, axis, *_), source, cut in self.parts.inputs:
             value = next(given if source.kind == GIVEN else values)
             if source.item is not None:
                 value = value[source.item]
@@ -135,6 +133,11 @@ class Stage:
                 scale = aval.shape[axis] // self._rows
                 value = value[(*[slice(None)] * axis, slice(start * scale, stop * scale))]
             yield value if aval.weak else np.asarray(value, aval.dtype)
+
+
+def _received(token: str, parts: Parts) -> Stage:
+    stage: Stage = received.get(token, lambda: Stage(parts, token))
+    return stage
 
 
 def combined(ufuncs: list[np.ufunc], *parts: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from autodiff.nodes import Aval
 from autodiff.plan.program import Program
 
 from ._dask_layout import Group, Layout, Rows, cut_axes
-from ._dask_stages import GATHERED, GIVEN, INPUT, STAGE, TOTAL, Entry, Source, Stage, Taken
+from ._dask_stages import GATHERED, GIVEN, INPUT, STAGE, TOTAL, Entry, Parts, Source, Stage, Taken
 
 # A value of a stage: its number in the program, and the axis that is cut; None if it is whole.
 Item = tuple[int, int | None]
@@ -214,12 +214,14 @@ class Staging:
         group = None if draft.group is None else self._layout.groups[draft.group]
         axes = [self._layout.axes(number) for number, _ in draft.totals]
         return Stage(
-            group,
-            [self._taken(draft, item) for item in taken],
-            [self._entry(item, [places[x] for x in draft.items[item] or ()]) for item in made],
-            [places[item] for item in (*draft.totals, *draft.others)],
-            [combine for _, _, combine in axes if combine is not None],
-            self._program.quiet,
+            Parts(
+                group,
+                [self._taken(draft, item) for item in taken],
+                [self._entry(item, [places[x] for x in draft.items[item] or ()]) for item in made],
+                [places[item] for item in (*draft.totals, *draft.others)],
+                [combine for _, _, combine in axes if combine is not None],
+                self._program.quiet,
+            )
         )
 
     def _entry(self, item: Item, arguments: list[int]) -> Entry:

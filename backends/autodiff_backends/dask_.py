@@ -49,9 +49,14 @@ class DaskBackend(Backend):
                 f"a dask array of dtype {array.dtype} has the unknown shape {array.shape}, and only arrays of known "
                 "shape are recorded; call its method compute_chunk_sizes() first"
             )
+        what = f"a dask array of shape {array.shape} and dtype {array.dtype}"
         if array.dtype not in self.capabilities.dtypes:
+            raise DTypeError(f"{what}: derivatives are not recorded for this dtype; convert it with .astype")
+        if type(array._meta) is not np.ndarray:
+            kind = type(array._meta)
             raise DTypeError(
-                f"a dask array has dtype {array.dtype}, which derivatives are not recorded for; convert it with .astype"
+                f"{what} has blocks of {kind.__module__}.{kind.__name__}, and plans compute with NumPy's; convert them "
+                "with .map_blocks"
             )
         return array.shape, array.dtype
 
