@@ -16,8 +16,10 @@ Item = tuple[int, int | None]
 # The result for one block in place of the total.
 PARTIAL = -1
 
-# Whole values of this many elements are computed again in each block sooner than by a task of their own.
+# Whole values of so many elements, by so many operations, are computed in each block sooner than by a task of their
+# own.
 SMALL = 1 << 12
+FEW = 64
 
 
 # The level of a stage, and its group of rows if it is computed for each block of these.
@@ -69,6 +71,7 @@ class Staging:
         self._drafts: dict[StageKey, _Draft] = {}
         # Of values in blocks that are worth keeping, the first stage that computes each.
         self._kept: dict[int, _Draft] = {}
+        self._repeated = _repeated(layout)
         self._gathered: set[int] = set()
         self._missing: list[tuple[_Draft, Item]] = []
         for number, (level, group) in sorted(layout.totals.items(), key=lambda entry: entry[1]):
@@ -129,7 +132,7 @@ class Staging:
             assert draft.group is not None
             label = layout.axes(number).out[axis]
             return self._cut(number, label) if layout.can_cut(number, label, draft.group) else None
-        if self._is_small(number) or (draft.group is None and draft.level == layout.levels[number]):
+        if number in self._repeated or (draft.group is None and draft.level == layout.levels[number]):
             return self._cut(number, None)
         return None
 
@@ -141,14 +144,6 @@ class Staging:
         """Whether blocks are computed again in a later pass rather than kept until then."""
         signature = self._program.signatures[number]
         return signature is not None and signature.primitive.kind in ("elementwise", "view")
-
-    def _is_small(self, number: int) -> bool:
-        """Whether a whole value may be computed in each block."""
-        signature, avals = self._program.signatures[number], self._program.avals
-        assert signature is not None
-        if signature.primitive.kind == "view":
-            return True
-        return max([avals[a].size for a in (number, *self._program.arguments[number])]) <= SMALL
 
     # --- where values are from ---------------------------------------------------------------------------------------
 
@@ -235,3 +230,18 @@ class Staging:
         number, axis = item
         entry = Entry(number, self._program.avals[number], axis)
         return Taken(entry, source, axis is not None and not source.blocks)
+
+
+def _repeated(layout: Layout) -> set[int]:
+    """The whole values that every block may compute for itself: views, and what is done with a few small ones."""
+    program = layout.program
+    operations: dict[int, int] = {}
+    for number in program.applications():
+        signature, arguments = program.signatures[number], program.arguments[number]
+        if signature is None or number in layout.rows or number in layout.totals:
+            continue
+        size = max([program.avals[a].size for a in (number, *arguments)])
+        count = 1 + sum([operations.get(a, 0) for a in arguments])
+        if (signature.primitive.kind == "view" or size <= SMALL) and count <= FEW:
+            operations[number] = count
+    return set(operations)
