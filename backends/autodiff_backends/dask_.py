@@ -64,7 +64,9 @@ class DaskBackend(Backend):
         """NumPy's in chunks of whole rows; dask's as it is, but for its dtype."""
         if not self.owns(value):
             array = np.array(value, dtype, copy=True if copy else None)
-            return da.from_array(array, ("auto", *[-1] * (array.ndim - 1))[: array.ndim], name=False)
+            # dask divides by the size of a row to see how many fit.
+            chunks = ("auto", *[-1] * (array.ndim - 1))[: array.ndim] if array.size else -1
+            return da.from_array(array, chunks, name=False)
         if dtype is not None and value.dtype != dtype:
             return value.astype(dtype)
         # An assignment to elements gives a dask array another graph, and so must be done to an object of its own.

@@ -41,7 +41,7 @@ def one_thread():
 
 
 @pytest.fixture(scope="module")
-def backend():
+def lazy():
     return ad.get_backend("dask")
 
 
@@ -268,7 +268,7 @@ def test_arrays_in_columns_are_cut_there():
     assert "float64[4, rows]" in plan.source
 
 
-def test_blocks_of_whole_rows_are_no_larger_than_dask_makes_them(backend):
+def test_blocks_of_whole_rows_are_no_larger_than_dask_makes_them(lazy):
     a = rng.normal(size=(40, 40))
     recorded = Recorded(lambda x: np.sum(np.tanh(x), axis=1), (a,))
     with dask.config.set({"array.chunk-size": "1kiB"}):
@@ -366,17 +366,17 @@ def test_plans_are_safe_in_threads():
 # --- values ----------------------------------------------------------------------------------------------------------
 
 
-def test_indices_are_data(backend):
+def test_indices_are_data(lazy):
     first, second = (Recorded(lambda x, column=column: x[:, column] * x[:, 0], (X,)) for column in (1, 3))
     assert first.trace.key == second.trace.key
-    plan = compile_nodes(first.trace.leaves, first.outputs, backend)
+    plan = compile_nodes(first.trace.leaves, first.outputs, lazy)
     first.assert_numpys(plan(*first.values(in_rows)))
     second.assert_numpys(plan(*second.values(in_rows)))
 
 
-def test_an_index_that_takes_other_rows_cuts_the_program_again(backend):
+def test_an_index_that_takes_other_rows_cuts_the_program_again(lazy):
     recorded = Recorded(lambda x: x[::-1, 1:] * 2.0, (X,))
-    plan = compile_nodes(recorded.trace.leaves, recorded.outputs, backend)
+    plan = compile_nodes(recorded.trace.leaves, recorded.outputs, lazy)
     values = recorded.values(in_rows)
     index = next(i for i, v in enumerate(values) if isinstance(v, tuple))
     recorded.assert_numpys(plan(*values))
@@ -422,48 +422,49 @@ def test_stages_travel_to_other_processes_and_are_compiled_there_once():
 # --- arrays ----------------------------------------------------------------------------------------------------------
 
 
-def test_arrays_of_the_backend(backend):
+def test_arrays_of_the_backend(lazy):
     x = da.from_array(X, (5, 2))
-    assert backend.name == "dask"
-    assert backend.device == "cpu"
-    assert backend.namespace is da
-    assert backend.owns(x)
-    assert not backend.owns(X)
-    assert ad.backend.backend_of(x) is backend
-    assert pickle.loads(pickle.dumps(backend)) is backend
-    assert backend.aval_of(x) == ((N, 4), np.dtype(np.float64))
-    np.testing.assert_array_equal(backend.to_numpy(x), X)
+    assert lazy.name == "dask"
+    assert lazy.device == "cpu"
+    assert lazy.namespace is da
+    assert lazy.owns(x)
+    assert not lazy.owns(X)
+    assert ad.backend.backend_of(x) is lazy
+    assert pickle.loads(pickle.dumps(lazy)) is lazy
+    assert lazy.aval_of(x) == ((N, 4), np.dtype(np.float64))
+    np.testing.assert_array_equal(lazy.to_numpy(x), X)
 
 
-def test_arrays_from_numpy_are_cut_between_rows(backend):
+def test_arrays_from_numpy_are_cut_between_rows(lazy):
     with dask.config.set({"array.chunk-size": "256B"}):
-        x = backend.asarray(X, np.dtype(np.float32))
+        x = lazy.asarray(X, np.dtype(np.float32))
     assert x.chunksize == (16, 4)
     assert x.dtype == np.float32
-    assert backend.asarray(2.5).shape == ()
+    assert lazy.asarray(2.5).shape == ()
+    assert lazy.asarray(np.zeros((3, 0))).shape == (3, 0)
     np.testing.assert_array_equal(x.compute(), X.astype(np.float32))
 
 
-def test_copies_have_memory_of_their_own(backend):
+def test_copies_have_memory_of_their_own(lazy):
     array = X.copy()
-    x = backend.asarray(array, copy=True)
+    x = lazy.asarray(array, copy=True)
     array[...] = 0
     np.testing.assert_array_equal(x.compute(), X)
-    assert backend.asarray(x) is x
-    y = backend.asarray(x, copy=True)
+    assert lazy.asarray(x) is x
+    y = lazy.asarray(x, copy=True)
     x[0] = 0
     np.testing.assert_array_equal(y.compute(), X)
-    assert backend.asarray(x, np.dtype(np.float32)).dtype == np.float32
+    assert lazy.asarray(x, np.dtype(np.float32)).dtype == np.float32
 
 
-def test_arrays_that_cannot_be_recorded(backend):
+def test_arrays_that_cannot_be_recorded(lazy):
     x = da.from_array(X)
     with pytest.raises(errors.ShapeError, match=r"unknown shape \(nan, 4\).*compute_chunk_sizes"):
-        backend.aval_of(x[x[:, 0] > 0])
+        lazy.aval_of(x[x[:, 0] > 0])
     with pytest.raises(errors.DTypeError, match=r"shape \(2,\) and dtype datetime64\[s\].*astype"):
-        backend.aval_of(da.from_array(np.zeros(2, "M8[s]")))
+        lazy.aval_of(da.from_array(np.zeros(2, "M8[s]")))
     with pytest.raises(errors.DTypeError, match=r"blocks of numpy\.ma.*map_blocks"):
-        backend.aval_of(da.from_array(np.ma.masked_array(X)))
+        lazy.aval_of(da.from_array(np.ma.masked_array(X)))
 
 
 MISSING = """
