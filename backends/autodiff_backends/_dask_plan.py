@@ -51,8 +51,8 @@ class StagedPlan:
 
     @property
     def n_launches(self) -> int:
-        """How many stages the last call had; each is a task, or one for each block of rows."""
-        return 0 if self._last is None else len(self._last.stages)
+        """How many stages the last call had, each a task or one for each block of rows; 1 if no array is cut."""
+        return 1 if self._last is None else len(self._last.stages)
 
     @property
     def source(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 from typing import Any, NamedTuple
 
 from autodiff.nodes import Aval
@@ -16,9 +18,10 @@ Item = tuple[int, int | None]
 # The result for one block in place of the total.
 PARTIAL = -1
 
-# Whole values of so many elements, by so many operations, are computed in each block sooner than by a task of their
-# own.
+# Whole values of so many elements are computed in each block sooner than by a task of their own.
 SMALL = 1 << 12
+
+# So many operations are done again in each block, or in a later pass over the blocks.
 FEW = 64
 
 
@@ -51,13 +54,13 @@ class Staged(NamedTuple):
 
 
 class _Draft:
-    """A stage in the making: its values, each with what it is computed from (None if it is taken from elsewhere)."""
+    """A stage in the making: its values, each with what it is computed from, or where it is taken from."""
 
     def __init__(self, level: int, group: int | None):
         self.key: StageKey = (level, group)
         self.level = level
         self.group = group
-        self.items: dict[Item, list[Item] | None] = {}
+        self.items: dict[Item, list[Item] | Source] = {}
         self.totals: dict[Item, int] = {}
         self.others: dict[Item, int] = {}
 
@@ -72,16 +75,19 @@ class Staging:
         # Of values in blocks that are worth keeping, the first stage that computes each.
         self._kept: dict[int, _Draft] = {}
         self._repeated = _repeated(layout)
-        self._gathered: set[int] = set()
-        self._missing: list[tuple[_Draft, Item]] = []
-        for number, (level, group) in sorted(layout.totals.items(), key=lambda entry: entry[1]):
-            draft = self._draft(level, group)
-            draft.totals[number, PARTIAL] = len(draft.totals)
-            self._compute(draft, (number, PARTIAL))
-        for number in self._program.outputs:
-            self._output(number)
+        self._gathered: dict[int, Gathered] = {}
+        # By level, so that later passes find what earlier ones compute.
+        self._missing: list[tuple[int, int, _Draft, Item]] = []
+        self._serial = itertools.count()
+        # The places of totals must be known before anything refers to what comes after them.
+        for number, key in layout.totals.items():
+            totals = self._draft(*key).totals
+            totals[number, PARTIAL] = len(totals)
+        for number, key in sorted(layout.totals.items(), key=lambda entry: entry[1]):
+            self._compute(self._drafts[key], (number, PARTIAL))
+        self._outputs = [self._output(number) for number in self._program.outputs]
         while self._missing:
-            self._compute(*self._missing.pop())
+            self._compute(*heapq.heappop(self._missing)[2:])
 
     def staged(self) -> Staged:
         """The stages, in an order in which they can be computed."""
@@ -89,8 +95,8 @@ class Staging:
         return Staged(
             tuple(self._layout.groups),
             {key: self._stage(self._drafts[key]) for key in keys},
-            {number: Gathered(self._first(number), self._layout.rows[number]) for number in self._gathered},
-            tuple([self._output(number) for number in self._program.outputs]),
+            self._gathered,
+            tuple(self._outputs),
         )
 
     def _draft(self, level: int, group: int | None) -> _Draft:
@@ -103,13 +109,14 @@ class Staging:
             item = stack.pop()
             if item in draft.items:
                 continue
-            operands = draft.items[item] = self._operands(draft, item)
+            operands = self._operands(draft, item)
             if operands is None:
-                self._source(draft, item)
+                draft.items[item] = self._source(draft, item)
                 continue
+            draft.items[item] = operands
             stack += operands
             number, axis = item
-            if self._layout.rows.get(number) is not None and axis != PARTIAL and not self._is_cheap(number):
+            if number in self._layout.rows and axis != PARTIAL and number not in self._repeated:
                 self._kept.setdefault(number, draft)
 
     def _operands(self, draft: _Draft, item: Item) -> list[Item] | None:
@@ -140,11 +147,6 @@ class Staging:
         axes = cut_axes(self._layout.axes(number), label)
         return list(zip(self._program.arguments[number], axes, strict=True))
 
-    def _is_cheap(self, number: int) -> bool:
-        """Whether blocks are computed again in a later pass rather than kept until then."""
-        signature = self._program.signatures[number]
-        return signature is not None and signature.primitive.kind in ("elementwise", "view")
-
     # --- where values are from ---------------------------------------------------------------------------------------
 
     def _source(self, draft: _Draft, item: Item) -> Source:
@@ -157,8 +159,7 @@ class Staging:
             return self._whole(number)
         if draft.group is not None and layout.rows[number] == (axis, draft.group):
             return self._blocks(number)
-        self._gathered.add(number)
-        self._first(number)
+        self._gathered[number] = Gathered(self._first(number), layout.rows[number])
         return Source(GATHERED, number)
 
     def _whole(self, number: int) -> Source:
@@ -187,7 +188,7 @@ class Staging:
         """A value as a result of a stage."""
         if item not in draft.others:
             draft.others[item] = len(draft.others)
-            self._missing.append((draft, item))
+            heapq.heappush(self._missing, (draft.level, next(self._serial), draft, item))
         return Source(STAGE, draft.key, len(draft.totals) + draft.others[item], draft.group is not None)
 
     def _output(self, number: int) -> Output:
@@ -203,16 +204,16 @@ class Staging:
 
     def _stage(self, draft: _Draft) -> Stage:
         items = sorted(draft.items, key=lambda item: (item[0], -2 if item[1] is None else item[1]))
-        taken = [item for item in items if draft.items[item] is None]
-        made = [item for item in items if draft.items[item] is not None]
-        places = {item: place for place, item in enumerate([*taken, *made])}
+        taken = [(item, source) for item in items if isinstance(source := draft.items[item], Source)]
+        made = [(item, operands) for item in items if not isinstance(operands := draft.items[item], Source)]
+        places = {item: place for place, (item, _) in enumerate([*taken, *made])}
         group = None if draft.group is None else self._layout.groups[draft.group]
         axes = [self._layout.axes(number) for number, _ in draft.totals]
         return Stage(
             Parts(
                 group,
-                [self._taken(draft, item) for item in taken],
-                [self._entry(item, [places[x] for x in draft.items[item] or ()]) for item in made],
+                [self._taken(item, source) for item, source in taken],
+                [self._entry(item, [places[x] for x in operands]) for item, operands in made],
                 [places[item] for item in (*draft.totals, *draft.others)],
                 [combine for _, _, combine in axes if combine is not None],
                 self._program.quiet,
@@ -225,23 +226,30 @@ class Staging:
         axis = None if axis == PARTIAL else axis
         return Entry(number, program.avals[number], axis, program.signatures[number], tuple(arguments), value)
 
-    def _taken(self, draft: _Draft, item: Item) -> Taken:
-        source = self._source(draft, item)
+    def _taken(self, item: Item, source: Source) -> Taken:
         number, axis = item
         entry = Entry(number, self._program.avals[number], axis)
         return Taken(entry, source, axis is not None and not source.blocks)
 
 
 def _repeated(layout: Layout) -> set[int]:
-    """The whole values that every block may compute for itself: views, and what is done with a few small ones."""
+    """The values that are computed where they are needed, again each time, rather than kept and passed on.
+
+    Blocks of elementwise operations, which a later pass computes from what it has; and whole values that each block
+    computes for itself: views, and what is small.
+    """
     program = layout.program
     operations: dict[int, int] = {}
     for number in program.applications():
         signature, arguments = program.signatures[number], program.arguments[number]
-        if signature is None or number in layout.rows or number in layout.totals:
+        if signature is None or number in layout.totals:
             continue
-        size = max([program.avals[a].size for a in (number, *arguments)])
+        cheap = signature.primitive.kind == "view"
+        if number in layout.rows:
+            cheap |= signature.primitive.kind == "elementwise"
+        else:
+            cheap |= max([program.avals[a].size for a in (number, *arguments)]) <= SMALL
         count = 1 + sum([operations.get(a, 0) for a in arguments])
-        if (signature.primitive.kind == "view" or size <= SMALL) and count <= FEW:
+        if cheap and count <= FEW:
             operations[number] = count
     return set(operations)

@@ -191,10 +191,48 @@ def test_tasks_grow_by_less_than_three_for_a_block_however_many_operations_there
     assert counts[1] - counts[0] < 90 * 1.2
 
 
+def centred_again_and_again(x):
+    for _ in range(60):
+        x = np.tanh(x - np.mean(x, axis=0))
+    return x
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_products_of_one_pass_are_kept_for_the_next(order):
+    def function(x, w):
+        product = x @ w
+        results = product, product * np.mean(x)
+        return tuple([results[i] for i in order])
+
+    recorded = Recorded(function, (X, W))
+    plan = recorded.compiled("dask")
+    recorded.assert_numpys(plan(*recorded.values(in_rows)))
+    assert plan.source.count("blocks of the") == 2
+    assert plan.source.count("matmul") == 1
+
+
+def test_a_pass_does_not_compute_all_before_it_again():
+    recorded = Recorded(centred_again_and_again, (X,))
+    plan = recorded.compiled("dask")
+    recorded.assert_numpys(plan(*recorded.values(in_rows)), 1e-11)
+    passes = [text for text in plan.source.split("# stage ") if "blocks of the" in text]
+    assert len(passes) == 61
+    assert max(text.count("tanh") for text in passes) < 30
+
+
+def test_large_values_that_depend_on_no_rows_are_computed_once():
+    recorded = Recorded(lambda x, a: np.tanh(x @ np.cos(a @ a)[:4]), (X, rng.normal(size=(80, 80))))
+    plan = recorded.compiled("dask")
+    recorded.assert_numpys(plan(*recorded.values(in_rows)), 1e-11)
+    _, once, blocks = plan.source.split("# stage ")
+    assert "cos" in once
+    assert "cos" not in blocks
+
+
 def test_the_number_of_operations_is_that_of_the_program():
     recorded = Recorded(network, (X, Y, W, V), (2, 3))
     plan = recorded.compiled("dask")
-    assert plan.n_launches == 0
+    assert plan.n_launches == 1
     assert plan.source.count(" = ") == plan.n_operations > 10
     plan(*recorded.values(in_rows))
     assert plan.n_launches == 2
