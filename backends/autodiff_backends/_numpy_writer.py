@@ -419,7 +419,9 @@ class Writer:
     def view(self, number: int, source: str, suffix: str) -> str:
         """The name of a view of an array, ``source`` followed by ``suffix``; of a buffer it is made only once."""
         if source[0] in "bw" and (suffix[0] != "[" or suffix[1:-1] in self.constants):
-            expression = source + suffix
+            # Integers alone would give a number: what the buffer held when it was made.
+            single = suffix[0] == "[" and not self.avals[number].ndim
+            expression = f"{source}[*{suffix[1:-1]}, ...]" if single else source + suffix
             return self.views.setdefault(expression, f"w{len(self.views)}")
         self.lines.append(f"v{number} = {source}{suffix}")
         return f"v{number}"

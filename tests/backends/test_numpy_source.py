@@ -329,6 +329,16 @@ def test_buffers_are_kept_between_calls_unless_they_are_large(monkeypatch):
     assert large._spare == []
 
 
+def test_single_elements_of_buffers_are_those_of_each_call():
+    x, y = variable(np.array([0.5, 1.5])), variable(np.array([[2.0, 1.0], [3.0, 4.0]]))
+    halves = ops.multiply(ops.argmax(y, axis=1), as_node(0.5))
+    elements = [ops.index(halves, ops.static_index(("i",), (i,))) for i in range(2)]
+    program = prune(build([x, y], [ops.add(ops.tanh(ops.multiply(x, elements[1])), ops.multiply(x, elements[0]))]))
+    plan = Generated(program)
+    for values in (y.value, y.value[::-1].copy()):
+        np.testing.assert_array_equal(plan(x.value, values)[0], Interpreted(program)(x.value, values)[0])
+
+
 def test_a_failing_call_leaves_the_plan_usable():
     x, node = chain(4)
     plan = Generated(build([x], [node]))
