@@ -142,7 +142,7 @@ def _index_add(signature: Signature, xp: Any) -> Function:
         if bits == dtype:
             xp.add.at(out, _entries(spec, idx, arrays), values.astype(work, copy=False))
         else:
-            xp.add.at(out.view(bits), _entries(spec, idx, arrays), xp.ascontiguousarray(values).view(bits))
+            xp.add.at(out.view(bits), _entries(spec, idx, arrays), values.view(bits))
         return out.astype(dtype, copy=False)
 
     return add_repeatedly

@@ -161,7 +161,23 @@ def _stages(program: Program, applications: list[int], kinds: dict[int, str], ru
     members: dict[int, list[int]] = {}
     for number in applications:
         members.setdefault(stage[number], []).append(number)
-    return [Region(kind_of_stage[s % 2], members[s]) for s in sorted(members)]
+    return _waiting(program, [Region(kind_of_stage[s % 2], members[s]) for s in sorted(members)], rules)
+
+
+def _waiting(program: Program, found: list[Region], rules: Rules) -> list[Region]:
+    """Fewer regions: one that the next does not need waits for the one after that, which is of its own kind."""
+    for i in range(len(found) - 3, -1, -1):
+        if i + 2 >= len(found):
+            continue
+        made = set(found[i].members)
+        if any(a in made for n in found[i + 1].members for a in _bases(program, n, rules)):
+            continue
+        found[i + 2].members = sorted(made.union(found[i + 2].members))
+        if i:
+            found[i - 1].members = sorted([*found[i - 1].members, *found[i + 1].members])
+            del found[i + 1]
+        del found[i]
+    return found
 
 
 def is_view(program: Program, number: int) -> bool:
