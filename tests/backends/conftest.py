@@ -12,7 +12,8 @@ import autodiff as ad
 from autodiff.nodes import Node, Slot, Variable, intern_aval
 from autodiff.plan import Program, build, prune
 from autodiff.plan.program import Rewrite
-from autodiff_backends._loops_statements import COPY, Access, Lowering, Statement
+from autodiff_backends._loops_accesses import Access
+from autodiff_backends._loops_statements import COPY, GATHER, Lowering, Statement
 from autodiff_backends._numpy_reference import constant_value, function_for
 
 REDUCE = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}
@@ -39,6 +40,9 @@ def _number(literal: str) -> Any:
 
 def _execute(statement: Statement, memory: list[Any]) -> None:
     form, target, accesses = statement
+    if form.name == GATHER:
+        _execute_gather(statement, memory)
+        return
     found = iter([memory[a.storage][places(a, form.shape)] for a in accesses])
     operands = [next(found) if literal is None else _number(literal) for literal in form.literals]
     dtype = memory[target.storage].dtype
@@ -53,9 +57,20 @@ def _execute(statement: Statement, memory: list[Any]) -> None:
     elif form.name == COPY:
         memory[target.storage][at] = np.asarray(operands[0]).astype(dtype)
     elif form.signature is None:
-        memory[target.storage][at] = operands[0] + np.asarray(operands[1]).astype(dtype)
+        combine = {"add": np.add, "multiply": np.multiply}[form.name]
+        memory[target.storage][at] = combine(*[np.asarray(x).astype(dtype) for x in operands])
     else:
         memory[target.storage][at] = function_for(form.signature)(*operands)
+
+
+def _execute_gather(statement: Statement, memory: list[Any]) -> None:
+    form, target, (source, *accesses) = statement
+    at = places(source, form.shape)
+    found = iter([memory[a.storage][places(a, form.shape)] for a in accesses])
+    for literal, (size, step) in zip(form.literals[1:], form.indexed):
+        picked = next(found) if literal is None else _number(literal)
+        at = at + np.where(picked < 0, picked + size, picked) * step
+    memory[target.storage][places(target, form.shape)] = memory[source.storage][at]
 
 
 @pytest.fixture(scope="session")
