@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -19,8 +19,9 @@ from autodiff.errors import BackendError, OutOfMemoryError
 
 from ._kernel_files import cache_folder, write_whole
 
-# Kernels load aligned vectors of so many bytes.
+# Kernels load aligned vectors of so many bytes; workspaces begin where CuPy's arrays do.
 ALIGNMENT = 16
+WORKSPACE_ALIGNMENT = 512
 
 # NVRTC is called directly: what CuPy compiles flushes subnormal numbers to zero, which NumPy does not.
 OPTIONS = ("-std=c++17",)
@@ -55,6 +56,10 @@ class Device(Protocol):
 
     def zeros(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
         """A new array of zeros."""
+        ...
+
+    def workspaces(self, places: Sequence[int], nbytes: int) -> tuple[Any, list[Any]]:
+        """New memory, and what kernels take for arrays at these places of it; it has to be kept until they are."""
         ...
 
     def regular(self, array: Any) -> Any:
@@ -119,6 +124,12 @@ class CupyDevice:
     def zeros(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
         """Memory from CuPy's pool, zeroed on the current stream."""
         return self.xp.zeros(shape, dtype)
+
+    def workspaces(self, places: Sequence[int], nbytes: int) -> tuple[Any, list[Any]]:
+        """One piece of memory from CuPy's pool, and addresses in it, which cost less than arrays."""
+        memory = self.xp.cuda.alloc(nbytes)
+        begin = memory.ptr
+        return memory, [begin + place for place in places]
 
     def regular(self, array: Any) -> Any:
         """The array itself, or a copy that is C-contiguous and aligned."""

@@ -14,7 +14,7 @@ from autodiff.plan.program import Program
 
 from ._cuda_kernels import KernelRegion, supported
 from ._cupy_calls import call_for, is_look
-from ._cupy_device import Device, retried
+from ._cupy_device import WORKSPACE_ALIGNMENT, Device, retried
 from ._cupy_scalars import split
 from ._loops_regions import LOOPS, Composed, Rules, regions, whole
 from ._numpy_reference import constant_value
@@ -59,7 +59,8 @@ class KernelPlan:
         self._scalars = [(n, program.avals[n].dtype.type) for n in region.scalars]
         self._outputs = [(program.avals[n].shape, program.avals[n].dtype) for n in program.outputs]
         self._weak = [i for i, n in enumerate(program.outputs) if program.avals[n].weak]
-        self._workspaces = list(region.workspaces)
+        sizes = [-(-size * dtype.itemsize // WORKSPACE_ALIGNMENT) for size, dtype in region.workspaces]
+        *self._workspaces, self._nbytes = [n * WORKSPACE_ALIGNMENT for n in accumulate(sizes, initial=0)]
         self._sizes_of_counters = list(region.counters)
         self._counters: dict[Hashable, list[Any]] = {}
         # The arguments of a call are one list, of which each launch takes its own.
@@ -76,7 +77,10 @@ class KernelPlan:
         arguments = [regular(values[n]) if known is None else known for n, known in self._inputs]
         arguments += [number(values[n]) for n, number in self._scalars]
         arguments += outputs
-        arguments += [empty(size, dtype) for size, dtype in self._workspaces]
+        if self._workspaces:
+            # The memory is there for later work on the stream when this returns and all is launched.
+            _memory, begins = self._device.workspaces(self._workspaces, self._nbytes)
+            arguments += begins
         if self._sizes_of_counters:
             arguments += self._own_counters()
         for name, grid, block, pick in self._launches:

@@ -1,0 +1,1 @@
+"""Each backend: what it makes of programs, and what it computes with that."""
