@@ -167,8 +167,7 @@ def _index_set(signature: Signature, xp: Any) -> Function:
         # Threads write in any order, so that of repeated positions each gets the value of the last one.
         entries = _entries(spec, idx, arrays)
         order = xp.arange(size, dtype=order_dtype).reshape(shape)
-        last = xp.empty(x.shape, order_dtype)
-        last[entries] = 0
+        last = xp.zeros(x.shape, order_dtype)
         xp.maximum.at(last, entries, order)
         return write(x, idx, values.reshape(-1)[last[entries]], *arrays)
 

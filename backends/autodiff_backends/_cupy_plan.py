@@ -19,6 +19,9 @@ from ._cupy_scalars import split
 from ._loops_regions import LOOPS, Composed, Rules, regions, whole
 from ._numpy_reference import constant_value
 
+# Outputs that a message names.
+SHOWN = 4
+
 
 def _is_view(program: Program, number: int) -> bool:
     signature = program.signatures[number]
@@ -179,8 +182,11 @@ class CupyPlan:
 
     def __init__(self, program: Program, device: Device, label: str):
         self._device = device
-        self._about = f"backend {label} computes {', '.join(repr(program.avals[n]) for n in program.outputs)}"
-        self._host, rest = split(program)
+        made = [repr(program.avals[n]) for n in program.outputs]
+        more = f" and {len(made) - SHOWN} more" if len(made) > SHOWN else ""
+        self._about = f"backend {label} computes {', '.join(made[:SHOWN])}{more}"
+        self._host, rest, given = split(program)
+        self._given = sorted(given.items())
         self._plan: KernelPlan | CallPlan | Composed = retried(partial(self._compile, rest), device, self._about)
         self.n_operations = self._plan.n_operations + (0 if self._host is None else self._host.n_operations)
 
@@ -207,4 +213,10 @@ class CupyPlan:
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         if self._host is not None:
             values += self._host(*values)
-        return retried(partial(self._plan, *values), self._device, self._about)
+        results = retried(partial(self._plan, *values), self._device, self._about)
+        if not self._given:
+            return results
+        together = list(results)
+        for place, number in self._given:
+            together.insert(place, values[number])
+        return tuple(together)

@@ -16,13 +16,17 @@ def check(as_program, variable):
     def run(function, *values):
         leaves = [variable(v) for v in values]
         program = as_program(leaves, function(*leaves))
-        host, device = split(program)
+        host, device, given = split(program)
         numbers = () if host is None else host(*values)
         assert all(type(n) in (int, float, complex) for n in numbers)
         assert len(numbers) == device.n_inputs - program.n_inputs
-        for found, wanted in zip(Interpreted(device)(*values, *numbers), Interpreted(program)(*values), strict=True):
+        results = list(Interpreted(device)(*values, *numbers))
+        for place, number in sorted(given.items()):
+            results.insert(place, (*values, *numbers)[number])
+        for found, wanted in zip(results, Interpreted(program)(*values), strict=True):
             assert type(found) is type(wanted)
             np.testing.assert_array_equal(found, wanted)
+        assert not [n for n in device.outputs if n < device.n_inputs and device.avals[n].weak]
         return host, device
 
     return run
@@ -42,7 +46,13 @@ def test_numbers_are_computed_apart(check):
 def test_numbers_may_be_all_there_is(check):
     host, device = check(lambda t, u: [t * u, ops.sin(t)], 0.5, 3)
     assert host.n_operations == 2
-    assert names(device) == []
+    assert device.outputs == ()
+
+
+def test_numbers_stand_among_results(check):
+    host, device = check(lambda x, t: [t, x * t, t * t, x + t, t * t], np.arange(3.0), 0.5)
+    assert host.n_operations == 1
+    assert len(device.outputs) == 2
 
 
 @pytest.mark.parametrize("value", [2, 0.5, 1j])
@@ -75,7 +85,7 @@ def test_constants_and_quiet_are_kept(check, as_program, variable):
     t = variable(0.5)
     program = as_program([x.node, t], [x.node * np.array([3.0, 4.0]) * (t * t)])
     program.quiet = True
-    host, device = split(program)
+    host, device, _ = split(program)
     assert device.quiet
     (found,) = Interpreted(device)(x.value, 0.5, *host(x.value, 0.5))
     np.testing.assert_array_equal(found, [0.75, 2.0])
