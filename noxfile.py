@@ -8,13 +8,19 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.2.9"
-nox.options.sessions = ["tests", "lint", "types", "package", "docs"]
+nox.options.sessions = ["tests", "versions", "lint", "types", "package", "docs", "cuda"]
 nox.options.error_on_missing_interpreters = "CI" in os.environ
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
-# Backend -> the extra that installs its library.
-BACKENDS = {"numpy": None, "numba": "numba"}
+# Backend -> what installs its library, beside the wheel: extras, and requirements. (PyTorch: a release with a CPU build.)
+BACKENDS = {
+    "numpy": ([], []),
+    "numba": (["numba"], []),
+    "array_api_strict": ([], []),
+    "torch": (["torch"], ["torch==2.13.0"]),
+    "dask": (["dask"], []),
+}
 PACKAGES = ["autodiff", "autodiff_backends"]
 
 
@@ -34,14 +40,44 @@ def group(name: str) -> list[str]:
     return nox.project.dependency_groups(PYPROJECT, name)
 
 
-@nox.session(python=PYTHONS)
+@nox.session(python=PYTHONS[0])
 @nox.parametrize("backend", list(BACKENDS))
 def tests(session: nox.Session, backend: str) -> None:
-    """Run the tests of a backend against the built wheel; further arguments go to pytest."""
+    """Run the tests of a backend against the built wheel, on the oldest Python; further arguments go to pytest."""
+    run_tests(session, backend)
+
+
+@nox.session(python=PYTHONS[1:])
+@nox.parametrize("backend", ["numpy", "numba"])
+def versions(session: nox.Session, backend: str) -> None:
+    """Run them on the other Pythons, on the backends of this library's own."""
+    run_tests(session, backend)
+
+
+def run_tests(session: nox.Session, backend: str) -> None:
+    """Install the wheel with what a backend needs, and run its tests."""
     _, wheel = build(session)
-    extras = ",".join(["test", *filter(None, [BACKENDS[backend]])])
-    session.install(f"{wheel}[{extras}]")
+    extras, requirements = BACKENDS[backend]
+    session.install(f"{wheel}[{','.join(['test', *extras])}]", *requirements)
     session.run("pytest", f"--backend={backend}", *session.posargs)
+
+
+@nox.session
+def cuda(session: nox.Session) -> None:
+    """Check the kernels that are generated for CUDA, without a GPU: compile them for it, and run them as C++."""
+    _, wheel = build(session)
+    session.install(f"{wheel}[test]", "nvidia-cuda-nvrtc")
+    # Here a missing compiler is a failure; elsewhere these tests are skipped without one.
+    session.run("pytest", "tests/backends", "-k", "cuda or cupy", *session.posargs, env={"REQUIRE_COMPILERS": "1"})
+
+
+@nox.session
+def gpu(session: nox.Session) -> None:
+    """Run the tests of the backends that need a CUDA GPU, on one; further arguments go to pytest."""
+    _, wheel = build(session)
+    session.install(f"{wheel}[test,cupy,torch]", "cupy-cuda13x[ctk]")
+    for backend in ("cupy", "torch-cuda"):
+        session.run("pytest", f"--backend={backend}", *session.posargs)
 
 
 @nox.session

@@ -12,7 +12,7 @@
 from . import errors, numpy_api
 from .backend import Backend, backends, get_backend, register_backend, set_num_threads
 from .errors import AutodiffError, IndependentWarning
-from .graph import CompiledGradient, Graph
+from .graph import CompiledGradient, Explanation, Graph
 from .nodes import Constant, Node, Operation, Variable
 from .numpy_api import implements
 from .plan import CacheInfo
@@ -29,6 +29,7 @@ __all__ = [
     "CacheInfo",
     "CompiledGradient",
     "Constant",
+    "Explanation",
     "Function",
     "Graph",
     "IndependentWarning",

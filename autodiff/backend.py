@@ -23,7 +23,11 @@ ENTRY_POINT_GROUP = "autodiff.backends"
 
 
 class Plan(Protocol):
-    """An executable program. Calling it is safe from several threads at once."""
+    """An executable program. Calling it is safe from several threads at once.
+
+    It may have an attribute ``n_launches``, how many kernels and library functions one call starts, if that is
+    another number than that of its operations.
+    """
 
     @property
     def n_operations(self) -> int:
@@ -45,7 +49,17 @@ REAL_DTYPES = frozenset(np.dtype(code) for code in ("?", "i1", "i2", "i4", "i8",
 COMPLEX_DTYPES = frozenset((np.dtype(np.complex64), np.dtype(np.complex128)))
 
 # What `Capabilities.features` may name.
-FEATURES = ("in-place", "scatter-add", "data-dependent shapes", "linalg", "fft", "sort", "special", "asynchronous", "lazy")
+FEATURES = (
+    "in-place",
+    "scatter-add",
+    "data-dependent shapes",
+    "linalg",
+    "fft",
+    "sort",
+    "special",
+    "asynchronous",
+    "lazy",
+)
 
 
 class Capabilities(NamedTuple):
@@ -70,8 +84,8 @@ class Backend(ABC):
     """An array library on one device: how arrays get there and back, and how programs are executed on it.
 
     A subclass needs ``name`` and ``compile``. The other methods are those of a library whose arrays are NumPy's; one
-    with arrays of its own overrides ``asarray``, ``to_numpy``, ``owns`` and ``aval_of``, and ``at`` and ``device_of`` if
-    it has several devices. See "Adding a backend" in CONTRIBUTING.md.
+    with arrays of its own overrides ``asarray``, ``to_numpy``, ``owns`` and ``aval_of``, and ``at`` and ``device_of``
+    if it has several devices. See "Adding a backend" in CONTRIBUTING.md.
 
     Attributes
     ----------
@@ -104,8 +118,8 @@ class Backend(ABC):
 
     @property
     def home(self) -> Backend:
-        """The backend whose arrays this one computes with; itself, unless it is another way to compute with them."""
-        return self
+        """The backend whose arrays this one computes with: NumPy's, unless ``owns`` says which are its own."""
+        return get_backend() if type(self).owns is Backend.owns else self
 
     @property
     def namespace(self) -> Any:
@@ -180,6 +194,34 @@ class Backend(ABC):
         """
         return np.array(value, dtype, copy=True if copy else None)
 
+    def from_dlpack(self, array: Any) -> Any:
+        """An array of another library that is on the same device, in the same memory.
+
+        Parameters
+        ----------
+        array : object
+            Has ``__dlpack__``.
+
+        Returns
+        -------
+        array
+            One that this backend owns.
+
+        Raises
+        ------
+        BackendError
+            If this library cannot use that memory.
+        """
+        owner = backend_of(array)
+        what = f"an array of backend {owner.label}" if owner is not None else f"{type(array).__name__}"
+        try:
+            return self.namespace.from_dlpack(array)
+        except (AttributeError, BufferError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+            raise BackendError(
+                f"{what} cannot be put on backend {self.label}: {error}; bring it to the host first "
+                "(np.asarray of a Tensor of it)"
+            ) from error
+
     def to_numpy(self, array: Any) -> np.ndarray[Any, Any]:
         """The elements of an array of this library, on the host.
 
@@ -234,6 +276,7 @@ class Backend(ABC):
 
     def synchronize(self) -> None:
         """Wait until what was started on the device is done."""
+        return  # where calls return when they are done
 
     # --- what it is called -------------------------------------------------------------------------------------------
 
@@ -480,8 +523,7 @@ def _owner(value: Any) -> Backend | None:
         return found if found.owns(value) else None
     if isinstance(value, (np.ndarray, np.generic)):
         return None
-    for name in _registered:
-        found = get_backend(name)
+    for found in [*map(get_backend, _registered), *_loaded.values()]:
         if found.home is not get_backend() and found.owns(value):
             return found.home
     if hasattr(kind, "__array_namespace__"):

@@ -5,16 +5,41 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from contextvars import Token
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from .backend import Backend, Plan, get_backend
 from .differentiate import derivative
-from .errors import ArgumentError, DifferentiationError, IndependentWarning, ShapeError
-from .nodes import Constant, Node, Operation, Signature, Variable, as_array, describe, freeze, is_fixed, rebound
-from .ops import zeros_like
-from .plan import CacheInfo, PlanCache, Trace, build, collect_below, compile_nodes
+from .errors import ArgumentError, BackendError, DifferentiationError, IndependentWarning, ShapeError
+from .handle import placing
+from .nodes import (
+    Constant,
+    Node,
+    Operation,
+    Primitive,
+    Signature,
+    Variable,
+    as_array,
+    common_place,
+    describe,
+    freeze,
+    is_fixed,
+    rebound,
+)
+from .ops import place_p, zeros_like
+from .plan import (
+    CacheInfo,
+    PlanCache,
+    Trace,
+    brought,
+    build,
+    collect_below,
+    compile_nodes,
+    elsewhere,
+    leaf_values,
+)
 from .plan.cache import DEFAULT_CAPACITY
 from .plan.simplify import simplify_graph
 from .tensor import Tensor, wrap
@@ -24,13 +49,59 @@ INDEPENDENT = -1
 
 
 class Gradient:
-    """A compiled gradient: its plan, and whether the value is the first output."""
+    """A compiled gradient.
 
-    __slots__ = ("plan", "with_value")
+    Attributes
+    ----------
+    plan : Plan
+    with_value : bool
+        Whether the value is the first output.
+    home : Backend
+        Where it computes.
+    keeps : bool
+        Whether the value is one that the node keeps: not if it is on a device, and nobody has put the node there.
+    moved : list of int
+        The inputs that have to be brought there.
+    """
 
-    def __init__(self, plan: Plan, with_value: bool):
+    __slots__ = ("home", "keeps", "moved", "plan", "with_value")
+
+    def __init__(self, plan: Plan, with_value: bool, home: Backend, keeps: bool, moved: list[int]):
         self.plan = plan
         self.with_value = with_value
+        self.home = home
+        self.keeps = keeps
+        self.moved = moved
+
+
+class Explanation(NamedTuple):
+    """What a gradient costs: from ``Graph.explain``. Printed, it is a text.
+
+    Parameters
+    ----------
+    backend : str
+        What computes it, and where.
+    operations : int
+        The primitives that one call executes.
+    launches : int
+        The kernels and library functions that one call starts.
+    brought : tuple of str
+        Shape and dtype of the arrays that are brought to the backend's device for it, once for each recording.
+    source : str
+        The code that runs.
+    """
+
+    backend: str
+    operations: int
+    launches: int
+    brought: tuple[str, ...]
+    source: str
+
+    def __str__(self) -> str:
+        lines = [f"on {self.backend}: {self.operations} operations in {self.launches} launches"]
+        if self.brought:
+            lines.append(f"brought from NumPy: {', '.join(self.brought)}")
+        return "\n".join([*lines, "", self.source])
 
 
 class Recipe:
@@ -102,15 +173,18 @@ class Graph:
 
     Parameters
     ----------
-    backend : str or Backend, optional
-        What computes: a name in ``autodiff.backends()``, or a backend object. NumPy if not given.
+    backend : str, Backend or namespace, optional
+        What computes: a name in ``autodiff.backends()``, a backend object, or the namespace of an Array API library.
+        If not given, what the Tensors are on: NumPy, unless they were made from another library's arrays.
     cache_size : int, optional
         Plans kept at most; the least recently used goes first.
+    device : object, optional
+        Where, as the library names its devices: ``Graph(backend="torch", device="cuda:1")``.
 
     Raises
     ------
     BackendError
-        If the backend is unknown or cannot be loaded.
+        If the backend is unknown, cannot be loaded, or has no such device.
     ArgumentError
         If ``cache_size`` is less than 1.
 
@@ -125,17 +199,71 @@ class Graph:
     [array([2., 4., 6., 8.])]
     """
 
-    __slots__ = ("__weakref__", "_cache", "backend")
+    __slots__ = ("__weakref__", "_cache", "_entered", "_place", "backend")
 
-    def __init__(self, backend: str | Backend | None = None, cache_size: int = DEFAULT_CAPACITY):
+    def __init__(
+        self, backend: str | Backend | Any | None = None, cache_size: int = DEFAULT_CAPACITY, device: Any = None
+    ):
         if isinstance(cache_size, bool) or not isinstance(cache_size, int) or cache_size < 1:
             raise ArgumentError(f"Graph: cache_size={cache_size!r} must be an integer of at least 1")
-        self.backend = get_backend(backend)
+        self.backend = get_backend(backend, device)
+        # Where variables are put; None for where they are.
+        self._place: Backend | None = None if backend is None and device is None else self.backend.home
         self._cache = PlanCache(cache_size)
+        self._entered: list[Token[Backend | None]] = []
 
     def __repr__(self) -> str:
         info = self._cache.info()
-        return f"Graph(backend={self.backend.name!r}, {info.entries} compiled gradients, {info.hits} hits)"
+        return f"Graph(backend={self.backend.label!r}, {info.entries} compiled gradients, {info.hits} hits)"
+
+    # --- placement ---------------------------------------------------------------------------------------------------
+
+    def tensor(
+        self, data: Any, dtype: Any = None, constant: bool = False, copy: bool = True, name: Any = None
+    ) -> Tensor:
+        """A Tensor on the graph's backend.
+
+        Parameters
+        ----------
+        data : array_like
+            As ``Tensor`` takes it.
+        dtype : dtype, optional
+            What to convert to.
+        constant : bool, optional
+            True for data that no derivative is taken with respect to.
+        copy : bool, optional
+            False to use the memory of ``data`` where that is possible; it must then not change.
+        name : str, optional
+            Shown in ``repr``.
+
+        Returns
+        -------
+        Tensor
+            Made on the backend: nothing is brought there later.
+
+        Raises
+        ------
+        BackendError
+            If ``data`` are on another backend.
+        DTypeError
+            As from ``Tensor``, and if the backend's device has no such dtype.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> ad.Graph(backend="numpy").tensor([1.0, 2.0])
+        Tensor([1., 2.])
+        """
+        with self:
+            return Tensor(data, dtype, constant, copy, name)
+
+    def __enter__(self) -> Self:
+        """In the block, Tensors are made on the graph's backend."""
+        self._entered.append(placing.set(self._place))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        placing.reset(self._entered.pop())
 
     def add_variables(self, *tensors: Tensor) -> None:
         """Put variables on the graph's backend, so that gradients can be taken with respect to them.
@@ -143,16 +271,24 @@ class Graph:
         Parameters
         ----------
         *tensors : Tensor
-            Not constant, of a floating or complex dtype. Results of operations may be given too.
+            Not constant, of a floating or complex dtype. Values of variables are brought there, from another backend
+            too; results of operations are computed there, and must not be on another one.
 
         Raises
         ------
         DifferentiationError
             If one is no Tensor, is constant, or has a dtype without derivatives.
+        BackendError
+            If a result of operations is on another backend.
+        DTypeError
+            If the backend's device has no such dtype.
         """
+        place = self._place
         for x in tensors:
             if type(x) is not Tensor or not x._node.sequence or not x._node.aval.differentiable:
                 _check_dx(tensors, "add_variables")
+            if place is not None and x._node.aval.place is not place:
+                x._put(place)
 
     # --- finding plans -----------------------------------------------------------------------------------------------
 
@@ -195,24 +331,41 @@ class Graph:
         with_value = n == 1 and root.value is None
         key = (trace.key, places, n, with_value)
         found = self._cache.get(key, lambda: self._compile(root, trace, places, wrt, n, with_value))
-        return found, trace.values()
+        return found, leaf_values(trace, found.moved, found.home) if found.moved else trace.values()
 
     def _evaluate(self, root: Node, wrt: Sequence[Tensor], n: int) -> tuple[Any, list[Any]]:
         """The value of ``root``, if there is one at hand by then, and its gradients."""
         compiled, values = self._gradient(root, wrt, n)
         results = compiled.plan(*values)
-        if compiled.with_value:
-            if root.value is None:
-                root.value = freeze(results[0])
-            return root.value, list(results[1:])
-        return root.value, list(results)
+        if not compiled.with_value:
+            return root.value if compiled.keeps else brought(root, compiled.home), list(results)
+        if root.value is None and compiled.keeps:
+            root.value = freeze(results[0])
+        return results[0], list(results[1:])
 
     def _compile(
         self, root: Node, trace: Trace, places: tuple[int, ...], wrt: Sequence[Tensor], n: int, with_value: bool
     ) -> Gradient:
         found = _derivatives(root, [*trace.numbers, root], places, wrt, n)
         outputs = [root, *found] if with_value else found
-        return Gradient(compile_nodes(trace.leaves, outputs, self.backend, derivatives=True), with_value)
+        backend = self._computing(root, wrt)
+        plan = compile_nodes(trace.leaves, outputs, backend, derivatives=True)
+        home = backend.home
+        keeps = root.aval.place is home or (root.aval.place is None and home is get_backend())
+        return Gradient(plan, with_value, home, keeps, elsewhere(trace.leaves, home))
+
+    def _computing(self, root: Node, wrt: Sequence[Tensor]) -> Backend:
+        """The backend that derivatives of ``root`` are computed on."""
+        place = common_place("gradient", [root.aval, *[x._node.aval for x in wrt]])
+        if self._place is None:
+            return self.backend if place is None or place is self.backend.home else place
+        if place is not None and place is not self._place:
+            raise BackendError(
+                f"the graph computes on {self.backend.label}, but dy, {root.aval!r}, or what it is differentiated with "
+                f"respect to is on {place.label}; use a graph of that backend, or put the variables on this one "
+                "(add_variables) before dy is computed from them"
+            )
+        return self.backend
 
     # --- gradients ---------------------------------------------------------------------------------------------------
 
@@ -320,8 +473,12 @@ class Graph:
     def _record(self, root: Node, dx: Sequence[Tensor], n: int) -> list[Any]:
         """Derivatives as Tensors: recorded again from a cached recipe."""
         trace, places = self._trace(root, dx)
-        recipe = self._cache.get((trace.key, places, n, "recorded"), lambda: _recipe(root, trace, places, dx, n))
+        recipe = self._cache.get((trace.key, places, n, "recorded"), lambda: self._recipe(root, trace, places, dx, n))
         return [wrap(node) for node in recipe.record([*trace.numbers, root])]
+
+    def _recipe(self, root: Node, trace: Trace, places: tuple[int, ...], wrt: Sequence[Tensor], n: int) -> Recipe:
+        home = self._computing(root, wrt).home
+        return _recipe(root, trace, places, wrt, n, None if home is get_backend() else home)
 
     def compile(self, dy: Tensor, dx: Sequence[Tensor], inputs: Sequence[Tensor]) -> CompiledGradient:
         """The gradient as a function of new values for ``inputs``, which records nothing.
@@ -371,8 +528,12 @@ class Graph:
             taken.append(nodes[number])
         found = _derivatives(root, nodes, places, dx, 1)
         rest = [leaf for leaf in trace.leaves if leaf not in taken and not leaf.inputs and not is_fixed(leaf)]
-        plan = compile_nodes([*taken, *rest], [root, *found], self.backend, derivatives=True)
-        return CompiledGradient(plan, taken, [leaf.value for leaf in rest])
+        backend = self._computing(root, dx)
+        plan = compile_nodes([*taken, *rest], [root, *found], backend, derivatives=True)
+        bound = [leaf.value for leaf in rest]
+        for i in elsewhere(rest, backend.home):
+            bound[i] = brought(rest[i], backend.home)
+        return CompiledGradient(plan, taken, bound, backend.home)
 
     # --- looking in --------------------------------------------------------------------------------------------------
 
@@ -401,6 +562,48 @@ class Graph:
         self._check(dy, dx, n, "source")
         return self._gradient(dy._node, dx, n)[0].plan.source
 
+    def explain(self, dy: Tensor, dx: Sequence[Tensor], n: int = 1) -> Explanation:
+        """What ``gradient(dy, dx, n)`` costs.
+
+        Parameters
+        ----------
+        dy : Tensor
+            What to differentiate.
+        dx : list of Tensor
+            With respect to what.
+        n : int, optional
+            The order.
+
+        Returns
+        -------
+        Explanation
+            How many operations and launches (kernels, calls of library functions) one call of the compiled
+            gradient makes, what is brought to the device for it, and its code.
+
+        Raises
+        ------
+        DifferentiationError
+            As from ``gradient``.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> x = ad.Tensor([1.0, 2.0])
+        >>> ad.Graph().explain(x**3 + x, [x]).operations
+        5
+        """
+        self._check(dy, dx, n, "explain")
+        compiled, _ = self._gradient(dy._node, dx, n)
+        plan = compiled.plan
+        leaves = self._trace(dy._node, dx)[0].leaves
+        return Explanation(
+            compiled.home.label if self._place is None else self.backend.label,
+            plan.n_operations,
+            getattr(plan, "n_launches", plan.n_operations),
+            tuple([repr(leaves[i].aval) for i in compiled.moved]),
+            plan.source,
+        )
+
     def cache_info(self) -> CacheInfo:
         """What the cache of compiled gradients has done.
 
@@ -427,6 +630,8 @@ class CompiledGradient:
         What the arguments stand for.
     bound : list
         Values of the other inputs of the plan.
+    home : Backend
+        Where it computes.
 
     Attributes
     ----------
@@ -434,12 +639,13 @@ class CompiledGradient:
         The code that runs.
     """
 
-    __slots__ = ("_avals", "_bound", "_plan")
+    __slots__ = ("_avals", "_bound", "_home", "_plan")
 
-    def __init__(self, plan: Plan, inputs: list[Node], bound: list[Any]):
+    def __init__(self, plan: Plan, inputs: list[Node], bound: list[Any], home: Backend):
         self._plan = plan
         self._avals = [node.aval for node in inputs]
         self._bound = bound
+        self._home = home
 
     @property
     def source(self) -> str:
@@ -451,8 +657,8 @@ class CompiledGradient:
             raise ArgumentError(f"the compiled gradient takes {len(self._avals)} arrays, not {len(values)}")
         arrays = []
         for place, (value, aval) in enumerate(zip(values, self._avals, strict=True)):
-            if type(value) is not np.ndarray or value.dtype != aval.dtype:
-                value = as_array(value.value if isinstance(value, Tensor) else value, aval.dtype, copy=None)
+            if type(value) is not np.ndarray or value.dtype != aval.dtype or self._home is not get_backend():
+                value = self._taken(value.value if isinstance(value, Tensor) else value, aval.dtype)
             if value.shape != aval.shape:
                 raise ShapeError(
                     f"argument {place} of the compiled gradient has shape {value.shape}, but it was compiled for "
@@ -461,6 +667,13 @@ class CompiledGradient:
             arrays.append(value)
         results = self._plan(*arrays, *self._bound)
         return results[0], list(results[1:])
+
+    def _taken(self, value: Any, dtype: np.dtype[Any]) -> Any:
+        """An argument where the gradient computes."""
+        home = self._home
+        if home is get_backend():
+            return as_array(value, dtype, copy=None)
+        return home.asarray(value if home.owns(value) else as_array(value, dtype, copy=None), dtype)
 
 
 def _input_tensors(inputs: Any) -> Sequence[Tensor]:
@@ -503,8 +716,13 @@ def _caller_depth() -> int:
     return depth
 
 
-def _recipe(root: Node, trace: Trace, places: tuple[int, ...], wrt: Sequence[Tensor], n: int) -> Recipe:
-    """The derivative in terms of the nodes of the trace, simplified as far as it stays differentiable."""
+def _recipe(
+    root: Node, trace: Trace, places: tuple[int, ...], wrt: Sequence[Tensor], n: int, place: Backend | None
+) -> Recipe:
+    """The derivative in terms of the nodes of the trace, simplified as far as it stays differentiable.
+
+    What does not depend on anything that is on a backend is said to be on ``place``.
+    """
     nodes = [*trace.numbers, root]
     program = build(nodes, _derivatives(root, nodes, places, wrt, n), simplify_graph)
     place_of = {i: i for i in range(len(nodes))}
@@ -515,9 +733,21 @@ def _recipe(root: Node, trace: Trace, places: tuple[int, ...], wrt: Sequence[Ten
         if number in program.constants:
             place_of[number] = len(nodes) + len(constants)
             constants.append(Constant(program.avals[number], program.constants[number]))
+    avals = [node.aval for node in [*nodes, *constants]]
+
+    def step(primitive: Primitive, params: tuple[Any, ...], arguments: tuple[int, ...]) -> int:
+        # Programs have no places, so signatures are made anew.
+        signature = primitive.signature(tuple([avals[a] for a in arguments]), params)
+        steps.append((signature, arguments))
+        avals.append(signature.out)
+        return len(avals) - 1
+
     for number in live:
         signature = program.signatures[number]
         if signature is not None:
-            place_of[number] = len(nodes) + len(constants) + len(steps)
-            steps.append((signature, tuple([place_of[a] for a in program.arguments[number]])))
-    return Recipe(steps, constants, tuple([place_of[i] for i in program.outputs]))
+            arguments = tuple([place_of[a] for a in program.arguments[number]])
+            place_of[number] = step(signature.primitive, signature.params, arguments)
+    outputs = [place_of[i] for i in program.outputs]
+    if place is not None:
+        outputs = [i if avals[i].place is place else step(place_p, (place,), (i,)) for i in outputs]
+    return Recipe(steps, constants, tuple(outputs))

@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import weakref
+from contextvars import ContextVar
 from typing import Any, Self
 
 import numpy as np
 
 from . import ops
-from .errors import ArgumentError, DTypeError, ShapeError
-from .nodes import FLOAT64, Constant, Node, Slot, Unknown, Variable, as_array, intern_aval, rebound
-from .plan import evaluate
+from .backend import Backend, backend_of
+from .errors import ArgumentError, BackendError, DTypeError, ShapeError
+from .nodes import (
+    FLOAT64,
+    Aval,
+    Constant,
+    Node,
+    Primitive,
+    Slot,
+    Unknown,
+    Variable,
+    as_array,
+    as_node,
+    freeze,
+    intern_aval,
+    rebound,
+)
+from .plan import evaluate, fetched, on_host
+
+# Where Tensors are made: the backend of the graph whose block this is (``with graph:``).
+placing: ContextVar[Backend | None] = ContextVar("placing", default=None)
 
 
 class Handle:
@@ -26,12 +45,14 @@ class Handle:
     ):
         if name is not None and not isinstance(name, str):
             raise ArgumentError(f"Tensor: name={name!r} is no string")
-        if type(data) is np.ndarray and dtype is None and data.dtype.kind in "fc" and data.dtype.isnative:
+        place = placing.get()
+        as_it_is = type(data) is np.ndarray and dtype is None and place is None
+        if as_it_is and data.dtype.kind in "fc" and data.dtype.isnative:
             array = data.copy() if copy else data.view()
+            array.flags.writeable = False
+            aval = intern_aval(array.shape, array.dtype)
         else:
-            array = _converted(plain(data), dtype, constant, copy)
-        array.flags.writeable = False
-        aval = intern_aval(array.shape, array.dtype)
+            array, aval = _placed(plain(data), dtype, constant, copy, place)
         self._slot = slot = Slot(array, name)
         self._node = Constant(aval, array, slot) if constant else Variable(aval, array, slot)
 
@@ -144,27 +165,44 @@ class Handle:
             If the value cannot be converted.
         """
         aval = self._node.aval
-        if type(value) is not np.ndarray or value.dtype != aval.dtype or copy:
-            if isinstance(value, Handle):
-                value = value.value
-            if aval.dtype.kind != "c" and np.iscomplexobj(value):
-                raise DTypeError(f"assign: complex values do not go into a variable of {aval.dtype}; take np.real")
-            value = as_array(value, aval.dtype, copy=True if copy else None)
+        if type(value) is not np.ndarray or value.dtype != aval.dtype or copy or aval.place is not None:
+            value = self._taken(plain(value), aval, copy)
         if value.shape != aval.shape:
             raise ShapeError(
-                f"assign: the value has shape {value.shape} and dtype {value.dtype}, but the variable"
+                f"assign: the value has shape {value.shape} and dtype {aval.dtype}, but the variable"
                 f"{f' {self.name!r}' if self.name else ''} has shape {aval.shape}; a variable keeps its shape "
                 "(np.broadcast_to or reshape the value, or make a new Tensor)"
             )
-        if not copy:
-            value = value.view()
-        value.flags.writeable = False
+        if type(value) is np.ndarray:
+            if not copy:
+                value = value.view()
+            value.flags.writeable = False
         if aval.weak:
             aval = intern_aval(aval.shape, aval.dtype)
         slot = self._named_slot()
         slot.value = value
         self._node = Constant(aval, value, slot) if isinstance(self._node, Constant) else Variable(aval, value, slot)
         return self
+
+    def _taken(self, value: Any, aval: Aval, copy: bool) -> Any:
+        """A value in the dtype of the variable, where the variable is."""
+        place, source = aval.place, backend_of(value)
+        if source is not None and source is not place:
+            raise BackendError(
+                f"assign: the value is on backend {source.label}, but the variable"
+                f"{f' {self.name!r}' if self.name else ''} is {aval!r}; put the variable there "
+                f"(ad.Graph(backend={source.name!r}).add_variables), or bring the value to the host (np.asarray)"
+            )
+        if source is None:
+            if aval.dtype.kind != "c" and np.iscomplexobj(value):
+                raise DTypeError(f"assign: complex values do not go into a variable of {aval.dtype}; take np.real")
+            value = as_array(value, aval.dtype, copy=True if copy and place is None else None)
+            return value if place is None else place.asarray(value, copy=copy)
+        assert place is not None
+        _, dtype = place.aval_of(value)
+        if dtype.kind == "c" and aval.dtype.kind != "c":
+            raise DTypeError(f"assign: complex values do not go into a variable of {aval.dtype}; take np.real")
+        return place.asarray(value, aval.dtype, copy=copy)
 
     def assign_add(self, value: Any) -> Self:
         """Add to the variable's value: a new version, without history.
@@ -179,7 +217,7 @@ class Handle:
         Tensor
             This handle.
         """
-        return self.assign(self.value + self._increment(value, "assign_add"), copy=False)
+        return self.assign(self._updated(ops.add, value, "assign_add"), copy=False)
 
     def assign_sub(self, value: Any) -> Self:
         """Subtract from the variable's value: a new version, without history.
@@ -194,35 +232,58 @@ class Handle:
         Tensor
             This handle.
         """
-        return self.assign(self.value - self._increment(value, "assign_sub"), copy=False)
+        return self.assign(self._updated(ops.subtract, value, "assign_sub"), copy=False)
 
-    def _increment(self, value: Any, what: str) -> np.ndarray[Any, Any]:
-        array = as_array(plain(value), copy=None)
+    def _updated(self, primitive: Primitive, value: Any, what: str) -> Any:
+        """The variable's value and another, added or subtracted where the variable is."""
+        value = plain(value)
+        aval = self._node.aval
+        if aval.place is None:
+            value = as_array(value, copy=None)
+        increment = as_node(value)
         try:
-            fits = np.broadcast_shapes(array.shape, self.shape) == self.shape
+            fits = np.broadcast_shapes(increment.shape, aval.shape) == aval.shape
         except ValueError:
             fits = False
         if not fits:
             raise ShapeError(
-                f"{what}: a value of shape {array.shape} and dtype {array.dtype} does not broadcast to the variable's "
-                f"shape {self.shape}"
+                f"{what}: a value of shape {increment.shape} and dtype {increment.dtype} does not broadcast to the "
+                f"variable's shape {aval.shape}"
             )
-        return array
+        if aval.place is None:
+            assert primitive.numpy_ufunc is not None
+            return primitive.numpy_ufunc(self.value, value)
+        return evaluate(primitive(Constant(aval, self.value), increment))
+
+    def _put(self, place: Backend) -> None:
+        """Let the handle stand for the same quantity on a backend."""
+        node = self._node
+        if node.inputs:
+            slot = self._named_slot()
+            self._node = moved = ops.place(node, place)
+            rebound[moved] = slot
+            slot.value, slot.node = None, weakref.ref(moved)
+            return
+        array = freeze(place.asarray(fetched(node, place), node.aval.dtype))
+        aval = intern_aval(node.aval.shape, node.aval.dtype, place=place)
+        slot = self._named_slot()
+        slot.value = array
+        self._node = Constant(aval, array, slot) if isinstance(node, Constant) else Variable(aval, array, slot)
 
     # --- as a number -------------------------------------------------------------------------------------------------
 
     def item(self, *index: Any) -> Any:
         """See `numpy.ndarray.item`."""
-        return np.asarray(self.value).item(*index)
+        return np.asarray(on_host(self._node)).item(*index)
 
     def tolist(self) -> Any:
         """See `numpy.ndarray.tolist`."""
-        return np.asarray(self.value).tolist()
+        return np.asarray(on_host(self._node)).tolist()
 
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ShapeError(f"the truth of a Tensor of shape {self.shape} is ambiguous; use np.any() or np.all()")
-        return bool(self.value)
+        return bool(on_host(self._node))
 
     def __float__(self) -> float:
         return float(self._single("float"))
@@ -236,23 +297,54 @@ class Handle:
     def __index__(self) -> int:
         if self.dtype.kind not in "iu" or self.ndim:
             raise DTypeError(f"only an integer Tensor without dimensions is an index, not {self._node.aval!r}")
-        return int(self.value)
+        return int(on_host(self._node))
 
     def _single(self, what: str) -> Any:
         if self.size != 1:
             raise ShapeError(f"{what}() of a Tensor of shape {self.shape}: only one element converts to a number")
-        return np.asarray(self.value).item()
+        return np.asarray(on_host(self._node)).item()
+
+
+def _placed(data: Any, dtype: Any, constant: bool, copy: bool, place: Backend | None) -> tuple[Any, Aval]:
+    """An array that only the Tensor writes to, on a backend if that is asked for or it comes from one, and its Aval."""
+    source = backend_of(data)
+    if source is None:
+        array: Any = _converted(data, dtype, constant, copy and place is None)
+        if place is not None:
+            array = place.asarray(array, copy=copy)
+        if not copy and isinstance(array, np.ndarray):
+            array = array.view()
+        return freeze(array), intern_aval(array.shape, _dtype_of(array, place), place=place)
+    shape, given = source.aval_of(data)
+    if place is None:
+        place = source
+    elif not place.owns(data):
+        data = place.from_dlpack(data)
+    wanted = given if dtype is None else _wanted(dtype)
+    if dtype is None and not constant and given.kind in "biu":
+        wanted = FLOAT64
+    return freeze(place.asarray(data, wanted, copy=copy)), intern_aval(shape, wanted, place=place)
+
+
+def _dtype_of(array: Any, place: Backend | None) -> np.dtype[Any]:
+    return np.asarray(array).dtype if place is None else place.aval_of(array)[1]
+
+
+def _wanted(dtype: Any) -> np.dtype[Any]:
+    """A dtype that was asked for; an error if there is none such."""
+    found: np.dtype[Any] = as_array(0, dtype).dtype
+    return found
 
 
 def _converted(data: Any, dtype: Any, constant: bool, copy: bool) -> np.ndarray[Any, Any]:
-    """An array of a numeric dtype that only the Tensor writes to; floating unless something else was asked for."""
+    """An array of a numeric dtype; floating unless something else was asked for."""
     # With copy=False memory is shared where that is possible, as in np.asarray.
     array = as_array(data, dtype, copy=True if copy else None)
     keeps = constant or dtype is not None or array.dtype.kind == "c"
     given = isinstance(data, (np.ndarray, np.generic))
     if not keeps and (array.dtype.kind in "biu" or not given):
         array = array.astype(FLOAT64, copy=False)
-    return array if copy else array.view()
+    return array
 
 
 def plain(value: Any) -> Any:

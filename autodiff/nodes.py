@@ -1,6 +1,6 @@
 """The graph: abstract values, primitives, and the Variable, Constant and Operation nodes that recording makes.
 
-Nodes never change once made; only ``value`` is filled in, once, when somebody looks. Imports nothing but errors.
+Nodes never change once made; only ``value`` is filled in, once, when somebody looks.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from .errors import DTypeError, ShapeError, TraceError
+from .backend import Backend, backend_of
+from .errors import BackendError, DTypeError, ShapeError, TraceError
 
 _next_sequence = itertools.count(1).__next__
 
@@ -37,18 +38,27 @@ class Aval:
         Whether a value of this kind can carry a derivative: floating or complex, and no index.
     spec : tuple or None
         The form of an index (see ``ops.indexing``); None for arrays.
+    place : Backend or None
+        Where the array is, if somebody said so; None for what goes wherever it is needed, such as NumPy's constants.
     """
 
-    __slots__ = ("__weakref__", "differentiable", "dtype", "literal", "ndim", "shape", "size", "spec", "weak")
+    __slots__ = ("__weakref__", "differentiable", "dtype", "literal", "ndim", "place", "shape", "size", "spec", "weak")
 
     def __init__(
-        self, shape: tuple[int, ...], dtype: np.dtype[Any], weak: bool, literal: Any, spec: tuple[Any, ...] | None
+        self,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        weak: bool,
+        literal: Any,
+        spec: tuple[Any, ...] | None,
+        place: Backend | None,
     ):
         self.shape = shape
         self.dtype = dtype
         self.weak = weak
         self.literal = literal
         self.spec = spec
+        self.place = place
         self.ndim = len(shape)
         self.size = math.prod(shape)
         self.differentiable = dtype.kind in "fc" and spec is None
@@ -58,10 +68,17 @@ class Aval:
             return f"index{list(self.spec)}"
         if self.literal is not None:
             return repr(self.literal)
-        return f"{self.dtype.name}{list(self.shape)}" if not self.weak else f"weak {self.dtype.name}"
+        where = "" if self.place is None else f" on {self.place.label}"
+        return f"{self.dtype.name}{list(self.shape)}{where}" if not self.weak else f"weak {self.dtype.name}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return intern_aval, (self.shape, self.dtype, self.weak, self.literal, self.spec)
+        return intern_aval, (self.shape, self.dtype, self.weak, self.literal, self.spec, self.place)
+
+    def at(self, place: Backend | None) -> Aval:
+        """The same on another backend, or on none."""
+        if self.place is place:
+            return self
+        return intern_aval(self.shape, self.dtype, self.weak, self.literal, self.spec, place)
 
 
 # Called when interned objects are forgotten, for what keeps them elsewhere to forget them too.
@@ -88,6 +105,7 @@ def intern_aval(
     weak: bool = False,
     literal: Any = None,
     spec: tuple[Any, ...] | None = None,
+    place: Backend | None = None,
 ) -> Aval:
     """The one Aval with these fields."""
     if literal is not None:
@@ -97,12 +115,14 @@ def intern_aval(
         key = spec
     else:
         key = (shape, dtype, weak)
+    if place is not None:
+        key = (place, key)
     found = _avals.get(key)
     if found is None:
         if len(_avals) >= AVALS_KEPT:
             _forget(_avals)
             _avals.update(_always_kept)
-        found = _avals.setdefault(key, Aval(shape, dtype, weak, literal, spec))
+        found = _avals.setdefault(key, Aval(shape, dtype, weak, literal, spec, place))
     return found
 
 
@@ -138,6 +158,21 @@ class Signature:
         arguments = [repr(aval) for aval in self.inputs]
         arguments += [f"{name}={value!r}" for name, value in self.keywords.items()]
         return f"{self.primitive.name}({', '.join(arguments)})"
+
+
+def common_place(name: str, avals: Iterable[Aval]) -> Backend | None:
+    """The one backend that arguments are on; an error naming both if there are two."""
+    found: Aval | None = None
+    for aval in avals:
+        if aval.place is not None:
+            if found is not None and found.place is not aval.place:
+                assert found.place is not None
+                raise BackendError(
+                    f"{name}: one argument, {found!r}, and another, {aval!r}, live on different backends; bring one to "
+                    f"the other, for example with t.to({found.place.name!r})"
+                )
+            found = aval
+    return None if found is None else found.place
 
 
 PRIMITIVES: dict[str, Primitive] = {}
@@ -192,6 +227,9 @@ class Primitive:
         found = self.signatures.get(key)
         if found is None:
             out = self.infer(self, *avals, **dict(zip(self.params, params, strict=True)))
+            place = common_place(self.name, avals)
+            if place is not None:
+                out = out.at(place)
             if len(self.signatures) >= SIGNATURES_KEPT:
                 _forget(self.signatures)
             found = self.signatures.setdefault(key, Signature(self, avals, params, out))
@@ -548,6 +586,9 @@ def as_node(value: Any, beside: Aval | None = None) -> Node:
         return literal(value)
     if kind is complex:
         return Constant(WEAK_COMPLEX, value)
+    owner = backend_of(value)
+    if owner is not None:
+        return Constant(intern_aval(*owner.aval_of(value), place=owner), owner.asarray(value, copy=True))
     array = as_array(value)
     return Constant(intern_aval(array.shape, array.dtype), array)
 
@@ -557,6 +598,10 @@ NUMERIC_KINDS = "biufc"
 
 def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndarray[Any, Any]:
     """``value`` as a NumPy array of a numeric dtype in native byte order; an error that says what it is if not."""
+    if not isinstance(value, np.ndarray):
+        owner = backend_of(value)
+        if owner is not None:
+            raise away_from_numpy("this call", owner)
     try:
         wanted = None if dtype is None else np.dtype(dtype)
     except TypeError as error:
@@ -588,8 +633,21 @@ def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndar
     return array
 
 
+def away_from_numpy(what: str, place: Backend) -> BackendError:
+    """The error for an array of another library where NumPy's is needed."""
+    return BackendError(
+        f"{what} computes with NumPy's arrays, but an array of backend {place.label} was given, and none is brought to "
+        "the host without being asked for: np.asarray(tensor) or tensor.to('numpy') does so, and "
+        f"ad.Graph(backend={place.name!r}) computes where it is"
+    )
+
+
 def describe(value: Any) -> str:
     """What a value is, for messages."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape} and dtype {value.dtype}"
+    owner = backend_of(value)
+    if owner is not None:
+        shape, dtype = owner.aval_of(value)
+        return f"an array of backend {owner.label}, of shape {shape} and dtype {dtype}"
     return f"{type(value).__name__} {repr(value)[:60]}"

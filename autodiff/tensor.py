@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from . import ops
+from .backend import Backend, get_backend
 from .dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, unsupported
 from .errors import DTypeError
-from .handle import Handle, plain
+from .handle import Handle, placing
 from .nodes import (
     FLOAT64,
     Aval,
@@ -24,7 +25,7 @@ from .nodes import (
     as_node,
     history,
 )
-from .plan import concrete
+from .plan import concrete, fetched, on_host
 from .recipe import Composite
 
 
@@ -221,6 +222,40 @@ class Tensor(Handle):
         """
         return Tensor(self.value, dtype=self.dtype, constant=self.constant, name=self.name)
 
+    def to(self, backend: str | Backend | Any, device: Any = None) -> Tensor:
+        """A new variable with this value on another backend, and no history.
+
+        Parameters
+        ----------
+        backend : str, Backend or namespace
+            As ``autodiff.Graph`` takes it; ``"numpy"`` brings the value to the host.
+        device : object, optional
+            As the library names its devices.
+
+        Returns
+        -------
+        Tensor
+            Detached, as by ``copy``: no derivative passes from it to this one.
+
+        Raises
+        ------
+        BackendError
+            If there is no such backend or device.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> ad.Tensor([1.0, 2.0]).to("numpy")
+        Tensor([1., 2.])
+        """
+        home = get_backend(backend, device).home
+        token = placing.set(home)
+        try:
+            array = home.asarray(fetched(self._node, home), self.dtype, copy=True)
+            return Tensor(array, dtype=self.dtype, constant=self.constant, copy=False, name=self.name)
+        finally:
+            placing.reset(token)
+
     def astype(
         self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
     ) -> Tensor:
@@ -319,17 +354,20 @@ class Tensor(Handle):
         return (self[i] for i in range(self.shape[0]))
 
     def __contains__(self, value: Any) -> bool:
-        return bool(np.any(np.equal(self.value, plain(value))))
+        return bool(np.any(np.equal(on_host(self._node), on_host(value._node) if type(value) is Tensor else value)))
 
     def __repr__(self) -> str:
         if concrete(self._node) is None:
             return f"Tensor(<{self._node.aval!r}, being traced>)"
-        text = np.array2string(np.asarray(self.value), separator=", ", prefix="Tensor(")
+        text = np.array2string(np.asarray(on_host(self._node)), separator=", ", prefix="Tensor(")
         dtype = "" if self.dtype in (FLOAT64, np.dtype(np.int64), np.dtype(bool)) else f", dtype={self.dtype}"
-        return f"Tensor({text}{dtype}{f', name={self.name!r}' if self.name else ''})"
+        name = f", name={self.name!r}" if self.name else ""
+        place = self._node.aval.place
+        where = "" if place is None or place is get_backend() else f", backend={place.label!r}"
+        return f"Tensor({text}{dtype}{name}{where})"
 
     def __str__(self) -> str:
-        return str(self.value)
+        return str(on_host(self._node))
 
     def __format__(self, spec: str) -> str:
         if not spec:
@@ -339,7 +377,13 @@ class Tensor(Handle):
     # --- NumPy's protocols -------------------------------------------------------------------------------------------
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        return np.array(self.value, dtype=dtype, copy=copy)
+        return np.array(on_host(self._node), dtype=dtype, copy=copy)
+
+    def __dlpack__(self, **keywords: Any) -> Any:
+        return self.value.__dlpack__(**keywords)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.value.__dlpack_device__()  # type: ignore[no-any-return]
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
         if method == "__call__" and not keywords:

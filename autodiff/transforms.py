@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from . import ops
-from .backend import Backend, get_backend
+from .backend import Backend, backend_of, get_backend
 from .containers import LEAF, builder, flatten, is_container, transform, unflatten
-from .errors import ArgumentError, DifferentiationError, TraceError
+from .errors import ArgumentError, BackendError, DifferentiationError, TraceError
 from .graph import Graph
 from .nodes import (
     FLOAT64,
@@ -29,12 +29,14 @@ from .nodes import (
     Slot,
     Variable,
     as_array,
+    common_place,
+    describe,
     history,
     intern_aval,
     is_fixed,
     rebound,
 )
-from .plan import PlanCache, collect_below, compile_nodes, evaluate
+from .plan import PlanCache, collect_below, compile_nodes, elsewhere, evaluate
 from .tensor import Tensor, wrap
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -89,12 +91,22 @@ def _argument(value: Any, name: str, position: int) -> Tensor:
     elif kind is complex:
         node = Argument(WEAK_COMPLEX, value, NO_SLOT)
     else:
+        node = Argument(*_array_argument(value), NO_SLOT)
+    tensor: Tensor = wrap(node)
+    return tensor
+
+
+def _array_argument(value: Any) -> tuple[Aval, Any]:
+    """An array to differentiate with respect to, where it is: integers and booleans as float64."""
+    place = None if type(value) is np.ndarray else backend_of(value)
+    if place is None:
         array = as_array(value, copy=None)
         if array.dtype.kind in "biu":
             array = array.astype(FLOAT64)
-        node = Argument(intern_aval(array.shape, array.dtype), array, NO_SLOT)
-    tensor: Tensor = wrap(node)
-    return tensor
+        return intern_aval(array.shape, array.dtype), array
+    shape, dtype = place.aval_of(value)
+    dtype = FLOAT64 if dtype.kind in "biu" else dtype
+    return intern_aval(shape, dtype, place=place), place.asarray(value, dtype)
 
 
 def _no_derivative(name: str, aval: Aval) -> DifferentiationError:
@@ -179,6 +191,9 @@ _PYTHON_NUMBERS = frozenset((float, int, bool, complex))
 def _scalar(value: Any) -> Any:
     if type(value) is float:
         return value
+    place = backend_of(value)
+    if place is not None:
+        value = place.to_numpy(value)
     return value.item() if isinstance(value, (np.ndarray, np.generic)) else value
 
 
@@ -313,14 +328,17 @@ def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 
 class _Traced:
     """A function traced for one set of shapes and dtypes: its plan and where the plan's inputs come from."""
 
-    __slots__ = ("_build", "_constants", "captured", "plan")
+    __slots__ = ("_build", "_constants", "_home", "_moved", "captured", "plan")
 
-    def __init__(self, plan: Any, captured: list[Node], structure: Any, constants: dict[int, Any]):
+    def __init__(self, plan: Any, captured: list[Node], structure: Any, constants: dict[int, Any], home: Backend):
         self.plan = plan
         # A slot, from which the present value is read; or a node, until its Tensor stands for another.
         self.captured: list[Slot | Node] = [_slot_of(node) or node for node in captured]
         self._build = builder(structure)
         self._constants = constants
+        self._home = home
+        # Captured values that are brought to the backend, by place: as they were found, and there.
+        self._moved: dict[int, tuple[Any, Any]] = dict.fromkeys(elsewhere(captured, home), (None, None))
 
     def __call__(self, values: Sequence[Any]) -> Any:
         """The results for these values of the arguments, in the structure that the function returned."""
@@ -342,6 +360,11 @@ class _Traced:
                     continue
                 source = self.captured[place] = slot
             values.append(_present(source))
+        for place, (value, there) in self._moved.items():
+            if values[place] is not value:
+                there = self._home.asarray(values[place])
+                self._moved[place] = (values[place], there)
+            values[place] = there
         return values
 
 
@@ -375,15 +398,21 @@ class Function:
         What is traced.
     cache_size : int
         Traces kept at most.
-    backend : str, Backend or None
+    backend : str, Backend, namespace or None
         What computes.
+    device : object
+        Where.
     """
 
-    def __init__(self, function: Callable[..., Any], cache_size: int, backend: str | Backend | None = None):
+    def __init__(self, function: Callable[..., Any], cache_size: int, backend: Any = None, device: Any = None):
         functools.update_wrapper(self, function)
         self._function = function
         self._cache = PlanCache(cache_size)
-        self._backend = get_backend(backend)
+        self._backend = get_backend(backend, device)
+        # Where arguments are brought; None for where they are.
+        self._place = None if backend is None and device is None else self._backend.home
+        # NumPy's arrays are taken as they are, unless they have to be brought somewhere else.
+        self._away = self._place is not None and self._place is not get_backend()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         # The common call has arrays and floats only, and costs little beside the plan.
@@ -397,7 +426,7 @@ class Function:
                 key.append(float)
             else:
                 return self._call_any(args, kwargs)
-        if kwargs:
+        if kwargs or self._away:
             return self._call_any(args, kwargs)
         return self._replay(tuple(key), args, args, kwargs)
 
@@ -411,16 +440,32 @@ class Function:
             if kind is Tensor:
                 # Part of a larger computation: record it there.
                 return self._function(*args, **kwargs)
-            if kind is np.ndarray or isinstance(leaf, np.generic):
-                array = leaf if kind is np.ndarray else as_array(leaf)
-                key += (array.shape, array.dtype)
-                values.append(array)
-            elif kind is float:
+            if kind is float:
                 key.append(float)
                 values.append(leaf)
+                continue
+            place = None if kind is np.ndarray else backend_of(leaf)
+            if kind is np.ndarray or place is not None or isinstance(leaf, np.generic):
+                aval, array = self._array(leaf, place)
+                key.append(aval)
+                values.append(array)
             else:
                 key.append((kind, leaf))
         return self._replay(tuple(key), values, args, kwargs)
+
+    def _array(self, value: Any, source: Backend | None) -> tuple[Aval, Any]:
+        """An array argument, brought to where it is needed, and what is known of it."""
+        place = self._place
+        if source is None:
+            array = value if type(value) is np.ndarray else as_array(value)
+            aval = intern_aval(array.shape, array.dtype, place=place)
+            return aval, array if place is None else place.asarray(array)
+        if place is not None and place is not source:
+            raise BackendError(
+                f"autodiff.function: an argument, {describe(value)}, is not on {place.label}, where the function is to "
+                "compute; leave out backend= to compute where the arguments are"
+            )
+        return intern_aval(*source.aval_of(value), place=source), source.asarray(value)
 
     def _replay(self, key: Any, values: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The results for ``values``, tracing the function if there is no trace under this key."""
@@ -446,9 +491,12 @@ class Function:
                 aval = WEAK_FLOAT
             elif kind is np.ndarray or isinstance(leaf, np.generic):
                 array = as_array(leaf, copy=None)
-                aval = intern_aval(array.shape, array.dtype)
+                aval = intern_aval(array.shape, array.dtype, place=self._place)
             else:
-                return leaf
+                place = backend_of(leaf)
+                if place is None:
+                    return leaf
+                aval = intern_aval(*place.aval_of(leaf), place=place)
             node = Argument(aval, UNKNOWN, NO_SLOT)
             arguments.append(node)
             return wrap(node)
@@ -459,8 +507,13 @@ class Function:
         outputs = [leaf._node for leaf in leaves if isinstance(leaf, Tensor)]
         constants = {i: leaf for i, leaf in enumerate(leaves) if not isinstance(leaf, Tensor)}
         outside = _outside(outputs, begin, set(arguments))
-        plan = compile_nodes([*arguments, *outside], outputs, self._backend)
-        return _Traced(plan, outside, structure, constants)
+        backend = self._backend
+        if self._place is None:
+            place = common_place("autodiff.function", [node.aval for node in [*outputs, *arguments, *outside]])
+            if place is not None and place is not backend.home:
+                backend = place
+        plan = compile_nodes([*arguments, *outside], outputs, backend)
+        return _Traced(plan, outside, structure, constants, backend.home)
 
     def cache_info(self) -> Any:
         """What the cache of traces has done.
@@ -505,7 +558,11 @@ def _own(value: Any) -> Any:
 
 
 def function(
-    f: Callable[..., Any] | None = None, *, cache_size: int = 128, backend: str | Backend | None = None
+    f: Callable[..., Any] | None = None,
+    *,
+    cache_size: int = 128,
+    backend: str | Backend | Any | None = None,
+    device: Any = None,
 ) -> Any:
     """Make a function that is traced once for each set of shapes and dtypes and then replays a compiled plan.
 
@@ -516,8 +573,11 @@ def function(
         new value of one is a new trace. Python code in it runs when tracing only.
     cache_size : int, optional
         Traces kept at most.
-    backend : str or Backend, optional
-        What computes: a name in ``autodiff.backends()``, or a backend object. NumPy if not given.
+    backend : str, Backend or namespace, optional
+        What computes: a name in ``autodiff.backends()``, a backend object, or the namespace of an Array API library.
+        If not given, what the arguments are on: NumPy, unless they are another library's arrays.
+    device : object, optional
+        Where, as the library names its devices.
 
     Returns
     -------
@@ -546,7 +606,7 @@ def function(
     (array(13.), array([18.,  4.]))
     """
     if f is None:
-        return lambda g: Function(g, cache_size, backend)
+        return lambda g: Function(g, cache_size, backend, device)
     if not callable(f):
         raise ArgumentError(f"function: {f!r} is not callable")
-    return Function(f, cache_size, backend)
+    return Function(f, cache_size, backend, device)

@@ -4,18 +4,46 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
+from typing import Any, NamedTuple
 
 import pytest
 
-# Backend name -> the array library it needs.
-BACKENDS = {"numpy": "numpy", "numba": "numba"}
+import autodiff as ad
+
+CONTRIBUTING = Path(__file__).parents[1] / "CONTRIBUTING.md"
+
+
+class Target(NamedTuple):
+    """What tests run on: a backend, the package it needs, and the device if it is not the default one."""
+
+    name: str
+    package: str
+    device: str | None = None
+
+
+TARGETS = {
+    "numpy": Target("numpy", "numpy"),
+    "numba": Target("numba", "numba"),
+    # Arrays on this fake device cannot be mixed with others, nor become NumPy's by accident.
+    "array_api_strict": Target("array_api_strict", "array_api_strict", "device1"),
+    "torch": Target("torch", "torch"),
+    "torch-cuda": Target("torch", "torch", "cuda"),
+    "dask": Target("dask", "dask"),
+    "cupy": Target("cupy", "cupy"),
+}
+
+# Run without being asked for, where their package is installed: the others need a GPU, or take long.
+USUAL = ("numpy", "numba", "array_api_strict")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--backend",
-        choices=sorted(BACKENDS),
+        choices=sorted(TARGETS),
         help="run on this backend only, and fail if its library is missing",
     )
 
@@ -23,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "backend" in metafunc.fixturenames:
         wanted = metafunc.config.getoption("backend")
-        installed = [name for name, library in BACKENDS.items() if importlib.util.find_spec(library)]
+        installed = [name for name in USUAL if importlib.util.find_spec(TARGETS[name].package)]
         metafunc.parametrize("backend", [wanted] if wanted else installed, indirect=True)
 
 
@@ -32,20 +60,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     wanted = config.getoption("backend")
     if wanted in (None, "numpy"):
         return
-    own = f"test_{wanted}"
+    own = f"test_{TARGETS[wanted].name}"
     kept = [i for i in items if "backend" in getattr(i, "fixturenames", ()) or i.path.stem.startswith(own)]
     config.hook.pytest_deselected(items=[i for i in items if i not in set(kept)])
     items[:] = kept
 
 
 @pytest.fixture
-def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name of a backend. Its library is there, or was demanded by the option."""
-    name: str = request.param
-    importlib.import_module(BACKENDS[name])
-    if name == "numba":
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ad.Backend:
+    """A backend. Its library is there, or was demanded by the option."""
+    target = TARGETS[request.param]
+    if target.name == "numba":
         _loops_everywhere(monkeypatch)
-    return name
+    return ad.get_backend(target.name, target.device)
 
 
 def _loops_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,6 +85,23 @@ def _loops_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def xp(backend: str) -> ModuleType:
+def xp(backend: ad.Backend) -> Any:
     """The array library of the backend."""
-    return importlib.import_module(BACKENDS[backend])
+    return backend.namespace
+
+
+@pytest.fixture
+def shelves(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The backend that CONTRIBUTING.md shows, with arrays of its own on two devices: a module, with its source."""
+    (text,) = re.findall(
+        r"^```python\n(import collections\n.*?)^ad\.register_backend", CONTRIBUTING.read_text(), re.M | re.S
+    )
+    module = ModuleType("shelves")
+    module.source = text  # type: ignore[attr-defined]
+    exec(compile(text, "CONTRIBUTING.md", "exec"), vars(module))
+    registry = importlib.import_module("autodiff.backend")
+    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
+    ad.register_backend("shelves", module.backend)
+    yield module
+    registry._owners.clear()

@@ -10,8 +10,8 @@ import autodiff as ad
 from autodiff import backend, errors
 
 
-class Recording:
-    """A backend of a user: NumPy's, counting what it compiles."""
+class Recording(ad.Backend):
+    """A backend of a user: NumPy's arrays, keeping what it compiles."""
 
     name = "recording"
 
@@ -28,6 +28,8 @@ class Recording:
 def _restore_registry(monkeypatch):
     monkeypatch.setattr(backend, "_registered", dict(backend._registered))
     monkeypatch.setattr(backend, "_loaded", dict(backend._loaded))
+    yield
+    backend._owners.clear()
 
 
 def test_numpy_is_the_default():
@@ -100,7 +102,7 @@ def test_what_cannot_be_loaded_says_why(where):
         assert caught.value.__cause__ is not None
 
 
-@pytest.mark.parametrize("value", [3, object(), ["numpy"], np], ids=repr)
+@pytest.mark.parametrize("value", [3, object(), ["numpy"], np.random], ids=["number", "object", "list", "module"])
 def test_what_is_no_backend(value):
     with pytest.raises(errors.BackendError, match=r"no backend.*numpy"):
         ad.Graph(backend=value)

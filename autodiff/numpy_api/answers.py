@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..nodes import Node
+from ..backend import backend_of
+from ..nodes import Node, away_from_numpy
 from ..tensor import Tensor, node_of
 from .calling import Handler
 
@@ -16,17 +17,22 @@ def _on_values(function: Callable[..., Any]) -> Handler:
     """A NumPy function whose answer has no derivative, on the values."""
 
     def handler(*args: Any, **kwargs: Any) -> Any:
-        plain = [_plain(x) for x in args]
-        return function(*plain, **{k: _plain(v) for k, v in kwargs.items()})
+        name = f"np.{function.__name__}"
+        plain = [_plain(x, name) for x in args]
+        return function(*plain, **{k: _plain(v, name) for k, v in kwargs.items()})
 
     return handler
 
 
-def _plain(x: Any) -> Any:
+def _plain(x: Any, name: str) -> Any:
     if isinstance(x, Tensor):
-        return np.asarray(x.value)
+        value = x.value
+        owner = backend_of(value)
+        if owner is not None:
+            raise away_from_numpy(name, owner)
+        return np.asarray(value)
     if isinstance(x, (list, tuple)):
-        return type(x)([_plain(part) for part in x])
+        return type(x)([_plain(part, name) for part in x])
     return x
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from .. import ops
 from ..errors import ArgumentError, DTypeError, UnsupportedError
 from ..nodes import Node
-from ..plan import concrete
+from ..plan import concrete, on_host
 from ..tensor import Tensor, node_of, wrap
 from .calling import NOT_GIVEN, Handler, dtype_named, put, truth
 from .reductions import TABLE as REDUCTIONS
@@ -35,7 +35,7 @@ def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "
 
 
 def _value(x: Any) -> Any:
-    return wrap(x).value if isinstance(x, Node) else x
+    return on_host(x) if isinstance(x, Node) else x
 
 
 def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
@@ -86,7 +86,8 @@ def _where(condition: Any, x: Any = NOT_GIVEN, y: Any = NOT_GIVEN, /) -> Any:
 
 
 def _nonzero(a: Any) -> Any:
-    return np.nonzero(node_of(a).value if node_of(a).value is not None else wrap(node_of(a)).value)
+    # How many there are is known on the host only, as with any index made of them.
+    return np.nonzero(on_host(node_of(a)))
 
 
 def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None,

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DTypeError, ShapeError
+from ..backend import Backend
+from ..errors import BackendError, DTypeError, ShapeError
 from ..nodes import BOOL, FLOAT64, Aval, Node, Operation, Primitive, as_node, intern_aval
 
 # The Python scalar of a kind of dtype. (``item()`` of a long double is no Python scalar.)
@@ -175,6 +176,23 @@ identity = Primitive("identity", _infer_same, kind="elementwise")
 stop_gradient = Primitive("stop_gradient", _infer_same, kind="elementwise")
 
 
+def _infer_place(primitive: Primitive, x: Aval, *, backend: Backend) -> Aval:
+    if x.place is not None and x.place is not backend:
+        raise BackendError(
+            f"{x!r} cannot be used on {backend.label}; t.to({backend.name!r}) makes a copy there, without history"
+        )
+    return intern_aval(x.shape, x.dtype, place=backend)
+
+
+# The same quantity, said to be on a backend. It moves nothing: a program is executed on one backend, and has no places.
+place_p = Primitive("place", _infer_place, params=("backend",), kind="view")
+
+
+def place(x: Node, backend: Backend) -> Node:
+    """``x`` on a backend: where it is already, or where it is to be computed if nobody has said so yet."""
+    return x if x.aval.place is backend else place_p(strong(x), backend=backend)
+
+
 # A cotangent times a derivative, where the cotangent may be zero for elements that were not chosen (by
 # `where`, `maximum`, an index): there the product is 0 even if the derivative is inf or NaN.
 masked_multiply = Primitive("masked_multiply", infer_elementwise, kind="elementwise", numpy_ufunc=np.multiply)
@@ -240,6 +258,9 @@ def where(condition: Any, x: Any, y: Any) -> Node:
     condition, x, y = as_node(condition), as_node(x), as_node(y)
     if condition.aval.dtype.kind != "b":
         condition = astype(condition, BOOL)
+    if x.aval.weak and y.aval.weak and condition.aval.place is not None:
+        # What is chosen on a device is an array there, no Python number.
+        x, y = strong(x), strong(y)
     if x.aval.weak and not y.aval.weak:
         x = astype(x, select_dtype(x.aval, y.aval))
     elif y.aval.weak and not x.aval.weak:

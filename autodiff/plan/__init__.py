@@ -2,7 +2,7 @@
 
 from .cache import CacheInfo, PlanCache
 from .collect import Trace, collect, collect_below
-from .execute import compile_nodes, concrete, evaluate
+from .execute import brought, compile_nodes, concrete, elsewhere, evaluate, fetched, leaf_values, on_host
 from .program import Program, build, prune
 
 __all__ = [
@@ -10,11 +10,16 @@ __all__ = [
     "PlanCache",
     "Program",
     "Trace",
+    "brought",
     "build",
     "collect",
     "collect_below",
     "compile_nodes",
     "concrete",
+    "elsewhere",
     "evaluate",
+    "fetched",
+    "leaf_values",
+    "on_host",
     "prune",
 ]

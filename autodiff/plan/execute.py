@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
 
 from .. import ops
-from ..backend import Backend, Plan, get_backend
+from ..backend import Backend, Plan, check_capabilities, get_backend
 from ..errors import TraceError
-from ..nodes import UNKNOWN, Node, freeze
+from ..nodes import Node, Unknown, freeze
 from .cache import PlanCache
 from .collect import Trace, collect
 from .contract import contract_sums
@@ -32,6 +35,7 @@ def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Back
     def finish(program: Program) -> Plan:
         program = contract_sums(prune(program))
         program.quiet = ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
+        check_capabilities(program, backend)
         return backend.compile(program)
 
     known = {i: x.value for i, x in enumerate(inputs) if x.aval.spec is not None and x.aval.literal is None}
@@ -49,32 +53,107 @@ def expensive(node: Node) -> bool:
     return kind == "contraction" or (kind == "reduction" and signature.inputs[0].size >= LARGE)
 
 
-def _compile_evaluation(node: Node, trace: Trace, backend: Backend) -> tuple[Plan, list[int]]:
-    kept = [n for n in trace.numbers if n is not node and n.value is None and n.inputs and expensive(n)]
-    plan = compile_nodes(trace.leaves, [node, *kept], backend)
-    return plan, [trace.numbers[n] for n in kept]
+# --- where values are ------------------------------------------------------------------------------------------------
+
+# Values of nodes on other backends than their own: NumPy's constants on a device, an index from a device on the host.
+_brought: WeakKeyDictionary[Node, dict[Backend, Any]] = WeakKeyDictionary()
+
+
+def brought(node: Node, home: Backend) -> Any:
+    """The value of a node that is on the host, on another backend; taken there once."""
+    places = _brought.get(node)
+    if places is None:
+        places = _brought[node] = {}
+    value = places.get(home)
+    if value is None:
+        value = places[home] = home.asarray(node.value)
+    return value
+
+
+def on_host(node: Node) -> Any:
+    """The value of a node as NumPy's array or a Python number, computed now if it has none; fetched once."""
+    value = evaluate(node)
+    if type(value) is Unknown:
+        value._refuse()
+    place = node.aval.place
+    if place is None or isinstance(value, np.ndarray):
+        return value
+    host = get_backend()
+    places = _brought.setdefault(node, {})
+    if host not in places:
+        places[host] = freeze(place.to_numpy(value))
+    return places[host]
+
+
+def fetched(node: Node, home: Backend) -> Any:
+    """The value of a node as ``home.asarray`` takes it: NumPy's, unless it is that library's own."""
+    value = evaluate(node)
+    return value if node.aval.place is None or home.owns(value) else on_host(node)
+
+
+def elsewhere(leaves: Sequence[Node], home: Backend) -> list[int]:
+    """Which leaves have to be brought to a backend for its plans: arrays that nobody has put anywhere."""
+    if home is get_backend():
+        return []
+    return [i for i, x in enumerate(leaves) if x.aval.place is None and not x.aval.weak and x.aval.spec is None]
+
+
+def leaf_values(trace: Trace, moved: Sequence[int], home: Backend) -> list[Any]:
+    """What a plan for this structure takes, on its backend."""
+    values = trace.values()
+    for i in moved:
+        values[i] = brought(trace.leaves[i], home)
+    return values
+
+
+# --- evaluation ------------------------------------------------------------------------------------------------------
+
+
+class Evaluation:
+    """A plan for a node and expensive ones below it.
+
+    Attributes
+    ----------
+    plan : Plan
+    kept : list of int
+        The numbers of those that it gives beside the node.
+    moved : list of int
+        Leaves that have to be brought to its backend.
+    """
+
+    __slots__ = ("kept", "moved", "plan")
+
+    def __init__(self, node: Node, trace: Trace, home: Backend):
+        # What nobody has put on a device is not kept there.
+        kept = [
+            n
+            for n in trace.numbers
+            if n is not node and n.value is None and n.inputs and expensive(n) and n.aval.place is node.aval.place
+        ]
+        self.plan = compile_nodes(trace.leaves, [node, *kept], home)
+        self.kept = [trace.numbers[n] for n in kept]
+        self.moved = elsewhere(trace.leaves, home)
 
 
 def evaluate(node: Node) -> Any:
     """The value of a node, computed now if it has none; it and expensive nodes below it keep their values."""
     if node.value is not None:
         return node.value
-    backend = get_backend()
+    home = node.aval.place or get_backend()
     trace = collect((node,))
-    plan, kept = evaluations.get(trace.key, lambda: _compile_evaluation(node, trace, backend))
-    values = plan(*trace.values())
-    if kept:
+    found = evaluations.get(trace.key, lambda: Evaluation(node, trace, home))
+    values = found.plan(*(leaf_values(trace, found.moved, home) if found.moved else trace.values()))
+    if found.kept:
         nodes = list(trace.numbers)
-        for number, value in zip(kept, values[1:], strict=True):
+        for number, value in zip(found.kept, values[1:], strict=True):
             nodes[number].value = freeze(value)
     node.value = freeze(values[0])
     return node.value
 
 
 def concrete(node: Node) -> Any:
-    """The value of a node, or None while only structure is traced."""
+    """The value of a node on the host, or None while only structure is traced."""
     try:
-        value = evaluate(node)
+        return on_host(node)
     except TraceError:
         return None
-    return None if value is UNKNOWN else value

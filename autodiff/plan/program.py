@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..nodes import Aval, Node, Primitive, Signature, intern_aval
+from ..ops import place_p
 
 Rewrite = Callable[["Program", Signature, "tuple[int, ...]"], "int | None"]
 
@@ -142,9 +143,9 @@ class Program:
 
 
 def build(inputs: Sequence[Node], outputs: Iterable[Node], rewrite: Rewrite | None = None) -> Program:
-    """The program that computes ``outputs`` from the values of ``inputs``."""
+    """The program that computes ``outputs`` from the values of ``inputs``: on one backend, so it has no places."""
     outputs = tuple(outputs)
-    program = Program([node.aval for node in inputs], rewrite)
+    program = Program([node.aval.at(None) for node in inputs], rewrite)
     numbers: dict[Node, int] = {}
     for place, node in enumerate(inputs):
         numbers.setdefault(node, program.constant(node.aval, node.value) if node.aval.literal is not None else place)
@@ -162,7 +163,9 @@ def build(inputs: Sequence[Node], outputs: Iterable[Node], rewrite: Rewrite | No
     fresh.sort(key=lambda node: node.sequence)
     for node in fresh:
         if node.signature is None:
-            numbers[node] = _leaf(program, node.aval, node.value)
+            numbers[node] = _leaf(program, node.aval.at(None), node.value)
+        elif node.signature.primitive is place_p:
+            numbers[node] = numbers[node.inputs[0]]
         else:
             arguments = tuple([numbers[x] for x in node.inputs])
             numbers[node] = _applied(program, node.signature, arguments)

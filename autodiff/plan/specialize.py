@@ -54,6 +54,12 @@ class Specialized:
         return self._current[0].n_operations
 
     @property
+    def n_launches(self) -> int:
+        """Kernels and library functions that one call starts."""
+        plan = self._current[0]
+        return getattr(plan, "n_launches", plan.n_operations)
+
+    @property
     def source(self) -> str:
         """What is executed at present."""
         return self._current[0].source

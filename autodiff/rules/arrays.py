@@ -112,6 +112,7 @@ def _variadic(*leading: Any, rest: int = 32) -> tuple[Any, ...]:
 
 
 RULES: list[Rule] = [
+    Linear(ops.place_p, (lambda ct, out, x, backend: ct,)),
     Linear(ops.conjugate, (lambda ct, out, x: ops.conjugate(ct),)),
     Linear(
         ops.where_p,

@@ -137,6 +137,7 @@ MOVES: dict[Primitive, Move] = {
     ops.log: _log,
     ops.negative: _negative,
     ops.identity: _same,
+    ops.place_p: _same,
     ops.reshape_p: _reshape,
     ops.transpose_p: _transpose,
     ops.broadcast_to_p: _broadcast,

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import pytest
 
 import autodiff as ad
+from autodiff.backend import backend_of
 from autodiff.differentiate import Forward
 from autodiff.tensor import wrap
 from autodiff_backends._numpy_reference import Interpreted
@@ -19,7 +21,7 @@ from .case import Case
 STEP = 1e-3
 
 
-class InterpretedBackend:
+class InterpretedBackend(ad.Backend):
     """NumPy without generated code: the definition that generated code is compared with."""
 
     name = "interpreted"
@@ -51,12 +53,41 @@ def leaves(result: Any) -> list[Any]:
     return list(result) if isinstance(result, (tuple, list)) else [result]
 
 
-def tensors(case: Case, arrays: Sequence[np.ndarray], dtype: Any = None) -> list[ad.Tensor]:
-    """Tensors on the memory of ``arrays``, so that its layout is kept; integers and booleans are constants."""
+def away(backend: Any) -> bool:
+    """Whether a backend has arrays of its own: NumPy's results are then what its results are held to."""
+    return ad.get_backend(backend).home is not ad.get_backend()
+
+
+def host(x: Any) -> Any:
+    """A Tensor's value, or an array of any library, as NumPy's."""
+    owner = None if isinstance(x, ad.Tensor) else backend_of(x)
+    return np.asarray(x) if owner is None else owner.to_numpy(x)
+
+
+@contextmanager
+def capable(backend: Any) -> Iterator[None]:
+    """What a backend declares that it cannot do is an error that says so, before anything runs."""
+    try:
+        yield
+    except ad.errors.BackendError as error:
+        missing = ad.get_backend(backend).capabilities.missing
+        if not any(str(error).startswith(f"{name} is not available") for name in missing):
+            raise
+        pytest.skip(str(error))
+
+
+def tensors(
+    case: Case, arrays: Sequence[np.ndarray], dtype: Any = None, graph: ad.Graph | None = None
+) -> list[ad.Tensor]:
+    """Tensors on the memory of ``arrays``, so that its layout is kept; integers and booleans are constants.
+
+    Those that are differentiated are made by the graph, if there is one: constants are then brought to its backend.
+    """
     made = []
     for draw, array in zip(case.draws, arrays, strict=True):
         kind = dtype if draw.differentiable else None
-        made.append(ad.Tensor(array, dtype=kind, copy=False, constant=not draw.differentiable))
+        make = graph.tensor if graph is not None and draw.differentiable else ad.Tensor
+        made.append(make(array, dtype=kind, copy=False, constant=not draw.differentiable))
     return made
 
 
@@ -140,16 +171,18 @@ def same_kind(actual: Any, expected: Any, what: str) -> None:
     assert (actual.shape, actual.dtype) == (expected.shape, expected.dtype), what
 
 
-def check_value(case: Case, arrays: Sequence[np.ndarray], dtype: Any = None) -> None:
+def check_value(case: Case, arrays: Sequence[np.ndarray], backend: Any = None) -> None:
     """The value is NumPy's, with its exact shape and dtype."""
-    inputs = tensors(case, arrays, dtype)
-    plain = [np.array(x.value) for x in inputs]
-    expected, actual = case(*plain), case(*inputs)
+    graph = ad.Graph(backend=backend)
+    inputs = [graph.tensor(a, copy=False, constant=not d.differentiable) for d, a in zip(case.draws, arrays)]
+    expected, actual = case(*[np.array(x) for x in inputs]), case(*inputs)
     assert len(leaves(actual)) == len(leaves(expected)), "number of results"
     if isinstance(expected, (list, tuple)):
         assert type(actual) is type(expected) or not isinstance(expected, list), "type of the result"
     for e, a in zip(leaves(expected), leaves(actual), strict=True):
-        got = a.value if isinstance(a, ad.Tensor) else a
+        if isinstance(a, ad.Tensor) and a.node.aval.place is not None:
+            assert backend_of(a.value) is (graph.backend.home if away(backend) else None), "where the value is"
+        got = host(a) if isinstance(a, ad.Tensor) else a
         if isinstance(e, (np.ndarray, np.generic)):
             same_kind(got, e, f"value: got {np.asarray(got).dtype}{np.shape(got)}, NumPy gives {e.dtype}{e.shape}")
             if isinstance(a, ad.Tensor):
@@ -164,28 +197,34 @@ def recorded_gradient(
     case: Case, arrays: Sequence[np.ndarray], w: Sequence[np.ndarray], backend: Any, dtype: Any = None
 ) -> list[Any]:
     """The library's gradient of the weighted sum."""
-    inputs = tensors(case, arrays, dtype)
+    graph = ad.Graph(backend=backend)
+    inputs = tensors(case, arrays, dtype, graph)
     if dtype is not None:
         w = [x.astype(np.result_type(dtype, np.complex64) if np.iscomplexobj(x) else dtype) for x in w]
     wrt = variables(case, inputs)
-    graph = ad.Graph(backend=backend)
     graph.add_variables(*wrt)
     with independent_allowed(case):
         gradients = graph.gradient(weighted(case(*inputs), w), wrt)
     for x, g in zip(wrt, gradients, strict=True):
-        assert (g.shape, g.dtype) == (x.shape, x.dtype), "a gradient has its variable's shape and dtype"
-    return gradients
+        assert graph.backend.home.owns(g), "a gradient is an array of the backend"
+        same = graph.backend.home.aval_of(g) == (x.shape, x.dtype)
+        assert same, "a gradient has its variable's shape and dtype"
+    return [host(g) for g in gradients]
 
 
-def check_reverse(case: Case, arrays: Sequence[np.ndarray], backend: str) -> None:
+def check_reverse(case: Case, arrays: Sequence[np.ndarray], backend: Any) -> None:
     """Reverse mode agrees with finite differences, in every memory layout and by both executions."""
     w = weights(case, arrays)
     gradients = recorded_gradient(case, arrays, w, backend)
+    if case.gradient == "zero":
+        assert not any(g.any() for g in gradients)
+    if away(backend):
+        for g, e in zip(gradients, recorded_gradient(case, arrays, w, None), strict=True):
+            close(g, e, "gradient against NumPy's", 1e-9, 1e-11)
+        return
     expected = numeric_gradient(case, arrays, w)
     for g, e in zip(gradients, expected, strict=True):
         close(g, e, "gradient against finite differences", case.rtol, 1e-7)
-        if case.gradient == "zero":
-            assert not g.any()
     for g, e in zip(recorded_gradient(case, arrays, w, INTERPRETED), gradients, strict=True):
         close(g, e, "interpreted against generated code", 1e-12, 1e-14)
     for layout, arranged in LAYOUTS.items():
@@ -193,17 +232,17 @@ def check_reverse(case: Case, arrays: Sequence[np.ndarray], backend: str) -> Non
             close(g, e, layout, 1e-12, 1e-14)
 
 
-def check_forward(case: Case, arrays: Sequence[np.ndarray], backend: str) -> None:
+def check_forward(case: Case, arrays: Sequence[np.ndarray], backend: Any) -> None:
     """<J v, w> = <v, J^T w>: forward and reverse mode are transposes of each other."""
     w = weights(case, arrays)
-    inputs = tensors(case, arrays)
-    wrt = variables(case, inputs)
     graph = ad.Graph(backend=backend)
+    inputs = tensors(case, arrays, graph=graph)
+    wrt = variables(case, inputs)
     outs = case(*inputs)
     with independent_allowed(case):
         pulled = graph.gradient(weighted(outs, w), wrt)
     directions = direction(wrt)
-    reverse = sum(np.sum(np.real(v * g)) for v, g in zip(directions, pulled, strict=True))
+    reverse = sum(np.sum(np.real(v * host(g))) for v, g in zip(directions, pulled, strict=True))
     forward = 0.0
     for x, v in zip(wrt, directions, strict=True):
         tangent_of = Forward(x.node, ad.Tensor(v).node)
@@ -211,7 +250,7 @@ def check_forward(case: Case, arrays: Sequence[np.ndarray], backend: str) -> Non
         for out, t in zip(leaves(outs), tangents, strict=True):
             if t is not None:
                 assert (t.shape, t.dtype) == (out.shape, out.dtype), "a tangent has its output's shape and dtype"
-        known = [wrap(t).value if t is not None else np.zeros(np.shape(o)) for o, t in zip(leaves(outs), tangents)]
+        known = [host(wrap(t)) if t is not None else np.zeros(np.shape(o)) for o, t in zip(leaves(outs), tangents)]
         forward += np.float64(weighted(known, w))
     close(forward, reverse, "forward against reverse", 1e-9, 1e-10)
 
@@ -226,12 +265,14 @@ def direction(wrt: Sequence[ad.Tensor]) -> list[np.ndarray]:
     return found
 
 
-def check_second_order(case: Case, arrays: Sequence[np.ndarray], backend: str) -> None:
-    """The gradient of a gradient, along a direction, agrees with finite differences of the gradient."""
+def second_derivative(
+    case: Case, arrays: Sequence[np.ndarray], backend: Any
+) -> tuple[list[Any], list[np.ndarray], Callable[..., Any]]:
+    """The gradient of a gradient along a direction, the direction, and the gradient as a function."""
     w = weights(case, arrays)
-    inputs = tensors(case, arrays)
-    wrt = variables(case, inputs)
     graph = ad.Graph(backend=backend)
+    inputs = tensors(case, arrays, graph=graph)
+    wrt = variables(case, inputs)
     total = weighted(case(*inputs), w, squared=True)
     first = graph.gradient(total, wrt, as_tensors=True)
     replay = graph.compile(total, wrt, wrt)
@@ -239,17 +280,37 @@ def check_second_order(case: Case, arrays: Sequence[np.ndarray], backend: str) -
     along = sum(np.sum(np.real(d * g)) for d, g in zip(v, first, strict=True))
     with independent_allowed(None):
         second = graph.gradient(along, wrt) if isinstance(along, ad.Tensor) else []
+    for x, hv in zip(wrt, second):
+        assert graph.backend.home.aval_of(hv) == (x.shape, x.dtype)
+    return [host(hv) for hv in second], v, replay
+
+
+def check_second_order(case: Case, arrays: Sequence[np.ndarray], backend: Any) -> None:
+    """The gradient of a gradient, along a direction, agrees with finite differences of the gradient."""
+    second, v, replay = second_derivative(case, arrays, backend)
     at = variables(case, arrays)
+    if away(backend):
+        for hv, e in zip(second, second_derivative(case, arrays, None)[0], strict=True):
+            close(hv, e, "second order against NumPy's", 1e-8, 1e-10)
+        for g, e in zip(replay(*at)[1], ad.Graph().compile(*_total(case, arrays))(*at)[1], strict=True):
+            close(host(g), e, "compiled gradient against NumPy's", 1e-9, 1e-11)
+        return
     for i, hv in enumerate(second):
-        assert (hv.shape, hv.dtype) == (wrt[i].shape, wrt[i].dtype)
         expected = difference(lambda h, i=i: replay(*[a + h * d for a, d in zip(at, v)])[1][i])  # type: ignore[misc]
         close(hv, expected, "second order against finite differences of the first", 10 * case.rtol, 1e-6)
 
 
-def check_single(case: Case, arrays: Sequence[np.ndarray], backend: str) -> None:
+def _total(case: Case, arrays: Sequence[np.ndarray]) -> tuple[Any, list[Any], list[Any]]:
+    """What ``Graph.compile`` takes for the weighted sum of squares, on NumPy."""
+    inputs = tensors(case, arrays)
+    wrt = variables(case, inputs)
+    return weighted(case(*inputs), weights(case, arrays), squared=True), wrt, wrt
+
+
+def check_single(case: Case, arrays: Sequence[np.ndarray], backend: Any) -> None:
     """In single precision: NumPy's value and dtype, and the double-precision gradient to its accuracy."""
     single = [a.astype("f4") if a.dtype == np.float64 else a.astype("c8") if a.dtype.kind == "c" else a for a in arrays]
-    check_value(case, single)
+    check_value(case, single, backend)
     if case.gradient != "none":
         w = weights(case, arrays)
         narrow = [x.astype("c8" if x.dtype.kind == "c" else "f4") for x in w]

@@ -11,7 +11,7 @@ from autodiff.plan import specialize
 DATA = np.linspace(-1.0, 2.0, 12)
 
 
-class Counting:
+class Counting(ad.Backend):
     """NumPy, remembering the programs it compiled."""
 
     name = "counting"
