@@ -15,6 +15,8 @@ from autodiff.backend import FEATURES
 from autodiff_backends import cupy_
 from autodiff_backends.cupy_ import CupyBackend
 
+from .cupy_standin import Device, Library, current, waited
+
 # --- why it cannot be had --------------------------------------------------------------------------------------------
 
 
@@ -105,86 +107,6 @@ def test_nothing_imports_cupy_unasked():
 
 
 # --- arrays and devices ----------------------------------------------------------------------------------------------
-
-
-class Array(np.ndarray):
-    """An array on a device of the library that stands in."""
-
-    def __array_finalize__(self, source):
-        self.number = getattr(source, "number", None)
-
-    @property
-    def device(self):
-        return SimpleNamespace(id=self.number)
-
-    def copy(self, order="C"):
-        return made(np.array(self.view(np.ndarray), order=order))
-
-
-current = [0]
-
-
-class Device:
-    def __init__(self, number):
-        self.id = number
-
-    def __enter__(self):
-        current.append(self.id)
-
-    def __exit__(self, *_):
-        current.pop()
-
-    def synchronize(self):
-        waited.append(self.id)
-
-
-waited: list[int] = []
-
-
-def made(array, number=None):
-    found = array.view(Array)
-    found.number = current[-1] if number is None else number
-    return found
-
-
-class OutOfMemory(MemoryError):
-    pass
-
-
-class Library:
-    """NumPy as CuPy, on several devices, with room for arrays of so many bytes."""
-
-    ndarray = Array
-    room = 1 << 20
-    freed = 0
-
-    def __init__(self):
-        self.cuda = SimpleNamespace(Device=Device)
-
-    def array(self, value, dtype=None, copy=True, order="K"):
-        found = np.array(np.asarray(value), dtype, order=order)
-        if found.nbytes > self.room:
-            raise OutOfMemory(f"Out of memory allocating {found.nbytes:,} bytes")
-        return made(found)
-
-    def asarray(self, value, dtype=None, order=None):
-        if hasattr(value, "__cuda_array_interface__"):
-            return made(np.frombuffer(value.memory, np.float32))
-        found = np.asarray(value.view(np.ndarray), dtype, order=order)
-        return value if np.shares_memory(found, value) and found.flags == value.flags else made(found)
-
-    def from_dlpack(self, value):
-        return made(value.array)
-
-    def asnumpy(self, array):
-        assert current[-1] == array.number
-        return np.array(array)
-
-    def get_default_memory_pool(self):
-        return SimpleNamespace(free_all_blocks=self.free)
-
-    def free(self):
-        self.freed += 1
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pytest
@@ -17,8 +17,10 @@ from autodiff.plan.execute import compile_nodes
 from autodiff_backends._cupy_plan import CallPlan, CupyPlan, KernelPlan
 from autodiff_backends._loops_regions import Composed
 from autodiff_backends._numpy_reference import Interpreted
+from autodiff_backends.cupy_ import CupyBackend
 
-from .cuda_emulation import COMPILER, EmulatedDevice
+from .cuda_emulation import COMPILER
+from .cupy_standin import Array, Gpu, Library
 
 # Where REQUIRE_COMPILERS is set a missing compiler is a failure.
 pytestmark = pytest.mark.skipif(
@@ -27,35 +29,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-class Device(EmulatedDevice):
-    """An emulated GPU, as plans use one. ``handle`` is the current stream."""
-
-    handle = 0
-
-    def scope(self):
-        return nullcontext()
-
-    def stream(self):
-        return self.handle
-
-    def workspaces(self, places, nbytes):
-        memory = self.empty((nbytes,), np.dtype(np.uint8))
-        return memory, [memory[place:] for place in places]
-
-    def regular(self, array):
-        return array if array.flags.c_contiguous and not array.ctypes.data % 16 else self.aligned(array)
-
-    def free(self):
-        pass
-
-
 class Emulated(Backend):
     """The CuPy backend on an emulated GPU; its arrays are NumPy's."""
 
     name = "emulated"
 
     def __init__(self):
-        self.on = Device()
+        self.on = Gpu()
         self.plans = []
 
     def compile(self, program):
@@ -195,6 +175,51 @@ def test_graphs_run_on_it(emulated):
     assert len(emulated.plans) == 1
 
 
+@pytest.fixture
+def cupy(monkeypatch):
+    """The backend of CuPy itself, with a stand-in for the library, on two emulated GPUs."""
+    found = CupyBackend(Library(), 0, 2)
+    for number in range(2):
+        found.at(number)._on = Gpu(found.namespace, number)
+    monkeypatch.setitem(backend._loaded, "cupy", found)
+    monkeypatch.setattr(backend, "_owners", WeakKeyDictionary())
+    return found
+
+
+@pytest.mark.parametrize("device", [0, 1])
+def test_training_on_a_device(cupy, device):
+    """Variables on a GPU stay there; data of NumPy are brought there; gradients and values are the library's."""
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(20, 3)), rng.integers(0, 4, 20)
+    start = rng.normal(size=(3, 4))
+
+    def step(graph, w):
+        scores = x @ w
+        largest = np.max(scores, axis=1, keepdims=True)
+        loss = np.mean(np.log(np.sum(np.exp(scores - largest), axis=1)) + largest[:, 0] - scores[np.arange(20), labels])
+        (gradient,) = graph.gradient(loss, [w])
+        w.assign(w.value - 0.5 * gradient)
+        return float(loss)
+
+    on_host, on_device = ad.Graph(), ad.Graph(backend="cupy", device=device)
+    v, w = ad.Tensor(start), ad.Tensor(start)
+    on_device.add_variables(w)
+    for _ in range(3):
+        assert step(on_device, w) == pytest.approx(step(on_host, v), rel=1e-10)
+    assert isinstance(w.value, Array)
+    assert w.value.device.id == device
+    assert on_device.cache_info().misses == 1
+    np.testing.assert_allclose(np.asarray(w), v.value, rtol=1e-10)
+
+
+def test_tensors_of_two_gpus_do_not_meet(cupy):
+    x, y = (ad.Graph(backend="cupy", device=i).tensor([1.0, 2.0]) for i in range(2))
+    with pytest.raises(errors.BackendError, match=r"cupy \(0\).*cupy \(1\)"):
+        x * y
+    np.testing.assert_array_equal(np.asarray(x * y.to("cupy", 0)), [1.0, 4.0])
+    assert (y.to("cupy", 0)).value.device.id == 0
+
+
 def test_few_launches(emulated):
     """A step of a network is its products and what is between them."""
     loss, weights = network(np.random.default_rng(0))
@@ -217,7 +242,7 @@ def test_few_launches(emulated):
 
 
 def compiled(program):
-    return CupyPlan(program, Device(), "test")
+    return CupyPlan(program, Gpu(), "test")
 
 
 def test_outputs_are_arrays_of_their_own(as_program):
@@ -295,7 +320,7 @@ def _ancestors(node):
 
 def test_counters_are_of_one_stream(as_program):
     x = ad.Tensor(np.linspace(0.0, 1.0, 300_000))
-    device = Device()
+    device = Gpu()
     plan = CupyPlan(as_program([x], [np.sum(np.sin(x))]), device, "test")
     for handle in (0, 1, 0):
         device.handle = handle
@@ -309,7 +334,7 @@ def test_counters_are_of_one_stream(as_program):
 def test_memory_that_does_not_suffice(as_program):
     x = ad.Tensor(np.ones((3, 4)))
 
-    class Small(Device):
+    class Small(Gpu):
         fails, freed = 0, 0
 
         def empty(self, shape, dtype):
