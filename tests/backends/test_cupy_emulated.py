@@ -368,7 +368,7 @@ def test_a_plan_is_made_of_regions(as_program):
     assert compiled(as_program([x], [x])).n_launches == 0
 
 
-@settings(derandomize=True, deadline=None, database=None, max_examples=25)
+@settings(derandomize=True, deadline=None, database=None, max_examples=15)
 @given(st.lists(st.tuples(*[st.integers(0, 63)] * 3, st.integers(0, 3)), min_size=2, max_size=12))
 def test_random_programs(as_program, random_graph, instructions):
     leaves, outputs = random_graph(instructions, True)
