@@ -122,7 +122,9 @@ static int one_block(int threads, int barriers) {
     }
     return 0;
 }
-extern "C" int launch(Kernel kernel, int gx, int gy, int threads, int barriers, unsigned long long seed, void** values) {
+extern "C" int launch(
+    Kernel kernel, int gx, int gy, int threads, int barriers, unsigned long long seed, void** values
+) {
     if (threads > 1024) return 2;
     if (!stacks) stacks = (char*)malloc(1024l * STACK);
     int* blocks = (int*)malloc(sizeof(int) * gx * gy);
