@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from ._cuda_expressions import accumulator, combine, expression, initial, term
-from ._cuda_launches import LARGEST_INT, vector_length
+from ._cuda_launches import index_type, vector_length
 from ._cuda_types import C_NAMES
 from ._loops_accesses import Access
 from ._loops_schedule import Group, Schedule, Segment
@@ -33,6 +33,10 @@ class Nest:
         Runs of axes; the last axis of each says the steps.
     accesses : list of (Access, int)
         In memory, with the size of an element in bytes.
+    n_kept, n_reduced, size : int
+        Elements along these, and in all.
+    values, totals : dict of int to str
+        What members are called; by their order, so that loops that do the same are the same text.
     index : str
         The C++ type of places.
     """
@@ -44,6 +48,8 @@ class Nest:
         statements = schedule.statements
         self.members = [(j, statements[segment.start + j]) for j in group.members]
         self.reductions = [j for j, s in self.members if s.form.name in REDUCTIONS]
+        self.values = {j: f"v{i}" for i, j in enumerate(group.members)}
+        self.totals = {j: f"t{i}" for i, j in enumerate(self.reductions)}
         self.accesses = [
             (s.target if c < 0 else s.operands[c], s.form.dtypes[0 if c < 0 else c + 1].itemsize)
             for j, s in self.members
@@ -53,9 +59,10 @@ class Nest:
         self.kept = self._merged([axis for axis in range(len(self.shape)) if axis not in reduced])
         self.reduced = self._merged(list(reduced))
         self.n_kept, self.n_reduced = (self._count(runs) for runs in (self.kept, self.reduced))
+        self.size = self.n_kept * self.n_reduced
         # What a gather picks from may reach further than its access does.
         sizes = [schedule.lowering.storages[a.storage].size for a, _ in self.accesses]
-        self.index = "int" if max([self.n_kept * self.n_reduced, *sizes]) <= LARGEST_INT else "long long"
+        self.index = index_type(max([self.size, *sizes]))
 
     def _count(self, runs: Runs) -> int:
         return math.prod(self.length(run) for run in runs)
@@ -108,7 +115,7 @@ class Nest:
         sizes = [size for access, size in self.accesses if access.strides[axis] == 1]
         if not sizes:
             return 1
-        n = vector_length(max(sizes), self.n_kept * self.n_reduced)
+        n = vector_length(max(sizes), self.size)
         alone = len(runs) + len(others) == 1
         while n > 1 and not alone and self.length(runs[-1]) % n:
             n //= 2
@@ -152,7 +159,7 @@ class Body:
         form = statement.form
         local = self.nest.segment.local
         words = [
-            f"v{local[j, place]}"
+            self.nest.values[local[j, place]]
             if (j, place) in local
             else self._load(access, C_NAMES[form.dtypes[place + 1]])
             if form.name != GATHER or place > 0
@@ -162,12 +169,14 @@ class Body:
         out = form.dtypes[0]
         if form.name in REDUCTIONS:
             wide = accumulator(out)
-            self._inside.append(f"t{j} = {combine(form.name, f't{j}', term(form, words), wide)};")
+            total = self.nest.totals[j]
+            self._inside.append(f"{total} = {combine(form.name, total, term(form, words), wide)};")
             return
         text = self._picked(statement, words) if form.name == GATHER else expression(form, words)
-        self._inside.append(f"const {C_NAMES[out]} v{j} = {text};")
+        value = self.nest.values[j]
+        self._inside.append(f"const {C_NAMES[out]} {value} = {text};")
         if self.nest.segment.stored[j]:
-            self._store(statement.target, C_NAMES[out], j)
+            self._store(statement.target, C_NAMES[out], value)
 
     # --- memory ------------------------------------------------------------------------------------------------------
 
@@ -194,16 +203,16 @@ class Body:
         self._loaded[key] = word
         return word
 
-    def _store(self, access: Access, kind: str, j: int) -> None:
+    def _store(self, access: Access, kind: str, value: str) -> None:
         array = self._name(access.storage)
         step = 0 if self._axis is None else access.strides[self._axis]
         if self._vector > 1 and self._aligned(access):
             many = f"vec<{kind}, {self._vector}>"
-            self._before.append(f"{many} b{j};")
-            self._inside.append(f"b{j}.v[e] = v{j};")
-            self._after.append(f"*({many}*)({array} + {self.nest.place(access)}) = b{j};")
+            self._before.append(f"{many} {value}s;")
+            self._inside.append(f"{value}s.v[e] = {value};")
+            self._after.append(f"*({many}*)({array} + {self.nest.place(access)}) = {value}s;")
         else:
-            self._inside.append(f"{array}[{self.nest.place(access, step if self._vector > 1 else 0)}] = v{j};")
+            self._inside.append(f"{array}[{self.nest.place(access, step if self._vector > 1 else 0)}] = {value};")
 
     def _aligned(self, access: Access) -> bool:
         """Whether the elements of a vector are one in memory, arrays being aligned."""
@@ -249,5 +258,5 @@ def totals(nest: Nest) -> list[str]:
     for j, statement in nest.members:
         if j in nest.reductions:
             wide = accumulator(statement.form.dtypes[0])
-            lines.append(f"{C_NAMES[wide]} t{j} = {initial(statement.form.name, wide)};")
+            lines.append(f"{C_NAMES[wide]} {nest.totals[j]} = {initial(statement.form.name, wide)};")
     return lines

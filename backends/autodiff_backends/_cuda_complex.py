@@ -199,7 +199,9 @@ template <class T> FN cplx<T> c_acos(cplx<T> z) {
 template <class T> FN cplx<T> c_atanh(cplx<T> z) {
     T x = m_fabs(z.re), y = z.im, right = (T)1.570796326794896619231;
     if (np_isinf(z)) return cplx<T>(m_copysign(T(0), z.re), m_copysign(right, y));
-    T size = m_log1p(4 * x / ((1 - x) * (1 - x) + y * y)) / 4;
+    // Beside 1 the square of the distance may be too small for a number.
+    T apart = m_hypot(1 - x, y);
+    T size = apart < T(1e-18) ? m_log(2 / apart) / 2 : m_log1p(4 * x / ((1 - x) * (1 - x) + y * y)) / 4;
     return cplx<T>(m_copysign(size, z.re), m_atan2(2 * y, (1 - x) * (1 + x) - y * y) / 2);
 }
 //// c_asinh

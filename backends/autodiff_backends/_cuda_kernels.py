@@ -6,15 +6,17 @@ their use, so that what a program does again on other arrays is the same kernel.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from autodiff.plan.program import Program
 
+from . import _cuda_launches as launches
 from ._cuda_bodies import Nest
 from ._cuda_expressions import PARTS, PLAIN, template
-from ._cuda_launches import MOST_LOOPS, MOST_STATEMENTS, THREADS, one_block
+from ._cuda_launches import one_block, together
 from ._cuda_loops import Loop, elementwise, reduction
 from ._cuda_prelude import prelude
 from ._cuda_types import C_NAMES
@@ -111,36 +113,44 @@ class KernelRegion:
         self._partials: dict[tuple[np.dtype[Any], int], int] = {}
         self._names: dict[str, str] = {}
         self.launches: list[Launch] = []
-        (segment,) = schedule.segments
-        together: list[Nest] = []
-        for group in segment.groups:
-            nest = Nest(schedule, segment, group)
-            if not nest.n_kept or (not nest.n_reduced and not nest.reductions):
-                continue
-            small = one_block(nest.n_kept * nest.n_reduced)
-            if together and not (small and _fits(together, nest)):
-                self._kernel(together, True)
-                together = []
-            if small:
-                together.append(nest)
-            else:
-                self._kernel([nest], False)
-        if together:
-            self._kernel(together, True)
+        for nests in self._kernels():
+            self._kernel(nests)
         kernels = "\n".join(text.replace("KERNEL", name, 1) for text, name in self._names.items())
         self.source = f"{prelude(kernels)}\n{kernels}"
 
     # --- kernels -----------------------------------------------------------------------------------------------------
 
-    def _kernel(self, nests: list[Nest], alone: bool) -> None:
-        """A kernel that does loops one after another; ``alone`` by one block."""
+    def _kernels(self) -> Iterator[list[Nest]]:
+        """The loops of each kernel: one large loop, or as many small ones as follow one another."""
+        gathered: list[Nest] = []
+        statements = 0
+        (segment,) = self._schedule.segments
+        for group in segment.groups:
+            nest = Nest(self._schedule, segment, group)
+            if not nest.n_kept or (not nest.n_reduced and not nest.reductions):
+                continue
+            small = one_block(nest.size)
+            statements += len(nest.members)
+            if gathered and not (small and together(len(gathered) + 1, statements)):
+                yield gathered
+                gathered, statements = [], len(nest.members)
+            gathered.append(nest)
+            if not small:
+                yield gathered
+                gathered, statements = [], 0
+        if gathered:
+            yield gathered
+
+    def _kernel(self, nests: list[Nest]) -> None:
+        """A kernel that does loops one after another, several or a small one by one block."""
+        alone = one_block(nests[0].size)
         parameters = Parameters(self)
         loops: list[Loop] = []
         for nest in nests:
             write = reduction if nest.reductions else elementwise
             loops.append(write(nest, parameters, alone))
         shared = max(loop.shared for loop in loops)
-        lines = [f'extern "C" __global__ void __launch_bounds__({THREADS}) KERNEL({parameters.declared()}) {{']
+        lines = [f'extern "C" __global__ void __launch_bounds__({launches.THREADS}) KERNEL({parameters.declared()}) {{']
         if shared:
             lines.append(f"    alignas(16) __shared__ unsigned char shared[{shared}];")
         if any(loop.grid[1] > 1 for loop in loops):
@@ -151,7 +161,7 @@ class KernelRegion:
             lines += ["    {", *[f"        {line}" for line in loop.lines], "    }"]
         text = "\n".join([*lines, "}", ""])
         name = self._names.setdefault(text, f"kernel_{len(self._names)}")
-        self.launches.append(Launch(name, loops[0].grid, (THREADS, 1, 1), tuple(parameters.arguments)))
+        self.launches.append(Launch(name, loops[0].grid, (launches.THREADS, 1, 1), tuple(parameters.arguments)))
 
     def storage(self, storage: int) -> tuple[Argument, str]:
         """What a storage is to a launch, and its C++ type as a parameter."""
@@ -225,9 +235,3 @@ class Parameters:
     def declared(self) -> str:
         """The list of parameters in C++."""
         return ", ".join(f"{kind} p{i}" for i, kind in enumerate(self._types.values()))
-
-
-def _fits(together: list[Nest], nest: Nest) -> bool:
-    """Whether a kernel may do one more loop."""
-    statements = sum(len(n.members) for n in (*together, nest))
-    return len(together) < MOST_LOOPS and statements <= MOST_STATEMENTS

@@ -59,6 +59,16 @@ def one_block(size: int) -> bool:
     return size <= SMALL
 
 
+def together(loops: int, statements: int) -> bool:
+    """Whether one kernel, of one block, does so many loops."""
+    return loops <= MOST_LOOPS and statements <= MOST_STATEMENTS
+
+
+def index_type(size: int) -> str:
+    """The C++ type of places up to ``size``."""
+    return "int" if size <= LARGEST_INT else "long long"
+
+
 def blocks(count: int) -> int:
     """Of a loop with an iteration for each thread."""
     return max(1, -(-count // THREADS))

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from . import _cuda_launches as launches
 from ._cuda_bodies import Body, Nest, coordinates, totals
 from ._cuda_expressions import accumulator, combine, initial
-from ._cuda_launches import THREADS, Tiling, blocks, tiling
+from ._cuda_launches import Tiling, blocks, tiling
 from ._cuda_types import C_NAMES, cast
 
 
@@ -55,9 +56,9 @@ def elementwise(nest: Nest, names: Names, alone: bool) -> Loop:
     axis = nest.kept[-1][-1] if nest.kept else None
     body = [*coordinates(nest, "i", nest.kept, vector), *Body(nest, names.storage, vector, axis).lines()]
     if alone:
-        head = f"for ({nest.index} i = threadIdx.x; i < {count}; i += {THREADS}) {{"
+        head = f"for ({nest.index} i = threadIdx.x; i < {count}; i += {launches.THREADS}) {{"
         return Loop([head, *_indented(body), "}"], (1, 1, 1))
-    lines = [f"const {nest.index} i = ({nest.index})blockIdx.x * {THREADS} + threadIdx.x;"]
+    lines = [f"const {nest.index} i = ({nest.index})blockIdx.x * {launches.THREADS} + threadIdx.x;"]
     lines += [f"if (i < {count}) {{", *_indented(body), "}"]
     if rest:
         place = f"const {nest.index} c{axis} = {count * vector} + i;"
@@ -92,7 +93,7 @@ def reduction(nest: Nest, names: Names, alone: bool) -> Loop:
         "}",
     ]
     wide = max(accumulator(s.form.dtypes[0]).itemsize for j, s in nest.members if j in nest.reductions)
-    shared = THREADS * wide if lanes > 1 else 0
+    shared = launches.THREADS * wide if lanes > 1 else 0
     join = _joined_lanes(nest, lanes, 1 if rows else kept)
     inner += join
     if many:
@@ -141,13 +142,13 @@ def _joined_lanes(nest: Nest, lanes: int, apart: int) -> list[str]:
             f"    {C_NAMES[wide]}* mine = ({C_NAMES[wide]}*)shared + threadIdx.x;",
             # Others may still read what was exchanged before.
             "    __syncthreads();",
-            f"    mine[0] = t{j};",
+            f"    mine[0] = {nest.totals[j]};",
             "    __syncthreads();",
             f"    for (int lanes = {lanes // 2}; lanes > 0; lanes /= 2) {{",
             f"        if (r < lanes) mine[0] = {joined};",
             "        __syncthreads();",
             "    }",
-            f"    t{j} = mine[0];",
+            f"    {nest.totals[j]} = mine[0];",
             "}",
         ]
     return lines
@@ -161,11 +162,11 @@ def _joined_blocks(nest: Nest, names: Names, tiles: Tiling, join: list[str]) -> 
         wide = accumulator(statement.form.dtypes[0])
         partials = names.partials(wide, serial, tiles.splits * nest.n_kept)
         place = f"{partials}[({nest.index}){{}} * {nest.n_kept} + kept]"
-        leave.append(f"{place.format('blockIdx.y')} = t{j};")
+        leave.append(f"{place.format('blockIdx.y')} = {nest.totals[j]};")
         take += [
-            f"t{j} = {initial(statement.form.name, wide)};",
+            f"{nest.totals[j]} = {initial(statement.form.name, wide)};",
             f"if (kept < {nest.n_kept}) for (int s = r; s < {tiles.splits}; s += {tiles.reduced_lanes})",
-            f"    t{j} = {combine(statement.form.name, f't{j}', place.format('s'), wide)};",
+            f"    {nest.totals[j]} = {combine(statement.form.name, nest.totals[j], place.format('s'), wide)};",
         ]
     counter = f"{names.counters(tiles.tiles)}[blockIdx.x]"
     finish = [
@@ -198,6 +199,6 @@ def _stores(nest: Nest, names: Names) -> list[str]:
     for j, statement in nest.members:
         if j in nest.reductions and nest.segment.stored[j]:
             out = statement.form.dtypes[0]
-            value = cast(f"t{j}", accumulator(out), out)
+            value = cast(nest.totals[j], accumulator(out), out)
             lines.append(f"{names.storage(statement.target.storage)}[{nest.place(statement.target)}] = {value};")
     return lines

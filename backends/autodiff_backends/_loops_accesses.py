@@ -38,10 +38,10 @@ class Gather(NamedTuple):
 
 
 def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The steps of a C-contiguous array."""
+    """The steps of a C-contiguous array; 0 along axes of size 1, so that equal accesses have equal steps."""
     strides, step = [], 1
     for n in reversed(shape):
-        strides.append(step)
+        strides.append(step if n != 1 else 0)
         step *= max(n, 1)
     return tuple(reversed(strides))
 

@@ -203,6 +203,7 @@ class Lowering:
         """A statement; an operand is a value and its steps over the iteration space."""
         if 0 in shape and name not in REDUCTIONS:
             return
+        target = _standard(target, shape)
         literals = tuple([self._literals.get(number) for number, _ in operands])
         accesses = []
         dtypes = [self.storages[target.storage].dtype]
@@ -316,6 +317,7 @@ class Lowering:
             return
         # The place is read and written.
         if 0 not in region:
+            place = _standard(place, region)
             dtype = self.program.avals[number].dtype
             literal = self._literals.get(values)
             read = () if literal is not None else (self._accesses[values],)
@@ -380,6 +382,11 @@ class Lowering:
         storage = self._storage(aval)
         self._copy(number, Access(storage, 0, contiguous(aval.shape)), aval.shape)
         return storage
+
+
+def _standard(access: Access, shape: tuple[int, ...]) -> Access:
+    """The same elements with steps of 0 along axes of size 1."""
+    return access._replace(strides=tuple([0 if n == 1 else s for n, s in zip(shape, access.strides, strict=True)]))
 
 
 def literal_text(value: Any) -> str:

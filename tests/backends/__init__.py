@@ -1,1 +1,1 @@
-"""Each backend: what it makes of programs, and what it computes with that."""
+"""Backends one by one, below what the conformance suite sees; and what stands in for devices that are not there."""
