@@ -190,10 +190,10 @@ CALLS: dict[str, Maker] = {
 def call_for(signature: Signature, xp: Any) -> Function:
     """The function that computes a signature from arrays of a namespace; a new array, but for other looks at one."""
     name = signature.primitive.name
-    if is_look(signature):
-        return VIEWS[name](signature, xp)
     if signature.out.size == 0:
         return lambda *arguments: xp.empty(signature.out.shape, signature.out.dtype)
+    if is_look(signature):
+        return VIEWS[name](signature, xp)
     if name in ("index_add", "index_set") and signature.inputs[2].size == 0:
         return lambda x, *arguments: x.copy()
     return CALLS[name](signature, xp)

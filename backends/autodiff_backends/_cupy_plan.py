@@ -23,15 +23,20 @@ from ._numpy_reference import constant_value
 SHOWN = 4
 
 
+def _fits(program: Program, number: int) -> bool:
+    # What has no elements takes no kernel.
+    return program.avals[number].size > 0 and supported(program, number)
+
+
 def _is_view(program: Program, number: int) -> bool:
     signature = program.signatures[number]
-    if signature is None or not is_look(signature):
+    if signature is None or not signature.out.size or not is_look(signature):
         return False
     return signature.primitive.name != "index" or program.arguments[number][1] in program.constants
 
 
 # Whatever kernels can do they do: fewer launches, and nothing waits for the host.
-RULES = Rules(supported, _is_view, lambda program, members: True)
+RULES = Rules(_fits, _is_view, lambda program, members: True)
 
 
 def _constant(program: Program, number: int, device: Device) -> Any:

@@ -360,6 +360,26 @@ def test_memory_that_does_not_suffice(as_program):
         plan(x.value)
 
 
+def test_arrays_without_elements(as_program):
+    x = ad.Tensor(np.linspace(0.1, 1.2, 12).reshape(3, 4))
+    empty = np.sin(x)[:0] * 2.0
+    outputs = [
+        x[:, :0],
+        x[3:].T,
+        empty,
+        np.sum(empty, axis=0),
+        np.sum(empty),
+        empty.T @ x[:0],
+        np.concatenate([empty, x]),
+    ]
+    for chosen in ([outputs[0]], [outputs[2]], outputs[:3], outputs):
+        program = as_program([x], chosen)
+        for one, wanted in zip(compiled(program)(x.value), Interpreted(program)(x.value), strict=True):
+            assert one.shape == wanted.shape
+            assert one.dtype == wanted.dtype
+            np.testing.assert_allclose(one, wanted, rtol=1e-12)
+
+
 def test_a_plan_is_made_of_regions(as_program):
     x = ad.Tensor(np.ones((3, 4)))
     assert isinstance(compiled(as_program([x], [np.sin(x)]))._plan, KernelPlan)
