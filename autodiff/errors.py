@@ -9,6 +9,7 @@ AutodiffError
 ├── DifferentiationError  (TypeError)            a derivative that does not exist: of or to the wrong thing
 ├── MissingRuleError      (NotImplementedError)  a derivative that exists but is not written yet
 ├── TraceError            (RuntimeError)         a value asked for while only structure is known
+├── OutOfMemoryError      (MemoryError)          arrays that do not fit into a device's memory
 └── BackendError          (LookupError)          a backend that is unknown or cannot be used here
 
 IndependentWarning (UserWarning): the result does not depend on a variable, so its gradient is zero.
@@ -49,6 +50,10 @@ class MissingRuleError(AutodiffError, NotImplementedError):
 
 class TraceError(AutodiffError, RuntimeError):
     """A value was asked for where only its shape and dtype are known."""
+
+
+class OutOfMemoryError(AutodiffError, MemoryError):
+    """Arrays that do not fit into the memory of a device."""
 
 
 class BackendError(AutodiffError, LookupError):

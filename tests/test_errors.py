@@ -19,6 +19,7 @@ BUILTINS = {
     errors.DifferentiationError: TypeError,
     errors.MissingRuleError: NotImplementedError,
     errors.TraceError: RuntimeError,
+    errors.OutOfMemoryError: MemoryError,
     errors.BackendError: LookupError,
 }
 

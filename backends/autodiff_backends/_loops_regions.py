@@ -1,9 +1,9 @@
-"""A program cut into regions: those that compiled loops execute faster, and those left to NumPy."""
+"""A program cut into regions: those that compiled loops execute, and those left to calls of an array library."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,7 +40,25 @@ CHEAP = {
     *(name for name in REDUCTIONS if name not in ("matmul", "inner_product")),
 }
 
-LOOPS, NUMPY = "loops", "numpy"
+LOOPS, CALLS = "loops", "calls"
+
+
+class Rules(NamedTuple):
+    """What decides where a program is cut.
+
+    Parameters
+    ----------
+    fits : callable
+        ``fits(program, number)``: whether compiled loops are to execute an application, if they can.
+    is_view : callable
+        ``is_view(program, number)``: whether an application costs nothing wherever it is done.
+    pays : callable
+        ``pays(program, members)``: whether compiling these applications is worth it.
+    """
+
+    fits: Callable[[Program, int], bool]
+    is_view: Callable[[Program, int], bool]
+    pays: Callable[[Program, list[int]], bool]
 
 
 def cost(program: Program, number: int) -> tuple[float, float]:
@@ -81,7 +99,7 @@ class Region:
     Attributes
     ----------
     kind : str
-        ``LOOPS`` or ``NUMPY``.
+        ``LOOPS`` or ``CALLS``.
     members : list of int
     """
 
@@ -92,20 +110,30 @@ class Region:
         self.members = members
 
 
-def regions(program: Program, ufuncs: frozenset[str], largest: int) -> list[Region]:
-    """Regions in the order of execution; few, and kernels only where they are estimated to pay."""
+def faster(ufuncs: frozenset[str], largest: int) -> Rules:
+    """Loops where they are estimated to be faster than NumPy, of these ufuncs and of arrays of this size at most."""
+
+    def fits(program: Program, number: int) -> bool:
+        return supported(program, number, ufuncs, largest) and _short(program, number)
+
+    def pays(program: Program, members: list[int]) -> bool:
+        costs = [cost(program, n) for n in members if not is_view(program, n)]
+        return not costs or sum(loops for loops, _ in costs) + KERNEL_CALL < sum(vectors for _, vectors in costs)
+
+    return Rules(fits, is_view, pays)
+
+
+def regions(program: Program, rules: Rules) -> list[Region]:
+    """Regions in the order of execution; few, and kernels only where they pay."""
     applications = program.applications()
-    kinds: dict[int, str] = {}
-    for number in applications:
-        fits = supported(program, number, ufuncs, largest) and _short(program, number)
-        kinds[number] = LOOPS if fits else NUMPY
+    kinds = {number: LOOPS if rules.fits(program, number) else CALLS for number in applications}
     while True:
-        found = _stages(program, applications, kinds)
-        wrong = [r for r in found if r.kind == LOOPS and not _pays(program, r.members)]
+        found = _stages(program, applications, kinds, rules)
+        wrong = [r for r in found if r.kind == LOOPS and not rules.pays(program, r.members)]
         if not wrong:
             return found
         for region in wrong:
-            kinds.update(dict.fromkeys(region.members, NUMPY))
+            kinds.update(dict.fromkeys(region.members, CALLS))
 
 
 def _short(program: Program, number: int) -> bool:
@@ -116,20 +144,15 @@ def _short(program: Program, number: int) -> bool:
     return signature.primitive.name != "matmul" or loops < 2 * vectors
 
 
-def _pays(program: Program, members: list[int]) -> bool:
-    costs = [cost(program, n) for n in members if not is_view(program, n)]
-    return not costs or sum(loops for loops, _ in costs) + KERNEL_CALL < sum(vectors for _, vectors in costs)
-
-
-def _stages(program: Program, applications: list[int], kinds: dict[int, str]) -> list[Region]:
-    """Each application in the earliest stage after its arguments; stages of loops and of NumPy alternate."""
+def _stages(program: Program, applications: list[int], kinds: dict[int, str], rules: Rules) -> list[Region]:
+    """Each application in the earliest stage after its arguments; stages of loops and of calls alternate."""
     stage: dict[int, int] = {}
-    kind_of_stage = (LOOPS, NUMPY)
+    kind_of_stage = (LOOPS, CALLS)
     for number in applications:
         signature = program.signatures[number]
         assert signature is not None
         first = max([0, *[stage.get(a, 0) for a in program.arguments[number]]])
-        if is_view(program, number):
+        if rules.is_view(program, number):
             # Where its argument is; whoever looks through it later does so there.
             stage[number] = stage.get(program.arguments[number][0], 0)
             kinds[number] = kind_of_stage[stage[number] % 2]
@@ -138,11 +161,27 @@ def _stages(program: Program, applications: list[int], kinds: dict[int, str]) ->
     members: dict[int, list[int]] = {}
     for number in applications:
         members.setdefault(stage[number], []).append(number)
-    return [Region(kind_of_stage[s % 2], members[s]) for s in sorted(members)]
+    return _waiting(program, [Region(kind_of_stage[s % 2], members[s]) for s in sorted(members)], rules)
+
+
+def _waiting(program: Program, found: list[Region], rules: Rules) -> list[Region]:
+    """Fewer regions: one that the next does not need waits for the one after that, which is of its own kind."""
+    for i in range(len(found) - 3, -1, -1):
+        if i + 2 >= len(found):
+            continue
+        made = set(found[i].members)
+        if any(a in made for n in found[i + 1].members for a in _bases(program, n, rules)):
+            continue
+        found[i + 2].members = sorted(made.union(found[i + 2].members))
+        if i:
+            found[i - 1].members = sorted([*found[i - 1].members, *found[i + 1].members])
+            del found[i + 1]
+        del found[i]
+    return found
 
 
 def is_view(program: Program, number: int) -> bool:
-    """Whether an application costs nothing wherever it is done."""
+    """Whether an application is another look at an array that loops and NumPy both have."""
     signature = program.signatures[number]
     if signature is None or signature.primitive.name not in VIEWS:
         return False
@@ -160,71 +199,98 @@ class Composed:
     source : str
         The sources of the parts, one after another.
     n_operations : int
+    steps : list of tuple
+        For each region its plan and the numbers of its inputs and outputs in the program.
     """
 
-    def __init__(self, program: Program, found: list[Region], compile: Callable[[str, Program], Plan]):
-        outside = _read_later(program, found)
-        self._steps: list[tuple[Plan, list[int], list[int]]] = []
+    def __init__(
+        self,
+        program: Program,
+        found: list[Region],
+        rules: Rules,
+        compile: Callable[[str, Program], Plan],
+        copy: Callable[[Any, np.dtype[Any]], Any] = np.array,
+        array: type = np.ndarray,
+    ):
+        outside = _read_later(program, found, rules)
+        self.steps: list[tuple[Plan, list[int], list[int]]] = []
         for region in found:
-            part, inputs, outputs = _part(program, region, outside)
+            part, inputs, outputs = _part(program, region, outside, rules)
             if outputs:
-                self._steps.append((compile(region.kind, part), inputs, outputs))
+                self.steps.append((compile(region.kind, part), inputs, outputs))
+        self._dead = _last_readings(self.steps, program.outputs)
+        self._copy, self._array = copy, array
         self._known = {n: program.constants[n] for n in program.outputs if n in program.constants}
         # The outputs, and whether the array is not this call's own, or is another output already.
         self._outputs = [
             (n, program.avals[n], n < program.n_inputs or n in program.constants or n in program.outputs[:i])
             for i, n in enumerate(program.outputs)
         ]
-        self.n_operations = sum(plan.n_operations for plan, _, _ in self._steps)
+        self.n_operations = sum(plan.n_operations for plan, _, _ in self.steps)
 
     @property
     def source(self) -> str:
         """What is executed, region by region."""
         parts = []
-        for plan, inputs, outputs in self._steps:
+        for plan, inputs, outputs in self.steps:
             head = f"# {', '.join(f'v{n}' for n in outputs)} from {', '.join(f'v{n}' for n in inputs)}"
             parts.append(f"{head}\n{plan.source}")
         return "\n\n".join(parts)
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         registers = dict(enumerate(values))
-        for plan, inputs, outputs in self._steps:
+        for (plan, inputs, outputs), dead in zip(self.steps, self._dead, strict=True):
             registers.update(zip(outputs, plan(*[registers[n] for n in inputs]), strict=True))
+            for n in dead:
+                del registers[n]
         registers.update(self._known)
         results = []
         for number, aval, shared in self._outputs:
             value = registers[number]
-            if not aval.weak and (shared or not isinstance(value, np.ndarray)):
-                value = np.array(value, aval.dtype)
+            if not aval.weak and (shared or not isinstance(value, self._array)):
+                value = self._copy(value, aval.dtype)
             results.append(value)
         return tuple(results)
 
 
-def _read_later(program: Program, found: list[Region]) -> set[int]:
+def _last_readings(steps: Sequence[tuple[Plan, list[int], list[int]]], outputs: Iterable[int]) -> list[list[int]]:
+    """For each step the values that nothing needs after it."""
+    last: dict[int, int] = {}
+    for place, (_, read, made) in enumerate(steps):
+        last.update(dict.fromkeys((*read, *made), place))
+    for number in outputs:
+        last.pop(number, None)
+    dead: list[list[int]] = [[] for _ in steps]
+    for number, place in last.items():
+        dead[place].append(number)
+    return dead
+
+
+def _read_later(program: Program, found: list[Region], rules: Rules) -> set[int]:
     """Values that a region gives to another one or to the caller; not views, which the reader makes itself."""
     place = {number: i for i, region in enumerate(found) for number in region.members}
     needed = set(program.outputs)
     for i, region in enumerate(found):
         for number in region.members:
-            if is_view(program, number) and number not in program.outputs:
+            if rules.is_view(program, number) and number not in program.outputs:
                 continue
-            for a in _bases(program, number):
+            for a in _bases(program, number, rules):
                 if place.get(a, i) != i:
                     needed.add(a)
     return needed
 
 
-def _bases(program: Program, number: int) -> Iterable[int]:
+def _bases(program: Program, number: int, rules: Rules) -> Iterable[int]:
     """What an application reads, looking through views."""
     for a in program.arguments[number]:
-        while is_view(program, a):
+        while rules.is_view(program, a):
             a = program.arguments[a][0]
         yield a
 
 
-def _part(program: Program, region: Region, outside: set[int]) -> tuple[Program, list[int], list[int]]:
+def _part(program: Program, region: Region, outside: set[int], rules: Rules) -> tuple[Program, list[int], list[int]]:
     """The program of a region, and the numbers of its inputs and outputs in the whole one."""
-    own = {n for n in region.members if not is_view(program, n) or n in program.outputs}
+    own = {n for n in region.members if not rules.is_view(program, n) or n in program.outputs}
     needed: list[int] = []
     seen: set[int] = set()
     inputs: list[int] = []
@@ -236,7 +302,7 @@ def _part(program: Program, region: Region, outside: set[int]) -> tuple[Program,
         seen.add(n)
         if n in program.constants:
             continue
-        if is_view(program, n):
+        if rules.is_view(program, n):
             needed.append(n)
             stack.extend(program.arguments[n])
         else:
@@ -256,7 +322,7 @@ def _part(program: Program, region: Region, outside: set[int]) -> tuple[Program,
     return part, inputs, outputs
 
 
-def whole(program: Program, found: Sequence[Region]) -> str | None:
+def whole(program: Program, found: Sequence[Region], rules: Rules) -> str | None:
     """The kind of all regions that compute anything; None if there are both."""
-    kinds = {region.kind for region in found if any(not is_view(program, n) for n in region.members)}
-    return (kinds.pop() if kinds else NUMPY) if len(kinds) < 2 else None
+    kinds = {region.kind for region in found if any(not rules.is_view(program, n) for n in region.members)}
+    return (kinds.pop() if kinds else CALLS) if len(kinds) < 2 else None

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ._loops_statements import REDUCTIONS, Lowering, Statement
+from ._loops_statements import GATHER, REDUCTIONS, Lowering, Statement
 
 # A sequence is rolled up if it repeats this often and that many statements are covered.
 FEWEST_ITERATIONS = 3
@@ -180,6 +180,12 @@ def _count(array: Any, place: int, period: int) -> int:
 class Schedule:
     """Segments with their groups, and where every storage is.
 
+    Parameters
+    ----------
+    lowering : Lowering
+    rolling : bool, optional
+        False for one segment that repeats nothing.
+
     Attributes
     ----------
     segments : list of Segment
@@ -195,12 +201,13 @@ class Schedule:
     scalar_storages : set of int
     """
 
-    def __init__(self, lowering: Lowering):
+    def __init__(self, lowering: Lowering, rolling: bool = True):
         self.lowering = lowering
         statements = self.statements = lowering.statements
         numbers: dict[Any, int] = {}
         symbols = [numbers.setdefault(s.form, len(numbers)) for s in statements]
-        self.segments = [Segment(*piece) for piece in roll(symbols)]
+        pieces = roll(symbols) if rolling else [(0, len(symbols), 1)]
+        self.segments = [Segment(*piece) for piece in pieces]
         self._needed = set(lowering.outputs)
         for segment in self.segments:
             self._fuse(segment)
@@ -243,6 +250,8 @@ class Schedule:
                             written.target == access
                             and written.form.shape == form.shape
                             and written.form.name not in REDUCTIONS
+                            # What a gather picks may be any element.
+                            and not (form.name == GATHER and place == 0)
                         )
                         sources[j][place].add((w, same))
                 w = writer.get(target.storage)

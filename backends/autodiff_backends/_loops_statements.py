@@ -16,11 +16,16 @@ import numpy as np
 from autodiff.nodes import Aval, Signature
 from autodiff.plan.program import Program
 
+from ._loops_accesses import Access, contiguous, gathered, reshaped, sliced
+
 # What loops are generated for; complex numbers and extended precision are not among them.
 DTYPES = {np.dtype(code) for code in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")}
 
 # Primitives that only look at memory in another way.
 VIEWS = {"reshape", "transpose", "broadcast_to", "index", "identity", "stop_gradient", "real", "conjugate"}
+
+# Those that compute something where elements are complex.
+REAL_VIEWS = {"real", "conjugate"}
 
 # Reductions, and what they start from.
 REDUCTIONS = {"sum": 0, "prod": 1, "max": None, "min": None, "all": True, "any": False, "inner_product": 0, "matmul": 0}
@@ -28,8 +33,8 @@ REDUCTIONS = {"sum": 0, "prod": 1, "max": None, "min": None, "all": True, "any":
 # Elementwise primitives that are no ufuncs.
 EXPRESSIONS = {"where", "masked_multiply", "root_of_squares", "logistic", "astype"}
 
-# The name of the expression that copies its operand.
-COPY = "copy"
+# The names of the expressions that copy their operand: as it is, or what index arrays pick of it.
+COPY, GATHER = "copy", "gather"
 
 # Kinds of number for which compiled arithmetic is not NumPy's: integers that overflow, are divided by zero (which may
 # end the process), raised to a negative power, or shifted or scaled by large ones; and floating quotients at infinity.
@@ -39,20 +44,7 @@ LEFT_TO_NUMPY = {
     "floor_divide": "iuf",
 }
 
-WEAK = {"b": bool, "i": int, "f": float}
-
-
-class Access(NamedTuple):
-    """Elements of a storage: the offset of the first and the step along each axis, in elements."""
-
-    storage: int
-    offset: int
-    strides: tuple[int, ...]
-
-    def span(self, shape: tuple[int, ...]) -> tuple[int, int]:
-        """The first and the last element touched."""
-        ends = [(n - 1) * s for n, s in zip(shape, self.strides, strict=True)]
-        return self.offset + sum(min(e, 0) for e in ends), self.offset + sum(max(e, 0) for e in ends)
+WEAK = {"b": bool, "i": int, "f": float, "c": complex}
 
 
 class Form(NamedTuple):
@@ -74,6 +66,9 @@ class Form(NamedTuple):
         Steps of the target, then of each operand in memory.
     dtypes : tuple of numpy.dtype
         Likewise.
+    indexed : tuple of (int, int)
+        Of a gather, whose first operand is what is picked from and whose others are the index arrays: for each of
+        these the size and the step of the axis it picks from.
     """
 
     name: str
@@ -83,6 +78,7 @@ class Form(NamedTuple):
     literals: tuple[str | None, ...]
     strides: tuple[tuple[int, ...], ...]
     dtypes: tuple[np.dtype[Any], ...]
+    indexed: tuple[tuple[int, int], ...] = ()
 
 
 class Statement(NamedTuple):
@@ -98,43 +94,6 @@ class Storage(NamedTuple):
 
     size: int
     dtype: np.dtype[Any]
-
-
-def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The steps of a C-contiguous array."""
-    strides, step = [], 1
-    for n in reversed(shape):
-        strides.append(step)
-        step *= max(n, 1)
-    return tuple(reversed(strides))
-
-
-def reshaped(shape: tuple[int, ...], strides: tuple[int, ...], to: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The steps of a view in another shape, or None if there is none."""
-    old = [(n, s) for n, s in zip(shape, strides, strict=True) if n != 1]
-    result = [0] * len(to)
-    place = 0
-    axes = [i for i, n in enumerate(to) if n != 1]
-    while axes:
-        # The fewest axes, old and new, that hold the same number of elements.
-        taken, wanted = [axes.pop(0)], [place]
-        place += 1
-        new_size, old_size = to[taken[0]], old[wanted[0]][0]
-        while new_size != old_size:
-            if new_size < old_size:
-                taken.append(axes.pop(0))
-                new_size *= to[taken[-1]]
-            else:
-                wanted.append(place)
-                old_size *= old[place][0]
-                place += 1
-        if any(old[i][1] != old[i + 1][0] * old[i + 1][1] for i in wanted[:-1]):
-            return None
-        step = old[wanted[-1]][1]
-        for axis in reversed(taken):
-            result[axis] = step
-            step *= to[axis]
-    return tuple(result)
 
 
 def supported(program: Program, number: int, ufuncs: frozenset[str], largest: int) -> bool:
@@ -244,6 +203,7 @@ class Lowering:
         """A statement; an operand is a value and its steps over the iteration space."""
         if 0 in shape and name not in REDUCTIONS:
             return
+        target = _standard(target, shape)
         literals = tuple([self._literals.get(number) for number, _ in operands])
         accesses = []
         dtypes = [self.storages[target.storage].dtype]
@@ -269,7 +229,9 @@ class Lowering:
         assert signature is not None
         arguments = self.program.arguments[number]
         name = signature.primitive.name
-        if name in VIEWS:
+        if name == "index" and len(arguments) > 2:
+            self._gather(number, signature, arguments)
+        elif name in VIEWS and not (name in REAL_VIEWS and signature.inputs[0].dtype.kind == "c"):
             self._view(number, name, signature, arguments)
         elif name in ("index_add", "index_set"):
             self._write(number, name == "index_add", arguments)
@@ -309,28 +271,35 @@ class Lowering:
             else:
                 self._accesses[number] = access._replace(strides=strides)
         elif name == "index":
-            self._accesses[number] = self._indexed(access, self._shape(source), arguments[1])
+            self._accesses[number] = sliced(access, self._shape(source), self.program.constants[arguments[1]])
         else:
             self._accesses[number] = access
 
-    def _indexed(self, access: Access, shape: tuple[int, ...], idx: int) -> Access:
-        """The part of an access that a known basic index takes."""
-        offset = access.offset
-        strides = []
-        axis = 0
-        for entry in self.program.constants[idx]:
-            if entry is None:
-                strides.append(0)
-                continue
-            step = access.strides[axis]
-            if isinstance(entry, slice):
-                start, _, stride = entry.indices(shape[axis])
-                offset += start * step
-                strides.append(stride * step)
-            else:
-                offset += entry * step
-            axis += 1
-        return Access(access.storage, offset, tuple(strides))
+    def _gather(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+        """What index arrays pick; they are operands after the array that they pick from."""
+        source, idx, *arrays = arguments
+        spec = signature.inputs[1].spec
+        assert spec is not None
+        if source in self._literals:
+            self._literals[number] = self._literals[source]
+            return
+        together = np.broadcast_shapes(*[self._shape(a) for a in arrays])
+        found = gathered(self._accesses[source], self._shape(source), spec, self.program.constants[idx], len(together))
+        shape = signature.out.shape
+        target = self._new(number)
+        if 0 in shape:
+            return
+        accesses, literals = [found.access], [None, *[self._literals.get(a) for a in arrays]]
+        dtypes = [signature.out.dtype, signature.inputs[0].dtype]
+        before, after = (0,) * found.before, (0,) * (len(shape) - len(together) - found.before)
+        for a in arrays:
+            if a not in self._literals:
+                strides = (*before, *self._over(a, together), *after)
+                accesses.append(self._accesses[a]._replace(strides=strides))
+                dtypes.append(self.program.avals[a].dtype)
+        steps = (target.strides, *[a.strides for a in accesses])
+        form = Form(GATHER, shape, (), None, tuple(literals), steps, tuple(dtypes), found.indexed)
+        self.statements.append(Statement(form, target, tuple(accesses)))
 
     def _write(self, number: int, adds: bool, arguments: tuple[int, ...]) -> None:
         base, idx, values = arguments
@@ -341,13 +310,14 @@ class Lowering:
         else:
             whole = self._new(number)
             self._copy(base, whole, shape)
-        place = self._indexed(whole, shape, idx)
+        place = sliced(whole, shape, self.program.constants[idx])
         region = self._shape(values)
         if not adds:
             self._copy(values, place, region)
             return
         # The place is read and written.
         if 0 not in region:
+            place = _standard(place, region)
             dtype = self.program.avals[number].dtype
             literal = self._literals.get(values)
             read = () if literal is not None else (self._accesses[values],)
@@ -376,16 +346,22 @@ class Lowering:
     def _matmul(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         """A sum of products over the axes (batch, row, column, inner)."""
         out = signature.out.shape
-        shape = (*out, self._shape(arguments[0])[-1])
+        inner = self._shape(arguments[0])[-1]
         target = self._new(number)
         batch = len(out) - 2
         rows = self._over_batch(arguments[0], batch)
         columns = self._over_batch(arguments[1], batch)
+        if inner == 1:
+            # A product of a column and a row sums nothing, so it may be part of a loop over its elements.
+            outer = [(arguments[0], (*rows[:-1], 0)), (arguments[1], (*columns[:-2], 0, columns[-1]))]
+            self._emit("multiply", out, target, outer)
+            return
         operands = [
             (arguments[0], (*rows[:-2], rows[-2], 0, rows[-1])),
             (arguments[1], (*columns[:-2], 0, columns[-1], columns[-2])),
         ]
-        self._emit("matmul", shape, target._replace(strides=(*target.strides, 0)), operands, signature, (len(out),))
+        whole = target._replace(strides=(*target.strides, 0))
+        self._emit("matmul", (*out, inner), whole, operands, signature, (len(out),))
 
     def _over_batch(self, number: int, batch: int) -> tuple[int, ...]:
         """Steps of a stack of matrices, broadcast to ``batch`` leading axes."""
@@ -408,8 +384,15 @@ class Lowering:
         return storage
 
 
+def _standard(access: Access, shape: tuple[int, ...]) -> Access:
+    """The same elements with steps of 0 along axes of size 1."""
+    return access._replace(strides=tuple([0 if n == 1 else s for n, s in zip(shape, access.strides, strict=True)]))
+
+
 def literal_text(value: Any) -> str:
-    """A number as source; integers, floats and booleans."""
+    """A number as source."""
+    if isinstance(value, (complex, np.complexfloating)):
+        return repr(complex(value))
     if isinstance(value, (bool, np.bool_)):
         return repr(bool(value))
     if isinstance(value, (float, np.floating)):

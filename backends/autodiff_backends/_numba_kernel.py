@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import operator
-import os
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,10 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ._kernel_files import cache_folder, write_whole
 from ._loops_expressions import VECTORISED
-
-# Names the folder of compiled kernels; "0" keeps none on disk.
-CACHE_VARIABLE = "AUTODIFF_CACHE_DIR"
 
 # What stands for the functions that kernels call, where Python runs a kernel's source.
 PLAIN_FUNCTIONS = SimpleNamespace(
@@ -27,20 +23,6 @@ PLAIN_FUNCTIONS = SimpleNamespace(
 
 _compiled: dict[tuple[str, str], Callable[..., None]] = {}
 _lock = threading.Lock()
-
-
-def cache_folder() -> Path | None:
-    """Where kernels are kept: ``AUTODIFF_CACHE_DIR``, else the user's cache folder; None if that is ``0``."""
-    given = os.environ.get(CACHE_VARIABLE)
-    if given == "0":
-        return None
-    if given:
-        return Path(given)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "autodiff"
 
 
 def load(source: str, types: Sequence[tuple[np.dtype[Any], int | None, bool]]) -> Callable[..., None]:
@@ -112,12 +94,7 @@ def _on_disk(source: str, folder: Path) -> ModuleType:
     except (OSError, ValueError):
         known = False
     if not known:
-        folder.mkdir(parents=True, exist_ok=True)
-        # Another process may be writing the same; the last one wins, whole.
-        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(source)
-        os.replace(temporary, path)
+        write_whole(path, source.encode())
     module = ModuleType(name)
     # Machine code from disk finds its globals through the module's name.
     sys.modules[name] = module

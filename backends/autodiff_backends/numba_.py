@@ -12,7 +12,7 @@ from autodiff.backend import Backend, Plan, thread_count
 from autodiff.errors import BackendError
 from autodiff.plan.program import Program
 
-from ._loops_regions import LOOPS, Composed, regions, whole
+from ._loops_regions import LOOPS, Composed, faster, regions, whole
 from ._loops_schedule import Schedule
 from ._loops_statements import Lowering
 from ._numba_kernel import load
@@ -158,9 +158,12 @@ class NumbaBackend(Backend):
 
     def compile(self, program: Program) -> Plan:
         """Kernels where they are estimated to be faster, the rest as on NumPy."""
-        found = regions(program, self._supported_ufuncs(), LARGEST_ARRAY)
-        kind = whole(program, found)
-        return Composed(program, found, self._compile_region) if kind is None else self._compile_region(kind, program)
+        rules = faster(self._supported_ufuncs(), LARGEST_ARRAY)
+        found = regions(program, rules)
+        kind = whole(program, found, rules)
+        if kind is None:
+            return Composed(program, found, rules, self._compile_region)
+        return self._compile_region(kind, program)
 
     def _compile_region(self, kind: str, program: Program) -> Plan:
         kernel = self._kernel(program) if kind == LOOPS else None

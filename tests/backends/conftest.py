@@ -12,8 +12,12 @@ import autodiff as ad
 from autodiff.nodes import Node, Slot, Variable, intern_aval
 from autodiff.plan import Program, build, prune
 from autodiff.plan.program import Rewrite
-from autodiff_backends._loops_statements import COPY, Access, Lowering, Statement
+from autodiff_backends._cuda_kernels import KernelRegion
+from autodiff_backends._loops_accesses import Access
+from autodiff_backends._loops_statements import COPY, GATHER, Lowering, Statement
 from autodiff_backends._numpy_reference import constant_value, function_for
+
+from .cuda_emulation import COMPILER, EmulatedDevice
 
 LIBRARIES = ("array_api_strict", "array_api_strict:device1", "torch")
 
@@ -50,6 +54,9 @@ def _number(literal: str) -> Any:
 
 def _execute(statement: Statement, memory: list[Any]) -> None:
     form, target, accesses = statement
+    if form.name == GATHER:
+        _execute_gather(statement, memory)
+        return
     found = iter([memory[a.storage][places(a, form.shape)] for a in accesses])
     operands = [next(found) if literal is None else _number(literal) for literal in form.literals]
     dtype = memory[target.storage].dtype
@@ -64,9 +71,20 @@ def _execute(statement: Statement, memory: list[Any]) -> None:
     elif form.name == COPY:
         memory[target.storage][at] = np.asarray(operands[0]).astype(dtype)
     elif form.signature is None:
-        memory[target.storage][at] = operands[0] + np.asarray(operands[1]).astype(dtype)
+        combine = {"add": np.add, "multiply": np.multiply}[form.name]
+        memory[target.storage][at] = combine(*[np.asarray(x).astype(dtype) for x in operands])
     else:
         memory[target.storage][at] = function_for(form.signature)(*operands)
+
+
+def _execute_gather(statement: Statement, memory: list[Any]) -> None:
+    form, target, (source, *accesses) = statement
+    at = places(source, form.shape)
+    found = iter([memory[a.storage][places(a, form.shape)] for a in accesses])
+    for literal, (size, step) in zip(form.literals[1:], form.indexed):
+        picked = next(found) if literal is None else _number(literal)
+        at = at + np.where(picked < 0, picked + size, picked) * step
+    memory[target.storage][places(target, form.shape)] = memory[source.storage][at]
 
 
 @pytest.fixture(scope="session")
@@ -108,6 +126,36 @@ def run_statements() -> Callable[[Lowering, Sequence[Any]], list[Any]]:
         assert not set(lowering.outputs) & set(given)
         assert len(set(lowering.outputs)) == len(lowering.outputs)
         return [memory[s].reshape(program.avals[n].shape) for s, n in zip(lowering.outputs, program.outputs)]
+
+    return run
+
+
+@pytest.fixture
+def run_kernels() -> Callable[[Program, Sequence[Any]], tuple[KernelRegion, list[Any]]]:
+    """The kernels of a program and its outputs, the kernels executed by an emulated device."""
+    if COMPILER is None:
+        pytest.skip("g++, which compiles CUDA kernels for the processor, is not installed")
+    device = EmulatedDevice()
+
+    def run(program: Program, values: Sequence[Any]) -> tuple[KernelRegion, list[Any]]:
+        region = KernelRegion(program)
+        launch = device.load(region.source)
+        given = [
+            device.aligned(constant_value(program, n) if n in program.constants else values[n]) for n in region.inputs
+        ]
+        kept = [array.copy() for array in given]
+        outputs = [device.empty(*output) for output in region.outputs]
+        counters = [device.zeros(size, np.int32) for size in region.counters]
+        arrays = {"x": given, "o": outputs, "c": counters, "w": [device.empty(*w) for w in region.workspaces]}
+        arrays["s"] = [program.avals[n].dtype.type(values[n]) for n in region.scalars]
+        # Twice, for kernels leave what they count with as they found it.
+        for _ in range(2):
+            for name, grid, block, arguments in region.launches:
+                launch(name, grid, block, [arrays[kind][i] for kind, i in arguments])
+            assert not any(c.any() for c in counters)
+        for array, before in zip(given, kept, strict=True):
+            np.testing.assert_array_equal(array, before, "an input was written to")
+        return region, outputs
 
     return run
 

@@ -9,16 +9,9 @@ from hypothesis.extra import numpy as hnp
 import autodiff as ad
 from autodiff import errors, ops
 from autodiff.nodes import PRIMITIVES, intern_aval
+from autodiff_backends._loops_accesses import contiguous, reshaped
 from autodiff_backends._loops_expressions import number
-from autodiff_backends._loops_statements import (
-    COPY,
-    LEFT_TO_NUMPY,
-    Lowering,
-    contiguous,
-    literal_text,
-    reshaped,
-    supported,
-)
+from autodiff_backends._loops_statements import COPY, GATHER, LEFT_TO_NUMPY, Lowering, literal_text, supported
 from autodiff_backends._numpy_reference import Interpreted
 
 A = np.arange(1.0, 7.0).reshape(2, 3)
@@ -120,6 +113,41 @@ def test_reshape_that_is_no_view_copies(check):
     x = ad.Tensor(A)
     for view in (x.T.reshape(6), np.broadcast_to(x, (2, 2, 3)).reshape(12)):
         assert names(check([x], view * 2.0)) == [COPY, "multiply"]
+
+
+# --- index arrays ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        ([0, -1, 0],),
+        (slice(None), [[2, -3], [1, 1]]),
+        ([[1], [-2]], [0, 2, -1]),
+        (slice(None, None, -1), None, [2, 0]),
+        ([1, 0], None, slice(1, None)),
+        ([1, 0], None, [2, 2]),
+        (1, [2, 0]),
+        ([1, -1], 2),
+        (np.zeros((0, 2), int),),
+        (A > 2.5,),
+    ],
+    ids=str,
+)
+def test_what_index_arrays_pick_is_one_statement(check, part):
+    x = ad.Tensor(A)
+    assert names(check([x], x[part] * 2.0)) == ([GATHER, "multiply"] if A[part].size else [])
+    check([x], x.T[::-1].T[part], (x * 0.5)[part])
+
+
+def test_index_arrays_that_are_computed(check):
+    x, places = ad.Tensor(A), ad.Tensor(np.array([1, 0, -1], np.int16), constant=True)
+    # The values of one storage, read and picked from in one loop.
+    y = x[0] * 2.0
+    for parts in ((places - 1, places), (places[0], places), (slice(None), places[:, None])):
+        nodes = tuple([getattr(part, "node", part) for part in parts])
+        check([x, places], ops.indexing.read_index(x.node, nodes, lambda n: None))
+    check([x, places], y + y[places] * y)
 
 
 # --- writing into a part ---------------------------------------------------------------------------------------------
@@ -231,6 +259,13 @@ def test_matmul_of_integers_and_truth_values(check):
     integers = np.arange(6).reshape(2, 3)
     x, y = ad.Tensor(integers, constant=True), ad.Tensor(integers.T + 1, constant=True)
     check([x, y], x @ y, (x > 2) @ (y > 3))
+
+
+def test_outer_products_sum_nothing(check):
+    rng = np.random.default_rng(0)
+    x, y = ad.Tensor(rng.normal(size=(2, 3, 1))), ad.Tensor(rng.normal(size=(1, 4)))
+    assert names(check([x, y], np.tanh(x @ y))) == ["multiply", "tanh"]
+    check([x, y], x.mT.astype(np.float32)[..., :1].mT @ y, (x > 0) @ (y > 0))
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 4), (3,), (), (0, 3), (3, 0), (1, 1)])

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import autodiff as ad
 from autodiff import errors
 from autodiff.nodes import PRIMITIVES
+from autodiff_backends import _kernel_files as kernel_files
 from autodiff_backends import _loops_regions as regions
 from autodiff_backends import _numba_kernel as kernels
 from autodiff_backends import numba_
@@ -38,7 +39,7 @@ def folder(tmp_path_factory):
     """Kernels of these tests go to a folder of their own."""
     with pytest.MonkeyPatch.context() as patch:
         path = tmp_path_factory.mktemp("kernels")
-        patch.setenv(kernels.CACHE_VARIABLE, str(path))
+        patch.setenv(kernel_files.CACHE_VARIABLE, str(path))
         yield path
 
 
@@ -474,7 +475,7 @@ def test_kernels_are_made_where_they_pay_only(as_program):
         value = value * small[i % 2] + small
     plan = BACKEND.compile(as_program([w, small], [value]))
     assert isinstance(plan, Composed)
-    assert ["def kernel(" in step.source for step, _, _ in plan._steps] == [False, True]
+    assert ["def kernel(" in step.source for step, _, _ in plan.steps] == [False, True]
 
 
 def test_kernels_that_would_be_too_long_are_left_to_numpy(as_program, monkeypatch):
@@ -537,7 +538,7 @@ print(sum(kernel.stats.cache_hits.values()), sum(kernel.stats.cache_misses.value
 
 def start(cache, **variables):
     paths = os.pathsep.join([str(ROOT), str(ROOT / "backends"), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": paths, kernels.CACHE_VARIABLE: str(cache), **variables}
+    environment = {**os.environ, "PYTHONPATH": paths, kernel_files.CACHE_VARIABLE: str(cache), **variables}
     command = [sys.executable, "-W", "error", "-c", PROGRAM]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -584,9 +585,9 @@ def compile_anew(as_program):
 
 @pytest.mark.usefixtures("everywhere", "forgotten")
 def test_no_folder(as_program, monkeypatch, tmp_path):
-    monkeypatch.setenv(kernels.CACHE_VARIABLE, "0")
+    monkeypatch.setenv(kernel_files.CACHE_VARIABLE, "0")
     monkeypatch.chdir(tmp_path)
-    assert kernels.cache_folder() is None
+    assert kernel_files.cache_folder() is None
     assert compile_anew(as_program)[0] == 0
     assert files(tmp_path) == []
 
@@ -594,7 +595,7 @@ def test_no_folder(as_program, monkeypatch, tmp_path):
 @pytest.mark.usefixtures("everywhere", "forgotten")
 def test_a_folder_that_cannot_be_written_to(as_program, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv(kernels.CACHE_VARIABLE, str(tmp_path / "file" / "folder"))
+    monkeypatch.setenv(kernel_files.CACHE_VARIABLE, str(tmp_path / "file" / "folder"))
     assert compile_anew(as_program)[0] == 0
     assert files(tmp_path) == ["file"]
 
@@ -603,7 +604,7 @@ def test_a_folder_that_cannot_be_written_to(as_program, monkeypatch, tmp_path):
 @pytest.mark.parametrize("suffix", [".py", ".nbi", ".nbc"])
 @pytest.mark.parametrize("kept", [0, 20])
 def test_damaged_files_are_not_used(as_program, monkeypatch, tmp_path, suffix, kept):
-    monkeypatch.setenv(kernels.CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(kernel_files.CACHE_VARIABLE, str(tmp_path))
     assert compile_anew(as_program) == (0, 1)
     assert compile_anew(as_program) == (1, 0)
     damaged = [p for p in tmp_path.rglob("*") if p.suffix == suffix]
@@ -621,16 +622,16 @@ def test_damaged_files_are_not_used(as_program, monkeypatch, tmp_path, suffix, k
         ("linux", {"XDG_CACHE_HOME": "/some/where"}, Path("/some/where/autodiff")),
         ("linux", {}, Path.home() / ".cache" / "autodiff"),
         ("win32", {"LOCALAPPDATA": "/local"}, Path("/local/autodiff")),
-        ("linux", {kernels.CACHE_VARIABLE: "/mine", "XDG_CACHE_HOME": "/some/where"}, Path("/mine")),
+        ("linux", {kernel_files.CACHE_VARIABLE: "/mine", "XDG_CACHE_HOME": "/some/where"}, Path("/mine")),
     ],
 )
 def test_where_kernels_are_kept(monkeypatch, platform, variables, expected):
-    for name in (kernels.CACHE_VARIABLE, "XDG_CACHE_HOME", "LOCALAPPDATA"):
+    for name in (kernel_files.CACHE_VARIABLE, "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "platform", platform)
-    assert kernels.cache_folder() == expected
+    assert kernel_files.cache_folder() == expected
 
 
 def test_a_missing_numba_is_named(as_program, monkeypatch):

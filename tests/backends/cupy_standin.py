@@ -1,0 +1,132 @@
+"""What stands in for CuPy where there is no GPU: NumPy's arrays that say on which device they are, and a device."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from .cuda_emulation import EmulatedDevice
+
+# The devices made current, the innermost last; and those that were waited for.
+current = [0]
+waited: list[int] = []
+
+
+class Array(np.ndarray):
+    """An array on a device."""
+
+    def __array_finalize__(self, source):
+        self.number = getattr(source, "number", None)
+
+    @property
+    def device(self):
+        return SimpleNamespace(id=self.number)
+
+    def copy(self, order="C"):
+        return made(np.array(self.view(np.ndarray), order=order))
+
+
+# Libraries are known by the packages of their classes.
+Array.__module__ = "cupy"
+
+
+def made(array):
+    """An array of NumPy as one on the current device."""
+    found = np.asarray(array).view(Array)
+    found.number = current[-1]
+    return found
+
+
+class Device:
+    """The current device within a block."""
+
+    def __init__(self, number):
+        self.id = number
+
+    def __enter__(self):
+        current.append(self.id)
+
+    def __exit__(self, *_):
+        current.pop()
+
+    def synchronize(self):
+        waited.append(self.id)
+
+
+class OutOfMemory(MemoryError):
+    pass
+
+
+class Library:
+    """NumPy as CuPy, on several devices, with room for arrays of so many bytes."""
+
+    ndarray = Array
+    room = 1 << 20
+    freed = 0
+
+    def __init__(self):
+        self.cuda = SimpleNamespace(Device=Device)
+
+    def __getattr__(self, name):
+        return getattr(np, name)
+
+    def array(self, value, dtype=None, copy=True, order="K"):
+        found = np.array(np.asarray(value), dtype, order=order)
+        if found.nbytes > self.room:
+            raise OutOfMemory(f"Out of memory allocating {found.nbytes:,} bytes")
+        return made(found)
+
+    def asarray(self, value, dtype=None, order=None):
+        if hasattr(value, "__cuda_array_interface__"):
+            return made(np.frombuffer(value.memory, np.float32))
+        found = np.asarray(value, dtype, order=order)
+        same = isinstance(value, Array) and np.shares_memory(found, value) and found.flags == value.flags
+        return value if same else made(found)
+
+    def zeros(self, shape, dtype):
+        return made(np.zeros(shape, dtype))
+
+    def from_dlpack(self, value):
+        return made(value.array)
+
+    def asnumpy(self, array):
+        assert current[-1] == array.number
+        return np.array(array)
+
+    def get_default_memory_pool(self):
+        return SimpleNamespace(free_all_blocks=self.free)
+
+    def free(self):
+        self.freed += 1
+
+
+class Gpu(EmulatedDevice):
+    """A device as plans use it, with kernels compiled as C++. ``handle`` is the current stream."""
+
+    handle = 0
+
+    def __init__(self, library=np, number=0):
+        super().__init__()
+        self.xp, self.number = library, number
+
+    def scope(self):
+        return Device(self.number)
+
+    def stream(self):
+        return self.handle
+
+    def empty(self, shape, dtype):
+        array = super().empty(shape, dtype)
+        return array if self.xp is np else made(array)
+
+    def workspaces(self, places, nbytes):
+        memory = self.empty((nbytes,), np.dtype(np.uint8))
+        return memory, [memory[place:] for place in places]
+
+    def regular(self, array):
+        assert self.xp is np or array.number == self.number == current[-1]
+        return array if array.flags.c_contiguous and not array.ctypes.data % 16 else self.aligned(array)
+
+    def free(self):
+        pass
