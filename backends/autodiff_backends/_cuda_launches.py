@@ -28,6 +28,9 @@ LEAST = 8
 # Neighbouring lanes that read memory side by side: a warp.
 WARP = 32
 
+# Iterations unrolled, of bodies of so many statements (for each element of a vector) at most.
+UNROLLED, LONGEST_UNROLLED = 4, 32
+
 # Places up to here are 32-bit numbers, with room for the steps of a loop beyond its end.
 LARGEST_INT = (1 << 31) - (1 << 22)
 
@@ -77,6 +80,11 @@ def blocks(count: int) -> int:
 def vector_length(itemsize: int, size: int) -> int:
     """How many elements are one access to memory; the largest operand counts."""
     return max(1, VECTOR_BYTES // itemsize) if size >= VECTORS_FROM else 1
+
+
+def unrolled(size: int, statements: int) -> int:
+    """How many iterations of a reduction's loop read memory at once: several where it is long and its body short."""
+    return 1 if one_block(size) or statements > LONGEST_UNROLLED else UNROLLED
 
 
 def tiling(kept: int, reduced: int, by_rows: bool, split: bool) -> Tiling:

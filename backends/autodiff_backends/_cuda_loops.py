@@ -9,7 +9,7 @@ import numpy as np
 from . import _cuda_launches as launches
 from ._cuda_bodies import Body, Nest, coordinates, totals
 from ._cuda_expressions import accumulator, combine, initial
-from ._cuda_launches import Tiling, blocks, tiling
+from ._cuda_launches import Tiling, blocks, tiling, unrolled
 from ._cuda_types import C_NAMES, cast
 
 
@@ -117,7 +117,8 @@ def _accumulation(nest: Nest, names: Names, tiles: Tiling, vector: int, count: i
         begin, end = "begin + r", "end"
     if count:
         body = [*coordinates(nest, "i", nest.reduced, vector), *Body(nest, names.storage, vector, axis).lines()]
-        lines += ["#pragma unroll 4", f"for ({nest.index} i = {begin}; i < {end}; i += {step}) {{"]
+        lines.append(f"#pragma unroll {unrolled(nest.size, vector * len(nest.members))}")
+        lines.append(f"for ({nest.index} i = {begin}; i < {end}; i += {step}) {{")
         lines += [*_indented(body), "}"]
     if rest:
         place = f"const {nest.index} c{axis} = {count * vector} + i;"

@@ -12,7 +12,7 @@ import autodiff as ad
 from autodiff.nodes import PRIMITIVES
 from autodiff_backends import _loops_schedule as schedules
 from autodiff_backends._loops_schedule import FEWEST_ITERATIONS, SHORTEST_ROLLED, Schedule, roll
-from autodiff_backends._loops_statements import REDUCTIONS, Lowering
+from autodiff_backends._loops_statements import GATHER, REDUCTIONS, Lowering
 from autodiff_backends._numba_kernel import PLAIN_FUNCTIONS
 from autodiff_backends._numba_source import KernelSource
 from autodiff_backends._numpy_reference import Interpreted, constant_value
@@ -190,7 +190,39 @@ def assert_order_is_kept(schedule):
                     assert all(access in written for access in read)
 
 
+def assert_places_are_independent(schedule):
+    """Every place of a group's iteration space may be done by another thread, at the same time as all others."""
+    for segment in schedule.segments:
+        for group in segment.groups:
+            written = {}
+            members = [(j, schedule.statements[segment.start + j]) for j in group.members]
+            for j, statement in members:
+                if -1 not in schedule.columns(segment, j):
+                    continue
+                reduces = statement.form.name in REDUCTIONS
+                for place, element in enumerate(elements(schedule, statement, -1)):
+                    known = written.setdefault(element, (j, None if reduces else place))
+                    assert known[0] == j, "two statements write to an element"
+                    assert reduces or known[1] == place, "a statement writes to an element twice"
+            for j, statement in members:
+                for column in schedule.columns(segment, j):
+                    if column < 0:
+                        continue
+                    if statement.form.name == GATHER and column == 0:
+                        storage = statement.operands[0].storage
+                        assert storage not in {s.target.storage for _, s in members}, "any element is picked"
+                        continue
+                    for place, element in enumerate(elements(schedule, statement, column)):
+                        # What a statement reads and then writes itself is all that is read and written.
+                        assert written.get(element, (j, place)) == (j, place), "another thread writes what is read"
+
+
 def assert_right(program, values):
+    straight = Schedule(Lowering(program), rolling=False)
+    assert len(straight.segments) == 1
+    assert_order_is_kept(straight)
+    assert_memory_is_nobody_elses(straight)
+    assert_places_are_independent(straight)
     schedule = Schedule(Lowering(program))
     assert_order_is_kept(schedule)
     assert_memory_is_nobody_elses(schedule)
