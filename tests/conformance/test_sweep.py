@@ -41,7 +41,8 @@ def test_value_is_numpys(case: Case, backend: Any) -> None:
         return
     with checks.capable(backend):
         checks.check_value(case, case.arrays(), backend)
-    for arranged in checks.LAYOUTS.values():
+    # Another library makes contiguous arrays of whatever it is given.
+    for arranged in list(checks.LAYOUTS.values())[: 1 if checks.away(backend) else None]:
         checks.check_value(case, [arranged(a) for a in case.arrays()], backend)
 
 
