@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
-from contextvars import Token
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from .backend import Backend, Plan, get_backend
 from .differentiate import derivative
 from .errors import ArgumentError, BackendError, DifferentiationError, IndependentWarning, ShapeError
-from .handle import placing
+from .handle import Placing, leave_block, made_on, placing
 from .nodes import (
     Constant,
     Node,
@@ -199,7 +198,7 @@ class Graph:
     [array([2., 4., 6., 8.])]
     """
 
-    __slots__ = ("__weakref__", "_cache", "_entered", "_place", "backend")
+    __slots__ = ("__weakref__", "_cache", "_place", "backend")
 
     def __init__(
         self, backend: str | Backend | Any | None = None, cache_size: int = DEFAULT_CAPACITY, device: Any = None
@@ -210,7 +209,6 @@ class Graph:
         # Where variables are put; None for where they are.
         self._place: Backend | None = None if backend is None and device is None else self.backend.home
         self._cache = PlanCache(cache_size)
-        self._entered: list[Token[Backend | None]] = []
 
     def __repr__(self) -> str:
         info = self._cache.info()
@@ -254,16 +252,16 @@ class Graph:
         >>> ad.Graph(backend="numpy").tensor([1.0, 2.0])
         Tensor([1., 2.])
         """
-        with self:
+        with made_on(self._place):
             return Tensor(data, dtype, constant, copy, name)
 
     def __enter__(self) -> Self:
         """In the block, Tensors are made on the graph's backend."""
-        self._entered.append(placing.set(self._place))
+        placing.set(Placing(self._place, placing.get()))
         return self
 
     def __exit__(self, *exception: object) -> None:
-        placing.reset(self._entered.pop())
+        leave_block()
 
     def add_variables(self, *tensors: Tensor) -> None:
         """Put variables on the graph's backend, so that gradients can be taken with respect to them.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -28,8 +30,33 @@ from .nodes import (
 )
 from .plan import evaluate, fetched, on_host
 
-# Where Tensors are made: the backend of the graph whose block this is (``with graph:``).
-placing: ContextVar[Backend | None] = ContextVar("placing", default=None)
+
+class Placing(NamedTuple):
+    """A block in which Tensors are made on a backend, and the one around it."""
+
+    place: Backend | None
+    outer: Placing | None
+
+
+# The block that this thread is in (``with graph:``).
+placing: ContextVar[Placing | None] = ContextVar("placing", default=None)
+
+
+@contextmanager
+def made_on(place: Backend | None) -> Iterator[None]:
+    """In the block, Tensors are made on a backend."""
+    placing.set(Placing(place, placing.get()))
+    try:
+        yield
+    finally:
+        leave_block()
+
+
+def leave_block() -> None:
+    """Tensors are made where they were outside of the innermost block."""
+    block = placing.get()
+    assert block is not None
+    placing.set(block.outer)
 
 
 class Handle:
@@ -45,7 +72,8 @@ class Handle:
     ):
         if name is not None and not isinstance(name, str):
             raise ArgumentError(f"Tensor: name={name!r} is no string")
-        place = placing.get()
+        block = placing.get()
+        place = None if block is None else block.place
         as_it_is = type(data) is np.ndarray and dtype is None and place is None
         if as_it_is and data.dtype.kind in "fc" and data.dtype.isnative:
             array = data.copy() if copy else data.view()

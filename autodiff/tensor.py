@@ -14,7 +14,7 @@ from . import ops
 from .backend import Backend, get_backend
 from .dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, unsupported
 from .errors import DTypeError
-from .handle import Handle, placing
+from .handle import Handle, made_on
 from .nodes import (
     FLOAT64,
     Aval,
@@ -249,12 +249,9 @@ class Tensor(Handle):
         Tensor([1., 2.])
         """
         home = get_backend(backend, device).home
-        token = placing.set(home)
-        try:
-            array = home.asarray(fetched(self._node, home), self.dtype, copy=True)
+        array = home.asarray(fetched(self._node, home), self.dtype, copy=True)
+        with made_on(home):
             return Tensor(array, dtype=self.dtype, constant=self.constant, copy=False, name=self.name)
-        finally:
-            placing.reset(token)
 
     def astype(
         self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
