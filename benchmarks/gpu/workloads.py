@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.gpu.yardsticks import copies, products
 from benchmarks.gradients import Loss, Pose, Problem, contestants
-from benchmarks.places import REHEARSAL, Place
+from benchmarks.places import CUDA, Place
 from benchmarks.workload import BEST_PEER, BEST_YARDSTICK, Case, Row, Target, Workload
 from benchmarks.workloads import elementwise, gmm, mlp, xor_step
 
@@ -66,8 +66,8 @@ SMALL = Sizes(hidden=4, width=32, mixtures={"n10 d10 K2": ("gmm_d10_K25.txt", 2,
 
 
 def gpu_workloads(place: Place) -> dict[str, Workload]:
-    """The workloads for that place, by name; small ones to rehearse them."""
-    sizes = SMALL if place is REHEARSAL else FULL
+    """The workloads for that place, by name; small ones to rehearse them where there is no GPU."""
+    sizes = FULL if place is CUDA else SMALL
     makers = (xor_workload, mlp_workload, gmm_workload, elementwise_workload, matmul_workload)
     made = [make(place, sizes) for make in makers]
     return {workload.name: workload for workload in made}
@@ -211,6 +211,7 @@ def elementwise_workload(place: Place, sizes: Sizes) -> Workload:
         targets=(*SPEED, replace(BANDWIDTH, cases=tuple(case.name for case in light))),
         rows=_rows("Elementwise, ", cases),
         checked_steps=1,
+        max_first_calls=3,
     )
 
 
