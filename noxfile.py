@@ -140,3 +140,10 @@ def bench(session: nox.Session) -> None:
     """Measure against other libraries, print and save the report; further arguments go to the benchmarks."""
     session.install("-e", ".[bench]")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def gpu_bench(session: nox.Session) -> None:
+    """Measure against other libraries on a CUDA GPU; further arguments go to the benchmarks."""
+    session.install("-e", ".[torch]", "cupy-cuda13x[ctk]", "jax[cuda13]")
+    session.run("python", "-m", "benchmarks.gpu", *session.posargs)

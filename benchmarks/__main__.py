@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter
 
 from benchmarks import resident
-from benchmarks.compare import Comparison, geometric_mean
-from benchmarks.libraries import ROOT, measuring_environment
+from benchmarks.libraries import ROOT
+from benchmarks.places import CPU
 from benchmarks.plots import save_plots
-from benchmarks.report import compare, headlines, markdown
-from benchmarks.results import Measurement, Remark, Series
-from benchmarks.workload import PEAK_MEMORY, STEP
-from benchmarks.workloads import load_workload, workload_names
+from benchmarks.processes import add_peak_memory, describe_machine, measure_in_process
+from benchmarks.report import compare, markdown
+from benchmarks.results import Measurement
+from benchmarks.saved import save
+from benchmarks.workloads import workload_names
 
 OUTPUT = ROOT / "benchmarks" / "results"
-TIMEOUT = 900
-"""Seconds after which a workload has failed; none takes half of it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,83 +47,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return len(failed)
 
 
-def measure_in_process(name: str, folder: Path, *, quick: bool) -> Measurement | None:
-    """Measure one workload in a fresh process; None if that failed (it has said why)."""
-    result = folder / f"{name}.json"
-    done = _in_process(["benchmarks.measure", name, str(result), *["--quick"] * quick], folder)
-    return Measurement.from_json(json.loads(result.read_text())) if done else None
-
-
-def add_peak_memory(measurement: Measurement, folder: Path, *, quick: bool) -> None:
-    """Measure peak memory of the largest case, each contestant in a fresh process; if quick, of the fastest alone."""
-    workload = load_workload(measurement.workload)
-    timed = [series for series in measurement.series if series.metric == STEP and series.warm]
-    if not timed or not workload.rows:
-        return
-    largest = timed[-1].case
-    contestants = [series.contestant for series in timed if series.case == largest]
-    if quick:
-        duel = Comparison(workload, measurement).duel(largest)
-        contestants = [] if duel is None else [duel.ours, duel.peer]
-    started = perf_counter()
-    for contestant in contestants:
-        result = folder / "footprint.json"
-        if not _in_process(["benchmarks.footprint", workload.name, largest, contestant, str(result)], folder):
-            measurement.remarks.append(Remark(largest, contestant, "its memory could not be measured", failed=True))
-        elif (peak := json.loads(result.read_text())) is not None:
-            measurement.series.append(Series(largest, PEAK_MEMORY, contestant, warm=[peak]))
-    measurement.seconds += perf_counter() - started
-
-
-def _in_process(arguments: Sequence[str], folder: Path) -> bool:
-    """Run a module of this package in a process of its own; whether it succeeded."""
-    command = [sys.executable, "-m", *arguments]
-    try:
-        process = subprocess.run(command, cwd=ROOT, env=measuring_environment(folder), check=False, timeout=TIMEOUT)
-    except subprocess.TimeoutExpired:
-        print(f"{' '.join(arguments)}: no result after {TIMEOUT} s", file=sys.stderr, flush=True)
-        return False
-    return process.returncode == 0
-
-
-def describe_machine() -> dict[str, str]:
-    """What a reader must know about the machine to judge the figures."""
-    load = f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "unknown"
-    return {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "processor": _processor(),
-        "cores": str(os.cpu_count()),
-        "load at start": load,
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-    }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or "unknown")
-
-
 def _save(
     folder: Path, measurements: Sequence[Measurement], machine: dict[str, str], failed: Sequence[str], *, quick: bool
 ) -> str:
     """Write report, data and pictures; the report's text."""
     folder.mkdir(parents=True, exist_ok=True)
     pictures = save_plots(measurements, folder)
-    text = markdown(measurements, machine, failed=failed, quick=quick, pictures=pictures)
-    (folder / "report.md").write_text(text, encoding="utf-8")
-    rows = headlines(compare(measurements))
-    data = {
-        "quick": quick,
-        "failed": list(failed),
-        "machine": machine,
-        "geometric mean": geometric_mean([row.ratio.median for row in rows]) if rows else None,
-        "headline": [asdict(row) for row in rows],
-        "measurements": [measurement.to_json() for measurement in measurements],
-    }
-    (folder / "results.json").write_text(json.dumps(data, indent=1), encoding="utf-8")
+    comparisons = compare(measurements)
+    text = markdown(comparisons, machine, failed=failed, quick=quick, pictures=pictures)
+    save(folder, text, comparisons, machine, place=CPU, failed=failed, quick=quick)
     return text
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.results import Measurement, Series, Spread, ratio, spread
-from benchmarks.workload import BEST_PEER, PEAK_MEMORY, STEP, Case, Row, Target, Workload
+from benchmarks.workload import BEST_PEER, BEST_YARDSTICK, HOST, PEAK_MEMORY, STEP, Case, Row, Target, Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class Duel:
         Medians of their warm times.
     memory, peer_memory : float or None
         Peaks of their memory in bytes, where they were measured.
+    host, peer_host : float or None
+        Medians of the times until their steps return, where they were measured apart.
     """
 
     case: str
@@ -35,6 +37,8 @@ class Duel:
     peer_seconds: float
     memory: float | None
     peer_memory: float | None
+    host: float | None
+    peer_host: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +86,13 @@ class Comparison:
         self.cases = list(dict.fromkeys(series.case for series in measurement.series))
         self.ours = [c.name for c in workload.contestants if c.role == "ours"]
         self.peers = [c.name for c in workload.contestants if c.role == "peer"]
+        self.yardsticks = [c.name for c in workload.contestants if c.yardstick]
 
     def series(self, case: str, metric: str, contestant: str, *, first_call: bool = False) -> Series | None:
-        """The series of a contestant, or of the best peer, if it has values of that kind."""
-        if contestant == BEST_PEER:
-            return self.best(case, metric, self.peers, first_call=first_call)
+        """The series of a contestant, or of the best peer or yardstick, if it has values of that kind."""
+        groups = {BEST_PEER: self.peers, BEST_YARDSTICK: self.yardsticks}
+        if contestant in groups:
+            return self.best(case, metric, groups[contestant], first_call=first_call)
         found = self.measurement.find(case, metric, contestant)
         return found if found is not None and found.values(first_call=first_call) else None
 
@@ -105,12 +111,14 @@ class Comparison:
         if measured is None:
             return None
         seconds = (median(one.warm) for one in (ours, peer))
-        memory = (self.memory(case, one.contestant) for one in (ours, peer))
-        return Duel(case, ours.contestant, peer.contestant, measured, *seconds, *memory)
+        memory, host = (
+            [self.figure(case, metric, one.contestant) for one in (ours, peer)] for metric in (PEAK_MEMORY, HOST)
+        )
+        return Duel(case, ours.contestant, peer.contestant, measured, *seconds, *memory, *host)
 
-    def memory(self, case: str, contestant: str) -> float | None:
-        """Peak memory of a warm call, if it was measured."""
-        series = self.series(case, PEAK_MEMORY, contestant)
+    def figure(self, case: str, metric: str, contestant: str) -> float | None:
+        """The median of a warm metric, if it was measured."""
+        series = self.series(case, metric, contestant)
         return None if series is None else median(series.warm)
 
     def verdicts(self, targets: Sequence[Target], cases: Sequence[str] = ()) -> list[Verdict]:

@@ -18,29 +18,30 @@ COMPILE_SECONDS = 60.0
 """What ``torch.compile`` is given: it takes forever for some loops that it unrolls."""
 
 
-def graph_on(ad: ModuleType, backend: str = NUMPY) -> Any:
+def graph_on(ad: ModuleType, backend: str = NUMPY, device: str | None = None) -> Any:
     """An empty graph on that backend, with empty caches."""
-    graph = ad.Graph() if backend == NUMPY else ad.Graph(backend=_loaded(ad, backend))
+    graph = ad.Graph() if backend == NUMPY else ad.Graph(backend=loaded(ad, backend, device))
     graph.clear_cache()
     return graph
 
 
-def function_on(ad: ModuleType, function: Callable[..., Any], backend: str = NUMPY) -> Any:
+def function_on(ad: ModuleType, function: Callable[..., Any], backend: str = NUMPY, device: str | None = None) -> Any:
     """A function that is traced once and replayed on that backend, with empty caches."""
     ad.Graph().clear_cache()
     if backend == NUMPY:
         return ad.function(function)
     if "backend" not in inspect.signature(ad.function).parameters:
         raise UnavailableError("ad.function takes no backend")
-    return ad.function(function, backend=_loaded(ad, backend))
+    return ad.function(function, backend=loaded(ad, backend, device))
 
 
-def _loaded(ad: ModuleType, backend: str) -> Any:
+def loaded(ad: ModuleType, backend: str, device: str | None = None) -> Any:
+    """The backend of that name, if it can be had here."""
     if backend not in ad.backends():
         raise UnavailableError(f"there is no backend {backend!r}")
     try:
-        return ad.get_backend(backend)
-    except ad.BackendError as error:
+        return ad.get_backend(backend, device)
+    except ad.errors.BackendError as error:
         raise UnavailableError(str(error)) from error
 
 

@@ -1,7 +1,7 @@
-"""Measure one workload in this process: ``python -m benchmarks.measure NAME RESULT [--quick]``.
+"""Measure one workload in this process: ``python -m benchmarks.measure NAME RESULT [--quick] [--place PLACE]``.
 
-The parent (``python -m benchmarks``) starts one such process per workload, so that the threads and
-the memory of one workload's libraries do not disturb another's.
+The parent (``python -m benchmarks``, ``python -m benchmarks.gpu``) starts one such process per workload, so that the
+threads and the memory of one workload's libraries do not disturb another's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from time import perf_counter
 from types import ModuleType
 
 from benchmarks.agreement import DisagreementError, require_agreement
+from benchmarks.gpu.workloads import gpu_workloads
 from benchmarks.libraries import LIBRARIES
+from benchmarks.places import CPU, PLACES
 from benchmarks.results import Measurement, Remark, Series
 from benchmarks.timing import FULL, LEAST_ROUNDS, QUICK, Effort, calls_per_block, run_block, run_once
 from benchmarks.workload import (
@@ -102,14 +104,17 @@ class _CaseRun:
             try:
                 entry, first = self._open(contestant)
                 further = 0 if isinstance(entry, Measured) else self._workload.checked_steps - 1
-                numbers[contestant.name] = [first, *(run_once(entry)[1] for _ in range(further))]
+                computed = [first, *(run_once(entry)[1] for _ in range(further))]
             except Exception as error:
                 self._leave_out(contestant, error)
             else:
                 entries[contestant.name] = entry
+                if not contestant.yardstick:
+                    numbers[contestant.name] = computed
         where = f"{self._workload.name}, case {self._case.name}"
+        rtol = self._workload.rtol if self._case.rtol is None else self._case.rtol
         try:
-            require_agreement(numbers, where, rtol=self._workload.rtol, atol=self._workload.atol)
+            require_agreement(numbers, where, rtol=rtol, atol=self._workload.atol)
         except DisagreementError as error:
             self._remark("", str(error), failed=True)
             return None
@@ -178,8 +183,11 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("result", type=Path)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--place", choices=PLACES, default=CPU.name)
     arguments = parser.parse_args()
-    measurement = measure(load_workload(arguments.name), quick=arguments.quick)
+    place = PLACES[arguments.place]
+    workload = load_workload(arguments.name) if place is CPU else gpu_workloads(place)[arguments.name]
+    measurement = measure(workload, quick=arguments.quick)
     arguments.result.write_text(json.dumps(measurement.to_json()))
 
 

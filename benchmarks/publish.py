@@ -1,6 +1,7 @@
 """Put a run's tables into the documentation: ``python -m benchmarks.publish [DIR]``.
 
-Writes ``docs/benchmarks.md`` with its pictures, and the part of ``README.md`` between the two comments.
+Writes ``docs/benchmarks.md`` with its pictures, and the part of ``README.md`` between the two comments; of a run on a
+GPU, ``docs/benchmarks-gpu.md``.
 """
 
 from __future__ import annotations
@@ -8,10 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from benchmarks.gpu.report import GPU, compare_on
 from benchmarks.libraries import ROOT
+from benchmarks.places import CPU, CUDA, PLACES
 from benchmarks.plots import save_plots
 from benchmarks.report import compare, headline_lines, headlines, markdown
 from benchmarks.results import Measurement
@@ -21,32 +25,47 @@ PICTURES = "pictures"
 
 
 def publish(results: Path, root: Path) -> None:
-    """Write the page, its pictures and the table in the README below that folder.
+    """Write what a run is published in, below that folder.
 
     Raises
     ------
     ValueError
-        If the run had failures, or the README lacks the comments.
+        If the run had failures or was a rehearsal, or the README lacks the comments.
     """
     data = json.loads(results.read_text(encoding="utf-8"))
     if data["failed"]:
         names = ", ".join(data["failed"])
         raise ValueError(f"{results} is of a run in which these failed, which is nothing to publish: {names}")
+    place = PLACES[data["place"]]
+    if place not in (CPU, CUDA):
+        raise ValueError(f"{results} is of a {place.name}, which is nothing to publish")
+    measurements = [Measurement.from_json(one) for one in data["measurements"]]
+    if place is CUDA:
+        comparisons = compare_on(measurements, place)
+        page = markdown(comparisons, data["machine"], failed=(), quick=data["quick"], edition=GPU)
+        (root / "docs").mkdir(exist_ok=True)
+        (root / "docs" / "benchmarks-gpu.md").write_text(page, encoding="utf-8")
+    else:
+        _publish_with_pictures(data, measurements, root)
+
+
+def _publish_with_pictures(data: Mapping[str, Any], measurements: Sequence[Measurement], root: Path) -> None:
+    """Write the page of the processor, its pictures, and the table in the README."""
+    comparisons = compare(measurements)
     readme = root / "README.md"
     text = readme.read_text(encoding="utf-8")
     if text.count(BEGIN) != 1 or text.count(END) != 1:
         raise ValueError(f"{readme} needs the comments {BEGIN} and {END}, once each")
-    measurements = [Measurement.from_json(one) for one in data["measurements"]]
 
     folder = root / "docs" / PICTURES
     folder.mkdir(parents=True, exist_ok=True)
     pictures = {title: f"{PICTURES}/{name}" for title, name in save_plots(measurements, folder).items()}
-    page = markdown(measurements, data["machine"], failed=(), quick=data["quick"], pictures=pictures)
+    page = markdown(comparisons, data["machine"], failed=(), quick=data["quick"], pictures=pictures)
     (root / "docs" / "benchmarks.md").write_text(page, encoding="utf-8")
 
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    table = "\n".join(headline_lines(headlines(compare(measurements))))
+    table = "\n".join(headline_lines(headlines(comparisons)))
     if data["quick"]:
         table = f"From a quick run, which makes few rounds.\n\n{table}"
     readme.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}", encoding="utf-8")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 
 from benchmarks.compare import Comparison, Headline, Verdict, geometric_mean
@@ -28,6 +29,31 @@ _HOW_TO_READ = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """What one report says that another does not.
+
+    Parameters
+    ----------
+    title : str
+        Its heading.
+    how_to_read : str
+        What the figures are.
+    mean_target : float or None
+        Upper limit of the geometric mean over the headline, if it has one.
+    sections : mapping, optional
+        By its heading, what makes the lines of a section after the headline.
+    """
+
+    title: str = "Benchmarks"
+    how_to_read: str = _HOW_TO_READ
+    mean_target: float | None = MEAN_TARGET
+    sections: Mapping[str, Callable[[Sequence[Comparison]], list[str]]] = field(default_factory=dict)
+
+
+PROCESSOR = Edition()
+
+
 def compare(measurements: Sequence[Measurement]) -> list[Comparison]:
     """Each measurement with the workload that it is of."""
     return [Comparison(load_workload(one.workload), one) for one in measurements]
@@ -39,18 +65,19 @@ def headlines(comparisons: Sequence[Comparison]) -> list[Headline]:
 
 
 def markdown(
-    measurements: Sequence[Measurement],
+    comparisons: Sequence[Comparison],
     machine: Mapping[str, str],
     *,
     failed: Sequence[str],
     quick: bool,
     pictures: Mapping[str, str] | None = None,
+    edition: Edition = PROCESSOR,
 ) -> str:
     """Report all measurements.
 
     Parameters
     ----------
-    measurements : sequence of Measurement
+    comparisons : sequence of Comparison
         In the order of the report.
     machine : mapping
         Facts about the machine, by name.
@@ -60,23 +87,28 @@ def markdown(
         Whether this was a quick run, of which the figures mean little.
     pictures : mapping, optional
         Titles and addresses of pictures.
+    edition : Edition, optional
+        What it says.
     """
-    comparisons = compare(measurements)
     rows = headlines(comparisons)
-    lines = ["# Benchmarks", ""]
+    lines = [f"# {edition.title}", ""]
     if quick:
         lines += [_QUICK, ""]
     if failed:
         lines += [f"**Failed: {', '.join(failed)}.** What is known of it stands under *Not measured*.", ""]
-    versions = {name: version for one in measurements for name, version in one.versions.items()}
+    versions = {name: version for one in comparisons for name, version in one.measurement.versions.items()}
     for facts in (machine, versions):
         lines += ["; ".join(f"{name} {value}" for name, value in facts.items()), ""]
-    lines += [_HOW_TO_READ, "", "## Headline", "", *headline_lines(rows), ""]
+    lines += [edition.how_to_read, "", "## Headline", "", *headline_lines(rows, edition.mean_target), ""]
     for title, address in (pictures or {}).items():
         lines += [f"![{title}]({address})", ""]
-    lines += ["## Cost against size", "", *scaling_lines(comparisons), "## Targets", ""]
+    sections = {title: make(comparisons) for title, make in edition.sections.items()}
+    for title, section in (sections | {"Cost against size": scaling_lines(comparisons)}).items():
+        if section:
+            lines += [f"## {title}", "", *section, ""]
+    lines += ["## Targets", ""]
     header = ("workload", "case", "contestant", "figure", "measured", "target", "")
-    lines += _table(header, (row for one in comparisons for row in _target_rows(one)))
+    lines += table(header, (row for one in comparisons for row in _target_rows(one)))
     lines += ["", "## Not measured", "", *_remark_lines(comparisons)]
     for one in comparisons:
         lines += _workload_lines(one)
@@ -86,34 +118,45 @@ def markdown(
 # --- the headline -----------------------------------------------------------------------------------------------------
 
 
-def headline_lines(rows: Sequence[Headline]) -> list[str]:
+def headline_lines(rows: Sequence[Headline], mean_target: float | None = MEAN_TARGET) -> list[str]:
     """The headline table, the mean below it, and what they say."""
     if not rows:
         return ["Nothing was measured."]
     mean = geometric_mean([row.ratio.median for row in rows])
     verdicts = [verdict for row in rows for verdict in row.verdicts]
     met, judged = (sum(v.met is wanted for v in verdicts) for wanted in (True, False))
-    header = ("", "ours", "best peer", "ours / best peer", "peak memory, ours", "best peer's", "target", "")
+    wanted = "" if mean_target is None else f" (target {mean_target}: {'met' if mean <= mean_target else 'MISSED'})"
+    beside = [column for column in _BESIDE if any(column.pair(row) != (None, None) for row in rows)]
+    titles = [title for column in beside for title in (f"{column.title}, ours", "best peer's")]
+    header = ("", "ours", "best peer", "ours / best peer", *titles, "target", "")
     return [
         "The fastest of ours against the fastest peer, warm. A row over several sizes is their geometric mean.",
         "",
-        *_table(header, map(_headline_cells, rows)),
+        *table(header, (_headline_cells(row, beside) for row in rows)),
         "",
         (
-            f"Geometric mean over the rows: **{format_value(mean, '')}** (target {MEAN_TARGET}: "
-            f"{'met' if mean <= MEAN_TARGET else 'MISSED'}). Of the rows' targets, {met} of {met + judged} are met."
+            f"Geometric mean over the rows: **{format_value(mean, '')}**{wanted}. "
+            f"Of the rows' targets, {met} of {met + judged} are met."
         ),
     ]
 
 
-def _headline_cells(row: Headline) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A figure beside the times in the headline, in two columns: ours and the best peer's."""
+
+    title: str
+    pair: Callable[[Headline], tuple[float | None, float | None]]
+    form: Callable[[float | None], str]
+
+
+def _headline_cells(row: Headline, beside: Sequence[_Column]) -> tuple[str, ...]:
     return (
         row.label,
         f"{_range([duel.seconds for duel in row.duels], 's')} ({_names([duel.ours for duel in row.duels])})",
         f"{_range([duel.peer_seconds for duel in row.duels], 's')} ({_names([duel.peer for duel in row.duels])})",
         format_spread(row.ratio, ""),
-        format_memory(row.duels[-1].memory),
-        format_memory(row.duels[-1].peer_memory),
+        *(column.form(value) for column in beside for value in column.pair(row)),
         *_target_cells(row.verdicts),
     )
 
@@ -152,6 +195,16 @@ def format_memory(memory: float | None) -> str:
     return format_value(memory, "B") if memory >= RESOLUTION else f"< {format_value(RESOLUTION, 'B')}"
 
 
+def _format_host(seconds: float | None) -> str:
+    return NONE if seconds is None else format_value(seconds, "s")
+
+
+_BESIDE = (
+    _Column("peak memory", lambda row: (row.duels[-1].memory, row.duels[-1].peer_memory), format_memory),
+    _Column("host", lambda row: (row.duels[-1].host, row.duels[-1].peer_host), _format_host),
+)
+
+
 # --- cost against size ------------------------------------------------------------------------------------------------
 
 
@@ -170,8 +223,8 @@ def scaling_lines(comparisons: Sequence[Comparison]) -> list[str]:
                     cells = (NONE if s is None else format_value(s.median, "s") for s in spreads)
                     rows.append((contestant.name, *cells))
             if rows:
-                lines += [*_table(header, rows), ""]
-    return lines
+                lines += [*table(header, rows), ""]
+    return lines[:-1]
 
 
 # --- targets and remarks ----------------------------------------------------------------------------------------------
@@ -215,7 +268,7 @@ def _remark_lines(comparisons: Sequence[Comparison]) -> list[str]:
             where = one.workload.name if everywhere else f"{one.workload.name} ({', '.join(cases)})"
             reasons.setdefault(reason, []).append(where)
     rows = [(*reason, "; ".join(where)) for reason, where in reasons.items()]
-    return _table(("contestant", "why", "where"), rows) if rows else ["Every contestant took part everywhere."]
+    return table(("contestant", "why", "where"), rows) if rows else ["Every contestant took part everywhere."]
 
 
 def _brief(text: str, length: int = 300) -> str:
@@ -235,8 +288,8 @@ def _workload_lines(one: Comparison) -> list[str]:
     ratios = list(_ratio_rows(one, columns))
     if ratios:
         header = ("case", "figure", "ours", *(f"/ {name}" for name in columns))
-        lines += [*_table(header, ratios), ""]
-    return lines + _table(("case", "figure", "contestant", "warm", "first"), _absolute_rows(one))
+        lines += [*table(header, ratios), ""]
+    return lines + table(("case", "figure", "contestant", "warm", "first"), _absolute_rows(one))
 
 
 def _metrics(one: Comparison) -> list[str]:
@@ -289,7 +342,7 @@ def _figure(metric: str, *, first_call: bool) -> str:
     return f"{metric}, {'first' if first_call else 'warm'}"
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Lines of a Markdown table, or of a remark if it has no rows."""
     lines = [f"| {' | '.join(row)} |" for row in rows]
     if not lines:

@@ -1,4 +1,8 @@
-"""Timing of one entry: its first call, and blocks of warm calls long enough for the clock."""
+"""Timing of one entry: its first call, and blocks of warm calls long enough for the clock.
+
+A step that is waited for apart from its call has two times: that of a block of steps which are started one after
+another and waited for at the end, and that until a step returns.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from itertools import repeat
 from time import perf_counter
 from typing import Any
 
-from benchmarks.workload import STEP, Entry, Measured, Numbers
+from benchmarks.workload import HOST, STEP, Entry, Measured, Numbers, Timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,9 @@ class Effort:
 LEAST_ROUNDS = 3
 """Rounds that are made however long they take: fewer have no spread."""
 
+HOST_CALLS = 8
+"""Steps that are started without waiting, at most, to time the host: so few that no queue of a device is full."""
+
 FULL = Effort(rounds=31, block_seconds=0.02, first_calls=5, case_seconds=20.0)
 QUICK = Effort(rounds=9, block_seconds=0.005, first_calls=1, case_seconds=4.0)
 
@@ -61,6 +68,8 @@ def run_once(entry: Entry) -> tuple[Mapping[str, float], Numbers]:
         return sample.metrics, sample.numbers
     started = perf_counter()
     result = entry.step()
+    if entry.wait is not None:
+        entry.wait(result)
     elapsed = perf_counter() - started
     return {STEP: elapsed}, entry.numbers(result)
 
@@ -70,7 +79,7 @@ def calls_per_block(entry: Entry, block_seconds: float) -> int:
     if isinstance(entry, Measured):
         return 1
     calls = 1
-    while (elapsed := _seconds(entry.step, calls)) < block_seconds:
+    while (elapsed := _seconds(entry, calls)) < block_seconds:
         calls = max(2 * calls, int(calls * block_seconds / max(elapsed, 1e-9)))
     return calls
 
@@ -85,12 +94,31 @@ def run_block(entry: Entry, calls: int) -> Mapping[str, float]:
     if isinstance(entry, Measured):
         return entry.sample().metrics
     if calls > 1:
-        entry.step()
-    return {STEP: _seconds(entry.step, calls) / calls}
+        _seconds(entry, 1)
+    metrics = {STEP: _seconds(entry, calls) / calls}
+    if entry.wait is not None:
+        few = min(calls, HOST_CALLS)
+        metrics[HOST] = _host_seconds(entry.step, entry.wait, few) / few
+    return metrics
 
 
-def _seconds(step: Callable[[], Any], calls: int) -> float:
+def _seconds(entry: Timed, calls: int) -> float:
+    """Seconds until that many steps are done."""
+    step, wait = entry.step, entry.wait
     started = perf_counter()
-    for _ in repeat(None, calls):
+    for _ in repeat(None, calls if wait is None else calls - 1):
         step()
+    if wait is not None:
+        wait(step())
     return perf_counter() - started
+
+
+def _host_seconds(step: Callable[[], Any], wait: Callable[[Any], Any], calls: int) -> float:
+    """Seconds until that many steps have returned; a device may be at work on them yet."""
+    started = perf_counter()
+    for _ in repeat(None, calls - 1):
+        step()
+    result = step()
+    elapsed = perf_counter() - started
+    wait(result)
+    return elapsed

@@ -7,12 +7,13 @@ from benchmarks.results import Spread
 _PREFIXES: dict[str, list[tuple[float, str]]] = {
     "s": [(1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")],
     "B": [(2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B")],
+    "flop": [(1e12, "Tflop"), (1e9, "Gflop"), (1e6, "Mflop"), (1.0, "flop")],
     "": [(1.0, "")],
 }
 
 
 def format_value(value: float, unit: str) -> str:
-    """Format a value of unit ``s`` or ``B``, alone or with a suffix as in ``s/op``, or a plain number."""
+    """Format a value of unit ``s``, ``B`` or ``flop``, alone or with a suffix as in ``s/op``, or a plain number."""
     scale, name = _scale(value, unit)
     return f"{_digits(value / scale)} {name}".rstrip()
 

@@ -21,8 +21,17 @@ STEP = "step"
 PEAK_MEMORY = "peak memory"
 """The metric that `benchmarks.footprint` adds."""
 
+HOST = "host"
+"""The metric that an entry with a `Timed.wait` has beside `STEP`: the time until a step returns, without waiting."""
+
+LAUNCHES = "launches"
+"""The metric of what a step starts on a device: kernels and calls of library functions."""
+
 BEST_PEER = "best peer"
 """As `Target.against`: the peer with the smallest median in that row."""
+
+BEST_YARDSTICK = "best yardstick"
+"""As `Target.against`: the yardstick with the smallest median in that row."""
 
 RECORDED = ("autodiff", "autodiff numba")
 """Our contestants that record anew at each step."""
@@ -44,17 +53,20 @@ class Timed:
     Parameters
     ----------
     step : callable
-        Does all of its work before it returns (an asynchronous library waits for its result).
+        Does all of its work before it returns (an asynchronous library waits for its result), unless there is a `wait`.
         Its first call may compile; building the entry must not.
     numbers : callable
         Takes what `step` returned and gives the arrays that all contestants must agree on.
     facts : callable, optional
         Gives further metrics that are counted once, such as the size of the generated code.
+    wait : callable, optional
+        Takes what the last `step` returned and waits until a device has done all that was started on it.
     """
 
     step: Callable[[], Any]
     numbers: Callable[[Any], Numbers]
     facts: Callable[[], Mapping[str, float]] = dict
+    wait: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +109,10 @@ class Case:
         Its place on the axis of sizes, in the workload's `size_unit`.
     variant : str, optional
         Tells cases apart that differ in more than their size: each variant has a scaling curve of its own.
+    rtol : float, optional
+        Agreement in this case; by default, the workload's.
+    work : tuple of float and str, optional
+        What a step has to do at least, and its unit, ``B`` (moved) or ``flop``: gives a rate.
     """
 
     name: str
@@ -104,6 +120,8 @@ class Case:
     quick: bool = True
     size: float | None = None
     variant: str = ""
+    rtol: float | None = None
+    work: tuple[float, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +140,9 @@ class Contestant:
         Names of the cases it takes part in; by default, all.
     max_first_calls : int, optional
         A bound for a compiler that keeps what it compiled, or takes very long.
+    yardstick : bool, optional
+        Does no more than the part that bounds the speed, such as a copy of the same bytes: a reference, of which the
+        numbers need not agree.
     """
 
     name: str
@@ -129,6 +150,7 @@ class Contestant:
     library: str = ""
     cases: Sequence[str] | None = None
     max_first_calls: int = 1000
+    yardstick: bool = False
 
     def __post_init__(self) -> None:
         if not self.library:
@@ -137,7 +159,7 @@ class Contestant:
     @property
     def role(self) -> Role:
         """Ours, a peer, or a reference: shown and checked, but not counted as a peer."""
-        return _ROLES.get(self.library, "peer")
+        return "reference" if self.yardstick else _ROLES.get(self.library, "peer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +175,7 @@ class Target:
     metric : str, optional
         Which of its metrics.
     against : str, optional
-        A contestant's name or `BEST_PEER`.
+        A contestant's name, `BEST_PEER` or `BEST_YARDSTICK`.
     base_case : str, optional
         Compare with this other case (of the same contestant, unless `against` is given).
     first_call : bool, optional
@@ -232,7 +254,7 @@ class Workload:
     targets: Sequence[Target] = ()
     rows: Sequence[Row] = ()
     size_unit: str = ""
-    units: Mapping[str, str] = field(default_factory=lambda: {STEP: "s"})
+    units: Mapping[str, str] = field(default_factory=lambda: {STEP: "s", HOST: "s"})
     rtol: float = 1e-9
     atol: float = 1e-12
     checked_steps: int = 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,10 +19,13 @@ MODULES = (
     "footprint",
     "libraries",
     "measure",
+    "places",
+    "processes",
     "publish",
     "report",
     "resident",
     "results",
+    "timing",
     "workload",
     "workloads",
     "__main__",
@@ -35,6 +39,12 @@ def bench(monkeypatch):
     found = SimpleNamespace(**{name: importlib.import_module(f"benchmarks.{name}") for name in MODULES})
     monkeypatch.setitem(found.libraries.LIBRARIES, "peer", found.libraries.Library("math", ""))
     return found
+
+
+@pytest.fixture
+def gpu(bench):
+    """The command that measures on a GPU."""
+    return importlib.import_module("benchmarks.gpu.__main__")
 
 
 def timed(bench, result):
@@ -105,7 +115,7 @@ def test_failures_reach_the_exit_status_and_the_report(bench, tiny, monkeypatch,
     main = bench.__main__
     monkeypatch.setattr(main, "measure_in_process", lambda *_, quick: bench.measure.measure(workload, quick=quick))
     monkeypatch.setattr(main, "workload_names", lambda: ["tiny"])
-    monkeypatch.setattr(main, "load_workload", lambda _name: replace(workload, rows=()))
+    monkeypatch.setattr(bench.processes, "load_workload", lambda _name: replace(workload, rows=()))
     assert main.main(["--quick", "--output", str(tmp_path)]) == 1
     assert "**Failed: tiny.**" in (tmp_path / "report.md").read_text(encoding="utf-8")
     assert json.loads((tmp_path / "results.json").read_text())["failed"] == ["tiny"]
@@ -140,10 +150,12 @@ def test_headline_takes_ratios_round_by_round_and_judges_targets(bench, tiny):
 def test_publishing_writes_page_and_readme(bench, tiny, tmp_path):
     results, readme = tmp_path / "results.json", tmp_path / "README.md"
     readme.write_text(f"before\n{bench.publish.BEGIN}\nold\n{bench.publish.END}\nafter\n", encoding="utf-8")
-    data = {"quick": True, "failed": ["heat"], "machine": {}, "measurements": [measured(bench, [1.0], [4.0]).to_json()]}
-    results.write_text(json.dumps(data))
-    with pytest.raises(ValueError, match="heat"):
-        bench.publish.publish(results, tmp_path)
+    measurements = [measured(bench, [1.0], [4.0]).to_json()]
+    data = {"place": "cpu", "quick": True, "failed": ["heat"], "machine": {}, "measurements": measurements}
+    for refused, match in ((data, "heat"), (data | {"failed": [], "place": "rehearsal"}, "rehearsal")):
+        results.write_text(json.dumps(refused))
+        with pytest.raises(ValueError, match=match):
+            bench.publish.publish(results, tmp_path)
     for quick in (True, False):
         results.write_text(json.dumps(data | {"failed": [], "quick": quick}))
         bench.publish.publish(results, tmp_path)
@@ -199,3 +211,86 @@ def test_the_command_measures_and_saves(tmp_path):
     assert (tmp_path / "report.md").read_text(encoding="utf-8").rstrip() == done.stdout.rstrip()
     (measurement,) = json.loads((tmp_path / "results.json").read_text())["measurements"]
     assert {series["contestant"] for series in measurement["series"]} == {"autodiff", "numpy", "python"}
+
+
+def test_a_device_is_waited_for_at_the_end_of_a_block_and_the_host_timed_apart(bench, monkeypatch):
+    now = 0.0
+
+    def advance(seconds):
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(bench.timing, "perf_counter", lambda: now)
+    entry = bench.workload.Timed(lambda: advance(1.0), lambda _: [], wait=lambda _: advance(100.0))
+    assert bench.timing.run_once(entry)[0] == {bench.workload.STEP: 101.0}
+    assert bench.timing.run_block(entry, 20) == {bench.workload.STEP: 6.0, bench.workload.HOST: 1.0}
+    steps_of_the_host = now - 101.0 - 101.0 - 120.0 - 100.0
+    assert steps_of_the_host == bench.timing.HOST_CALLS
+    assert bench.timing.run_block(replace(entry, wait=None), 20) == {bench.workload.STEP: 1.0}
+
+
+def test_a_yardstick_need_not_agree_and_is_no_peer(bench, tiny):
+    bare = bench.workload.Contestant("bare", timed(bench, 3.0), "peer", yardstick=True)
+    target = bench.workload.Target(1.25, against=bench.workload.BEST_YARDSTICK)
+    workload = replace(tiny, contestants=[*tiny.contestants, bare], targets=(target,))
+    measurement = bench.measure.measure(workload, quick=True)
+    assert not measurement.failures
+    assert {s.contestant for s in measurement.series} == {"autodiff", "peer", "bare"}
+    for series in measurement.series:
+        series.warm = [{"autodiff": 6.0, "peer": 9.0, "bare": 5.0}[series.contestant]] * 3
+    comparison = bench.report.Comparison(workload, measurement)
+    assert comparison.duel("one").peer == "peer"
+    assert [(verdict.measured.median, verdict.met) for verdict in comparison.verdicts(workload.targets)] == [
+        (1.2, True),
+        (1.2, True),
+    ]
+
+
+def test_without_a_gpu_the_command_says_what_is_missing(gpu, monkeypatch, tmp_path, capsys):
+    def absent(*_):
+        raise gpu.ad.errors.BackendError("the driver is not there")
+
+    monkeypatch.setattr(gpu.ad, "get_backend", absent)
+    assert gpu.main(["--output", str(tmp_path)]) == 2
+    assert "- cupy: the driver is not there\n- torch: the driver is not there\n" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_all_of_the_gpu_is_rehearsed_and_published_only_from_a_gpu(bench, gpu, monkeypatch, tmp_path):
+    # With NumPy alone, so that no other library is imported into this process; the others are in the test below.
+    place = replace(bench.places.REHEARSAL, backends={"numpy": None}, peers=())
+    monkeypatch.setattr(gpu, "REHEARSAL", place)
+    monkeypatch.setattr(bench.measure, "QUICK", replace(bench.timing.QUICK, rounds=3, block_seconds=1e-4))
+    workloads = gpu.gpu_workloads(place)
+    monkeypatch.setattr(
+        gpu, "measure_in_process", lambda name, _, *, quick, place: bench.measure.measure(workloads[name], quick=quick)
+    )
+    assert gpu.main(["--rehearse", "--quick", "--output", str(tmp_path)]) == 0
+    data = json.loads((tmp_path / "results.json").read_text())
+    for measurement in data["measurements"]:
+        cases = [case.name for case in workloads[measurement["workload"]].cases]
+        measured = {(s["case"], s["metric"]) for s in measurement["series"] if s["contestant"] == "autodiff"}
+        assert measured == {(case, metric) for case in cases for metric in ("step", "host", "launches")}
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "| elementwise | a² (3 - a), 1,000 float64 | numpy copy | 15.6 KiB |" in report
+    assert "| matmul | 24 square float32 | numpy matmul | 165,888 flop |" in report
+
+    with pytest.raises(ValueError, match="rehearsal"):
+        bench.publish.publish(tmp_path / "results.json", tmp_path)
+    (tmp_path / "results.json").write_text(json.dumps(data | {"place": "cuda"}))
+    bench.publish.publish(tmp_path / "results.json", tmp_path)
+    assert [path.name for path in (tmp_path / "docs").iterdir()] == ["benchmarks-gpu.md"]
+
+
+def test_the_gpu_command_measures_other_libraries_too(bench, tmp_path):
+    command = ["-m", "benchmarks.gpu", "--rehearse", "--quick", "--only", "matmul", "--output", str(tmp_path)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    (measurement,) = json.loads((tmp_path / "results.json").read_text())["measurements"]
+    peers = {name for name in ("torch", "jax") if bench.libraries.LIBRARIES[name].installed}
+    assert {series["contestant"] for series in measurement["series"]} >= {"autodiff", "autodiff function", *peers}
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert ("| Chain of products, 24 square float64 |" in report) == bool(peers)
