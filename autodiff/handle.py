@@ -24,6 +24,7 @@ from .nodes import (
     Variable,
     as_array,
     as_node,
+    aval_on,
     freeze,
     intern_aval,
     rebound,
@@ -342,20 +343,16 @@ def _placed(data: Any, dtype: Any, constant: bool, copy: bool, place: Backend | 
             array = place.asarray(array, copy=copy)
         if not copy and isinstance(array, np.ndarray):
             array = array.view()
-        return freeze(array), intern_aval(array.shape, _dtype_of(array, place), place=place)
-    shape, given = source.aval_of(data)
+        return freeze(array), intern_aval(array.shape, array.dtype) if place is None else aval_on(place, array)
+    given = aval_on(source, data)
     if place is None:
         place = source
     elif not place.owns(data):
         data = place.from_dlpack(data)
-    wanted = given if dtype is None else _wanted(dtype)
-    if dtype is None and not constant and given.kind in "biu":
+    wanted = given.dtype if dtype is None else _wanted(dtype)
+    if dtype is None and not constant and given.dtype.kind in "biu":
         wanted = FLOAT64
-    return freeze(place.asarray(data, wanted, copy=copy)), intern_aval(shape, wanted, place=place)
-
-
-def _dtype_of(array: Any, place: Backend | None) -> np.dtype[Any]:
-    return np.asarray(array).dtype if place is None else place.aval_of(array)[1]
+    return freeze(place.asarray(data, wanted, copy=copy)), intern_aval(given.shape, wanted, place=place)
 
 
 def _wanted(dtype: Any) -> np.dtype[Any]:

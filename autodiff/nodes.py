@@ -160,6 +160,12 @@ class Signature:
         return f"{self.primitive.name}({', '.join(arguments)})"
 
 
+def aval_on(place: Backend, array: Any) -> Aval:
+    """What is known of an array of a backend. Interned, so its shape is a plain tuple: libraries have their own kinds."""
+    shape, dtype = place.aval_of(array)
+    return intern_aval(tuple([int(n) for n in shape]), np.dtype(dtype), place=place)
+
+
 def common_place(name: str, avals: Iterable[Aval]) -> Backend | None:
     """The one backend that arguments are on; an error naming both if there are two."""
     found: Aval | None = None
@@ -588,7 +594,7 @@ def as_node(value: Any, beside: Aval | None = None) -> Node:
         return Constant(WEAK_COMPLEX, value)
     owner = backend_of(value)
     if owner is not None:
-        return Constant(intern_aval(*owner.aval_of(value), place=owner), owner.asarray(value, copy=True))
+        return Constant(aval_on(owner, value), owner.asarray(value, copy=True))
     array = as_array(value)
     return Constant(intern_aval(array.shape, array.dtype), array)
 

@@ -29,6 +29,7 @@ from .nodes import (
     Slot,
     Variable,
     as_array,
+    aval_on,
     common_place,
     describe,
     history,
@@ -104,9 +105,10 @@ def _array_argument(value: Any) -> tuple[Aval, Any]:
         if array.dtype.kind in "biu":
             array = array.astype(FLOAT64)
         return intern_aval(array.shape, array.dtype), array
-    shape, dtype = place.aval_of(value)
-    dtype = FLOAT64 if dtype.kind in "biu" else dtype
-    return intern_aval(shape, dtype, place=place), place.asarray(value, dtype)
+    aval = aval_on(place, value)
+    if aval.dtype.kind in "biu":
+        aval = intern_aval(aval.shape, FLOAT64, place=place)
+    return aval, place.asarray(value, aval.dtype)
 
 
 def _no_derivative(name: str, aval: Aval) -> DifferentiationError:
@@ -465,7 +467,7 @@ class Function:
                 f"autodiff.function: an argument, {describe(value)}, is not on {place.label}, where the function is to "
                 "compute; leave out backend= to compute where the arguments are"
             )
-        return intern_aval(*source.aval_of(value), place=source), source.asarray(value)
+        return aval_on(source, value), source.asarray(value)
 
     def _replay(self, key: Any, values: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The results for ``values``, tracing the function if there is no trace under this key."""
@@ -496,7 +498,7 @@ class Function:
                 place = backend_of(leaf)
                 if place is None:
                     return leaf
-                aval = intern_aval(*place.aval_of(leaf), place=place)
+                aval = aval_on(place, leaf)
             node = Argument(aval, UNKNOWN, NO_SLOT)
             arguments.append(node)
             return wrap(node)
