@@ -105,10 +105,10 @@ class TorchBackend(Backend):
     def _from_numpy(self, value: Any, dtype: np.dtype[Any] | None, copy: bool) -> Tensor:
         array = np.asarray(value, dtype)
         own = self._own_dtype(array.dtype.newbyteorder("="))
-        # PyTorch has neither negative strides nor foreign byte orders; and warns of memory that may not be written to.
-        array = np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(array.shape)
-        if array.dtype == np.bool_ and not array.flags.aligned:
-            array = array.copy()
+        # PyTorch has neither negative strides (which NumPy lets contiguous arrays of one element have) nor foreign byte
+        # orders, and it warns of memory that may not be written to.
+        if not array.flags.c_contiguous or not array.dtype.isnative or min(array.strides, default=0) < 0:
+            array = np.array(array, array.dtype.newbyteorder("="), order="C")
         tensor = torch.from_numpy(array if array.flags.writeable else _as_if_writable(array))
         result = tensor.to(self.device, own)
         return result.clone() if copy and result.data_ptr() == tensor.data_ptr() else result

@@ -329,7 +329,8 @@ CASES = {
 
 
 def test_every_primitive_has_cases():
-    assert {p.name for p in ELEMENTWISE} | set(CASES) == set(PRIMITIVES)
+    # A program that is compiled is on one backend.
+    assert {p.name for p in ELEMENTWISE} | set(CASES) == set(PRIMITIVES) - {"place"}
 
 
 @pytest.mark.filterwarnings("ignore::numpy.exceptions.ComplexWarning")

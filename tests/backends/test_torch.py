@@ -41,7 +41,10 @@ def test_readonly_memory_is_shared_without_a_warning(pytorch):
 
 @pytest.mark.parametrize(
     "value",
-    [VALUE[::-1], VALUE[:, ::-2], VALUE.T, VALUE.astype(">f8"), VALUE[:0], np.float64(2.5), np.array(1.5), True, 2, 1j],
+    [
+        *(VALUE[::-1], VALUE[:, ::-2], VALUE.T, VALUE[:0], VALUE[:1, :1][::-1], VALUE.astype(">f8")),
+        *(np.float64(2.5), np.array(1.5), True, 2, 1j),
+    ],
 )
 def test_any_array_becomes_a_tensor(pytorch, value):
     tensor = pytorch.asarray(value)
