@@ -161,7 +161,7 @@ class Signature:
 
 
 def aval_on(place: Backend, array: Any) -> Aval:
-    """What is known of an array of a backend. Interned, so its shape is a plain tuple: libraries have their own kinds."""
+    """What is known of an array of a backend; its shape as a plain tuple, since libraries have tuples of their own."""
     shape, dtype = place.aval_of(array)
     return intern_aval(tuple([int(n) for n in shape]), np.dtype(dtype), place=place)
 

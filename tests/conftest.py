@@ -18,22 +18,23 @@ CONTRIBUTING = Path(__file__).parents[1] / "CONTRIBUTING.md"
 
 
 class Target(NamedTuple):
-    """What tests run on: a backend, the package it needs, and the device if it is not the default one."""
+    """What tests run on: a backend, its package, how files of its own tests begin, the device if not the default."""
 
     name: str
     package: str
+    files: tuple[str, ...]
     device: str | None = None
 
 
 TARGETS = {
-    "numpy": Target("numpy", "numpy"),
-    "numba": Target("numba", "numba"),
+    "numpy": Target("numpy", "numpy", ("test_numpy",)),
+    "numba": Target("numba", "numba", ("test_numba",)),
     # Arrays on this fake device cannot be mixed with others, nor become NumPy's by accident.
-    "array_api_strict": Target("array_api_strict", "array_api_strict", "device1"),
-    "torch": Target("torch", "torch"),
-    "torch-cuda": Target("torch", "torch", "cuda"),
-    "dask": Target("dask", "dask"),
-    "cupy": Target("cupy", "cupy"),
+    "array_api_strict": Target("array_api_strict", "array_api_strict", ("test_array_api",), "device1"),
+    "torch": Target("torch", "torch", ("test_torch", "test_array_api")),
+    "torch-cuda": Target("torch", "torch", ("test_torch", "test_array_api"), "cuda"),
+    "dask": Target("dask", "dask", ("test_dask",)),
+    "cupy": Target("cupy", "cupy", ("test_cu",)),
 }
 
 # Run without being asked for, where their package is installed: the others need a GPU, or take long.
@@ -56,12 +57,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On another backend than NumPy, what does not depend on the backend has been tested elsewhere."""
+    """On NumPy all but the tests of another backend; on another one its own, and those that are for every backend."""
     wanted = config.getoption("backend")
-    if wanted in (None, "numpy"):
+    if wanted is None:
         return
-    own = f"test_{TARGETS[wanted].name}"
-    kept = [i for i in items if "backend" in getattr(i, "fixturenames", ()) or i.path.stem.startswith(own)]
+    own = TARGETS[wanted].files
+    others = tuple([begin for target in TARGETS.values() for begin in target.files if begin not in own])
+
+    def belongs(item: pytest.Item) -> bool:
+        if "backend" in getattr(item, "fixturenames", ()):
+            return True
+        return not item.path.stem.startswith(others) if wanted == "numpy" else item.path.stem.startswith(own)
+
+    kept = [item for item in items if belongs(item)]
     config.hook.pytest_deselected(items=[i for i in items if i not in set(kept)])
     items[:] = kept
 

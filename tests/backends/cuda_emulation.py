@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -20,6 +21,14 @@ from typing import Any
 import numpy as np
 
 COMPILER = shutil.which("g++")
+
+
+def missing(tool: Any, reason: str) -> str | None:
+    """Why tests are skipped: a tool is not there. Where REQUIRE_COMPILERS is set that is a failure instead."""
+    return reason if tool is None and "REQUIRE_COMPILERS" not in os.environ else None
+
+
+NO_COMPILER = missing(COMPILER, "g++, which compiles CUDA kernels for the processor, is not installed")
 
 _KERNEL = re.compile(r'extern "C" __global__ void __launch_bounds__\(\d+\) (\w+)\((.*)\) \{')
 

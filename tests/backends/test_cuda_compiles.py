@@ -20,6 +20,8 @@ from autodiff_backends import _cuda_launches as launches
 from autodiff_backends._cuda_kernels import KernelRegion, supported
 from autodiff_backends._cuda_types import C_NAMES
 
+from .cuda_emulation import missing
+
 ARCHITECTURES = ["sm_75", "sm_90", "sm_100"]
 
 
@@ -38,9 +40,8 @@ def _nvrtc() -> Any:
 
 
 NVRTC = _nvrtc()
-pytestmark = pytest.mark.skipif(
-    NVRTC is None, reason="NVRTC, NVIDIA's compiler as a library, is not installed (pip install nvidia-cuda-nvrtc)"
-)
+NO_NVRTC = missing(NVRTC, "NVRTC, NVIDIA's compiler, is not installed (pip install nvidia-cuda-nvrtc)")
+pytestmark = pytest.mark.skipif(NO_NVRTC is not None, reason=str(NO_NVRTC))
 
 
 def compile_for(source: str, architecture: str) -> str:

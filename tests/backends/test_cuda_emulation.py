@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from .cuda_emulation import COMPILER, EmulatedDevice
+from .cuda_emulation import NO_COMPILER, EmulatedDevice
 
-pytestmark = pytest.mark.skipif(COMPILER is None, reason="g++, which compiles CUDA kernels, is not installed")
+pytestmark = pytest.mark.skipif(NO_COMPILER is not None, reason=str(NO_COMPILER))
 
 HEAD = 'extern "C" __global__ void __launch_bounds__(64) '
 
