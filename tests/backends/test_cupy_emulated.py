@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 import autodiff as ad
 from autodiff import backend, errors
-from autodiff.backend import Backend
 from autodiff.plan.execute import compile_nodes
 from autodiff_backends._cupy_plan import CallPlan, CupyPlan, KernelPlan
 from autodiff_backends._loops_regions import Composed
@@ -19,23 +18,9 @@ from autodiff_backends._numpy_reference import Interpreted
 from autodiff_backends.cupy_ import CupyBackend
 
 from .cuda_emulation import NO_COMPILER
-from .cupy_standin import Array, Gpu, Library
+from .cupy_standin import Array, Emulated, Gpu, Library
 
 pytestmark = pytest.mark.skipif(NO_COMPILER is not None, reason=str(NO_COMPILER))
-
-
-class Emulated(Backend):
-    """The CuPy backend on an emulated GPU; its arrays are NumPy's."""
-
-    name = "emulated"
-
-    def __init__(self):
-        self.on = Gpu()
-        self.plans = []
-
-    def compile(self, program):
-        self.plans.append(CupyPlan(program, self.on, self.label))
-        return self.plans[-1]
 
 
 @pytest.fixture
