@@ -122,9 +122,23 @@ def dot(x: Tensor, y: Tensor) -> Tensor:
     return torch.dot(x.reshape(-1), y.reshape(-1))
 
 
+def matmul_truth(x: Tensor, y: Tensor) -> Tensor:
+    """Whether any pair is true: counted, and a count rounded is no 0."""
+    return torch.ne(torch.matmul(x.to(torch.float32), y.to(torch.float32)), 0)
+
+
+# Products of integers held at once.
+PRODUCTS = 1 << 24
+
+
 def matmul_integers(x: Tensor, y: Tensor) -> Tensor:
-    """A product as a sum of products: there is none of integers on GPUs."""
-    return torch.sum(x.unsqueeze(-1) * y.unsqueeze(-3), -2, dtype=x.dtype)
+    """A matrix product as sums of products, since GPUs have none of integers."""
+    batch = torch.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    result = torch.zeros((*batch, x.shape[-2], y.shape[-1]), dtype=x.dtype, device=x.device)
+    step = max(1, PRODUCTS // max(1, result.numel()))
+    for left, right in zip(x.split(step, -1), y.split(step, -2), strict=True):
+        result += torch.sum(left.unsqueeze(-1) * right.unsqueeze(-3), -2, dtype=x.dtype)
+    return result
 
 
 def concatenate(*arrays: Tensor, axis: int) -> Tensor:
