@@ -149,7 +149,7 @@ class Writer:
         return f"{self.bind('astype', self.dialect.convert)}({word}, {self._static(dtype)})"
 
     def _operands(self, call: Call, arguments: tuple[int, ...]) -> list[str]:
-        pairs = list(zip(arguments, call.operands, strict=False))
+        pairs = list(zip(arguments, call.operands, strict=True))
         numbers = {i for i in call.numbers if self.program.avals[arguments[i]].weak}
         known = {i for i in numbers if arguments[i] in self.program.constants}
         # Known numbers are arrays, which libraries take half as long to take as numbers.

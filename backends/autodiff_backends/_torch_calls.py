@@ -78,7 +78,7 @@ def _elementwise(signature: Signature) -> Call:
     name = signature.primitive.name
     at_zero = signature.inputs[-1].literal
     if name == "heaviside" and call.operands[0] in BLAS and at_zero is not None and 0 <= at_zero <= 1:
-        return Call(functions.step, call.operands[:1], (float(at_zero),), with_namespace=False)
+        return Call(functions.step, call.operands, with_namespace=False)
     if call.meaning is compare_mixed:
         compare = partial(unsigned.compare_mixed, comparison=getattr(torch, NAMES[name]))
         return Call(_named(compare, name), call.operands, with_namespace=False)
