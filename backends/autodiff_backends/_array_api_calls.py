@@ -28,7 +28,7 @@ class Call(NamedTuple):
     meaning : str or callable
         A function of the namespace by its name, or one of this package.
     operands : tuple of numpy.dtype or None
-        What each argument is converted to first; None for what stays as it is. Arguments beyond are not passed.
+        What each argument is converted to first; None for what stays as it is.
     parameters : tuple
         Static arguments after the operands.
     keywords : mapping of str to object

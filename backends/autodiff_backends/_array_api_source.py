@@ -90,6 +90,8 @@ class Writer:
         self._needed: dict[int, int] = {}
         self._constants: dict[tuple[Any, ...], str] = {}
         self._functions: dict[str, str] = {}
+        self._calls: dict[Signature, Call] = {}
+        self._of_signatures: dict[Signature, str] = {}
 
     # --- names -------------------------------------------------------------------------------------------------------
 
@@ -147,7 +149,7 @@ class Writer:
         return f"{self.bind('astype', self.dialect.convert)}({word}, {self._static(dtype)})"
 
     def _operands(self, call: Call, arguments: tuple[int, ...]) -> list[str]:
-        pairs = list(zip(arguments, call.operands, strict=False))
+        pairs = list(zip(arguments, call.operands, strict=True))
         numbers = {i for i in call.numbers if self.program.avals[arguments[i]].weak}
         known = {i for i in numbers if arguments[i] in self.program.constants}
         # Known numbers are arrays, which libraries take half as long to take as numbers.
@@ -169,7 +171,7 @@ class Writer:
         if signature.out.weak:
             chosen = self.bind("choose_number", _choose_number)
             return f"{chosen}({', '.join([self._word(a) for a in arguments])})", False
-        call = self.dialect.call(signature)
+        call = self._calls.get(signature) or self._calls.setdefault(signature, self.dialect.call(signature))
         words = self._operands(call, arguments)
         if call.meaning is same:
             return words[0], True
@@ -189,7 +191,9 @@ class Writer:
         if name in _OPERATORS and all(a.dtype.kind == "f" for a in signature.inputs):
             return f"{words[0]} {_OPERATORS[name]} {words[1]}"
         self.numbers = True
-        text = f"{self.bind(f'number_{name}', _python_function(signature))}({', '.join(words)})"
+        if signature not in self._of_signatures:
+            self._of_signatures[signature] = self.bind(f"number_{name}", _python_function(signature))
+        text = f"{self._of_signatures[signature]}({', '.join(words)})"
         return text if signature.out.weak else self._filled(text, signature.out.dtype)
 
     def write(self) -> None:

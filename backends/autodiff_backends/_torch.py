@@ -16,7 +16,7 @@ from autodiff.plan.program import Program
 
 from ._array_api_calls import DTYPES
 from ._array_api_source import Dialect, compile_program
-from ._torch_calls import torch_call
+from ._torch_calls import gpu_call, torch_call
 
 Tensor = Any
 
@@ -64,7 +64,7 @@ class TorchBackend(Backend):
             functions=torch,
             namespace=compat_torch,
             device=torch.device(self.device),
-            call=torch_call,
+            call=torch_call if self.device == "cpu" else gpu_call,
             dtype=TO_TORCH.__getitem__,
             convert=torch.Tensor.to,
             copy=torch.clone,

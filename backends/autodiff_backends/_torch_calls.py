@@ -19,7 +19,7 @@ from autodiff.nodes import Signature
 from . import _torch_functions as functions
 from . import _torch_indexing as indexing
 from . import _torch_unsigned as unsigned
-from ._array_api_calls import ARRAYS, Call, elementwise_call, over_no_axes, standard_call
+from ._array_api_calls import COMPARISONS, Call, elementwise_call, loop_dtypes, over_no_axes, standard_call
 from ._array_api_elementwise import Meaning, compare_mixed, same
 
 # Names in the standard -> in PyTorch. (Where it has both, one calls the other.)
@@ -71,7 +71,6 @@ NUMBER_DTYPES = {np.dtype(code) for code in ("i1", "i2", "i4", "i8", "u1", "f4",
 WIDE = {np.dtype(code) for code in ("u2", "u4", "u8")}
 BLAS = {np.dtype(code) for code in ("f4", "f8")}
 INT64 = np.dtype(np.int64)
-INDEXING = ("index", "index_add", "index_set")
 
 
 def _elementwise(signature: Signature) -> Call:
@@ -79,12 +78,10 @@ def _elementwise(signature: Signature) -> Call:
     name = signature.primitive.name
     at_zero = signature.inputs[-1].literal
     if name == "heaviside" and call.operands[0] in BLAS and at_zero is not None and 0 <= at_zero <= 1:
-        return Call(functions.step, call.operands[:1], (float(at_zero),), with_namespace=False)
+        return Call(functions.step, call.operands, with_namespace=False)
     if call.meaning is compare_mixed:
-        comparison = getattr(torch, NAMES[name])
-        return Call(
-            _named(partial(unsigned.compare_mixed, comparison=comparison), name), call.operands, with_namespace=False
-        )
+        compare = partial(unsigned.compare_mixed, comparison=getattr(torch, NAMES[name]))
+        return Call(_named(compare, name), call.operands, with_namespace=False)
     if call.operands[0] is not None:
         for kinds, meaning in ELEMENTWISE.get(name, {}).items():
             if call.operands[0].kind in kinds:
@@ -162,9 +159,8 @@ def _shaped(name: str) -> Callable[[Signature], Call]:
 
 def _matmul(signature: Signature) -> Call:
     call = standard_call(signature)
-    dtype = call.operands[0]
-    if call.meaning != "matmul" or dtype is None:
-        return call
+    if call.meaning != "matmul":
+        return call._replace(meaning=functions.matmul_truth, with_namespace=False)
     x, y = signature.inputs
     if x.ndim == y.ndim == 2:
         return call._replace(meaning="mm")
@@ -220,7 +216,6 @@ TORCH: dict[str, Callable[[Signature], Call]] = {
     "index_add": _index_write(indexing.index_add, indexing.add_to),
     "index_set": _index_write(indexing.index_set, indexing.write_to),
 }
-assert TORCH.keys() == ARRAYS.keys()
 
 
 def torch_call(signature: Signature) -> Call:
@@ -235,14 +230,22 @@ def torch_call(signature: Signature) -> Call:
         call = call._replace(meaning=meaning)
         if call.operands[-1] in NUMBER_DTYPES:
             call = call._replace(numbers=NUMBERS.get(meaning, ()), literals=LITERALS.get(meaning, ()))
-    return _of_wide_integers(signature, call) if signature.inputs[0].dtype in WIDE or call.operands[0] in WIDE else call
+    return _of_wide_integers(signature, call)
+
+
+def gpu_call(signature: Signature) -> Call:
+    """The same on a GPU."""
+    if signature.primitive.name == "matmul" and signature.out.dtype.kind in "iu":
+        call = Call(functions.matmul_integers, loop_dtypes(signature), with_namespace=False)
+        return _of_wide_integers(signature, call)
+    return torch_call(signature)
 
 
 def _of_wide_integers(signature: Signature, call: Call) -> Call:
-    """The same call of unsigned integers that PyTorch has few functions of."""
+    """The same call, unless it is of unsigned integers that PyTorch has few functions of."""
     name = signature.primitive.name
-    computed_in = {call.operands[0] or signature.inputs[0].dtype, call.operands[-1] or signature.inputs[-1].dtype}
-    if name not in INDEXING and not computed_in <= WIDE:
+    mixed = name in COMPARISONS and call.operands[0] != call.operands[1]
+    if (call.operands[0] or signature.inputs[0].dtype) not in WIDE or mixed:
         return call
     function = call.meaning
     if isinstance(function, str):

@@ -173,7 +173,7 @@ def test_python_numbers_are_weak(library, primitive):
 def test_known_numbers_are_weak(library, name):
     primitive = PRIMITIVES[name]
     for number, dtype in itertools.product((0.5, 2, 0.0, math.inf), (np.float32, np.float64)):
-        x = np.array([1.5, -2.0, 0.0], dtype)
+        x = np.array([1.5, -2.0, 0.0, math.nan, math.inf, np.finfo(dtype).smallest_subnormal], dtype)
         for weak in (True, False):
             program = Program([aval_of(x), aval_of(x > 0)])
             known = program.literal(number, intern_aval((), np.dtype(type(number) if weak else dtype), weak))

@@ -178,6 +178,21 @@ def test_numbers_stay_numbers(library):
     assert not library.to_numpy(less)
 
 
+def test_a_function_has_one_name(library):
+    number = variable(intern_aval((), FLOAT64, True))
+    node = number
+    for _ in range(5):
+        node = ops.sin(node) + ops.cos(node)
+    wide = variable(intern_aval((3,), np.dtype(np.uint32)))
+    total = wide
+    for _ in range(5):
+        total = ops.minimum(total + wide, wide)
+    source = compile_nodes([number, wide], [node, total], library).source
+    names = [line.partition(":")[0] for line in source.splitlines() if line.startswith("#")]
+    assert len(names) == len(set(names)) > 4
+    assert not any(name.endswith("_") for name in names)
+
+
 def test_values_are_freed_after_their_last_use(library):
     node = VECTOR
     for _ in range(50):

@@ -133,11 +133,18 @@ def test_on_a_gpu(pytorch):
     np.testing.assert_allclose(there.to_numpy(found), np.exp(VALUE), 1e-14)
 
 
-def test_integers_are_multiplied_without_blas():
-    """GPUs have no product of integer matrices."""
-    functions = sys.modules["autodiff_backends._torch_functions"]
-    x, y = (torch.arange(n).reshape(shape) for n, shape in ((12, (2, 2, 3)), (6, (3, 2))))
-    np.testing.assert_array_equal(functions.matmul_integers(x, y).numpy(), x.numpy() @ y.numpy())
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "uint64"])
+@pytest.mark.parametrize("shapes", [((2, 2, 3), (3, 2)), ((2, 0), (0, 3)), ((1, 5), (4, 5, 2))])
+def test_integers_are_multiplied_without_blas(pytorch, monkeypatch, dtype, shapes):
+    """GPUs have no product of integer matrices; it is tried here on the CPU."""
+    functions, calls = (sys.modules[f"autodiff_backends._torch_{name}"] for name in ("functions", "calls"))
+    monkeypatch.setattr(functions, "PRODUCTS", 8)
+    x, y = ((np.arange(np.prod(shape)) - 3).astype(dtype).reshape(shape) for shape in shapes)
+    signature = ops.matmul_p.signature((intern_aval(x.shape, x.dtype), intern_aval(y.shape, y.dtype)))
+    call = calls.gpu_call(signature)
+    found = pytorch.to_numpy(call.meaning(pytorch.asarray(x), pytorch.asarray(y)))
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, x @ y)
 
 
 def test_numbers_and_arrays_of_other_precision(pytorch):
@@ -151,6 +158,11 @@ def test_numbers_and_arrays_of_other_precision(pytorch):
     for found, expected in zip(plan(torch.tensor([1.0, 2.0, 4.0]), 0.1), ([0.1, 0.2, 0.4], [0.5, 1.0, 2.0])):
         assert found.dtype is torch.float32
         np.testing.assert_array_equal(found.numpy(), np.array(expected, np.float32))
+
+
+def test_every_primitive_of_arrays_has_a_call():
+    calls = sys.modules["autodiff_backends._torch_calls"]
+    assert set(calls.TORCH) == set(sys.modules["autodiff_backends._array_api_calls"].ARRAYS)
 
 
 def test_writes_go_into_arrays_that_nothing_else_needs(pytorch):
