@@ -5,6 +5,7 @@ Libraries are reached through ``array_api_compat``, and imported when their back
 
 from __future__ import annotations
 
+import re
 import threading
 from functools import cached_property
 from importlib import import_module
@@ -185,16 +186,22 @@ class ArrayApiBackend(Backend):
                 return type(self._default)(device)
             except (TypeError, ValueError):
                 pass
-        names = ", ".join(str(own) for own in known)
+        names = ", ".join(_short(own) for own in known)
         raise BackendError(f"backend {self.name!r} has no device {device!r}; it has {names}")
 
     @property
     def label(self) -> str:
         """Its name, and its device if that is not the default."""
-        return self.name if self.device == self._default else f"{self.name} ({self.device})"
+        return self.name if self.device == self._default else f"{self.name} ({_short(self.device)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (self.name, self.device)
+
+
+def _short(device: Any) -> str:
+    """What a device is called: of ``Device('name')`` the name."""
+    found = re.fullmatch(r"[\w.]*\(['\"](.*)['\"]\)", str(device))
+    return str(device) if found is None else found[1]
 
 
 def _restored(name: str, device: Any) -> Backend:

@@ -57,7 +57,8 @@ def count_inputs(primitive):
     return 3 if primitive.name == "where" else 1
 
 
-@pytest.mark.parametrize("primitive", PRIMITIVES.values(), ids=PRIMITIVES)
+# Programs have no places.
+@pytest.mark.parametrize("primitive", [p for p in PRIMITIVES.values() if p.name != "place"], ids=lambda p: p.name)
 def test_every_primitive_is_written(primitive):
     assert primitive.name in primitives.WRITERS or primitive.numpy_ufunc is not None
 

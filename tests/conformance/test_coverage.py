@@ -21,9 +21,9 @@ WORDS = {x.partition("[")[0].partition(" ")[0] for x in COVERED if isinstance(x,
 
 # What a Tensor has beyond an ndarray; tested with Tensor itself.
 HANDLE = {
-    "node", "name", "constant", "value", "_i", "assign", "assign_add", "assign_sub", "copy",
+    "node", "name", "constant", "value", "_i", "assign", "assign_add", "assign_sub", "copy", "to",
     "__array_ufunc__", "__array_function__", "__array_priority__", "__init__", "__repr__", "__reduce__", "__copy__",
-    "__deepcopy__", "__hash__",
+    "__deepcopy__", "__dlpack__", "__dlpack_device__", "__hash__",
 }  # fmt: skip
 PYTHON = {
     "__annotations__",
@@ -87,4 +87,5 @@ def _recorded() -> list[Node]:
 
 def test_every_primitive_is_reached_by_the_table() -> None:
     reached = Counter(node.primitive.name for node in history(*_recorded()) if node.primitive is not None)
-    assert not {name for name in PRIMITIVES if name not in reached}
+    # Where values are is no function of the table, but that of tests/test_placement.py.
+    assert not {name for name in PRIMITIVES if name not in reached} - {"place"}
