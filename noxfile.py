@@ -130,7 +130,9 @@ def wheel_info(wheel: Path) -> str:
 def docs(session: nox.Session) -> None:
     """Run the examples in docstrings and pages, and check links and completeness."""
     _, wheel = build(session)
-    session.install(f"{wheel}[test,numba]")
+    # Every library, since modules are imported, and the support table has a column for each.
+    extras, requirements = (list(dict.fromkeys(x for pair in BACKENDS.values() for x in pair[i])) for i in (0, 1))
+    session.install(f"{wheel}[{','.join(['test', *extras])}]", *requirements)
     session.run("pytest", "--doctest-modules", "--pyargs", *PACKAGES)
     session.run("pytest", "tests/test_docs.py")
 
