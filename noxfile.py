@@ -68,7 +68,18 @@ def cuda(session: nox.Session) -> None:
     _, wheel = build(session)
     session.install(f"{wheel}[test]", "nvidia-cuda-nvrtc")
     # Here a missing compiler is a failure; elsewhere these tests are skipped without one.
-    session.run("pytest", "tests/backends", "-k", "cuda or cupy", *session.posargs, env={"REQUIRE_COMPILERS": "1"})
+    required = {"REQUIRE_COMPILERS": "1"}
+    session.run("pytest", "tests/backends", "-k", "cuda or cupy", *session.posargs, env=required)
+    transformations = "tests/conformance/test_transformations.py"
+    session.run("pytest", transformations, "--backend=cupy-emulated", *session.posargs, env=required)
+
+
+@nox.session
+def nightly(session: nox.Session) -> None:
+    """Run the whole conformance suite on kernels that run as C++, which takes ten minutes."""
+    _, wheel = build(session)
+    session.install(f"{wheel}[test]")
+    session.run("pytest", "--backend=cupy-emulated", *session.posargs, env={"REQUIRE_COMPILERS": "1"})
 
 
 @nox.session

@@ -8,6 +8,7 @@ import numpy as np
 
 from autodiff.backend import Backend
 from autodiff_backends._cupy_plan import CupyPlan
+from autodiff_backends.cupy_ import CupyBackend
 
 from .cuda_emulation import EmulatedDevice
 
@@ -139,6 +140,7 @@ class Emulated(Backend):
     """The CuPy backend on an emulated GPU; its arrays are NumPy's."""
 
     name = "emulated"
+    capabilities = CupyBackend.capabilities
 
     def __init__(self):
         self.on = Gpu()
