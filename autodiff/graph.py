@@ -21,7 +21,6 @@ from .nodes import (
     Signature,
     Variable,
     as_array,
-    common_place,
     describe,
     freeze,
     is_fixed,
@@ -346,24 +345,23 @@ class Graph:
     ) -> Gradient:
         found = _derivatives(root, [*trace.numbers, root], places, wrt, n)
         outputs = [root, *found] if with_value else found
-        backend = self._computing(root, wrt)
+        backend = self._computing(root)
         plan = compile_nodes(trace.leaves, outputs, backend, derivatives=True)
         home = backend.home
         keeps = root.aval.place is home or (root.aval.place is None and home is get_backend())
         return Gradient(plan, with_value, home, keeps, elsewhere(trace.leaves, home))
 
-    def _computing(self, root: Node, wrt: Sequence[Tensor]) -> Backend:
+    def _computing(self, root: Node) -> Backend:
         """The backend that derivatives of ``root`` are computed on."""
-        place = common_place("gradient", [root.aval, *[x._node.aval for x in wrt]])
-        if self._place is None:
-            return self.backend if place is None or place is self.backend.home else place
-        if place is not None and place is not self._place:
+        place = root.aval.place
+        if place is None or place is self.backend.home:
+            return self.backend
+        if self._place is not None:
             raise BackendError(
-                f"the graph computes on {self.backend.label}, but dy, {root.aval!r}, or what it is differentiated with "
-                f"respect to is on {place.label}; use a graph of that backend, or put the variables on this one "
-                "(add_variables) before dy is computed from them"
+                f"the graph computes on {self.backend.label}, but dy, {root.aval!r}, is not there; use a graph of that "
+                "backend, or put the variables on this one (add_variables) before dy is computed from them"
             )
-        return self.backend
+        return place
 
     # --- gradients ---------------------------------------------------------------------------------------------------
 
@@ -475,7 +473,7 @@ class Graph:
         return [wrap(node) for node in recipe.record([*trace.numbers, root])]
 
     def _recipe(self, root: Node, trace: Trace, places: tuple[int, ...], wrt: Sequence[Tensor], n: int) -> Recipe:
-        home = self._computing(root, wrt).home
+        home = self._computing(root).home
         return _recipe(root, trace, places, wrt, n, None if home is get_backend() else home)
 
     def compile(self, dy: Tensor, dx: Sequence[Tensor], inputs: Sequence[Tensor]) -> CompiledGradient:
@@ -526,7 +524,7 @@ class Graph:
             taken.append(nodes[number])
         found = _derivatives(root, nodes, places, dx, 1)
         rest = [leaf for leaf in trace.leaves if leaf not in taken and not leaf.inputs and not is_fixed(leaf)]
-        backend = self._computing(root, dx)
+        backend = self._computing(root)
         plan = compile_nodes([*taken, *rest], [root, *found], backend, derivatives=True)
         bound = [leaf.value for leaf in rest]
         for i in elsewhere(rest, backend.home):
@@ -637,13 +635,14 @@ class CompiledGradient:
         The code that runs.
     """
 
-    __slots__ = ("_avals", "_bound", "_home", "_plan")
+    __slots__ = ("_avals", "_away", "_bound", "_home", "_plan")
 
     def __init__(self, plan: Plan, inputs: list[Node], bound: list[Any], home: Backend):
         self._plan = plan
         self._avals = [node.aval for node in inputs]
         self._bound = bound
         self._home = home
+        self._away = home is not get_backend()
 
     @property
     def source(self) -> str:
@@ -655,7 +654,7 @@ class CompiledGradient:
             raise ArgumentError(f"the compiled gradient takes {len(self._avals)} arrays, not {len(values)}")
         arrays = []
         for place, (value, aval) in enumerate(zip(values, self._avals, strict=True)):
-            if type(value) is not np.ndarray or value.dtype != aval.dtype or self._home is not get_backend():
+            if type(value) is not np.ndarray or value.dtype != aval.dtype or self._away:
                 value = self._taken(value.value if isinstance(value, Tensor) else value, aval.dtype)
             if value.shape != aval.shape:
                 raise ShapeError(
@@ -668,10 +667,9 @@ class CompiledGradient:
 
     def _taken(self, value: Any, dtype: np.dtype[Any]) -> Any:
         """An argument where the gradient computes."""
-        home = self._home
-        if home is get_backend():
+        if not self._away:
             return as_array(value, dtype, copy=None)
-        return home.asarray(value if home.owns(value) else as_array(value, dtype, copy=None), dtype)
+        return self._home.asarray(value if self._home.owns(value) else as_array(value, dtype, copy=None), dtype)
 
 
 def _input_tensors(inputs: Any) -> Sequence[Tensor]:

@@ -265,11 +265,9 @@ class Handle:
 
     def _updated(self, primitive: Primitive, value: Any, what: str) -> Any:
         """The variable's value and another, added or subtracted where the variable is."""
-        value = plain(value)
-        aval = self._node.aval
-        if aval.place is None:
-            value = as_array(value, copy=None)
-        increment = as_node(value)
+        aval, present = self._node.aval, self.value
+        on_numpy = isinstance(present, (np.ndarray, float, complex))
+        increment: Any = as_array(plain(value), copy=None) if on_numpy else as_node(plain(value))
         try:
             fits = np.broadcast_shapes(increment.shape, aval.shape) == aval.shape
         except ValueError:
@@ -279,10 +277,10 @@ class Handle:
                 f"{what}: a value of shape {increment.shape} and dtype {increment.dtype} does not broadcast to the "
                 f"variable's shape {aval.shape}"
             )
-        if aval.place is None:
+        if on_numpy:
             assert primitive.numpy_ufunc is not None
-            return primitive.numpy_ufunc(self.value, value)
-        return evaluate(primitive(Constant(aval, self.value), increment))
+            return primitive.numpy_ufunc(present, increment)
+        return evaluate(primitive(Constant(aval, present), increment))
 
     def _put(self, place: Backend) -> None:
         """Let the handle stand for the same quantity on a backend."""
