@@ -81,6 +81,7 @@ class Optimizer:
             for real in formula.moments.values()
         ]
         self._avals: list[Aval] = []
+        self._on_numpy = False
         self._plan: Plan | None = None
 
     def __repr__(self) -> str:
@@ -127,7 +128,7 @@ class Optimizer:
 
     def _gradients(self, gradients: Any, avals: list[Aval]) -> list[Any]:
         """The gradients as arrays that fit the parameters; the common case passes a few comparisons."""
-        if type(gradients) is list and len(gradients) == len(avals):
+        if type(gradients) is list and len(gradients) == len(avals) and self._on_numpy:
             for g, aval in zip(gradients, avals, strict=True):
                 if type(g) is not np.ndarray or g.dtype != aval.dtype or g.shape != aval.shape:
                     break
@@ -145,6 +146,7 @@ class Optimizer:
         key = (type(self._formula), self._formula.structure, self._decoupled, self._weight_decay > 0, clips)
         plan: Plan = _plans.get((key, tuple(avals), backend), lambda: compile_nodes(*self._recorded(avals), backend))
         self._avals = avals
+        self._on_numpy = backend.home is get_backend()
         return plan
 
     def _computing(self) -> Backend:
