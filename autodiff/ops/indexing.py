@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backend import backend_of
 from ..errors import ArgumentError, IndexingError
 from ..nodes import (
     INDEX_DTYPE,
@@ -83,8 +84,9 @@ def _index_array(item: Any, concrete: Concrete) -> tuple[Node, Any]:
 
 
 def _expand(item: Any, x: Aval) -> tuple[Any, ...]:
-    """The index as a tuple with the ellipsis written out."""
+    """The index as a tuple with the ellipsis written out, and arrays of other libraries than NumPy as nodes."""
     items = item if type(item) is tuple else (item,)
+    items = tuple([entry if backend_of(entry) is None else as_node(entry) for entry in items])
     used = 0
     ellipsis = None
     for place, entry in enumerate(items):

@@ -149,6 +149,24 @@ def test_dtypes(dtype: str, backend: ad.Backend) -> None:
     np.testing.assert_allclose(host(gradient), expected, rtol=1e-4 if dtype in ("float32", "complex64") else 1e-10)
 
 
+def test_arrays_of_the_library_are_indices(backend: ad.Backend) -> None:
+    graph = ad.Graph(backend=backend)
+    t = graph.tensor(X)
+    rows, mask = backend.asarray(np.array([0, -1, 0])), backend.asarray(X[:, 0] > 0)
+    for index, plain in ((rows, host(rows)), ((slice(None), rows), (slice(None), host(rows))), (mask, host(mask))):
+        close(backend, t[index].value, X[plain])
+        counts = np.zeros(X.shape)
+        np.add.at(counts, plain, 1.0)
+        close(backend, graph.gradient(t[index], [t])[0], counts)
+    written = t * 1.0
+    written[rows] = 0.0
+    close(
+        backend,
+        graph.gradient(written, [t])[0],
+        np.where(np.isin(np.arange(6), [0, 5])[:, None], 0.0, np.ones(X.shape)),
+    )
+
+
 def test_training_is_the_same(backend: ad.Backend) -> None:
     def train(graph: ad.Graph) -> list[np.ndarray]:
         variables = {name: ad.Tensor(value) for name, value in PARAMETERS.items()}
