@@ -168,14 +168,19 @@ class CupyDevice:
 
     def capture(self, launches: Callable[[], None]) -> Callable[[], None]:
         """A CUDA graph, captured on a stream of its own that waits for nothing on others."""
-        stream = self.xp.cuda.Stream(non_blocking=True)
-        with stream:
+        cuda = self.xp.cuda
+        # A block ``with stream`` would forget a stream that was made current by its method ``use``.
+        before, stream = cuda.get_current_stream(), cuda.Stream(non_blocking=True)
+        stream.use()
+        try:
             stream.begin_capture()
             try:
                 launches()
             finally:
                 # A stream is to leave the capture in any case; after an error this may raise another.
                 graph = stream.end_capture()
+        finally:
+            before.use()
         replay: Callable[[], None] = graph.launch
         return replay
 

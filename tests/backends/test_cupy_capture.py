@@ -259,17 +259,11 @@ def test_when_it_pays(launches, copies, nbytes, wanted):
 class Stream:
     """A stream of CuPy that says what is done to it."""
 
-    ptr = 9
+    def __init__(self, log, ptr):
+        self.log, self.ptr = log, ptr
 
-    def __init__(self, log, non_blocking):
-        assert non_blocking
-        self.log = log
-
-    def __enter__(self):
-        self.log.append("current")
-
-    def __exit__(self, *_):
-        self.log.append("left")
+    def use(self):
+        self.log.append(f"use {self.ptr}")
 
     def begin_capture(self):
         self.log.append("begin")
@@ -286,9 +280,13 @@ def log():
 
 @pytest.fixture
 def device(log):
+    def stream(*, non_blocking):
+        assert non_blocking
+        return Stream(log, 9)
+
     cuda = SimpleNamespace(
-        Stream=lambda non_blocking: Stream(log, non_blocking),
-        get_current_stream=lambda: SimpleNamespace(ptr=cuda.handle),
+        Stream=stream,
+        get_current_stream=lambda: Stream(log, cuda.handle),
         runtime=SimpleNamespace(streamIsCapturing=lambda handle: handle == 9),
         handle=0,
     )
@@ -297,7 +295,7 @@ def device(log):
 
 def test_a_graph_is_captured_on_a_stream_of_its_own(device, log):
     replay = device.capture(lambda: log.append("launch"))
-    assert log == ["current", "begin", "launch", "end", "left"]
+    assert log == ["use 9", "begin", "launch", "end", "use 0"]
     replay()
     assert log[-1] == "replay"
 
@@ -305,7 +303,7 @@ def test_a_graph_is_captured_on_a_stream_of_its_own(device, log):
 def test_a_capture_that_fails_is_ended(device, log):
     with pytest.raises(ZeroDivisionError):
         device.capture(lambda: 1 / 0)
-    assert log == ["current", "begin", "end", "left"]
+    assert log == ["use 9", "begin", "end", "use 0"]
 
 
 @pytest.mark.parametrize(("handle", "wanted"), [(0, False), (7, False), (9, True)])
