@@ -70,6 +70,18 @@ class Device(Protocol):
         """The kernels of a source: called with a name, a grid, a block and the arguments."""
         ...
 
+    def copy_into(self, target: Any, source: Any) -> None:
+        """Copy an array into a C-contiguous one of the same shape and dtype."""
+        ...
+
+    def capturing(self) -> bool:
+        """Whether work that is started now is not done but captured, by the user."""
+        ...
+
+    def capture(self, launches: Callable[[], None]) -> Callable[[], None]:
+        """What does launches again, on the stream that is current when it is called; they are not done now."""
+        ...
+
     def free(self) -> None:
         """Give memory that is kept for later arrays back to the device."""
         ...
@@ -143,6 +155,34 @@ class CupyDevice:
         if kernels is None:
             kernels = self._loaded[source] = Kernels(self._module(source))
         return kernels
+
+    def copy_into(self, target: Any, source: Any) -> None:
+        """Copied by the driver on the current stream, without a kernel."""
+        target.data.copy_from_device_async(self.regular(source).data, target.nbytes)
+
+    def capturing(self) -> bool:
+        """Whether the current stream is being captured, which the default stream cannot be."""
+        cuda = self.xp.cuda
+        handle = cuda.get_current_stream().ptr
+        return bool(handle and cuda.runtime.streamIsCapturing(handle))
+
+    def capture(self, launches: Callable[[], None]) -> Callable[[], None]:
+        """A CUDA graph, captured on a stream of its own that waits for nothing on others."""
+        cuda = self.xp.cuda
+        # A block ``with stream`` would forget a stream that was made current by its method ``use``.
+        before, stream = cuda.get_current_stream(), cuda.Stream(non_blocking=True)
+        stream.use()
+        try:
+            stream.begin_capture()
+            try:
+                launches()
+            finally:
+                # A stream is to leave the capture in any case; after an error this may raise another.
+                graph = stream.end_capture()
+        finally:
+            before.use()
+        replay: Callable[[], None] = graph.launch
+        return replay
 
     def free(self) -> None:
         """Empty CuPy's pool of what no array uses."""

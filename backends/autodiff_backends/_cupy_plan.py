@@ -14,6 +14,7 @@ from autodiff.plan.program import Program
 
 from ._cuda_kernels import KernelRegion, supported
 from ._cupy_calls import call_for, is_look
+from ._cupy_capture import CAPTURED, Bound, Captures, pays
 from ._cupy_device import WORKSPACE_ALIGNMENT, Device, retried
 from ._cupy_scalars import split
 from ._loops_regions import LOOPS, Composed, Rules, regions, whole
@@ -46,15 +47,16 @@ def _constant(program: Program, number: int, device: Device) -> Any:
 
 
 class KernelPlan:
-    """A plan that launches generated kernels, one after another.
+    """A plan that launches generated kernels, one after another; or, where that pays, as one captured CUDA graph.
 
     Attributes
     ----------
     n_operations : int
         Statements that the kernels execute.
     n_launches : int
+        Kernels, each of them counted in a graph too.
     source : str
-        The kernels, in CUDA C++.
+        The kernels, in CUDA C++; the first line says whether they are captured.
     """
 
     def __init__(self, program: Program, device: Device):
@@ -78,32 +80,69 @@ class KernelPlan:
             (x.name, x.grid, x.block, _picker([begins[kind] + place for kind, place in x.arguments]))
             for x in region.launches
         ]
+        self._given = [(n, program.avals[n]) for n, known in self._inputs if known is None]
+        # Numbers would be those of the call that was captured.
+        copied = [aval for _, aval in self._given] + [program.avals[n] for n in program.outputs]
+        nbytes = self._nbytes + sum(aval.size * aval.dtype.itemsize for aval in copied)
+        self._captures: Captures | None = None
+        if not self._scalars and pays(self.n_launches, len(copied), nbytes):
+            self._captures = Captures(device)
+            self.source = f"{CAPTURED}\n{self.source}"
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
-        launch, regular, empty = self._launch, self._device.regular, self._device.empty
+        outputs = self.launched(values) if self._captures is None else self._captures(self, values)
+        for i in self._weak:
+            outputs[i] = outputs[i].item()
+        return tuple(outputs)
+
+    def launched(self, values: Sequence[Any]) -> list[Any]:
+        """The outputs, by one launch after another."""
+        regular, empty = self._device.regular, self._device.empty
         outputs = [empty(shape, dtype) for shape, dtype in self._outputs]
         arguments = [regular(values[n]) if known is None else known for n, known in self._inputs]
         arguments += [number(values[n]) for n, number in self._scalars]
         arguments += outputs
-        if self._workspaces:
-            # The memory is there for later work on the stream when this returns and all is launched.
-            _memory, begins = self._device.workspaces(self._workspaces, self._nbytes)
-            arguments += begins
+        # The memory is there for later work on the stream when this returns and all is launched.
+        _memory = self._add_workspaces(arguments)
         if self._sizes_of_counters:
             arguments += self._own_counters()
+        self.launch_all(arguments)
+        return outputs
+
+    def bound(self) -> Bound:
+        """New arrays for all that the launches take and make; there are no numbers among it."""
+        empty = self._device.empty
+        given = {n: empty(aval.shape, aval.dtype) for n, aval in self._given}
+        outputs = [empty(shape, dtype) for shape, dtype in self._outputs]
+        arguments = [given[n] if known is None else known for n, known in self._inputs]
+        arguments += outputs
+        memory = self._add_workspaces(arguments)
+        arguments += self._new_counters()
+        return Bound(given, outputs, arguments, memory)
+
+    def launch_all(self, arguments: list[Any]) -> None:
+        """Start the kernels on the current stream."""
+        launch = self._launch
         for name, grid, block, pick in self._launches:
             launch(name, grid, block, pick(arguments))
-        for i in self._weak:
-            outputs[i] = outputs[i].item()
-        return tuple(outputs)
+
+    def _add_workspaces(self, arguments: list[Any]) -> Any:
+        """Append new workspaces; what is returned is their memory."""
+        if not self._workspaces:
+            return None
+        memory, begins = self._device.workspaces(self._workspaces, self._nbytes)
+        arguments += begins
+        return memory
+
+    def _new_counters(self) -> list[Any]:
+        return [self._device.zeros((size,), np.dtype(np.int32)) for size in self._sizes_of_counters]
 
     def _own_counters(self) -> list[Any]:
         """Counters are zero between launches, so those of one stream serve all calls on it, but of no other."""
         stream = self._device.stream()
         counters = self._counters.get(stream)
         if counters is None:
-            made = [self._device.zeros((size,), np.dtype(np.int32)) for size in self._sizes_of_counters]
-            counters = self._counters.setdefault(stream, made)
+            counters = self._counters.setdefault(stream, self._new_counters())
         return counters
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import threading
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -106,13 +109,23 @@ class Library:
 
 
 class Gpu(EmulatedDevice):
-    """A device as plans use it, with kernels compiled as C++. ``handle`` is the current stream."""
+    """A device as plans use it, with kernels compiled as C++. ``handle`` is the current stream.
+
+    What is launched during a capture is done only when it is replayed. ``is_captured`` says that the user captures;
+    ``captures`` counts, ``broken`` is an error that they end with, ``lost`` the launches at the end of each graph that
+    are not replayed.
+    """
 
     handle = 0
+    is_captured = False
+    captures = 0
+    broken = None
+    lost = 0
 
     def __init__(self, library=np, number=0):
         super().__init__()
         self.xp, self.number = library, number
+        self._thread = threading.local()
 
     def scope(self):
         return Device(self.number)
@@ -131,6 +144,43 @@ class Gpu(EmulatedDevice):
     def regular(self, array):
         assert self.xp is np or array.number == self.number == current[-1]
         return array if array.flags.c_contiguous and not array.ctypes.data % 16 else self.aligned(array)
+
+    def load(self, source):
+        launch = super().load(source)
+
+        def start(*arguments):
+            recorded = getattr(self._thread, "recorded", None)
+            if recorded is None:
+                launch(*arguments)
+            else:
+                recorded.append(partial(launch, *arguments))
+
+        return start
+
+    def copy_into(self, target, source):
+        assert target.flags.c_contiguous
+        assert (target.shape, target.dtype) == (source.shape, source.dtype)
+        target[...] = source
+
+    def capturing(self):
+        return self.is_captured
+
+    def capture(self, launches):
+        assert not gc.isenabled()
+        self._thread.recorded = recorded = []
+        try:
+            launches()
+        finally:
+            self._thread.recorded = None
+        self.captures += 1
+        if self.broken is not None:
+            raise self.broken
+
+        def replay():
+            for launch in recorded[: len(recorded) - self.lost]:
+                launch()
+
+        return replay
 
     def free(self):
         pass
