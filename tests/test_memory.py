@@ -21,6 +21,15 @@ A = np.array([[1.5, -2.0, 0.5], [3.0, 0.25, -1.0]])
 B = np.array([[0.7, 4.1, -1.3], [1.6, -0.35, 3.2]])
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _others_are_not_collected() -> Iterator[None]:
+    """What was there before is left alone: tens of thousands of collected tests are walked in each collection else."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @contextlib.contextmanager
 def without_collector() -> Iterator[None]:
     """The cyclic collector off, with nothing left for it from before."""
