@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from . import errors, numpy_api
 from .backend import Backend, backends, get_backend, register_backend, set_num_threads
 from .errors import AutodiffError, IndependentWarning
-from .graph import CompiledGradient, Explanation, Graph
+from .gradients import CompiledGradient, Explanation
+from .graph import Graph
 from .nodes import Constant, Node, Operation, Variable
 from .numpy_api import implements
 from .plan import CacheInfo
