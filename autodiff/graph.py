@@ -19,7 +19,7 @@ from .gradients import (
     described,
     recorded_derivatives,
 )
-from .handle import Placing, leave_block, made_on, placing
+from .handle import enter_block, leave_block, made_on
 from .nodes import Constant, Node, Variable, freeze, is_fixed, rebound
 from .plan import CacheInfo, PlanCache, Trace, brought, collect_below, compile_nodes, elsewhere, leaf_values
 from .plan.cache import DEFAULT_CAPACITY
@@ -156,7 +156,7 @@ class Graph:
 
     def __enter__(self) -> Self:
         """In the block, Tensors are made on the graph's backend."""
-        placing.set(Placing(self._place, placing.get()))
+        enter_block(self._place)
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -46,11 +46,16 @@ placing: ContextVar[Placing | None] = ContextVar("placing", default=None)
 @contextmanager
 def made_on(place: Backend | None) -> Iterator[None]:
     """In the block, Tensors are made on a backend."""
-    placing.set(Placing(place, placing.get()))
+    enter_block(place)
     try:
         yield
     finally:
         leave_block()
+
+
+def enter_block(place: Backend | None) -> None:
+    """From here on Tensors are made on a backend."""
+    placing.set(Placing(place, placing.get()))
 
 
 def leave_block() -> None:

@@ -6,14 +6,14 @@ bit for bit; a plan for which that fails is never captured again.
 
 from __future__ import annotations
 
-import gc
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
+
+from autodiff.plan.cache import paused_collector
 
 from ._cupy_device import Device
 
@@ -30,7 +30,7 @@ MAX_STREAMS = 4
 # The first line of a source.
 CAPTURED = f"// launched one by one in the first {CAPTURING_CALL} calls on a stream, as one captured CUDA graph later"
 
-# Handles that the garbage collector destroys meanwhile would break a capture, and it is switched off for all threads.
+# Handles that the garbage collector destroys meanwhile would break a capture, so it is paused; one capture at a time.
 _one_capture = threading.Lock()
 
 
@@ -155,7 +155,7 @@ class Captures:
         try:
             # On the user's stream, whose later work may have the memory when it is given up.
             bound = plan.bound()
-            with _no_collection():
+            with _one_capture, paused_collector():
                 replay = self._device.capture(partial(plan.launch_all, bound.arguments))
             # No memory that had these outputs before may pass for what the graph computes.
             for array, right in zip(bound.outputs, wanted, strict=True):
@@ -170,16 +170,3 @@ class Captures:
 
     def _bits(self, array: Any) -> Any:
         return array.reshape(-1).view(self._device.xp.uint8)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """No garbage collection within, and no second thread."""
-    with _one_capture:
-        enabled = gc.isenabled()
-        gc.disable()
-        try:
-            yield
-        finally:
-            if enabled:
-                gc.enable()

@@ -17,6 +17,7 @@ from autodiff.plan.program import Program
 from ._array_api_calls import DTYPES
 from ._array_api_source import Dialect, compile_program
 from ._torch_calls import gpu_call, torch_call
+from .array_api import no_dtype
 
 Tensor = Any
 
@@ -121,10 +122,7 @@ class TorchBackend(Backend):
 
     def _own_dtype(self, dtype: np.dtype[Any]) -> Any:
         if dtype not in self.capabilities.dtypes:
-            have = ", ".join(sorted(d.name for d in self.capabilities.dtypes))
-            raise DTypeError(
-                f"backend {self.label} has no dtype {dtype}; convert with .astype to one that it has: {have}"
-            )
+            raise no_dtype(self, dtype)
         return TO_TORCH[dtype]
 
     def to_numpy(self, array: Tensor) -> np.ndarray[Any, Any]:

@@ -89,11 +89,6 @@ def _elementwise(signature: Signature) -> Call:
     return call
 
 
-def _where(signature: Signature) -> Call:
-    dtype = signature.out.dtype
-    return Call("where", (np.dtype(np.bool_), dtype, dtype))
-
-
 def _astype(signature: Signature) -> Call:
     (dtype,) = signature.params
     given = signature.inputs[0].dtype
@@ -194,7 +189,7 @@ def _index_write(function: Callable[..., Any], in_place: Callable[..., Any]) -> 
 
 
 TORCH: dict[str, Callable[[Signature], Call]] = {
-    "where": _where,
+    "where": standard_call,
     "astype": _astype,
     "reshape": _shaped("reshape"),
     "transpose": _shaped("permute"),

@@ -144,10 +144,7 @@ class ArrayApiBackend(Backend):
     def _own_dtype(self, dtype: np.dtype[Any]) -> Any:
         found = self._dtypes.get(dtype)
         if found is None:
-            have = ", ".join(sorted(d.name for d in self._dtypes))
-            raise DTypeError(
-                f"backend {self.label} has no dtype {dtype}; convert with .astype to one that it has: {have}"
-            )
+            raise no_dtype(self, dtype)
         return found
 
     def to_numpy(self, array: Any) -> np.ndarray[Any, Any]:
@@ -202,6 +199,12 @@ def _short(device: Any) -> str:
     """What a device is called: of ``Device('name')`` the name."""
     found = re.fullmatch(r"[\w.]*\(['\"](.*)['\"]\)", str(device))
     return str(device) if found is None else found[1]
+
+
+def no_dtype(backend: Backend, dtype: np.dtype[Any]) -> DTypeError:
+    """The error for a dtype that a backend's device does not have."""
+    have = ", ".join(sorted(d.name for d in backend.capabilities.dtypes))
+    return DTypeError(f"backend {backend.label} has no dtype {dtype}; convert with .astype to one that it has: {have}")
 
 
 def _restored(name: str, device: Any) -> Backend:
