@@ -9,6 +9,7 @@ from types import CodeType, FrameType
 from typing import NamedTuple
 
 PACKAGE = __name__.partition(".")[0]
+PACKAGES = (PACKAGE, f"{PACKAGE}_backends")
 # Code below these is a package that somebody installed, or Python's own.
 _INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
@@ -29,8 +30,10 @@ class Caller(NamedTuple):
 
 
 def in_package(frame: FrameType) -> bool:
-    """Whether a frame runs code of this package."""
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0] == PACKAGE
+    """Whether a frame runs code of this package, or code that it generated."""
+    if str(frame.f_globals.get("__name__", "")).partition(".")[0] in PACKAGES:
+        return True
+    return frame.f_code.co_filename.startswith(f"<{PACKAGE}")
 
 
 def caller_depth() -> int:
@@ -44,7 +47,7 @@ def caller_depth() -> int:
 
 
 def caller() -> Caller:
-    """The innermost line that is neither this package's nor an installed one's; the innermost foreign one if none is."""
+    """The innermost line of a user's code; that of a foreign package if there is none."""
     frame: FrameType | None = sys._getframe(1)
     innermost: FrameType | None = None
     foreign: FrameType | None = None

@@ -185,9 +185,7 @@ def warn_independent(places: Places, wrt: Sequence[Tensor]) -> None:
             )
 
 
-def recorded_derivatives(
-    root: Node, trace: Trace, places: Places, n: int, place: Backend | None
-) -> Recipe:
+def recorded_derivatives(root: Node, trace: Trace, places: Places, n: int, place: Backend | None) -> Recipe:
     """The derivative in terms of the nodes of the trace, simplified as far as it stays differentiable.
 
     What does not depend on anything that is on a backend is said to be on ``place``.

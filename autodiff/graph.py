@@ -244,9 +244,7 @@ class Graph:
             root.value = freeze(results[0])
         return results[0], list(results[1:])
 
-    def _compile(
-        self, root: Node, trace: Trace, places: Places, n: int, with_value: bool
-    ) -> Gradient:
+    def _compile(self, root: Node, trace: Trace, places: Places, n: int, with_value: bool) -> Gradient:
         found = derivatives(root, [*trace.numbers, root], places, n)
         outputs = [root, *found] if with_value else found
         backend = self._computing(root)
