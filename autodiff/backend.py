@@ -114,6 +114,21 @@ class Backend(ABC):
             device; Python numbers where ``program.avals`` says ``weak``; tuples where it has a ``spec`` (an index).
         """
 
+    def interpret(self, program: Program) -> Plan | None:
+        """Make a plan that exists at once, however slow, to answer while ``compile`` works in the background.
+
+        Parameters
+        ----------
+        program : Program
+            What to compute.
+
+        Returns
+        -------
+        Plan or None
+            None if ``compile`` takes no longer, or there is no such plan; then the caller waits for ``compile``.
+        """
+        return None
+
     # --- arrays ------------------------------------------------------------------------------------------------------
 
     @property
