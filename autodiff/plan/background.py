@@ -16,7 +16,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .cache import paused_collector
 
@@ -97,7 +97,7 @@ def enabled() -> bool:
 
 # Re-entered where the collector finds something in here whose end asks for a plan.
 _lock = threading.RLock()
-_queue: deque[weakref.ref[Later[object]]] = deque()
+_queue: deque[weakref.ref[Later[Any]]] = deque()
 _thread: threading.Thread | None = None
 _running = False
 _forks = 0
@@ -108,7 +108,7 @@ def _ending() -> bool:
     return sys.is_finalizing() or not threading.main_thread().is_alive()
 
 
-def _submit(later: Later[object]) -> None:
+def _submit(later: Later[Any]) -> None:
     with _lock:
         _queue.append(weakref.ref(later))
     _start()
