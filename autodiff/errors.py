@@ -13,6 +13,7 @@ AutodiffError
 └── BackendError          (LookupError)          a backend that is unknown or cannot be used here
 
 IndependentWarning (UserWarning): the result does not depend on a variable, so its gradient is zero.
+GrowthWarning (UserWarning): a loop differentiates with respect to what it updates, and compiles at each step.
 """
 
 
@@ -62,3 +63,7 @@ class BackendError(AutodiffError, LookupError):
 
 class IndependentWarning(UserWarning):
     """The result does not depend on a variable; its gradient is zero."""
+
+
+class GrowthWarning(UserWarning):
+    """A loop updates a variable by operations, so that its history grows and each step compiles a longer gradient."""

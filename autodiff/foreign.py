@@ -57,7 +57,7 @@ def outranks(value: Any) -> bool:
 
 def reflects(value: Any, operator: str) -> bool:
     """Whether the class of a value has what is reflected in an operator of a Tensor."""
-    name = REFLECTED.get(operator)
+    name = REFLECTED.get(operator, "")
     # Not by getattr, which finds what the class itself, as an object, has: ``type.__ror__`` for each.
     return any(vars(base).get(name) is not None for base in type(value).__mro__ if base is not object)
 

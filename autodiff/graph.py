@@ -19,6 +19,7 @@ from .gradients import (
     described,
     recorded_derivatives,
 )
+from .growth import Growth
 from .handle import enter_block, leave_block, made_on
 from .nodes import Constant, Node, Variable, freeze, is_fixed, rebound
 from .plan import CacheInfo, PlanCache, Trace, brought, collect_below, compile_nodes, elsewhere, leaf_values
@@ -97,7 +98,7 @@ class Graph:
     [array([2., 4., 6., 8.])]
     """
 
-    __slots__ = ("__weakref__", "_cache", "_place", "backend")
+    __slots__ = ("__weakref__", "_cache", "_growth", "_place", "backend")
 
     def __init__(
         self, backend: str | Backend | Any | None = None, cache_size: int = DEFAULT_CAPACITY, device: Any = None
@@ -108,6 +109,7 @@ class Graph:
         # Where variables are put; None for where they are.
         self._place: Backend | None = None if backend is None and device is None else self.backend.home
         self._cache = PlanCache(cache_size)
+        self._growth = Growth()
 
     def __repr__(self) -> str:
         info = self._cache.info()
@@ -243,6 +245,7 @@ class Graph:
     def _compile(
         self, root: Node, trace: Trace, places: tuple[int, ...], wrt: Sequence[Tensor], n: int, with_value: bool
     ) -> Gradient:
+        self._growth.note(trace, wrt)
         found = derivatives(root, [*trace.numbers, root], places, wrt, n)
         outputs = [root, *found] if with_value else found
         backend = self._computing(root)
@@ -297,6 +300,9 @@ class Graph:
         -----
         IndependentWarning
             When a gradient is compiled for a variable that ``dy`` does not depend on.
+        GrowthWarning
+            Once for a line that differentiates with respect to what it updates by operations, so that each call
+            compiles: ``w = w - rate * g``, where ``w.assign_sub(rate * g)`` is meant.
 
         Examples
         --------
@@ -373,6 +379,7 @@ class Graph:
         return [wrap(node) for node in recipe.record([*trace.numbers, root])]
 
     def _recipe(self, root: Node, trace: Trace, places: tuple[int, ...], wrt: Sequence[Tensor], n: int) -> Recipe:
+        self._growth.note(trace, wrt)
         home = self._computing(root).home
         return recorded_derivatives(root, trace, places, wrt, n, None if home is get_backend() else home)
 

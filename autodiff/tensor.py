@@ -167,7 +167,7 @@ def _in_place(name: str) -> Callable[[Tensor, Any], Tensor]:
     def operator(self: Tensor, other: Any) -> Tensor:
         result = getattr(self, plain_name)(other)
         if type(result) is not Tensor:
-            return self._left_alone_in_place(own_name, other)
+            return self._left_alone_in_place(own_name, other)  # type: ignore[no-any-return]
         self._rebind(result._node, own_name)
         return self
 
@@ -442,7 +442,9 @@ class Tensor(Handle):
                     nodes, key = (x,), (beside,)
                 else:
                     a, b = inputs
-                    if (type(a) is not Tensor and _decides(a)) or (type(b) is not Tensor and _decides(b)):
+                    if type(a) is not Tensor and type(a) not in PLAIN and _decides(a):
+                        return NotImplemented
+                    if type(b) is not Tensor and type(b) not in PLAIN and _decides(b):
                         return NotImplemented
                     y = a._node if type(a) is Tensor else as_node(a, beside)
                     z = b._node if type(b) is Tensor else as_node(b, beside)
