@@ -32,7 +32,7 @@ class _Step(NamedTuple):
 
     nodes: list[weakref.ref[Node]]
     length: int
-    count: int
+    repeats: int
 
 
 class Growth:
@@ -51,7 +51,7 @@ class Growth:
         nodes = [x.node for x in wrt]
         with self._lock:
             before = self._lines.pop(line, None)
-            count = 0 if before is None or not _continues(before, trace, nodes) else before.count + 1
+            count = 0 if before is None or not _continues(before, trace, nodes) else before.repeats + 1
             if len(self._lines) >= LINES:
                 del self._lines[next(iter(self._lines))]
             self._lines[line] = _Step([weakref.ref(node) for node in nodes], len(trace.numbers), count)
