@@ -36,14 +36,14 @@ def in_package(frame: FrameType) -> bool:
     return frame.f_code.co_filename.startswith(f"<{PACKAGE}")
 
 
-def caller_depth() -> int:
-    """How many frames above the calling function the first one outside this package is, as ``stacklevel`` counts."""
+def user_frame() -> tuple[FrameType, int]:
+    """The first frame outside of this package, and how far up it is, as ``stacklevel`` counts."""
     frame = sys._getframe(1)
     depth = 1
     while frame.f_back is not None and in_package(frame):
         frame = frame.f_back
         depth += 1
-    return depth
+    return frame, depth
 
 
 def caller() -> Caller:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .backend import Backend, Plan, get_backend
-from .callers import caller_depth
+from .callers import user_frame
 from .differentiate import derivative
 from .errors import ArgumentError, IndependentWarning, ShapeError
 from .nodes import Aval, Constant, Node, Operation, Primitive, Signature, as_array, describe
@@ -180,7 +180,7 @@ def warn_independent(places: Places) -> None:
                 f"the result does not depend on variable {i}, a Tensor {place!r}: its gradient is zero. Was it "
                 "computed from the value (t.value, np.asarray(t)) instead of the Tensor?",
                 IndependentWarning,
-                stacklevel=caller_depth(),
+                stacklevel=user_frame()[1],
             )
 
 

@@ -21,6 +21,7 @@ from .gradients import (
     recorded_derivatives,
     warn_independent,
 )
+from .growth import Growth
 from .handle import enter_block, leave_block, made_on
 from .nodes import Aval, Constant, Node, Variable, freeze, is_fixed, rebound
 from .plan import CacheInfo, PlanCache, Trace, brought, collect_below, compile_nodes, elsewhere, leaf_values
@@ -99,7 +100,7 @@ class Graph:
     [array([2., 4., 6., 8.])]
     """
 
-    __slots__ = ("__weakref__", "_cache", "_place", "backend")
+    __slots__ = ("__weakref__", "_cache", "_growth", "_place", "backend")
 
     def __init__(
         self, backend: str | Backend | Any | None = None, cache_size: int = DEFAULT_CAPACITY, device: Any = None
@@ -110,6 +111,7 @@ class Graph:
         # Where variables are put; None for where they are.
         self._place: Backend | None = None if backend is None and device is None else self.backend.home
         self._cache = PlanCache(cache_size)
+        self._growth = Growth()
 
     def __repr__(self) -> str:
         info = self._cache.info()
@@ -236,7 +238,7 @@ class Graph:
         trace, places = self._trace(root, wrt, handles)
         with_value = n == 1 and root.value is None
         key = (trace.key, places, n, with_value)
-        found = self._cache.get(key, lambda: self._compile(root, trace, places, n, with_value))
+        found = self._cache.get(key, lambda: self._compile(root, trace, places, wrt, n, with_value))
         return found, leaf_values(trace, found.moved, found.home) if found.moved else trace.values()
 
     def _evaluate(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Tensor] = ()) -> tuple[Any, list[Any]]:
@@ -249,7 +251,8 @@ class Graph:
             root.value = freeze(results[0])
         return results[0], list(results[1:])
 
-    def _compile(self, root: Node, trace: Trace, places: Places, n: int, with_value: bool) -> Gradient:
+    def _compile(self, root: Node, trace: Trace, places: Places, wrt: list[Node], n: int, with_value: bool) -> Gradient:
+        self._growth.note(trace, wrt)
         found = derivatives(root, [*trace.numbers, root], places, n)
         outputs = [root, *found] if with_value else found
         backend = self._computing(root)
@@ -304,6 +307,9 @@ class Graph:
         -----
         IndependentWarning
             At each call, for a variable that ``dy`` does not depend on.
+        GrowthWarning
+            Once for a line that differentiates with respect to what it updates by operations, so that each call
+            compiles: ``w = w - rate * g``, where ``w.assign_sub(rate * g)`` is meant.
 
         Examples
         --------
@@ -376,10 +382,11 @@ class Graph:
     def _record(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Tensor] = ()) -> list[Any]:
         """Derivatives as Tensors: recorded again from a cached recipe."""
         trace, places = self._trace(root, wrt, handles)
-        recipe = self._cache.get((trace.key, places, n, "recorded"), lambda: self._recipe(root, trace, places, n))
+        recipe = self._cache.get((trace.key, places, n, "recorded"), lambda: self._recipe(root, trace, places, wrt, n))
         return [wrap(node) for node in recipe.record([*trace.numbers, root])]
 
-    def _recipe(self, root: Node, trace: Trace, places: Places, n: int) -> Recipe:
+    def _recipe(self, root: Node, trace: Trace, places: Places, wrt: list[Node], n: int) -> Recipe:
+        self._growth.note(trace, wrt)
         home = self._computing(root).home
         return recorded_derivatives(root, trace, places, n, None if home is get_backend() else home)
 

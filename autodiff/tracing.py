@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .backend import Backend, backend_of, get_backend
-from .callers import caller_depth
+from .callers import user_frame
 from .containers import builder, flatten, transform
 from .errors import ArgumentError, BackendError, RetraceWarning, TraceError
 from .nodes import (
@@ -284,7 +284,7 @@ class Function:
                 f"change: at {guard.places[0]}. Compute with the Tensor instead (np.where for an if), or make what is "
                 "looked at an argument",
                 RetraceWarning,
-                stacklevel=caller_depth(),
+                stacklevel=user_frame()[1],
             )
         traced = self._trace(args, kwargs)
         variants.insert(0, traced)

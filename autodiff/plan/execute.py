@@ -33,15 +33,22 @@ def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Back
     be inf or NaN without a warning. A plan of derivatives is compiled for the index values it meets.
     """
 
+    def chooses(program: Program) -> bool:
+        return ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
+
     def finish(program: Program) -> Plan:
         program = contract_sums(prune(program))
-        program.quiet = ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
+        program.quiet = chooses(program)
         check_capabilities(program, backend)
         return backend.compile(program)
 
+    def interpret(program: Program) -> Plan | None:
+        program.quiet = chooses(program)
+        return backend.interpret(program)
+
     known = {i: x.value for i, x in enumerate(inputs) if x.aval.spec is not None and x.aval.literal is None}
     if derivatives and known:
-        return Specialized(build(inputs, outputs), known, simplify, finish)
+        return Specialized(build(inputs, outputs), known, simplify, finish, interpret)
     return finish(build(inputs, outputs, simplify))
 
 
