@@ -15,6 +15,7 @@ from ..nodes import Node, Unknown, freeze
 from .cache import PlanCache
 from .collect import Trace, collect
 from .contract import contract_sums
+from .expand import expand
 from .program import Program, build, prune
 from .simplify import simplify
 from .specialize import Specialized
@@ -33,7 +34,7 @@ def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Back
     """
 
     def finish(program: Program) -> Plan:
-        program = contract_sums(prune(program))
+        program = contract_sums(expand(prune(program), backend.primitives))
         program.quiet = ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
         check_capabilities(program, backend)
         return backend.compile(program)
