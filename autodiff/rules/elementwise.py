@@ -93,7 +93,7 @@ def _angle_share(x: Node, y: Node) -> Node:
 
 
 def _polar_by_x(out: Node, x: Node, y: Node, u: int, v: int, r: int, origin: bool) -> Node | float:
-    """By x, the cosine has the derivative sine^2 / radius, the sine -cosine sine / radius, 1/radius -cosine/radius^2."""
+    """By x, the cosine turns by sine^2 / radius, the sine by -cosine sine / radius, 1/radius by -cosine / radius^2."""
     grows = u * ops.polar(x, y, u=u - 1, v=v + 2, r=r + 1, origin=origin) if u else None
     falls = (v + r) * ops.polar(x, y, u=u + 1, v=v, r=r + 1, origin=origin) if v + r else None
     if grows is None:

@@ -168,7 +168,7 @@ class GroupWriter:
         elif name == "logistic":
             self.lines.append(f"{self.w.helper('logistic')}({words[0]}, {target})")
         elif name == "tanh_slope":
-            self.lines += tanh_slope_lines(self.w, self.program.avals[number], *words, target)
+            self.lines += tanh_slope_lines(self.w, self.program.avals[number], words[0], words[1], target)
         elif name == "logaddexp" and dtype in BLAS_REAL:
             self.lines.append(f"{self.w.helper('log_add_exp')}({', '.join(words)}, {target})")
         elif name == "heaviside" and words[1] in self.w.constants:

@@ -73,9 +73,17 @@ def least_tanh_slope(dtype: np.dtype[Any]) -> float:
 
 def exact_tanh_slope(slope: Array, x: Any) -> None:
     """1 / cosh(x)^2 where ``slope``, computed as 1 - tanh^2, has lost digits: a few elements, most often."""
-    places = np.nonzero(slope <= least_tanh_slope(slope.dtype))
+    x = np.broadcast_to(x, slope.shape)
+    lost = slope <= least_tanh_slope(slope.dtype)
+    places: Any
+    if slope.size % 8 == 0 and slope.flags.c_contiguous and x.flags.c_contiguous:
+        # Eight at a time: NumPy looks for what is not zero at 0.4 ns an element or word.
+        places = np.flatnonzero(lost.reshape(-1).view(np.uint64))
+        slope, x = slope.reshape(-1, 8), x.reshape(-1, 8)
+    else:
+        places = np.nonzero(lost)
     # cosh(x) is (1 + e) / (2 sqrt(e)).
-    e = np.exp(-2 * np.absolute(np.broadcast_to(x, slope.shape)[places]))
+    e = np.exp(-2 * np.absolute(x[places]))
     slope[places] = 4 * (e / np.square(1 + e))
 
 
