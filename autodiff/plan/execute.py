@@ -16,6 +16,7 @@ from ..watching import is_tracing, note_look
 from .cache import PlanCache
 from .collect import Trace, collect
 from .contract import contract_sums
+from .expand import expand
 from .program import Program, build, prune
 from .simplify import simplify
 from .specialize import Specialized
@@ -37,12 +38,13 @@ def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Back
         return ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
 
     def finish(program: Program) -> Plan:
-        program = contract_sums(prune(program))
+        program = contract_sums(expand(prune(program), backend.primitives))
         program.quiet = chooses(program)
         check_capabilities(program, backend)
         return backend.compile(program)
 
     def interpret(program: Program) -> Plan | None:
+        program = expand(program, backend.primitives)
         program.quiet = chooses(program)
         return backend.interpret(program)
 

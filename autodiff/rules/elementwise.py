@@ -6,6 +6,7 @@ A complex derivative of a real function is du/dx - i du/dy. DLMF: NIST Digital L
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from .. import ops
 from ..nodes import Node, literal
@@ -13,7 +14,13 @@ from .rows import NONDIFFERENTIABLE, ZERO, Rule, Via, binary, unary, without
 
 # Numbers of a rule are structure, not data.
 LN2 = literal(math.log(2.0))
-LN10 = literal(math.log(10.0))
+LOG2_E = literal(math.log2(math.e))
+LOG10_E = literal(math.log10(math.e))
+THIRD = literal(1 / 3)
+
+
+# Smaller exponents of the structure are treated as data are: a tiny number times a power may be out of range.
+SMALLEST_EXPONENT = 1 / 64
 
 
 def _power_by_base(out: Node, x: Node, y: Node) -> Node | float:
@@ -21,14 +28,28 @@ def _power_by_base(out: Node, x: Node, y: Node) -> Node | float:
     if exponent is not None:
         if exponent in (0, 1):
             return exponent
-        return exponent * x if exponent == 2 else exponent * x ** (exponent - 1)
-    # 0 * 0^(0 - 1) is 0; elsewhere at y = 0 the expression is right as it is, and so is its derivative.
-    return y * x ** ops.where(ops.equal(x, 0), ops.where(ops.equal(y, 0), 1, y - 1), y - 1)
+        if abs(exponent) >= SMALLEST_EXPONENT:
+            return exponent * x if exponent == 2 else exponent * x ** (exponent - 1)
+    x, y = _in_dtype_of(out, x), _in_dtype_of(out, y)
+    return ops.power_part(x, y, polynomial=(((0,), 1),), order=1)
+
+
+def _in_dtype_of(out: Node, x: Node) -> Node:
+    return x if x.aval.weak or out.aval.weak else ops.astype(x, out.aval.dtype)
+
+
+def _log_of_base(x: Node) -> Node:
+    return ops.log(ops.where(ops.equal(x, 0), 1, x))
 
 
 def _power_by_exponent(out: Node, x: Node, y: Node) -> Node:
-    zero = ops.equal(x, 0)
-    return out * ops.log(ops.where(zero, 1, x))
+    return out * _log_of_base(x)
+
+
+def _power_part_by_exponent(out: Node, x: Node, y: Node, **params: Any) -> Node:
+    along = out * _log_of_base(x)
+    rest = ops.power_part_by_exponent(x, y, **params)
+    return along if rest is None else along + rest
 
 
 def _softmax_weight(x: Node, y: Node, scale: Node | float = 1) -> Node:
@@ -62,15 +83,71 @@ def _root_slope(out: Node, x: Node) -> Node:
     return ops.where(zero, 0, 0.5 / ops.where(zero, 1, out))
 
 
-def _unit(x: Node, out: Node) -> Node:
-    """x / out, and 0 at the origin."""
-    return x / ops.where(ops.equal(out, 0), 1, out)
+def _cosine(x: Node, y: Node) -> Node:
+    return ops.polar(x, y, u=1, v=0, r=0, origin=True)
 
 
 def _angle_share(x: Node, y: Node) -> Node:
-    """x / (x^2 + y^2) without overflow in the squares."""
-    radius = ops.hypot(x, y)
-    return (x / radius) / radius
+    """x / (x^2 + y^2)."""
+    return ops.polar(x, y, u=1, v=0, r=1, origin=False)
+
+
+def _polar_by_x(out: Node, x: Node, y: Node, u: int, v: int, r: int, origin: bool) -> Node | float:
+    """By x, the cosine turns by sine^2 / radius, the sine by -cosine sine / radius, 1/radius by -cosine / radius^2."""
+    grows = u * ops.polar(x, y, u=u - 1, v=v + 2, r=r + 1, origin=origin) if u else None
+    falls = (v + r) * ops.polar(x, y, u=u + 1, v=v, r=r + 1, origin=origin) if v + r else None
+    if grows is None:
+        return 0.0 if falls is None else -falls
+    return grows if falls is None else grows - falls
+
+
+def _polar_by_y(out: Node, x: Node, y: Node, u: int, v: int, r: int, origin: bool) -> Node | float:
+    return _polar_by_x(out, y, x, v, u, r, origin)
+
+
+def _on_branch(w: Node, inverse: Node) -> Node:
+    """w or -w, whichever is 1 / inverse: on the cut of a complex function, the side is that of the function."""
+    aligned = ops.real(w) * ops.real(inverse) - ops.imag(w) * ops.imag(inverse)
+    return ops.where(ops.less(aligned, 0), -w, w)
+
+
+def _arcsin_slope(out: Node, x: Node) -> Node:
+    if _is_complex(x):
+        return _on_branch(ops.root_lorentzian(1j * x), ops.cos(out))
+    return 1 / ops.sqrt(ops.one_minus_square(x))
+
+
+def _arccos_slope(out: Node, x: Node) -> Node:
+    if _is_complex(x):
+        return -_on_branch(ops.root_lorentzian(1j * x), ops.sin(out))
+    return -1 / ops.sqrt(ops.one_minus_square(x))
+
+
+def _arcsinh_slope(out: Node, x: Node) -> Node:
+    slope = ops.root_lorentzian(x)
+    return _on_branch(slope, ops.cosh(out)) if _is_complex(x) else slope
+
+
+def _arccosh_slope(out: Node, x: Node) -> Node:
+    if _is_complex(x):
+        return _on_branch(1j * ops.root_lorentzian(1j * x), ops.sinh(out))
+    return 1 / (ops.sqrt(x - 1) * ops.sqrt(x + 1))
+
+
+def _arctanh_slope(out: Node, x: Node) -> Node:
+    return ops.lorentzian(1j * x) if _is_complex(x) else 1 / ops.one_minus_square(x)
+
+
+def _tan_slope(out: Node, x: Node) -> Node:
+    return ops.complex_tan_slope(out, x) if _is_complex(x) else ops.tan_slope(out, x)
+
+
+def _tanh_slope(out: Node, x: Node) -> Node:
+    return ops.complex_tanh_slope(out, x) if _is_complex(x) else ops.tanh_slope(out, x)
+
+
+def _is_complex(x: Node) -> bool:
+    return x.aval.dtype.kind == "c"
 
 
 def _chosen_factor(out: Node, ct: Node, d: Node) -> Node:
@@ -80,10 +157,11 @@ def _chosen_factor(out: Node, ct: Node, d: Node) -> Node:
 
 def _sign(x: Node) -> Node:
     """z / |z|, which for real numbers is piecewise constant."""
-    if x.aval.dtype.kind != "c":
+    if not _is_complex(x):
         return ops.stop_gradient(ops.sign(x))
     zero = ops.equal(x, 0)
-    return ops.where(zero, 0, x / ops.where(zero, 1, ops.absolute(x)))
+    angle = ops.arctan2(ops.imag(x), ops.where(zero, 1, ops.real(x)))
+    return ops.where(zero, 0, ops.exp(1j * angle))
 
 
 MAX_SOURCE = "ties share evenly: minimum-norm subgradient of a convex function"
@@ -95,7 +173,7 @@ RULES: list[Rule] = [
     binary(ops.multiply, lambda out, x, y: y, lambda out, x, y: x),
     binary(ops.divide, lambda out, x, y: 1 / y, lambda out, x, y: -out / y),
     binary(ops.remainder, lambda out, x, y: 1, lambda out, x, y: -ops.floor_divide(x, y), "x - y floor(x/y)"),
-    binary(ops.fmod, lambda out, x, y: 1, lambda out, x, y: -ops.trunc(x / y), "x - y trunc(x/y)"),
+    binary(ops.fmod, lambda out, x, y: 1, lambda out, x, y: -ops.rint((x - out) / y), "x - y trunc(x/y)"),
     binary(ops.power, _power_by_base, _power_by_exponent, POWER_SOURCE),
     binary(ops.float_power, _power_by_base, _power_by_exponent, POWER_SOURCE),
     binary(
@@ -115,13 +193,13 @@ RULES: list[Rule] = [
     unary(ops.square, lambda out, x: 2 * x),
     unary(ops.sqrt, lambda out, x: 0.5 / out, "inf at 0, by continuity"),
     unary(ops.root_of_squares, _root_slope, "minimum-norm subgradient of a norm: 0 at 0"),
-    unary(ops.cbrt, lambda out, x: 1 / (3 * ops.square(out))),
+    unary(ops.cbrt, lambda out, x: THIRD / out / out),
     unary(ops.exp, lambda out, x: out, "DLMF 4.2.31"),
     unary(ops.exp2, lambda out, x: out * LN2),
-    unary(ops.expm1, lambda out, x: out + 1),
+    unary(ops.expm1, lambda out, x: ops.exp(x)),
     unary(ops.log, lambda out, x: 1 / x, "DLMF 4.2.1"),
-    unary(ops.log2, lambda out, x: 1 / (LN2 * x)),
-    unary(ops.log10, lambda out, x: 1 / (LN10 * x)),
+    unary(ops.log2, lambda out, x: LOG2_E / x),
+    unary(ops.log10, lambda out, x: LOG10_E / x),
     unary(ops.log1p, lambda out, x: 1 / (1 + x)),
     binary(
         ops.logaddexp,
@@ -135,13 +213,13 @@ RULES: list[Rule] = [
         lambda out, x, y: _softmax_weight(y, x, LN2),
         "the softmax weights to base 2; equal infinities share evenly",
     ),
-    unary(ops.logistic, lambda out, x: out * ops.logistic(-x)),
+    unary(ops.logistic, lambda out, x: ops.logistic_slope(x)),
     unary(ops.sin, lambda out, x: ops.cos(x), "DLMF 4.20.1"),
     unary(ops.cos, lambda out, x: -ops.sin(x), "DLMF 4.20.2"),
-    unary(ops.tan, lambda out, x: 1 + out * out, "DLMF 4.20.3"),
-    unary(ops.arcsin, lambda out, x: 1 / ops.sqrt(1 - x * x), "DLMF 4.24.7"),
-    unary(ops.arccos, lambda out, x: -1 / ops.sqrt(1 - x * x), "DLMF 4.24.8"),
-    unary(ops.arctan, lambda out, x: 1 / (1 + x * x), "DLMF 4.24.9"),
+    unary(ops.tan, _tan_slope, "DLMF 4.20.3"),
+    unary(ops.arcsin, _arcsin_slope, "DLMF 4.24.7"),
+    unary(ops.arccos, _arccos_slope, "DLMF 4.24.8"),
+    unary(ops.arctan, lambda out, x: ops.lorentzian(x), "DLMF 4.24.9"),
     binary(
         ops.arctan2,
         lambda out, y, x: _angle_share(x, y),
@@ -150,16 +228,27 @@ RULES: list[Rule] = [
     ),
     binary(
         ops.hypot,
-        lambda out, x, y: _unit(x, out),
-        lambda out, x, y: _unit(y, out),
+        lambda out, x, y: _cosine(x, y),
+        lambda out, x, y: _cosine(y, x),
         "minimum-norm subgradient of a norm: 0 at 0",
     ),
     unary(ops.sinh, lambda out, x: ops.cosh(x), "DLMF 4.34.1"),
     unary(ops.cosh, lambda out, x: ops.sinh(x), "DLMF 4.34.2"),
-    unary(ops.tanh, lambda out, x: 1 - out * out, "DLMF 4.34.8"),
-    unary(ops.arcsinh, lambda out, x: 1 / ops.sqrt(1 + x * x), "DLMF 4.38.9"),
-    unary(ops.arccosh, lambda out, x: 1 / (ops.sqrt(x - 1) * ops.sqrt(x + 1)), "DLMF 4.38.10"),
-    unary(ops.arctanh, lambda out, x: 1 / (1 - x * x), "DLMF 4.38.11"),
+    unary(ops.tanh, _tanh_slope, "DLMF 4.34.8"),
+    unary(ops.arcsinh, _arcsinh_slope, "DLMF 4.38.9"),
+    unary(ops.arccosh, _arccosh_slope, "DLMF 4.38.10"),
+    unary(ops.arctanh, _arctanh_slope, "DLMF 4.38.11"),
+    unary(ops.one_minus_square, lambda out, x: -2 * x),
+    unary(ops.lorentzian, lambda out, x: -2 * (x * out) * out),
+    unary(ops.root_lorentzian, lambda out, x: -(x * out) * out * out),
+    binary(ops.tanh_slope, ZERO, lambda out, tanh, x: -2 * tanh * out),
+    binary(ops.complex_tanh_slope, ZERO, lambda out, tanh, x: -2 * tanh * out),
+    binary(ops.tan_slope, ZERO, lambda out, tan, x: 2 * tan * out),
+    binary(ops.complex_tan_slope, ZERO, lambda out, tan, x: 2 * tan * out),
+    binary(ops.polar, _polar_by_x, _polar_by_y),
+    binary(ops.power_part, lambda out, x, y, **params: ops.power_part_by_base(x, y, **params), _power_part_by_exponent),
+    unary(ops.logistic_slope, lambda out, x: -ops.tanh(0.5 * x) * out),
+    unary(ops.sinc, lambda out, x, order: ops.sinc(x, order=order + 1), "DLMF 3.6"),
     unary(ops.degrees, lambda out, x: 180 / math.pi),
     unary(ops.radians, lambda out, x: math.pi / 180),
     binary(ops.maximum, _greater_share, lambda out, x, y: _greater_share(out, y, x), MAX_SOURCE, masks=True),
