@@ -1,0 +1,139 @@
+"""Ways to run a program with the library, each compared with NumPy."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+import autodiff as ad
+from autodiff.backend import backend_of
+
+from .compare import Wrong, check
+from .generate import Failing, other_arrays
+from .program import Program, run
+from .tolerance import Reference, reference
+
+# Classes of errors; NumPy's AxisError is of two of them.
+BUILTIN = (IndexError, ValueError, TypeError, OverflowError, ZeroDivisionError)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Numbers of every size overflow, and gradients of what does not depend on a variable are asked for."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def host(x: Any) -> Any:
+    value = x.value if isinstance(x, ad.Tensor) else x
+    owner = backend_of(value)
+    return np.asarray(value) if owner is None else owner.to_numpy(value)
+
+
+def tensors(program: Program, arrays: dict[str, np.ndarray], graph: ad.Graph) -> dict[str, ad.Tensor]:
+    return {name: graph.tensor(arrays[name], constant=arrays[name].dtype.kind in "biu") for name in program.inputs}
+
+
+def first(program: Program) -> dict[str, Any]:
+    return {name: pair[0] for name, pair in program.numbers.items()}
+
+
+def second(program: Program) -> dict[str, Any]:
+    return {name: pair[1] for name, pair in program.numbers.items()}
+
+
+class Runner:
+    """A backend, and how much its elementary functions may differ from NumPy's."""
+
+    def __init__(self, backend: Any = None, factor: float = 1.0):
+        self.backend = backend
+        self.factor = factor
+
+    def reference(self, program: Program, arrays: dict[str, np.ndarray], numbers: dict[str, Any]) -> Reference:
+        return reference(program, arrays, numbers, self.factor)
+
+    # --- values ---
+
+    def values(self, program: Program) -> None:
+        """All values, the last one first, so that one plan computes everything."""
+        ref = self.reference(program, program.inputs, first(program))
+        with quiet():
+            graph = ad.Graph(backend=self.backend)
+            work = {name: t[...] for name, t in tensors(program, program.inputs, graph).items()}
+            found = run(program, work, first(program))
+            for name in reversed(program.names):
+                check(name, host(found[name]), ref)
+
+    def looked(self, program: Program) -> None:
+        """Values are looked at while the program runs, and again in the end."""
+        ref = self.reference(program, program.inputs, first(program))
+        rng = random.Random(program.seed)
+
+        def look(place: int, name: str, value: Any) -> None:
+            if rng.random() < 0.3 and isinstance(value, ad.Tensor):
+                value.value
+
+        with quiet():
+            graph = ad.Graph(backend=self.backend)
+            work = {name: t[...] for name, t in tensors(program, program.inputs, graph).items()}
+            found = run(program, work, first(program), look)
+            for name in program.names:
+                check(name, host(found[name]), ref)
+
+    def function(self, program: Program) -> None:
+        """``ad.function``: other data, other numbers, and the first ones again."""
+        shapes = list(program.inputs)
+
+        def f(*args: Any) -> tuple[Any, ...]:
+            given = dict(zip([*shapes, *program.numbers], args))
+            work = {name: given[name][...] if isinstance(given[name], ad.Tensor) else given[name] for name in shapes}
+            found = run(program, work, {k: given[k] for k in program.numbers})
+            return tuple(found[name] for name in program.names)
+
+        others = other_arrays(program, False)
+        calls = [(program.inputs, first(program)), (others, second(program)), (others, first(program))]
+        calls += [(program.inputs, first(program))]
+        with quiet():
+            traced = ad.function(f, backend=self.backend)
+            for arrays, numbers in calls:
+                try:
+                    ref = self.reference(program, arrays, numbers)
+                except BUILTIN:
+                    continue  # NumPy refuses these numbers, or a shape depends on them
+                results = traced(*[arrays[name].copy() for name in shapes], *numbers.values())
+                for name, got in zip(program.names, results, strict=True):
+                    check(name, host(got), ref)
+
+    # --- errors ---
+
+    def failing(self, failing: Failing) -> str:
+        """What NumPy refuses is refused by an error of this library's of a matching class; returns what happened."""
+        with quiet():
+            graph = ad.Graph(backend=self.backend)
+            work = {name: t[...] for name, t in tensors(failing.program, failing.program.inputs, graph).items()}
+            try:
+                found = run(failing.program, work, first(failing.program))
+                host(found[failing.program.steps[-1].writes])
+            except ad.errors.UnsupportedError:
+                return "unsupported"
+            except ad.errors.AutodiffError as error:
+                wanted = [kind for kind in BUILTIN if issubclass(failing.error, kind)]
+                if not any(isinstance(error, kind) for kind in wanted):
+                    raise Wrong(f"NumPy raises {failing.error.__name__}, this {type(error).__name__}: {error}") from error
+                return "refused"
+            except Exception as error:
+                raise Wrong(f"a foreign error: {type(error).__name__}: {error}") from error
+        return "computed"
+
+
+WAYS: dict[str, Callable[[Runner, Program], None]] = {
+    "values": Runner.values,
+    "looked": Runner.looked,
+    "function": Runner.function,
+}
