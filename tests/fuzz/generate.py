@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,10 +43,13 @@ def size_of(rng: random.Random) -> int:
     return rng.randint(7, 20) if kind < 0.9 else rng.randint(21, 60) if kind < 0.98 else rng.randint(61, 120)
 
 
-def generate(seed: int, tame: bool, steps: int | None = None, failing: bool = False) -> Program | Failing:
-    """The program of a seed. A tame one has values of ordinary size, so that it can be differentiated."""
+def generate(seed: int, tame: bool, steps: int | None = None, failing: bool = False, arguments: bool = False) -> Program | Failing:
+    """The program of a seed. A tame one has values of ordinary size, so that it can be differentiated.
+
+    ``failing`` looks for a step that NumPy refuses; ``arguments`` lets steps write into the inputs.
+    """
     rng = random.Random(f"{seed} {tame} {failing}")
-    g = Growing(rng, tame)
+    g = Growing(rng, tame, arguments)
     length = size_of(rng) if steps is None else steps
     for i in range(rng.randint(1, 3)):
         kind = np.dtype(rng.choice(data.FLOATS[:15] if tame else data.FLOATS)) if i == 0 else data.dtype(rng, tame)
@@ -99,9 +103,13 @@ def attempt(g: Growing, step: Step) -> Any:
     if step.in_place:
         space[step.writes] = g.values[step.writes].copy()
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            # Imaginary parts that NumPy drops with a warning are an error here.
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
             exec(compiled(step.text), space)
             result = owned(space[step.writes])
+    except np.exceptions.ComplexWarning:
+        return "imaginary parts"
     except (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError) as error:
         return error
     if result.dtype.kind not in "biufc" or result.dtype.itemsize > (16 if result.dtype.kind == "c" else 8):

@@ -20,7 +20,8 @@ COMPLEX_PRODUCT, COMPLEX_QUOTIENT, COMPLEX_FUNCTION = Slack(2, 1), Slack(4, 2), 
 class Growing:
     """Values by name, and which of them are exact: the same bits whoever computes them."""
 
-    def __init__(self, rng: random.Random, tame: bool):
+    def __init__(self, rng: random.Random, tame: bool, arguments: bool = False):
+        self.arguments = arguments
         self.rng = rng
         self.tame = tame
         self.values: dict[str, np.ndarray] = {}
@@ -35,7 +36,7 @@ class Growing:
 
     def pick(self, fits: Callable[[np.ndarray], bool] = lambda a: True, written: bool = False) -> str:
         """A name whose value fits, the newer the likelier; raises LookupError if there is none."""
-        names = [name for name, value in self.values.items() if fits(value) and not (written and name[0] == "x")]
+        names = [name for name, value in self.values.items() if fits(value) and not (written and not self.arguments and name[0] == "x")]
         if not names:
             raise LookupError
         if self.rng.random() < 0.6:

@@ -54,9 +54,7 @@ def scaled_sum(g: Growing) -> Step | None:
     n = g.number()
     if g.is_complex(n):
         return None
-    y = g.fresh()
-    return Step(f"{y} = np.sum({x} * {n}, axis={g.axis(g[x])})", tuple([x] + [n] * n.startswith("k")), y,
-                _sum_slack(g, x, 2), False, (f"{x} * {n}",))  # fmt: skip
+    return g.step(f"np.sum({x} * {n}, axis={g.axis(g[x])})", _sum_slack(g, x, 2), bounded=f"{x} * {n}")
 
 
 def spread(g: Growing) -> Step | None:

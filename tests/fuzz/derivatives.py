@@ -1,0 +1,222 @@
+"""Derivatives of programs, of orders 1 to 4, by every way to ask for them, held to series in extended precision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+import autodiff as ad
+
+from .compare import Wrong, check
+from .generate import other_arrays
+from .program import Program, Slack, Step, compiled, evaluate, literal, run
+from .taylor import MONOMIALS, Series, Unsuitable, as_series, variable
+from .tolerance import reference
+from .ways import Runner, first, host, quiet, second, tensors
+
+TOTAL = "v999"
+
+
+def weighted(program: Program, values: dict[str, np.ndarray]) -> Program:
+    """The program with one real number in the end: the newest floating value, weighted."""
+    rng = np.random.default_rng(program.seed)
+    for name in reversed(program.names):
+        value = values[name]
+        if value.dtype.kind in "fc" and value.size and name not in program.inputs:
+            weight = rng.uniform(0.5, 1.5, value.shape)
+            if value.dtype.kind == "c":
+                weight = weight + 1j * rng.uniform(0.5, 1.5, value.shape)
+            text = f"{TOTAL} = np.sum(np.real({name} * {literal(weight.astype(value.dtype))}))"
+            step = Step(text, (name,), TOTAL, Slack(value.size + 3, 2), bounded=(name,))
+            return replace(program, steps=(*program.steps, step))
+    raise Unsuitable("no floating result")
+
+
+def variables(program: Program) -> list[str]:
+    return [name for name, a in program.inputs.items() if a.dtype.kind in "fc" and a.size]
+
+
+def precision(program: Program, values: dict[str, np.ndarray]) -> float:
+    """The unit of the least precise dtype in a program."""
+    text = program.source()
+    if "float16" in text or any(v.dtype == np.float16 for v in values.values()):
+        raise Unsuitable("half precision")
+    single = "float32" in text or "complex64" in text or any(v.dtype in (np.float32, np.complex64) for v in values.values())
+    return float(np.finfo(np.float32 if single else np.float64).eps)
+
+
+class Oracle:
+    """Derivatives of a program at some inputs, by series."""
+
+    def __init__(self, program: Program, arrays: dict[str, np.ndarray], numbers: dict[str, Any]):
+        self.program, self.arrays, self.numbers = program, arrays, numbers
+        values = evaluate(program, arrays, numbers)
+        if not all(np.all(np.isfinite(v)) for v in values.values()):
+            raise Unsuitable("infinite numbers")
+        self.unit = precision(program, values)
+
+    def _run(self, arrays: dict[str, np.ndarray], directions: dict[str, np.ndarray]) -> tuple[np.ndarray, float]:
+        """The coefficients of the result, and the largest of all coefficients on the way."""
+        space: dict[str, Any] = {"np": np, **self.numbers}
+        for name, a in arrays.items():
+            if name in directions:
+                space[name] = variable(a, directions[name])
+            else:
+                space[name] = as_series(a) if a.dtype.kind in "fc" else a.copy()
+        largest = 1.0
+        with np.errstate(all="ignore"):
+            for step in self.program.steps:
+                try:
+                    exec(compiled(step.text), space)
+                except Unsuitable:
+                    raise
+                except Exception as error:
+                    raise Unsuitable(f"the oracle fails: {type(error).__name__}: {error}: {step.text}") from error
+                found = space[step.writes]
+                if not isinstance(found, Series):
+                    found = np.array(found)
+                    found = as_series(found) if found.dtype.kind in "fc" else found
+                elif found is not space.get(step.writes) or not step.in_place:
+                    found = Series(found.c.copy())
+                space[step.writes] = found
+                if isinstance(found, Series) and found.size:
+                    largest = max(largest, float(np.max(np.abs(found.c))))
+        return np.real(space[TOTAL].c), largest
+
+    def expected(self, directions: dict[str, np.ndarray], orders: int) -> list[tuple[float, float]]:
+        """For each order the derivative along the directions, and how far a right evaluation may be from it."""
+        rng = np.random.default_rng(self.program.seed)
+        c, largest = self._run(self.arrays, directions)
+        spreads = np.zeros(c.shape)
+        for _ in range(2):
+            moved = {
+                name: a * (1 + 64 * self.unit * rng.uniform(-1, 1, a.shape)) if a.dtype.kind in "fc" else a
+                for name, a in self.arrays.items()
+            }
+            spreads = np.maximum(spreads, np.abs(self._run(moved, directions)[0] - c))
+        found = []
+        factorial = 1.0
+        for n in range(1, orders + 1):
+            factorial *= max(n - 1, 1)
+            i = MONOMIALS.index((n - 1, 1))
+            value = float(c[i]) * factorial
+            found.append((value, factorial * (16 * float(spreads[i]) + 2e3 * self.unit * largest)))
+        if not all(np.isfinite(v) and np.isfinite(t) and t < 1e-2 * (1 + abs(v)) for v, t in found[:1]):
+            raise Unsuitable("ill-conditioned")
+        return [(v, t) for v, t in found if np.isfinite(v) and np.isfinite(t) and t < 1e-2 * (1 + abs(v))]
+
+
+def draw_direction(rng: np.random.Generator, a: np.ndarray) -> np.ndarray:
+    v = rng.uniform(0.5, 1.5, a.shape) * rng.choice([-1, 1], a.shape)
+    return v + 1j * rng.uniform(-1, 1, a.shape) if a.dtype.kind == "c" else v
+
+
+def agree(what: str, gradients: dict[str, Any], directions: dict[str, np.ndarray], wanted: tuple[float, float], unit: float,
+          arrays: dict[str, np.ndarray]) -> None:  # fmt: skip
+    """A gradient, along directions, is what the oracle says, and has the shape and dtype of its variable."""
+    total, size = 0.0, 0.0
+    for name, g in gradients.items():
+        g = np.asarray(host(g))
+        if g.shape != arrays[name].shape or g.dtype != arrays[name].dtype:
+            raise Wrong(f"{what}: the gradient of {name} is {g.dtype}{g.shape}")
+        with np.errstate(all="ignore"):
+            parts = np.real(g.astype(np.complex128) * directions[name])
+        total, size = total + float(np.sum(parts)), size + float(np.sum(np.abs(parts)))
+    expected, allowed = wanted
+    if not np.isfinite(total) or abs(total - expected) > allowed + 1e4 * unit * size:
+        raise Wrong(f"{what}: {list(gradients)} give {total!r}, and the series says {expected!r} within {allowed:.2g}")
+
+
+def orders_of(program: Program) -> int:
+    length = len(program.steps)
+    return 4 if length <= 6 else 3 if length <= 10 else 2 if length <= 30 else 1
+
+
+def check_orders(runner: Runner, program: Program) -> None:
+    """``Graph.gradient`` of every order that the size of the program allows, and the value beside the gradient."""
+    numbers = first(program)
+    values = evaluate(program, program.inputs, numbers)
+    whole = weighted(program, values)
+    names = variables(whole)
+    if not names:
+        raise Unsuitable("no variables")
+    rng = np.random.default_rng(program.seed)
+    directions = {name: draw_direction(rng, program.inputs[name]) for name in names}
+    oracle = Oracle(whole, whole.inputs, numbers)
+    ref = runner.reference(whole, whole.inputs, numbers)
+    (wanted,) = oracle.expected(directions, 1)
+    graph = ad.Graph(backend=runner.backend)
+    with quiet():
+        given = tensors(whole, whole.inputs, graph)
+        total = run(whole, {name: t[...] for name, t in given.items()}, numbers)[TOTAL]
+        value, found = graph.value_and_gradient(total, [given[n] for n in names])
+        check(TOTAL, host(value), ref)
+        agree("value_and_gradient", dict(zip(names, found)), directions, wanted, oracle.unit, whole.inputs)
+        name = names[program.seed // 7 % len(names)]
+        for n, wanted in enumerate(oracle.expected({name: directions[name]}, orders_of(program)), start=1):
+            (derivative,) = graph.gradient(total, [given[name]], n)
+            agree(f"order {n}", {name: derivative}, directions, wanted, oracle.unit, whole.inputs)
+
+
+def check_transformations(runner: Runner, program: Program) -> None:
+    """``ad.grad`` in itself and under ``ad.function``, with other data and numbers at the second call."""
+    numbers = first(program)
+    whole = weighted(program, evaluate(program, program.inputs, numbers))
+    names = variables(whole)
+    if not names:
+        raise Unsuitable("no variables")
+    shapes = list(whole.inputs)
+    places = tuple(shapes.index(name) for name in names)
+
+    def f(*args: Any) -> Any:
+        given = dict(zip([*shapes, *whole.numbers], args))
+        for name in shapes:
+            if not isinstance(given[name], ad.Tensor):  # steps may write into it
+                given[name] = ad.Tensor(given[name], constant=whole.inputs[name].dtype.kind in "biu")
+        return run(whole, {n: given[n] for n in shapes}, {n: given[n] for n in whole.numbers})[TOTAL]
+
+    rng = np.random.default_rng(program.seed)
+    directions = {name: draw_direction(rng, program.inputs[name]) for name in names}
+    calls = [(whole.inputs, numbers), (other_arrays(whole, True), second(whole)), (whole.inputs, numbers)]
+    direct = ad.value_and_grad(f, places)
+    traced = ad.function(direct, backend=runner.backend)
+    place, name = places[-1], names[-1]
+
+    def slope(*args: Any) -> Any:
+        return np.sum(np.real(ad.grad(f, place)(*args)))
+
+    def home(arrays: dict[str, np.ndarray]) -> list[Any]:
+        # Copies: what a program does to its arguments stays inside.
+        copies = [arrays[n].copy() for n in shapes]
+        return copies if runner.backend is None else [ad.get_backend(runner.backend).home.asarray(a) for a in copies]
+
+    for arrays, values in calls:
+        try:
+            oracle = Oracle(whole, arrays, values)
+            (wanted,) = oracle.expected(directions, 1)
+        except Unsuitable:
+            if arrays is whole.inputs:
+                raise
+            continue
+        except (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError):
+            continue
+        ref = reference(whole, arrays, values, runner.factor)
+        with quiet():
+            for what, transformed in (("value_and_grad", direct), ("function", traced)):
+                if runner.backend is not None and transformed is direct:
+                    given = home(arrays)
+                else:
+                    given = [arrays[n].copy() for n in shapes]
+                value, found = transformed(*given, *values.values())
+                check(TOTAL, host(value), ref)
+                agree(what, dict(zip(names, found)), directions, wanted, oracle.unit, arrays)
+                for n, a in zip(shapes, given):
+                    if isinstance(a, np.ndarray) and not np.array_equal(a, arrays[n], equal_nan=arrays[n].dtype.kind in "fc"):
+                        raise Wrong(f"{what} writes into its argument {n}")
+            if len(whole.steps) <= 12:
+                expected = oracle.expected({name: directions[name]}, 2)
+                if len(expected) == 2:
+                    found = ad.grad(slope, place)(*home(arrays), *values.values())
+                    agree("grad of grad", {name: found}, directions, expected[1], oracle.unit, arrays)
