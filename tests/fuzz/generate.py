@@ -116,6 +116,8 @@ def attempt(g: Growing, step: Step) -> Any:
         return "dtype"
     if result.size > LARGEST or result.ndim > 5:
         return "size"
+    if step.in_place and result.dtype.kind != "c" and any(g[n].dtype.kind == "c" for n in step.reads if n in g.values):
+        return "imaginary parts"
     exact = step.slack == (0, 0) and all(g.exact.get(name, True) for name in step.reads)
     if not exact and (step.jumps or result.dtype.kind in "biu"):
         return "a jump"

@@ -96,16 +96,16 @@ def literal(value: Any) -> str:
     return repr(value)
 
 
-Looker = Callable[[int, str, Any], None]
+Looker = Callable[[str, Any], None]
 
 
 def run(program: Program, values: dict[str, Any], numbers: dict[str, Any], look: Looker | None = None) -> dict[str, Any]:
     """The values of all names, whatever kind of array the inputs are."""
     space: dict[str, Any] = {"np": np, **values, **numbers}
-    for place, step in enumerate(program.steps):
+    for step in program.steps:
         exec(compiled(step.text), space)
         if look is not None:
-            look(place, step.writes, space[step.writes])
+            look(step.text, space[step.writes])
     return {name: space[name] for name in program.names}
 
 

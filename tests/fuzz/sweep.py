@@ -9,6 +9,7 @@ import argparse
 import collections
 import multiprocessing
 import re
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -158,6 +159,7 @@ def main() -> None:
         print(finding, end="\n\n")  # noqa: T201
     for word, n in counts.most_common():
         print(f"{n:7d}  {word}")  # noqa: T201
+    sys.exit(bool(findings))
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def reference(program: Program, arrays: dict[str, np.ndarray], numbers: dict[str
             execute(step, space)
             if others:
                 for other in others:
-                    _moved_step(step, other, rng, factor)
+                    _moved_step(step, other, rng, factor, inexact)
                 if loose or not inexact.isdisjoint(step.reads):
                     inexact.add(step.writes)
                 else:
@@ -95,14 +95,15 @@ def _converts_not(step: Step, space: dict[str, Any]) -> bool:
     return np.asarray(trial[step.writes]).dtype.kind in "fc" and "dtype='int" not in step.text
 
 
-def _moved_step(step: Step, space: dict[str, Any], rng: np.random.Generator, factor: float) -> None:
+def _moved_step(step: Step, space: dict[str, Any], rng: np.random.Generator, factor: float, inexact: set[str]) -> None:
     before = {}
-    if step.slack.operands:
-        for name in step.reads:
-            value = space[name]
-            if isinstance(value, np.ndarray) and value.dtype.kind in "fc":
-                before[name] = value
-                space[name] = moved(value, step.slack.operands, rng)
+    for name in step.reads:
+        value = space[name]
+        # Operands that are inexact already are moved each by itself: x and 3 x must not cancel to the last bit.
+        units = max(step.slack.operands, name in inexact)
+        if units and isinstance(value, np.ndarray) and value.dtype.kind in "fc":
+            before[name] = value
+            space[name] = moved(value, units, rng)
     execute(step, space)
     for name, value in before.items():
         if name != step.writes:
