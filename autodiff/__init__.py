@@ -21,7 +21,8 @@ from .nodes import Constant, Node, Operation, Variable
 from .numpy_api import implements
 from .plan import CacheInfo
 from .tensor import Tensor
-from .transforms import Function, function, grad, stop_gradient, value_and_grad
+from .tracing import Function, function
+from .transforms import grad, stop_gradient, value_and_grad
 
 if TYPE_CHECKING:
     from . import optim

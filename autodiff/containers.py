@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
+from .static_keys import static_key
+
 # The structure of a container: LEAF, or (type, keys or None, structures of the parts).
 LEAF = "leaf"
 Structure = Any
@@ -17,12 +19,29 @@ def is_container(value: Any) -> bool:
     return isinstance(value, (list, tuple, dict))
 
 
+class _Keys(tuple[Any, ...]):
+    """Keys of a dict that equal others only if their types do, too: 1 is not True."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is _Keys and static_key(tuple(self)) == static_key(tuple(other))
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(static_key(tuple(self)))
+
+
 def flatten(value: Any) -> tuple[list[Any], Structure]:
     """The leaves of nested containers in order, and the structure to put them back into. Dicts keep their order."""
     if not is_container(value):
         return [value], LEAF
     if isinstance(value, dict):
         keys: Any = tuple(value)
+        if not all(type(key) is str for key in keys):
+            keys = _Keys(keys)
         parts: Any = value.values()
     else:
         keys, parts = None, value

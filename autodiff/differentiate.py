@@ -27,7 +27,7 @@ def _argument_rule(primitive: Primitive, position: int) -> bool:
     )
 
 
-def _passes(op: Node, position: int) -> bool:
+def passes(op: Node, position: int) -> bool:
     """Whether a derivative could pass through this argument."""
     assert op.primitive is not None
     return TABLE[op.primitive].argument(position) not in (ZERO, NONDIFFERENTIABLE)
@@ -150,7 +150,7 @@ class Forward:
             if node not in tangents and node not in fresh:
                 fresh[node] = None
                 # No further back than a derivative passes: a composition may hold its own primitive beyond.
-                stack.extend([x for i, x in enumerate(node.inputs) if x.sequence > floor and _passes(node, i)])
+                stack.extend([x for i, x in enumerate(node.inputs) if x.sequence > floor and passes(node, i)])
         for node in sorted(fresh, key=lambda n: n.sequence):
             tangents[node] = self._tangent(node) if isinstance(node, Operation) else None
         return tangents[output]

@@ -7,12 +7,14 @@ AutodiffError
 ├── ArgumentError         (ValueError)           any other argument with a value that makes no sense
 ├── UnsupportedError      (TypeError)            a NumPy function, method or keyword that is not recorded
 ├── DifferentiationError  (TypeError)            a derivative that does not exist: of or to the wrong thing
+├── DetachedError         (TypeError)            a Tensor that a derivative passes through taken as plain numbers
 ├── MissingRuleError      (NotImplementedError)  a derivative that exists but is not written yet
 ├── TraceError            (RuntimeError)         a value asked for while only structure is known
 ├── OutOfMemoryError      (MemoryError)          arrays that do not fit into a device's memory
 └── BackendError          (LookupError)          a backend that is unknown or cannot be used here
 
 IndependentWarning (UserWarning): the result does not depend on a variable, so its gradient is zero.
+RetraceWarning (UserWarning): a traced function looks at values that change, so that it is traced at each call.
 """
 
 
@@ -44,6 +46,10 @@ class DifferentiationError(AutodiffError, TypeError):
     """A derivative that does not exist: of, or with respect to, the wrong thing."""
 
 
+class DetachedError(AutodiffError, TypeError):
+    """A Tensor that a derivative passes through would become plain numbers, and its derivative would be lost."""
+
+
 class MissingRuleError(AutodiffError, NotImplementedError):
     """A derivative that exists in mathematics but has no rule here yet."""
 
@@ -62,3 +68,7 @@ class BackendError(AutodiffError, LookupError):
 
 class IndependentWarning(UserWarning):
     """The result does not depend on a variable; its gradient is zero."""
+
+
+class RetraceWarning(UserWarning):
+    """A traced function looks at values that change, so that it is traced anew at each call."""

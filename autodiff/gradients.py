@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,16 +9,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .backend import Backend, Plan, get_backend
+from .callers import caller_depth
 from .differentiate import derivative
 from .errors import ArgumentError, IndependentWarning, ShapeError
-from .nodes import Constant, Node, Operation, Primitive, Signature, as_array, describe
-from .ops import place_p, zeros_like
+from .nodes import Aval, Constant, Node, Operation, Primitive, Signature, as_array, describe
+from .ops import place_p, zeros
 from .plan import Trace, build
 from .plan.simplify import simplify_graph
 from .tensor import Tensor
 
-# The number of a variable that a result does not depend on.
-INDEPENDENT = -1
+# Where variables are in a trace: their numbers. For one that the result does not depend on, what is known of it.
+Places = tuple["int | Aval", ...]
 
 
 class Gradient:
@@ -160,46 +160,38 @@ class CompiledGradient:
         return self._home.asarray(value if self._home.owns(value) else as_array(value, dtype, copy=None), dtype)
 
 
-def derivatives(root: Node, nodes: list[Node], places: tuple[int, ...], wrt: Sequence[Tensor], n: int) -> list[Node]:
-    """Derivatives of ``root`` as nodes; zeros, with a warning, where there is no connection."""
-    connected = [nodes[place] for place in places if place != INDEPENDENT]
+def derivatives(root: Node, nodes: list[Node], places: Places, n: int) -> list[Node]:
+    """Derivatives of ``root`` as nodes; zeros where there is no connection."""
+    connected = [nodes[place] for place in places if not isinstance(place, Aval)]
     found = iter(derivative(root, connected, n) if connected else [])
     results = []
+    for place in places:
+        node = None if isinstance(place, Aval) else next(found)
+        if node is None:
+            node = zeros(place if isinstance(place, Aval) else nodes[place].aval)
+        results.append(node)
+    return results
+
+
+def warn_independent(places: Places, wrt: Sequence[Tensor]) -> None:
+    """Warn of each variable that a result does not depend on."""
     for i, (place, x) in enumerate(zip(places, wrt, strict=True)):
-        node = None
-        if place == INDEPENDENT:
+        if isinstance(place, Aval):
             warnings.warn(
                 f"the result does not depend on variable {i}, {described(x)}: its gradient is zero. Was it computed "
                 "from the value (t.value, np.asarray(t)) instead of the Tensor?",
                 IndependentWarning,
-                stacklevel=_caller_depth(),
+                stacklevel=caller_depth(),
             )
-        else:
-            node = next(found)
-        results.append(zeros_like(x.node) if node is None else node)
-    return results
 
 
-def _caller_depth() -> int:
-    """How many frames up the first one outside this package is, so that a warning points at the user's line."""
-    frame = sys._getframe(1)
-    depth = 1
-    package = __name__.partition(".")[0]
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
-        frame = frame.f_back
-        depth += 1
-    return depth
-
-
-def recorded_derivatives(
-    root: Node, trace: Trace, places: tuple[int, ...], wrt: Sequence[Tensor], n: int, place: Backend | None
-) -> Recipe:
+def recorded_derivatives(root: Node, trace: Trace, places: Places, n: int, place: Backend | None) -> Recipe:
     """The derivative in terms of the nodes of the trace, simplified as far as it stays differentiable.
 
     What does not depend on anything that is on a backend is said to be on ``place``.
     """
     nodes = [*trace.numbers, root]
-    program = build(nodes, derivatives(root, nodes, places, wrt, n), simplify_graph)
+    program = build(nodes, derivatives(root, nodes, places, n), simplify_graph)
     place_of = {i: i for i in range(len(nodes))}
     constants: list[Constant] = []
     steps: list[tuple[Signature, tuple[int, ...]]] = []

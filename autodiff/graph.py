@@ -10,17 +10,18 @@ import numpy as np
 from .backend import Backend, get_backend
 from .errors import ArgumentError, BackendError, DifferentiationError
 from .gradients import (
-    INDEPENDENT,
     CompiledGradient,
     Explanation,
     Gradient,
+    Places,
     Recipe,
     derivatives,
     described,
     recorded_derivatives,
+    warn_independent,
 )
 from .handle import enter_block, leave_block, made_on
-from .nodes import Constant, Node, Variable, freeze, is_fixed, rebound
+from .nodes import Aval, Constant, Node, Variable, freeze, is_fixed, rebound
 from .plan import CacheInfo, PlanCache, Trace, brought, collect_below, compile_nodes, elsewhere, leaf_values
 from .plan.cache import DEFAULT_CAPACITY
 from .tensor import Tensor, wrap
@@ -189,19 +190,21 @@ class Graph:
 
     # --- finding plans -----------------------------------------------------------------------------------------------
 
-    def _trace(self, root: Node, wrt: Sequence[Tensor]) -> tuple[Trace, tuple[int, ...]]:
-        """The structure of ``root`` back to ``wrt``, and the numbers of ``wrt`` in it."""
+    def _trace(self, root: Node, wrt: Sequence[Tensor]) -> tuple[Trace, Places]:
+        """The structure of ``root`` back to ``wrt``, and where ``wrt`` are in it; a warning for those that are not."""
         floor = min([x._node.sequence for x in wrt])
         trace: Trace | None = root.trace
         if trace is None or trace.floor > floor:
             trace = root.trace = collect_below(root, floor)
         numbers = trace.numbers
-        found = tuple([numbers.get(x._node, INDEPENDENT) for x in wrt])
-        if INDEPENDENT in found:
-            return self._trace_versions(root, wrt)
-        return trace, found
+        found = tuple([numbers.get(x._node) for x in wrt])
+        if None in found:
+            trace, places = self._trace_versions(root, wrt)
+            warn_independent(places, wrt)
+            return trace, places
+        return trace, found  # type: ignore[return-value]
 
-    def _trace_versions(self, root: Node, wrt: Sequence[Tensor]) -> tuple[Trace, tuple[int, ...]]:
+    def _trace_versions(self, root: Node, wrt: Sequence[Tensor]) -> tuple[Trace, Places]:
         """As ``_trace`` where a variable has a newer version than the one ``root`` was recorded with."""
         trace: Trace | None = root.trace
         if trace is None or trace.floor > 0:
@@ -214,12 +217,13 @@ class Graph:
                 other = newest.get(slot)
                 if other is None or other.sequence < node.sequence:
                     newest[slot] = node
-        found = []
+        found: list[int | Aval] = []
         for x in wrt:
             node = x._node
             if node not in numbers and node is not root and x._slot in newest:
                 node = newest[x._slot]
-            found.append(len(numbers) if node is root else numbers.get(node, INDEPENDENT))
+            # The zeros for what the result does not depend on have a shape and a dtype, which the key must know.
+            found.append(len(numbers) if node is root else numbers.get(node, x._node.aval))
         return trace, tuple(found)
 
     def _gradient(self, root: Node, wrt: Sequence[Tensor], n: int) -> tuple[Gradient, list[Any]]:
@@ -227,7 +231,7 @@ class Graph:
         trace, places = self._trace(root, wrt)
         with_value = n == 1 and root.value is None
         key = (trace.key, places, n, with_value)
-        found = self._cache.get(key, lambda: self._compile(root, trace, places, wrt, n, with_value))
+        found = self._cache.get(key, lambda: self._compile(root, trace, places, n, with_value))
         return found, leaf_values(trace, found.moved, found.home) if found.moved else trace.values()
 
     def _evaluate(self, root: Node, wrt: Sequence[Tensor], n: int) -> tuple[Any, list[Any]]:
@@ -240,10 +244,8 @@ class Graph:
             root.value = freeze(results[0])
         return results[0], list(results[1:])
 
-    def _compile(
-        self, root: Node, trace: Trace, places: tuple[int, ...], wrt: Sequence[Tensor], n: int, with_value: bool
-    ) -> Gradient:
-        found = derivatives(root, [*trace.numbers, root], places, wrt, n)
+    def _compile(self, root: Node, trace: Trace, places: Places, n: int, with_value: bool) -> Gradient:
+        found = derivatives(root, [*trace.numbers, root], places, n)
         outputs = [root, *found] if with_value else found
         backend = self._computing(root)
         plan = compile_nodes(trace.leaves, outputs, backend, derivatives=True)
@@ -296,7 +298,7 @@ class Graph:
         Warns
         -----
         IndependentWarning
-            When a gradient is compiled for a variable that ``dy`` does not depend on.
+            At each call, for a variable that ``dy`` does not depend on.
 
         Examples
         --------
@@ -369,12 +371,12 @@ class Graph:
     def _record(self, root: Node, dx: Sequence[Tensor], n: int) -> list[Any]:
         """Derivatives as Tensors: recorded again from a cached recipe."""
         trace, places = self._trace(root, dx)
-        recipe = self._cache.get((trace.key, places, n, "recorded"), lambda: self._recipe(root, trace, places, dx, n))
+        recipe = self._cache.get((trace.key, places, n, "recorded"), lambda: self._recipe(root, trace, places, n))
         return [wrap(node) for node in recipe.record([*trace.numbers, root])]
 
-    def _recipe(self, root: Node, trace: Trace, places: tuple[int, ...], wrt: Sequence[Tensor], n: int) -> Recipe:
+    def _recipe(self, root: Node, trace: Trace, places: Places, n: int) -> Recipe:
         home = self._computing(root).home
-        return recorded_derivatives(root, trace, places, wrt, n, None if home is get_backend() else home)
+        return recorded_derivatives(root, trace, places, n, None if home is get_backend() else home)
 
     def compile(self, dy: Tensor, dx: Sequence[Tensor], inputs: Sequence[Tensor]) -> CompiledGradient:
         """The gradient as a function of new values for ``inputs``, which records nothing.
@@ -413,16 +415,17 @@ class Graph:
         self._check(dy, dx, 1, "compile")
         root = dy._node
         trace, places = self._trace_versions(root, dx)
+        warn_independent(places, dx)
         _, slots = self._trace_versions(root, _input_tensors(inputs))
         nodes = [*trace.numbers, root]
         taken = []
         for place, (x, number) in enumerate(zip(inputs, slots, strict=True)):
-            if number == INDEPENDENT or number >= len(nodes):
+            if isinstance(number, Aval) or number >= len(nodes):
                 raise ArgumentError(f"compile: inputs[{place}], {described(x)}, is not in the history of dy")
             if nodes[number] in taken:
                 raise ArgumentError(f"compile: inputs[{place}], {described(x)}, is given twice")
             taken.append(nodes[number])
-        found = derivatives(root, nodes, places, dx, 1)
+        found = derivatives(root, nodes, places, 1)
         rest = [leaf for leaf in trace.leaves if leaf not in taken and not leaf.inputs and not is_fixed(leaf)]
         backend = self._computing(root)
         plan = compile_nodes([*taken, *rest], [root, *found], backend, derivatives=True)
@@ -491,7 +494,7 @@ class Graph:
         self._check(dy, dx, n, "explain")
         compiled, _ = self._gradient(dy._node, dx, n)
         plan = compiled.plan
-        leaves = self._trace(dy._node, dx)[0].leaves
+        leaves = dy._node.trace.leaves
         return Explanation(
             compiled.home.label if self._place is None else self.backend.label,
             plan.n_operations,

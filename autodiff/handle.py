@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,8 @@ from .nodes import (
     intern_aval,
     rebound,
 )
-from .plan import evaluate, fetched, on_host
+from .plan import evaluate, fetched, looked_at, on_host
+from .watching import refuse_change, refuse_detached, traces
 
 
 class Placing(NamedTuple):
@@ -86,7 +88,7 @@ class Handle:
             array.flags.writeable = False
             aval = intern_aval(array.shape, array.dtype)
         else:
-            array, aval = _placed(plain(data), dtype, constant, copy, place)
+            array, aval = _placed(plain(data, "Tensor()"), dtype, constant, copy, place)
         self._slot = slot = Slot(array, name)
         self._node = Constant(aval, array, slot) if constant else Variable(aval, array, slot)
 
@@ -109,10 +111,10 @@ class Handle:
     def value(self) -> Any:
         """The array, computed now if it was not yet; read-only. A Python number for a weak scalar."""
         value = self._node.value
-        if value is None:
-            return evaluate(self._node)
-        if type(value) is Unknown:
-            value._refuse()
+        if value is None or traces:
+            value = looked_at(self._node)
+            if type(value) is Unknown:
+                value._refuse()
         return value
 
     _i = value
@@ -155,8 +157,14 @@ class Handle:
             self._slot = rebound[self._node] = Slot(None)
         return self._slot
 
+    def _name(self, name: str) -> None:
+        """Name what was made by an operation."""
+        self._slot = rebound[self._node] = slot = Slot(None, name)
+        slot.node = weakref.ref(self._node)
+
     def _rebind(self, node: Node, what: str) -> None:
         """Let the handle stand for another node, as an operation in place does."""
+        refuse_change(self._node, self._slot, what)
         old = self._node.aval
         if node.aval.shape != old.shape:
             raise ShapeError(
@@ -199,8 +207,9 @@ class Handle:
             If the value cannot be converted.
         """
         aval = self._node.aval
+        refuse_change(self._node, self._slot, "assign")
         if type(value) is not np.ndarray or value.dtype != aval.dtype or copy or aval.place is not None:
-            value = self._taken(plain(value), aval, copy)
+            value = self._taken(plain(value, "assign"), aval, copy)
         if value.shape != aval.shape:
             raise ShapeError(
                 f"assign: the value has shape {value.shape} and dtype {aval.dtype}, but the variable"
@@ -270,9 +279,9 @@ class Handle:
 
     def _updated(self, primitive: Primitive, value: Any, what: str) -> Any:
         """The variable's value and another, added or subtracted where the variable is."""
-        aval, present = self._node.aval, self.value
+        aval, present, value = self._node.aval, self.value, plain(value, what)
         on_numpy = isinstance(present, (np.ndarray, float, complex))
-        increment: Any = as_array(plain(value), copy=None) if on_numpy else as_node(plain(value))
+        increment: Any = as_array(value, copy=None) if on_numpy else as_node(value)
         try:
             fits = np.broadcast_shapes(increment.shape, aval.shape) == aval.shape
         except ValueError:
@@ -306,11 +315,11 @@ class Handle:
 
     def item(self, *index: Any) -> Any:
         """See `numpy.ndarray.item`."""
-        return np.asarray(on_host(self._node)).item(*index)
+        return np.asarray(self._number("item()")).item(*index)
 
     def tolist(self) -> Any:
         """See `numpy.ndarray.tolist`."""
-        return np.asarray(on_host(self._node)).tolist()
+        return np.asarray(self._number("tolist()")).tolist()
 
     def __bool__(self) -> bool:
         if self.size != 1:
@@ -318,23 +327,37 @@ class Handle:
         return bool(on_host(self._node))
 
     def __float__(self) -> float:
-        return float(self._single("float"))
+        return float(self._single("float", self._number("float()")))
 
     def __int__(self) -> int:
-        return int(self._single("int"))
+        return int(self._single("int", on_host(self._node)))
 
     def __complex__(self) -> complex:
-        return complex(self._single("complex"))
+        return complex(self._single("complex", self._number("complex()")))
+
+    def __floor__(self) -> int:
+        return math.floor(self._single("floor", on_host(self._node)))
+
+    def __ceil__(self) -> int:
+        return math.ceil(self._single("ceil", on_host(self._node)))
+
+    def __trunc__(self) -> int:
+        return math.trunc(self._single("trunc", on_host(self._node)))
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu" or self.ndim:
             raise DTypeError(f"only an integer Tensor without dimensions is an index, not {self._node.aval!r}")
         return int(on_host(self._node))
 
-    def _single(self, what: str) -> Any:
+    def _number(self, asked: str) -> Any:
+        """The value for numbers that record nothing; an error where a derivative would be lost with them."""
+        refuse_detached(self._node, asked, "Write it with NumPy's functions (np.sqrt, not math.sqrt)")
+        return on_host(self._node)
+
+    def _single(self, what: str, value: Any) -> Any:
         if self.size != 1:
             raise ShapeError(f"{what}() of a Tensor of shape {self.shape}: only one element converts to a number")
-        return np.asarray(on_host(self._node)).item()
+        return np.asarray(value).item()
 
 
 def _placed(data: Any, dtype: Any, constant: bool, copy: bool, place: Backend | None) -> tuple[Any, Aval]:
@@ -375,6 +398,9 @@ def _converted(data: Any, dtype: Any, constant: bool, copy: bool) -> np.ndarray[
     return array
 
 
-def plain(value: Any) -> Any:
-    """The value of a Tensor, anything else as it is."""
-    return value.value if isinstance(value, Handle) else value
+def plain(value: Any, asked: str) -> Any:
+    """The value of a Tensor, anything else as it is; an error where a derivative would be lost."""
+    if isinstance(value, Handle):
+        refuse_detached(value._node, asked, "Compute with the Tensor itself, or with t.copy(), which record")
+        return value.value
+    return value

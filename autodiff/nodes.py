@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from .backend import Backend, backend_of
+from .callers import caller
 from .errors import BackendError, DTypeError, ShapeError, TraceError
 
 _next_sequence = itertools.count(1).__next__
@@ -327,12 +328,14 @@ class Slot:
     """
 
     # The node is held weakly: a node refers to its slot, and a cycle would outlive its last user.
-    __slots__ = ("name", "node", "value")
+    __slots__ = ("made", "name", "node", "value")
 
     def __init__(self, value: Any, name: str | None = None):
         self.value = value
         self.name = name
         self.node: weakref.ref[Node] | None = None
+        # When, as nodes count.
+        self.made = _next_sequence()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Slot, (self.value, self.name)
@@ -396,16 +399,19 @@ class Unknown:
         What is raised.
     message : str
         What it says.
+    places : bool, optional
+        Whether it says at which line, too.
     """
 
-    __slots__ = ("_error", "_message")
+    __slots__ = ("_error", "_message", "_places")
 
-    def __init__(self, error: type[Exception], message: str):
+    def __init__(self, error: type[Exception], message: str, places: bool = False):
         self._error = error
         self._message = message
+        self._places = places
 
     def _refuse(self, *args: Any, **kwargs: Any) -> Any:
-        raise self._error(self._message)
+        raise self._error(f"{self._message} ({caller().place})" if self._places else self._message)
 
     def __getattr__(self, name: str) -> Any:
         # Tools that look at modules ask objects for names like __wrapped__; only arrays are asked for values.
@@ -422,9 +428,10 @@ class Unknown:
 
 UNKNOWN = Unknown(
     TraceError,
-    "a value was needed while autodiff.function traces a function, where only shapes and dtypes are known: "
-    "print, float(), an if, or a conversion to an array. Use np.where instead of if, or call the function "
+    "a value was needed while autodiff.function traces a function, where only shapes and dtypes of its arguments are "
+    "known: print, float(), an if, or a conversion to an array. Use np.where instead of if, or call the function "
     "without autodiff.function",
+    places=True,
 )
 
 

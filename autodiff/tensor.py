@@ -13,11 +13,12 @@ import numpy as np
 from . import ops
 from .backend import Backend, get_backend
 from .dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, unsupported
-from .errors import DTypeError
+from .errors import DTypeError, TraceError
 from .handle import Handle, made_on
 from .nodes import (
     FLOAT64,
     Aval,
+    Constant,
     Node,
     Operation,
     Primitive,
@@ -27,6 +28,7 @@ from .nodes import (
 )
 from .plan import concrete, fetched, on_host
 from .recipe import Composite
+from .watching import refuse_detached
 
 
 def wrap(result: Any) -> Any:
@@ -212,15 +214,22 @@ class Tensor(Handle):
         """The imaginary part; zeros for a real Tensor."""
         return FUNCTIONS[np.imag](self)  # type: ignore[no-any-return]
 
-    def copy(self) -> Tensor:
-        """A new variable with this value and no history.
+    def copy(self, order: str = "C") -> Tensor:
+        """See `numpy.ndarray.copy`.
 
         Returns
         -------
         Tensor
-            Detached: no derivative passes from it to this one.
+            What is done to it in place leaves this one alone. It is recorded: derivatives pass to this one. A constant
+            stays one. ``ad.Tensor(t.value)`` is a new variable with this value and no history.
         """
-        return Tensor(self.value, dtype=self.dtype, constant=self.constant, name=self.name)
+        node = self._node
+        if isinstance(node, Constant):
+            return Tensor(self.value, dtype=self.dtype, constant=True, name=self.name)
+        tensor: Tensor = wrap(ops.identity(node))
+        if self.name is not None:
+            tensor._name(self.name)
+        return tensor
 
     def to(self, backend: str | Backend | Any, device: Any = None) -> Tensor:
         """A new variable with this value on another backend, and no history.
@@ -248,6 +257,7 @@ class Tensor(Handle):
         >>> ad.Tensor([1.0, 2.0]).to("numpy")
         Tensor([1., 2.])
         """
+        refuse_detached(self._node, "to()", "Put the values that the function starts from there before it is called")
         home = get_backend(backend, device).home
         array = home.asarray(fetched(self._node, home), self.dtype, copy=True)
         with made_on(home):
@@ -354,9 +364,11 @@ class Tensor(Handle):
         return bool(np.any(np.equal(on_host(self._node), on_host(value._node) if type(value) is Tensor else value)))
 
     def __repr__(self) -> str:
-        if concrete(self._node) is None:
+        try:
+            value = np.asarray(on_host(self._node))
+        except TraceError:
             return f"Tensor(<{self._node.aval!r}, being traced>)"
-        text = np.array2string(np.asarray(on_host(self._node)), separator=", ", prefix="Tensor(")
+        text = np.array2string(value, separator=", ", prefix="Tensor(")
         dtype = "" if self.dtype in (FLOAT64, np.dtype(np.int64), np.dtype(bool)) else f", dtype={self.dtype}"
         name = f", name={self.name!r}" if self.name else ""
         place = self._node.aval.place
@@ -369,14 +381,20 @@ class Tensor(Handle):
     def __format__(self, spec: str) -> str:
         if not spec:
             return str(self)
-        return format(self._single("format"), spec)
+        return format(self._single("format", on_host(self._node)), spec)
 
     # --- NumPy's protocols -------------------------------------------------------------------------------------------
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        refuse_detached(
+            self._node,
+            "np.asarray",
+            "Give the Tensor to functions of NumPy that are recorded, and join Tensors by np.stack or np.concatenate",
+        )
         return np.array(on_host(self._node), dtype=dtype, copy=copy)
 
     def __dlpack__(self, **keywords: Any) -> Any:
+        refuse_detached(self._node, "__dlpack__", "Give the Tensor itself to functions that are recorded")
         return self.value.__dlpack__(**keywords)
 
     def __dlpack_device__(self) -> tuple[int, int]:
@@ -465,9 +483,10 @@ class Tensor(Handle):
         return _restore, (history(self._node), self._slot)
 
     def __copy__(self) -> Tensor:
-        tensor: Tensor = wrap(self._node)
-        tensor._slot = self._slot
-        return tensor
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        return self.copy()
 
 
 _new = Tensor.__new__

@@ -7,40 +7,31 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from . import ops
-from .backend import Backend, backend_of, get_backend
-from .containers import LEAF, builder, flatten, is_container, transform, unflatten
-from .errors import ArgumentError, BackendError, DifferentiationError, TraceError
+from .backend import backend_of
+from .containers import LEAF, flatten, is_container, transform, unflatten
+from .errors import ArgumentError, DifferentiationError
 from .graph import Graph
 from .nodes import (
     FLOAT64,
     NO_SLOT,
-    UNKNOWN,
     WEAK_COMPLEX,
     WEAK_FLOAT,
     Argument,
     Aval,
-    Constant,
     Node,
-    Slot,
     Variable,
     as_array,
     aval_on,
-    common_place,
-    describe,
-    history,
     intern_aval,
-    is_fixed,
-    rebound,
 )
-from .plan import PlanCache, collect_below, compile_nodes, elsewhere, evaluate
+from .plan import collect_below
 from .tensor import Tensor, wrap
-
-F = TypeVar("F", bound=Callable[..., Any])
+from .watching import belongs_to_larger, watched
 
 
 @functools.cache
@@ -77,24 +68,21 @@ def stop_gradient(x: Any) -> Any:
 # --- arguments -------------------------------------------------------------------------------------------------------
 
 
-def _argument(value: Any, name: str, position: int) -> Tensor:
-    """A Tensor to differentiate with respect to, for an argument of a function."""
+def _argument(value: Any, name: str, position: int) -> Node:
+    """A node to differentiate with respect to, for an argument of a function."""
     kind = type(value)
     if kind is float:
-        node: Node = Argument(WEAK_FLOAT, value, NO_SLOT)
-    elif kind is Tensor:
+        return Argument(WEAK_FLOAT, value, NO_SLOT)
+    if kind is Tensor:
         if not value._node.aval.differentiable:
             raise _no_derivative(f"{name}, argument {position}", value._node.aval)
         # A fresh name: in a nested derivative the same Tensor may be an argument of both.
-        node = ops.identity(value._node)
-    elif kind is int or kind is bool:
-        node = Argument(WEAK_FLOAT, float(value), NO_SLOT)
-    elif kind is complex:
-        node = Argument(WEAK_COMPLEX, value, NO_SLOT)
-    else:
-        node = Argument(*_array_argument(value), NO_SLOT)
-    tensor: Tensor = wrap(node)
-    return tensor
+        return ops.identity(value._node)
+    if kind is int or kind is bool:
+        return Argument(WEAK_FLOAT, float(value), NO_SLOT)
+    if kind is complex:
+        return Argument(WEAK_COMPLEX, value, NO_SLOT)
+    return Argument(*_array_argument(value), NO_SLOT)
 
 
 def _array_argument(value: Any) -> tuple[Aval, Any]:
@@ -146,6 +134,8 @@ def _result(out: Any, name: str) -> Tensor:
             raise DifferentiationError(
                 f"{name}: the function must return a scalar, not {type(out).__name__} {repr(out)[:60]}"
             )
+        if isinstance(out, (bool, np.bool_)):
+            raise DifferentiationError(f"{name}: the function returned {out}, and a truth value has no derivative")
         return Tensor(out)
     aval = out._node.aval
     if aval.size != 1:
@@ -165,26 +155,24 @@ def _result(out: Any, name: str) -> Tensor:
     return out
 
 
-def _belongs_to_enclosing(out: Tensor, own: Sequence[Tensor]) -> bool:
-    """Whether a result depends on arguments of an enclosing derivative or trace, which needs a Tensor back."""
-    mine = {x._node for x in own}
-    for node in mine:
+def _belongs_to_larger(out: Tensor, own: list[Node]) -> bool:
+    """Whether a derivative passes to a result from outside of the transformation, which needs a Tensor back."""
+    for node in own:
         if type(node) is not Argument:
             return True
     root = out._node
-    if not root.inputs:
-        return type(root) is Argument and root not in mine
-    trace, floor = root.trace, own[0]._node.sequence  # they are made in order
-    if trace is None or trace.floor > floor:
-        trace = root.trace = collect_below(root, floor)
-    above = []
-    for leaf in trace.leaves:
-        if type(leaf) is Argument:
-            if leaf not in mine:
-                return True
-        elif leaf.inputs:
-            above.append(leaf)
-    return bool(above) and any(type(node) is Argument and node not in mine for node in history(*above))
+    if root.inputs:
+        trace, floor = root.trace, own[0].sequence  # they are made in order
+        if trace is None or trace.floor > floor:
+            trace = root.trace = collect_below(root, floor)
+        leaves = trace.leaves
+    else:
+        leaves = [root]
+    # The common case: a function of its arguments, and of constants.
+    for leaf in leaves:
+        if leaf not in own and (leaf.inputs or isinstance(leaf, Variable)):
+            return belongs_to_larger(root, leaves, own)
+    return False
 
 
 _PYTHON_NUMBERS = frozenset((float, int, bool, complex))
@@ -199,11 +187,24 @@ def _scalar(value: Any) -> Any:
     return value.item() if isinstance(value, (np.ndarray, np.generic)) else value
 
 
-def _differentiated(out: Tensor, own: list[Tensor]) -> tuple[Any, list[Any]]:
-    """A result and its gradients: arrays and numbers, or Tensors if they belong to something larger."""
-    if _belongs_to_enclosing(out, own):
-        return out, _gradients().gradient(out, own, as_tensors=True)
-    return _gradients()._evaluate(out._node, own, 1)
+def _called(
+    function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], own: list[Node], name: str
+) -> tuple[Any, list[Any]]:
+    """The result of a function and its gradients: arrays and numbers, or Tensors if they belong to something larger."""
+    try:
+        for node in own:
+            watched[node] = name
+        out = _result(function(*args, **kwargs), name)
+    finally:
+        for node in own:
+            watched.pop(node, None)
+    if not own:
+        return out, []
+    # The function may have given its own handles other nodes, by operations in place.
+    variables = [wrap(node) for node in own]
+    if _belongs_to_larger(out, own):
+        return out, _gradients().gradient(out, variables, as_tensors=True)
+    return _gradients()._evaluate(out._node, variables, 1)
 
 
 def _value_and_gradients(
@@ -215,25 +216,26 @@ def _value_and_gradients(
     number = type(given) in _PYTHON_NUMBERS
     if number or not is_container(given):
         # The common call. What containers of arguments need would take a third of the time of a small gradient.
-        x = replaced[argnums] = _argument(given, name, argnums)
-        value, (gradient,) = _differentiated(_result(function(*replaced, **kwargs), name), [x])
+        node = _argument(given, name, argnums)
+        replaced[argnums] = wrap(node)
+        value, (gradient,) = _called(function, replaced, kwargs, [node], name)
         return (_scalar(value), _scalar(gradient)) if number else (value, gradient)
     positions = _positions(argnums, len(args), name)
-    own: list[Tensor] = []
+    own: list[Node] = []
     structures = []
     numbers: list[bool] = []
-    known: dict[int, list[Tensor]] = {}
+    known: dict[int, list[Node]] = {}
     for p in positions:
         leaves, structure = flatten(args[p])
-        tensors = known.get(p)
-        if tensors is None:
-            tensors = known[p] = [_argument(leaf, name, p) for leaf in leaves]
+        nodes = known.get(p)
+        if nodes is None:
+            nodes = known[p] = [_argument(leaf, name, p) for leaf in leaves]
+            tensors = [wrap(node) for node in nodes]
             replaced[p] = tensors[0] if structure is LEAF else unflatten(structure, iter(tensors))
         numbers += [type(leaf) in _PYTHON_NUMBERS for leaf in leaves]
-        own += tensors
+        own += nodes
         structures.append(structure)
-    out = _result(function(*replaced, **kwargs), name)
-    value, gradients = _differentiated(out, own) if own else (out, [])
+    value, gradients = _called(function, replaced, kwargs, own, name)
     if True in numbers:
         gradients = [_scalar(g) if number else g for g, number in zip(gradients, numbers, strict=True)]
         if False not in numbers:
@@ -322,293 +324,3 @@ def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 
         return _value_and_gradients(function, argnums, args, kwargs, "value_and_grad")
 
     return value_and_gradient
-
-
-# --- function --------------------------------------------------------------------------------------------------------
-
-
-class _Traced:
-    """A function traced for one set of shapes and dtypes: its plan and where the plan's inputs come from."""
-
-    __slots__ = ("_build", "_constants", "_home", "_moved", "captured", "plan")
-
-    def __init__(self, plan: Any, captured: list[Node], structure: Any, constants: dict[int, Any], home: Backend):
-        self.plan = plan
-        # A slot, from which the present value is read; or a node, until its Tensor stands for another.
-        self.captured: list[Slot | Node] = [_slot_of(node) or node for node in captured]
-        self._build = builder(structure)
-        self._constants = constants
-        self._home = home
-        # Captured values that are brought to the backend, by place: as they were found, and there.
-        self._moved: dict[int, tuple[Any, Any]] = dict.fromkeys(elsewhere(captured, home), (None, None))
-
-    def __call__(self, values: Sequence[Any]) -> Any:
-        """The results for these values of the arguments, in the structure that the function returned."""
-        results = self.plan(*values, *self.captured_values()) if self.captured else self.plan(*values)
-        if self._constants:
-            computed = iter(results)
-            count = len(results) + len(self._constants)
-            results = [_own(self._constants[i]) if i in self._constants else next(computed) for i in range(count)]
-        return self._build(results)
-
-    def captured_values(self) -> list[Any]:
-        """The present values of the Tensors that the function uses from outside."""
-        values = []
-        for place, source in enumerate(self.captured):
-            if isinstance(source, Node):
-                slot = rebound.get(source)
-                if slot is None:
-                    values.append(evaluate(source))
-                    continue
-                source = self.captured[place] = slot
-            values.append(_present(source))
-        for place, (value, there) in self._moved.items():
-            if values[place] is not value:
-                there = self._home.asarray(values[place])
-                self._moved[place] = (values[place], there)
-            values[place] = there
-        return values
-
-
-def _slot_of(node: Node) -> Slot | None:
-    """Where the present value of a captured Tensor is found."""
-    return node.slot if isinstance(node, (Variable, Constant)) else rebound.get(node)
-
-
-def _present(slot: Slot) -> Any:
-    """The newest value in a slot."""
-    if slot.value is None and slot.node is not None:
-        node = slot.node()
-        if node is None:
-            raise TraceError(
-                "a Tensor that the traced function uses was changed in place and is gone; trace again (clear_cache)"
-            )
-        return evaluate(node)
-    return slot.value
-
-
-class _Transparent(Exception):
-    """The traced function uses an argument of an enclosing derivative or trace, so its calls are recorded there."""
-
-
-class Function:
-    """A function that is traced once for each set of shapes and dtypes, then replayed. Made by ``function``.
-
-    Parameters
-    ----------
-    function : callable
-        What is traced.
-    cache_size : int
-        Traces kept at most.
-    backend : str, Backend, namespace or None
-        What computes.
-    device : object
-        Where.
-    """
-
-    def __init__(self, function: Callable[..., Any], cache_size: int, backend: Any = None, device: Any = None):
-        functools.update_wrapper(self, function)
-        self._function = function
-        self._cache = PlanCache(cache_size)
-        self._backend = get_backend(backend, device)
-        # Where arguments are brought; None for where they are.
-        self._place = None if backend is None and device is None else self._backend.home
-        # NumPy's arrays are taken as they are, unless they have to be brought somewhere else.
-        self._away = self._place is not None and self._place is not get_backend()
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        # The common call has arrays and floats only, and costs little beside the plan.
-        key: list[Any] = []
-        for arg in args:
-            kind = type(arg)
-            if kind is np.ndarray:
-                key.append(arg.shape)
-                key.append(arg.dtype)
-            elif kind is float:
-                key.append(float)
-            else:
-                return self._call_any(args, kwargs)
-        if kwargs or self._away:
-            return self._call_any(args, kwargs)
-        return self._replay(tuple(key), args, args, kwargs)
-
-    def _call_any(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A call with containers, keywords, Tensors, or arguments that are part of the structure."""
-        leaves, structure = flatten((args, kwargs))
-        key: list[Any] = [structure]
-        values = []
-        for leaf in leaves:
-            kind = type(leaf)
-            if kind is Tensor:
-                # Part of a larger computation: record it there.
-                return self._function(*args, **kwargs)
-            if kind is float:
-                key.append(float)
-                values.append(leaf)
-                continue
-            place = None if kind is np.ndarray else backend_of(leaf)
-            if kind is np.ndarray or place is not None or isinstance(leaf, np.generic):
-                aval, array = self._array(leaf, place)
-                key.append(aval)
-                values.append(array)
-            else:
-                key.append((kind, leaf))
-        return self._replay(tuple(key), values, args, kwargs)
-
-    def _array(self, value: Any, source: Backend | None) -> tuple[Aval, Any]:
-        """An array argument, brought to where it is needed, and what is known of it."""
-        place = self._place
-        if source is None:
-            array = value if type(value) is np.ndarray else as_array(value)
-            aval = intern_aval(array.shape, array.dtype, place=place)
-            return aval, array if place is None else place.asarray(array)
-        if place is not None and place is not source:
-            raise BackendError(
-                f"autodiff.function: an argument, {describe(value)}, is not on {place.label}, where the function is to "
-                "compute; leave out backend= to compute where the arguments are"
-            )
-        return aval_on(source, value), source.asarray(value)
-
-    def _replay(self, key: Any, values: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The results for ``values``, tracing the function if there is no trace under this key."""
-        try:
-            traced = self._cache.get(key, lambda: self._trace(args, kwargs))
-        except TypeError as error:
-            if "unhashable" in str(error):
-                raise ArgumentError(
-                    f"autodiff.function: arguments that are not arrays or floats must be hashable ({error}), since the "
-                    "function is traced for each of their values"
-                ) from None
-            raise
-        except _Transparent:
-            return self._function(*args, **kwargs)
-        return traced(values)
-
-    def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Traced:
-        arguments: list[Node] = []
-
-        def stand_in(leaf: Any) -> Any:
-            kind = type(leaf)
-            if kind is float:
-                aval = WEAK_FLOAT
-            elif kind is np.ndarray or isinstance(leaf, np.generic):
-                array = as_array(leaf, copy=None)
-                aval = intern_aval(array.shape, array.dtype, place=self._place)
-            else:
-                place = backend_of(leaf)
-                if place is None:
-                    return leaf
-                aval = aval_on(place, leaf)
-            node = Argument(aval, UNKNOWN, NO_SLOT)
-            arguments.append(node)
-            return wrap(node)
-
-        begin = Argument(WEAK_FLOAT, UNKNOWN, NO_SLOT).sequence
-        out = self._function(*transform(stand_in, args), **transform(stand_in, kwargs))
-        leaves, structure = flatten(out)
-        outputs = [leaf._node for leaf in leaves if isinstance(leaf, Tensor)]
-        constants = {i: leaf for i, leaf in enumerate(leaves) if not isinstance(leaf, Tensor)}
-        outside = _outside(outputs, begin, set(arguments))
-        backend = self._backend
-        if self._place is None:
-            place = common_place("autodiff.function", [node.aval for node in [*outputs, *arguments, *outside]])
-            if place is not None and place is not backend.home:
-                backend = place
-        plan = compile_nodes([*arguments, *outside], outputs, backend)
-        return _Traced(plan, outside, structure, constants, backend.home)
-
-    def cache_info(self) -> Any:
-        """What the cache of traces has done.
-
-        Returns
-        -------
-        CacheInfo
-            As from ``Graph.cache_info``.
-        """
-        return self._cache.info()
-
-    def clear_cache(self) -> None:
-        """Forget all traces."""
-        self._cache.clear()
-
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self.__call__, instance)
-
-
-def _outside(outputs: list[Node], begin: int, arguments: set[Node]) -> list[Node]:
-    """The nodes older than a trace that its outputs are made of, and the arrays in it; but no fixed leaves."""
-    found: list[Node] = []
-    seen = set(outputs)
-    stack = list(outputs)
-    while stack:
-        node = stack.pop()
-        if node.sequence >= begin and node.inputs:
-            for x in node.inputs:
-                if x not in seen:
-                    seen.add(x)
-                    stack.append(x)
-        elif node not in arguments and not is_fixed(node):
-            found.append(node)
-    if any(isinstance(node, Argument) for node in history(*found)):
-        raise _Transparent
-    return found
-
-
-def _own(value: Any) -> Any:
-    """A result that is no Tensor: a copy, so that calls share nothing."""
-    return np.array(value) if isinstance(value, np.ndarray) else value
-
-
-def function(
-    f: Callable[..., Any] | None = None,
-    *,
-    cache_size: int = 128,
-    backend: str | Backend | Any | None = None,
-    device: Any = None,
-) -> Any:
-    """Make a function that is traced once for each set of shapes and dtypes and then replays a compiled plan.
-
-    Parameters
-    ----------
-    f : callable
-        Written with NumPy. Arrays and Python floats are data; other arguments are part of the structure, and a
-        new value of one is a new trace. Python code in it runs when tracing only.
-    cache_size : int, optional
-        Traces kept at most.
-    backend : str, Backend or namespace, optional
-        What computes: a name in ``autodiff.backends()``, a backend object, or the namespace of an Array API library.
-        If not given, what the arguments are on: NumPy, unless they are another library's arrays.
-    device : object, optional
-        Where, as the library names its devices.
-
-    Returns
-    -------
-    Function
-        Takes and returns what ``f`` does, with arrays for Tensors. Tensors that ``f`` uses from outside are read
-        at their present value. Called with Tensors it records, so that it can be part of something larger.
-
-    Raises
-    ------
-    TraceError
-        When called, if ``f`` needs a value (an ``if``, ``float``, ``print``) while it is traced.
-    BackendError
-        If the backend is unknown or cannot be loaded.
-
-    Examples
-    --------
-    >>> import autodiff as ad
-    >>> import numpy as np
-    >>> @ad.function
-    ... def rms(x):
-    ...     return np.sqrt(np.mean(x**2))
-    >>> rms(np.array([3.0, 4.0, 5.0, 0.0]))
-    array(3.53553391)
-    >>> step = ad.function(ad.value_and_grad(lambda w, x: np.sum((w * x) ** 2)))
-    >>> step(np.array([1.0, 2.0]), np.array([3.0, 1.0]))
-    (array(13.), array([18.,  4.]))
-    """
-    if f is None:
-        return lambda g: Function(g, cache_size, backend, device)
-    if not callable(f):
-        raise ArgumentError(f"function: {f!r} is not callable")
-    return Function(f, cache_size, backend, device)

@@ -17,6 +17,7 @@ BUILTINS = {
     errors.ArgumentError: ValueError,
     errors.UnsupportedError: TypeError,
     errors.DifferentiationError: TypeError,
+    errors.DetachedError: TypeError,
     errors.MissingRuleError: NotImplementedError,
     errors.TraceError: RuntimeError,
     errors.OutOfMemoryError: MemoryError,

@@ -142,7 +142,7 @@ def test_unused_argument_has_zero_gradient_and_a_warning_at_the_users_line():
 
 def test_side_results_by_closure():
     seen = []
-    ad.grad(lambda x: seen.append(float(x)) or x**2)(3.0)
+    ad.grad(lambda x: seen.append(x.value) or x**2)(3.0)
     assert seen == [3.0]
 
 

@@ -167,6 +167,7 @@ from .shapes import (
     swapaxes,
     transpose,
     transpose_p,
+    zeros,
     zeros_like,
 )
 
@@ -329,5 +330,6 @@ __all__ = [
     "where",
     "where_p",
     "write_index",
+    "zeros",
     "zeros_like",
 ]

@@ -174,9 +174,14 @@ def full(shape: tuple[int, ...], value: Any, dtype: np.dtype[Any]) -> Node:
     return broadcast_to(literal(PYTHON_TYPES[dtype.kind](value), dtype), shape)
 
 
+def zeros(aval: Aval) -> Node:
+    """Zeros of a shape and dtype."""
+    return literal(PYTHON_TYPES[aval.dtype.kind](0)) if aval.weak else full(aval.shape, 0, aval.dtype)
+
+
 def zeros_like(x: Node) -> Node:
     """Zeros of the shape and dtype of ``x``."""
-    return literal(PYTHON_TYPES[x.aval.dtype.kind](0)) if x.aval.weak else full(x.aval.shape, 0, x.aval.dtype)
+    return zeros(x.aval)
 
 
 def ones_like(x: Node) -> Node:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..containers import flatten, transform
 from ..errors import DTypeError
-from ..transforms import Function, function
+from ..tracing import Function, function
 from .checks import number
 
 # Keeps gradients that are all zero from a division by zero; so small that nothing else changes.

@@ -2,7 +2,17 @@
 
 from .cache import CacheInfo, PlanCache
 from .collect import Trace, collect, collect_below
-from .execute import brought, compile_nodes, concrete, elsewhere, evaluate, fetched, leaf_values, on_host
+from .execute import (
+    brought,
+    compile_nodes,
+    concrete,
+    elsewhere,
+    evaluate,
+    fetched,
+    leaf_values,
+    looked_at,
+    on_host,
+)
 from .program import Program, build, prune
 
 __all__ = [
@@ -20,6 +30,7 @@ __all__ = [
     "evaluate",
     "fetched",
     "leaf_values",
+    "looked_at",
     "on_host",
     "prune",
 ]

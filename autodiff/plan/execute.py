@@ -11,7 +11,8 @@ import numpy as np
 from .. import ops
 from ..backend import Backend, Plan, check_capabilities, get_backend
 from ..errors import TraceError
-from ..nodes import Node, Unknown, freeze
+from ..nodes import Node, Unknown, freeze, is_fixed
+from ..watching import is_tracing, note_look
 from .cache import PlanCache
 from .collect import Trace, collect
 from .contract import contract_sums
@@ -72,7 +73,7 @@ def brought(node: Node, home: Backend) -> Any:
 
 def on_host(node: Node) -> Any:
     """The value of a node as NumPy's array or a Python number, computed now if it has none; fetched once."""
-    value = evaluate(node)
+    value = looked_at(node)
     if type(value) is Unknown:
         value._refuse()
     place = node.aval.place
@@ -87,7 +88,7 @@ def on_host(node: Node) -> Any:
 
 def fetched(node: Node, home: Backend) -> Any:
     """The value of a node as ``home.asarray`` takes it: NumPy's, unless it is that library's own."""
-    value = evaluate(node)
+    value = looked_at(node)
     return value if node.aval.place is None or home.owns(value) else on_host(node)
 
 
@@ -135,6 +136,14 @@ class Evaluation:
         self.moved = elsewhere(trace.leaves, home)
 
 
+def looked_at(node: Node) -> Any:
+    """The value of a node, which somebody looks at: traces that are being made hear of it."""
+    value = evaluate(node)
+    if type(value) is not Unknown:
+        note_look(node)
+    return value
+
+
 def evaluate(node: Node) -> Any:
     """The value of a node, computed now if it has none; it and expensive nodes below it keep their values."""
     if node.value is not None:
@@ -152,7 +161,9 @@ def evaluate(node: Node) -> Any:
 
 
 def concrete(node: Node) -> Any:
-    """The value of a node on the host, or None while only structure is traced."""
+    """The value of an index on the host, or None if it is not known, or may be another when a trace is replayed."""
+    if is_tracing() and node.aval.dtype.kind in "iu" and not is_fixed(node):
+        return None
     try:
         return on_host(node)
     except TraceError:

@@ -1,0 +1,80 @@
+"""The user's line: where a call came into this library from, and through which function of another package."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+import sysconfig
+from types import CodeType, FrameType
+from typing import NamedTuple
+
+PACKAGE = __name__.partition(".")[0]
+PACKAGES = (PACKAGE, f"{PACKAGE}_backends")
+# Code below these is a package that somebody installed, or Python's own.
+_INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+
+class Caller(NamedTuple):
+    """Where a call came from.
+
+    Parameters
+    ----------
+    place : str
+        File and line of the user's code, and the text of that line where it can be read.
+    function : str or None
+        The function of another package that the line called, if the call came through one.
+    """
+
+    place: str
+    function: str | None
+
+
+def in_package(frame: FrameType) -> bool:
+    """Whether a frame runs code of this package, or code that it generated."""
+    if str(frame.f_globals.get("__name__", "")).partition(".")[0] in PACKAGES:
+        return True
+    return frame.f_code.co_filename.startswith(f"<{PACKAGE}")
+
+
+def caller_depth() -> int:
+    """How many frames above the calling function the first one outside this package is, as ``stacklevel`` counts."""
+    frame = sys._getframe(1)
+    depth = 1
+    while frame.f_back is not None and in_package(frame):
+        frame = frame.f_back
+        depth += 1
+    return depth
+
+
+def caller() -> Caller:
+    """The innermost line of a user's code; that of a foreign package if there is none."""
+    frame: FrameType | None = sys._getframe(1)
+    innermost: FrameType | None = None
+    foreign: FrameType | None = None
+    while frame is not None:
+        if not in_package(frame):
+            if innermost is None:
+                innermost = frame
+            if not _installed(frame.f_code):
+                break
+            foreign = frame
+        frame = frame.f_back
+    found = frame or innermost
+    if found is None:
+        return Caller("an unknown line", None)
+    function = None if foreign is None or foreign is found else _qualified(foreign)
+    return Caller(_line(found), function)
+
+
+def _installed(code: CodeType) -> bool:
+    return code.co_filename.startswith(_INSTALLED) or code.co_filename.startswith("<frozen ")
+
+
+def _qualified(frame: FrameType) -> str:
+    return f"{frame.f_globals.get('__name__', '?')}.{frame.f_code.co_qualname}"
+
+
+def _line(frame: FrameType) -> str:
+    file, number = frame.f_code.co_filename, frame.f_lineno
+    text = linecache.getline(file, number, frame.f_globals).strip()
+    return f"{file}, line {number}" + (f" ({text})" if text else "")

@@ -1,0 +1,184 @@
+"""What running transformations are about: the nodes that they watch, and the values that are looked at meanwhile.
+
+A derivative is lost where a Tensor that it passes through becomes plain numbers; while a transformation runs, that is
+an error. A value that a function looks at while it is traced decides what is recorded; the trace has to know of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import NamedTuple
+
+from .callers import caller
+from .differentiate import passes
+from .errors import DetachedError, TraceError
+from .nodes import NO_SLOT, UNKNOWN, Constant, Node, Slot, Variable, rebound
+
+# The arguments of transformations that are running, in any thread, with the name of the transformation. What a finished
+# transformation was about is a constant to all others.
+watched: dict[Node, str] = {}
+
+
+def derivative_from(node: Node) -> Node | None:
+    """A watched node that a derivative could pass from to ``node``."""
+    if not watched or not node.aval.differentiable:
+        return None
+    floor = min([x.sequence for x in list(watched)], default=0)
+    seen = {node}
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        if node in watched:
+            return node
+        for position, x in enumerate(node.inputs):
+            if x.sequence >= floor and x not in seen and x.aval.differentiable and passes(node, position):
+                seen.add(x)
+                stack.append(x)
+    return None
+
+
+def belongs_to_larger(root: Node, leaves: list[Node], own: list[Node]) -> bool:
+    """Whether a derivative passes to ``root`` from what is not ``own``: Tensors of the outside, or what others watch.
+
+    ``leaves`` are those of a walk from ``root``. What is younger than the first of ``own`` was made by the function.
+    """
+    begin = own[0].sequence
+
+    def outside(node: Node) -> bool:
+        return (type(node) is Variable and node.sequence < begin) or node in watched
+
+    candidates = False
+    for leaf in leaves:
+        if leaf not in own:
+            if leaf.value is UNKNOWN:
+                return True
+            candidates = candidates or bool(leaf.inputs) or outside(leaf)
+    if not candidates:
+        return False
+    seen = {root}
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node in own:
+            continue
+        if outside(node):
+            return True
+        for position, x in enumerate(node.inputs):
+            if x not in seen and x.aval.differentiable and passes(node, position):
+                seen.add(x)
+                stack.append(x)
+    return False
+
+
+def refuse_detached(node: Node, asked: str, instead: str) -> None:
+    """An error if a derivative that is being taken would be lost were this node's value taken as plain numbers.
+
+    ``asked`` says what would take it, ``instead`` what to write.
+    """
+    source = derivative_from(node)
+    if source is None or source.value is UNKNOWN:
+        return
+    place, function = caller()
+    if function is not None:
+        asked = f"{function}, which does not know Tensors, called {asked}"
+    raise DetachedError(
+        f"{asked} takes the value of a Tensor {node.aval!r} that autodiff.{watched.get(source, 'grad')} "
+        f"differentiates through, so that its derivative would be lost, at {place}. {instead}; ad.stop_gradient(t) or "
+        "t.value takes the value where no derivative is meant to pass"
+    )
+
+
+# --- values that are looked at while a function is traced ------------------------------------------------------------
+
+
+class Look(NamedTuple):
+    """A value that was looked at.
+
+    Parameters
+    ----------
+    node : Node
+    place : str
+        The line of the user's code.
+    """
+
+    node: Node
+    place: str
+
+
+class Tracing(NamedTuple):
+    """A function being traced in this thread, and the one around it.
+
+    Parameters
+    ----------
+    begin : int
+        Nodes are younger than this if they belong to the trace.
+    looks : list of Look
+        Values that were looked at.
+    outer : Tracing or None
+        The trace in which this one is made.
+    """
+
+    begin: int
+    looks: list[Look]
+    outer: Tracing | None
+
+
+_tracing: ContextVar[Tracing | None] = ContextVar("tracing", default=None)
+# One entry for each trace that is being made in any thread: nothing is asked while there is none.
+traces: list[None] = []
+
+
+@contextmanager
+def tracing(begin: int) -> Iterator[list[Look]]:
+    """In the block, values that are looked at are noted in a list, which is returned."""
+    looks: list[Look] = []
+    outer = _tracing.get()
+    token = _tracing.set(Tracing(begin, looks, outer))
+    traces.append(None)
+    try:
+        yield looks
+    finally:
+        traces.pop()
+        _tracing.reset(token)
+
+
+def note_look(node: Node) -> None:
+    """Note that a value is looked at, for all traces that are being made in this thread."""
+    if traces:
+        trace = _tracing.get()
+        if trace is None:
+            return
+        look = Look(node, caller().place)
+        while trace is not None:
+            trace.looks.append(look)
+            trace = trace.outer
+
+
+def is_tracing() -> bool:
+    """Whether this thread is tracing a function."""
+    return bool(traces) and _tracing.get() is not None
+
+
+def slot_of(node: Node) -> Slot | None:
+    """Where the present value is found of a Tensor that stood for ``node``."""
+    slot = node.slot if isinstance(node, (Variable, Constant)) else rebound.get(node)
+    return None if slot is NO_SLOT else slot
+
+
+def refuse_change(node: Node, slot: Slot | None, what: str) -> None:
+    """An error if a Tensor from outside of the function that is being traced is changed in it.
+
+    A replay would not do it again, and what it was changed to is known in the trace only.
+    """
+    trace = _tracing.get() if traces else None
+    if trace is None:
+        return
+    made = slot.made if slot is not None else node.sequence or trace.begin
+    if made < trace.begin:
+        place, _ = caller()
+        raise TraceError(
+            f"{what} at {place} changes a Tensor {node.aval!r} of the outside while autodiff.function traces: calls "
+            "that replay the trace would not change it again. Return the new value, and assign it after the call"
+        )
