@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -139,16 +140,46 @@ WEAK_COMPLEX = intern_aval((), np.dtype(np.complex128), weak=True)
 class Signature:
     """One primitive applied to abstract values: what a node *is*, apart from which inputs it has.
 
-    Signatures are interned, so they serve as letters of the structural key that plans are cached under.
+    Signatures are interned, so they serve as letters of the structural key that plans are cached under. Each has a
+    twin for the nodes that derivative rules make: what a user wrote is computed as it was written, derivatives may be
+    rewritten more freely (see ``plan.simplify``).
+
+    Attributes
+    ----------
+    is_derived : bool
+        Whether it is the twin for nodes of derivatives.
+    written : Signature
+        The one for what a user wrote: itself, or its twin.
     """
 
-    __slots__ = ("inputs", "out", "params", "primitive")
+    __slots__ = ("_derived", "inputs", "is_derived", "out", "params", "primitive", "written")
 
-    def __init__(self, primitive: Primitive, inputs: tuple[Aval, ...], params: tuple[Any, ...], out: Aval):
+    def __init__(
+        self,
+        primitive: Primitive,
+        inputs: tuple[Aval, ...],
+        params: tuple[Any, ...],
+        out: Aval,
+        written: Signature | None = None,
+    ):
         self.primitive = primitive
         self.inputs = inputs
         self.params = params
         self.out = out
+        self.is_derived = written is not None
+        self.written: Signature = self if written is None else written
+        self._derived: Signature | None = None if written is None else self
+
+    @property
+    def derived(self) -> Signature:
+        """The twin for nodes of derivatives."""
+        found = self._derived
+        if found is None:
+            with _twins:
+                found = self._derived
+                if found is None:
+                    found = self._derived = Signature(self.primitive, self.inputs, self.params, self.out, self)
+        return found
 
     @property
     def keywords(self) -> dict[str, Any]:
@@ -159,6 +190,10 @@ class Signature:
         arguments = [repr(aval) for aval in self.inputs]
         arguments += [f"{name}={value!r}" for name, value in self.keywords.items()]
         return f"{self.primitive.name}({', '.join(arguments)})"
+
+
+# Two threads must not make two twins, which would be two letters of the key.
+_twins = threading.Lock()
 
 
 def aval_on(place: Backend, array: Any) -> Aval:
@@ -502,11 +537,20 @@ class Operation(Node):
     def __reduce__(self) -> tuple[Any, ...]:
         signature = self.signature
         assert signature is not None
-        return _restore_operation, (signature.primitive, signature.params, self.inputs, self.value)
+        return _restore_operation, (
+            signature.primitive,
+            signature.params,
+            self.inputs,
+            self.value,
+            signature.is_derived,
+        )
 
 
-def _restore_operation(primitive: Primitive, params: tuple[Any, ...], inputs: tuple[Node, ...], value: Any) -> Node:
-    node = Operation(primitive.signature(tuple([x.aval for x in inputs]), params), inputs)
+def _restore_operation(
+    primitive: Primitive, params: tuple[Any, ...], inputs: tuple[Node, ...], value: Any, is_derived: bool = False
+) -> Node:
+    signature = primitive.signature(tuple([x.aval for x in inputs]), params)
+    node = Operation(signature.derived if is_derived else signature, inputs)
     node.value = freeze(value)
     return node
 

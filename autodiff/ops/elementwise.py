@@ -113,8 +113,9 @@ arctanh = _elementwise(np.arctanh)
 degrees = _elementwise(np.degrees)
 radians = _elementwise(np.radians)
 
-maximum = _elementwise(np.maximum, commutative=True)
-minimum = _elementwise(np.minimum, commutative=True)
+# Which of two zeros is the greater depends on their order, in NumPy too.
+maximum = _elementwise(np.maximum)
+minimum = _elementwise(np.minimum)
 fmax = _elementwise(np.fmax, commutative=True)
 fmin = _elementwise(np.fmin, commutative=True)
 copysign = _elementwise(np.copysign)
