@@ -29,9 +29,7 @@ def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "
         positions = np.clip(np.asarray(_value(positions)), 0, size - 1)
     elif mode != "raise":
         raise ArgumentError(f"take: mode={mode!r} is not one of 'raise', 'wrap', 'clip'")
-    item = (*[slice(None)] * place, positions)
-    index, arrays = ops.normalize_index(x.aval, item, concrete)
-    return put(out, ops.index(x, index, *arrays), "take")
+    return put(out, ops.read_index(x, (*[slice(None)] * place, positions), concrete), "take")
 
 
 def _value(x: Any) -> Any:
@@ -45,9 +43,8 @@ def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     moved = ops.moveaxis(x, (axis1, axis2), (-2, -1))
     rows, columns = moved.aval.shape[-2:]
     first = np.arange(max(0, min(rows + min(offset, 0), columns - max(offset, 0)))) + max(-offset, 0)
-    item = (Ellipsis, first, first + offset)
-    index, arrays = ops.normalize_index(moved.aval, item, concrete)
-    return wrap(ops.index(moved, index, *arrays))
+    item = (*[slice(None)] * (moved.aval.ndim - 2), first, first + offset)
+    return wrap(ops.read_index(moved, item, concrete))
 
 
 def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
@@ -196,8 +193,7 @@ def _compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     if chosen.ndim != 1:
         raise ArgumentError(f"compress: the condition has {chosen.ndim} dimensions, not one")
     item = (*[slice(None)] * place, np.nonzero(chosen)[0])
-    index, arrays = ops.normalize_index(x.aval, item, concrete)
-    return put(out, ops.index(x, index, *arrays), "compress")
+    return put(out, ops.read_index(x, item, concrete), "compress")
 
 
 def _extract(condition: Any, arr: Any) -> Any:
@@ -231,8 +227,7 @@ def _take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     for i, n in enumerate(x.aval.shape):
         others = [n if i == j else 1 for j in range(x.aval.ndim)]
         item.append(positions if i == place else np.arange(n).reshape(others))
-    index, arrays = ops.normalize_index(x.aval, tuple(item), concrete)
-    return wrap(ops.index(x, index, *arrays))
+    return wrap(ops.read_index(x, tuple(item), concrete))
 
 
 TABLE: dict[Any, Handler] = {

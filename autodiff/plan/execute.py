@@ -9,13 +9,14 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from .. import ops
-from ..backend import Backend, Plan, check_capabilities, get_backend
+from ..backend import Backend, Plan, get_backend
 from ..errors import TraceError
-from ..nodes import Node, Unknown, freeze
+from ..nodes import LINE, Node, Unknown, freeze
 from .cache import PlanCache
 from .collect import Trace, collect
 from .contract import contract_sums
 from .program import Program, build, prune
+from .ranges import checked
 from .simplify import simplify
 from .specialize import Specialized
 
@@ -35,10 +36,13 @@ def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Back
     def finish(program: Program) -> Plan:
         program = contract_sums(prune(program))
         program.quiet = ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
-        check_capabilities(program, backend)
-        return backend.compile(program)
+        return checked(program, backend)
 
-    known = {i: x.value for i, x in enumerate(inputs) if x.aval.spec is not None and x.aval.literal is None}
+    known = {
+        i: x.value
+        for i, x in enumerate(inputs)
+        if x.aval.spec is not None and x.aval.literal is None and x.aval is not LINE
+    }
     if derivatives and known:
         return Specialized(build(inputs, outputs), known, simplify, finish)
     return finish(build(inputs, outputs, simplify))
