@@ -132,6 +132,8 @@ def _index_array(item: Any, x: Aval) -> np.ndarray[Any, Any]:
     """An index array of integers or booleans."""
     try:
         array = as_array(item)
+    except ShapeError:
+        raise
     except AutodiffError as error:
         raise _no_index(item, x, f" ({error})") from None
     if not array.size and not isinstance(item, (np.ndarray, np.generic)):

@@ -145,6 +145,10 @@ def evaluate(node: Node) -> Any:
         return node.value
     home = node.aval.place or get_backend()
     trace = collect((node,))
+    for leaf in trace.leaves:
+        # Asked before a plan is made: an array library would say that it is no array of its own.
+        if type(leaf.value) is Unknown:
+            leaf.value._refuse()
     found = evaluations.get(trace.key, lambda: Evaluation(node, trace, home))
     values = found.plan(*(leaf_values(trace, found.moved, home) if found.moved else trace.values()))
     if found.kept:
