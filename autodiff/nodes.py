@@ -135,6 +135,8 @@ BOOL = np.dtype(np.bool_)
 WEAK_FLOAT = intern_aval((), FLOAT64, weak=True)
 WEAK_INT = intern_aval((), INT64, weak=True)
 WEAK_COMPLEX = intern_aval((), np.dtype(np.complex128), weak=True)
+# What and where in the user's program, for the message of an error that only a plan's run can find.
+LINE = intern_aval((), INDEX_DTYPE, spec=("line",))
 
 
 class Signature:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..errors import ArgumentError, DTypeError, UnsupportedError
-from ..nodes import Node
+from ..backend import backend_of
+from ..errors import ArgumentError, DTypeError, IndexingError, UnsupportedError
+from ..nodes import INT64, Node
 from ..plan import concrete, on_host
 from ..tensor import Tensor, node_of, wrap
 from .calling import NOT_GIVEN, Handler, dtype_named, put, truth
@@ -22,16 +23,25 @@ def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "
         x, axis = ops.reshape(x, (-1,)), 0
     place = ops.normalize_axis(axis, x.aval.ndim, "take")
     size = x.aval.shape[place]
-    positions = indices._node if isinstance(indices, Tensor) else np.asarray(indices)
-    if mode == "wrap":
-        positions = np.asarray(_value(positions)) % size
-    elif mode == "clip":
-        positions = np.clip(np.asarray(_value(positions)), 0, size - 1)
-    elif mode != "raise":
+    if mode not in ("raise", "wrap", "clip"):
         raise ArgumentError(f"take: mode={mode!r} is not one of 'raise', 'wrap', 'clip'")
-    item = (*[slice(None)] * place, positions)
-    index, arrays = ops.normalize_index(x.aval, item, concrete)
-    return put(out, ops.index(x, index, *arrays), "take")
+    positions = _integers(indices, "take")
+    if mode != "raise" and positions.aval.size:
+        if not size:
+            raise IndexingError(f"take({x.aval!r}, axis={axis}): the axis is empty, and nothing can be taken from it")
+        last = ops.minimum(ops.maximum(positions, 0), size - 1)
+        positions = ops.remainder(positions, size) if mode == "wrap" else last
+    return put(out, ops.read_index(x, (*[slice(None)] * place, positions), concrete), "take")
+
+
+def _integers(indices: Any, name: str) -> Node:
+    """Positions as int64: a boolean counts as 0 or 1, as where NumPy converts."""
+    if not isinstance(indices, (Tensor, np.ndarray)) and backend_of(indices) is None and np.size(indices) == 0:
+        indices = np.asarray(indices, np.intp)
+    node = ops.strong(node_of(indices))
+    if not np.can_cast(node.aval.dtype, np.int64, "safe"):
+        raise DTypeError(f"{name}: indices of dtype {node.aval.dtype} do not convert to int64 safely; use .astype(int)")
+    return ops.astype(node, INT64)
 
 
 def _value(x: Any) -> Any:
@@ -45,9 +55,8 @@ def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     moved = ops.moveaxis(x, (axis1, axis2), (-2, -1))
     rows, columns = moved.aval.shape[-2:]
     first = np.arange(max(0, min(rows + min(offset, 0), columns - max(offset, 0)))) + max(-offset, 0)
-    item = (Ellipsis, first, first + offset)
-    index, arrays = ops.normalize_index(moved.aval, item, concrete)
-    return wrap(ops.index(moved, index, *arrays))
+    item = (*[slice(None)] * (moved.aval.ndim - 2), first, first + offset)
+    return wrap(ops.read_index(moved, item, concrete))
 
 
 def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
@@ -196,8 +205,7 @@ def _compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     if chosen.ndim != 1:
         raise ArgumentError(f"compress: the condition has {chosen.ndim} dimensions, not one")
     item = (*[slice(None)] * place, np.nonzero(chosen)[0])
-    index, arrays = ops.normalize_index(x.aval, item, concrete)
-    return put(out, ops.index(x, index, *arrays), "compress")
+    return put(out, ops.read_index(x, item, concrete), "compress")
 
 
 def _extract(condition: Any, arr: Any) -> Any:
@@ -231,8 +239,7 @@ def _take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     for i, n in enumerate(x.aval.shape):
         others = [n if i == j else 1 for j in range(x.aval.ndim)]
         item.append(positions if i == place else np.arange(n).reshape(others))
-    index, arrays = ops.normalize_index(x.aval, tuple(item), concrete)
-    return wrap(ops.index(x, index, *arrays))
+    return wrap(ops.read_index(x, tuple(item), concrete))
 
 
 TABLE: dict[Any, Handler] = {

@@ -115,7 +115,6 @@ from .indexing import (
     index,
     index_add,
     index_set,
-    indexed_shape,
     last_written,
     normalize_index,
     read_index,
@@ -125,6 +124,7 @@ from .indexing import (
     take_slices,
     write_index,
 )
+from .indices import in_range, indexed_shape
 from .reductions import (
     all_true,
     amax,
@@ -235,6 +235,7 @@ __all__ = [
     "hypot",
     "identity",
     "imag",
+    "in_range",
     "index",
     "index_add",
     "index_set",

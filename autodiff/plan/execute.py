@@ -9,14 +9,15 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from .. import ops
-from ..backend import Backend, Plan, check_capabilities, get_backend
+from ..backend import Backend, Plan, get_backend
 from ..errors import TraceError
-from ..nodes import Node, Unknown, freeze, is_fixed
+from ..nodes import LINE, Node, Unknown, freeze, is_fixed
 from ..watching import is_tracing, note_look
 from .cache import PlanCache
 from .collect import Trace, collect
 from .contract import contract_sums
 from .program import Program, build, prune
+from .ranges import checked
 from .simplify import simplify
 from .specialize import Specialized
 
@@ -36,10 +37,13 @@ def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Back
     def finish(program: Program) -> Plan:
         program = contract_sums(prune(program))
         program.quiet = ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
-        check_capabilities(program, backend)
-        return backend.compile(program)
+        return checked(program, backend)
 
-    known = {i: x.value for i, x in enumerate(inputs) if x.aval.spec is not None and x.aval.literal is None}
+    known = {
+        i: x.value
+        for i, x in enumerate(inputs)
+        if x.aval.spec is not None and x.aval.literal is None and x.aval is not LINE
+    }
     if derivatives and known:
         return Specialized(build(inputs, outputs), known, simplify, finish)
     return finish(build(inputs, outputs, simplify))
@@ -150,6 +154,10 @@ def evaluate(node: Node) -> Any:
         return node.value
     home = node.aval.place or get_backend()
     trace = collect((node,))
+    for leaf in trace.leaves:
+        # Asked before a plan is made: an array library would say that it is no array of its own.
+        if type(leaf.value) is Unknown:
+            leaf.value._refuse()
     found = evaluations.get(trace.key, lambda: Evaluation(node, trace, home))
     values = found.plan(*(leaf_values(trace, found.moved, home) if found.moved else trace.values()))
     if found.kept:

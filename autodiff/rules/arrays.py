@@ -162,5 +162,5 @@ RULES: list[Rule] = [
             lambda ct, out, x, y, axes: ops.spread(ct, x, axes) * x,
         ),
     ),
-    *without(NONDIFFERENTIABLE, ops.all_true, ops.any_true, ops.argmax, ops.argmin),
+    *without(NONDIFFERENTIABLE, ops.all_true, ops.any_true, ops.argmax, ops.argmin, ops.in_range),
 ]
