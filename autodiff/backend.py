@@ -93,10 +93,13 @@ class Backend(ABC):
         What messages and ``ad.get_backend`` call it.
     device : object
         Where its arrays are, as the library names it; hashable.
+    primitives : frozenset of str
+        The primitives of derivative rules that it computes itself; programs have the others as compositions.
     """
 
     name: str
     device: Any = "cpu"
+    primitives: frozenset[str] = frozenset()
 
     @abstractmethod
     def compile(self, program: Program) -> Plan:

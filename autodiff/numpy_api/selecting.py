@@ -141,13 +141,8 @@ def _angle(z: Any, deg: bool = False) -> Any:
 
 
 def _sinc(x: Any) -> Any:
-    """sin(pi x) / (pi x); by its series near 0, where every derivative exists."""
-    scaled = ops.multiply(node_of(x), np.pi)
-    small = ops.less(ops.absolute(scaled), 1e-2)
-    safe = ops.where(small, 1.0, scaled)
-    square = ops.square(ops.where(small, scaled, 0.0))
-    series = 1 - square / 6.0 * (1 - square / 20.0 * (1 - square / 42.0 * (1 - square / 72.0)))
-    return wrap(ops.where(small, series, ops.sin(safe) / safe))
+    node = node_of(x)
+    return wrap(ops.sinc(ops.astype(node, ops.default_float(node)), order=0))
 
 
 def _like(value: Any) -> Handler:

@@ -16,6 +16,7 @@ from ..watching import is_tracing, note_look
 from .cache import PlanCache
 from .collect import Trace, collect
 from .contract import contract_sums
+from .expand import expand
 from .program import Program, build, prune
 from .ranges import checked
 from .simplify import simplify
@@ -35,7 +36,7 @@ def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Back
     """
 
     def finish(program: Program) -> Plan:
-        program = contract_sums(prune(program))
+        program = contract_sums(expand(prune(program), backend.primitives))
         program.quiet = ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
         return checked(program, backend)
 

@@ -13,7 +13,9 @@ from .rows import NONDIFFERENTIABLE, ZERO, Rule, Via, binary, unary, without
 
 # Numbers of a rule are structure, not data.
 LN2 = literal(math.log(2.0))
-LN10 = literal(math.log(10.0))
+LOG2_E = literal(math.log2(math.e))
+LOG10_E = literal(math.log10(math.e))
+THIRD = literal(1 / 3)
 
 
 def _power_by_base(out: Node, x: Node, y: Node) -> Node | float:
@@ -62,15 +64,55 @@ def _root_slope(out: Node, x: Node) -> Node:
     return ops.where(zero, 0, 0.5 / ops.where(zero, 1, out))
 
 
-def _unit(x: Node, out: Node) -> Node:
-    """x / out, and 0 at the origin."""
-    return x / ops.where(ops.equal(out, 0), 1, out)
+def _by_radius(u: Node, x: Node, y: Node) -> Node:
+    """u / hypot(x, y), and 0 at the origin."""
+    radius = ops.hypot(x, y)
+    return u / ops.where(ops.equal(radius, 0), math.inf, radius)
 
 
 def _angle_share(x: Node, y: Node) -> Node:
     """x / (x^2 + y^2) without overflow in the squares."""
-    radius = ops.hypot(x, y)
-    return (x / radius) / radius
+    return ops.direction(x, y) / ops.hypot(x, y)
+
+
+def _turned(x: Node, y: Node) -> Node:
+    """d direction(x, y) / dx: the square of the sine by the radius, without cancellation where y is small."""
+    sine = ops.direction(y, x)
+    return _by_radius(sine * sine, x, y)
+
+
+def _turned_across(x: Node, y: Node) -> Node:
+    """d direction(x, y) / dy."""
+    return _by_radius(-ops.direction(x, y) * ops.direction(y, x), x, y)
+
+
+def _on_branch(root: Node, guide: Node) -> Node:
+    """A complex root, or its negative, whichever is nearer to a guide: on a cut, the side is that of the function."""
+    aligned = ops.real(root) * ops.real(guide) + ops.imag(root) * ops.imag(guide)
+    return ops.where(ops.less(aligned, 0), -root, root)
+
+
+def _arcsin_slope(out: Node, x: Node) -> Node:
+    root = ops.sqrt(ops.one_minus_square(x))
+    return 1 / (_on_branch(root, ops.cos(out)) if _is_complex(x) else root)
+
+
+def _arccos_slope(out: Node, x: Node) -> Node:
+    root = ops.sqrt(ops.one_minus_square(x))
+    return -1 / (_on_branch(root, ops.sin(out)) if _is_complex(x) else root)
+
+
+def _arcsinh_slope(out: Node, x: Node) -> Node:
+    return 1 / _on_branch(ops.sqrt(1 + x * x), ops.cosh(out)) if _is_complex(x) else ops.root_lorentzian(x)
+
+
+def _arccosh_slope(out: Node, x: Node) -> Node:
+    root = ops.sqrt(x - 1) * ops.sqrt(x + 1)
+    return 1 / (_on_branch(root, ops.sinh(out)) if _is_complex(x) else root)
+
+
+def _is_complex(x: Node) -> bool:
+    return x.aval.dtype.kind == "c"
 
 
 def _chosen_factor(out: Node, ct: Node, d: Node) -> Node:
@@ -80,10 +122,11 @@ def _chosen_factor(out: Node, ct: Node, d: Node) -> Node:
 
 def _sign(x: Node) -> Node:
     """z / |z|, which for real numbers is piecewise constant."""
-    if x.aval.dtype.kind != "c":
+    if not _is_complex(x):
         return ops.stop_gradient(ops.sign(x))
     zero = ops.equal(x, 0)
-    return ops.where(zero, 0, x / ops.where(zero, 1, ops.absolute(x)))
+    angle = ops.arctan2(ops.imag(x), ops.where(zero, 1, ops.real(x)))
+    return ops.where(zero, 0, ops.exp(1j * angle))
 
 
 MAX_SOURCE = "ties share evenly: minimum-norm subgradient of a convex function"
@@ -95,7 +138,7 @@ RULES: list[Rule] = [
     binary(ops.multiply, lambda out, x, y: y, lambda out, x, y: x),
     binary(ops.divide, lambda out, x, y: 1 / y, lambda out, x, y: -out / y),
     binary(ops.remainder, lambda out, x, y: 1, lambda out, x, y: -ops.floor_divide(x, y), "x - y floor(x/y)"),
-    binary(ops.fmod, lambda out, x, y: 1, lambda out, x, y: -ops.trunc(x / y), "x - y trunc(x/y)"),
+    binary(ops.fmod, lambda out, x, y: 1, lambda out, x, y: -ops.rint((x - out) / y), "x - y trunc(x/y)"),
     binary(ops.power, _power_by_base, _power_by_exponent, POWER_SOURCE),
     binary(ops.float_power, _power_by_base, _power_by_exponent, POWER_SOURCE),
     binary(
@@ -115,13 +158,13 @@ RULES: list[Rule] = [
     unary(ops.square, lambda out, x: 2 * x),
     unary(ops.sqrt, lambda out, x: 0.5 / out, "inf at 0, by continuity"),
     unary(ops.root_of_squares, _root_slope, "minimum-norm subgradient of a norm: 0 at 0"),
-    unary(ops.cbrt, lambda out, x: 1 / (3 * ops.square(out))),
+    unary(ops.cbrt, lambda out, x: THIRD / out / out),
     unary(ops.exp, lambda out, x: out, "DLMF 4.2.31"),
     unary(ops.exp2, lambda out, x: out * LN2),
-    unary(ops.expm1, lambda out, x: out + 1),
+    unary(ops.expm1, lambda out, x: ops.exp(x)),
     unary(ops.log, lambda out, x: 1 / x, "DLMF 4.2.1"),
-    unary(ops.log2, lambda out, x: 1 / (LN2 * x)),
-    unary(ops.log10, lambda out, x: 1 / (LN10 * x)),
+    unary(ops.log2, lambda out, x: LOG2_E / x),
+    unary(ops.log10, lambda out, x: LOG10_E / x),
     unary(ops.log1p, lambda out, x: 1 / (1 + x)),
     binary(
         ops.logaddexp,
@@ -138,10 +181,10 @@ RULES: list[Rule] = [
     unary(ops.logistic, lambda out, x: out * ops.logistic(-x)),
     unary(ops.sin, lambda out, x: ops.cos(x), "DLMF 4.20.1"),
     unary(ops.cos, lambda out, x: -ops.sin(x), "DLMF 4.20.2"),
-    unary(ops.tan, lambda out, x: 1 + out * out, "DLMF 4.20.3"),
-    unary(ops.arcsin, lambda out, x: 1 / ops.sqrt(1 - x * x), "DLMF 4.24.7"),
-    unary(ops.arccos, lambda out, x: -1 / ops.sqrt(1 - x * x), "DLMF 4.24.8"),
-    unary(ops.arctan, lambda out, x: 1 / (1 + x * x), "DLMF 4.24.9"),
+    unary(ops.tan, lambda out, x: ops.tan_slope(out, x), "DLMF 4.20.3"),
+    unary(ops.arcsin, _arcsin_slope, "DLMF 4.24.7"),
+    unary(ops.arccos, _arccos_slope, "DLMF 4.24.8"),
+    unary(ops.arctan, lambda out, x: ops.lorentzian(x), "DLMF 4.24.9"),
     binary(
         ops.arctan2,
         lambda out, y, x: _angle_share(x, y),
@@ -150,16 +193,23 @@ RULES: list[Rule] = [
     ),
     binary(
         ops.hypot,
-        lambda out, x, y: _unit(x, out),
-        lambda out, x, y: _unit(y, out),
+        lambda out, x, y: ops.direction(x, y),
+        lambda out, x, y: ops.direction(y, x),
         "minimum-norm subgradient of a norm: 0 at 0",
     ),
     unary(ops.sinh, lambda out, x: ops.cosh(x), "DLMF 4.34.1"),
     unary(ops.cosh, lambda out, x: ops.sinh(x), "DLMF 4.34.2"),
-    unary(ops.tanh, lambda out, x: 1 - out * out, "DLMF 4.34.8"),
-    unary(ops.arcsinh, lambda out, x: 1 / ops.sqrt(1 + x * x), "DLMF 4.38.9"),
-    unary(ops.arccosh, lambda out, x: 1 / (ops.sqrt(x - 1) * ops.sqrt(x + 1)), "DLMF 4.38.10"),
-    unary(ops.arctanh, lambda out, x: 1 / (1 - x * x), "DLMF 4.38.11"),
+    unary(ops.tanh, lambda out, x: ops.tanh_slope(out, x), "DLMF 4.34.8"),
+    unary(ops.arcsinh, _arcsinh_slope, "DLMF 4.38.9"),
+    unary(ops.arccosh, _arccosh_slope, "DLMF 4.38.10"),
+    unary(ops.arctanh, lambda out, x: 1 / ops.one_minus_square(x), "DLMF 4.38.11"),
+    unary(ops.one_minus_square, lambda out, x: -2 * x),
+    unary(ops.lorentzian, lambda out, x: -2 * (x * out) * out),
+    unary(ops.root_lorentzian, lambda out, x: -(x * out) * out * out),
+    binary(ops.tanh_slope, ZERO, lambda out, tanh, x: -2 * tanh * out),
+    binary(ops.tan_slope, ZERO, lambda out, tan, x: 2 * tan * out),
+    binary(ops.direction, lambda out, x, y: _turned(x, y), lambda out, x, y: _turned_across(x, y)),
+    unary(ops.sinc, lambda out, x, order: ops.sinc(x, order=order + 1), "DLMF 3.6"),
     unary(ops.degrees, lambda out, x: 180 / math.pi),
     unary(ops.radians, lambda out, x: math.pi / 180),
     binary(ops.maximum, _greater_share, lambda out, x, y: _greater_share(out, y, x), MAX_SOURCE, masks=True),

@@ -83,6 +83,8 @@ def expression(form: Form, words: list[str], vectorised: frozenset[str] = frozen
     if name == "logistic":
         one = number("1", out)
         return f"({one} / ({one} + {_module('exp', out, vectorised)}.exp(-{_atom(as_(0, out))})))"
+    if name == "tanh_slope":
+        return cast(f"fn.tanh_slope({as_(1, np.dtype(np.float64))})", np.dtype(np.float64), out)
     if name == "where":
         return f"({as_(1, out)} if {as_(0, np.dtype(bool))} else {as_(2, out)})"
     if name == "masked_multiply":

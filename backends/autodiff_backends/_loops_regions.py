@@ -28,7 +28,7 @@ STATEMENT = 20.0
 SINGLE_SIN = (2.1, 0.4)
 # Of those that loops have as vectorised arithmetic, or as an expression of such.
 VECTOR_FUNCTION = 1.4
-VECTOR_FUNCTIONS = VECTORISED | {"logistic"}
+VECTOR_FUNCTIONS = VECTORISED | {"logistic", "tanh_slope"}
 MULTIPLY_ADD = (0.4, 0.1)
 NUMPY_CALL, KERNEL_CALL = 250.0, 1_500.0
 

@@ -31,7 +31,7 @@ REAL_VIEWS = {"real", "conjugate"}
 REDUCTIONS = {"sum": 0, "prod": 1, "max": None, "min": None, "all": True, "any": False, "inner_product": 0, "matmul": 0}
 
 # Elementwise primitives that are no ufuncs.
-EXPRESSIONS = {"where", "masked_multiply", "root_of_squares", "logistic", "astype"}
+EXPRESSIONS = {"where", "masked_multiply", "root_of_squares", "logistic", "tanh_slope", "astype"}
 
 # The names of the expressions that copy their operand: as it is, or what index arrays pick of it.
 COPY, GATHER = "copy", "gather"

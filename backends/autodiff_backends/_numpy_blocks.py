@@ -35,7 +35,7 @@ CHEAP = {
 BLOCK_BYTES = 1 << 16
 
 # Elementwise primitives without a ufunc that the generated blocks know.
-BLOCKED_NAMES = {"masked_multiply", "where", "astype", "root_of_squares", "logistic"}
+BLOCKED_NAMES = {"masked_multiply", "where", "astype", "root_of_squares", "logistic", "tanh_slope"}
 
 
 class Group:

@@ -133,7 +133,7 @@ class GroupWriter:
             self._release(number)
             return
         # In place where the operand of an element is read before the element is written, and not needed again.
-        in_place = number not in self.whole and name not in ("masked_multiply", "where", "logaddexp")
+        in_place = number not in self.whole and name not in ("masked_multiply", "where", "logaddexp", "tanh_slope")
         if in_place:
             self._release(number)
         target = self._target(number)
@@ -167,6 +167,8 @@ class GroupWriter:
             self.lines.append(f"{self.w.helper('masked_product')}({', '.join(words)}, {target})")
         elif name == "logistic":
             self.lines.append(f"{self.w.helper('logistic')}({words[0]}, {target})")
+        elif name == "tanh_slope":
+            self.lines.append(f"{self.w.helper('tanh_slope')}({', '.join(words)}, {target})")
         elif name == "logaddexp" and dtype in BLAS_REAL:
             self.lines.append(f"{self.w.helper('log_add_exp')}({', '.join(words)}, {target})")
         elif name == "heaviside" and words[1] in self.w.constants:

@@ -265,6 +265,11 @@ def _logistic(w: Writer, number: int, signature: Signature, arguments: tuple[int
     w.emit(number, f"{w.helper('logistic')}({word}", out=not weak)
 
 
+def _tanh_slope(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    words = [w.array(a) for a in arguments]
+    w.lines.append(f"{w.helper('tanh_slope')}({', '.join(words)}, {w.owned(number)})")
+
+
 def _frexp_exponent(w: Writer, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
     w.arrays[number] = f"v{number}"
     w.lines.append(f"v{number} = {w.use('frexp')}({w.array(arguments[0])})[1]")
@@ -277,6 +282,7 @@ WRITERS: dict[str, ArrayWriter] = {
     "root_of_squares": _root_of_squares,
     "logaddexp": _logaddexp,
     "logistic": _logistic,
+    "tanh_slope": _tanh_slope,
     "frexp_exponent": _frexp_exponent,
     "identity": _view("{0}"),
     "stop_gradient": _view("{0}"),

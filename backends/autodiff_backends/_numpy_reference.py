@@ -15,7 +15,7 @@ import numpy as np
 from autodiff.nodes import Signature
 from autodiff.plan.program import Program
 
-from ._numpy_runtime import logistic
+from ._numpy_runtime import logistic, tanh_slope
 
 Function = Callable[..., Any]
 
@@ -105,6 +105,7 @@ SPECIAL: dict[str, Callable[[Signature], Function]] = {
     "stop_gradient": _always(np.asarray),
     "root_of_squares": _always(np.sqrt),
     "logistic": _always(logistic),
+    "tanh_slope": _always(tanh_slope),
     "frexp_exponent": _always(lambda x: np.frexp(x)[1]),
     "real": _always(attrgetter("real")),
     "imag": _always(attrgetter("imag")),

@@ -66,6 +66,29 @@ def logistic(x: Any, out: Array | None = None) -> Any:
     return np.divide(1, np.add(1, exponential, out), out)
 
 
+# Where 1 - tanh^2 is less than this, it has lost more than eight bits.
+LEAST_TANH_SLOPE = 2.0**-8
+LEAST_TANH_SLOPE_HALF = 2.0**-3
+
+
+def tanh_slope(tanh: Any, x: Any, out: Array | None = None) -> Any:
+    """1 / cosh(x)^2: 1 - tanh^2 where that cancels nothing, which the least one shows in 0.3 us, else from x."""
+    out = np.multiply(tanh, tanh, out)
+    if out.dtype.kind == "c":
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            np.square(np.divide(1, np.cosh(x)), out)
+        np.copyto(out, 0, where=np.isnan(out) & ~np.isnan(x))
+        return out
+    slope = np.asarray(np.subtract(1, out, out if isinstance(out, np.ndarray) else None))
+    least = LEAST_TANH_SLOPE if slope.itemsize > 2 else LEAST_TANH_SLOPE_HALF
+    if not slope.size or slope.item(slope.argmin()) > least:
+        return slope
+    # With w = 1 / (1 + e^(2|x|)), |tanh x| = 1 - 2w.
+    np.multiply(np.absolute(x, slope), -2, slope)
+    logistic(slope, slope)
+    return np.multiply(4, np.multiply(slope, np.subtract(1, slope), slope), slope)
+
+
 # From this many elements on, eight vectorised calls cost less than NumPy's logaddexp, which is 13 ns an element.
 SMALLEST_LOGADDEXP = 1 << 9
 

@@ -51,6 +51,7 @@ SCALAR: dict[str, str] = {
     "sqrt": "math.sqrt({0})",
     "root_of_squares": "math.sqrt({0})",
     "logistic": "1.0 / (1.0 + math.exp(-{0}))",
+    "tanh_slope": "(1.0 - {0} * {0} if -0.998 < {0} < 0.998 else math.pow(math.cosh({1}), -2.0))",
     **{name: f"math.{name}({{0}})" for name in ("exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan")},
     **{name: f"math.{name}({{0}})" for name in ("sinh", "cosh", "tanh", "degrees", "radians")},
     "arcsin": "math.asin({0})",
@@ -64,6 +65,9 @@ SCALAR: dict[str, str] = {
 
 # Primitives that leave a single element as it is.
 SCALAR_SAME = {"reshape", "transpose", "broadcast_to", "sum", "prod", "max", "min", "astype"}
+
+# Elementwise primitives that read operands after they have begun to write.
+NOT_IN_PLACE = {"where", "masked_multiply", "logaddexp", "tanh_slope"}
 
 VIEWS = {"reshape", "transpose", "broadcast_to", "real", "imag", "identity", "stop_gradient"}
 
@@ -312,7 +316,7 @@ class Writer:
     def _overwritable(self, signature: Signature, arguments: tuple[int, ...], dying: set[int]) -> set[int]:
         """Operands whose buffer the result may take: all of an elementwise one's, the base of a write's."""
         if signature.primitive.kind == "elementwise":
-            return set() if signature.primitive.name in ("where", "masked_multiply", "logaddexp") else dying
+            return set() if signature.primitive.name in NOT_IN_PLACE else dying
         if signature.primitive.name in ("index_add", "index_set"):
             base = self.roots[arguments[0]]
             return dying & {base} if base not in {self.roots[a] for a in arguments[1:]} else set()

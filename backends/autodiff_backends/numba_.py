@@ -152,6 +152,7 @@ class NumbaBackend(Backend):
     name = "numba"
     home = NUMPY
     capabilities = NUMPY.capabilities
+    primitives = NUMPY.primitives
 
     def __init__(self) -> None:
         self._ufuncs: frozenset[str] | None = None

@@ -62,6 +62,7 @@ class NumpyBackend(Backend):
     """Arrays are ``numpy.ndarray``."""
 
     name = "numpy"
+    primitives = frozenset(("tanh_slope",))
     capabilities = Capabilities(
         REAL_DTYPES | COMPLEX_DTYPES | {np.dtype(code) for code in ("f2", "g", "G")},
         frozenset(("in-place", "scatter-add", "data-dependent shapes", "linalg", "fft", "sort")),

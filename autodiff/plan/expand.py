@@ -1,0 +1,61 @@
+"""Primitives of derivative rules replaced by what they are composed of, where a backend does not compute them itself."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import lru_cache
+
+from .. import ops
+from ..nodes import NO_SLOT, Argument, Primitive, Signature, Unknown, intern_aval
+from .program import Program, build, prune
+
+
+class _ValueNeeded(Exception):
+    """A composition depends on shapes and dtypes only."""
+
+
+_WITHHELD = Unknown(_ValueNeeded, "a composition knows no values")
+
+
+def expand(program: Program, known: Collection[str]) -> Program:
+    """The same program in primitives that are no compositions, or whose names are ``known``."""
+    live = [s for s in map(program.signatures.__getitem__, program.live()) if s is not None]
+    if not any(_expands(signature.primitive, known) for signature in live):
+        return program
+
+    def expanded(result: Program, number: int, arguments: tuple[int, ...]) -> int | None:
+        signature = program.signatures[number]
+        assert signature is not None
+        return _spliced(result, signature, arguments, known) if _expands(signature.primitive, known) else None
+
+    return prune(program, expanded)
+
+
+def _expands(primitive: Primitive, known: Collection[str]) -> bool:
+    return primitive in ops.COMPOSITIONS and primitive.name not in known
+
+
+def _spliced(p: Program, signature: Signature, arguments: tuple[int, ...], known: Collection[str]) -> int:
+    """The value of a composition of these values."""
+    body = _composition(signature)
+    numbers = dict(enumerate(arguments))
+    for number in body.live():
+        inner = body.signatures[number]
+        if number in body.constants:
+            numbers[number] = p.constant(body.avals[number], body.constants[number])
+        elif inner is not None:
+            parts = tuple([numbers[a] for a in body.arguments[number]])
+            if _expands(inner.primitive, known):
+                numbers[number] = _spliced(p, inner, parts, known)
+            else:
+                numbers[number] = p.call(inner.primitive, *parts, params=inner.params)
+    return numbers[body.outputs[0]]
+
+
+@lru_cache(512)
+def _composition(signature: Signature) -> Program:
+    inputs = [Argument(intern_aval(a.shape, a.dtype, a.weak), _WITHHELD, NO_SLOT) for a in signature.inputs]
+    out = ops.COMPOSITIONS[signature.primitive](*inputs, **signature.keywords)
+    if out.aval.dtype != signature.out.dtype:
+        out = ops.astype(out, signature.out.dtype)
+    return build(inputs, [ops.broadcast_to(out, signature.out.shape)])
