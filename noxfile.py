@@ -28,7 +28,7 @@ def build(session: nox.Session) -> tuple[Path, Path]:
     """Build the sdist, and the wheel from the sdist, as a release is built."""
     session.install("build")
     out = Path(session.create_tmp(), "dist")
-    for stale in out.glob("autodiff-*"):
+    for stale in out.glob("autodiff_numpy-*"):
         stale.unlink()
     session.run("python", "-m", "build", "--outdir", str(out), silent=True)
     (sdist,), (wheel,) = out.glob("*.tar.gz"), out.glob("*.whl")

@@ -85,7 +85,7 @@ class Library:
 
 
 LIBRARIES: Mapping[str, Library] = {
-    "autodiff": Library("autodiff", "autodiff"),
+    "autodiff": Library("autodiff", "autodiff-numpy"),
     "jax": Library("jax", "jax", _prepare_jax),
     "torch": Library("torch", "torch", _prepare_torch),
     "autograd": Library("autograd", "autograd"),

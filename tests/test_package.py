@@ -1,16 +1,67 @@
 """What is installed: metadata, types, entry points, public names, what an import brings in."""
 
+import re
 import subprocess
 import sys
 from importlib import metadata, resources
+from pathlib import Path
 
 import pytest
 
 import autodiff
 
+ROOT = Path(__file__).parents[1]
+
+DISTRIBUTION = "autodiff-numpy"
+
+# What would install the unrelated package that has the import's name on the public index.
+STRANGER = re.compile(
+    r"""(?<![\w.-]) autodiff \[ [a-z]  # extras of it
+      | \binstall\b [^\n#|]*? (?<![\w./<-]) autodiff (?![\w./-])  # a command that names it
+    """,
+    re.VERBOSE,
+)
+
 
 def test_version_is_the_metadata_s():
-    assert autodiff.__version__ == metadata.version("autodiff")
+    assert autodiff.__version__ == metadata.version(DISTRIBUTION)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pip install autodiff",
+        'pip install "autodiff[numba]"',
+        "pip install 'autodiff>=0.1'",
+        "uv pip install -U numpy autodiff",
+        'test = ["pytest", "autodiff[examples]"]',
+        'requires = ["autodiff[numba]>=1"]',
+    ],
+)
+def test_the_stranger_is_recognised(text):
+    assert STRANGER.search(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["pip install autodiff-numpy", 'pip install "autodiff-numpy[numba]"', 'pip install ".[numba]"']
+)
+def test_our_own_name_is_not(text):
+    assert not STRANGER.search(text)
+
+
+def test_no_text_installs_the_stranger():
+    folders = ["autodiff", "backends", "benchmarks", "docs", "examples", "tests", ".ci"]
+    files = [path for path in ROOT.iterdir() if path.suffix in {".md", ".py", ".toml"}]
+    files += [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+    read = [path for path in files if path.suffix in {".md", ".py", ".toml", ""} and path != Path(__file__)]
+    assert len(read) > 100
+    offers = [
+        f"{path.relative_to(ROOT)}:{number}: {line}"
+        for path in read
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if STRANGER.search(line)
+    ]
+    assert offers == []
 
 
 @pytest.mark.parametrize("package", ["autodiff", "autodiff_backends"])
@@ -19,7 +70,8 @@ def test_types_are_installed(package):
 
 
 def test_numpy_backend_is_an_entry_point():
-    (entry_point,) = metadata.entry_points(group="autodiff.backends", name="numpy")
+    offered = metadata.distribution(DISTRIBUTION).entry_points
+    (entry_point,) = offered.select(group="autodiff.backends", name="numpy")
     assert entry_point.load() is autodiff.get_backend("numpy")
 
 

@@ -179,7 +179,7 @@ def _library() -> Any:
             raise BackendError(f"backend 'cupy': CuPy is installed but lacks a module: {error}") from error
         raise BackendError(
             f"backend 'cupy' needs the package cupy: pip install {PACKAGE} (for CUDA 12: cupy-cuda12x), "
-            "or pip install 'autodiff[cupy]'"
+            "or pip install 'autodiff-numpy[cupy]'"
         ) from error
     except ImportError as error:
         raise BackendError(f"backend 'cupy': CuPy is installed but cannot be imported: {error}") from error

@@ -68,7 +68,7 @@ def test_the_current_device_is_the_default(modules):
         (
             "cupy",
             ModuleNotFoundError("No module named 'cupy'", name="cupy"),
-            r"pip install cupy-cuda13x.*autodiff\[cupy",
+            r"pip install cupy-cuda13x.*autodiff-numpy\[cupy",
         ),
         ("cupy", ModuleNotFoundError("No module named 'fastrlock'", name="fastrlock"), r"lacks a module.*fastrlock"),
         ("cupy", ImportError("libcudart.so.13: cannot open"), r"cannot be imported: libcudart"),
