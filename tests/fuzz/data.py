@@ -10,10 +10,49 @@ import numpy as np
 FLOATS = ["float64"] * 12 + ["float32"] * 4 + ["float16"] * 2
 COMPLEX = ["complex128"] * 3 + ["complex64"]
 INTEGERS = ["int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64"]
-SHAPES = [(), (1,), (3,), (4,), (2, 3), (3, 2), (1, 3), (3, 1), (3, 3), (2, 1, 3), (2, 3, 2), (0,), (2, 0), (5,), (4, 3)]
+SHAPES = [
+    (),
+    (1,),
+    (3,),
+    (4,),
+    (2, 3),
+    (3, 2),
+    (1, 3),
+    (3, 1),
+    (3, 3),
+    (2, 1, 3),
+    (2, 3, 2),
+    (0,),
+    (2, 0),
+    (5,),
+    (4, 3),
+]
 
 # Python numbers of which products leave the range of some dtype, signs of zero, weak integers of every size.
-WHOLE = [0, 1, -1, 2, 3, -2, 5, 10, 64, 65, -65, 127, 255, 300, 10**9, 10**10, 2**31, 2**32, 2**53, 10**19, 2**63, -(2**63)]
+WHOLE = [
+    0,
+    1,
+    -1,
+    2,
+    3,
+    -2,
+    5,
+    10,
+    64,
+    65,
+    -65,
+    127,
+    255,
+    300,
+    10**9,
+    10**10,
+    2**31,
+    2**32,
+    2**53,
+    10**19,
+    2**63,
+    -(2**63),
+]
 REAL = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 3.7, 0.1, -2.5, 300.0, 1e-3, 1e-10, 1e10, 1e-25, 1e38, 1e200, 1e-200, 1e308]
 REAL += [5e-324, 1e-45, 65504.0, float("inf"), float("-inf"), float("nan")]
 TAME_REAL = [0.5, 2.0, -1.5, 0.3, 1.0, -0.7, 1.7, 3.0, 0.1]
@@ -78,7 +117,11 @@ def number(rng: random.Random, tame: bool) -> Any:
     if tame:
         if kind < 0.35:
             return rng.choice([1, 2, 3, -1, 4, -2])
-        return rng.choice(TAME_REAL) if kind < 0.9 else np.dtype(rng.choice(["float64", "float32"])).type(rng.choice(TAME_REAL))
+        return (
+            rng.choice(TAME_REAL)
+            if kind < 0.9
+            else np.dtype(rng.choice(["float64", "float32"])).type(rng.choice(TAME_REAL))
+        )
     if kind < 0.35:
         return rng.choice(WHOLE[:12] if rng.random() < 0.6 else WHOLE)
     if kind < 0.75:

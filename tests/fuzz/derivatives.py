@@ -43,7 +43,9 @@ def precision(program: Program, values: dict[str, np.ndarray]) -> float:
     text = program.source()
     if "float16" in text or any(v.dtype == np.float16 for v in values.values()):
         raise Unsuitable("half precision")
-    single = "float32" in text or "complex64" in text or any(v.dtype in (np.float32, np.complex64) for v in values.values())
+    single = (
+        "float32" in text or "complex64" in text or any(v.dtype in (np.float32, np.complex64) for v in values.values())
+    )
     return float(np.finfo(np.float32 if single else np.float64).eps)
 
 
@@ -155,6 +157,12 @@ def check_orders(runner: Runner, program: Program) -> None:
         check(TOTAL, host(value), ref)
         agree("value_and_gradient", dict(zip(names, found)), directions, wanted, oracle.unit, whole.inputs)
         name = names[program.seed // 7 % len(names)]
+        if len(whole.steps) <= 20:
+            wanted_twice = oracle.expected({name: directions[name]}, 2)
+            (slope,) = graph.gradient(total, [given[name]], as_tensors=True)
+            if len(wanted_twice) == 2:
+                (again,) = graph.gradient(np.sum(np.real(slope)), [given[name]])
+                agree("a gradient of a gradient", {name: again}, directions, wanted_twice[1], oracle.unit, whole.inputs)
         for n, wanted in enumerate(oracle.expected({name: directions[name]}, orders_of(program)), start=1):
             (derivative,) = graph.gradient(total, [given[name]], n)
             agree(f"order {n}", {name: derivative}, directions, wanted, oracle.unit, whole.inputs)
@@ -213,7 +221,9 @@ def check_transformations(runner: Runner, program: Program) -> None:
                 check(TOTAL, host(value), ref)
                 agree(what, dict(zip(names, found)), directions, wanted, oracle.unit, arrays)
                 for n, a in zip(shapes, given):
-                    if isinstance(a, np.ndarray) and not np.array_equal(a, arrays[n], equal_nan=arrays[n].dtype.kind in "fc"):
+                    if isinstance(a, np.ndarray) and not np.array_equal(
+                        a, arrays[n], equal_nan=arrays[n].dtype.kind in "fc"
+                    ):
                         raise Wrong(f"{what} writes into its argument {n}")
             if len(whole.steps) <= 12:
                 expected = oracle.expected({name: directions[name]}, 2)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import data, steps_elementwise, steps_indexing, steps_products, steps_reductions, steps_shapes
+from . import data, steps_elementwise, steps_indexing, steps_looking, steps_products, steps_reductions, steps_shapes
 from .growing import Growing, Maker
 from .program import Program, Step, compiled, owned
 from .tolerance import settled
@@ -20,6 +20,7 @@ MAKERS: list[tuple[Maker, int]] = [
     *steps_indexing.MAKERS,
     *steps_shapes.MAKERS,
     *steps_products.MAKERS,
+    *steps_looking.MAKERS,
 ]
 _FUNCTIONS = [maker for maker, _ in MAKERS]
 _WEIGHTS = [weight for _, weight in MAKERS]
@@ -43,7 +44,9 @@ def size_of(rng: random.Random) -> int:
     return rng.randint(7, 20) if kind < 0.9 else rng.randint(21, 60) if kind < 0.98 else rng.randint(61, 120)
 
 
-def generate(seed: int, tame: bool, steps: int | None = None, failing: bool = False, arguments: bool = False) -> Program | Failing:
+def generate(
+    seed: int, tame: bool, steps: int | None = None, failing: bool = False, arguments: bool = False
+) -> Program | Failing:
     """The program of a seed. A tame one has values of ordinary size, so that it can be differentiated.
 
     ``failing`` looks for a step that NumPy refuses; ``arguments`` lets steps write into the inputs.

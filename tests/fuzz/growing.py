@@ -36,7 +36,11 @@ class Growing:
 
     def pick(self, fits: Callable[[np.ndarray], bool] = lambda a: True, written: bool = False) -> str:
         """A name whose value fits, the newer the likelier; raises LookupError if there is none."""
-        names = [name for name, value in self.values.items() if fits(value) and not (written and not self.arguments and name[0] == "x")]
+        names = [
+            name
+            for name, value in self.values.items()
+            if fits(value) and not (written and not self.arguments and name[0] == "x")
+        ]
         if not names:
             raise LookupError
         if self.rng.random() < 0.6:

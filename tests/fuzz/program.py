@@ -65,7 +65,9 @@ class Program:
         """The program of these steps only, without the inputs and numbers that none of them reads."""
         steps = tuple(steps)
         read = {name for step in steps for name in step.reads}
-        inputs = {name: array for name, array in self.inputs.items() if name in read} or dict([*self.inputs.items()][:1])
+        inputs = {name: array for name, array in self.inputs.items() if name in read} or dict(
+            [*self.inputs.items()][:1]
+        )
         return replace(self, inputs=inputs, numbers={k: v for k, v in self.numbers.items() if k in read}, steps=steps)
 
     @property
@@ -99,7 +101,9 @@ def literal(value: Any) -> str:
 Looker = Callable[[str, Any], None]
 
 
-def run(program: Program, values: dict[str, Any], numbers: dict[str, Any], look: Looker | None = None) -> dict[str, Any]:
+def run(
+    program: Program, values: dict[str, Any], numbers: dict[str, Any], look: Looker | None = None
+) -> dict[str, Any]:
     """The values of all names, whatever kind of array the inputs are."""
     space: dict[str, Any] = {"np": np, **values, **numbers}
     for step in program.steps:

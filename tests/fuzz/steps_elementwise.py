@@ -77,7 +77,9 @@ def binary(g: Growing) -> Step | None:
 def power(g: Growing) -> Step | None:
     x = g.pick()
     if g.rng.random() < 0.8:
-        y = g.rng.choice(["0", "1", "2", "2", "3", "4", "-1", "-2", "0.5", "1.5", "-0.5", "7", g.integer(-3, 6), g.number()])
+        y = g.rng.choice(
+            ["0", "1", "2", "2", "3", "4", "-1", "-2", "0.5", "1.5", "-0.5", "7", g.integer(-3, 6), g.number()]
+        )
     else:
         y = g.partner(g[x])
     exact = y in ("1", "2", "0.5") and not g.is_complex(x)
@@ -148,7 +150,9 @@ def choosing(g: Growing) -> Step | None:
         if g.rng.random() < 0.5:
             return g.step(f"np.where({g.mask(g[x].shape)}, {x}, {y})")
         z = g.pick(lambda a: a.shape == g[x].shape and a.dtype.kind != "c")
-        return g.step(f"np.where({z} {g.rng.choice(['>', '<=', '==', '!='])} {g.number(0.1)}, {x}, {y})", jumps=not g.exact[z])
+        return g.step(
+            f"np.where({z} {g.rng.choice(['>', '<=', '==', '!='])} {g.number(0.1)}, {x}, {y})", jumps=not g.exact[z]
+        )
     if choice < 0.75:
         bounds = [g.rng.choice(["None", g.number(), g.number()]), g.rng.choice(["None", g.number(), g.partner(g[x])])]
         if bounds == ["None", "None"] or g.is_complex(x, *bounds):
@@ -164,7 +168,15 @@ def choosing(g: Growing) -> Step | None:
 def parts(g: Growing) -> Step | None:
     x = g.pick()
     real = not g.is_complex(x)
-    forms = ["np.real({x})", "np.imag({x})", "np.conj({x})", "{x}.real", "+{x}", "-{x}", "{x}.copy()" if False else "+{x}"]
+    forms = [
+        "np.real({x})",
+        "np.imag({x})",
+        "np.conj({x})",
+        "{x}.real",
+        "+{x}",
+        "-{x}",
+        "{x}.copy()" if False else "+{x}",
+    ]
     jumps = ["np.round({x})", "np.round({x}, {n})", "np.modf({x})[0]", "np.modf({x})[1]", "np.frexp({x})[0]",
              "np.frexp({x})[1]", "np.divmod({x}, {y})[0]", "np.divmod({x}, {y})[1]"]  # fmt: skip
     if g.rng.random() < 0.5 or not real:

@@ -133,7 +133,9 @@ def take(g: Growing) -> Step | None:
         return g.step(f"np.take_along_axis({x}, {literal(positions)}, axis={axis})")
     if choice < 0.7:
         axis = g.rng.randrange(a.ndim)
-        return g.step(f"np.compress({literal(data.array(g.rng, (a.shape[axis],), np.dtype(bool), False))}, {x}, axis={axis})")
+        return g.step(
+            f"np.compress({literal(data.array(g.rng, (a.shape[axis],), np.dtype(bool), False))}, {x}, axis={axis})"
+        )
     if choice < 0.8:
         return g.step(f"np.extract({g.mask(a.shape)}, {x})")
     if a.ndim < 2:

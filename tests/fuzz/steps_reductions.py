@@ -108,14 +108,18 @@ def running(g: Growing) -> Step | None:
         return g.step(f"np.cumulative_sum({x}, axis={g.axis(a, False, a.ndim == 1)}{start})", slack, bounded=x)
     kind = f", dtype='{g.rng.choice(DTYPES)}'" if g.rng.random() < 0.15 else ""
     jumps = "int" in kind and a.dtype.kind in "fc"
-    return g.step(f"np.{name}({x}, axis={g.axis(a, several=False)}{kind})", Slack(a.size + 2, 2) if kind else slack, jumps, x)
+    return g.step(
+        f"np.{name}({x}, axis={g.axis(a, several=False)}{kind})", Slack(a.size + 2, 2) if kind else slack, jumps, x
+    )
 
 
 def average(g: Growing) -> Step | None:
     x = g.pick(lambda a: a.ndim > 0)
     w = g.pick(lambda a: a.shape == g[x].shape and a.dtype.kind in "fiu")
     axis = g.axis(g[x])
-    return g.step(f"np.average({x}, axis={axis}, weights={w})", Slack(g[x].size + 2, g[x].size + 4), bounded=f"{x} * {w}")
+    return g.step(
+        f"np.average({x}, axis={axis}, weights={w})", Slack(g[x].size + 2, g[x].size + 4), bounded=f"{x} * {w}"
+    )
 
 
 MAKERS: list[tuple[Maker, int]] = [

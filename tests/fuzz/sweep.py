@@ -23,7 +23,18 @@ from .taylor import Unsuitable
 from .ways import WAYS, Runner, capable
 
 # How often each way is taken.
-SCHEDULE = ["values", "orders", "function", "looked", "values", "function", "transformations", "orders", "failing", "function"]
+SCHEDULE = [
+    "values",
+    "orders",
+    "function",
+    "looked",
+    "values",
+    "function",
+    "transformations",
+    "orders",
+    "failing",
+    "captured",
+]
 ULPS = {"numpy": 1.0, "numba": 2.0}
 
 

@@ -373,7 +373,13 @@ def _arctan2(y: Any, x: Any) -> Series:
 
 
 def power(x: Any, y: Any) -> Any:
-    if not isinstance(y, Series) and np.ndim(y) == 0 and float(np.real(y)).is_integer() and abs(y) < 12 and np.imag(y) == 0:
+    if (
+        not isinstance(y, Series)
+        and np.ndim(y) == 0
+        and float(np.real(y)).is_integer()
+        and abs(y) < 12
+        and np.imag(y) == 0
+    ):
         count = int(np.real(y))
         if count < 0:
             return _reciprocal(power(x, -count))
@@ -552,7 +558,9 @@ def _count(shape: tuple[int, ...], axis: Any, where: Any, keepdims: Any) -> Any:
     return np.sum(np.ones(shape, np.longdouble), axis=axis, where=where, keepdims=keepdims)
 
 
-def _mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Series:
+def _mean(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
+) -> Series:
     a = _converted(as_series(a), dtype)
     return divide(_sum(a, axis, keepdims=keepdims, where=where), _count(a.shape, axis, where, keepdims))
 
@@ -595,7 +603,9 @@ def _prod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims
 def _extremum(sign: int) -> Callable[..., Series]:
     larger = _larger(sign)
 
-    def reduce(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True) -> Series:
+    def reduce(
+        a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
+    ) -> Series:
         a = as_series(a)
         if where is not True:
             a = where_(where, a, -sign * np.longdouble(1e30) * (1 + np.arange(a.size).reshape(a.shape)))

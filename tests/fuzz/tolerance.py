@@ -29,7 +29,9 @@ class Reference:
     unknown: set[str] = field(default_factory=set)
 
 
-def reference(program: Program, arrays: dict[str, np.ndarray], numbers: dict[str, Any], factor: float = 1.0) -> Reference:
+def reference(
+    program: Program, arrays: dict[str, np.ndarray], numbers: dict[str, Any], factor: float = 1.0
+) -> Reference:
     """Evaluate with NumPy. ``factor`` multiplies the slack of results: the elementary functions of other libraries."""
     rng = np.random.default_rng(program.seed)
     space: dict[str, Any] = {"np": np, **{k: a.copy() for k, a in arrays.items()}, **numbers}
@@ -40,7 +42,9 @@ def reference(program: Program, arrays: dict[str, np.ndarray], numbers: dict[str
         for step in program.steps:
             loose = step.slack != (0, 0)
             if loose and not others:
-                others = [{k: v.copy() if isinstance(v, np.ndarray) else v for k, v in space.items()} for _ in range(RUNS)]
+                others = [
+                    {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in space.items()} for _ in range(RUNS)
+                ]
             if not unknown.isdisjoint(step.reads) or not settled(step, space):
                 unknown.add(step.writes)
             execute(step, space)
@@ -85,7 +89,11 @@ def settled(step: Step, space: dict[str, Any]) -> bool:
                 exec(compiled(step.text), trial)
         except FloatingPointError:
             # Only conversions of numbers that do not fit are at the machine's mercy; inf - inf is NaN everywhere.
-            return np.asarray(trial[step.writes]).dtype.kind in "fc" if step.writes in trial else _converts_not(step, space)
+            return (
+                np.asarray(trial[step.writes]).dtype.kind in "fc"
+                if step.writes in trial
+                else _converts_not(step, space)
+            )
     return True
 
 

@@ -100,29 +100,64 @@ class Runner:
                 check(name, host(found[name]), ref)
 
     def function(self, program: Program) -> None:
-        """``ad.function``: other data, other numbers, and the first ones again."""
-        shapes = list(program.inputs)
+        """``ad.function``: other data, other numbers, and the first ones again; numbers as arguments of every kind."""
+        names = list(program.inputs)
+        spread = program.seed // 10 % 3
 
-        def f(*args: Any) -> tuple[Any, ...]:
-            given = dict(zip([*shapes, *program.numbers], args))
-            work = {name: given[name][...] if isinstance(given[name], ad.Tensor) else given[name] for name in shapes}
-            found = run(program, work, {k: given[k] for k in program.numbers})
+        def f(*args: Any, **keywords: Any) -> tuple[Any, ...]:
+            given = dict(zip(names, args))
+            numbers = (
+                dict(zip(program.numbers, args[len(names) :])) if spread == 0 else keywords.get("numbers", keywords)
+            )
+            found = run(program, {n: own(given[n]) for n in names}, numbers)
             return tuple(found[name] for name in program.names)
+
+        def own(x: Any) -> Any:
+            return x[...] if isinstance(x, ad.Tensor) else x
+
+        def call(arrays: dict[str, np.ndarray], numbers: dict[str, Any]) -> Any:
+            copies = [arrays[name].copy() for name in names]
+            if spread == 0:
+                return traced(*copies, *numbers.values())
+            return traced(*copies, **(numbers if spread == 1 else {"numbers": numbers}))
 
         others = other_arrays(program, False)
         calls = [(program.inputs, first(program)), (others, second(program)), (others, first(program))]
-        calls += [(program.inputs, first(program))]
+        traced = ad.function(f, backend=self.backend)
+        self._calls(program, call, [*calls, calls[0]])
+
+    def captured(self, program: Program) -> None:
+        """``ad.function`` of a function that finds its floating inputs outside, where they are assigned to."""
+        graph = ad.Graph(backend=self.backend)
+        outside = {n: graph.tensor(a) for n, a in program.inputs.items() if a.dtype.kind in "fc"}
+        names = [n for n in program.inputs if n not in outside]
+
+        def f(*args: Any) -> tuple[Any, ...]:
+            given = {**dict(zip(names, args)), **{n: t[...] for n, t in outside.items()}}
+            found = run(program, {n: given[n] for n in program.inputs}, dict(zip(program.numbers, args[len(names) :])))
+            return tuple(found[name] for name in program.names)
+
+        def call(arrays: dict[str, np.ndarray], numbers: dict[str, Any]) -> Any:
+            for name, t in outside.items():
+                t.assign(arrays[name])
+            return traced(*[arrays[name].copy() for name in names], *numbers.values())
+
+        others = other_arrays(program, False)
+        calls = [(program.inputs, first(program)), (others, first(program)), (program.inputs, second(program))]
+        traced = ad.function(f, backend=self.backend)
+        self._calls(program, call, calls)
+
+    def _calls(self, program: Program, call: Callable[..., Any], calls: list[Any]) -> None:
         with quiet():
-            traced = ad.function(f, backend=self.backend)
             for arrays, numbers in calls:
                 try:
                     ref = self.reference(program, arrays, numbers)
                 except BUILTIN:
                     continue  # NumPy refuses these numbers, or a shape depends on them
                 try:
-                    results = traced(*[arrays[name].copy() for name in shapes], *numbers.values())
+                    results = call(arrays, numbers)
                 except (ad.errors.IndexingError, ad.errors.TraceError) as error:
-                    if _shape_depends_on_values(program, error):
+                    if _needs_values(program, error):
                         return
                     raise
                 for name, got in zip(program.names, results, strict=True):
@@ -145,21 +180,27 @@ class Runner:
                 # Where a shape and a dtype are both wrong, either may be named.
                 both = issubclass(failing.error, np._core._exceptions.UFuncTypeError) and isinstance(error, ValueError)
                 if not both and not any(isinstance(error, kind) for kind in wanted):
-                    raise Wrong(f"NumPy raises {failing.error.__name__}, this {type(error).__name__}: {error}") from error
+                    raise Wrong(
+                        f"NumPy raises {failing.error.__name__}, this {type(error).__name__}: {error}"
+                    ) from error
                 return "refused"
             except Exception as error:
                 raise Wrong(f"a foreign error: {type(error).__name__}: {error}") from error
         return "computed"
 
 
-def _shape_depends_on_values(program: Program, error: Exception) -> bool:
-    """Whether a traced function was refused because a mask that is a value decides a shape."""
-    masks = [step for step in program.steps if re.search(r"\[[xv]\d+\]|extract\([xv]", step.text)]
-    return bool(masks) and ("depends on the values" in str(error) or "a value was needed" in str(error))
+LOOKS = re.compile(r"\[[xv]\d+\]|extract\([xv]| if |float\([xv]|int\([xv]|\.item\(\)|\[:?[xv]\d+:?\]|\bsum\(|len\(")
+
+
+def _needs_values(program: Program, error: Exception) -> bool:
+    """Whether a traced function was refused because Python, or the shape of a result, depends on a value."""
+    looks = any(LOOKS.search(step.text) for step in program.steps)
+    return looks and (isinstance(error, ad.errors.TraceError) or "depends on the values" in str(error))
 
 
 WAYS: dict[str, Callable[[Runner, Program], None]] = {
     "values": Runner.values,
     "looked": Runner.looked,
     "function": Runner.function,
+    "captured": Runner.captured,
 }
