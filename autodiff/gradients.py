@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -173,13 +172,13 @@ def derivatives(root: Node, nodes: list[Node], places: Places, n: int) -> list[N
     return results
 
 
-def warn_independent(places: Places, wrt: Sequence[Tensor]) -> None:
+def warn_independent(places: Places) -> None:
     """Warn of each variable that a result does not depend on."""
-    for i, (place, x) in enumerate(zip(places, wrt, strict=True)):
+    for i, place in enumerate(places):
         if isinstance(place, Aval):
             warnings.warn(
-                f"the result does not depend on variable {i}, {described(x)}: its gradient is zero. Was it computed "
-                "from the value (t.value, np.asarray(t)) instead of the Tensor?",
+                f"the result does not depend on variable {i}, a Tensor {place!r}: its gradient is zero. Was it "
+                "computed from the value (t.value, np.asarray(t)) instead of the Tensor?",
                 IndependentWarning,
                 stacklevel=caller_depth(),
             )

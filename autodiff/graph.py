@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any, Self
 
 import numpy as np
@@ -190,21 +191,24 @@ class Graph:
 
     # --- finding plans -----------------------------------------------------------------------------------------------
 
-    def _trace(self, root: Node, wrt: Sequence[Tensor]) -> tuple[Trace, Places]:
-        """The structure of ``root`` back to ``wrt``, and where ``wrt`` are in it; a warning for those that are not."""
-        floor = min([x._node.sequence for x in wrt])
+    def _trace(self, root: Node, wrt: list[Node], handles: Sequence[Tensor] = ()) -> tuple[Trace, Places]:
+        """The structure of ``root`` back to ``wrt``, and where ``wrt`` are in it; a warning for those that are not.
+
+        ``handles`` are those of ``wrt`` that may have stood for other nodes when ``root`` was recorded.
+        """
+        floor = min([x.sequence for x in wrt])
         trace: Trace | None = root.trace
         if trace is None or trace.floor > floor:
             trace = root.trace = collect_below(root, floor)
         numbers = trace.numbers
-        found = tuple([numbers.get(x._node) for x in wrt])
+        found = tuple([numbers.get(x) for x in wrt])
         if None in found:
-            trace, places = self._trace_versions(root, wrt)
-            warn_independent(places, wrt)
+            trace, places = self._trace_versions(root, wrt, handles)
+            warn_independent(places)
             return trace, places
         return trace, found  # type: ignore[return-value]
 
-    def _trace_versions(self, root: Node, wrt: Sequence[Tensor]) -> tuple[Trace, Places]:
+    def _trace_versions(self, root: Node, wrt: list[Node], handles: Sequence[Tensor]) -> tuple[Trace, Places]:
         """As ``_trace`` where a variable has a newer version than the one ``root`` was recorded with."""
         trace: Trace | None = root.trace
         if trace is None or trace.floor > 0:
@@ -218,25 +222,26 @@ class Graph:
                 if other is None or other.sequence < node.sequence:
                     newest[slot] = node
         found: list[int | Aval] = []
-        for x in wrt:
-            node = x._node
-            if node not in numbers and node is not root and x._slot in newest:
-                node = newest[x._slot]
+        for node, handle in zip_longest(wrt, handles):
+            if node not in numbers and node is not root and handle is not None and handle._slot in newest:
+                node = newest[handle._slot]
             # The zeros for what the result does not depend on have a shape and a dtype, which the key must know.
-            found.append(len(numbers) if node is root else numbers.get(node, x._node.aval))
+            found.append(len(numbers) if node is root else numbers.get(node, node.aval))
         return trace, tuple(found)
 
-    def _gradient(self, root: Node, wrt: Sequence[Tensor], n: int) -> tuple[Gradient, list[Any]]:
+    def _gradient(
+        self, root: Node, wrt: list[Node], n: int, handles: Sequence[Tensor] = ()
+    ) -> tuple[Gradient, list[Any]]:
         """The compiled gradient and the values it takes."""
-        trace, places = self._trace(root, wrt)
+        trace, places = self._trace(root, wrt, handles)
         with_value = n == 1 and root.value is None
         key = (trace.key, places, n, with_value)
         found = self._cache.get(key, lambda: self._compile(root, trace, places, n, with_value))
         return found, leaf_values(trace, found.moved, found.home) if found.moved else trace.values()
 
-    def _evaluate(self, root: Node, wrt: Sequence[Tensor], n: int) -> tuple[Any, list[Any]]:
+    def _evaluate(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Tensor] = ()) -> tuple[Any, list[Any]]:
         """The value of ``root``, if there is one at hand by then, and its gradients."""
-        compiled, values = self._gradient(root, wrt, n)
+        compiled, values = self._gradient(root, wrt, n, handles)
         results = compiled.plan(*values)
         if not compiled.with_value:
             return root.value if compiled.keeps else brought(root, compiled.home), list(results)
@@ -311,10 +316,10 @@ class Graph:
         self._check(dy, dx, n, "gradient")
         if not dx:
             return []
-        root = dy._node
+        root, wrt = dy._node, [x._node for x in dx]
         if as_tensors:
-            return self._record(root, dx, n)
-        return self._evaluate(root, dx, n)[1]
+            return self._record(root, wrt, n, dx)
+        return self._evaluate(root, wrt, n, dx)[1]
 
     def value_and_gradient(self, dy: Tensor, dx: Sequence[Tensor]) -> tuple[Any, list[Any]]:
         """The value of ``dy`` and its derivatives, computed by one plan.
@@ -348,7 +353,7 @@ class Graph:
         self._check(dy, dx, 1, "value_and_gradient")
         if not dx:
             return dy.value, []
-        return self._evaluate(dy._node, dx, 1)
+        return self._evaluate(dy._node, [x._node for x in dx], 1, dx)
 
     def _check(self, dy: Any, dx: Any, n: Any, what: str) -> None:
         """Errors for arguments that cannot be; the common case passes a few comparisons."""
@@ -368,9 +373,9 @@ class Graph:
         _check_dx(dx, what)
         _check_order(n, what)
 
-    def _record(self, root: Node, dx: Sequence[Tensor], n: int) -> list[Any]:
+    def _record(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Tensor] = ()) -> list[Any]:
         """Derivatives as Tensors: recorded again from a cached recipe."""
-        trace, places = self._trace(root, dx)
+        trace, places = self._trace(root, wrt, handles)
         recipe = self._cache.get((trace.key, places, n, "recorded"), lambda: self._recipe(root, trace, places, n))
         return [wrap(node) for node in recipe.record([*trace.numbers, root])]
 
@@ -414,9 +419,9 @@ class Graph:
         """
         self._check(dy, dx, 1, "compile")
         root = dy._node
-        trace, places = self._trace_versions(root, dx)
-        warn_independent(places, dx)
-        _, slots = self._trace_versions(root, _input_tensors(inputs))
+        trace, places = self._trace_versions(root, [x._node for x in dx], dx)
+        warn_independent(places)
+        _, slots = self._trace_versions(root, [x._node for x in _input_tensors(inputs)], inputs)
         nodes = [*trace.numbers, root]
         taken = []
         for place, (x, number) in enumerate(zip(inputs, slots, strict=True)):
@@ -459,7 +464,7 @@ class Graph:
             As from ``gradient``.
         """
         self._check(dy, dx, n, "source")
-        return self._gradient(dy._node, dx, n)[0].plan.source
+        return self._gradient(dy._node, [x._node for x in dx], n, dx)[0].plan.source
 
     def explain(self, dy: Tensor, dx: Sequence[Tensor], n: int = 1) -> Explanation:
         """What ``gradient(dy, dx, n)`` costs.
@@ -492,7 +497,7 @@ class Graph:
         5
         """
         self._check(dy, dx, n, "explain")
-        compiled, _ = self._gradient(dy._node, dx, n)
+        compiled, _ = self._gradient(dy._node, [x._node for x in dx], n, dx)
         plan = compiled.plan
         leaves = dy._node.trace.leaves
         return Explanation(

@@ -67,6 +67,12 @@ def leave_block() -> None:
     placing.set(block.outer)
 
 
+NUMPYS_FUNCTIONS = (
+    "Write it with NumPy's functions (np.sqrt, not math.sqrt), and write elements into a Tensor "
+    "(ad.Tensor(np.zeros(n))), not into an array"
+)
+
+
 class Handle:
     """A reference to a node that can be made to stand for another: by ``assign``, or by an operation in place."""
 
@@ -351,7 +357,7 @@ class Handle:
 
     def _number(self, asked: str) -> Any:
         """The value for numbers that record nothing; an error where a derivative would be lost with them."""
-        refuse_detached(self._node, asked, "Write it with NumPy's functions (np.sqrt, not math.sqrt)")
+        refuse_detached(self._node, asked, NUMPYS_FUNCTIONS)
         return on_host(self._node)
 
     def _single(self, what: str, value: Any) -> Any:

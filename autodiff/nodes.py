@@ -17,7 +17,7 @@ import numpy as np
 
 from .backend import Backend, backend_of
 from .callers import caller
-from .errors import BackendError, DTypeError, ShapeError, TraceError
+from .errors import AutodiffError, BackendError, DTypeError, ShapeError, TraceError
 
 _next_sequence = itertools.count(1).__next__
 
@@ -673,6 +673,8 @@ def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndar
         array = np.array(value, dtype=None if isinstance(value, np.ndarray) else wanted, copy=copy, subok=False)
         if wanted is not None and array.dtype != wanted and array.dtype.kind in NUMERIC_KINDS:
             array = array.astype(wanted)
+    except AutodiffError:
+        raise  # a Tensor among the values, which refuses
     except (ValueError, TypeError, OverflowError) as error:
         kind = (
             DTypeError if isinstance(error, TypeError) else ShapeError if "inhomogeneous" in str(error) else DTypeError

@@ -388,8 +388,9 @@ class Tensor(Handle):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         refuse_detached(
             self._node,
-            "np.asarray",
-            "Give the Tensor to functions of NumPy that are recorded, and join Tensors by np.stack or np.concatenate",
+            "a conversion to an array (np.asarray, np.array)",
+            "Give the Tensor to functions of NumPy that are recorded, join Tensors by np.stack or np.concatenate, and "
+            "write into a Tensor (ad.Tensor(np.zeros(n))), not into an array",
         )
         return np.array(on_host(self._node), dtype=dtype, copy=copy)
 
@@ -480,6 +481,7 @@ class Tensor(Handle):
     def __reduce__(self) -> tuple[Any, ...]:
         # The whole history, inputs first: when pickle reaches a node, its inputs are in its memo already,
         # so it never recurses over the graph.
+        refuse_detached(self._node, "pickle", "Give the Tensor itself to what needs it")
         return _restore, (history(self._node), self._slot)
 
     def __copy__(self) -> Tensor:

@@ -34,7 +34,7 @@ from .nodes import (
 from .plan import PlanCache, compile_nodes, elsewhere, evaluate
 from .static_keys import static_key
 from .tensor import Tensor, wrap
-from .watching import Look, derivative_from, note_look, slot_of, tracing, watched
+from .watching import Look, derivative_from, note_look, own_error, slot_of, traces, tracing, watched
 
 # Traces kept for one structure of the arguments, which differ in values that the function looked at.
 VARIANTS_KEPT = 8
@@ -61,8 +61,9 @@ class _Captured:
         """The present values, where the plan computes."""
         values = []
         for place, source in enumerate(self.sources):
-            # What is recorded by a trace around this one depends on them.
-            note_look(self.nodes[place])
+            if traces:
+                # What is recorded by a trace around this one depends on them.
+                note_look(self.nodes[place])
             if isinstance(source, Node):
                 slot = rebound.get(source)
                 if slot is None:
@@ -79,7 +80,7 @@ class _Captured:
 
 
 def _lasting_slot(node: Node, begin: int) -> Slot | None:
-    """The slot of a node; None for what the trace made and then changed in place: a call begins with the node itself."""
+    """The slot of a node; None for what the trace made and then changed in place: calls begin with the node itself."""
     slot = slot_of(node)
     return slot if slot is None or slot.made < begin or slot.value is node.value else None
 
@@ -315,6 +316,11 @@ class Function:
             args, kwargs = transform(stand_in, args), transform(stand_in, kwargs)
             with tracing(begin) as looks:
                 out = self._function(*args, **kwargs)
+        except Exception as error:
+            own_cause = own_error(error)
+            if own_cause is None:
+                raise
+            raise own_cause from None
         finally:
             for node in arguments:
                 watched.pop(node, None)

@@ -31,7 +31,7 @@ from .nodes import (
 )
 from .plan import collect_below
 from .tensor import Tensor, wrap
-from .watching import belongs_to_larger, watched
+from .watching import belongs_to_larger, own_error, watched
 
 
 @functools.cache
@@ -194,17 +194,22 @@ def _called(
     try:
         for node in own:
             watched[node] = name
-        out = _result(function(*args, **kwargs), name)
+        out = function(*args, **kwargs)
+    except Exception as error:
+        own_cause = own_error(error)
+        if own_cause is None:
+            raise
+        raise own_cause from None
     finally:
         for node in own:
             watched.pop(node, None)
+    if type(out) is not Tensor or out._node.aval.size != 1 or out._node.aval.dtype.kind != "f":
+        out = _result(out, name)
     if not own:
         return out, []
-    # The function may have given its own handles other nodes, by operations in place.
-    variables = [wrap(node) for node in own]
     if _belongs_to_larger(out, own):
-        return out, _gradients().gradient(out, variables, as_tensors=True)
-    return _gradients()._evaluate(out._node, variables, 1)
+        return out, _gradients()._record(out._node, own, 1)
+    return _gradients()._evaluate(out._node, own, 1)
 
 
 def _value_and_gradients(

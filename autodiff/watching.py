@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from .callers import caller
 from .differentiate import passes
-from .errors import DetachedError, TraceError
+from .errors import AutodiffError, DetachedError, TraceError
 from .nodes import NO_SLOT, UNKNOWN, Constant, Node, Slot, Variable, rebound
 
 # The arguments of transformations that are running, in any thread, with the name of the transformation. What a finished
@@ -81,13 +81,20 @@ def refuse_detached(node: Node, asked: str, instead: str) -> None:
     if source is None or source.value is UNKNOWN:
         return
     place, function = caller()
-    if function is not None:
-        asked = f"{function}, which does not know Tensors, called {asked}"
+    unaware = "" if function is None else f"{function} does not know Tensors: "
     raise DetachedError(
-        f"{asked} takes the value of a Tensor {node.aval!r} that autodiff.{watched.get(source, 'grad')} "
-        f"differentiates through, so that its derivative would be lost, at {place}. {instead}; ad.stop_gradient(t) or "
-        "t.value takes the value where no derivative is meant to pass"
+        f"{unaware}{asked} would take the value of a Tensor {node.aval!r} that autodiff.{watched.get(source, 'grad')} "
+        f"differentiates through, and lose its derivative, at {place}. {instead}; ad.stop_gradient(t) or t.value takes "
+        "the value where no derivative is meant to pass"
     )
+
+
+def own_error(error: Exception) -> AutodiffError | None:
+    """The error of this library that another one was raised from, as NumPy does where an element is written."""
+    cause = error.__cause__
+    if isinstance(error, AutodiffError) or not isinstance(cause, AutodiffError):
+        return None
+    return cause.with_traceback(error.__traceback__)
 
 
 # --- values that are looked at while a function is traced ------------------------------------------------------------
