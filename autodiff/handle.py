@@ -109,7 +109,7 @@ class Handle:
     def value(self) -> Any:
         """The array, computed now if it was not yet; read-only. A Python number for a weak scalar."""
         value = self._node.value
-        if value is None:
+        if value is None or self._node.aval.literal is not None:
             return evaluate(self._node)
         if type(value) is Unknown:
             value._refuse()
