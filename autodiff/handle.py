@@ -117,7 +117,7 @@ class Handle:
     def value(self) -> Any:
         """The array, computed now if it was not yet; read-only. A Python number for a weak scalar."""
         value = self._node.value
-        if value is None or traces:
+        if value is None or traces or self._node.aval.literal is not None:
             value = looked_at(self._node)
             if type(value) is Unknown:
                 value._refuse()

@@ -155,8 +155,6 @@ def _reduce(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) 
     dtype = arguments.pop("dtype", None) if function not in (np.sum, np.prod) else None
     if function in (np.all, np.any):
         arguments.pop("initial", None)
-    if node_of(inputs[0]).aval.ndim == 0:
-        arguments["axis"] = None
     result = FUNCTIONS[function](inputs[0], **arguments)._node
     if dtype is not None:
         result = ops.astype(result, dtype_named(dtype, ufunc.__name__))

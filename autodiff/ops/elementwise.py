@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..backend import Backend
-from ..errors import BackendError, DTypeError, ShapeError
-from ..nodes import BOOL, FLOAT64, Aval, Node, Operation, Primitive, as_node, intern_aval
+from ..errors import BackendError, DTypeError, RangeError, ShapeError
+from ..nodes import BOOL, FLOAT64, Aval, Constant, Node, Operation, Primitive, as_node, intern_aval, literal
 
 # The Python scalar of a kind of dtype. (``item()`` of a long double is no Python scalar.)
 PYTHON_TYPES: dict[str, type] = {"i": int, "u": int, "f": float, "c": complex, "b": bool}
@@ -47,7 +47,7 @@ def result_dtype(ufunc: np.ufunc, avals: tuple[Aval, ...]) -> tuple[np.dtype[Any
         if aval.weak and type(aval.literal) is int and dtype.kind in "iu":
             limits = np.iinfo(dtype)
             if not limits.min <= aval.literal <= limits.max:
-                raise DTypeError(
+                raise RangeError(
                     f"{ufunc.__name__}({listed(avals)}): the Python integer {aval.literal} does not fit {dtype}"
                 )
     return resolved[-1], weak
@@ -232,6 +232,25 @@ def astype(x: Node, dtype: Any) -> Node:
     if x.aval.dtype.kind == "c" and wanted.kind not in "cb":
         x = real(x)
     return Operation(astype_p.signature((x.aval,), (wanted,)), (x,))
+
+
+def number_in(x: Node, dtype: np.dtype[Any], what: str) -> Node:
+    """A number that is put into an array of ``dtype``: a Python number must fit it, anything else is converted."""
+    aval = x.aval
+    if not aval.weak:
+        return astype(x, dtype)
+    if aval.dtype.kind == "c" and dtype.kind not in "cb":
+        raise DTypeError(f"{what}: a complex number does not go into {dtype}; take its real part")
+    if dtype.kind not in "iu" or not isinstance(x, Constant) or type(x.value) not in (int, float):
+        return astype(x, dtype)
+    try:
+        number = int(x.value)
+    except (ValueError, OverflowError) as error:
+        raise RangeError(f"{what}: {x.value} does not go into {dtype}: {error}") from None
+    limits = np.iinfo(dtype)
+    if not limits.min <= number <= limits.max:
+        raise RangeError(f"{what}: the Python integer {number} does not fit {dtype}")
+    return literal(number, dtype)
 
 
 def strong(x: Node) -> Node:

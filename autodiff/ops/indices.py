@@ -140,6 +140,9 @@ def _index_array(item: Any, x: Aval) -> np.ndarray[Any, Any]:
         return array.astype(np.intp)
     if array.dtype.kind not in "iub":
         raise _no_index(item, x, f", being {array.dtype}")
+    if array.dtype.kind == "u":
+        # Libraries take unsigned integers for something else, or not at all.
+        return np.minimum(array, LARGEST).astype(np.int64) if array.dtype == np.uint64 else array.astype(np.int64)
     return array
 
 
@@ -304,7 +307,6 @@ class Normalized:
             self._put(INTEGER, int(known) % size)
             return []
         self._put(ARRAY)
-        # Libraries take unsigned integers for something else, or not at all.
         return [node if kind == "i" else _signed(node)]
 
     def _mask(self, known: Any) -> list[Node]:

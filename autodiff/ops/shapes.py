@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, DTypeError, ShapeError
+from ..errors import ArgumentError, AxisError, DTypeError, ShapeError
 from ..nodes import Aval, Node, Primitive, as_node, intern_aval, literal
 from .elementwise import PYTHON_TYPES, astype, listed, select_dtype
 
@@ -21,8 +21,8 @@ def normalize_axis(axis: Any, ndim: int, name: str) -> int:
     except TypeError:
         raise DTypeError(f"{name}: axis={axis!r} is no integer") from None
     if not -ndim <= number < ndim:
-        raise ArgumentError(f"{name}: axis {number} is out of range for an array of {ndim} dimensions")
-    return number % ndim if ndim else 0
+        raise AxisError(f"{name}: axis {number} is out of range for an array of {ndim} dimensions")
+    return number % ndim
 
 
 def normalize_axes(axis: Any, ndim: int, name: str) -> tuple[int, ...]:

@@ -152,6 +152,9 @@ def looked_at(node: Node) -> Any:
 def evaluate(node: Node) -> Any:
     """The value of a node, computed now if it has none; it and expensive nodes below it keep their values."""
     if node.value is not None:
+        if node.aval.literal is not None and not node.aval.weak and node.aval.spec is None:
+            # A number of the structure that stands for an array.
+            return freeze(np.asarray(node.value, node.aval.dtype))
         return node.value
     home = node.aval.place or get_backend()
     trace = collect((node,))
