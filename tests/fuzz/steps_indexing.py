@@ -104,7 +104,8 @@ def write(g: Growing) -> Step | None:
     repeated = "[[" in f"[{item}" or "np.array" in item
     value = g.number() if g.rng.random() < 0.4 else g.pick(lambda v: v.shape == np.shape(part) or v.size == 1)
     operator = g.rng.choice(["=", "=", "=", "+=", "*=", "-="])
-    if operator != "=" and (repeated or g.is_complex(t, value)):
+    whole = a.dtype.kind in "biu" and not (value in g.values and g[value].dtype.kind in "biu")
+    if operator != "=" and (repeated or whole or g.is_complex(t, value)):
         operator = "="
     return g.statement(f"{t}[{item}] {operator} {value}", t)
 

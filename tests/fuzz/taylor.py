@@ -112,6 +112,12 @@ class Series:
             # A view of one coefficient, which is an array without dimensions too.
             self.c[i, ...][item] = value.c[i]
 
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __iter__(self) -> Any:
+        return (self[i] for i in range(len(self)))
+
     def astype(self, dtype: Any) -> Any:
         kind = np.dtype(dtype).kind
         if kind in "biu":
@@ -469,7 +475,8 @@ def _sign(x: Any) -> Any:
 def _sinc(x: Any) -> Series:
     x = as_series(x)
     kink(np.abs(x.value) < 1e-3, "sinc near 0, which has tests of its own")
-    return divide(_composed("sin")(multiply(PI, x)), multiply(PI, x))
+    turned = multiply(x, PI)
+    return divide(_composed("sin")(turned), turned)
 
 
 def _rounded(ufunc: np.ufunc) -> Callable[..., Any]:
@@ -754,6 +761,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     **{f: _bilinear(f) for f in (np.dot, np.tensordot, np.outer, np.inner, np.kron, np.cross)},
     **{f: _answer(f) for f in (np.argmax, np.argmin, np.all, np.any, np.count_nonzero)},
     np.vdot: lambda x, y: _vecdot(np.ravel(as_series(x)), np.ravel(as_series(y))),
+    **{f: (lambda a, f=f: f(as_series(a).value)) for f in (np.shape, np.ndim, np.size)},
     np.einsum: _einsum, np.append: _append, np.pad: _pad, np.where: where_, np.clip: _clip, np.select: _select,
     np.sum: _sum, np.mean: _mean, np.var: _var, np.std: _std, np.prod: _prod, np.max: _max, np.min: _min, np.amax: _max,
     np.amin: _min, np.ptp: _ptp, np.cumsum: _cumsum, np.cumprod: _cumprod, np.cumulative_sum: _cumulative_sum,
@@ -761,5 +769,5 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.compress: lambda mask, a, axis=None: linear(lambda c: np.compress(mask, c, axis), a),
     np.extract: lambda mask, a: linear(lambda c: np.extract(mask, c), a),
     np.nan_to_num: lambda a: a, np.round: _round,
-    np.zeros_like: _like(0), np.ones_like: _like(1), np.full_like: _like(None),
+    np.full: lambda shape, value, like=None: as_series(np.full(shape, as_series(value).value)), np.zeros_like: _like(0), np.ones_like: _like(1), np.full_like: _like(None),
 }  # fmt: skip

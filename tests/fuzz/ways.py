@@ -54,6 +54,10 @@ def capable(backend: Any) -> Iterator[None]:
     """What a backend declares that it cannot do is an error that says so."""
     try:
         yield
+    except ad.errors.DTypeError as error:
+        if "does not have; convert" not in str(error) and "has no dtype" not in str(error):
+            raise
+        raise NotImplementedError("a dtype") from None
     except ad.errors.BackendError as error:
         missing = ad.get_backend(backend).capabilities.missing
         if not any(str(error).startswith(f"{name} is not available") for name in missing):
@@ -157,7 +161,7 @@ class Runner:
                 try:
                     results = call(arrays, numbers)
                 except (ad.errors.IndexingError, ad.errors.TraceError) as error:
-                    if _needs_values(program, error):
+                    if needs_values(program, error):
                         return
                     raise
                 for name, got in zip(program.names, results, strict=True):
@@ -192,7 +196,7 @@ class Runner:
 LOOKS = re.compile(r"\[[xv]\d+\]|extract\([xv]| if |float\([xv]|int\([xv]|\.item\(\)|\[:?[xv]\d+:?\]|\bsum\(|len\(")
 
 
-def _needs_values(program: Program, error: Exception) -> bool:
+def needs_values(program: Program, error: Exception) -> bool:
     """Whether a traced function was refused because Python, or the shape of a result, depends on a value."""
     looks = any(LOOKS.search(step.text) for step in program.steps)
     return looks and (isinstance(error, ad.errors.TraceError) or "depends on the values" in str(error))
