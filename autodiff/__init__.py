@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import errors, numpy_api
 from .backend import Backend, backends, get_backend, register_backend, set_num_threads
-from .errors import AutodiffError, IndependentWarning
+from .errors import AutodiffError, IndependentWarning, RetraceWarning
 from .gradients import CompiledGradient, Explanation
 from .graph import Graph
 from .nodes import Constant, Node, Operation, Variable
@@ -51,6 +51,7 @@ __all__ = [
     "IndependentWarning",
     "Node",
     "Operation",
+    "RetraceWarning",
     "Tensor",
     "Variable",
     "backends",

@@ -342,13 +342,13 @@ class Handle:
         return complex(self._single("complex", self._number("complex()")))
 
     def __floor__(self) -> int:
-        return math.floor(self._single("floor", on_host(self._node)))
+        return math.floor(self._single("floor", on_host(self._node)))  # type: ignore[no-any-return]
 
     def __ceil__(self) -> int:
-        return math.ceil(self._single("ceil", on_host(self._node)))
+        return math.ceil(self._single("ceil", on_host(self._node)))  # type: ignore[no-any-return]
 
     def __trunc__(self) -> int:
-        return math.trunc(self._single("trunc", on_host(self._node)))
+        return math.trunc(self._single("trunc", on_host(self._node)))  # type: ignore[no-any-return]
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu" or self.ndim:

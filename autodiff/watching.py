@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import NamedTuple
 
 from .callers import caller
-from .differentiate import passes
+from .differentiate import derivative, passes
 from .errors import AutodiffError, DetachedError, TraceError
 from .nodes import NO_SLOT, UNKNOWN, Constant, Node, Slot, Variable, rebound
 
@@ -78,7 +78,8 @@ def refuse_detached(node: Node, asked: str, instead: str) -> None:
     ``asked`` says what would take it, ``instead`` what to write.
     """
     source = derivative_from(node)
-    if source is None or source.value is UNKNOWN:
+    # Some rows find by the dtype that there is nothing to pass: that of np.sign does.
+    if source is None or source.value is UNKNOWN or derivative(node, [source], 1) == [None]:
         return
     place, function = caller()
     unaware = "" if function is None else f"{function} does not know Tensors: "

@@ -4,6 +4,8 @@ import warnings
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import autodiff as ad
 from autodiff import errors
@@ -594,3 +596,56 @@ def test_graph_takes_a_backend_by_name_or_object():
 def test_cache_size_is_checked(size):
     with pytest.raises(errors.ArgumentError, match="cache_size"):
         ad.Graph(cache_size=size)
+
+
+# --- what a key knows ------------------------------------------------------------------------------------------------
+
+OPERANDS = [
+    lambda: ad.Tensor([1.0, 2.0]),
+    lambda: ad.Tensor(np.ones((2, 1), np.float32)),
+    lambda: ad.Tensor(np.ones((3, 2), np.complex64)),
+    lambda: ad.Tensor(2.0),
+    lambda: ad.Tensor(np.zeros((0, 2))),
+    lambda: ad.Tensor(np.float16(0.5)),
+]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5), st.lists(st.integers(0, 5), min_size=1, max_size=3), st.booleans()), max_size=8
+    )
+)
+def test_plans_are_found_for_what_they_were_made_for_only(calls):
+    """One graph for results that depend on some of the variables gives what a new graph for each gives."""
+    shared = ad.Graph()
+    for used, asked, of_asked in calls:
+        variables = [OPERANDS[i]() for i in asked]
+        x = variables[0] if of_asked else OPERANDS[used]()
+        y = np.sum(np.real(x * np.conj(x)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ad.IndependentWarning)
+            found, expected = shared.gradient(y, variables), ad.Graph().gradient(y, variables)
+        for one, other, variable in zip(found, expected, variables):
+            assert (one.shape, one.dtype) == (other.shape, other.dtype) == (variable.shape, variable.dtype)
+            np.testing.assert_array_equal(one, other)
+
+
+def test_zeros_of_another_shape_at_the_second_call():
+    f = ad.grad(lambda a, b: np.sum(a**2), (0, 1))
+    for b in (np.ones(3), np.ones(4), np.ones((2, 2), np.float32), 2.0, 1j, np.ones(3)):
+        with pytest.warns(ad.IndependentWarning):
+            zeros = f(np.ones(2), b)[1]
+        assert type(zeros) is type(b)
+        assert np.shape(zeros) == np.shape(b)
+        assert np.asarray(zeros).dtype == np.asarray(b).dtype
+        assert not np.any(zeros)
+
+
+@pytest.mark.parametrize("as_tensors", [False, True])
+def test_independence_is_told_at_every_call_at_the_users_line(as_tensors):
+    graph, x, y = ad.Graph(), ad.Tensor([1.0]), ad.Tensor([2.0])
+    for _ in range(3):
+        with pytest.warns(ad.IndependentWarning, match=r"variable 1, a Tensor float64\[1\]") as caught:
+            graph.gradient(np.sum(x**2), [x, y], as_tensors=as_tensors)
+        assert [w.filename for w in caught] == [__file__]
