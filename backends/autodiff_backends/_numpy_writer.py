@@ -20,6 +20,7 @@ from ._numpy_blocks import Group, schedule
 from ._numpy_groups import write_group
 from ._numpy_primitives import WRITERS
 from ._numpy_reference import constant_value
+from ._numpy_runtime import LONGEST_INNER
 from ._numpy_trigonometry import SMALLEST_TOGETHER
 from ._numpy_writes import Writes
 
@@ -63,17 +64,19 @@ SCALAR: dict[str, str] = {
     "arctan2": "math.atan2({0}, {1})",
 }
 
-# Primitives that leave a single element as it is.
+# Primitives that leave a single element as it is; a sum begins with 0, as NumPy's do, so that -0 becomes 0.
 SCALAR_SAME = {"reshape", "transpose", "broadcast_to", "sum", "prod", "max", "min", "astype"}
 
 # Elementwise primitives that read operands after they have begun to write.
 NOT_IN_PLACE = {"where", "masked_multiply", "logaddexp", "tanh_slope"}
+# Those of them whose result may be a truth value: Python's arithmetic on these gives integers.
+SCALAR_TRUTH = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "isnan", "where"}
 
 VIEWS = {"reshape", "transpose", "broadcast_to", "real", "imag", "identity", "stop_gradient"}
 
 # Sums of float64 up to this length are products with ones: 0.36 us instead of 0.69 for 400 elements. NumPy adds longer
 # ones pairwise, which is more accurate.
-LONGEST_DOT = 1 << 13
+LONGEST_DOT = LONGEST_INNER
 
 
 def number_text(value: Any) -> str:
@@ -194,6 +197,8 @@ class Writer:
             if aval.size != 1 or not (aval.dtype == FLOAT64 or aval.dtype.kind == "b"):
                 continue
             small = all(self._scalar_like(a) for a in arguments)
+            if aval.dtype.kind == "b" and name not in SCALAR_TRUTH:
+                continue
             same = name in SCALAR_SAME and self.avals[arguments[0]].dtype == FLOAT64
             reduces = aval.dtype == FLOAT64 and name in ("matmul", "sum", "inner_product")
             if (small and (name in SCALAR or same)) or reduces:
@@ -336,11 +341,13 @@ class Writer:
         name = signature.primitive.name
         target = f"s{number}"
         if name in SCALAR_SAME and all(self._scalar_like(a) for a in arguments):
-            self.scalars[number] = self.scalar(arguments[0])
+            word = self.scalar(arguments[0])
+            self.scalars[number] = target if name == "sum" else word
+            if name == "sum":
+                self.lines.append(f"{target} = {word} + 0.0")
             return
         if name in SCALAR:
-            words = [self.scalar(a) for a in arguments]
-            words = [f"({w})" if w.startswith("-") else w for w in words]
+            words = [self._number(name, place, a, arguments) for place, a in enumerate(arguments)]
             self.raises = True
             self.lines.append(f"{target} = {SCALAR[name].format(*words)}")
         elif name == "matmul":
@@ -349,10 +356,29 @@ class Writer:
             self.lines.append(f"{target} = {call}({left}, {right}).item()")
         elif name == "inner_product":
             left, right = (self.array(a) for a in arguments)
-            self.lines.append(f"{target} = {self.use('vdot')}({left}, {right}).item()")
+            self.lines.append(f"{target} = {self.inner(arguments[0], left, right)}.item()")
         else:
             self.lines.append(f"{target} = {self._full_sum(arguments[0])}.item()")
         self.scalars[number] = target
+
+    def _number(self, name: str, place: int, argument: int, arguments: tuple[int, ...]) -> str:
+        """An operand of Python's arithmetic: a float, unless only truth values or only integers are compared."""
+        word = self.scalar(argument)
+        kinds = {self.avals[a].dtype.kind for a in arguments}
+        if name == "where":
+            kept = not place or "f" not in {self.avals[a].dtype.kind for a in arguments[1:]}
+        else:
+            kept = name in SCALAR_TRUTH and "f" not in kinds
+        if not kept and self.avals[argument].dtype.kind != "f":
+            literal = self.avals[argument].literal
+            word = f"float({word})" if literal is None else number_text(float(literal))
+        return f"({word})" if word.startswith("-") else word
+
+    def inner(self, number: int, left: str, right: str) -> str:
+        """The sum of the products of all elements of two arrays, the first of which is the value ``number``."""
+        if self.avals[number].size <= LONGEST_INNER:
+            return f"{self.use('vdot')}({left}, {right})"
+        return f"{self.helper('inner')}({left}, {right})"
 
     def _full_sum(self, value: int) -> str:
         """The sum of all elements; of few, as a product with ones, which costs half a reduction's call."""
