@@ -73,7 +73,12 @@ def execute(step: Step, space: dict[str, Any]) -> None:
 def settled(step: Step, space: dict[str, Any]) -> bool:
     """Whether the order of additions cannot decide what is infinite, and no number is converted that does not fit."""
     for expression in step.bounded:
-        operand = np.asarray(eval(expression, space))
+        try:
+            # Products that overflow one by one need not, where they are added to others unrounded.
+            with np.errstate(over="raise" if "outer" in expression else "ignore"):
+                operand = np.asarray(eval(expression, space))
+        except FloatingPointError:
+            return False
         if operand.dtype.kind not in "fc":
             continue
         finite = operand[np.isfinite(operand)]
