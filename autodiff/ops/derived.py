@@ -26,9 +26,12 @@ from .elementwise import (
     infer_elementwise,
     isinf,
     less,
+    logical_and,
     logistic,
     maximum,
     minimum,
+    not_equal,
+    power,
     sin,
     sqrt,
     where,
@@ -69,9 +72,10 @@ one_minus_square = _derived("one_minus_square", _one_minus_square)
 
 
 def _lorentzian(x: Node) -> Node:
-    if not _is_complex(x):
-        x = minimum(absolute(x), literal(_largest_squared(x.aval.dtype)))
-    return 1 / (1 + x * x)
+    if _is_complex(x):
+        return 1 / (1 + x * x)
+    root = _root_lorentzian(x)
+    return root * root
 
 
 # 1 / (1 + x^2), the derivative of arctan.
@@ -129,12 +133,81 @@ def _direction(x: Node, y: Node) -> Node:
     return where(isinf(x), towards, share)
 
 
-def _infer_direction(primitive: Primitive, x: Aval, y: Aval) -> Aval:
+def _infer_pair(primitive: Primitive, x: Aval, y: Aval, **params: Any) -> Aval:
     return infer_elementwise(hypot, x, y)
 
 
 # x / hypot(x, y): the cosine of the angle of (x, y); 0 at the origin.
-direction = _derived("direction", _direction, infer=_infer_direction)
+direction = _derived("direction", _direction, infer=_infer_pair)
+
+
+def _inverse_radius(x: Node, y: Node, origin: bool) -> Node:
+    radius = hypot(x, y)
+    return 1 / where(equal(radius, 0), math.inf if origin else math.nan, radius)
+
+
+# 1 / hypot(x, y); at the origin 0 if it is in the domain, else NaN.
+inverse_radius = _derived("inverse_radius", _inverse_radius, params=("origin",), infer=_infer_pair)
+
+
+# --- powers ----------------------------------------------------------------------------------------------------------
+
+# A polynomial as a sum of products of y - root, each with how often it occurs: ((roots, count), ...).
+Polynomial = tuple[tuple[tuple[int, ...], int], ...]
+
+
+def _polynomial_value(polynomial: Polynomial, y: Node) -> Node:
+    total: Node | None = None
+    for roots, count in polynomial:
+        product: Node = literal(float(count)) if count != 1 or not roots else y - roots[0] if roots[0] else y
+        for root in roots if count != 1 else roots[1:]:
+            product = product * (y - root if root else y)
+        total = product if total is None else total + product
+    return literal(0.0) if total is None else total
+
+
+def _power_part(x: Node, y: Node, polynomial: Polynomial, order: int) -> Node:
+    factor = _polynomial_value(polynomial, y)
+    if _is_complex(x) or _is_complex(y):
+        return where(equal(factor, 0), 0, factor * x ** (y - order))
+    # x^y is no further from 1 than x for these, and y - n would round the exponent.
+    small = logical_and(less(absolute(y), 1), not_equal(x, 0))
+    near = factor * x**y
+    for _ in range(order):
+        near = near / where(small, x, 1)
+    far = factor * x ** where(small, 0, y - order)
+    # Where the factor is 0, a power with this exponent has no such derivative, whatever the base.
+    return where(equal(factor, 0), 0, where(small, near, far))
+
+
+# p(y) x^(y - n) for a polynomial p: what all derivatives of x^y are, together with powers of log(x).
+power_part = _derived("power_part", _power_part, params=("polynomial", "order"), infer=lambda primitive, x, y, **_: infer_elementwise(power, x, y))
+
+
+def power_part_by_base(x: Node, y: Node, polynomial: Polynomial, order: int) -> Node:
+    """The derivative by x: p(y) (y - n) x^(y - n - 1)."""
+    return power_part(x, y, polynomial=tuple([((*roots, order), n) for roots, n in polynomial]), order=order + 1)
+
+
+def power_part_by_exponent(x: Node, y: Node, polynomial: Polynomial, order: int) -> Node | None:
+    """p'(y) x^(y - n), to which the derivative by y adds log(x) times the part itself; None if p' = 0."""
+    counts: dict[tuple[int, ...], int] = {}
+    for roots, n in polynomial:
+        for place in range(len(roots)):
+            rest = roots[:place] + roots[place + 1 :]
+            counts[rest] = counts.get(rest, 0) + n
+    return power_part(x, y, polynomial=tuple(sorted(counts.items())), order=order) if counts else None
+
+
+# --- the logistic function -------------------------------------------------------------------------------------------
+
+
+def _logistic_slope(x: Node) -> Node:
+    return logistic(x) * logistic(-x)
+
+
+# The derivative of the logistic function.
+logistic_slope = _derived("logistic_slope", _logistic_slope)
 
 
 # --- sin(pi x) / (pi x) ----------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ A complex derivative of a real function is du/dx - i du/dy. DLMF: NIST Digital L
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from .. import ops
 from ..nodes import Node, literal
@@ -18,19 +19,37 @@ LOG10_E = literal(math.log10(math.e))
 THIRD = literal(1 / 3)
 
 
+# Smaller exponents of the structure are treated as data are: a tiny number times a power may be out of range.
+SMALLEST_EXPONENT = 1 / 64
+
+
 def _power_by_base(out: Node, x: Node, y: Node) -> Node | float:
     exponent: float | None = y.aval.literal
     if exponent is not None:
         if exponent in (0, 1):
             return exponent
-        return exponent * x if exponent == 2 else exponent * x ** (exponent - 1)
-    # 0 * 0^(0 - 1) is 0; elsewhere at y = 0 the expression is right as it is, and so is its derivative.
-    return y * x ** ops.where(ops.equal(x, 0), ops.where(ops.equal(y, 0), 1, y - 1), y - 1)
+        if abs(exponent) >= SMALLEST_EXPONENT:
+            return exponent * x if exponent == 2 else exponent * x ** (exponent - 1)
+    x, y = _in_dtype_of(out, x), _in_dtype_of(out, y)
+    return ops.power_part(x, y, polynomial=(((0,), 1),), order=1)
+
+
+def _in_dtype_of(out: Node, x: Node) -> Node:
+    return x if x.aval.weak or out.aval.weak else ops.astype(x, out.aval.dtype)
+
+
+def _log_of_base(x: Node) -> Node:
+    return ops.log(ops.where(ops.equal(x, 0), 1, x))
 
 
 def _power_by_exponent(out: Node, x: Node, y: Node) -> Node:
-    zero = ops.equal(x, 0)
-    return out * ops.log(ops.where(zero, 1, x))
+    return out * _log_of_base(x)
+
+
+def _power_part_by_exponent(out: Node, x: Node, y: Node, **params: Any) -> Node:
+    along = out * _log_of_base(x)
+    rest = ops.power_part_by_exponent(x, y, **params)
+    return along if rest is None else along + rest
 
 
 def _softmax_weight(x: Node, y: Node, scale: Node | float = 1) -> Node:
@@ -64,26 +83,25 @@ def _root_slope(out: Node, x: Node) -> Node:
     return ops.where(zero, 0, 0.5 / ops.where(zero, 1, out))
 
 
-def _by_radius(u: Node, x: Node, y: Node) -> Node:
-    """u / hypot(x, y), and 0 at the origin."""
-    radius = ops.hypot(x, y)
-    return u / ops.where(ops.equal(radius, 0), math.inf, radius)
-
-
 def _angle_share(x: Node, y: Node) -> Node:
     """x / (x^2 + y^2) without overflow in the squares."""
-    return ops.direction(x, y) / ops.hypot(x, y)
+    return ops.direction(x, y) * ops.inverse_radius(x, y, origin=False)
 
 
 def _turned(x: Node, y: Node) -> Node:
     """d direction(x, y) / dx: the square of the sine by the radius, without cancellation where y is small."""
     sine = ops.direction(y, x)
-    return _by_radius(sine * sine, x, y)
+    return sine * (sine * ops.inverse_radius(x, y, origin=True))
 
 
 def _turned_across(x: Node, y: Node) -> Node:
     """d direction(x, y) / dy."""
-    return _by_radius(-ops.direction(x, y) * ops.direction(y, x), x, y)
+    return -(ops.direction(x, y) * (ops.direction(y, x) * ops.inverse_radius(x, y, origin=True)))
+
+
+def _farther(out: Node, x: Node, y: Node) -> Node:
+    """d (1 / hypot(x, y)) / dx."""
+    return -(ops.direction(x, y) * out) * out
 
 
 def _on_branch(root: Node, guide: Node) -> Node:
@@ -178,7 +196,7 @@ RULES: list[Rule] = [
         lambda out, x, y: _softmax_weight(y, x, LN2),
         "the softmax weights to base 2; equal infinities share evenly",
     ),
-    unary(ops.logistic, lambda out, x: out * ops.logistic(-x)),
+    unary(ops.logistic, lambda out, x: ops.logistic_slope(x)),
     unary(ops.sin, lambda out, x: ops.cos(x), "DLMF 4.20.1"),
     unary(ops.cos, lambda out, x: -ops.sin(x), "DLMF 4.20.2"),
     unary(ops.tan, lambda out, x: ops.tan_slope(out, x), "DLMF 4.20.3"),
@@ -209,6 +227,13 @@ RULES: list[Rule] = [
     binary(ops.tanh_slope, ZERO, lambda out, tanh, x: -2 * tanh * out),
     binary(ops.tan_slope, ZERO, lambda out, tan, x: 2 * tan * out),
     binary(ops.direction, lambda out, x, y: _turned(x, y), lambda out, x, y: _turned_across(x, y)),
+    binary(
+        ops.inverse_radius,
+        lambda out, x, y, origin: _farther(out, x, y),
+        lambda out, x, y, origin: _farther(out, y, x),
+    ),
+    binary(ops.power_part, lambda out, x, y, **params: ops.power_part_by_base(x, y, **params), _power_part_by_exponent),
+    unary(ops.logistic_slope, lambda out, x: -ops.tanh(0.5 * x) * out),
     unary(ops.sinc, lambda out, x, order: ops.sinc(x, order=order + 1), "DLMF 3.6"),
     unary(ops.degrees, lambda out, x: 180 / math.pi),
     unary(ops.radians, lambda out, x: math.pi / 180),
