@@ -256,8 +256,7 @@ def _logaddexp(w: Writer, number: int, signature: Signature, arguments: tuple[in
     if out.size < SMALLEST_LOGADDEXP or out.dtype not in BLAS_REAL:
         w.write_ufunc(number, "logaddexp", arguments)
         return
-    avals = [w.avals[a] for a in arguments]
-    words = [w.operand(a, out, avals[:i] + avals[i + 1 :]) for i, a in enumerate(arguments)]
+    words = w.operands(out, arguments)
     w.lines.append(f"{w.helper('log_add_exp')}({', '.join(words)}, {w.owned(number)})")
 
 

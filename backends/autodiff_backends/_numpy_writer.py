@@ -280,6 +280,16 @@ class Writer:
             return self.scalars[number]
         return self.array(number)
 
+    def operands(self, out: Aval, arguments: tuple[int, ...]) -> list[str]:
+        """All operands of a ufunc. If ``out`` has axes, one operand at least is an array, and brings them."""
+        words = []
+        for i, argument in enumerate(arguments):
+            others = arguments[:i] + arguments[i + 1 :]
+            if out.ndim:
+                others = tuple([a for a in others if a not in self.scalars or a in self.arrays])
+            words.append(self.operand(argument, out, [self.avals[a] for a in others]))
+        return words
+
     # --- statements --------------------------------------------------------------------------------------------------
 
     def write(self) -> None:
@@ -505,8 +515,7 @@ class Writer:
 
     def write_ufunc(self, number: int, name: str, arguments: tuple[int, ...]) -> None:
         out = self.avals[number]
-        avals = [self.avals[a] for a in arguments]
-        words = [self.operand(a, out, avals[:i] + avals[i + 1 :]) for i, a in enumerate(arguments)]
+        words = self.operands(out, arguments)
         self.emit(number, f"{self.use(name)}({', '.join(words)}", out=not out.weak)
 
     def result(self, number: int) -> str:

@@ -130,6 +130,18 @@ def test_single_elements_pass_through(name, shape):
     assert_equal_plans([x], [made, ops.cos(made)])
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+@pytest.mark.parametrize("primitive", [p for p in ELEMENTWISE if count_inputs(p) == 2], ids=lambda p: p.name)
+def test_single_elements_twice_keep_their_axes(primitive, shape):
+    """Both operands are Python floats by then, and one of them has to bring the axes."""
+    x = variable(np.full(shape, 1.5))
+    try:
+        out = primitive(x * 2.0, x * 2.0)
+    except errors.DTypeError:
+        pytest.skip("integers only")
+    assert_equal_plans([x], [out])
+
+
 @pytest.mark.parametrize("dtype", ["bool", "int64", "float32", "complex64"])
 def test_single_elements_of_other_dtypes_convert_exactly(dtype):
     x = variable(np.ones((1,), dtype))
