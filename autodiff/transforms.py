@@ -130,7 +130,7 @@ def _check_call(function: Any, argnums: Any, name: str) -> None:
 def _result(out: Any, name: str) -> Tensor:
     """The result of a differentiated function, checked to be one real number."""
     if not isinstance(out, Tensor):
-        if is_container(out) or np.ndim(out):
+        if out is None or is_container(out) or np.ndim(out):
             raise DifferentiationError(
                 f"{name}: the function must return a scalar, not {type(out).__name__} {repr(out)[:60]}"
             )
@@ -160,18 +160,18 @@ def _belongs_to_larger(out: Tensor, own: list[Node]) -> bool:
     for node in own:
         if type(node) is not Argument:
             return True
-    root = out._node
+    root, begin = out._node, own[0].sequence  # they are made in order
     if root.inputs:
-        trace, floor = root.trace, own[0].sequence  # they are made in order
-        if trace is None or trace.floor > floor:
-            trace = root.trace = collect_below(root, floor)
+        trace = root.trace
+        if trace is None or trace.floor > begin:
+            trace = root.trace = collect_below(root, begin)
         leaves = trace.leaves
     else:
         leaves = [root]
     # The common case: a function of its arguments, and of constants.
     for leaf in leaves:
-        if leaf not in own and (leaf.inputs or isinstance(leaf, Variable)):
-            return belongs_to_larger(root, leaves, own)
+        if leaf.inputs or (leaf.sequence < begin and isinstance(leaf, Variable)):
+            return belongs_to_larger(root, leaves, begin)
     return False
 
 
@@ -191,6 +191,7 @@ def _called(
     function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], own: list[Node], name: str
 ) -> tuple[Any, list[Any]]:
     """The result of a function and its gradients: arrays and numbers, or Tensors if they belong to something larger."""
+    # Not the handles that the function gets: it may give these other nodes, by operations in place.
     try:
         for node in own:
             watched[node] = name

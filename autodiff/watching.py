@@ -39,30 +39,23 @@ def derivative_from(node: Node) -> Node | None:
     return None
 
 
-def belongs_to_larger(root: Node, leaves: list[Node], own: list[Node]) -> bool:
-    """Whether a derivative passes to ``root`` from what is not ``own``: Tensors of the outside, or what others watch.
+def belongs_to_larger(root: Node, leaves: list[Node], begin: int) -> bool:
+    """Whether a derivative passes to ``root`` from Tensors of the outside, or from what others watch.
 
-    ``leaves`` are those of a walk from ``root``. What is younger than the first of ``own`` was made by the function.
+    ``leaves`` are those of a walk from ``root``. What is not older than ``begin`` was made by the transformation.
     """
-    begin = own[0].sequence
 
     def outside(node: Node) -> bool:
-        return (type(node) is Variable and node.sequence < begin) or node in watched
+        return node.sequence < begin and (type(node) is Variable or node in watched)
 
-    candidates = False
-    for leaf in leaves:
-        if leaf not in own:
-            if leaf.value is UNKNOWN:
-                return True
-            candidates = candidates or bool(leaf.inputs) or outside(leaf)
-    if not candidates:
+    if any(leaf.value is UNKNOWN for leaf in leaves):
+        return True
+    if not any(leaf.inputs or outside(leaf) for leaf in leaves):
         return False
     seen = {root}
     stack = [root]
     while stack:
         node = stack.pop()
-        if node in own:
-            continue
         if outside(node):
             return True
         for position, x in enumerate(node.inputs):
