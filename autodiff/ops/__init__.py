@@ -10,6 +10,7 @@ from .contractions import (
     tensordot,
 )
 from .elementwise import (
+    COMPARED_BY_VALUE,
     absolute,
     add,
     arccos,
@@ -172,6 +173,7 @@ from .shapes import (
 )
 
 __all__ = [
+    "COMPARED_BY_VALUE",
     "absolute",
     "add",
     "add_index",

@@ -62,6 +62,10 @@ SCALAR: dict[str, str] = {
     "arctan2": "math.atan2({0}, {1})",
 }
 
+# Templates whose result is a boolean whatever they are given; those that give booleans back as they are.
+COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "isnan"}
+GIVES_BOOLEANS = COMPARISONS | {"maximum", "minimum", "where", "absolute", "conjugate", "real"}
+
 # Primitives that leave a single element as it is.
 SCALAR_SAME = {"reshape", "transpose", "broadcast_to", "sum", "prod", "max", "min", "astype"}
 
@@ -167,7 +171,8 @@ class Writer:
             elif number in self.program.constants:
                 aval = self.avals[number]
                 if aval.weak or (aval.literal is not None and aval.spec is None and aval.dtype == FLOAT64):
-                    self.scalars[number] = number_text(self.program.constants[number])
+                    value = self.program.constants[number]
+                    self.scalars[number] = number_text(float(value) if aval.dtype == FLOAT64 else value)
                 else:
                     self.arrays[number] = self.constant(constant_value(self.program, number))
                 self.roots[number] = number
@@ -190,9 +195,11 @@ class Writer:
             if aval.size != 1 or not (aval.dtype == FLOAT64 or aval.dtype.kind == "b"):
                 continue
             small = all(self._scalar_like(a) for a in arguments)
-            same = name in SCALAR_SAME and self.avals[arguments[0]].dtype == FLOAT64
+            same = name in SCALAR_SAME and self.avals[arguments[0]].dtype == aval.dtype
+            # Python's True + True is 2, NumPy's is True.
+            computes = name in SCALAR if aval.dtype == FLOAT64 else name in GIVES_BOOLEANS
             reduces = aval.dtype == FLOAT64 and name in ("matmul", "sum", "inner_product")
-            if (small and (name in SCALAR or same)) or reduces:
+            if (small and (computes or same)) or reduces:
                 self.is_scalar.add(number)
 
     def _scalar_like(self, number: int) -> bool:
@@ -261,7 +268,7 @@ class Writer:
         full = [a for a in others if a.shape == out.shape and not a.weak]
         if aval.literal is not None and full:
             # A zero-dimensional array is converted faster than a Python number.
-            dtype = full[0].dtype if aval.weak and full[0].dtype.kind in "fc" else None if aval.weak else aval.dtype
+            dtype = self._literal_dtype(aval, full[0], out)
             if dtype is not None and not (isinstance(aval.literal, complex) and dtype.kind != "c"):
                 key = (number, dtype)
                 if key not in self._literals:
@@ -270,6 +277,14 @@ class Writer:
         if aval.weak or (full and all(a.dtype == FLOAT64 for a in full)):
             return self.scalars[number]
         return self.array(number)
+
+    def _literal_dtype(self, aval: Aval, other: Aval, out: Aval) -> np.dtype[Any] | None:
+        """What NumPy converts a number of the structure to beside another operand; None where that is not known."""
+        if not aval.weak:
+            return aval.dtype
+        # A loop may compute in a wider dtype than its operand has (float_power), and then the number is of that.
+        known = other.dtype.kind in "fc" and (out.dtype == other.dtype or out.dtype.kind == "b")
+        return other.dtype if known else None
 
     # --- statements --------------------------------------------------------------------------------------------------
 
@@ -335,7 +350,7 @@ class Writer:
             self.scalars[number] = self.scalar(arguments[0])
             return
         if name in SCALAR:
-            words = [self.scalar(a) for a in arguments]
+            words = self._scalar_words(number, name, arguments)
             words = [f"({w})" if w.startswith("-") else w for w in words]
             self.raises = True
             self.lines.append(f"{target} = {SCALAR[name].format(*words)}")
@@ -349,6 +364,21 @@ class Writer:
         else:
             self.lines.append(f"{target} = {self._full_sum(arguments[0])}.item()")
         self.scalars[number] = target
+
+    def _scalar_words(self, number: int, name: str, arguments: tuple[int, ...]) -> list[str]:
+        """Operands of a template, of the one kind that NumPy converts them to: a template may give one of them back."""
+        first = 1 if name == "where" else 0
+        dtypes = [self.avals[a].dtype for a in arguments[first:]]
+        floating = FLOAT64 in (self.avals[number].dtype, *dtypes)
+        return [self.scalar(a) if i < first or not floating else self._float(a) for i, a in enumerate(arguments)]
+
+    def _float(self, number: int) -> str:
+        """A value of one element as a Python float."""
+        if self.avals[number].dtype == FLOAT64:
+            return self.scalar(number)
+        if number in self.program.constants:
+            return number_text(float(self.program.constants[number]))
+        return f"float({self.scalar(number)})"
 
     def _full_sum(self, value: int) -> str:
         """The sum of all elements; of few, as a product with ones, which costs half a reduction's call."""
