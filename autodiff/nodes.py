@@ -17,7 +17,7 @@ import numpy as np
 
 from .backend import Backend, backend_of
 from .callers import caller
-from .errors import AutodiffError, BackendError, DTypeError, ShapeError, TraceError
+from .errors import AutodiffError, BackendError, DTypeError, RangeError, ShapeError, TraceError
 
 _next_sequence = itertools.count(1).__next__
 
@@ -632,9 +632,11 @@ def as_node(value: Any, beside: Aval | None = None) -> Node:
         return _literal_zeros[math.copysign(1.0, value)]
     if kind is int:
         found = _literal_integers.get(value)
-        if found is None and beside and beside.dtype.kind in "iu":
-            return literal(value)
-        return found or Constant(WEAK_INT, value)
+        if found is not None:
+            return found
+        if -(2**63) <= value < 2**63:
+            return literal(value) if beside and beside.dtype.kind in "iu" else Constant(WEAK_INT, value)
+        return _long(value, beside)
     if kind is np.ndarray:
         dtype = value.dtype
         if dtype.kind in NUMERIC_KINDS and dtype.isnative:
@@ -650,6 +652,16 @@ def as_node(value: Any, beside: Aval | None = None) -> Node:
         return Constant(aval_on(owner, value), owner.asarray(value, copy=True))
     array = as_array(value)
     return Constant(intern_aval(array.shape, array.dtype), array)
+
+
+def _long(value: int, beside: Aval | None) -> Constant:
+    """A Python int beyond int64: a float beside floats; else of the structure, where it is checked against a dtype."""
+    if beside is None or beside.dtype.kind not in "fc":
+        return literal(value)
+    try:
+        return Constant(WEAK_FLOAT, float(value))
+    except OverflowError as error:
+        raise RangeError(f"a Python integer of {value.bit_length()} bits beside {beside!r}: {error}") from None
 
 
 NUMERIC_KINDS = "biufc"

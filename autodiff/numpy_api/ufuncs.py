@@ -10,7 +10,7 @@ import numpy as np
 from .. import ops
 from ..dispatch import FUNCTIONS, UFUNCS, unsupported
 from ..errors import ArgumentError, DTypeError, UnsupportedError
-from ..nodes import PRIMITIVES, Node
+from ..nodes import INT64, PRIMITIVES, Node
 from ..plan import concrete
 from ..recipe import Composite
 from ..tensor import Tensor, node_of, wrap
@@ -20,11 +20,12 @@ from .calling import converted, dtype_named, put
 def _fabs(x: Node) -> Node:
     if x.aval.dtype.kind == "c":
         raise DTypeError(f"fabs({x.aval!r}): NumPy has no fabs for complex arrays; use np.abs")
-    return ops.absolute(ops.astype(x, ops.default_float(x)))
+    return ops.absolute(ops.astype(x, ops.result_dtype(np.fabs, (x.aval,))[0]))
 
 
 def _modf(x: Node) -> tuple[Node, Node]:
-    whole = ops.trunc(ops.astype(x, ops.default_float(x)))
+    x = ops.astype(x, ops.result_dtype(np.modf, (x.aval,))[0])
+    whole = ops.trunc(x)
     return ops.where(ops.isinf(x), ops.copysign(0.0, x), x - whole), whole
 
 
@@ -62,6 +63,16 @@ def _positive(x: Node) -> Node:
     return ops.identity(x)
 
 
+INT32 = np.dtype(np.int32)
+
+
+def _ldexp(x: Node, exponent: Node) -> Node:
+    # A Python number would take the dtype of x, and NumPy has no such loop.
+    if exponent.aval.weak and exponent.aval.dtype == INT64:
+        exponent = ops.number_in(exponent, INT32, "ldexp")
+    return ops.ldexp(x, exponent)
+
+
 # ufuncs that are no primitive of the same name.
 COMPOSED: dict[np.ufunc, Callable[..., Any]] = {
     np.matmul: ops.matmul,
@@ -69,6 +80,7 @@ COMPOSED: dict[np.ufunc, Callable[..., Any]] = {
     np.fabs: _fabs,
     np.modf: _modf,
     np.frexp: _frexp,
+    np.ldexp: _ldexp,
     np.divmod: _divmod,
     np.deg2rad: ops.radians,
     np.rad2deg: ops.degrees,

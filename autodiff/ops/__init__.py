@@ -25,6 +25,7 @@ from .derived import (
     tanh_slope,
 )
 from .elementwise import (
+    COMPARED_BY_VALUE,
     absolute,
     add,
     arccos,
@@ -188,6 +189,7 @@ from .shapes import (
 )
 
 __all__ = [
+    "COMPARED_BY_VALUE",
     "COMPOSITIONS",
     "absolute",
     "add",

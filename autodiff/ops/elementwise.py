@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..backend import Backend
-from ..errors import BackendError, DTypeError, RangeError, ShapeError
-from ..nodes import BOOL, FLOAT64, Aval, Constant, Node, Operation, Primitive, as_node, intern_aval, literal
+from ..errors import ArgumentError, BackendError, DTypeError, RangeError, ShapeError
+from ..nodes import BOOL, FLOAT64, Aval, Node, Operation, Primitive, as_node, intern_aval, literal
+from ..recipe import WITHHELD
 
 # The Python scalar of a kind of dtype. (``item()`` of a long double is no Python scalar.)
 PYTHON_TYPES: dict[str, type] = {"i": int, "u": int, "f": float, "c": complex, "b": bool}
@@ -33,6 +34,10 @@ def broadcast_shapes(name: str, avals: tuple[Aval, ...]) -> tuple[int, ...]:
         ) from None
 
 
+# Python integers of any size are compared with integers of any dtype.
+COMPARED_BY_VALUE = frozenset((np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal))
+
+
 def result_dtype(ufunc: np.ufunc, avals: tuple[Aval, ...]) -> tuple[np.dtype[Any], bool]:
     """NumPy's result dtype of ``ufunc``, and whether the result is still weak."""
     weak = all(aval.weak for aval in avals)
@@ -44,13 +49,19 @@ def result_dtype(ufunc: np.ufunc, avals: tuple[Aval, ...]) -> tuple[np.dtype[Any
             f"{ufunc.__name__}({listed(avals)}): NumPy has no loop for these dtypes ({error}); convert with .astype"
         ) from None
     for aval, dtype in zip(avals, resolved, strict=False):
-        if aval.weak and type(aval.literal) is int and dtype.kind in "iu":
-            limits = np.iinfo(dtype)
-            if not limits.min <= aval.literal <= limits.max:
-                raise RangeError(
-                    f"{ufunc.__name__}({listed(avals)}): the Python integer {aval.literal} does not fit {dtype}"
-                )
+        if aval.weak and type(aval.literal) is int:
+            _check_integer(ufunc, avals, aval.literal, dtype)
     return resolved[-1], weak
+
+
+def _check_integer(ufunc: np.ufunc, avals: tuple[Aval, ...], value: int, dtype: np.dtype[Any]) -> None:
+    """An error for a Python integer that does not fit the dtype it is computed in."""
+    if ufunc in COMPARED_BY_VALUE and not any(a.dtype.kind == "b" for a in avals):
+        return
+    # What becomes a boolean or a float is an int64 before.
+    limits = np.iinfo(dtype if dtype.kind in "iu" else np.int64)
+    if not limits.min <= value <= limits.max:
+        raise RangeError(f"{ufunc.__name__}({listed(avals)}): the Python integer {value} does not fit {limits.dtype}")
 
 
 def infer_elementwise(primitive: Primitive, *avals: Aval) -> Aval:
@@ -74,7 +85,18 @@ divide = _elementwise(np.divide)
 floor_divide = _elementwise(np.floor_divide)
 remainder = _elementwise(np.remainder)
 fmod = _elementwise(np.fmod)
-power = _elementwise(np.power)
+
+
+def _infer_power(primitive: Primitive, x: Aval, y: Aval) -> Aval:
+    out = infer_elementwise(primitive, x, y)
+    if out.dtype.kind in "iu" and type(y.literal) is int and y.literal < 0:
+        raise ArgumentError(
+            f"power({listed((x, y))}): integers have no negative powers that are integers; make the base floating"
+        )
+    return out
+
+
+power = Primitive("power", _infer_power, kind="elementwise", numpy_ufunc=np.power)
 float_power = _elementwise(np.float_power)
 negative = _elementwise(np.negative)
 absolute = _elementwise(np.absolute)
@@ -241,7 +263,11 @@ def number_in(x: Node, dtype: np.dtype[Any], what: str) -> Node:
         return astype(x, dtype)
     if aval.dtype.kind == "c" and dtype.kind not in "cb":
         raise DTypeError(f"{what}: a complex number does not go into {dtype}; take its real part")
-    if dtype.kind not in "iu" or not isinstance(x, Constant) or type(x.value) not in (int, float):
+    if dtype.kind not in "iu":
+        return astype(x, dtype)
+    if x.value is WITHHELD:
+        WITHHELD._refuse()  # whether it fits depends on the number
+    if type(x.value) not in (int, float):
         return astype(x, dtype)
     try:
         number = int(x.value)

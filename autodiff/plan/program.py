@@ -6,11 +6,14 @@ subexpressions, and it simplifies as it goes if given rewriting rows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..nodes import Aval, Node, Primitive, Signature, intern_aval
-from ..ops import place_p
+import numpy as np
+
+from .. import ops
+from ..nodes import WEAK_FLOAT, Aval, Node, Primitive, Signature, intern_aval
 
 Rewrite = Callable[["Program", Signature, "tuple[int, ...]"], "int | None"]
 
@@ -197,7 +200,7 @@ def build(inputs: Sequence[Node], outputs: Iterable[Node], rewrite: Rewrite | No
     for node in fresh:
         if node.signature is None:
             numbers[node] = _leaf(program, node.aval.at(None), node.value)
-        elif node.signature.primitive is place_p:
+        elif node.signature.primitive is ops.place_p:
             numbers[node] = numbers[node.inputs[0]]
         else:
             arguments = tuple([numbers[x] for x in node.inputs])
@@ -220,8 +223,23 @@ def _leaf(program: Program, aval: Aval, value: Any) -> int:
     return program.constant(aval, value)
 
 
+def _beyond(program: Program, arguments: tuple[int, ...]) -> tuple[int, ...]:
+    """Operands of a comparison, where a Python integer that no integer of the other's dtype reaches is an infinity."""
+    first, second = arguments
+    for number, other in ((first, second), (second, first)):
+        value, dtype = program.avals[number].literal, program.avals[other].dtype
+        if type(value) is int and program.avals[number].weak and dtype.kind in "iu":
+            limits = np.iinfo(dtype)
+            if not limits.min <= value <= limits.max:
+                infinity = program.literal(math.copysign(math.inf, value), WEAK_FLOAT)
+                return (infinity, other) if number == first else (other, infinity)
+    return arguments
+
+
 def _applied(program: Program, signature: Signature, arguments: tuple[int, ...]) -> int:
     """``apply``, with the signature made anew where rewriting changed what is known of an argument."""
+    if signature.primitive.numpy_ufunc in ops.COMPARED_BY_VALUE:
+        arguments = _beyond(program, arguments)
     avals = tuple([program.avals[a] for a in arguments])
     if avals != signature.inputs:
         is_derived = signature.is_derived

@@ -174,7 +174,8 @@ class Writer:
             elif number in self.program.constants:
                 aval = self.avals[number]
                 if aval.weak or (aval.literal is not None and aval.spec is None and aval.dtype == FLOAT64):
-                    self.scalars[number] = number_text(self.program.constants[number])
+                    value = self.program.constants[number]
+                    self.scalars[number] = number_text(float(value) if aval.dtype == FLOAT64 else value)
                 else:
                     self.arrays[number] = self.constant(constant_value(self.program, number))
                 self.roots[number] = number
@@ -270,7 +271,7 @@ class Writer:
         full = [a for a in others if a.shape == out.shape and not a.weak]
         if aval.literal is not None and full:
             # A zero-dimensional array is converted faster than a Python number.
-            dtype = full[0].dtype if aval.weak and full[0].dtype.kind in "fc" else None if aval.weak else aval.dtype
+            dtype = self._literal_dtype(aval, full[0], out)
             if dtype is not None and not (isinstance(aval.literal, complex) and dtype.kind != "c"):
                 key = (number, dtype)
                 if key not in self._literals:
@@ -289,6 +290,14 @@ class Writer:
                 others = tuple([a for a in others if a not in self.scalars or a in self.arrays])
             words.append(self.operand(argument, out, [self.avals[a] for a in others]))
         return words
+
+    def _literal_dtype(self, aval: Aval, other: Aval, out: Aval) -> np.dtype[Any] | None:
+        """What NumPy converts a number of the structure to beside another operand; None where that is not known."""
+        if not aval.weak:
+            return aval.dtype
+        # A loop may compute in a wider dtype than its operand has (float_power), and then the number is of that.
+        known = other.dtype.kind in "fc" and (out.dtype == other.dtype or out.dtype.kind == "b")
+        return other.dtype if known else None
 
     # --- statements --------------------------------------------------------------------------------------------------
 
