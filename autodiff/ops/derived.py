@@ -7,7 +7,10 @@ computes some of them faster names them (`Backend.primitives`).
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -45,7 +48,9 @@ def _infer_like_first(primitive: Primitive, *avals: Aval, **params: Any) -> Aval
     return intern_aval(broadcast_shapes(primitive.name, avals), avals[0].dtype, avals[0].weak)
 
 
-def _derived(name: str, composition: Callable[..., Node], *, params: tuple[str, ...] = (), infer: Any = None) -> Primitive:
+def _derived(
+    name: str, composition: Callable[..., Node], *, params: tuple[str, ...] = (), infer: Any = None
+) -> Primitive:
     primitive = Primitive(name, infer or _infer_like_first, params=params, kind="elementwise")
     COMPOSITIONS[primitive] = composition
     return primitive
@@ -123,31 +128,36 @@ def _tan_slope(out: Node, x: Node) -> Node:
 tan_slope = _derived("tan_slope", _tan_slope)
 
 
-# --- directions ------------------------------------------------------------------------------------------------------
+# --- polar coordinates -----------------------------------------------------------------------------------------------
 
 
-def _direction(x: Node, y: Node) -> Node:
-    radius = hypot(x, y)
+def _cosine(x: Node, y: Node, radius: Node) -> Node:
+    """x / hypot(x, y); 0 at the origin, and as a limit where an argument is infinite."""
     share = x / where(equal(radius, 0), 1, radius)
-    towards = copysign(where(isinf(y), math.sqrt(0.5), literal(1.0)), x)
+    towards = copysign(where(isinf(y), literal(math.sqrt(0.5)), literal(1.0)), x)
     return where(isinf(x), towards, share)
 
 
-def _infer_pair(primitive: Primitive, x: Aval, y: Aval, **params: Any) -> Aval:
+def _polar(x: Node, y: Node, u: int, v: int, r: int, origin: bool) -> Node:
+    """Small and large factors by turns, since some of them alone may be out of range."""
+    radius = hypot(x, y)
+    cosine = _cosine(x, y, radius) if u else None
+    sine = _cosine(y, x, radius) if v else None
+    inverse = 1 / where(equal(radius, 0), literal(math.inf if origin else math.nan), radius) if r else None
+    both = min(u, v)
+    small = [cosine, sine] * both + [cosine] * (u - both) + [sine] * (v - both)
+    factors = [f for pair in itertools.zip_longest(small, [inverse] * r) for f in pair if f is not None]
+    pairs = [factors[k] * factors[k + 1] if k + 1 < len(factors) else factors[k] for k in range(0, len(factors), 2)]
+    return functools.reduce(operator.mul, pairs)
+
+
+def _infer_polar(primitive: Primitive, x: Aval, y: Aval, **params: Any) -> Aval:
     return infer_elementwise(hypot, x, y)
 
 
-# x / hypot(x, y): the cosine of the angle of (x, y); 0 at the origin.
-direction = _derived("direction", _direction, infer=_infer_pair)
-
-
-def _inverse_radius(x: Node, y: Node, origin: bool) -> Node:
-    radius = hypot(x, y)
-    return 1 / where(equal(radius, 0), math.inf if origin else math.nan, radius)
-
-
-# 1 / hypot(x, y); at the origin 0 if it is in the domain, else NaN.
-inverse_radius = _derived("inverse_radius", _inverse_radius, params=("origin",), infer=_infer_pair)
+# cos(a)^u sin(a)^v / hypot(x, y)^r, where a is the angle of (x, y): what all derivatives of hypot and arctan2 are made
+# of. At the origin it is 0 if that is in the domain, else NaN.
+polar = _derived("polar", _polar, params=("u", "v", "r", "origin"), infer=_infer_polar)
 
 
 # --- powers ----------------------------------------------------------------------------------------------------------
@@ -181,7 +191,12 @@ def _power_part(x: Node, y: Node, polynomial: Polynomial, order: int) -> Node:
 
 
 # p(y) x^(y - n) for a polynomial p: what all derivatives of x^y are, together with powers of log(x).
-power_part = _derived("power_part", _power_part, params=("polynomial", "order"), infer=lambda primitive, x, y, **_: infer_elementwise(power, x, y))
+power_part = _derived(
+    "power_part",
+    _power_part,
+    params=("polynomial", "order"),
+    infer=lambda primitive, x, y, **_: infer_elementwise(power, x, y),
+)
 
 
 def power_part_by_base(x: Node, y: Node, polynomial: Polynomial, order: int) -> Node:

@@ -1,4 +1,4 @@
-"""Primitives of derivative rules replaced by what they are composed of, where a backend does not compute them itself."""
+"""Primitives of derivative rules as what they are composed of, where a backend does not compute them itself."""
 
 from __future__ import annotations
 

@@ -83,25 +83,26 @@ def _root_slope(out: Node, x: Node) -> Node:
     return ops.where(zero, 0, 0.5 / ops.where(zero, 1, out))
 
 
+def _cosine(x: Node, y: Node) -> Node:
+    return ops.polar(x, y, u=1, v=0, r=0, origin=True)
+
+
 def _angle_share(x: Node, y: Node) -> Node:
-    """x / (x^2 + y^2) without overflow in the squares."""
-    return ops.direction(x, y) * ops.inverse_radius(x, y, origin=False)
+    """x / (x^2 + y^2)."""
+    return ops.polar(x, y, u=1, v=0, r=1, origin=False)
 
 
-def _turned(x: Node, y: Node) -> Node:
-    """d direction(x, y) / dx: the square of the sine by the radius, without cancellation where y is small."""
-    sine = ops.direction(y, x)
-    return sine * (sine * ops.inverse_radius(x, y, origin=True))
+def _polar_by_x(out: Node, x: Node, y: Node, u: int, v: int, r: int, origin: bool) -> Node | float:
+    """By x, the cosine has the derivative sine^2 / radius, the sine -cosine sine / radius, 1 / radius -cosine / radius^2."""
+    grows = u * ops.polar(x, y, u=u - 1, v=v + 2, r=r + 1, origin=origin) if u else None
+    falls = (v + r) * ops.polar(x, y, u=u + 1, v=v, r=r + 1, origin=origin) if v + r else None
+    if grows is None:
+        return 0.0 if falls is None else -falls
+    return grows if falls is None else grows - falls
 
 
-def _turned_across(x: Node, y: Node) -> Node:
-    """d direction(x, y) / dy."""
-    return -(ops.direction(x, y) * (ops.direction(y, x) * ops.inverse_radius(x, y, origin=True)))
-
-
-def _farther(out: Node, x: Node, y: Node) -> Node:
-    """d (1 / hypot(x, y)) / dx."""
-    return -(ops.direction(x, y) * out) * out
+def _polar_by_y(out: Node, x: Node, y: Node, u: int, v: int, r: int, origin: bool) -> Node | float:
+    return _polar_by_x(out, y, x, v, u, r, origin)
 
 
 def _on_branch(root: Node, guide: Node) -> Node:
@@ -199,7 +200,7 @@ RULES: list[Rule] = [
     unary(ops.logistic, lambda out, x: ops.logistic_slope(x)),
     unary(ops.sin, lambda out, x: ops.cos(x), "DLMF 4.20.1"),
     unary(ops.cos, lambda out, x: -ops.sin(x), "DLMF 4.20.2"),
-    unary(ops.tan, lambda out, x: ops.tan_slope(out, x), "DLMF 4.20.3"),
+    unary(ops.tan, ops.tan_slope, "DLMF 4.20.3"),
     unary(ops.arcsin, _arcsin_slope, "DLMF 4.24.7"),
     unary(ops.arccos, _arccos_slope, "DLMF 4.24.8"),
     unary(ops.arctan, lambda out, x: ops.lorentzian(x), "DLMF 4.24.9"),
@@ -211,13 +212,13 @@ RULES: list[Rule] = [
     ),
     binary(
         ops.hypot,
-        lambda out, x, y: ops.direction(x, y),
-        lambda out, x, y: ops.direction(y, x),
+        lambda out, x, y: _cosine(x, y),
+        lambda out, x, y: _cosine(y, x),
         "minimum-norm subgradient of a norm: 0 at 0",
     ),
     unary(ops.sinh, lambda out, x: ops.cosh(x), "DLMF 4.34.1"),
     unary(ops.cosh, lambda out, x: ops.sinh(x), "DLMF 4.34.2"),
-    unary(ops.tanh, lambda out, x: ops.tanh_slope(out, x), "DLMF 4.34.8"),
+    unary(ops.tanh, ops.tanh_slope, "DLMF 4.34.8"),
     unary(ops.arcsinh, _arcsinh_slope, "DLMF 4.38.9"),
     unary(ops.arccosh, _arccosh_slope, "DLMF 4.38.10"),
     unary(ops.arctanh, lambda out, x: 1 / ops.one_minus_square(x), "DLMF 4.38.11"),
@@ -226,12 +227,7 @@ RULES: list[Rule] = [
     unary(ops.root_lorentzian, lambda out, x: -(x * out) * out * out),
     binary(ops.tanh_slope, ZERO, lambda out, tanh, x: -2 * tanh * out),
     binary(ops.tan_slope, ZERO, lambda out, tan, x: 2 * tan * out),
-    binary(ops.direction, lambda out, x, y: _turned(x, y), lambda out, x, y: _turned_across(x, y)),
-    binary(
-        ops.inverse_radius,
-        lambda out, x, y, origin: _farther(out, x, y),
-        lambda out, x, y, origin: _farther(out, y, x),
-    ),
+    binary(ops.polar, _polar_by_x, _polar_by_y),
     binary(ops.power_part, lambda out, x, y, **params: ops.power_part_by_base(x, y, **params), _power_part_by_exponent),
     unary(ops.logistic_slope, lambda out, x: -ops.tanh(0.5 * x) * out),
     unary(ops.sinc, lambda out, x, order: ops.sinc(x, order=order + 1), "DLMF 3.6"),
