@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
@@ -117,6 +117,21 @@ class Backend(ABC):
             device; Python numbers where ``program.avals`` says ``weak``; tuples where it has a ``spec`` (an index).
         """
 
+    def interpret(self, program: Program) -> Plan | None:
+        """Make a plan that exists at once, however slow, to answer while ``compile`` works in the background.
+
+        Parameters
+        ----------
+        program : Program
+            What to compute.
+
+        Returns
+        -------
+        Plan or None
+            None if ``compile`` takes no longer, or there is no such plan; then the caller waits for ``compile``.
+        """
+        return None
+
     # --- arrays ------------------------------------------------------------------------------------------------------
 
     @property
@@ -224,6 +239,23 @@ class Backend(ABC):
                 f"{what} cannot be put on backend {self.label}: {error}; bring it to the host first "
                 "(np.asarray of a Tensor of it)"
             ) from error
+
+    def keep(self, values: Sequence[Any], before: Sequence[Any]) -> Sequence[Any]:
+        """What variables hold of new values: blocks or numbers, where arrays are how they are computed.
+
+        Parameters
+        ----------
+        values : sequence of array
+            This backend's own. Nobody changes them.
+        before : sequence of array
+            What the variables held until now.
+
+        Returns
+        -------
+        sequence of array
+            With the same elements; as they are, unless a library is lazy.
+        """
+        return values
 
     def to_numpy(self, array: Any) -> np.ndarray[Any, Any]:
         """The elements of an array of this library, on the host.

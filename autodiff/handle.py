@@ -226,6 +226,8 @@ class Handle:
             if not copy:
                 value = value.view()
             value.flags.writeable = False
+        if aval.place is not None:
+            (value,) = aval.place.keep([value], [self._node.value])
         if aval.weak:
             aval = intern_aval(aval.shape, aval.dtype)
         slot = self._named_slot()

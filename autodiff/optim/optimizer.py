@@ -120,7 +120,10 @@ class Optimizer:
             self._clip_value or 0.0,
             *self._formula.numbers(self.steps + 1, rate),
         )
-        results = self._plan(*[p.value for p in parameters], *arrays, *self._moments, *numbers)
+        before = [*[p.value for p in parameters], *self._moments]
+        results = self._plan(*before[: len(parameters)], *arrays, *self._moments, *numbers)
+        if not self._on_numpy:
+            results = _home(parameters[0]).keep(results, before)
         for parameter, value in zip(parameters, results):  # noqa: B905  (moments follow)
             parameter.assign(value, copy=False)
         self._moments = results[len(parameters) :]

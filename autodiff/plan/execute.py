@@ -35,10 +35,20 @@ def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Back
     be inf or NaN without a warning. A plan of derivatives is compiled for the index values it meets.
     """
 
+    def chooses(program: Program) -> bool:
+        return ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
+
     def finish(program: Program) -> Plan:
         program = contract_sums(expand(prune(program), backend.primitives))
-        program.quiet = ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
-        return checked(program, backend)
+        program.quiet = chooses(program)
+        plan = checked(program, backend, backend.compile)
+        assert plan is not None
+        return plan
+
+    def interpret(program: Program) -> Plan | None:
+        program = expand(program, backend.primitives)
+        program.quiet = chooses(program)
+        return checked(program, backend, backend.interpret)
 
     known = {
         i: x.value
@@ -46,7 +56,7 @@ def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Back
         if x.aval.spec is not None and x.aval.literal is None and x.aval is not LINE
     }
     if derivatives and known:
-        return Specialized(build(inputs, outputs), known, simplify, finish)
+        return Specialized(build(inputs, outputs), known, simplify, finish, interpret)
     return finish(build(inputs, outputs, simplify))
 
 

@@ -7,6 +7,7 @@ looked at on the host before the results are given out. What is read or written 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -146,9 +147,9 @@ class Checked:
         return tuple(results)
 
 
-def checked(program: Program, backend: Backend) -> Plan:
-    """A plan of a program, which may have positions to look at."""
+def checked(program: Program, backend: Backend, make: Callable[[Program], Plan | None]) -> Plan | None:
+    """A plan of a program, which may have positions to look at; None if ``make`` makes none."""
     lowered, ranges = with_ranges(program) if _watched(program) else (program, [])
     check_capabilities(lowered, backend)
-    plan = backend.compile(lowered)
-    return Checked(plan, ranges, backend.home) if ranges else plan
+    plan = make(lowered)
+    return Checked(plan, ranges, backend.home) if ranges and plan is not None else plan

@@ -323,12 +323,16 @@ def _function(signature: Signature, dialect: Dialect) -> Callable[..., Any]:
 
 def compile_program(program: Program, dialect: Dialect) -> Plan:
     """A plan: generated source, or interpreted while (or because) a program is long."""
+    return planned(
+        program, lambda program: interpret_program(program, dialect), lambda program: Generated(program, dialect)
+    )
+
+
+def interpret_program(program: Program, dialect: Dialect) -> Plan:
+    """A plan that calls one function after another."""
 
     def constant(program: Program, number: int) -> Any:
         value = constant_value(program, number)
         return dialect.constant(value) if isinstance(value, np.ndarray) else value
 
-    def interpreted(program: Program) -> Plan:
-        return Interpreted(program, lambda signature: _function(signature, dialect), constant, dialect.copy)
-
-    return planned(program, interpreted, lambda program: Generated(program, dialect))
+    return Interpreted(program, lambda signature: _function(signature, dialect), constant, dialect.copy)

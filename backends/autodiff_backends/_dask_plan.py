@@ -12,6 +12,7 @@ from autodiff.plan.program import Program
 
 from ._dask_axes import takes_whole
 from ._dask_graph import Tasks, in_blocks
+from ._dask_kept import settle
 from ._dask_layout import Chunks, Group, Layout, Rows, row_axes
 from ._dask_source import source_of
 from ._dask_staging import Staged, Staging
@@ -60,6 +61,7 @@ class StagedPlan:
         return str(self._program) if self._last is None else source_of(self._last)
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
+        settle([values[n] for n in self._arrays])
         chunks = {n: values[n].chunks for n in self._arrays}
         whole = {n: takes_whole(self._program.avals[n], values[n]) for n in self._indices}
         key = (*chunks.values(), *whole.values())

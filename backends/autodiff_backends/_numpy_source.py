@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from autodiff.backend import Plan
+from autodiff.plan.background import check
 from autodiff.plan.program import Program
 from autodiff.plan.slices import join_slices
 
+from ._numpy_parts import LONGEST_PART, in_parts
 from ._numpy_reference import Interpreted
 from ._numpy_writer import Writer, number_text
 
@@ -94,9 +96,9 @@ class Generated:
         self._raises = writer.raises
         self._exact: Interpreted | None = None
         self._nbytes = writer.storage.nbytes
-        self.source = _module(writer, results)
-        name = f"<autodiff plan {next(_serial)}>"
-        functions = _functions(self.source, name)
+        pieces = _pieces(writer, results)
+        self.source = "\n".join(pieces)
+        functions = _functions(pieces, f"<autodiff plan {next(_serial)}>")
         self._run: Callable[..., tuple[Any, ...]] = functions["run"]
         self._workspace: Callable[[], tuple[Any, ...]] = functions["workspace"]
         self._spare: list[tuple[Any, ...]] = []
@@ -126,57 +128,74 @@ class Generated:
         return self._exact(*values)
 
 
-def _functions(source: str, name: str) -> dict[str, Callable[..., Any]]:
-    """The functions that a plan's module defines, none of which refers to itself.
+def _functions(pieces: list[str], name: str) -> dict[str, Callable[..., Any]]:
+    """The functions that the pieces of a plan's module define, none of which refers to itself.
 
     A function in its own globals is a reference cycle, and a plan that nobody needs would wait for the collector.
     """
     namespace: dict[str, Any] = {}
-    exec(compile(source, name, "exec"), namespace)
-    defined = {key: f for key, f in namespace.items() if isinstance(f, FunctionType) and f.__globals__ is namespace}
-    rest = {key: value for key, value in namespace.items() if key not in defined}
-    below = {key: FunctionType(f.__code__, rest) for key, f in defined.items() if key != "run"}
-    return {**below, "run": FunctionType(defined["run"].__code__, {**rest, **below})}
+    line = 0
+    for piece in pieces:
+        check()
+        exec(compile("\n" * line + piece, name, "exec"), namespace)
+        line += piece.count("\n") + 1
+    found = {key: f for key, f in namespace.items() if isinstance(f, FunctionType) and f.__globals__ is namespace}
+    scope = {key: value for key, value in namespace.items() if key not in found}
+    # Those of a group are called by parts, and these by ``run``: each sees those before it.
+    defined: dict[str, Callable[..., Any]] = {}
+    for kind in ("workspace", "group", "part", "run"):
+        made = {key: FunctionType(f.__code__, scope) for key, f in found.items() if key.startswith(kind)}
+        defined.update(made)
+        scope = {**scope, **made}
+    return defined
 
 
-def _module(writer: Writer, results: list[str]) -> str:
-    """The text of a plan as a module."""
+def _pieces(writer: Writer, results: list[str]) -> list[str]:
+    """The text of a plan as a module, cut where it may be: Python compiles a piece without a pause."""
     program = writer.program
     buffers = writer.storage.buffers
-    lines = [f"    {line}" for line in writer.lines]
+    statements = writer.lines
+    inputs = [f"x{i}" for i in range(program.n_inputs)]
+    views = [*[f"b{i}" for i in range(len(buffers))], *writer.views.values()]
+    parts: list[str] = []
+    if len(statements) > 2 * LONGEST_PART:
+        parts, statements = in_parts(statements, [*inputs, *views], results)
+    lines = [f"    {line}" for line in statements]
     lines.append(f"    return ({', '.join(results)},)" if results else "    return ()")
     if program.quiet:
         with_ = f"    with {writer.use('errstate')}(divide='ignore', invalid='ignore'):"
         lines = [with_, *[f"    {line}" for line in lines]]
-    names = ", ".join([*[f"b{i}" for i in range(len(buffers))], *writer.views.values()])
     if buffers:
-        lines.insert(0, f"    ({names},) = buffers")
+        lines.insert(0, f"    ({', '.join(views)},) = buffers")
         writer.use("empty")
     workspace = _workspace(writer)
-    parameters = ", ".join(["buffers", *[f"x{i}" for i in range(program.n_inputs)]])
-    header = ["import math"] if any("math." in line for line in lines) else []
+    parameters = ", ".join(["buffers", *inputs])
+    header = ["import math"] if any("math." in line for line in writer.lines) else []
     if writer.helpers:
         header.append(f"from autodiff_backends import {', '.join(sorted(writer.helpers))}")
     comments = [f"# x{i}: {program.avals[i]!r}" for i in range(program.n_inputs) if program.avals[i].literal is None]
     constants = [f"{name} = {_constant_text(writer, value)}" for name, value in writer.constants.items()]
     if writer.names:
         header.append(f"from numpy import {', '.join(sorted(writer.names))}")
-    return "\n".join(
-        [
-            *header,
-            "",
-            *comments,
-            *constants,
-            "",
-            *writer.functions,
-            "def workspace():",
-            *workspace,
-            "",
-            f"def run({parameters}):",
-            *lines,
-            "",
-        ]
-    )
+    return [
+        "\n".join([*header, "", *comments, *constants, ""]),
+        *_definitions(writer.functions),
+        "\n".join(["def workspace():", *workspace, ""]),
+        *parts,
+        "\n".join([f"def run({parameters}):", *lines, ""]),
+    ]
+
+
+def _definitions(lines: list[str]) -> list[str]:
+    """Functions, each of which ends with an empty line, as texts of a length that is compiled without a pause."""
+    pieces = []
+    piece: list[str] = []
+    for line in lines:
+        piece.append(line)
+        if not line and len(piece) >= LONGEST_PART:
+            pieces.append("\n".join(piece))
+            piece = []
+    return [*pieces, "\n".join(piece)] if piece else pieces
 
 
 def _workspace(writer: Writer) -> list[str]:

@@ -15,9 +15,10 @@ from autodiff.errors import BackendError, DTypeError
 from autodiff.plan.program import Program
 
 from ._array_api_calls import DTYPES
-from ._array_api_source import Dialect, compile_program
+from ._array_api_source import Dialect, compile_program, interpret_program
 from ._torch_calls import gpu_call, torch_call
 from .array_api import no_dtype
+from .numpy_ import SHORTEST_INTERPRETED
 
 Tensor = Any
 
@@ -59,6 +60,10 @@ class TorchBackend(Backend):
     def compile(self, program: Program) -> Plan:
         """Calls of PyTorch's functions, one after another."""
         return compile_program(program, self._dialect)
+
+    def interpret(self, program: Program) -> Plan | None:
+        """The same, without a source for the whole, if the program is not so short that one is made as fast."""
+        return interpret_program(program, self._dialect) if len(program.avals) > SHORTEST_INTERPRETED else None
 
     @cached_property
     def _dialect(self) -> Dialect:

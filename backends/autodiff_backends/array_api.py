@@ -20,7 +20,8 @@ from autodiff.plan.program import Program
 
 from ._array_api_calls import DTYPES, missing, standard_call
 from ._array_api_reductions import copy as copied
-from ._array_api_source import Dialect, compile_program
+from ._array_api_source import Dialect, compile_program, interpret_program
+from .numpy_ import SHORTEST_INTERPRETED
 
 # What no plan can do without; all of it is in the standard since 2022.12.
 _NEEDED = ("asarray", "astype", "broadcast_to", "full", "isdtype", "permute_dims", "reshape", "take", "where")
@@ -82,6 +83,10 @@ class ArrayApiBackend(Backend):
     def compile(self, program: Program) -> Plan:
         """Calls of the standard's functions, one after another."""
         return compile_program(program, self._dialect)
+
+    def interpret(self, program: Program) -> Plan | None:
+        """The same, without a source for the whole, if the program is not so short that one is made as fast."""
+        return interpret_program(program, self._dialect) if len(program.avals) > SHORTEST_INTERPRETED else None
 
     @cached_property
     def _dialect(self) -> Dialect:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from .numpy_ import BACKEND as NUMPY
 try:
     import dask.array as da
 
+    from ._dask_kept import keep
     from ._dask_plan import StagedPlan
 except ImportError as error:
     _missing: ImportError | None = error
@@ -71,6 +73,10 @@ class DaskBackend(Backend):
             return value.astype(dtype)
         # An assignment to elements gives a dask array another graph, and so must be done to an object of its own.
         return da.Array(value.dask, value.name, value.chunks, meta=value._meta) if copy else value
+
+    def keep(self, values: Sequence[Any], before: Sequence[Any]) -> Sequence[Any]:
+        """Their blocks, computed when a plan first takes one of them; not the tasks of all steps before."""
+        return keep(values, before)
 
     def to_numpy(self, array: Any) -> np.ndarray[Any, Any]:
         """What it is when computed."""

@@ -18,7 +18,7 @@ from ._loops_statements import Lowering
 from ._numba_kernel import load
 from ._numba_source import KernelSource
 from ._numpy_blocks import shares, together
-from ._numpy_reference import constant_value
+from ._numpy_reference import Interpreted, constant_value
 from ._numpy_source import WORKSPACE_KEPT, pool
 from .numpy_ import BACKEND as NUMPY
 
@@ -28,6 +28,9 @@ LARGEST_WORKSPACE = 1 << 31
 
 # More statements than this, after repetitions are rolled up, take LLVM minutes.
 LONGEST_KERNEL = 2_000
+
+# Each array that a kernel takes or gives costs LLVM 40 ms, whatever is done with it: 250 of them 7 s, 1,000 minutes.
+MOST_PARAMETERS = 128
 
 
 class Kernel:
@@ -166,6 +169,10 @@ class NumbaBackend(Backend):
             return Composed(program, found, rules, self._compile_region)
         return self._compile_region(kind, program)
 
+    def interpret(self, program: Program) -> Plan | None:
+        """On NumPy: kernels of short programs too take LLVM a quarter of a second."""
+        return Interpreted(program)
+
     def _compile_region(self, kind: str, program: Program) -> Plan:
         kernel = self._kernel(program) if kind == LOOPS else None
         return NUMPY.compile(program) if kernel is None else kernel
@@ -178,7 +185,7 @@ class NumbaBackend(Backend):
         if max(schedule.workspaces.values(), default=0) > LARGEST_WORKSPACE:
             return None
         text = KernelSource(schedule)
-        if text.n_statements > LONGEST_KERNEL:
+        if text.n_statements > LONGEST_KERNEL or len(text.parameters) > MOST_PARAMETERS:
             return None
         try:
             return Kernel(text)

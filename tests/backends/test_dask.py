@@ -505,6 +505,168 @@ def test_arrays_that_cannot_be_recorded(lazy):
         lazy.aval_of(da.from_array(np.ma.masked_array(X)))
 
 
+# --- variables hold blocks -------------------------------------------------------------------------------------------
+
+
+class Passes:
+    """Data in three chunks, and how often each was looked at."""
+
+    def __init__(self):
+        self.count = 0
+        self.rows = da.from_array(X, chunks=(8, 4)).map_blocks(self._counted, dtype=X.dtype)
+
+    def _counted(self, block):
+        self.count += 1
+        return block
+
+
+def trained(update, steps=10):
+    """Parameters after some steps, and the numbers of tasks in them and in gradients after each."""
+    graph = ad.Graph(backend="dask")
+    passes = Passes()
+    x = graph.tensor(passes.rows, constant=True)
+    parameters = [graph.tensor(W), graph.tensor(V)]
+    step = update(parameters)
+    tasks, counts = [], []
+    for _ in range(steps):
+        w, v = parameters
+        passes.count = 0
+        gradients = graph.gradient(np.mean((np.tanh(x @ w) @ v - Y) ** 2), parameters)
+        step(gradients)
+        tasks.append([len(a.dask) for a in (w.value, v.value, *gradients)])
+        counts.append(passes.count)
+    return [p.value.compute() for p in parameters], tasks, counts
+
+
+def subtracting(parameters):
+    return lambda gradients: [p.assign_sub(0.1 * g) for p, g in zip(parameters, gradients)]
+
+
+def adding(parameters):
+    return lambda gradients: [p.assign_add(-0.1 * g) for p, g in zip(parameters, gradients)]
+
+
+def assigning(parameters):
+    return lambda gradients: [p.assign(p.value - 0.1 * g) for p, g in zip(parameters, gradients)]
+
+
+def stepping(kind):
+    return lambda parameters: kind(parameters, 0.1).step
+
+
+UPDATES = {
+    "assign_sub": subtracting,
+    "assign_add": adding,
+    "assign": assigning,
+    "SGD": stepping(ad.optim.SGD),
+    "Adam": stepping(ad.optim.Adam),
+}
+
+
+@pytest.mark.parametrize("name", UPDATES)
+def test_the_history_of_a_variable_does_not_grow(name):
+    found, tasks, counts = trained(UPDATES[name])
+    assert all(sizes == tasks[1] for sizes in tasks[2:]), tasks
+    # The new values of a step come from one pass over the data, made when the next step takes them.
+    assert counts[1:] == [3] * 9
+    x, parameters = ad.Tensor(X, constant=True), [ad.Tensor(W), ad.Tensor(V)]
+    step = UPDATES[name](parameters)
+    for _ in range(10):
+        w, v = parameters
+        step(ad.Graph().gradient(np.mean((np.tanh(x @ w) @ v - Y) ** 2), parameters))
+    for value, parameter in zip(found, parameters):
+        np.testing.assert_allclose(value, parameter.value, rtol=1e-12)
+
+
+def test_values_that_no_plan_takes_hold_at_most_one_step(lazy):
+    average = ad.Graph(backend="dask").tensor(X)
+    tasks = []
+    for _ in range(8):
+        average.assign(0.9 * average.value + 0.1 * da.ones((N, 4)))
+        tasks.append(len(average.value.dask))
+    assert max(tasks) == max(tasks[:2])
+    np.testing.assert_allclose(average.value.compute(), 0.9**8 * X + 1 - 0.9**8)
+
+
+def test_what_is_assigned_stays_in_blocks(lazy):
+    x = da.from_array(X, chunks=(8, 4))
+    w = ad.Graph(backend="dask").tensor(x)
+    w.assign(x + 1.0)
+    kept = w.value
+    ad.Graph(backend="dask").gradient(np.sum(w**2), [w])
+    assert w.value is kept
+    assert kept.chunks == x.chunks
+    assert len(kept.dask) == 3
+    assert kept.__dask_keys__() == [[(kept.name, i, 0)] for i in range(3)]
+    np.testing.assert_array_equal(kept.compute(), X + 1.0)
+
+
+def test_an_array_of_the_user_is_left_as_it_is():
+    w = ad.Graph(backend="dask").tensor(X)
+    mine = da.from_array(X, chunks=(8, 4)) * 2.0
+    w.assign(mine, copy=False)
+    tasks = len(mine.dask)
+    ad.Graph(backend="dask").gradient(np.sum(w**2), [w])
+    assert len(mine.dask) == tasks
+    mine[0] = 0.0
+    np.testing.assert_array_equal(w.value.compute(), X * 2)
+
+
+def test_a_graph_recorded_before_keeps_the_old_value():
+    graph = ad.Graph(backend="dask")
+    w = graph.tensor(V)
+    w.assign(da.from_array(V) * 2.0)
+    y = np.sum(w**3)
+    for _ in range(3):
+        w.assign(w.value + 1.0)
+    np.testing.assert_allclose(graph.gradient(y, [w])[0].compute(), 12 * V**2)
+    np.testing.assert_allclose(w.value.compute(), 2 * V + 3)
+
+
+def test_values_that_are_dropped_are_forgotten():
+    from autodiff_backends import _dask_kept
+
+    w = ad.Graph(backend="dask").tensor(V)
+    before = len(_dask_kept._lazy)
+    w.assign(da.from_array(V) * 2.0)
+    assert len(_dask_kept._lazy) == before + 1
+    del w
+    assert len(_dask_kept._lazy) == before
+
+
+def test_a_value_that_cannot_be_computed_says_so_when_it_is_used():
+    def fail(block):
+        raise ZeroDivisionError("here")
+
+    w = ad.Graph(backend="dask").tensor(V)
+    w.assign(da.from_array(V).map_blocks(fail, dtype=V.dtype))
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError, match="here"):
+            ad.Graph(backend="dask").gradient(np.sum(w**2), [w])
+    w.assign(V)
+    np.testing.assert_allclose(ad.Graph(backend="dask").gradient(np.sum(w**2), [w])[0].compute(), 2 * V)
+
+
+def test_threads_that_use_the_same_variables():
+    graph = ad.Graph(backend="dask")
+    w = graph.tensor(X)
+    for k in range(5):
+        w.assign(w.value * 1.5)
+        results = []
+
+        def work(results=results):
+            results.append(graph.gradient(np.sum(w**2), [w])[0].compute())
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(results) == 4
+        for result in results:
+            np.testing.assert_allclose(result, 2 * X * 1.5 ** (k + 1))
+
+
 MISSING = """
 import sys
 sys.modules["dask"] = None

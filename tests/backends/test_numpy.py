@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.plan import build
+from autodiff.plan import background, build
 from autodiff_backends import numpy_
 from autodiff_backends._numpy_reference import Interpreted
 from autodiff_backends._numpy_source import Generated
@@ -33,6 +33,7 @@ def test_longer_programs_are_interpreted_before_they_are_generated(program, monk
         (result,) = plan(A)
         np.testing.assert_allclose(result, expected, rtol=1e-14)
         result[...] = 0
+        background.wait()
     assert "def run(" in plan.source
     assert plan.n_operations == Generated(program).n_operations
 

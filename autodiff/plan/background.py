@@ -1,0 +1,199 @@
+"""Work that nobody should wait for: better plans are made by a thread while those at hand go on answering.
+
+One thread does all of it, and lives only while there is work. It is no daemon, so the interpreter waits at its end for
+the piece in hand, and drops the rest. A fork waits likewise: a child has no lock then that nobody would open.
+``AUTODIFF_BACKGROUND=0`` has everything done at once, by the thread that asks: then it is the same call in every run
+that is the first to use the better plan.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import warnings
+import weakref
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from typing import Any, Generic, TypeVar
+
+from .cache import paused_collector
+
+VARIABLE = "AUTODIFF_BACKGROUND"
+
+T = TypeVar("T")
+
+
+class Cancelled(Exception):
+    """The process is ending, and nobody waits for this work."""
+
+
+class Later(Generic[T]):
+    """The result of work in the background. Work whose ``Later`` nobody holds any more is not begun.
+
+    Parameters
+    ----------
+    work : callable
+        Makes the result. It must not refer to the holder of this object, which would be a reference cycle.
+    what : str
+        What is made, for the message if that fails.
+    """
+
+    __slots__ = ("__weakref__", "_context", "_error", "_result", "_what", "_work")
+
+    def __init__(self, work: Callable[[], T], what: str):
+        self._work: Callable[[], T] | None = work
+        self._what = what
+        self._result: T | None = None
+        self._error: Exception | None = None
+        # NumPy's error state among others: the work may not warn of what its asker has silenced.
+        self._context: Context | None = copy_context()
+        if enabled():
+            _submit(self)
+        else:
+            self._made()
+
+    def get(self) -> T | None:
+        """The result, None while there is none. Says once, to the thread that asks, why there never will be one."""
+        if self._work is not None:
+            # Nothing happens here but in a child that was forked while work was waiting.
+            _start()
+        elif self._error is not None:
+            error, self._error = self._error, None
+            warnings.warn(
+                f"{self._what} failed, so the slower plan stays: {type(error).__name__}: {error}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return self._result
+
+    def run(self) -> None:
+        """Do the work, whatever comes of it."""
+        try:
+            self._made()
+        except Cancelled:
+            pass
+        except Exception as error:
+            # Its traceback would keep what the work was made of.
+            self._error = error.with_traceback(None)
+            self._work = None
+
+    def _made(self) -> None:
+        work, context = self._work, self._context
+        assert work is not None
+        assert context is not None
+        with paused_collector():
+            self._result = context.run(work)
+        self._context = None
+        # Last: who sees that there is no work left finds the result.
+        self._work = None
+
+
+def enabled() -> bool:
+    """Whether work is done in the background."""
+    return os.environ.get(VARIABLE) != "0"
+
+
+# Re-entered where the collector finds something in here whose end asks for a plan.
+_lock = threading.RLock()
+_queue: deque[weakref.ref[Later[Any]]] = deque()
+_thread: threading.Thread | None = None
+_running = False
+_forks = 0
+
+
+def _ending() -> bool:
+    """Whether the main thread has ended, after which no thread may be started."""
+    return sys.is_finalizing() or not threading.main_thread().is_alive()
+
+
+def _submit(later: Later[Any]) -> None:
+    with _lock:
+        _queue.append(weakref.ref(later))
+    _start()
+
+
+def _start() -> None:
+    """Have a thread, if there is work and none."""
+    global _running, _thread  # noqa: PLW0603  (there is one thread for the process)
+    if _running or not _queue or _forks or _ending():
+        return
+    with _lock:
+        if _running or not _queue or _forks:
+            return
+        _thread = threading.Thread(target=_work_off, name="autodiff-background", daemon=False)
+        _running = True
+        try:
+            _thread.start()
+        except RuntimeError:
+            # The system gives no more threads, or none at all.
+            _thread = None
+    if _thread is None:
+        _work_off()
+
+
+def _work_off() -> None:
+    global _running  # noqa: PLW0603
+    while True:
+        with _lock:
+            if _ending():
+                _queue.clear()
+            if not _queue or _forks:
+                _running = False
+                return
+            later = _queue.popleft()()
+        if later is not None:
+            later.run()
+        del later
+
+
+def check() -> None:
+    """Leave long work in the background if the process is ending: called between its parts."""
+    if threading.current_thread() is _thread and _ending():
+        raise Cancelled
+
+
+def wait() -> None:
+    """Wait until all that was asked for is done: for tests and measurements."""
+    while True:
+        _start()
+        thread = _thread
+        if thread is None or not thread.is_alive():
+            return
+        thread.join()
+
+
+def _before_fork() -> None:
+    global _forks  # noqa: PLW0603
+    _lock.acquire()
+    _forks += 1
+    while _thread is not None and _thread.is_alive() and _thread is not threading.current_thread():
+        thread = _thread
+        _lock.release()
+        thread.join()
+        _lock.acquire()
+
+
+def _after_fork() -> None:
+    global _forks  # noqa: PLW0603
+    _forks -= 1
+    _lock.release()
+
+
+def _after_fork_in_parent() -> None:
+    _after_fork()
+    _start()
+
+
+def _after_fork_in_child() -> None:
+    """The child has no thread. It begins one when somebody asks for a result."""
+    global _forks, _running, _thread  # noqa: PLW0603
+    _running, _thread = False, None
+    # Other threads that were about to fork are not here.
+    _forks = 1
+    _after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

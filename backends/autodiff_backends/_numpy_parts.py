@@ -1,0 +1,52 @@
+"""A long list of statements as functions of some hundred each, called one after another.
+
+Python compiles a function in one piece, and no other thread runs meanwhile: a second for 50,000 statements.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+# 10 ms for the compiler.
+LONGEST_PART = 500
+
+_ASSIGNED = re.compile(r"([a-z]+\d+) = ")
+_NAME = re.compile(r"\b[a-z]+\d+\b")
+
+
+def in_parts(statements: list[str], parameters: Iterable[str], results: list[str]) -> tuple[list[str], list[str]]:
+    """Statements as definitions of functions, and the statements that call these.
+
+    Parameters
+    ----------
+    statements : list of str
+        One a line; names are letters and digits, and are assigned at the beginning of a line.
+    parameters : iterable of str
+        Names that are there before the first.
+    results : list of str
+        Expressions that are looked at after the last.
+
+    Returns
+    -------
+    functions : list of str
+    calls : list of str
+    """
+    chunks = [statements[i : i + LONGEST_PART] for i in range(0, len(statements), LONGEST_PART)]
+    names = [set(_NAME.findall("\n".join(chunk))) for chunk in chunks]
+    # What is looked at after each part.
+    later = [set(_NAME.findall("\n".join(results)))]
+    for found in reversed(names[1:]):
+        later.append(later[-1] | found)
+    later.reverse()
+    known = set(parameters)
+    functions, calls = [], []
+    for number, (chunk, used, wanted) in enumerate(zip(chunks, names, later, strict=True)):
+        made = {match[1] for line in chunk if (match := _ASSIGNED.match(line))}
+        taken = ", ".join(sorted(used & known))
+        given = "".join([f"{name}, " for name in sorted(made & wanted)])
+        body = "\n".join([f"    {line}" for line in chunk])
+        functions.append(f"def part{number}({taken}):\n{body}\n    return ({given})\n")
+        calls.append(f"({given}) = part{number}({taken})" if given else f"part{number}({taken})")
+        known |= made
+    return functions, calls
