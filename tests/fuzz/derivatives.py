@@ -114,8 +114,14 @@ def draw_direction(rng: np.random.Generator, a: np.ndarray) -> np.ndarray:
     return v + 1j * rng.uniform(-1, 1, a.shape) if a.dtype.kind == "c" else v
 
 
-def agree(what: str, gradients: dict[str, Any], directions: dict[str, np.ndarray], wanted: tuple[float, float], unit: float,
-          arrays: dict[str, np.ndarray]) -> None:  # fmt: skip
+def agree(
+    what: str,
+    gradients: dict[str, Any],
+    directions: dict[str, np.ndarray],
+    wanted: tuple[float, float],
+    unit: float,
+    arrays: dict[str, np.ndarray],
+) -> None:
     """A gradient, along directions, is what the oracle says, and has the shape and dtype of its variable."""
     total, size = 0.0, 0.0
     for name, g in gradients.items():
