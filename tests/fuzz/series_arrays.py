@@ -183,7 +183,7 @@ ARRAYS: dict[Any, Callable[..., Any]] = {
     np.extract: lambda mask, a: linear(lambda c: np.extract(mask, c), a),
     np.nan_to_num: lambda a: a,
     np.round: _round,
-    np.full: lambda shape, value, like=None: as_series(np.full(shape, as_series(value).value)),
+    np.full: lambda shape, value, like=None, **rest: as_series(np.full(shape, as_series(value).value)),
     np.zeros_like: _like(0),
     np.ones_like: _like(1),
     np.full_like: _like(None),
