@@ -194,7 +194,9 @@ def parts(g: Growing) -> Step | None:
 def converting(g: Growing) -> Step | None:
     x = g.pick()
     value = g[x]
-    names = ["float64", "float32", *([] if g.tame else ["float16"])] + (["complex64", "complex128"] if value.dtype.kind == "c" else [])
+    names = ["float64", "float32", *([] if g.tame else ["float16"])] + (
+        ["complex64", "complex128"] if value.dtype.kind == "c" else []
+    )
     if value.dtype.kind in "biu":
         names += ["int8", "int64", "uint8", "bool", "int32"]
     elif value.dtype.kind == "f" and value.size and np.all(np.abs(value) < 100):
