@@ -47,6 +47,6 @@ def check(name: str, got: Any, ref: Reference, exact: bool = True) -> None:
         if not np.all(fine):
             place = tuple(int(i) for i in np.argwhere(~fine)[0])
             raise Wrong(
-                f"{name}[{place}] is {got[place]!r}, and NumPy's is {wanted[place]!r}; they may be {allowed[place]:.3g} "
-                f"apart, and are {gap[place]:.3g}"
+                f"{name}[{place}] is {got[place]!r}, and NumPy's is {wanted[place]!r}; they may be "
+                f"{allowed[place]:.3g} apart, and are {gap[place]:.3g}"
             )

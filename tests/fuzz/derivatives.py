@@ -16,21 +16,28 @@ from .taylor import MONOMIALS, Series, Unsuitable, as_series, variable
 from .ways import BUILTIN, Runner, first, host, needs_values, quiet, second, tensors
 
 TOTAL = "v999"
+# Of so many values that no other step reads the result is made.
+ENDS = 4
 
 
 def weighted(program: Program, values: dict[str, np.ndarray]) -> Program:
-    """The program with one real number in the end: the newest floating value, weighted."""
+    """The program with one real number in the end: of the newest floating values that nothing reads, weighted sums."""
     rng = np.random.default_rng(program.seed)
-    for name in reversed(program.names):
+    read = {name for step in program.steps for name in step.reads if name != step.writes}
+    computed = [n for n in program.names if n not in program.inputs and values[n].dtype.kind in "fc" and values[n].size]
+    if not computed:
+        raise Unsuitable("no floating result")
+    ends = [name for name in computed if name not in read or name == computed[-1]][-ENDS:]
+    terms = []
+    for name in ends:
         value = values[name]
-        if value.dtype.kind in "fc" and value.size and name not in program.inputs:
-            weight = rng.uniform(0.5, 1.5, value.shape)
-            if value.dtype.kind == "c":
-                weight = weight + 1j * rng.uniform(0.5, 1.5, value.shape)
-            text = f"{TOTAL} = np.sum(np.real({name} * {literal(weight.astype(value.dtype))}))"
-            step = Step(text, (name,), TOTAL, Slack(value.size + 3, 2), bounded=(name,))
-            return replace(program, steps=(*program.steps, step))
-    raise Unsuitable("no floating result")
+        weight = rng.uniform(0.5, 1.5, value.shape)
+        if value.dtype.kind == "c":
+            weight = weight + 1j * rng.uniform(0.5, 1.5, value.shape)
+        terms.append(f"np.sum(np.real({name} * {literal(weight.astype(value.dtype))}))")
+    slack = Slack(max(values[name].size for name in ends) + 4, 4)
+    step = Step(f"{TOTAL} = {' + '.join(terms)}", tuple(ends), TOTAL, slack, bounded=tuple(ends))
+    return replace(program, steps=(*program.steps, step))
 
 
 def variables(program: Program) -> list[str]:
@@ -114,8 +121,14 @@ def draw_direction(rng: np.random.Generator, a: np.ndarray) -> np.ndarray:
     return v + 1j * rng.uniform(-1, 1, a.shape) if a.dtype.kind == "c" else v
 
 
-def agree(what: str, gradients: dict[str, Any], directions: dict[str, np.ndarray], wanted: tuple[float, float], unit: float,
-          arrays: dict[str, np.ndarray]) -> None:  # fmt: skip
+def agree(
+    what: str,
+    gradients: dict[str, Any],
+    directions: dict[str, np.ndarray],
+    wanted: tuple[float, float],
+    unit: float,
+    arrays: dict[str, np.ndarray],
+) -> None:
     """A gradient, along directions, is what the oracle says, and has the shape and dtype of its variable."""
     total, size = 0.0, 0.0
     for name, g in gradients.items():

@@ -118,7 +118,8 @@ def sums_of_terms(g: Growing) -> Step | None:
     forms = [
         "({x} + {y}) - {x}", "({x} + {y}) + {x}", "{x} - ({x} - {y})", "({x} - {y}) - {x}", "({x} + {y}) - {y}",
         "({x} * {y}) / {y}", "({x} / {y}) * {y}", "0 - {x}", "0.0 + {x}", "{x} - 0", "1 * {x}", "-(-{x})", "{x} * -1",
-        "-({x} - {y})", "(-{x}) * (-{y})", "{x} + {x}", "{x} - {x}", "{x} * 0", "{x} / {x}", "{x} / 1", "1.0 / (1.0 / {x})",
+        "-({x} - {y})", "(-{x}) * (-{y})", "{x} + {x}", "{x} - {x}", "{x} * 0", "{x} / {x}", "{x} / 1",
+        "1.0 / (1.0 / {x})",
         "({x} * {y}) * {x}", "{x} * 2 + {x} * 3", "({x} + {y}) * 2 - {x} * 2", "abs(-{x})", "-abs({x})",
     ]  # fmt: skip
     return g.step(g.rng.choice(forms).format(x=x, y=y))
@@ -193,7 +194,9 @@ def parts(g: Growing) -> Step | None:
 def converting(g: Growing) -> Step | None:
     x = g.pick()
     value = g[x]
-    names = ["float64", "float32", "float16"] + (["complex64", "complex128"] if value.dtype.kind == "c" else [])
+    names = ["float64", "float32", *([] if g.tame else ["float16"])] + (
+        ["complex64", "complex128"] if value.dtype.kind == "c" else []
+    )
     if value.dtype.kind in "biu":
         names += ["int8", "int64", "uint8", "bool", "int32"]
     elif value.dtype.kind == "f" and value.size and np.all(np.abs(value) < 100):

@@ -9,7 +9,7 @@ from .program import EXACT, Slack, Step
 def _slack(g: Growing, *names: str) -> Slack:
     if all(g[n].dtype.kind in "biu" for n in names):
         return EXACT
-    return Slack(max(max(g[n].size for n in names), 1) + 2, 2)
+    return Slack(max([1, *[g[n].size for n in names]]) + 2, 2)
 
 
 def _bounds(x: str, y: str) -> str:
@@ -37,7 +37,8 @@ def product(g: Growing) -> Step | None:
     x = g.pick()
     y = g.pick(lambda b: b.shape == g[x].shape)
     forms = [
-        "np.outer({x}, {y})", "np.vdot({x}, {y})", "np.inner({x}, {y})", "np.tensordot({x}, {y}, 0)", "np.kron({x}, {y})",
+        "np.outer({x}, {y})", "np.vdot({x}, {y})", "np.inner({x}, {y})", "np.tensordot({x}, {y}, 0)",
+        "np.kron({x}, {y})",
         "np.tensordot({x}, {y}, axes=([0], [0]))", "np.tensordot({x}, {y}, axes=(-1, -1))", "np.vecdot({x}, {y})",
         "np.multiply.outer({x}, {y})", "np.add.outer({x}, {y})",
     ]  # fmt: skip

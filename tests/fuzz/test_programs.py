@@ -22,7 +22,7 @@ ELSEWHERE = 10
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_programs_are_numpys(backend: ad.Backend, part: int) -> None:
-    """Values, orders 1 to 4, traces, transformations and errors: ``ways.py`` and ``derivatives.py`` say what is held."""
+    """Values, orders 1 to 4, traces, transformations and errors, as ``ways.py`` and ``derivatives.py`` say."""
     run = runner(backend)
     count = COUNT if backend is ad.get_backend() else COUNT // ELSEWHERE
     findings = []

@@ -118,9 +118,7 @@ def _moved_step(step: Step, space: dict[str, Any], rng: np.random.Generator, fac
             before[name] = value
             space[name] = moved(value, units, rng)
     execute(step, space)
-    for name, value in before.items():
-        if name != step.writes:
-            space[name] = value
+    space.update({name: value for name, value in before.items() if name != step.writes})
     if step.slack.result:
         space[step.writes] = moved(space[step.writes], step.slack.result * factor, rng)
 
