@@ -21,6 +21,8 @@ def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "
     x = node_of(a)
     if axis is None:
         x, axis = ops.reshape(x, (-1,)), 0
+    if not x.aval.ndim:
+        x = ops.reshape(x, (1,))
     place = ops.normalize_axis(axis, x.aval.ndim, "take")
     size = x.aval.shape[place]
     if mode not in ("raise", "wrap", "clip"):
@@ -95,8 +97,11 @@ def _where(condition: Any, x: Any = NOT_GIVEN, y: Any = NOT_GIVEN, /) -> Any:
 
 
 def _nonzero(a: Any) -> Any:
+    x = node_of(a)
+    if not x.aval.ndim:
+        raise ArgumentError(f"nonzero({x.aval!r}): an array without dimensions has no positions; use np.atleast_1d")
     # How many there are is known on the host only, as with any index made of them.
-    return np.nonzero(on_host(node_of(a)))
+    return np.nonzero(on_host(x))
 
 
 def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None,
@@ -118,7 +123,9 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min:
 def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
     x = node_of(a)
     if decimals == 0:
-        return put(out, ops.rint(x) if x.aval.dtype.kind in "fc" else x, "round")
+        return put(out, ops.rint(x) if x.aval.dtype.kind in "fcb" else ops.identity(x), "round")
+    if x.aval.dtype.kind == "b":
+        raise DTypeError(f"round({x.aval!r}): booleans have no decimals")
     scale = 10.0**decimals
     return put(out, ops.astype(ops.rint(x * node_of(scale)) / node_of(scale), x.aval.dtype), "round")
 
@@ -135,8 +142,7 @@ def _imag(val: Any) -> Any:
 
 def _angle(z: Any, deg: bool = False) -> Any:
     x = node_of(z)
-    parts = (ops.imag(x), ops.real(x)) if x.aval.dtype.kind == "c" else (ops.zeros_like(x), x)
-    result = ops.arctan2(*parts)
+    result = ops.arctan2(ops.imag(x), ops.real(x)) if x.aval.dtype.kind == "c" else ops.arctan2(0, x)
     return wrap(ops.degrees(result) if deg else result)
 
 
