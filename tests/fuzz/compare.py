@@ -38,6 +38,8 @@ def check(name: str, got: Any, ref: Reference, exact: bool = True) -> None:
                 raise Wrong(f"{name} is {got!r}, and NumPy's, of which every bit counts, is {wanted!r}")
             return
         allowed = SAFETY * ref.distances[name]
+        if name in ref.units:
+            allowed = np.minimum(allowed, ref.units[name] * np.spacing(np.abs(wanted)).astype(np.longdouble))
         wide = np.clongdouble if wanted.dtype.kind == "c" else np.longdouble
         gap = np.abs(got.astype(wide) - wanted.astype(wide))
         fine = (got == wanted) | (np.isnan(got) & np.isnan(wanted)) | (gap <= allowed) | np.isinf(allowed)

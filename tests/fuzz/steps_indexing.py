@@ -105,7 +105,8 @@ def write(g: Growing) -> Step | None:
     value = g.number() if g.rng.random() < 0.4 else g.pick(lambda v: v.shape == np.shape(part) or v.size == 1)
     operator = g.rng.choice(["=", "=", "=", "+=", "*=", "-="])
     whole = a.dtype.kind in "biu" and not (value in g.values and g[value].dtype.kind in "biu")
-    if operator != "=" and (repeated or whole or g.is_complex(t, value)):
+    scalar = np.ndim(part) == 0 and value in g.values and g[value].ndim > 0  # NumPy rebinds a scalar to any shape
+    if operator != "=" and (repeated or scalar or whole or g.is_complex(t, value)):
         operator = "="
     return g.statement(f"{t}[{item}] {operator} {value}", t)
 

@@ -54,7 +54,7 @@ def scaled_sum(g: Growing) -> Step | None:
     n = g.number()
     if g.is_complex(n):
         return None
-    return g.step(f"np.sum({x} * {n}, axis={g.axis(g[x])})", _sum_slack(g, x, 2), bounded=f"{x} * {n}")
+    return g.step(f"np.sum({x} * {n}, axis={g.axis(g[x])})", Slack(g[x].size + 2, 3), bounded=f"{x} * {n}")
 
 
 def spread(g: Growing) -> Step | None:

@@ -8,6 +8,7 @@ measure, element by element.
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,17 +17,26 @@ import numpy as np
 from .program import Program, Slack, Step, compiled, owned
 
 RUNS = 4
-SAFETY = 16.0
+# Moves are so many times as large as the slack, so that two of them are hardly ever the same number of units.
+AMPLIFIED = 8.0
+SAFETY = 4.0
+# Here the sign of a zero is anybody's choice, or that of a NaN matters.
+ZERO_TIES = re.compile(r"\b(maximum|minimum|fmax|fmin|clip|max|min|amax|amin|ptp)\b|np\.inf\b")
+SIGNS = re.compile(r"\b(copysign|signbit)\b")
 
 
 @dataclass
 class Reference:
-    """Values by name; distances for those that are not exact; names of which nothing can be said."""
+    """Values by name; distances for those that are not exact; names of which nothing can be said.
+
+    ``units`` has the values that one step made of exact operands, and how many units in the last place they may be off.
+    """
 
     values: dict[str, np.ndarray]
     distances: dict[str, np.ndarray] = field(default_factory=dict)
     moved: dict[str, list[np.ndarray]] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
+    units: dict[str, float] = field(default_factory=dict)
 
 
 def reference(
@@ -38,6 +48,7 @@ def reference(
     others: list[dict[str, Any]] = []
     inexact: set[str] = set()
     unknown: set[str] = set()
+    units: dict[str, float] = {}
     with np.errstate(all="ignore"):
         for step in program.steps:
             loose = step.slack != (0, 0)
@@ -47,17 +58,26 @@ def reference(
                 ]
             if not unknown.isdisjoint(step.reads) or not settled(step, space):
                 unknown.add(step.writes)
+            units.pop(step.writes, None)
+            if loose and not step.slack.operands and inexact.isdisjoint(step.reads):
+                units[step.writes] = step.slack.result * factor
             execute(step, space)
             if others:
-                for other in others:
-                    _moved_step(step, other, rng, factor, inexact)
+                try:
+                    for other in others:
+                        _moved_step(step, other, rng, factor, inexact)
+                except (ArithmeticError, ValueError):
+                    # A sum of weights, say, which is 0 after a move.
+                    unknown.add(step.writes)
+                    for other in others:
+                        other[step.writes] = space[step.writes].copy()
                 if loose or not inexact.isdisjoint(step.reads):
                     inexact.add(step.writes)
                 else:
                     inexact.discard(step.writes)
             if step.writes in inexact and space[step.writes].dtype.kind in "biu":
                 unknown.add(step.writes)
-        result = Reference({name: space[name] for name in program.names}, unknown=unknown)
+        result = Reference({name: space[name] for name in program.names}, unknown=unknown, units=units)
         for name in program.names:
             if name in inexact:
                 result.moved[name] = [other[name] for other in others]
@@ -87,6 +107,12 @@ def settled(step: Step, space: dict[str, Any]) -> bool:
         limit = np.finfo(operand.dtype).max
         if finite.size and np.sum(np.abs(finite), dtype=np.longdouble) > 0.45 * np.longdouble(limit):
             return False
+    if SIGNS.search(step.text) and any(_has_nan(space[name]) for name in step.reads):
+        return False
+    if ZERO_TIES.search(step.text):
+        signed = [name for name in step.reads if name != step.writes and _has_negative_zero(space[name])]
+        if signed or "-0.0" in step.text:
+            return False
     if "int" in step.text or any(getattr(space.get(n), "dtype", np.dtype(float)).kind in "biu" for n in step.reads):
         trial = {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in space.items()}
         try:
@@ -100,6 +126,15 @@ def settled(step: Step, space: dict[str, Any]) -> bool:
                 else _converts_not(step, space)
             )
     return True
+
+
+def _has_nan(a: Any) -> bool:
+    return np.asarray(a).dtype.kind in "fc" and bool(np.any(np.isnan(a)))
+
+
+def _has_negative_zero(a: Any) -> bool:
+    parts = np.stack([np.real(a), np.imag(a)])
+    return parts.dtype.kind == "f" and bool(np.any((parts == 0) & np.signbit(parts)))
 
 
 def _converts_not(step: Step, space: dict[str, Any]) -> bool:
@@ -129,6 +164,7 @@ def moved(a: np.ndarray, units: float, rng: np.random.Generator) -> np.ndarray:
         return a
     unit = np.spacing(np.abs(a))
     unit = np.where(np.isfinite(unit), unit, 0).astype(unit.dtype)
+    units *= AMPLIFIED
     shift = unit * (units * rng.uniform(-1, 1, a.shape)).astype(unit.dtype)
     if a.dtype.kind == "c":
         shift = shift + 1j * unit * (units * rng.uniform(-1, 1, a.shape)).astype(unit.dtype)
