@@ -28,14 +28,14 @@ from .nodes import (
 )
 from .plan import concrete, fetched, on_host
 from .recipe import Composite
-from .watching import refuse_detached
+from .watching import fresh, refuse_detached, traces
 
 
 def wrap(result: Any) -> Any:
     """A Tensor for a node; tuples and lists element by element."""
     if isinstance(result, Node):
         tensor = _new(Tensor)
-        tensor._node = result
+        tensor._node = fresh(result) if traces else result
         tensor._slot = None
         return tensor
     if isinstance(result, (tuple, list)):
@@ -341,8 +341,9 @@ class Tensor(Handle):
     # --- as a container and a number ---------------------------------------------------------------------------------
 
     def __getitem__(self, item: Any) -> Tensor:
+        node = ops.read_index(self._node, _index_nodes(item), concrete)
         tensor = _new(Tensor)
-        tensor._node = ops.read_index(self._node, _index_nodes(item), concrete)
+        tensor._node = fresh(node) if traces else node
         tensor._slot = None
         return tensor
 

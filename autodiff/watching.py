@@ -15,6 +15,7 @@ from .callers import caller
 from .differentiate import derivative, passes
 from .errors import AutodiffError, DetachedError, TraceError
 from .nodes import NO_SLOT, UNKNOWN, Constant, Node, Slot, Variable, rebound
+from .ops import identity
 
 # The arguments of transformations that are running, in any thread, with the name of the transformation. What a finished
 # transformation was about is a constant to all others.
@@ -160,6 +161,15 @@ def note_look(node: Node) -> None:
 def is_tracing() -> bool:
     """Whether this thread is tracing a function."""
     return bool(traces) and _tracing.get() is not None
+
+
+def fresh(node: Node) -> Node:
+    """A node for a new handle: one of its own, where a function that is traced would share one of the outside.
+
+    So what has an older node, while a function is traced, is a handle of the outside.
+    """
+    trace = _tracing.get()
+    return node if trace is None or not 0 < node.sequence < trace.begin else identity(node)
 
 
 def slot_of(node: Node) -> Slot | None:

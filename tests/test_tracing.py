@@ -530,6 +530,39 @@ def test_a_tensor_of_the_outside_is_not_changed_by_a_trace(make, change):
     np.testing.assert_array_equal(w.value, before)
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda w: w[...],
+        lambda w: w[:],
+        np.squeeze,
+        np.atleast_1d,
+        lambda w: w.reshape(3),
+        lambda w: np.swapaxes(w, 0, 0),
+    ],
+)
+def test_a_part_of_a_tensor_of_the_outside_may_be_changed_by_a_trace(part):
+    w = ad.Tensor(V)
+
+    def changes(x):
+        v = part(w)
+        v += x
+        v[0] = 0.0
+        return v * w
+
+    f = ad.function(changes)
+    for value in (V, V + 1):
+        w.assign(value)
+        np.testing.assert_array_equal(f(V), np.array([0, *(value + V)[1:]]) * value)
+    np.testing.assert_array_equal(w.value, V + 1)
+
+
+def test_a_value_of_an_argument_on_another_backend_is_not_known_either(backend):
+    f = ad.function(lambda x: x * 2 if np.any(x > 0) else x, backend=backend)
+    with pytest.raises(errors.TraceError, match=r"np\.where"):
+        f(V)
+
+
 def test_a_traced_function_whose_tensor_a_derivative_passes_through_is_recorded():
     w = ad.Tensor(np.zeros(3))
     h = ad.function(lambda y: np.sum(y * w))

@@ -173,6 +173,9 @@ def evaluate(node: Node) -> Any:
         if type(leaf.value) is Unknown:
             leaf.value._refuse()
     found = evaluations.get(trace.key, lambda: Evaluation(node, trace, home))
+    for leaf in trace.leaves:
+        if type(leaf.value) is Unknown:
+            leaf.value._refuse()
     values = found.plan(*(leaf_values(trace, found.moved, home) if found.moved else trace.values()))
     if found.kept:
         nodes = list(trace.numbers)
