@@ -14,7 +14,6 @@ from .. import ops
 from ..nodes import Aval, Signature
 from .program import Program, prune
 
-
 CONTRACTED = (np.dtype(np.float32), np.dtype(np.float64))
 
 # Longer rows are added up by NumPy, in pairs: a matrix product adds up in few lanes.

@@ -81,7 +81,7 @@ ROWS = [
         guard=_same_size),
     Row((add, x, (multiply, -1.0, y)), (subtract, x, y), "x + (-1) * y = x - y", exact="f", derived="c"),
     Row((divide, (multiply, c, x), d), (multiply, _quotient, x), "c * x / d = (c / d) * x", derived="fc"),
-    Row((multiply, x, (divide, 1, y)), (divide, x, y), "x * (1 / y) = x / y", derived="fc"),
+    Row((multiply, x, (divide, 1, y)), (divide, x, y), "x * (1 / y) = x / y", derived="f"),
     Row((multiply, c, (multiply, d, x)), (multiply, _product, x), "c * (d * x) = (c * d) * x", derived="fc"),
     Row((add, x, x), (multiply, 2, x), "x + x = 2 * x", exact="f", derived="c"),
     Row((add, x, (multiply, c, x)), (multiply, lambda c: c + 1, x), "x + c * x = (c + 1) * x", derived="fc"),
@@ -91,13 +91,13 @@ ROWS = [
     Row((power, x, 0.5), (ops.sqrt, x), "x^0.5 = sqrt x", exact="f", derived="c"),
     Row((power, x, 1), x, "x^1 = x", exact="iuf", derived="c"),
     Row((power, x, 2), (square, x), "x^2 = x * x", exact="iufc"),
-    Row((power, x, 3), (multiply, x, (square, x)), "x^3 = x * x^2", exact="fc", scope=POWERS),
-    Row((power, x, 4), (square, (square, x)), "x^4 = (x^2)^2", exact="fc", scope=POWERS),
-    Row((power, x, 5), (multiply, x, (square, (square, x))), "x^5 = x * (x^2)^2", exact="fc", scope=POWERS),
-    Row((power, x, -1), (divide, 1, x), "x^-1 = 1 / x", exact="fc"),
+    Row((power, x, 3), (multiply, x, (square, x)), "x^3 = x * x^2", exact="f", derived="c", scope=POWERS),
+    Row((power, x, 4), (square, (square, x)), "x^4 = (x^2)^2", exact="f", derived="c", scope=POWERS),
+    Row((power, x, 5), (multiply, x, (square, (square, x))), "x^5 = x * (x^2)^2", derived="fc"),
+    Row((power, x, -1), (divide, 1, x), "x^-1 = 1 / x", exact="f", derived="c"),
     Row((power, x, -2), (square, (divide, 1, x)), "x^-2 = (1 / x)^2", exact="f", scope=POWERS),
-    Row((power, x, -2), (divide, 1, (square, x)), "x^-2 = 1 / x^2", exact="c", scope=POWERS),
-    Row((ops.reciprocal, x), (divide, 1, x), "reciprocal x = 1 / x", exact="fc"),
+    Row((power, x, -2), (divide, 1, (square, x)), "x^-2 = 1 / x^2", derived="c"),
+    Row((ops.reciprocal, x), (divide, 1, x), "reciprocal x = 1 / x", exact="f", derived="c"),
     Row((ops.identity, x), x, "a fresh name for x is x", exact="biufc"),
 ]  # fmt: skip
 
@@ -108,7 +108,7 @@ FINAL_ROWS = [Row((ops.stop_gradient, x), x, "what stops a derivative is x", exa
 def sign_of_number(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
     """-(x * (b * y)) = x * ((-b) * y) where b has no dimensions: one pass over the array less."""
     out = signature.out
-    if out.ndim == 0 or out.dtype.kind not in ("fc" if p.derived else "f"):
+    if out.ndim == 0 or out.dtype.kind != "f":
         return None
     around: list[tuple[int, bool]] = []
     (product,) = arguments

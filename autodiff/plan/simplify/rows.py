@@ -10,6 +10,7 @@ nothing finite into an infinity and nothing into zero that is none, whatever the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -102,8 +103,15 @@ def weak_number(program: Program, value: Any) -> int:
 
 def holds(dtype: np.dtype[Any], value: Any) -> bool:
     """Whether a floating dtype has a number at full precision: neither infinite nor below the normal numbers."""
+    least, greatest = _limits(dtype)
+    return bool(value == 0 or least <= abs(value) <= greatest)
+
+
+@lru_cache(16)
+def _limits(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """The least normal number and the greatest one, as far as they are doubles."""
     info = np.finfo(dtype)
-    return bool(value == 0 or info.smallest_normal <= abs(value) <= info.max)
+    return float(info.smallest_normal), float(min(info.max, np.finfo(np.float64).max))
 
 
 class Row:
@@ -151,9 +159,12 @@ class Row:
         return self.equation
 
     def scope_of(self, kinds: Iterable[str]) -> str | None:
-        """Where it holds for values of these kinds of dtype; None if nowhere."""
+        """Where it holds for values of these kinds of dtype; None if nowhere.
+
+        A real number beside a complex one gets a zero part, whose sign a sum may change.
+        """
         kinds = set(kinds)
-        if kinds <= set(self.exact):
+        if kinds <= set(self.exact) and not kinds >= {"f", "c"}:
             return self.scope
         return DERIVED if kinds <= set(self.exact + self.derived) else None
 
