@@ -13,7 +13,7 @@ import numpy as np
 from . import ops
 from .backend import Backend, get_backend
 from .dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, unsupported
-from .errors import DTypeError
+from .errors import ArgumentError, DTypeError
 from .handle import Handle, made_on
 from .nodes import (
     FLOAT64,
@@ -455,6 +455,9 @@ class Tensor(Handle):
 
     def fill(self, value: Any) -> None:
         """See `numpy.ndarray.fill`."""
+        node = node_of(value)
+        if node.aval.ndim:
+            raise ArgumentError(f"fill: {node.aval!r} must be one number; write t[...] = value for an array")
         self[...] = value
 
     # --- pickling ----------------------------------------------------------------------------------------------------
