@@ -681,6 +681,8 @@ def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndar
         raise DTypeError(
             "cannot make an array from a masked array: its mask would be lost; fill it with .filled(value)"
         )
+    if isinstance(value, np.matrix):
+        raise DTypeError("a np.matrix multiplies as no array does: give np.asarray(m), and write @ for matrix products")
     try:
         array = np.array(value, dtype=None if isinstance(value, np.ndarray) else wanted, copy=copy, subok=False)
         if wanted is not None and array.dtype != wanted and array.dtype.kind in NUMERIC_KINDS:

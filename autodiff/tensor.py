@@ -13,7 +13,7 @@ import numpy as np
 from . import ops
 from .backend import Backend, get_backend
 from .dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, unsupported
-from .errors import DTypeError, TraceError
+from .errors import ArgumentError, DTypeError, TraceError
 from .handle import Handle, made_on
 from .nodes import (
     FLOAT64,
@@ -475,6 +475,9 @@ class Tensor(Handle):
 
     def fill(self, value: Any) -> None:
         """See `numpy.ndarray.fill`."""
+        node = node_of(value)
+        if node.aval.ndim:
+            raise ArgumentError(f"fill: {node.aval!r} must be one number; write t[...] = value for an array")
         self[...] = value
 
     # --- pickling ----------------------------------------------------------------------------------------------------

@@ -149,9 +149,7 @@ def _degrees(ddof: Any, correction: Any, name: str) -> float:
         raise DTypeError(f"{name}: ddof={ddof!r} is no number") from None
 
 
-def _variance(
-    x: Node, axis: Any, dtype: Any, ddof: float, keepdims: Any, where: Any, mean: Any, name: str
-) -> Node:
+def _variance(x: Node, axis: Any, dtype: Any, ddof: float, keepdims: Any, where: Any, mean: Any, name: str) -> Node:
     """As NumPy computes it: sums, and the results of divisions, are of the dtype that is asked for."""
     axes, where = ops.normalize_axes(axis, x.aval.ndim, name), _captured(where)
     wanted = ops.default_float(x) if dtype is None else dtype_named(dtype, name)

@@ -10,7 +10,7 @@ import numpy as np
 from .. import ops
 from ..backend import backend_of
 from ..errors import ArgumentError, DTypeError, IndexingError, UnsupportedError
-from ..nodes import INT64, Node
+from ..nodes import INT64, Node, as_node
 from ..plan import concrete, on_host
 from ..tensor import Tensor, node_of, wrap
 from .calling import NOT_GIVEN, Handler, dtype_named, put, truth
@@ -109,14 +109,18 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min:
     low = a_min if min is None else min
     high = a_max if max is None else max
     x = node_of(a)
-    if x.aval.dtype.kind == "c":
-        raise DTypeError(f"clip({x.aval!r}): complex numbers have no order that can be differentiated")
     if keywords:
         raise UnsupportedError(f"clip: the keyword {sorted(keywords)[0]!r} is not supported for Tensors")
-    if low is not None:
-        x = ops.maximum(x, node_of(low))
-    if high is not None:
-        x = ops.minimum(x, node_of(high))
+    if x.aval.dtype.kind in "iu":
+        # A Python integer beyond what the dtype holds is no bound.
+        limits = np.iinfo(x.aval.dtype)
+        low = None if type(low) is int and low <= limits.min else low
+        high = None if type(high) is int and high >= limits.max else high
+    if low is None and high is None and x.aval.dtype.kind == "b":
+        raise DTypeError(f"clip({x.aval!r}): booleans are not clipped without bounds")
+    for bound, limited in ((low, ops.maximum), (high, ops.minimum)):
+        if bound is not None:
+            x = limited(x, bound._node if isinstance(bound, Tensor) else as_node(bound, x.aval))
     return put(out, ops.identity(x), "clip")
 
 
@@ -174,7 +178,10 @@ def _full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", sub
     x = node_of(a)
     kind = x.aval.dtype if dtype is None else dtype_named(dtype, "full_like")
     sizes = x.aval.shape if shape is None else ops.normalize_shape(shape, "full_like")
-    return wrap(ops.broadcast_to(ops.astype(node_of(fill_value), kind), sizes))
+    x = node_of(fill_value)
+    if x.aval.weak and x.aval.dtype.kind == "i":
+        x = ops.number_in(x, kind, "full_like")
+    return wrap(ops.broadcast_to(ops.astype(x, kind), sizes))
 
 
 def _copy(a: Any, order: str = "K", subok: bool = False) -> Any:
@@ -192,15 +199,18 @@ def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, n
     limits = np.finfo(node.aval.dtype)
     high = float(limits.max) if posinf is None else posinf
     low = float(limits.min) if neginf is None else neginf
-    result = ops.where(ops.isnan(node), node_of(nan), node)
-    result = ops.where(ops.equal(node, np.inf), node_of(high), result)
-    return wrap(ops.astype(ops.where(ops.equal(node, -np.inf), node_of(low), result), node.aval.dtype))
+    nan, high, low = [ops.number_in(node_of(v), node.aval.dtype, "nan_to_num") for v in (nan, high, low)]
+    result = ops.where(ops.isnan(node), nan, node)
+    result = ops.where(ops.equal(node, np.inf), high, result)
+    return wrap(ops.where(ops.equal(node, -np.inf), low, result))
 
 
 def _compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     x = node_of(a)
     if axis is None:
         x, axis = ops.reshape(x, (-1,)), 0
+    if not x.aval.ndim:
+        x = ops.reshape(x, (1,))
     place = ops.normalize_axis(axis, x.aval.ndim, "compress")
     chosen = np.asarray(_value(node_of(condition))).astype(bool)
     if chosen.ndim != 1:

@@ -220,11 +220,11 @@ def _diff(a: Any, n: int = 1, axis: Any = -1, prepend: Any = np._NoValue, append
     x = node_of(a)
     if n < 0:
         raise ArgumentError(f"diff: n={n} is negative")
+    if not n:
+        return wrap(ops.identity(x))
     if x.aval.ndim == 0:
         raise ArgumentError("diff: an array without dimensions has no neighbours")
     place = ops.normalize_axis(axis, x.aval.ndim, "diff")
-    if not n:
-        return wrap(x)
     edge = (*x.aval.shape[:place], 1, *x.aval.shape[place + 1 :])
     ends = [None if v is np._NoValue else node_of(v) for v in (prepend, append)]
     ends = [ops.broadcast_to(v, edge) if v is not None and not v.aval.ndim else v for v in ends]
@@ -301,10 +301,13 @@ def _sliding_window_view(
 
 # Paddings that repeat elements: which element of an axis goes where is what NumPy pads positions with.
 _REPEATING = ("edge", "reflect", "symmetric", "wrap")
+_PADDINGS = ("constant", "empty", "linear_ramp", "maximum", "mean", "median", "minimum", *_REPEATING)
 
 
 def _pad(array: Any, pad_width: Any, mode: Any = "constant", **keywords: Any) -> Any:
     x = node_of(array)
+    if not callable(mode) and mode not in _PADDINGS:
+        raise ArgumentError(f"pad: mode={mode!r} is none that NumPy has")
     if mode not in ("constant", *_REPEATING) or set(keywords) - {"constant_values"}:
         raise UnsupportedError(
             f"pad: mode={mode!r} with {sorted(keywords)} is not recorded for Tensors; recorded are 'constant' with "

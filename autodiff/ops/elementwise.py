@@ -18,6 +18,15 @@ from ..recipe import WITHHELD
 PYTHON_TYPES: dict[str, type] = {"i": int, "u": int, "f": float, "c": complex, "b": bool}
 
 
+# Kinds of numbers, each of which has those before it.
+_KINDS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
+
+
+def holds(dtype: np.dtype[Any], other: np.dtype[Any]) -> bool:
+    """Whether numbers of the kind of ``other`` go into ``dtype``, whatever their sizes."""
+    return _KINDS[other.kind] <= _KINDS[dtype.kind]
+
+
 def listed(avals: tuple[Aval, ...]) -> str:
     """Shapes and dtypes of arguments, for messages."""
     return ", ".join(repr(aval) for aval in avals)
@@ -251,6 +260,9 @@ def astype(x: Node, dtype: Any) -> Node:
     wanted = np.dtype(dtype)
     if x.aval.dtype == wanted and not x.aval.weak:
         return x
+    value = x.aval.literal
+    if x.aval.weak and type(value) is int and wanted.kind in "iu" and not -(2**63) <= value < 2**63:
+        return number_in(x, wanted, "astype")
     if x.aval.dtype.kind == "c" and wanted.kind not in "cb":
         x = real(x)
     return Operation(astype_p.signature((x.aval,), (wanted,)), (x,))
@@ -263,6 +275,8 @@ def number_in(x: Node, dtype: np.dtype[Any], what: str) -> Node:
         return astype(x, dtype)
     if aval.dtype.kind == "c" and dtype.kind not in "cb":
         raise DTypeError(f"{what}: a complex number does not go into {dtype}; take its real part")
+    if dtype.kind == "b" and type(aval.literal) is int:
+        return literal(bool(aval.literal), dtype)
     if dtype.kind not in "iu":
         return astype(x, dtype)
     if x.value is WITHHELD:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, IndexingError
+from ..errors import ArgumentError, DTypeError, IndexingError
 from ..nodes import (
     INDEX_DTYPE,
     INT64,
@@ -22,7 +22,7 @@ from ..nodes import (
     on_forgetting,
 )
 from ..recipe import Composite
-from .elementwise import astype, broadcast_shapes, equal, where
+from .elementwise import astype, equal, holds, number_in, strong, where
 from .indices import ARRAY, INTEGER, NEWAXIS, Concrete, Normalized, canonical_slice, indexed_shape
 from .shapes import broadcast_to, full, reshape, reshape_p
 
@@ -38,6 +38,7 @@ def _infer_index_write(primitive: Primitive, x: Aval, index: Aval, values: Aval,
 index = Primitive("index", _infer_index)
 index_add = Primitive("index_add", _infer_index_write)
 index_set = Primitive("index_set", _infer_index_write)
+
 
 def normalize_index(x: Aval, item: Any, concrete: Concrete) -> tuple[Constant, tuple[Node, ...]]:
     """The index node and index arrays for ``x[item]``, checked against the shape of ``x``.
@@ -193,7 +194,12 @@ def write_index(x: Node, item: Any, values: Any, concrete: Concrete) -> Node:
 
 def add_index(x: Node, item: Any, values: Any, concrete: Concrete) -> Node:
     """``x`` with ``values`` added at ``item``, repeated positions each time (``np.add.at``)."""
-    return _written(index_add, x, Normalized(x.aval, item, concrete), values)
+    node = strong(as_node(values, x.aval))
+    place = Normalized(x.aval, item, concrete)
+    # NumPy adds in the larger dtype, and converts each of the sums; of integers it is the same in the end.
+    if not holds(x.aval.dtype, node.aval.dtype):
+        raise DTypeError(f"cannot add {node.aval!r} to parts of {x.aval!r}; convert one of them with .astype")
+    return _written(index_add, x, place, astype(node, x.aval.dtype))
 
 
 def _written(primitive: Primitive, x: Node, place: Normalized, values: Any) -> Node:
@@ -205,12 +211,12 @@ def _written(primitive: Primitive, x: Node, place: Normalized, values: Any) -> N
 def _fitted(x: Node, values: Any, shape: tuple[int, ...]) -> Node:
     """``values`` in the dtype of ``x`` and the shape of the place they go to."""
     node = as_node(values)
-    if node.aval.dtype.kind == "c" and x.aval.dtype.kind != "c":
+    if node.aval.dtype.kind == "c" and x.aval.dtype.kind not in "cb" and not node.aval.weak:
         raise ArgumentError(f"cannot write complex values {node.aval!r} into {x.aval!r}; take np.real of them")
     extra = node.aval.ndim - len(shape)
     if extra > 0 and node.aval.shape[:extra] == (1,) * extra:
         node = reshape(node, node.aval.shape[extra:])
-    return broadcast_to(astype(node, x.aval.dtype), shape)
+    return broadcast_to(number_in(node, x.aval.dtype, f"writing into {x.aval!r}"), shape)
 
 
 def last_written(x: Node, idx: Node, values: Node, arrays: tuple[Node, ...]) -> Node:

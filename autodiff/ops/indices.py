@@ -121,10 +121,10 @@ def _out_of_range(number: int, size: int, axis: int, x: Aval) -> IndexingError:
     return IndexingError(f"index {number} is out of range for axis {axis} with size {size} of {x!r}")
 
 
-def _no_index(item: Any, x: Aval, why: str = "") -> IndexingError:
+def _no_index(item: Any, x: Aval, why: str) -> IndexingError:
     return IndexingError(
-        f"index of {x!r}: {type(item).__name__} {repr(item)[:40]} is no index{why}; use integers, slices, ..., None, or "
-        "integer and boolean arrays"
+        f"index of {x!r}: {type(item).__name__} {repr(item)[:40]} is no index; use integers, slices, ..., None, or "
+        f"integer and boolean arrays{why}"
     )
 
 
@@ -139,7 +139,7 @@ def _index_array(item: Any, x: Aval) -> np.ndarray[Any, Any]:
     if not array.size and not isinstance(item, (np.ndarray, np.generic)):
         return array.astype(np.intp)
     if array.dtype.kind not in "iub":
-        raise _no_index(item, x, f", being {array.dtype}")
+        raise _no_index(item, x, f", not {array.dtype}")
     if array.dtype.kind == "u":
         # Libraries take unsigned integers for something else, or not at all.
         return np.minimum(array, LARGEST).astype(np.int64) if array.dtype == np.uint64 else array.astype(np.int64)
@@ -247,7 +247,7 @@ class Normalized:
             self.shape = self.taken[:axis] + self.taken[axis + 1 :]
 
     def _separate(self, place: int) -> int | None:
-        """Put a new axis where an ellipsis that takes no axes stands between index arrays, which NumPy then separates."""
+        """Put a new axis where an ellipsis without axes stands between index arrays, which are separated by it."""
         advanced = [i for i, entry in enumerate(self._spec) if entry in (INTEGER, ARRAY)]
         if not advanced[0] < place <= advanced[-1]:
             return None

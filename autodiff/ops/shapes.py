@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import ArgumentError, AxisError, DTypeError, ShapeError
 from ..nodes import Aval, Node, Primitive, as_node, intern_aval, literal
-from .elementwise import PYTHON_TYPES, astype, listed, select_dtype
+from .elementwise import PYTHON_TYPES, listed, number_in, select_dtype
 
 
 def normalize_axis(axis: Any, ndim: int, name: str) -> int:
@@ -240,7 +240,7 @@ def concatenate(arrays: Sequence[Any], axis: Any = 0) -> Node:
             "along; np.stack joins along a new one"
         )
     wanted = common_dtype(nodes)
-    nodes = [astype(x, wanted) for x in nodes]
+    nodes = [number_in(x, wanted, "concatenate") for x in nodes]
     return concatenate_p(*nodes, axis=normalize_axis(axis, nodes[0].aval.ndim, "concatenate"))
 
 

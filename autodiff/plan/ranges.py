@@ -1,8 +1,8 @@
 """Integers that are known only when a plan runs, and that have to be looked at then.
 
 Positions are counted from the front and have to be within their axis; exponents of integers must not be negative.
-Backends know nothing of it. A plan computes, beside its results, the lowest and the highest of these integers, which are
-looked at on the host before the results are given out. What is read or written until then is within the array.
+Backends know nothing of it. A plan computes, beside its results, the lowest and the highest of these integers, which
+are looked at on the host before the results are given out. What is read or written until then is within the array.
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ class Range(NamedTuple):
         if low < -self.size or high >= self.size:
             where = self.line if isinstance(self.line, str) else values[self.line]
             wrong = low if low < -self.size else high
-            raise IndexingError(
-                f"index {wrong} is out of range for axis {self.axis} with size {self.size} of {where}"
-            )
+            raise IndexingError(f"index {wrong} is out of range for axis {self.axis} with size {self.size} of {where}")
 
 
 class Exponents(NamedTuple):
@@ -55,7 +53,8 @@ def _has_exponents(signature: Signature | None) -> bool:
     if signature is None or signature.primitive is not ops.power:
         return False
     exponent = signature.inputs[1]
-    return signature.out.dtype.kind == exponent.dtype.kind == "i" and exponent.literal is None and signature.out.size > 0
+    signed = signature.out.dtype.kind == exponent.dtype.kind == "i"
+    return signed and exponent.literal is None and signature.out.size > 0
 
 
 def _watched(program: Program) -> bool:
@@ -143,7 +142,7 @@ class Checked:
             ends = self._home.to_numpy(ends)
         numbers = np.asarray(ends).tolist()
         for place, fits in enumerate(self._ranges):
-            fits.check(*numbers[2 * place : 2 * place + 2], values)
+            fits.check(numbers[2 * place], numbers[2 * place + 1], values)
         return tuple(results)
 
 

@@ -58,7 +58,9 @@ def count_inputs(primitive):
 
 
 # Programs have no places.
-@pytest.mark.parametrize("primitive", [p for p in PRIMITIVES.values() if p.name not in ("place", "in_range")], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "primitive", [p for p in PRIMITIVES.values() if p.name not in ("place", "in_range")], ids=lambda p: p.name
+)
 def test_every_primitive_is_written(primitive):
     assert primitive.name in primitives.WRITERS or primitive.numpy_ufunc is not None
 

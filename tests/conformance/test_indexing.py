@@ -213,7 +213,7 @@ WRONG: list[Any] = [
     (0, 0, None, 0),
     1.0,
     "a",
-    None.__class__,
+    type(None),
     {0: 1},
     {0},
     slice(None, None, 0),

@@ -79,8 +79,7 @@ def test_replay_is_what_numpy_does(use: str, dtype: Any, backend: Any) -> None:
     for i in ([0, 1], [-1, 0], [-n, n - 1], [1, 1], [n - 1, -1]):
         positions = np.array(i, dtype)
         np.testing.assert_array_equal(call(data(), positions), f(data(), positions))
-        expected = ad.grad(lambda x: np.sum(f(x, i) ** 2) if "computed" != use else np.sum((x[i] * 2) ** 2))(data())
-        np.testing.assert_allclose(derivative(data(), positions), expected)
+        np.testing.assert_allclose(derivative(data(), positions), gradient(f)(data(), positions))
 
 
 @pytest.mark.parametrize("use", USES)
@@ -176,12 +175,12 @@ def test_along_an_axis() -> None:
     f = ad.function(lambda x, i: np.take_along_axis(x, i, axis=1))
     i = np.array([[0], [-1], [2]])
     np.testing.assert_array_equal(f(data(), i), np.take_along_axis(data(), i, axis=1))
-    with pytest.raises(IndexError, match="index 4 .*axis 1"):
+    with pytest.raises(IndexError, match=r"index 4 .*axis 1"):
         f(data(), i + 2)
 
 
 def test_masks_that_are_not_known_are_refused() -> None:
-    with pytest.raises(ad.errors.IndexingError, match="np.where keeps the shape"):
+    with pytest.raises(ad.errors.IndexingError, match=r"np\.where keeps the shape"):
         ad.function(lambda x: x[x > 1])(data())
-    with pytest.raises(ad.errors.IndexingError, match="np.where keeps the shape"):
+    with pytest.raises(ad.errors.IndexingError, match=r"np\.where keeps the shape"):
         ad.function(lambda x: x[np.any(x > 1)])(data())
