@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import errors, numpy_api
 from .backend import Backend, backends, get_backend, register_backend, set_num_threads
-from .errors import AutodiffError, IndependentWarning, RetraceWarning
+from .errors import AutodiffError, GrowthWarning, IndependentWarning, RetraceWarning
 from .gradients import CompiledGradient, Explanation
 from .graph import Graph
 from .nodes import Constant, Node, Operation, Variable
@@ -48,6 +48,7 @@ __all__ = [
     "Explanation",
     "Function",
     "Graph",
+    "GrowthWarning",
     "IndependentWarning",
     "Node",
     "Operation",

@@ -17,6 +17,7 @@ AutodiffError
 
 IndependentWarning (UserWarning): the result does not depend on a variable, so its gradient is zero.
 RetraceWarning (UserWarning): a traced function looks at values that change, so that it is traced at each call.
+GrowthWarning (UserWarning): a loop differentiates with respect to what it updates, and compiles at each step.
 """
 
 
@@ -82,3 +83,7 @@ class IndependentWarning(UserWarning):
 
 class RetraceWarning(UserWarning):
     """A traced function looks at values that change, so that it is traced anew at each call."""
+
+
+class GrowthWarning(UserWarning):
+    """A loop updates a variable by operations, so that its history grows and each step compiles a longer gradient."""

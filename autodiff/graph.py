@@ -21,6 +21,7 @@ from .gradients import (
     recorded_derivatives,
     warn_independent,
 )
+from .growth import Growth
 from .handle import enter_block, leave_block, made_on
 from .nodes import Aval, Constant, Node, Variable, freeze, is_fixed, rebound
 from .plan import CacheInfo, PlanCache, Trace, brought, collect_below, compile_nodes, elsewhere, leaf_values
@@ -99,7 +100,7 @@ class Graph:
     [array([2., 4., 6., 8.])]
     """
 
-    __slots__ = ("__weakref__", "_cache", "_place", "backend")
+    __slots__ = ("__weakref__", "_cache", "_growth", "_place", "backend")
 
     def __init__(
         self, backend: str | Backend | Any | None = None, cache_size: int = DEFAULT_CAPACITY, device: Any = None
@@ -110,6 +111,7 @@ class Graph:
         # Where variables are put; None for where they are.
         self._place: Backend | None = None if backend is None and device is None else self.backend.home
         self._cache = PlanCache(cache_size)
+        self._growth = Growth()
 
     def __repr__(self) -> str:
         info = self._cache.info()
@@ -304,6 +306,9 @@ class Graph:
         -----
         IndependentWarning
             At each call, for a variable that ``dy`` does not depend on.
+        GrowthWarning
+            Once for a line that differentiates with respect to what it updates by operations, so that each call
+            compiles: ``w = w - rate * g``, where ``w.assign_sub(rate * g)`` is meant.
 
         Examples
         --------

@@ -123,7 +123,7 @@ class Optimizer:
         before = [*[p.value for p in parameters], *self._moments]
         results = self._plan(*before[: len(parameters)], *arrays, *self._moments, *numbers)
         if not self._on_numpy:
-            results = _home(parameters[0]).keep(results, before)
+            results = tuple(_home(parameters[0]).keep(results, before))
         for parameter, value in zip(parameters, results):  # noqa: B905  (moments follow)
             parameter.assign(value, copy=False)
         self._moments = results[len(parameters) :]

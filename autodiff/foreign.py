@@ -1,0 +1,72 @@
+"""Whose turn it is when a Tensor meets an object of another class: the rules of NEP 13, as ``numpy.ndarray`` has them.
+
+A class that says what ufuncs do with it (``__array_ufunc__``) decides, and so does one that claims a higher
+``__array_priority__``. What NumPy makes a numeric array of is an operand. Any other class has its turn if it has the
+reflected operator; if not, the Tensor says what is wrong.
+"""
+
+from __future__ import annotations
+
+from numbers import Number
+from typing import Any
+
+import numpy as np
+
+from .backend import backend_of
+
+# What a Tensor's class claims, which is more than NumPy's matrices do.
+PRIORITY = 1000.0
+
+# Classes that need no closer look. Asking whether one is in here takes 20 ns.
+PLAIN = frozenset((np.ndarray, float, int, complex, bool, np.float64, np.float32, np.int64, np.int32, np.bool_))
+
+_MISSING = object()
+_OWN = (_MISSING, np.ndarray.__array_ufunc__)
+
+_BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift", "rshift")
+_COMPARED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq", "ne": "ne"}
+
+# What Python asks the other operand for.
+REFLECTED = {
+    **{f"__{name}__": f"__r{name}__" for name in _BINARY},
+    **{f"__{name}__": f"__{other}__" for name, other in _COMPARED.items()},
+}
+
+
+def overrides(value: Any) -> bool:
+    """Whether the class of a value says what ufuncs do with it, or that they do nothing (None)."""
+    kind = type(value)
+    if kind in PLAIN:
+        return False
+    # Not that of a known library's arrays: those are operands.
+    return getattr(kind, "__array_ufunc__", _MISSING) not in _OWN and backend_of(value) is None
+
+
+def refuses(value: Any) -> bool:
+    """Whether ufuncs are nothing for a value: its class has ``__array_ufunc__ = None``."""
+    return getattr(type(value), "__array_ufunc__", _MISSING) is None
+
+
+def outranks(value: Any) -> bool:
+    """Whether an object without a word about ufuncs claims a higher priority than a Tensor's."""
+    if getattr(type(value), "__array_ufunc__", _MISSING) not in _OWN:
+        return False
+    priority = getattr(value, "__array_priority__", 0.0)
+    return isinstance(priority, (int, float)) and priority > PRIORITY
+
+
+def reflects(value: Any, operator: str) -> bool:
+    """Whether the class of a value has what is reflected in an operator of a Tensor."""
+    name = REFLECTED.get(operator, "")
+    # Not by getattr, which finds what the class itself, as an object, has: ``type.__ror__`` for each.
+    return any(vars(base).get(name) is not None for base in type(value).__mro__ if base is not object)
+
+
+def answers(value: Any, operator: str) -> bool:
+    """Whether a class that NumPy knows nothing of has what is reflected in an operator of a Tensor.
+
+    Built-in classes and numbers have such operators for their own kind; those that state a lower priority leave the
+    word to the Tensor.
+    """
+    known = type(value).__module__ == "builtins" or isinstance(value, Number) or hasattr(value, "__array_priority__")
+    return not known and reflects(value, operator)
