@@ -24,6 +24,8 @@ MAKERS: list[tuple[Maker, int]] = [
 ]
 _FUNCTIONS = [maker for maker, _ in MAKERS]
 _WEIGHTS = [weight for _, weight in MAKERS]
+# Programs that are differentiated have more functions, each of which has a rule.
+_TAME_WEIGHTS = [weight * 2 if maker is steps_elementwise.unary else weight for maker, weight in MAKERS]
 LARGEST = 200
 TAMEST = 1e3
 
@@ -93,7 +95,7 @@ def _needed(program: Program) -> list[Step]:
 
 
 def propose(g: Growing) -> Step | None:
-    (maker,) = g.rng.choices(_FUNCTIONS, _WEIGHTS)
+    (maker,) = g.rng.choices(_FUNCTIONS, _TAME_WEIGHTS if g.tame else _WEIGHTS)
     try:
         return maker(g)
     except LookupError:

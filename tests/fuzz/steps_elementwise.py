@@ -75,6 +75,13 @@ def binary(g: Growing) -> Step | None:
     return g.step(f"np.{g.rng.choice(JUMPING_PAIRS)}({x}, {y})", jumps=True)
 
 
+def remaining(g: Growing) -> Step | None:
+    x = g.pick(lambda a: a.dtype.kind != "c")
+    y = g.partner(g[x])
+    form = g.rng.choice(["np.remainder({x}, {y})", "np.fmod({x}, {y})", "{x} % {y}", "np.divmod({x}, {y})[1]"])
+    return g.step(form.format(x=x, y=y), jumps=True)
+
+
 def power(g: Growing) -> Step | None:
     x = g.pick()
     if g.rng.random() < 0.8:
@@ -209,7 +216,7 @@ def converting(g: Growing) -> Step | None:
 
 
 MAKERS: list[tuple[Maker, int]] = [
-    (unary, 14), (jumping, 3), (binary, 24), (power, 7), (whole, 3), (scaled_chain, 5), (sums_of_terms, 5),
+    (unary, 14), (jumping, 3), (binary, 24), (remaining, 2), (power, 7), (whole, 3), (scaled_chain, 5), (sums_of_terms, 5),
     (with_keywords, 5), (choosing, 7), (parts, 5), (converting, 4),
 ]  # fmt: skip
 
