@@ -64,25 +64,6 @@ _inline = numba.njit(forceinline=True, error_model="numpy")
 two_sum, with_lost = _inline(_numba_kernel.two_sum), _inline(_numba_kernel.with_lost)
 
 
-def _reinterpreted(source: Any, target: Any) -> Any:
-    """An intrinsic that takes the bits of a number as another type."""
-
-    @intrinsic  # type: ignore[untyped-decorator, unused-ignore]
-    def reinterpret(typing_context: Any, x: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return builder.bitcast(arguments[0], context.get_value_type(target))
-
-        return (target(source), generate) if x == source else None
-
-    return reinterpret
-
-
-_bits = _reinterpreted(types.float64, types.int64)
-_number = _reinterpreted(types.int64, types.float64)
-
-_inline = numba.njit(forceinline=True, error_model="numpy")
-
-
 @_inline  # type: ignore[untyped-decorator, unused-ignore]
 def _power_of_two(k: float) -> Any:
     """2^k for an integer k of a normal number."""
