@@ -15,6 +15,7 @@ import numpy as np
 import autodiff as ad
 from autodiff.backend import FEATURES, Capabilities
 from autodiff.nodes import PRIMITIVES
+from autodiff.ops import COMPOSITIONS
 
 PAGE = Path(__file__).parent / "support.md"
 
@@ -84,7 +85,7 @@ def labels() -> dict[str, str]:
     """What stands in the first column for each primitive; those that are executed nowhere are left out."""
     found = {}
     for name in sorted(PRIMITIVES):
-        if name not in ("place", "in_range"):
+        if name not in ("place", "in_range") and PRIMITIVES[name] not in COMPOSITIONS:
             known = NAMES.get(name) or f"np.{'abs' if name == 'absolute' else name}"
             found[name] = ", ".join(
                 f"`{part}`" if part[:2] in ("np", "ad", "t[") else part for part in known.split(", ")

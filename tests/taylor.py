@@ -254,7 +254,7 @@ def arcsinh(x: Jet) -> Jet:
 
 
 def arccosh(x: Jet) -> Jet:
-    return x.integrated(x.numbers.arccosh(x.c[0]), 1 / sqrt(_from_unit(x, 1)))
+    return x.integrated(x.numbers.arccosh(x.c[0]), 1 / (sqrt(x - 1) * sqrt(x + 1)))
 
 
 def arctanh(x: Jet) -> Jet:

@@ -11,6 +11,8 @@ from .contractions import (
 )
 from .derived import (
     COMPOSITIONS,
+    complex_tan_slope,
+    complex_tanh_slope,
     logistic_slope,
     lorentzian,
     one_minus_square,
@@ -218,6 +220,8 @@ __all__ = [
     "cbrt",
     "ceil",
     "common_dtype",
+    "complex_tan_slope",
+    "complex_tanh_slope",
     "concatenate",
     "concatenate_p",
     "conjugate",
@@ -276,9 +280,9 @@ __all__ = [
     "less_equal",
     "listed",
     "log",
+    "log10",
     "log1p",
     "log2",
-    "log10",
     "logaddexp",
     "logaddexp2",
     "logical_and",

@@ -25,6 +25,7 @@ from .elementwise import (
     cos,
     cosh,
     equal,
+    exp,
     hypot,
     infer_elementwise,
     isinf,
@@ -37,6 +38,7 @@ from .elementwise import (
     power,
     sin,
     sqrt,
+    square,
     where,
 )
 
@@ -78,7 +80,8 @@ one_minus_square = _derived("one_minus_square", _one_minus_square)
 
 def _lorentzian(x: Node) -> Node:
     if _is_complex(x):
-        return 1 / (1 + x * x)
+        # x^2 may be out of range.
+        return 1 / (1 - 1j * x) / (1 + 1j * x)
     root = _root_lorentzian(x)
     return root * root
 
@@ -89,7 +92,7 @@ lorentzian = _derived("lorentzian", _lorentzian)
 
 def _root_lorentzian(x: Node) -> Node:
     if _is_complex(x):
-        return 1 / sqrt(1 + x * x)
+        return 1 / sqrt(1 - 1j * x) / sqrt(1 + 1j * x)
     size = absolute(x)
     bounded = minimum(size, literal(_largest_squared(x.aval.dtype)))
     return 1 / maximum(size, sqrt(1 + bounded * bounded))
@@ -109,23 +112,25 @@ def _inverse_square(x: Node) -> Node:
 
 
 def _tanh_slope(out: Node, x: Node) -> Node:
-    if _is_complex(x):
-        return _inverse_square(cosh(x))
-    # With w = 1 / (1 + e^(2|x|)), |tanh x| = 1 - 2w; then 1 - tanh^2 = 4 w (1 - w).
-    weight = logistic(-2 * absolute(x))
-    return 4 * (weight * (1 - weight))
+    # cosh(x) is (1 + e) / (2 sqrt(e)).
+    e = exp(-2 * absolute(x))
+    return 4 * (e / square(1 + e))
 
 
-# 1 / cosh(x)^2, given out = tanh(x).
+# 1 / cosh(x)^2 for a real x, given out = tanh(x).
 tanh_slope = _derived("tanh_slope", _tanh_slope)
 
 
 def _tan_slope(out: Node, x: Node) -> Node:
-    return _inverse_square(cos(x)) if _is_complex(x) else 1 + out * out
+    return 1 + out * out
 
 
-# 1 / cos(x)^2, given out = tan(x).
+# 1 / cos(x)^2 for a real x, given out = tan(x).
 tan_slope = _derived("tan_slope", _tan_slope)
+
+# The same for a complex x, where a square of the function cancels far from the real or the imaginary axis.
+complex_tanh_slope = _derived("complex_tanh_slope", lambda out, x: _inverse_square(cosh(x)))
+complex_tan_slope = _derived("complex_tan_slope", lambda out, x: _inverse_square(cos(x)))
 
 
 # --- polar coordinates -----------------------------------------------------------------------------------------------
@@ -234,8 +239,8 @@ _FORGOTTEN = 1e-19
 def _sinc(x: Node, order: int) -> Node:
     """The derivative of that order of sinc, f_n.
 
-    By the product rule for u sinc(u) = sin(u), u f_n + n f_(n-1) = sin(u + n pi/2), where u = pi x and f_n is a derivative
-    by u. Going up from f_0 multiplies errors by n/u at each step, going down by u/n, from any start that is far enough
+    By the product rule for u f_0(u) = sin(u), u f_n + n f_(n-1) = sin(u + n pi/2), with u = pi x and derivatives by u.
+    Going up from f_0 multiplies errors by n/u at each step, going down by u/n, from any start that is far enough
     (Miller's algorithm, DLMF 3.6); so the one is for large u, the other for small ones.
     """
     if x.aval.dtype == np.float16:

@@ -93,7 +93,7 @@ def _angle_share(x: Node, y: Node) -> Node:
 
 
 def _polar_by_x(out: Node, x: Node, y: Node, u: int, v: int, r: int, origin: bool) -> Node | float:
-    """By x, the cosine has the derivative sine^2 / radius, the sine -cosine sine / radius, 1 / radius -cosine / radius^2."""
+    """By x, the cosine has the derivative sine^2 / radius, the sine -cosine sine / radius, 1/radius -cosine/radius^2."""
     grows = u * ops.polar(x, y, u=u - 1, v=v + 2, r=r + 1, origin=origin) if u else None
     falls = (v + r) * ops.polar(x, y, u=u + 1, v=v, r=r + 1, origin=origin) if v + r else None
     if grows is None:
@@ -105,29 +105,45 @@ def _polar_by_y(out: Node, x: Node, y: Node, u: int, v: int, r: int, origin: boo
     return _polar_by_x(out, y, x, v, u, r, origin)
 
 
-def _on_branch(root: Node, guide: Node) -> Node:
-    """A complex root, or its negative, whichever is nearer to a guide: on a cut, the side is that of the function."""
-    aligned = ops.real(root) * ops.real(guide) + ops.imag(root) * ops.imag(guide)
-    return ops.where(ops.less(aligned, 0), -root, root)
+def _on_branch(w: Node, inverse: Node) -> Node:
+    """w or -w, whichever is 1 / inverse: on the cut of a complex function, the side is that of the function."""
+    aligned = ops.real(w) * ops.real(inverse) - ops.imag(w) * ops.imag(inverse)
+    return ops.where(ops.less(aligned, 0), -w, w)
 
 
 def _arcsin_slope(out: Node, x: Node) -> Node:
-    root = ops.sqrt(ops.one_minus_square(x))
-    return 1 / (_on_branch(root, ops.cos(out)) if _is_complex(x) else root)
+    if _is_complex(x):
+        return _on_branch(ops.root_lorentzian(1j * x), ops.cos(out))
+    return 1 / ops.sqrt(ops.one_minus_square(x))
 
 
 def _arccos_slope(out: Node, x: Node) -> Node:
-    root = ops.sqrt(ops.one_minus_square(x))
-    return -1 / (_on_branch(root, ops.sin(out)) if _is_complex(x) else root)
+    if _is_complex(x):
+        return -_on_branch(ops.root_lorentzian(1j * x), ops.sin(out))
+    return -1 / ops.sqrt(ops.one_minus_square(x))
 
 
 def _arcsinh_slope(out: Node, x: Node) -> Node:
-    return 1 / _on_branch(ops.sqrt(1 + x * x), ops.cosh(out)) if _is_complex(x) else ops.root_lorentzian(x)
+    slope = ops.root_lorentzian(x)
+    return _on_branch(slope, ops.cosh(out)) if _is_complex(x) else slope
 
 
 def _arccosh_slope(out: Node, x: Node) -> Node:
-    root = ops.sqrt(x - 1) * ops.sqrt(x + 1)
-    return 1 / (_on_branch(root, ops.sinh(out)) if _is_complex(x) else root)
+    if _is_complex(x):
+        return _on_branch(1j * ops.root_lorentzian(1j * x), ops.sinh(out))
+    return 1 / (ops.sqrt(x - 1) * ops.sqrt(x + 1))
+
+
+def _arctanh_slope(out: Node, x: Node) -> Node:
+    return ops.lorentzian(1j * x) if _is_complex(x) else 1 / ops.one_minus_square(x)
+
+
+def _tan_slope(out: Node, x: Node) -> Node:
+    return ops.complex_tan_slope(out, x) if _is_complex(x) else ops.tan_slope(out, x)
+
+
+def _tanh_slope(out: Node, x: Node) -> Node:
+    return ops.complex_tanh_slope(out, x) if _is_complex(x) else ops.tanh_slope(out, x)
 
 
 def _is_complex(x: Node) -> bool:
@@ -200,7 +216,7 @@ RULES: list[Rule] = [
     unary(ops.logistic, lambda out, x: ops.logistic_slope(x)),
     unary(ops.sin, lambda out, x: ops.cos(x), "DLMF 4.20.1"),
     unary(ops.cos, lambda out, x: -ops.sin(x), "DLMF 4.20.2"),
-    unary(ops.tan, ops.tan_slope, "DLMF 4.20.3"),
+    unary(ops.tan, _tan_slope, "DLMF 4.20.3"),
     unary(ops.arcsin, _arcsin_slope, "DLMF 4.24.7"),
     unary(ops.arccos, _arccos_slope, "DLMF 4.24.8"),
     unary(ops.arctan, lambda out, x: ops.lorentzian(x), "DLMF 4.24.9"),
@@ -218,15 +234,17 @@ RULES: list[Rule] = [
     ),
     unary(ops.sinh, lambda out, x: ops.cosh(x), "DLMF 4.34.1"),
     unary(ops.cosh, lambda out, x: ops.sinh(x), "DLMF 4.34.2"),
-    unary(ops.tanh, ops.tanh_slope, "DLMF 4.34.8"),
+    unary(ops.tanh, _tanh_slope, "DLMF 4.34.8"),
     unary(ops.arcsinh, _arcsinh_slope, "DLMF 4.38.9"),
     unary(ops.arccosh, _arccosh_slope, "DLMF 4.38.10"),
-    unary(ops.arctanh, lambda out, x: 1 / ops.one_minus_square(x), "DLMF 4.38.11"),
+    unary(ops.arctanh, _arctanh_slope, "DLMF 4.38.11"),
     unary(ops.one_minus_square, lambda out, x: -2 * x),
     unary(ops.lorentzian, lambda out, x: -2 * (x * out) * out),
     unary(ops.root_lorentzian, lambda out, x: -(x * out) * out * out),
     binary(ops.tanh_slope, ZERO, lambda out, tanh, x: -2 * tanh * out),
+    binary(ops.complex_tanh_slope, ZERO, lambda out, tanh, x: -2 * tanh * out),
     binary(ops.tan_slope, ZERO, lambda out, tan, x: 2 * tan * out),
+    binary(ops.complex_tan_slope, ZERO, lambda out, tan, x: 2 * tan * out),
     binary(ops.polar, _polar_by_x, _polar_by_y),
     binary(ops.power_part, lambda out, x, y, **params: ops.power_part_by_base(x, y, **params), _power_part_by_exponent),
     unary(ops.logistic_slope, lambda out, x: -ops.tanh(0.5 * x) * out),

@@ -13,7 +13,7 @@ from ._loops_expressions import operand_dtypes
 from ._loops_statements import COPY, Form, loop_dtypes
 
 # Primitives of one dtype that are no ufuncs, computed in the dtype of the result.
-PLAIN = {"where", "masked_multiply", "root_of_squares", "logistic"}
+PLAIN = {"where", "masked_multiply", "root_of_squares", "logistic", "tanh_slope"}
 
 # Primitives of which the operand may be of another kind than the result.
 PARTS = {"real", "imag", "frexp_exponent"}
@@ -206,6 +206,8 @@ def expression(form: Form, words: list[str]) -> str:
         one = text_of(np.ones((), wide))
         exponential = f"{'c' if wide.kind == 'c' else 'm'}_exp(-{operands(0, wide)})"
         return cast(f"({one} / ({one} + {exponential}))", wide, out)
+    if name == "tanh_slope":
+        return cast(f"np_tanh_slope({operands(1, wide)})", wide, out)
     if name in PARTS:
         return _part(name, operands)
     if form.signature is None:

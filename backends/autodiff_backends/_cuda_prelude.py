@@ -250,6 +250,11 @@ template <class T> FN T np_logaddexp2(T x, T y) {
     T d = x - y, e = (T)1.442695040888963407360;
     return d > 0 ? x + e * m_log1p(m_exp2(-d)) : d <= 0 ? y + e * m_log1p(m_exp2(d)) : d;
 }
+//// np_tanh_slope
+template <class T> FN T np_tanh_slope(T x) {
+    T e = m_exp(-2 * m_fabs(x)), d = 1 + e;
+    return 4 * (e / (d * d));
+}
 //// np_spacing
 template <class T> FN T away_from_zero(T x, T infinity) {
     return x == 0 ? m_nextafter(T(0), infinity) : m_nextafter(x, m_copysign(infinity, x));

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.nodes import Signature
+from autodiff.nodes import Signature, intern_aval
+from autodiff.plan.expand import expand
 from autodiff.plan.program import Program
 
 from ._numpy_runtime import logistic, tanh_slope
@@ -139,11 +140,20 @@ def function_for(signature: Signature) -> Function:
     if primitive.name in SPECIAL:
         function = SPECIAL[primitive.name](signature)
     else:
-        assert primitive.numpy_ufunc is not None, primitive.name
-        function = primitive.numpy_ufunc
+        function = primitive.numpy_ufunc or _composition(signature)
     if signature.out.weak:
         return lambda *arrays: np.asarray(function(*arrays)).item()
     return function
+
+
+def _composition(signature: Signature) -> Function:
+    """A primitive of derivative rules, by what it is composed of."""
+    program = Program([intern_aval(a.shape, a.dtype, a.weak) for a in signature.inputs])
+    program.outputs = (program.call(signature.primitive, *range(program.n_inputs), params=signature.params),)
+    expanded = expand(program, ())
+    assert expanded is not program, signature.primitive.name
+    plan = Interpreted(expanded)
+    return lambda *arrays: plan(*arrays)[0]
 
 
 def constant_value(program: Program, number: int) -> Any:

@@ -72,21 +72,17 @@ LEAST_TANH_SLOPE_HALF = 2.0**-3
 
 
 def tanh_slope(tanh: Any, x: Any, out: Array | None = None) -> Any:
-    """1 / cosh(x)^2: 1 - tanh^2 where that cancels nothing, which the least one shows in 0.3 us, else from x."""
-    out = np.multiply(tanh, tanh, out)
-    if out.dtype.kind == "c":
-        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            np.square(np.divide(1, np.cosh(x)), out)
-        np.copyto(out, 0, where=np.isnan(out) & ~np.isnan(x))
-        return out
-    slope = np.asarray(np.subtract(1, out, out if isinstance(out, np.ndarray) else None))
+    """1 / cosh(x)^2: 1 - tanh^2 where that cancels little, which the least one shows in 0.3 us, else from x."""
+    slope = np.asarray(np.multiply(tanh, tanh, out))
+    np.subtract(1, slope, slope)
     least = LEAST_TANH_SLOPE if slope.itemsize > 2 else LEAST_TANH_SLOPE_HALF
     if not slope.size or slope.item(slope.argmin()) > least:
         return slope
-    # With w = 1 / (1 + e^(2|x|)), |tanh x| = 1 - 2w.
+    # cosh(x) is (1 + e) / (2 sqrt(e)).
     np.multiply(np.absolute(x, slope), -2, slope)
-    logistic(slope, slope)
-    return np.multiply(4, np.multiply(slope, np.subtract(1, slope), slope), slope)
+    np.exp(slope, slope)
+    np.divide(slope, np.square(np.add(1, slope)), slope)
+    return np.multiply(4, slope, slope)
 
 
 # From this many elements on, eight vectorised calls cost less than NumPy's logaddexp, which is 13 ns an element.

@@ -43,6 +43,7 @@ class CupyBackend(Backend):
     """
 
     name = "cupy"
+    primitives = frozenset(("tanh_slope",))
     capabilities = Capabilities(
         REAL_DTYPES | COMPLEX_DTYPES | {np.dtype(np.float16)},
         frozenset(
