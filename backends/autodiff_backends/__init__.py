@@ -4,7 +4,9 @@ The names here are what generated NumPy source imports.
 """
 
 from ._numpy_blocks import run_blocks
-from ._numpy_runtime import choose, inner, log_add_exp, logistic, masked_product, tanh_slope
+from ._numpy_runtime import choose, exact_tanh_slope, inner, log_add_exp, logistic, masked_product
 from ._numpy_trigonometry import sine_cosine
 
-__all__ = ['choose', 'inner', 'log_add_exp', 'logistic', 'masked_product', 'run_blocks', 'sine_cosine', 'tanh_slope']
+__all__ = [
+    "choose", "exact_tanh_slope", "inner", "log_add_exp", "logistic", "masked_product", "run_blocks", "sine_cosine",
+]

@@ -84,7 +84,12 @@ def expression(form: Form, words: list[str], vectorised: frozenset[str] = frozen
         one = number("1", out)
         return f"({one} / ({one} + {_module('exp', out, vectorised)}.exp(-{_atom(as_(0, out))})))"
     if name == "tanh_slope":
-        return cast(f"fn.tanh_slope({as_(1, np.dtype(np.float64))})", np.dtype(np.float64), out)
+        exact = cast(f"fn.tanh_slope({as_(1, np.dtype(np.float64))})", np.dtype(np.float64), out)
+        if out == np.float64:
+            return exact
+        # In single precision no function is vectorised, and a branch costs nothing.
+        square = f"{as_(0, out)} * {as_(0, out)}"
+        return f"({number('1', out)} - {square} if {square} < {number('0.99', out)} else {exact})"
     if name == "where":
         return f"({as_(1, out)} if {as_(0, np.dtype(bool))} else {as_(2, out)})"
     if name == "masked_multiply":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._numpy_blocks import BLOCK_BYTES, SMALLEST_THREADED, Group, nanoseconds, rows_fit
-from ._numpy_primitives import BLAS_REAL
+from ._numpy_primitives import BLAS_REAL, tanh_slope_lines
 
 if TYPE_CHECKING:
     from ._numpy_writer import Writer
@@ -168,7 +168,7 @@ class GroupWriter:
         elif name == "logistic":
             self.lines.append(f"{self.w.helper('logistic')}({words[0]}, {target})")
         elif name == "tanh_slope":
-            self.lines.append(f"{self.w.helper('tanh_slope')}({', '.join(words)}, {target})")
+            self.lines += tanh_slope_lines(self.w, self.program.avals[number], *words, target)
         elif name == "logaddexp" and dtype in BLAS_REAL:
             self.lines.append(f"{self.w.helper('log_add_exp')}({', '.join(words)}, {target})")
         elif name == "heaviside" and words[1] in self.w.constants:

@@ -68,7 +68,7 @@ SCALAR: dict[str, str] = {
 SCALAR_SAME = {"reshape", "transpose", "broadcast_to", "sum", "prod", "max", "min", "astype"}
 
 # Elementwise primitives that read operands after they have begun to write.
-NOT_IN_PLACE = {"where", "masked_multiply", "logaddexp", "tanh_slope"}
+NOT_IN_PLACE = {"where", "masked_multiply", "logaddexp"}
 # Those of them whose result may be a truth value: Python's arithmetic on these gives integers.
 SCALAR_TRUTH = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "isnan", "where"}
 
@@ -339,6 +339,9 @@ class Writer:
 
     def _overwritable(self, signature: Signature, arguments: tuple[int, ...], dying: set[int]) -> set[int]:
         """Operands whose buffer the result may take: all of an elementwise one's, the base of a write's."""
+        if signature.primitive.name == "tanh_slope":
+            # It may look at its second operand once more.
+            return dying - {self.roots[arguments[1]]}
         if signature.primitive.kind == "elementwise":
             return set() if signature.primitive.name in NOT_IN_PLACE else dying
         if signature.primitive.name in ("index_add", "index_set"):
