@@ -216,7 +216,8 @@ def converting(g: Growing) -> Step | None:
 
 
 MAKERS: list[tuple[Maker, int]] = [
-    (unary, 14), (jumping, 3), (binary, 24), (remaining, 2), (power, 7), (whole, 3), (scaled_chain, 5), (sums_of_terms, 5),
+    (unary, 14), (jumping, 3), (binary, 24), (remaining, 2), (power, 7), (whole, 3), (scaled_chain, 5),
+    (sums_of_terms, 5),
     (with_keywords, 5), (choosing, 7), (parts, 5), (converting, 4),
 ]  # fmt: skip
 
