@@ -12,7 +12,7 @@ import numpy as np
 
 from . import ops
 from .backend import Backend, backend_of
-from .errors import ArgumentError, BackendError, DTypeError, ShapeError
+from .errors import ArgumentError, BackendError, DTypeError, IndexingError, ShapeError
 from .nodes import (
     FLOAT64,
     Aval,
@@ -306,7 +306,12 @@ class Handle:
 
     def item(self, *index: Any) -> Any:
         """See `numpy.ndarray.item`."""
-        return np.asarray(on_host(self._node)).item(*index)
+        value = np.asarray(on_host(self._node))
+        try:
+            return value.item(*index)
+        except (IndexError, ValueError, TypeError) as error:
+            kind = IndexingError if isinstance(error, IndexError) else ArgumentError
+            raise kind(f"item of {self._node.aval!r}: {error}") from None
 
     def tolist(self) -> Any:
         """See `numpy.ndarray.tolist`."""
