@@ -13,7 +13,7 @@ import numpy as np
 
 from . import ops
 from .backend import Backend, backend_of
-from .errors import ArgumentError, BackendError, DTypeError, ShapeError
+from .errors import ArgumentError, BackendError, DTypeError, IndexingError, ShapeError
 from .nodes import (
     FLOAT64,
     Aval,
@@ -323,7 +323,12 @@ class Handle:
 
     def item(self, *index: Any) -> Any:
         """See `numpy.ndarray.item`."""
-        return np.asarray(self._number("item()")).item(*index)
+        value = np.asarray(self._number("item()"))
+        try:
+            return value.item(*index)
+        except (IndexError, ValueError, TypeError) as error:
+            kind = IndexingError if isinstance(error, IndexError) else ArgumentError
+            raise kind(f"item of {self._node.aval!r}: {error}") from None
 
     def tolist(self) -> Any:
         """See `numpy.ndarray.tolist`."""

@@ -377,7 +377,7 @@ class Tensor(Handle):
         )
 
     def __pos__(self) -> Tensor:
-        return wrap(ops.identity(self._node))  # type: ignore[no-any-return]
+        return UFUNCS[np.positive](self._node) if self.dtype.kind == "b" else wrap(ops.identity(self._node))  # type: ignore[no-any-return]
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
@@ -512,8 +512,13 @@ class Tensor(Handle):
     round = _method(np.round)
     dot = _method(np.dot)
     nonzero = _method(np.nonzero)
-    conj = _method(np.conj)
-    conjugate = _method(np.conjugate)
+
+    def conjugate(self) -> Tensor:
+        """See `numpy.ndarray.conjugate`."""
+        # Unlike np.conjugate it leaves booleans as they are.
+        return wrap((ops.conjugate if self.dtype.kind == "c" else ops.identity)(self._node))  # type: ignore[no-any-return]
+
+    conj = conjugate
 
     def flatten(self, order: str = "C") -> Tensor:
         """See `numpy.ndarray.flatten`."""

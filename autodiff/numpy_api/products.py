@@ -81,7 +81,9 @@ def _vector_norm(x: Node, order: Any, axes: tuple[int, ...], name: str) -> Node:
         raise ArgumentError(f"{name}: ord={order!r} is no order of a vector norm")
     total = ops.sum(sizes**order, axes)
     zero = ops.equal(total, 0)
-    return ops.where(zero, 0 if order > 0 else np.inf, ops.where(zero, 1, total) ** (1 / order))
+    # In extended precision a Python float would not do.
+    root = np.reciprocal(np.asarray(order, dtype)) if (dtype := total.aval.dtype) == np.longdouble else 1 / order
+    return ops.where(zero, 0 if order > 0 else np.inf, ops.where(zero, 1, total) ** root)
 
 
 def _extreme(sizes: Node, order: float, axes: tuple[int, ...]) -> Node:

@@ -164,7 +164,7 @@ def _variance(x: Node, axis: Any, dtype: Any, ddof: float, keepdims: Any, where:
         squares: Node = ops.square(ops.real(deviation)) + ops.square(ops.imag(deviation))
     else:
         squares = ops.square(deviation)
-    final = squares.aval.dtype if dtype is None else wanted
+    final = squares.aval.dtype if dtype is None and x.aval.dtype.kind in "fc" else wanted
     total = _accumulate(ops.sum, squares, final, axis, keepdims, name, where)
     # As NumPy: no degrees of freedom left gives NaN or inf, not a negative variance.
     if isinstance(count, int):

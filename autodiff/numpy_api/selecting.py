@@ -10,7 +10,7 @@ import numpy as np
 from .. import ops
 from ..backend import backend_of
 from ..errors import ArgumentError, DTypeError, IndexingError, UnsupportedError
-from ..nodes import INT64, Node, as_node
+from ..nodes import INT64, Constant, Node, as_array, as_node, intern_aval
 from ..plan import concrete, on_host
 from ..tensor import Tensor, node_of, wrap
 from .calling import NOT_GIVEN, Handler, dtype_named, put, truth
@@ -31,19 +31,30 @@ def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "
     if mode != "raise" and positions.aval.size:
         if not size:
             raise IndexingError(f"take({x.aval!r}, axis={axis}): the axis is empty, and nothing can be taken from it")
-        last = ops.minimum(ops.maximum(positions, 0), size - 1)
-        positions = ops.remainder(positions, size) if mode == "wrap" else last
+        if isinstance(positions, Constant) and positions.slot is None:
+            # Of no Tensor: what is known is done now.
+            known = positions.value % size if mode == "wrap" else np.clip(positions.value, 0, size - 1)
+            positions = as_node(known)
+        elif mode == "wrap":
+            positions = ops.remainder(positions, size)
+        else:
+            positions = ops.minimum(ops.maximum(positions, 0), size - 1)
     return put(out, ops.read_index(x, (*[slice(None)] * place, positions), concrete), "take")
 
 
 def _integers(indices: Any, name: str) -> Node:
     """Positions as int64: a boolean counts as 0 or 1, as where NumPy converts."""
-    if not isinstance(indices, (Tensor, np.ndarray)) and backend_of(indices) is None and np.size(indices) == 0:
-        indices = np.asarray(indices, np.intp)
-    node = ops.strong(node_of(indices))
-    if not np.can_cast(node.aval.dtype, np.int64, "safe"):
-        raise DTypeError(f"{name}: indices of dtype {node.aval.dtype} do not convert to int64 safely; use .astype(int)")
-    return ops.astype(node, INT64)
+    if isinstance(indices, Tensor) or backend_of(indices) is not None:
+        given = ops.strong(node_of(indices))
+        dtype = given.aval.dtype
+    else:
+        array = as_array(indices)
+        # An empty list has no dtype of its own.
+        dtype = array.dtype if array.size or isinstance(indices, np.ndarray) else INT64
+        given = Constant(intern_aval(array.shape, INT64), array.astype(INT64))
+    if not np.can_cast(dtype, INT64, "safe"):
+        raise DTypeError(f"{name}: indices of dtype {dtype} do not convert to int64 safely; use .astype(int)")
+    return ops.astype(given, INT64)
 
 
 def _value(x: Any) -> Any:

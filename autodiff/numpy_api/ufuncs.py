@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import ops
 from ..dispatch import FUNCTIONS, UFUNCS, unsupported
-from ..errors import ArgumentError, DTypeError, UnsupportedError
+from ..errors import ArgumentError, DTypeError, ShapeError, UnsupportedError
 from ..nodes import INT64, PRIMITIVES, Node
 from ..plan import concrete
 from ..recipe import Composite
@@ -38,10 +38,25 @@ def _divmod(x: Node, y: Node) -> tuple[Node, Node]:
     return ops.floor_divide(x, y), ops.remainder(x, y)
 
 
+def _check_cores(name: str, least: tuple[int, int], x: Node, y: Node) -> None:
+    """Operands with as many dimensions as a product of vectors needs, which do not broadcast where it sums."""
+    for node, ndim in zip((x, y), least, strict=True):
+        if node.aval.ndim < ndim:
+            raise ShapeError(
+                f"{name}({x.aval!r}, {y.aval!r}): {node.aval!r} has too few dimensions, {ndim} or more are needed"
+            )
+    first, second = x.aval.shape[-1], y.aval.shape[-least[1]]
+    if first != second:
+        raise ShapeError(f"{name}({x.aval!r}, {y.aval!r}): the lengths {first} and {second} must be the same")
+
+
 def _vecdot(x: Node, y: Node) -> Node:
+    _check_cores("vecdot", (1, 1), x, y)
+    dtype, _ = ops.result_dtype(np.vecdot, (x.aval, y.aval))
     if x.aval is y.aval and x.aval.ndim and x.aval.dtype.kind == "f":
         return ops.inner_product(x, y, axes=_last(x, y))
-    return ops.sum(ops.conjugate(x) * y if x.aval.dtype.kind == "c" else x * y, _last(x, y))
+    products: Node = ops.conjugate(x) * y if x.aval.dtype.kind == "c" else x * y
+    return ops.astype(ops.sum(products, _last(x, y)), dtype)
 
 
 def _last(x: Node, y: Node) -> tuple[int, ...]:
@@ -49,10 +64,12 @@ def _last(x: Node, y: Node) -> tuple[int, ...]:
 
 
 def _matvec(x: Node, y: Node) -> Node:
+    _check_cores("matvec", (2, 1), x, y)
     return ops.squeeze(ops.matmul(x, ops.expand_dims(y, -1)), -1)
 
 
 def _vecmat(x: Node, y: Node) -> Node:
+    _check_cores("vecmat", (1, 2), x, y)
     row = ops.conjugate(x) if x.aval.dtype.kind == "c" else x
     return ops.squeeze(ops.matmul(ops.expand_dims(row, -2), y), -2)
 
