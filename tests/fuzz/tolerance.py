@@ -44,7 +44,7 @@ def reference(
 ) -> Reference:
     """Evaluate with NumPy. ``factor`` multiplies the slack of results: the elementary functions of other libraries.
 
-    With other libraries nothing is said of complex numbers that are not finite: PyTorch's additions multiply by 1, which
+    With other libraries nothing is said of complex numbers that are not finite: PyTorch multiplies by 1 as it adds, and
     makes them NaN.
     """
     rng = np.random.default_rng(program.seed)
