@@ -44,8 +44,8 @@ def reference(
 ) -> Reference:
     """Evaluate with NumPy. ``factor`` multiplies the slack of results: the elementary functions of other libraries.
 
-    With other libraries nothing is said of complex numbers that are not finite: 1 * b, which PyTorch's additions do, makes
-    them NaN.
+    With other libraries nothing is said of complex numbers that are not finite: PyTorch multiplies by 1 as it adds, and
+    makes them NaN.
     """
     rng = np.random.default_rng(program.seed)
     space: dict[str, Any] = {"np": np, **{k: a.copy() for k, a in arrays.items()}, **numbers}
