@@ -209,7 +209,7 @@ def derivative(output: Node, wrt: Sequence[Node], order: int) -> list[Node | Non
     and parts of lower orders are shared with higher ones. All others are repeated reverse sweeps.
     """
     if order == 1 and len(wrt) > 1:
-        return reverse([output], [ops.ones_like(output)], wrt)
+        return _derived(reverse([output], [ops.ones_like(output)], wrt), output)
     results: list[Node | None] = []
     for x in wrt:
         current: Node | None = output
@@ -218,6 +218,24 @@ def derivative(output: Node, wrt: Sequence[Node], order: int) -> list[Node | Non
             if current is not None:
                 current = _next_order(current, x, forward)
         results.append(current)
+    return _derived(results, output)
+
+
+def _derived(results: list[Node | None], output: Node) -> list[Node | None]:
+    """The same nodes, those that differentiating has made marked as derivatives: all that are younger than ``output``.
+
+    They are marked before anybody else sees them, and once for all: what is recorded with them keeps them as they are.
+    """
+    stack = [node for node in results if node is not None]
+    seen = set(stack)
+    while stack:
+        node = stack.pop()
+        if node.signature is not None and node.sequence > output.sequence:
+            node.signature = node.signature.derived
+            for x in node.inputs:
+                if x not in seen:
+                    seen.add(x)
+                    stack.append(x)
     return results
 
 

@@ -3,8 +3,10 @@
 AutodiffError
 ├── ShapeError            (ValueError)           shapes that do not broadcast, multiply or reshape
 ├── DTypeError            (TypeError)            a dtype that cannot be converted or has no meaning here
+│   └── RangeError        (OverflowError, too)   a Python integer that does not fit the dtype it goes into
 ├── IndexingError         (IndexError)           an index out of range or of the wrong kind
 ├── ArgumentError         (ValueError)           any other argument with a value that makes no sense
+│   └── AxisError         (IndexError, too)      an axis that an array does not have
 ├── UnsupportedError      (TypeError)            a NumPy function, method or keyword that is not recorded
 ├── DifferentiationError  (TypeError)            a derivative that does not exist: of or to the wrong thing
 ├── DetachedError         (TypeError)            a Tensor that a derivative passes through taken as plain numbers
@@ -31,12 +33,20 @@ class DTypeError(AutodiffError, TypeError):
     """A dtype that cannot be converted, or that an operation is not defined for."""
 
 
+class RangeError(DTypeError, OverflowError):
+    """A Python integer that does not fit the dtype it goes into."""
+
+
 class IndexingError(AutodiffError, IndexError):
     """An index out of range, or of a kind that arrays are not indexed with."""
 
 
 class ArgumentError(AutodiffError, ValueError):
     """An argument of the right kind with a value that makes no sense."""
+
+
+class AxisError(ArgumentError, IndexError):
+    """An axis that an array does not have; a ValueError and an IndexError, as NumPy's."""
 
 
 class UnsupportedError(AutodiffError, TypeError):

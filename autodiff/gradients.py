@@ -203,7 +203,7 @@ def recorded_derivatives(root: Node, trace: Trace, places: Places, n: int, place
 
     def step(primitive: Primitive, params: tuple[Any, ...], arguments: tuple[int, ...]) -> int:
         # Programs have no places, so signatures are made anew.
-        signature = primitive.signature(tuple([avals[a] for a in arguments]), params)
+        signature = primitive.signature(tuple([avals[a] for a in arguments]), params).derived
         steps.append((signature, arguments))
         avals.append(signature.out)
         return len(avals) - 1

@@ -13,7 +13,7 @@ import numpy as np
 
 from . import ops
 from .backend import Backend, backend_of
-from .errors import ArgumentError, BackendError, DTypeError, ShapeError
+from .errors import ArgumentError, BackendError, DTypeError, IndexingError, ShapeError
 from .nodes import (
     FLOAT64,
     Aval,
@@ -117,7 +117,7 @@ class Handle:
     def value(self) -> Any:
         """The array, computed now if it was not yet; read-only. A Python number for a weak scalar."""
         value = self._node.value
-        if value is None or traces:
+        if value is None or traces or self._node.aval.literal is not None:
             value = looked_at(self._node)
             if type(value) is Unknown:
                 value._refuse()
@@ -323,7 +323,12 @@ class Handle:
 
     def item(self, *index: Any) -> Any:
         """See `numpy.ndarray.item`."""
-        return np.asarray(self._number("item()")).item(*index)
+        value = np.asarray(self._number("item()"))
+        try:
+            return value.item(*index)
+        except (IndexError, ValueError, TypeError) as error:
+            kind = IndexingError if isinstance(error, IndexError) else ArgumentError
+            raise kind(f"item of {self._node.aval!r}: {error}") from None
 
     def tolist(self) -> Any:
         """See `numpy.ndarray.tolist`."""

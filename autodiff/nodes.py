@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 
 from .backend import Backend, backend_of
 from .callers import caller
-from .errors import AutodiffError, BackendError, DTypeError, ShapeError, TraceError
+from .errors import AutodiffError, BackendError, DTypeError, RangeError, ShapeError, TraceError
 
 _next_sequence = itertools.count(1).__next__
 
@@ -134,21 +135,53 @@ BOOL = np.dtype(np.bool_)
 WEAK_FLOAT = intern_aval((), FLOAT64, weak=True)
 WEAK_INT = intern_aval((), INT64, weak=True)
 WEAK_COMPLEX = intern_aval((), np.dtype(np.complex128), weak=True)
+# What and where in the user's program, for the message of an error that only a plan's run can find.
+LINE = intern_aval((), INDEX_DTYPE, spec=("line",))
 
 
 class Signature:
     """One primitive applied to abstract values: what a node *is*, apart from which inputs it has.
 
-    Signatures are interned, so they serve as letters of the structural key that plans are cached under.
+    Signatures are interned, so they serve as letters of the structural key that plans are cached under. Each has a
+    twin for the nodes that derivative rules make: what a user wrote is computed as it was written, derivatives may be
+    rewritten more freely (see ``plan.simplify``).
+
+    Attributes
+    ----------
+    is_derived : bool
+        Whether it is the twin for nodes of derivatives.
+    written : Signature
+        The one for what a user wrote: itself, or its twin.
     """
 
-    __slots__ = ("inputs", "out", "params", "primitive")
+    __slots__ = ("_derived", "inputs", "is_derived", "out", "params", "primitive", "written")
 
-    def __init__(self, primitive: Primitive, inputs: tuple[Aval, ...], params: tuple[Any, ...], out: Aval):
+    def __init__(
+        self,
+        primitive: Primitive,
+        inputs: tuple[Aval, ...],
+        params: tuple[Any, ...],
+        out: Aval,
+        written: Signature | None = None,
+    ):
         self.primitive = primitive
         self.inputs = inputs
         self.params = params
         self.out = out
+        self.is_derived = written is not None
+        self.written: Signature = self if written is None else written
+        self._derived: Signature | None = None if written is None else self
+
+    @property
+    def derived(self) -> Signature:
+        """The twin for nodes of derivatives."""
+        found = self._derived
+        if found is None:
+            with _twins:
+                found = self._derived
+                if found is None:
+                    found = self._derived = Signature(self.primitive, self.inputs, self.params, self.out, self)
+        return found
 
     @property
     def keywords(self) -> dict[str, Any]:
@@ -159,6 +192,10 @@ class Signature:
         arguments = [repr(aval) for aval in self.inputs]
         arguments += [f"{name}={value!r}" for name, value in self.keywords.items()]
         return f"{self.primitive.name}({', '.join(arguments)})"
+
+
+# Two threads must not make two twins, which would be two letters of the key.
+_twins = threading.Lock()
 
 
 def aval_on(place: Backend, array: Any) -> Aval:
@@ -502,11 +539,20 @@ class Operation(Node):
     def __reduce__(self) -> tuple[Any, ...]:
         signature = self.signature
         assert signature is not None
-        return _restore_operation, (signature.primitive, signature.params, self.inputs, self.value)
+        return _restore_operation, (
+            signature.primitive,
+            signature.params,
+            self.inputs,
+            self.value,
+            signature.is_derived,
+        )
 
 
-def _restore_operation(primitive: Primitive, params: tuple[Any, ...], inputs: tuple[Node, ...], value: Any) -> Node:
-    node = Operation(primitive.signature(tuple([x.aval for x in inputs]), params), inputs)
+def _restore_operation(
+    primitive: Primitive, params: tuple[Any, ...], inputs: tuple[Node, ...], value: Any, is_derived: bool = False
+) -> Node:
+    signature = primitive.signature(tuple([x.aval for x in inputs]), params)
+    node = Operation(signature.derived if is_derived else signature, inputs)
     node.value = freeze(value)
     return node
 
@@ -586,9 +632,11 @@ def as_node(value: Any, beside: Aval | None = None) -> Node:
         return _literal_zeros[math.copysign(1.0, value)]
     if kind is int:
         found = _literal_integers.get(value)
-        if found is None and beside and beside.dtype.kind in "iu":
-            return literal(value)
-        return found or Constant(WEAK_INT, value)
+        if found is not None:
+            return found
+        if -(2**63) <= value < 2**63:
+            return literal(value) if beside and beside.dtype.kind in "iu" else Constant(WEAK_INT, value)
+        return _long(value, beside)
     if kind is np.ndarray:
         dtype = value.dtype
         if dtype.kind in NUMERIC_KINDS and dtype.isnative:
@@ -604,6 +652,16 @@ def as_node(value: Any, beside: Aval | None = None) -> Node:
         return Constant(aval_on(owner, value), owner.asarray(value, copy=True))
     array = as_array(value)
     return Constant(intern_aval(array.shape, array.dtype), array)
+
+
+def _long(value: int, beside: Aval | None) -> Constant:
+    """A Python int beyond int64: a float beside floats; else of the structure, where it is checked against a dtype."""
+    if beside is None or beside.dtype.kind not in "fc":
+        return literal(value)
+    try:
+        return Constant(WEAK_FLOAT, float(value))
+    except OverflowError as error:
+        raise RangeError(f"a Python integer of {value.bit_length()} bits beside {beside!r}: {error}") from None
 
 
 NUMERIC_KINDS = "biufc"
@@ -623,6 +681,8 @@ def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndar
         raise DTypeError(
             "cannot make an array from a masked array: its mask would be lost; fill it with .filled(value)"
         )
+    if isinstance(value, np.matrix):
+        raise DTypeError("a np.matrix multiplies as no array does: give np.asarray(m), and write @ for matrix products")
     try:
         array = np.array(value, dtype=None if isinstance(value, np.ndarray) else wanted, copy=copy, subok=False)
         if wanted is not None and array.dtype != wanted and array.dtype.kind in NUMERIC_KINDS:

@@ -162,7 +162,7 @@ def _put(table: dict[Any, Any], key: Any, entry: Any, kept: int) -> None:
 
 
 class Composite:
-    """A function of nodes composed of primitives, which looks at abstract values only.
+    """A function of nodes composed of primitives; what looks at values, too, is done anew each time.
 
     Parameters
     ----------
@@ -186,6 +186,9 @@ class Composite:
         key = (nodes[0].aval, nodes[1].aval) if len(nodes) == 2 else tuple([x.aval for x in nodes])
         record = self._recipes.get(key)
         if record is None:
-            record = recipe(self.function, key) or self.function
+            try:
+                record = recipe(self.function, key) or self.function
+            except ValueNeeded:
+                record = self.function
             _put(self._recipes, key, record, RECIPES_KEPT)
         return record(*nodes)

@@ -13,7 +13,7 @@ import numpy as np
 from . import ops
 from .backend import Backend, get_backend
 from .dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, unsupported
-from .errors import DTypeError, TraceError
+from .errors import ArgumentError, DTypeError, TraceError
 from .foreign import PLAIN, PRIORITY, REFLECTED, answers, outranks, overrides, reflects, refuses
 from .handle import Handle, made_on
 from .nodes import (
@@ -377,7 +377,7 @@ class Tensor(Handle):
         )
 
     def __pos__(self) -> Tensor:
-        return wrap(ops.identity(self._node))  # type: ignore[no-any-return]
+        return UFUNCS[np.positive](self._node) if self.dtype.kind == "b" else wrap(ops.identity(self._node))  # type: ignore[no-any-return]
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
@@ -512,8 +512,13 @@ class Tensor(Handle):
     round = _method(np.round)
     dot = _method(np.dot)
     nonzero = _method(np.nonzero)
-    conj = _method(np.conj)
-    conjugate = _method(np.conjugate)
+
+    def conjugate(self) -> Tensor:
+        """See `numpy.ndarray.conjugate`."""
+        # Unlike np.conjugate it leaves booleans as they are.
+        return wrap((ops.conjugate if self.dtype.kind == "c" else ops.identity)(self._node))  # type: ignore[no-any-return]
+
+    conj = conjugate
 
     def flatten(self, order: str = "C") -> Tensor:
         """See `numpy.ndarray.flatten`."""
@@ -529,6 +534,9 @@ class Tensor(Handle):
 
     def fill(self, value: Any) -> None:
         """See `numpy.ndarray.fill`."""
+        node = node_of(value)
+        if node.aval.ndim:
+            raise ArgumentError(f"fill: {node.aval!r} must be one number; write t[...] = value for an array")
         self[...] = value
 
     # --- pickling ----------------------------------------------------------------------------------------------------

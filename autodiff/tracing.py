@@ -229,7 +229,7 @@ class Function:
                 values.append(leaf)
                 continue
             place = None if kind is np.ndarray else backend_of(leaf)
-            if kind is np.ndarray or place is not None or isinstance(leaf, np.generic):
+            if kind is np.ndarray or place is not None or isinstance(leaf, (np.generic, np.ndarray)):
                 aval, array = self._array(leaf, place)
                 key.append(aval)
                 values.append(array)
@@ -298,7 +298,7 @@ class Function:
             kind = type(leaf)
             if kind is float:
                 aval = WEAK_FLOAT
-            elif kind is np.ndarray or isinstance(leaf, np.generic):
+            elif isinstance(leaf, (np.ndarray, np.generic)):
                 array = as_array(leaf, copy=None)
                 aval = intern_aval(array.shape, array.dtype, place=self._place)
             else:

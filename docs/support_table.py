@@ -85,7 +85,7 @@ def labels() -> dict[str, str]:
     """What stands in the first column for each primitive; those that are executed nowhere are left out."""
     found = {}
     for name in sorted(PRIMITIVES):
-        if name != "place" and PRIMITIVES[name] not in COMPOSITIONS:
+        if name not in ("place", "in_range") and PRIMITIVES[name] not in COMPOSITIONS:
             known = NAMES.get(name) or f"np.{'abs' if name == 'absolute' else name}"
             found[name] = ", ".join(
                 f"`{part}`" if part[:2] in ("np", "ad", "t[") else part for part in known.split(", ")

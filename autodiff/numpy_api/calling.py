@@ -41,7 +41,10 @@ def converted(nodes: Sequence[Node], dtype: Any, casting: Any, name: str) -> lis
     """Arguments in the dtype asked for, where the casting rule allows it."""
     wanted = dtype_named(dtype, name)
     for node in nodes:
-        if not node.aval.weak and not np.can_cast(node.aval.dtype, wanted, casting):
+        dtype = node.aval.dtype
+        # Python numbers are of no size, but of a kind.
+        fits = ops.holds(wanted, dtype) if node.aval.weak else np.can_cast(dtype, wanted, casting)
+        if not fits and casting != "unsafe":
             raise DTypeError(
                 f"{name}: {node.aval!r} does not convert to dtype={wanted} by casting={casting!r}; use .astype"
             )

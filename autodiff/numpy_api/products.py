@@ -74,14 +74,23 @@ def _vector_norm(x: Node, order: Any, axes: tuple[int, ...], name: str) -> Node:
         return ops.sum(ops.astype(ops.not_equal(x, 0), ops.real(x).aval.dtype), axes)
     sizes = ops.absolute(x)
     if order in (np.inf, -np.inf):
-        return (ops.amax if order > 0 else ops.amin)(sizes, axes=axes)
+        return _extreme(sizes, order, axes)
     if order == 1:
         return ops.sum(sizes, axes)
     if not isinstance(order, (int, float, np.integer, np.floating)):
         raise ArgumentError(f"{name}: ord={order!r} is no order of a vector norm")
     total = ops.sum(sizes**order, axes)
     zero = ops.equal(total, 0)
-    return ops.where(zero, 0, ops.where(zero, 1, total) ** (1 / order))
+    # In extended precision a Python float would not do.
+    root = np.reciprocal(np.asarray(order, dtype)) if (dtype := total.aval.dtype) == np.longdouble else 1 / order
+    return ops.where(zero, 0 if order > 0 else np.inf, ops.where(zero, 1, total) ** root)
+
+
+def _extreme(sizes: Node, order: float, axes: tuple[int, ...]) -> Node:
+    """The greatest or the least; the greatest of none is 0, the least of none an error."""
+    if order > 0 and any(sizes.aval.shape[a] == 0 for a in axes):
+        return ops.full(ops.reduced_shape(sizes.aval.shape, axes), 0, sizes.aval.dtype)
+    return (ops.amax if order > 0 else ops.amin)(sizes, axes=axes)
 
 
 def _matrix_norm(x: Node, order: Any, axes: tuple[int, int]) -> Node:
@@ -94,7 +103,7 @@ def _matrix_norm(x: Node, order: Any, axes: tuple[int, int]) -> Node:
         raise ArgumentError(f"norm: ord={order!r} is no order of a matrix norm")
     summed, kept = axes if order in (1, -1) else axes[::-1]
     sums = ops.sum(ops.absolute(x), (summed,))
-    return (ops.amax if order > 0 else ops.amin)(sums, axes=(kept - (summed < kept),))
+    return _extreme(sums, order, (kept - (summed < kept),))
 
 
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:

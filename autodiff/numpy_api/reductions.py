@@ -29,6 +29,21 @@ def _captured(where: Any) -> Any:
     return node_of(where) if masked(where) else where
 
 
+def _axes(axis: Any, x: Node, name: str) -> tuple[int, ...]:
+    """The axes of a ufunc's reduction; of an array without any, the first and the last are allowed too."""
+    if x.aval.ndim == 0 and isinstance(axis, (int, np.integer)) and axis in (0, -1):
+        return ()
+    return ops.normalize_axes(axis, x.aval.ndim, name)
+
+
+def _kept(keepdims: Any) -> bool:
+    return keepdims is not np._NoValue and bool(keepdims)
+
+
+def _given(x: Any) -> bool:
+    return x is not NOT_GIVEN and x is not np._NoValue and x is not None
+
+
 def _reduced(
     reduce: Callable[[Node, tuple[int, ...]], Node],
     x: Node,
@@ -41,34 +56,52 @@ def _reduced(
     """A reduction over ``axis``, elements where the mask is false replaced by the neutral one."""
     if masked(where):
         x = ops.where(_mask(where, x, name), x, neutral)
-    axes = ops.normalize_axes(axis, x.aval.ndim, name)
+    axes = _axes(axis, x, name)
     out = reduce(x, axes)
-    return ops.keep_axes(out, x, axes) if keepdims is not np._NoValue and keepdims else out
+    return ops.keep_axes(out, x, axes) if _kept(keepdims) else out
+
+
+def _start(initial: Any, dtype: np.dtype[Any], name: str) -> Node:
+    """What a reduction starts with, in its dtype."""
+    node = ops.number_in(node_of(initial), dtype, f"{name}, initial=")
+    if node.aval.ndim:
+        raise ShapeError(f"{name}: initial={node.aval!r} must be one number")
+    return node
+
+
+def _accumulate(
+    reduce: Callable[[Node, tuple[int, ...]], Node],
+    x: Node,
+    dtype: np.dtype[Any],
+    axis: Any,
+    keepdims: Any,
+    name: str,
+    where: Any = True,
+) -> Node:
+    """A sum or a product of elements converted to ``dtype`` first; small integers wrap around, as they do in NumPy."""
+    neutral = dtype.type(reduce is ops.prod).item()
+    return ops.astype(_reduced(reduce, ops.astype(x, dtype), axis, keepdims, name, neutral, where), dtype)
 
 
 def _accumulated(
-    reduce: Callable[[Node, tuple[int, ...]], Node], combine: Callable[[Node, Node], Node], neutral: int, name: str
+    reduce: Callable[[Node, tuple[int, ...]], Node], combine: Callable[[Node, Node], Node], name: str
 ) -> Handler:
     """A handler for a sum or product, which have a neutral element, a dtype to compute in, and a start."""
 
     def handler(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False,
                 initial: Any = NOT_GIVEN, where: Any = True) -> Any:  # fmt: skip
         x = node_of(a)
-        if dtype is not None:
-            x = ops.astype(x, dtype_named(dtype, name))
-        nothing = x.aval.dtype.type(neutral).item()
-        result = _reduced(reduce, x, axis, keepdims, name, nothing, where)
-        if dtype is not None:
-            result = ops.astype(result, np.dtype(dtype))
-        if initial is not NOT_GIVEN and initial is not np._NoValue and initial is not None:
-            result = ops.astype(combine(result, node_of(initial)), result.aval.dtype)
+        final = ops.sum_dtype(x.aval.dtype) if dtype is None else dtype_named(dtype, name)
+        result = _accumulate(reduce, x, final, axis, keepdims, name, where)
+        if _given(initial):
+            result = ops.astype(combine(result, _start(initial, final, name)), final)
         return put(out, result, name)
 
     return handler
 
 
-_sum = _accumulated(ops.sum, ops.add, 0, "sum")
-_prod = _accumulated(ops.prod, ops.multiply, 1, "prod")
+_sum = _accumulated(ops.sum, ops.add, "sum")
+_prod = _accumulated(ops.prod, ops.multiply, "prod")
 
 
 def _count(x: Node, axis: Any, where: Any, name: str) -> Node | int:
@@ -79,11 +112,15 @@ def _count(x: Node, axis: Any, where: Any, name: str) -> Node | int:
     return ops.sum(ops.astype(_mask(where, x, name), INT64), axes)
 
 
-def _divided(x: Node, count: Node | int, dtype: np.dtype[Any]) -> Node:
-    if isinstance(count, int):
+def _divided(x: Node, count: Node | float, dtype: np.dtype[Any]) -> Node:
+    """``x`` divided by a count, in ``dtype``; NumPy's mean and variance may be asked for in integers."""
+    if isinstance(count, Node):
+        real = ops.real(x).aval.dtype
+        quotient = ops.divide(x, ops.astype(count, real if real.kind == "f" else FLOAT64))
+    else:
         # A size is part of the structure, so that it folds into other numbers.
-        return ops.divide(x, literal(float(count)) if count else ops.full((), 0, dtype))
-    return ops.divide(x, ops.astype(count, dtype if dtype.kind == "f" else FLOAT64))
+        quotient = ops.divide(x, literal(float(count)) if count else ops.full((), 0, FLOAT64))
+    return ops.astype(quotient, dtype)
 
 
 def _mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *,
@@ -91,87 +128,90 @@ def _mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims
     x, where = node_of(a), _captured(where)
     final = dtype_named(dtype, "mean") if dtype is not None else ops.default_float(x)
     # NumPy adds half precision up in single.
-    working = np.dtype(np.float32) if final == np.float16 and dtype is None else final
-    x = ops.astype(x, working)
-    total = _reduced(ops.sum, x, axis, False, "mean", 0, where)
+    working = np.dtype(np.float32) if x.aval.dtype == np.float16 and dtype is None else final
     count = _count(x, axis, where, "mean")
+    total = _accumulate(ops.sum, x, working, axis, False, "mean", where)
     result = ops.astype(_divided(total, count, working), final)
-    if keepdims is not np._NoValue and keepdims:
+    if _kept(keepdims):
         result = ops.keep_axes(result, x, ops.normalize_axes(axis, x.aval.ndim, "mean"))
     return put(out, result, "mean")
 
 
-def _variance(x: Node, axis: Any, ddof: Any, keepdims: Any, where: Any, mean: Any, name: str) -> Node:
-    axes, where = ops.normalize_axes(axis, x.aval.ndim, name), _captured(where)
-    count = _count(x, axis, where, name)
-    if mean is NOT_GIVEN or mean is np._NoValue:
-        total = _reduced(ops.sum, x, axis, True, name, 0, where)
-        kept = ops.keep_axes(count, x, axes) if isinstance(count, Node) else count
-        center = _divided(total, kept, x.aval.dtype)
-    else:
-        center = node_of(mean)
-    deviation = x - center
-    if deviation.aval.dtype.kind == "c":
-        squares: Node = ops.square(ops.real(deviation)) + ops.square(ops.imag(deviation))
-    else:
-        squares = ops.square(deviation)
-    total = _reduced(ops.sum, squares, axis, keepdims, name, 0, where)
-    if isinstance(count, int):
-        # As NumPy: no degrees of freedom left gives NaN or inf, not a negative variance.
-        return _divided(total, max(count - ddof, 0), squares.aval.dtype)
-    left: Node = ops.maximum(ops.astype(count, squares.aval.dtype) - ddof, 0)
-    if keepdims is not np._NoValue and keepdims:
-        left = ops.keep_axes(left, x, axes)
-    return ops.divide(total, left)
-
-
-def _var_input(a: Any, dtype: Any, ddof: Any, correction: Any, name: str) -> tuple[Node, Any, Any]:
-    x = node_of(a)
+def _degrees(ddof: Any, correction: Any, name: str) -> float:
+    """What is subtracted from the number of elements."""
     if correction is not NOT_GIVEN and correction is not np._NoValue:
         if ddof != 0:
             raise ArgumentError(f"{name}: ddof and correction are two names for one thing; give one")
         ddof = correction
-    final = dtype_named(dtype, name) if dtype is not None else ops.default_float(x)
-    working = np.dtype(np.float32) if final == np.float16 and dtype is None else final
-    return ops.astype(x, working), ddof, final
+    try:
+        return float(ddof)
+    except (TypeError, ValueError):
+        raise DTypeError(f"{name}: ddof={ddof!r} is no number") from None
+
+
+def _variance(x: Node, axis: Any, dtype: Any, ddof: float, keepdims: Any, where: Any, mean: Any, name: str) -> Node:
+    """As NumPy computes it: sums, and the results of divisions, are of the dtype that is asked for."""
+    axes, where = ops.normalize_axes(axis, x.aval.ndim, name), _captured(where)
+    wanted = ops.default_float(x) if dtype is None else dtype_named(dtype, name)
+    count = _count(x, axis, where, name)
+    if _given(mean):
+        center = node_of(mean)
+    else:
+        total = _accumulate(ops.sum, x, wanted, axis, True, name, where)
+        center = _divided(total, ops.keep_axes(count, x, axes) if isinstance(count, Node) else count, wanted)
+    deviation = ops.subtract(x, center)
+    if x.aval.dtype.kind == "c":
+        squares: Node = ops.square(ops.real(deviation)) + ops.square(ops.imag(deviation))
+    else:
+        squares = ops.square(deviation)
+    final = squares.aval.dtype if dtype is None and x.aval.dtype.kind in "fc" else wanted
+    total = _accumulate(ops.sum, squares, final, axis, keepdims, name, where)
+    # As NumPy: no degrees of freedom left gives NaN or inf, not a negative variance.
+    if isinstance(count, int):
+        return _divided(total, max(count - ddof, 0.0), final)
+    left: Node = ops.maximum(ops.astype(count, FLOAT64) - ddof, 0)
+    if _kept(keepdims):
+        left = ops.keep_axes(left, x, axes)
+    return _divided(total, left, final)
 
 
 def _var(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *,
          where: Any = True, mean: Any = NOT_GIVEN, correction: Any = NOT_GIVEN) -> Any:  # fmt: skip
-    x, ddof, final = _var_input(a, dtype, ddof, correction, "var")
-    result = _variance(x, axis, ddof, keepdims, where, mean, "var")
-    return put(out, ops.astype(result, final) if final.kind == "f" else result, "var")
+    free = _degrees(ddof, correction, "var")
+    return put(out, _variance(node_of(a), axis, dtype, free, keepdims, where, mean, "var"), "var")
 
 
 def _std(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *,
          where: Any = True, mean: Any = NOT_GIVEN, correction: Any = NOT_GIVEN) -> Any:  # fmt: skip
-    x, ddof, final = _var_input(a, dtype, ddof, correction, "std")
-    result = ops.root_of_squares(_variance(x, axis, ddof, keepdims, where, mean, "std"))
-    return put(out, ops.astype(result, final) if final.kind == "f" else result, "std")
+    free = _degrees(ddof, correction, "std")
+    variance = _variance(node_of(a), axis, dtype, free, keepdims, where, mean, "std")
+    final = variance.aval.dtype
+    if final.kind == "f":
+        return put(out, ops.root_of_squares(variance), "std")
+    if final.kind != "c" and variance.aval.ndim:
+        raise DTypeError(f"std: NumPy has no square roots in dtype={final}; leave it out")
+    return put(out, ops.astype(ops.sqrt(variance), final), "std")
 
 
 def _extremum(primitive: Any, elementwise: Any, name: str) -> Handler:
     def handler(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = NOT_GIVEN,
                 where: Any = True) -> Any:  # fmt: skip
         x = node_of(a)
-        if x.aval.dtype.kind == "c":
-            raise DTypeError(f"{name}({x.aval!r}): complex numbers have no order that can be differentiated")
-        given = initial is not NOT_GIVEN and initial is not np._NoValue
         chosen = masked(where)
-        if chosen and not given:
+        if chosen and not _given(initial):
             raise ArgumentError(f"{name}: where= needs initial=, the result where nothing is chosen")
-        start = ops.astype(node_of(initial), x.aval.dtype) if given else None
-        axes = ops.normalize_axes(axis, x.aval.ndim, name)
+        start = _start(initial, x.aval.dtype, name) if _given(initial) else None
+        axes = _axes(axis, x, name)
         if chosen:
+            assert start is not None
             x = ops.where(_mask(where, x, name), x, start)
         if start is not None and any(x.aval.shape[i] == 0 for i in axes):
-            shape = ops.sum(ops.astype(x, FLOAT64), axes).aval.shape
-            result = ops.broadcast_to(start, shape)
+            result = ops.broadcast_to(start, ops.reduced_shape(x.aval.shape, axes))
         else:
             result = primitive(x, axes=axes) if axes else x
             if start is not None:
                 result = elementwise(result, start)
-        if keepdims is not np._NoValue and keepdims:
+        if _kept(keepdims):
             result = ops.keep_axes(result, x, axes)
         return put(out, result, name)
 
@@ -191,12 +231,12 @@ def _truth_reduction(primitive: Any, neutral: bool, name: str) -> Handler:
 def _position(primitive: Any, name: str) -> Handler:
     def handler(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
         x = node_of(a)
-        flat = ops.reshape(x, (-1,)) if axis is None else x
-        place = 0 if axis is None else ops.normalize_axis(axis, x.aval.ndim, name)
+        whole = axis is None or not _axes(axis, x, name)
+        flat = ops.reshape(x, (-1,)) if whole else x
+        place = 0 if whole else ops.normalize_axis(axis, x.aval.ndim, name)
         result = primitive(flat, axis=place)
-        if keepdims is not np._NoValue and keepdims:
-            axes = tuple(range(x.aval.ndim)) if axis is None else (place,)
-            result = ops.keep_axes(result, x, axes)
+        if _kept(keepdims):
+            result = ops.keep_axes(result, x, tuple(range(x.aval.ndim)) if whole else (place,))
         return put(out, result, name)
 
     return handler
@@ -238,7 +278,7 @@ def _average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fal
     x, w = ops.astype(x, dtype), ops.broadcast_to(ops.astype(w, dtype), x.aval.shape)
     scale = ops.sum(w, axes)
     mean = ops.divide(ops.sum(x * w, axes), scale)
-    results = [ops.keep_axes(v, x, axes) if keepdims is not np._NoValue and keepdims else v for v in (mean, scale)]
+    results = [ops.keep_axes(v, x, axes) if _kept(keepdims) else v for v in (mean, scale)]
     return (wrap(results[0]), wrap(results[1])) if returned else wrap(results[0])
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..errors import ArgumentError, DTypeError, UnsupportedError
-from ..nodes import Node
+from ..backend import backend_of
+from ..errors import ArgumentError, DTypeError, IndexingError, UnsupportedError
+from ..nodes import INT64, Constant, Node, as_array, as_node, intern_aval
 from ..plan import concrete, on_host
 from ..tensor import Tensor, node_of, wrap
 from .calling import NOT_GIVEN, Handler, dtype_named, put, truth
@@ -20,18 +21,40 @@ def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "
     x = node_of(a)
     if axis is None:
         x, axis = ops.reshape(x, (-1,)), 0
+    if not x.aval.ndim:
+        x = ops.reshape(x, (1,))
     place = ops.normalize_axis(axis, x.aval.ndim, "take")
     size = x.aval.shape[place]
-    positions = indices._node if isinstance(indices, Tensor) else np.asarray(indices)
-    if mode == "wrap":
-        positions = np.asarray(_value(positions)) % size
-    elif mode == "clip":
-        positions = np.clip(np.asarray(_value(positions)), 0, size - 1)
-    elif mode != "raise":
+    if mode not in ("raise", "wrap", "clip"):
         raise ArgumentError(f"take: mode={mode!r} is not one of 'raise', 'wrap', 'clip'")
-    item = (*[slice(None)] * place, positions)
-    index, arrays = ops.normalize_index(x.aval, item, concrete)
-    return put(out, ops.index(x, index, *arrays), "take")
+    positions = _integers(indices, "take")
+    if mode != "raise" and positions.aval.size:
+        if not size:
+            raise IndexingError(f"take({x.aval!r}, axis={axis}): the axis is empty, and nothing can be taken from it")
+        if isinstance(positions, Constant) and positions.slot is None:
+            # Of no Tensor: what is known is done now.
+            known = positions.value % size if mode == "wrap" else np.clip(positions.value, 0, size - 1)
+            positions = as_node(known)
+        elif mode == "wrap":
+            positions = ops.remainder(positions, size)
+        else:
+            positions = ops.minimum(ops.maximum(positions, 0), size - 1)
+    return put(out, ops.read_index(x, (*[slice(None)] * place, positions), concrete), "take")
+
+
+def _integers(indices: Any, name: str) -> Node:
+    """Positions as int64: a boolean counts as 0 or 1, as where NumPy converts."""
+    if isinstance(indices, Tensor) or backend_of(indices) is not None:
+        given = ops.strong(node_of(indices))
+        dtype = given.aval.dtype
+    else:
+        array = as_array(indices)
+        # An empty list has no dtype of its own.
+        dtype = array.dtype if array.size or isinstance(indices, np.ndarray) else INT64
+        given = Constant(intern_aval(array.shape, INT64), array.astype(INT64))
+    if not np.can_cast(dtype, INT64, "safe"):
+        raise DTypeError(f"{name}: indices of dtype {dtype} do not convert to int64 safely; use .astype(int)")
+    return ops.astype(given, INT64)
 
 
 def _value(x: Any) -> Any:
@@ -45,9 +68,8 @@ def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     moved = ops.moveaxis(x, (axis1, axis2), (-2, -1))
     rows, columns = moved.aval.shape[-2:]
     first = np.arange(max(0, min(rows + min(offset, 0), columns - max(offset, 0)))) + max(-offset, 0)
-    item = (Ellipsis, first, first + offset)
-    index, arrays = ops.normalize_index(moved.aval, item, concrete)
-    return wrap(ops.index(moved, index, *arrays))
+    item = (*[slice(None)] * (moved.aval.ndim - 2), first, first + offset)
+    return wrap(ops.read_index(moved, item, concrete))
 
 
 def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
@@ -86,8 +108,11 @@ def _where(condition: Any, x: Any = NOT_GIVEN, y: Any = NOT_GIVEN, /) -> Any:
 
 
 def _nonzero(a: Any) -> Any:
+    x = node_of(a)
+    if not x.aval.ndim:
+        raise ArgumentError(f"nonzero({x.aval!r}): an array without dimensions has no positions; use np.atleast_1d")
     # How many there are is known on the host only, as with any index made of them.
-    return np.nonzero(on_host(node_of(a)))
+    return np.nonzero(on_host(x))
 
 
 def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None,
@@ -95,21 +120,27 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min:
     low = a_min if min is None else min
     high = a_max if max is None else max
     x = node_of(a)
-    if x.aval.dtype.kind == "c":
-        raise DTypeError(f"clip({x.aval!r}): complex numbers have no order that can be differentiated")
     if keywords:
         raise UnsupportedError(f"clip: the keyword {sorted(keywords)[0]!r} is not supported for Tensors")
-    if low is not None:
-        x = ops.maximum(x, node_of(low))
-    if high is not None:
-        x = ops.minimum(x, node_of(high))
+    if x.aval.dtype.kind in "iu":
+        # A Python integer beyond what the dtype holds is no bound.
+        limits = np.iinfo(x.aval.dtype)
+        low = None if type(low) is int and low <= limits.min else low
+        high = None if type(high) is int and high >= limits.max else high
+    if low is None and high is None and x.aval.dtype.kind == "b":
+        raise DTypeError(f"clip({x.aval!r}): booleans are not clipped without bounds")
+    for bound, limited in ((low, ops.maximum), (high, ops.minimum)):
+        if bound is not None:
+            x = limited(x, bound._node if isinstance(bound, Tensor) else as_node(bound, x.aval))
     return put(out, ops.identity(x), "clip")
 
 
 def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
     x = node_of(a)
     if decimals == 0:
-        return put(out, ops.rint(x) if x.aval.dtype.kind in "fc" else x, "round")
+        return put(out, ops.rint(x) if x.aval.dtype.kind in "fcb" else ops.identity(x), "round")
+    if x.aval.dtype.kind == "b":
+        raise DTypeError(f"round({x.aval!r}): booleans have no decimals")
     scale = 10.0**decimals
     return put(out, ops.astype(ops.rint(x * node_of(scale)) / node_of(scale), x.aval.dtype), "round")
 
@@ -126,8 +157,7 @@ def _imag(val: Any) -> Any:
 
 def _angle(z: Any, deg: bool = False) -> Any:
     x = node_of(z)
-    parts = (ops.imag(x), ops.real(x)) if x.aval.dtype.kind == "c" else (ops.zeros_like(x), x)
-    result = ops.arctan2(*parts)
+    result = ops.arctan2(ops.imag(x), ops.real(x)) if x.aval.dtype.kind == "c" else ops.arctan2(0, x)
     return wrap(ops.degrees(result) if deg else result)
 
 
@@ -159,7 +189,10 @@ def _full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", sub
     x = node_of(a)
     kind = x.aval.dtype if dtype is None else dtype_named(dtype, "full_like")
     sizes = x.aval.shape if shape is None else ops.normalize_shape(shape, "full_like")
-    return wrap(ops.broadcast_to(ops.astype(node_of(fill_value), kind), sizes))
+    x = node_of(fill_value)
+    if x.aval.weak and x.aval.dtype.kind == "i":
+        x = ops.number_in(x, kind, "full_like")
+    return wrap(ops.broadcast_to(ops.astype(x, kind), sizes))
 
 
 def _copy(a: Any, order: str = "K", subok: bool = False) -> Any:
@@ -177,22 +210,24 @@ def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, n
     limits = np.finfo(node.aval.dtype)
     high = float(limits.max) if posinf is None else posinf
     low = float(limits.min) if neginf is None else neginf
-    result = ops.where(ops.isnan(node), node_of(nan), node)
-    result = ops.where(ops.equal(node, np.inf), node_of(high), result)
-    return wrap(ops.astype(ops.where(ops.equal(node, -np.inf), node_of(low), result), node.aval.dtype))
+    nan, high, low = [ops.number_in(node_of(v), node.aval.dtype, "nan_to_num") for v in (nan, high, low)]
+    result = ops.where(ops.isnan(node), nan, node)
+    result = ops.where(ops.equal(node, np.inf), high, result)
+    return wrap(ops.where(ops.equal(node, -np.inf), low, result))
 
 
 def _compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     x = node_of(a)
     if axis is None:
         x, axis = ops.reshape(x, (-1,)), 0
+    if not x.aval.ndim:
+        x = ops.reshape(x, (1,))
     place = ops.normalize_axis(axis, x.aval.ndim, "compress")
     chosen = np.asarray(_value(node_of(condition))).astype(bool)
     if chosen.ndim != 1:
         raise ArgumentError(f"compress: the condition has {chosen.ndim} dimensions, not one")
     item = (*[slice(None)] * place, np.nonzero(chosen)[0])
-    index, arrays = ops.normalize_index(x.aval, item, concrete)
-    return put(out, ops.index(x, index, *arrays), "compress")
+    return put(out, ops.read_index(x, item, concrete), "compress")
 
 
 def _extract(condition: Any, arr: Any) -> Any:
@@ -226,8 +261,7 @@ def _take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     for i, n in enumerate(x.aval.shape):
         others = [n if i == j else 1 for j in range(x.aval.ndim)]
         item.append(positions if i == place else np.arange(n).reshape(others))
-    index, arrays = ops.normalize_index(x.aval, tuple(item), concrete)
-    return wrap(ops.index(x, index, *arrays))
+    return wrap(ops.read_index(x, tuple(item), concrete))
 
 
 TABLE: dict[Any, Handler] = {

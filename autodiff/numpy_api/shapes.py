@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import ops
-from ..errors import ArgumentError, ShapeError, UnsupportedError
+from ..errors import ArgumentError, DTypeError, ShapeError, UnsupportedError
 from ..nodes import Node
 from ..tensor import node_of, wrap
 from .calling import Handler, converted, of_node, put
@@ -107,7 +108,10 @@ def _split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
         step = size // int(indices_or_sections)
         cuts = [step * i for i in range(1, int(indices_or_sections))]
     else:
-        cuts = [int(i) for i in indices_or_sections]
+        try:
+            cuts = [operator.index(i) for i in indices_or_sections]
+        except TypeError:
+            raise DTypeError(f"split: {indices_or_sections!r} is no integer and no sequence of integers") from None
     ends = [0, *cuts, size]
     parts = []
     for i, start in enumerate(ends[:-1]):
@@ -123,8 +127,9 @@ def _flip(m: Any, axis: Any = None) -> Any:
 
 def _roll(a: Any, shift: Any, axis: Any = None) -> Any:
     x = node_of(a)
+    shape = x.aval.shape
     if axis is None:
-        return wrap(ops.reshape(_rolled(ops.reshape(x, (-1,)), shift, 0), x.aval.shape))
+        x, axis = ops.reshape(x, (-1,)), 0
     try:
         pairs = np.broadcast(shift, axis)
     except ValueError:
@@ -133,7 +138,7 @@ def _roll(a: Any, shift: Any, axis: Any = None) -> Any:
         raise ArgumentError(f"roll: shift={shift!r} and axis={axis!r} must be integers or sequences of one length")
     for one, place in pairs:
         x = _rolled(x, one, ops.normalize_axis(place, x.aval.ndim, "roll"))
-    return wrap(x)
+    return wrap(ops.reshape(x, shape))
 
 
 def _rolled(x: Node, shift: Any, axis: int) -> Node:
@@ -149,7 +154,7 @@ def _rolled(x: Node, shift: Any, axis: int) -> Node:
 
 def _tile(A: Any, reps: Any) -> Any:
     x = node_of(A)
-    counts = tuple([int(n) for n in reps]) if isinstance(reps, (tuple, list, np.ndarray)) else (int(reps),)
+    counts = ops.normalize_shape(reps.tolist() if isinstance(reps, np.ndarray) else reps, "tile")
     ndim = max(len(counts), x.aval.ndim)
     counts = (1,) * (ndim - len(counts)) + counts
     shape = (1,) * (ndim - x.aval.ndim) + x.aval.shape
@@ -162,11 +167,15 @@ def _repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     x = node_of(a)
     if axis is None:
         x, axis = ops.reshape(x, (-1,)), 0
+    if not x.aval.ndim:
+        x = ops.reshape(x, (1,))
     place = ops.normalize_axis(axis, x.aval.ndim, "repeat")
+    counts = np.asarray(repeats, None if np.size(repeats) else np.intp)
     try:
-        positions = np.repeat(np.arange(x.aval.shape[place]), np.asarray(repeats))
+        positions = np.repeat(np.arange(x.aval.shape[place]), counts)
     except (ValueError, TypeError) as error:
-        raise ArgumentError(f"repeat({x.aval!r}, repeats={repeats!r}, axis={axis}): {error}") from None
+        kind = DTypeError if isinstance(error, TypeError) else ArgumentError
+        raise kind(f"repeat({x.aval!r}, repeats={repeats!r}, axis={axis}): {error}") from None
     return wrap(ops.take(x, positions, place))
 
 
@@ -211,11 +220,11 @@ def _diff(a: Any, n: int = 1, axis: Any = -1, prepend: Any = np._NoValue, append
     x = node_of(a)
     if n < 0:
         raise ArgumentError(f"diff: n={n} is negative")
+    if not n:
+        return wrap(ops.identity(x))
     if x.aval.ndim == 0:
         raise ArgumentError("diff: an array without dimensions has no neighbours")
     place = ops.normalize_axis(axis, x.aval.ndim, "diff")
-    if not n:
-        return wrap(x)
     edge = (*x.aval.shape[:place], 1, *x.aval.shape[place + 1 :])
     ends = [None if v is np._NoValue else node_of(v) for v in (prepend, append)]
     ends = [ops.broadcast_to(v, edge) if v is not None and not v.aval.ndim else v for v in ends]
@@ -292,26 +301,35 @@ def _sliding_window_view(
 
 # Paddings that repeat elements: which element of an axis goes where is what NumPy pads positions with.
 _REPEATING = ("edge", "reflect", "symmetric", "wrap")
+_PADDINGS = ("constant", "empty", "linear_ramp", "maximum", "mean", "median", "minimum", *_REPEATING)
 
 
 def _pad(array: Any, pad_width: Any, mode: Any = "constant", **keywords: Any) -> Any:
     x = node_of(array)
+    if not callable(mode) and mode not in _PADDINGS:
+        raise ArgumentError(f"pad: mode={mode!r} is none that NumPy has")
     if mode not in ("constant", *_REPEATING) or set(keywords) - {"constant_values"}:
         raise UnsupportedError(
             f"pad: mode={mode!r} with {sorted(keywords)} is not recorded for Tensors; recorded are 'constant' with "
             f"constant_values, {', '.join(map(repr, _REPEATING))}"
         )
+    given = np.asarray(pad_width)
+    if given.dtype.kind not in "iu":
+        raise DTypeError(f"pad({x.aval!r}): pad_width={pad_width!r} must be of integers")
     try:
-        widths = np.broadcast_to(np.asarray(pad_width, int), (x.aval.ndim, 2)).tolist()
+        widths = np.broadcast_to(given, (x.aval.ndim, 2)).tolist()
     except ValueError:
         raise ArgumentError(f"pad({x.aval!r}): pad_width={pad_width!r} must be a number or a pair an axis") from None
-    if min((n for pair in widths for n in pair), default=0) < 0:
+    if given.size and given.min() < 0:
         raise ArgumentError(f"pad({x.aval!r}): pad_width={pad_width!r} is negative")
     if mode != "constant":
         for axis, pair in enumerate(widths):
+            if any(pair) and not x.aval.shape[axis]:
+                raise ArgumentError(f"pad({x.aval!r}, mode={mode!r}): axis {axis} is empty, and has nothing to repeat")
             x = ops.take(x, np.pad(np.arange(x.aval.shape[axis]), pair, mode), axis)
         return wrap(x)
-    fills = ops.broadcast_to(ops.astype(node_of(keywords.get("constant_values", 0)), x.aval.dtype), (x.aval.ndim, 2))
+    fill = ops.number_in(node_of(keywords.get("constant_values", 0)), x.aval.dtype, "pad, constant_values=")
+    fills = ops.broadcast_to(fill, (x.aval.ndim, 2))
     for axis, pair in enumerate(widths):
         parts = []
         for end, width in enumerate(pair):

@@ -9,8 +9,8 @@ import numpy as np
 
 from .. import ops
 from ..dispatch import FUNCTIONS, UFUNCS, unsupported
-from ..errors import ArgumentError, DTypeError, UnsupportedError
-from ..nodes import PRIMITIVES, Node
+from ..errors import ArgumentError, DTypeError, ShapeError, UnsupportedError
+from ..nodes import INT64, PRIMITIVES, Node
 from ..plan import concrete
 from ..recipe import Composite
 from ..tensor import Tensor, node_of, wrap
@@ -20,11 +20,12 @@ from .calling import converted, dtype_named, put
 def _fabs(x: Node) -> Node:
     if x.aval.dtype.kind == "c":
         raise DTypeError(f"fabs({x.aval!r}): NumPy has no fabs for complex arrays; use np.abs")
-    return ops.absolute(ops.astype(x, ops.default_float(x)))
+    return ops.absolute(ops.astype(x, ops.result_dtype(np.fabs, (x.aval,))[0]))
 
 
 def _modf(x: Node) -> tuple[Node, Node]:
-    whole = ops.trunc(ops.astype(x, ops.default_float(x)))
+    x = ops.astype(x, ops.result_dtype(np.modf, (x.aval,))[0])
+    whole = ops.trunc(x)
     return ops.where(ops.isinf(x), ops.copysign(0.0, x), x - whole), whole
 
 
@@ -37,10 +38,25 @@ def _divmod(x: Node, y: Node) -> tuple[Node, Node]:
     return ops.floor_divide(x, y), ops.remainder(x, y)
 
 
+def _check_cores(name: str, least: tuple[int, int], x: Node, y: Node) -> None:
+    """Operands with as many dimensions as a product of vectors needs, which do not broadcast where it sums."""
+    for node, ndim in zip((x, y), least, strict=True):
+        if node.aval.ndim < ndim:
+            raise ShapeError(
+                f"{name}({x.aval!r}, {y.aval!r}): {node.aval!r} has too few dimensions, {ndim} or more are needed"
+            )
+    first, second = x.aval.shape[-1], y.aval.shape[-least[1]]
+    if first != second:
+        raise ShapeError(f"{name}({x.aval!r}, {y.aval!r}): the lengths {first} and {second} must be the same")
+
+
 def _vecdot(x: Node, y: Node) -> Node:
+    _check_cores("vecdot", (1, 1), x, y)
+    dtype, _ = ops.result_dtype(np.vecdot, (x.aval, y.aval))
     if x.aval is y.aval and x.aval.ndim and x.aval.dtype.kind == "f":
         return ops.inner_product(x, y, axes=_last(x, y))
-    return ops.sum(ops.conjugate(x) * y if x.aval.dtype.kind == "c" else x * y, _last(x, y))
+    products: Node = ops.conjugate(x) * y if x.aval.dtype.kind == "c" else x * y
+    return ops.astype(ops.sum(products, _last(x, y)), dtype)
 
 
 def _last(x: Node, y: Node) -> tuple[int, ...]:
@@ -48,10 +64,12 @@ def _last(x: Node, y: Node) -> tuple[int, ...]:
 
 
 def _matvec(x: Node, y: Node) -> Node:
+    _check_cores("matvec", (2, 1), x, y)
     return ops.squeeze(ops.matmul(x, ops.expand_dims(y, -1)), -1)
 
 
 def _vecmat(x: Node, y: Node) -> Node:
+    _check_cores("vecmat", (1, 2), x, y)
     row = ops.conjugate(x) if x.aval.dtype.kind == "c" else x
     return ops.squeeze(ops.matmul(ops.expand_dims(row, -2), y), -2)
 
@@ -62,6 +80,16 @@ def _positive(x: Node) -> Node:
     return ops.identity(x)
 
 
+INT32 = np.dtype(np.int32)
+
+
+def _ldexp(x: Node, exponent: Node) -> Node:
+    # A Python number would take the dtype of x, and NumPy has no such loop.
+    if exponent.aval.weak and exponent.aval.dtype == INT64:
+        exponent = ops.number_in(exponent, INT32, "ldexp")
+    return ops.ldexp(x, exponent)
+
+
 # ufuncs that are no primitive of the same name.
 COMPOSED: dict[np.ufunc, Callable[..., Any]] = {
     np.matmul: ops.matmul,
@@ -69,6 +97,7 @@ COMPOSED: dict[np.ufunc, Callable[..., Any]] = {
     np.fabs: _fabs,
     np.modf: _modf,
     np.frexp: _frexp,
+    np.ldexp: _ldexp,
     np.divmod: _divmod,
     np.deg2rad: ops.radians,
     np.rad2deg: ops.degrees,
@@ -155,8 +184,6 @@ def _reduce(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) 
     dtype = arguments.pop("dtype", None) if function not in (np.sum, np.prod) else None
     if function in (np.all, np.any):
         arguments.pop("initial", None)
-    if node_of(inputs[0]).aval.ndim == 0:
-        arguments["axis"] = None
     result = FUNCTIONS[function](inputs[0], **arguments)._node
     if dtype is not None:
         result = ops.astype(result, dtype_named(dtype, ufunc.__name__))

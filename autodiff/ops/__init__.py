@@ -26,6 +26,7 @@ from .derived import (
     tanh_slope,
 )
 from .elementwise import (
+    COMPARED_BY_VALUE,
     absolute,
     add,
     arccos,
@@ -65,6 +66,7 @@ from .elementwise import (
     greater,
     greater_equal,
     heaviside,
+    holds,
     hypot,
     identity,
     imag,
@@ -97,6 +99,7 @@ from .elementwise import (
     negative,
     nextafter,
     not_equal,
+    number_in,
     place,
     place_p,
     power,
@@ -131,7 +134,6 @@ from .indexing import (
     index,
     index_add,
     index_set,
-    indexed_shape,
     last_written,
     normalize_index,
     read_index,
@@ -141,6 +143,7 @@ from .indexing import (
     take_slices,
     write_index,
 )
+from .indices import in_range, indexed_shape
 from .reductions import (
     all_true,
     amax,
@@ -188,6 +191,7 @@ from .shapes import (
 )
 
 __all__ = [
+    "COMPARED_BY_VALUE",
     "COMPOSITIONS",
     "absolute",
     "add",
@@ -251,9 +255,11 @@ __all__ = [
     "greater",
     "greater_equal",
     "heaviside",
+    "holds",
     "hypot",
     "identity",
     "imag",
+    "in_range",
     "index",
     "index_add",
     "index_set",
@@ -301,6 +307,7 @@ __all__ = [
     "normalize_index",
     "normalize_shape",
     "not_equal",
+    "number_in",
     "one_minus_square",
     "ones_like",
     "outer",

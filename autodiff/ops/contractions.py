@@ -267,7 +267,8 @@ def einsum(*operands: Any, optimize: Any = True) -> Node:
         terms.append(_sum_labels(*first, rest))
     x, term = terms[0]
     x, term = _sum_labels(x, term, set(result))
-    return transpose(x, [term.index(c) for c in result])
+    # NumPy adds small integers up in their own dtype here.
+    return astype(transpose(x, [term.index(c) for c in result]), dtype)
 
 
 def _order(labels: list[str], result: str, sizes: dict[str, int], optimize: Any) -> list[tuple[int, ...]]:

@@ -10,11 +10,21 @@ from typing import Any
 import numpy as np
 
 from ..backend import Backend
-from ..errors import BackendError, DTypeError, ShapeError
-from ..nodes import BOOL, FLOAT64, Aval, Node, Operation, Primitive, as_node, intern_aval
+from ..errors import ArgumentError, BackendError, DTypeError, RangeError, ShapeError
+from ..nodes import BOOL, FLOAT64, Aval, Node, Operation, Primitive, as_node, intern_aval, literal
+from ..recipe import WITHHELD
 
 # The Python scalar of a kind of dtype. (``item()`` of a long double is no Python scalar.)
 PYTHON_TYPES: dict[str, type] = {"i": int, "u": int, "f": float, "c": complex, "b": bool}
+
+
+# Kinds of numbers, each of which has those before it.
+_KINDS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
+
+
+def holds(dtype: np.dtype[Any], other: np.dtype[Any]) -> bool:
+    """Whether numbers of the kind of ``other`` go into ``dtype``, whatever their sizes."""
+    return _KINDS[other.kind] <= _KINDS[dtype.kind]
 
 
 def listed(avals: tuple[Aval, ...]) -> str:
@@ -33,6 +43,10 @@ def broadcast_shapes(name: str, avals: tuple[Aval, ...]) -> tuple[int, ...]:
         ) from None
 
 
+# Python integers of any size are compared with integers of any dtype.
+COMPARED_BY_VALUE = frozenset((np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal))
+
+
 def result_dtype(ufunc: np.ufunc, avals: tuple[Aval, ...]) -> tuple[np.dtype[Any], bool]:
     """NumPy's result dtype of ``ufunc``, and whether the result is still weak."""
     weak = all(aval.weak for aval in avals)
@@ -44,13 +58,19 @@ def result_dtype(ufunc: np.ufunc, avals: tuple[Aval, ...]) -> tuple[np.dtype[Any
             f"{ufunc.__name__}({listed(avals)}): NumPy has no loop for these dtypes ({error}); convert with .astype"
         ) from None
     for aval, dtype in zip(avals, resolved, strict=False):
-        if aval.weak and type(aval.literal) is int and dtype.kind in "iu":
-            limits = np.iinfo(dtype)
-            if not limits.min <= aval.literal <= limits.max:
-                raise DTypeError(
-                    f"{ufunc.__name__}({listed(avals)}): the Python integer {aval.literal} does not fit {dtype}"
-                )
+        if aval.weak and type(aval.literal) is int:
+            _check_integer(ufunc, avals, aval.literal, dtype)
     return resolved[-1], weak
+
+
+def _check_integer(ufunc: np.ufunc, avals: tuple[Aval, ...], value: int, dtype: np.dtype[Any]) -> None:
+    """An error for a Python integer that does not fit the dtype it is computed in."""
+    if ufunc in COMPARED_BY_VALUE and not any(a.dtype.kind == "b" for a in avals):
+        return
+    # What becomes a boolean or a float is an int64 before.
+    limits = np.iinfo(dtype if dtype.kind in "iu" else np.int64)
+    if not limits.min <= value <= limits.max:
+        raise RangeError(f"{ufunc.__name__}({listed(avals)}): the Python integer {value} does not fit {limits.dtype}")
 
 
 def infer_elementwise(primitive: Primitive, *avals: Aval) -> Aval:
@@ -74,7 +94,18 @@ divide = _elementwise(np.divide)
 floor_divide = _elementwise(np.floor_divide)
 remainder = _elementwise(np.remainder)
 fmod = _elementwise(np.fmod)
-power = _elementwise(np.power)
+
+
+def _infer_power(primitive: Primitive, x: Aval, y: Aval) -> Aval:
+    out = infer_elementwise(primitive, x, y)
+    if out.dtype.kind in "iu" and type(y.literal) is int and y.literal < 0:
+        raise ArgumentError(
+            f"power({listed((x, y))}): integers have no negative powers that are integers; make the base floating"
+        )
+    return out
+
+
+power = Primitive("power", _infer_power, kind="elementwise", numpy_ufunc=np.power)
 float_power = _elementwise(np.float_power)
 negative = _elementwise(np.negative)
 absolute = _elementwise(np.absolute)
@@ -113,8 +144,9 @@ arctanh = _elementwise(np.arctanh)
 degrees = _elementwise(np.degrees)
 radians = _elementwise(np.radians)
 
-maximum = _elementwise(np.maximum, commutative=True)
-minimum = _elementwise(np.minimum, commutative=True)
+# Which of two zeros is the greater depends on their order, in NumPy too.
+maximum = _elementwise(np.maximum)
+minimum = _elementwise(np.minimum)
 fmax = _elementwise(np.fmax, commutative=True)
 fmin = _elementwise(np.fmin, commutative=True)
 copysign = _elementwise(np.copysign)
@@ -228,9 +260,37 @@ def astype(x: Node, dtype: Any) -> Node:
     wanted = np.dtype(dtype)
     if x.aval.dtype == wanted and not x.aval.weak:
         return x
+    value = x.aval.literal
+    if x.aval.weak and type(value) is int and wanted.kind in "iu" and not -(2**63) <= value < 2**63:
+        return number_in(x, wanted, "astype")
     if x.aval.dtype.kind == "c" and wanted.kind not in "cb":
         x = real(x)
     return Operation(astype_p.signature((x.aval,), (wanted,)), (x,))
+
+
+def number_in(x: Node, dtype: np.dtype[Any], what: str) -> Node:
+    """A number that is put into an array of ``dtype``: a Python number must fit it, anything else is converted."""
+    aval = x.aval
+    if not aval.weak:
+        return astype(x, dtype)
+    if aval.dtype.kind == "c" and dtype.kind not in "cb":
+        raise DTypeError(f"{what}: a complex number does not go into {dtype}; take its real part")
+    if dtype.kind == "b" and type(aval.literal) is int:
+        return literal(bool(aval.literal), dtype)
+    if dtype.kind not in "iu":
+        return astype(x, dtype)
+    if x.value is WITHHELD:
+        WITHHELD._refuse()  # whether it fits depends on the number
+    if type(x.value) not in (int, float):
+        return astype(x, dtype)
+    try:
+        number = int(x.value)
+    except (ValueError, OverflowError) as error:
+        raise RangeError(f"{what}: {x.value} does not go into {dtype}: {error}") from None
+    limits = np.iinfo(dtype)
+    if not limits.min <= number <= limits.max:
+        raise RangeError(f"{what}: the Python integer {number} does not fit {dtype}")
+    return literal(number, dtype)
 
 
 def strong(x: Node) -> Node:

@@ -106,7 +106,10 @@ def _running(primitive: Primitive, x: Node, axis: Any, dtype: Any, name: str) ->
         wanted = sum_dtype(x.aval.dtype) if dtype is None else np.dtype(dtype)
     except TypeError as error:
         raise DTypeError(f"{name}: dtype={dtype!r} is no dtype that NumPy knows: {error}") from None
-    return primitive(astype(x, wanted), axis=place)
+    if wanted.kind not in "biufc":
+        raise DTypeError(f"{name}: dtype={wanted} is not numeric")
+    # NumPy adds small integers up in larger ones, unless it is told otherwise: then they wrap around.
+    return astype(primitive(astype(astype(x, wanted), sum_dtype(wanted)), axis=place), wanted)
 
 
 def cumsum(x: Node, axis: Any = None, dtype: Any = None) -> Node:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, DTypeError, ShapeError
+from ..errors import ArgumentError, AxisError, DTypeError, ShapeError
 from ..nodes import Aval, Node, Primitive, as_node, intern_aval, literal
-from .elementwise import PYTHON_TYPES, astype, listed, select_dtype
+from .elementwise import PYTHON_TYPES, listed, number_in, select_dtype
 
 
 def normalize_axis(axis: Any, ndim: int, name: str) -> int:
@@ -21,8 +21,8 @@ def normalize_axis(axis: Any, ndim: int, name: str) -> int:
     except TypeError:
         raise DTypeError(f"{name}: axis={axis!r} is no integer") from None
     if not -ndim <= number < ndim:
-        raise ArgumentError(f"{name}: axis {number} is out of range for an array of {ndim} dimensions")
-    return number % ndim if ndim else 0
+        raise AxisError(f"{name}: axis {number} is out of range for an array of {ndim} dimensions")
+    return number % ndim
 
 
 def normalize_axes(axis: Any, ndim: int, name: str) -> tuple[int, ...]:
@@ -84,12 +84,26 @@ def _infer_transpose(primitive: Primitive, x: Aval, *, axes: tuple[int, ...]) ->
 transpose_p = Primitive("transpose", _infer_transpose, params=("axes",), kind="view")
 
 
-def transpose(x: Node, axes: Sequence[int] | None = None) -> Node:
+def _listed_axes(axes: Any, name: str) -> tuple[Any, ...]:
+    """Axes from one integer or any sequence of them."""
+    try:
+        return (operator.index(axes),)
+    except TypeError:
+        pass
+    try:
+        return tuple(axes)
+    except TypeError:
+        raise DTypeError(f"{name}: axes={axes!r} is no integer and no sequence of integers") from None
+
+
+def transpose(x: Node, axes: Any = None) -> Node:
     """``x`` with its axes in another order; reversed if none is given."""
     ndim = x.aval.ndim
     if axes is None:
         order = tuple(range(ndim))[::-1]
     else:
+        if not isinstance(axes, (tuple, list)):
+            axes = _listed_axes(axes, "transpose")
         order = tuple([normalize_axis(a, ndim, "transpose") for a in axes])
         if sorted(order) != list(range(ndim)):
             raise ArgumentError(f"transpose: axes={tuple(axes)!r} is no permutation of the {ndim} axes of the array")
@@ -151,8 +165,9 @@ def broadcast_to(x: Node, shape: Any) -> Node:
 
 def expand_dims(x: Node, axis: Any) -> Node:
     """Axes of size 1 inserted, at places counted in the result."""
-    ndim = x.aval.ndim + (len(axis) if isinstance(axis, (tuple, list)) else 1)
-    axes = normalize_axes(axis, ndim, "expand_dims")
+    wanted = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    ndim = x.aval.ndim + len(wanted)
+    axes = normalize_axes(wanted, ndim, "expand_dims")
     sizes = iter(x.aval.shape)
     return reshape(x, tuple([1 if i in axes else next(sizes) for i in range(ndim)]))
 
@@ -162,6 +177,8 @@ def squeeze(x: Node, axis: Any = None) -> Node:
     shape = x.aval.shape
     if axis is None:
         return reshape(x, tuple([n for n in shape if n != 1]))
+    if not shape and isinstance(axis, (int, np.integer)) and axis in (0, -1):
+        return x
     axes = normalize_axes(axis, len(shape), "squeeze")
     for a in axes:
         if shape[a] != 1:
@@ -223,7 +240,7 @@ def concatenate(arrays: Sequence[Any], axis: Any = 0) -> Node:
             "along; np.stack joins along a new one"
         )
     wanted = common_dtype(nodes)
-    nodes = [astype(x, wanted) for x in nodes]
+    nodes = [number_in(x, wanted, "concatenate") for x in nodes]
     return concatenate_p(*nodes, axis=normalize_axis(axis, nodes[0].aval.ndim, "concatenate"))
 
 

@@ -1,12 +1,23 @@
-"""Sums of products that nothing else needs as inner and matrix products, which do not store the products."""
+"""Sums of products that nothing else needs as inner and matrix products, which do not store the products.
+
+A sum chooses the order of its additions, so this is done to what a user wrote too: each product is what it was, or is
+not rounded at all. Half precision is left alone, where a product that is not rounded does not overflow either.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
+
 from .. import ops
 from ..nodes import Aval, Signature
 from .program import Program, prune
+
+CONTRACTED = (np.dtype(np.float32), np.dtype(np.float64))
+
+# Longer rows are added up by NumPy, in pairs: a matrix product adds up in few lanes.
+LONGEST_ROW = 1 << 11
 
 
 def contract_sums(program: Program) -> Program:
@@ -27,7 +38,7 @@ def contract_sums(program: Program) -> Program:
 def sum_of_product(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
     """sum(x * y) = the inner product of x and y; a matrix product where one of them is repeated along the rest."""
     (value,) = arguments
-    if p.heads[value] not in (ops.multiply, ops.square) or signature.out.dtype.kind != "f":
+    if p.heads[value] not in (ops.multiply, ops.square) or signature.out.dtype not in CONTRACTED:
         return None
     parts = p.arguments[value]
     first, second = parts if len(parts) == 2 else parts * 2
@@ -42,7 +53,8 @@ def sum_of_product(p: Program, signature: Signature, arguments: tuple[int, ...])
     for x, y in ((first, second), (second, first)):
         if p.avals[x] is full and p.avals[y].dtype == full.dtype:
             repeated = (1,) * (2 - p.avals[y].ndim) + p.avals[y].shape
-            if repeated[1 - axis] == 1 and repeated[axis] == full.shape[axis]:
+            fits = axis == 0 or full.shape[axis] <= LONGEST_ROW
+            if fits and repeated[1 - axis] == 1 and repeated[axis] == full.shape[axis]:
                 return _matrix_by_vector(p, x, y, axis, signature.out)
     return None
 

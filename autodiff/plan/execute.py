@@ -9,15 +9,16 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from .. import ops
-from ..backend import Backend, Plan, check_capabilities, get_backend
+from ..backend import Backend, Plan, get_backend
 from ..errors import TraceError
-from ..nodes import Node, Unknown, freeze, is_fixed
+from ..nodes import LINE, Node, Unknown, freeze, is_fixed
 from ..watching import is_tracing, note_look
 from .cache import PlanCache
 from .collect import Trace, collect
 from .contract import contract_sums
 from .expand import expand
 from .program import Program, build, prune
+from .ranges import checked
 from .simplify import simplify
 from .specialize import Specialized
 
@@ -40,15 +41,20 @@ def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Back
     def finish(program: Program) -> Plan:
         program = contract_sums(expand(prune(program), backend.primitives))
         program.quiet = chooses(program)
-        check_capabilities(program, backend)
-        return backend.compile(program)
+        plan = checked(program, backend, backend.compile)
+        assert plan is not None
+        return plan
 
     def interpret(program: Program) -> Plan | None:
         program = expand(program, backend.primitives)
         program.quiet = chooses(program)
-        return backend.interpret(program)
+        return checked(program, backend, backend.interpret)
 
-    known = {i: x.value for i, x in enumerate(inputs) if x.aval.spec is not None and x.aval.literal is None}
+    known = {
+        i: x.value
+        for i, x in enumerate(inputs)
+        if x.aval.spec is not None and x.aval.literal is None and x.aval is not LINE
+    }
     if derivatives and known:
         return Specialized(build(inputs, outputs), known, simplify, finish, interpret)
     return finish(build(inputs, outputs, simplify))
@@ -156,13 +162,17 @@ def looked_at(node: Node) -> Any:
 def evaluate(node: Node) -> Any:
     """The value of a node, computed now if it has none; it and expensive nodes below it keep their values."""
     if node.value is not None:
+        if node.aval.literal is not None and not node.aval.weak and node.aval.spec is None:
+            # A number of the structure that stands for an array.
+            return freeze(np.asarray(node.value, node.aval.dtype))
         return node.value
     home = node.aval.place or get_backend()
     trace = collect((node,))
-    found = evaluations.get(trace.key, lambda: Evaluation(node, trace, home))
     for leaf in trace.leaves:
+        # Asked before a plan is made: an array library would say that it is no array of its own.
         if type(leaf.value) is Unknown:
             leaf.value._refuse()
+    found = evaluations.get(trace.key, lambda: Evaluation(node, trace, home))
     values = found.plan(*(leaf_values(trace, found.moved, home) if found.moved else trace.values()))
     if found.kept:
         nodes = list(trace.numbers)

@@ -6,11 +6,14 @@ subexpressions, and it simplifies as it goes if given rewriting rows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..nodes import Aval, Node, Primitive, Signature, intern_aval
-from ..ops import place_p
+import numpy as np
+
+from .. import ops
+from ..nodes import WEAK_FLOAT, Aval, Node, Primitive, Signature, intern_aval
 
 Rewrite = Callable[["Program", Signature, "tuple[int, ...]"], "int | None"]
 
@@ -41,14 +44,18 @@ class Program:
     outputs : tuple of int
     quiet : bool
         True if elements that are not chosen may be divided by zero or invalid, which is nobody's mistake.
+    derived : bool
+        Whether ``call`` makes values of derivatives: while the replacement of one is made.
     """
 
     __slots__ = (
+        "_applied_by_rows",
         "_depth",
         "_known",
         "arguments",
         "avals",
         "constants",
+        "derived",
         "heads",
         "n_inputs",
         "outputs",
@@ -68,7 +75,10 @@ class Program:
         self.outputs: tuple[int, ...] = ()
         self.quiet = False
         self.rewrite = rewrite
+        self.derived = False
         self._known: dict[Any, int] = {}
+        # What rewriting made of applications in derivatives; of what a user wrote it is not the value.
+        self._applied_by_rows: dict[Any, int] = {}
         self._depth = 0
 
     def _append(self, aval: Aval, signature: Signature | None, arguments: tuple[int, ...]) -> int:
@@ -92,27 +102,53 @@ class Program:
         return self.constant(intern_aval((), aval.dtype, aval.weak, value), value)
 
     def apply(self, signature: Signature, arguments: tuple[int, ...]) -> int:
-        """The value of a primitive applied to values, an earlier one if it is the same."""
+        """The value of a primitive applied to values, an earlier one if it is the same.
+
+        What a user wrote is not given the value of a rewritten derivative; a derivative is given what a user wrote.
+        """
         if signature.primitive.commutative and arguments[0] > arguments[1]:
             arguments = (arguments[1], arguments[0], *arguments[2:])
-            signature = signature.primitive.signature(tuple([self.avals[a] for a in arguments]), signature.params)
-        key = (signature, arguments)
+            signature = self._signature(signature.primitive, arguments, signature.params, signature.is_derived)
+        is_derived = signature.is_derived
+        key = (signature.written, arguments)
         number = self._known.get(key)
+        if number is None and is_derived:
+            number = self._applied_by_rows.get(key)
         if number is None:
             if self.rewrite is not None and self._depth < DEEPEST_REWRITE:
-                self._depth += 1
-                try:
-                    number = self.rewrite(self, signature, arguments)
-                finally:
-                    self._depth -= 1
-            if number is None:
-                number = self._append(signature.out, signature, arguments)
-            self._known[key] = number
+                number = self._rewritten(signature, arguments)
+            if number is None or not is_derived:
+                number = self._append(signature.out, signature, arguments) if number is None else number
+                self._known[key] = number
+            else:
+                self._applied_by_rows[key] = number
+        elif not is_derived:
+            own = self.signatures[number]
+            if own is not None and own.is_derived:
+                # A derivative was the first to need what a user wrote as well.
+                self.signatures[number] = own.written
         return number
+
+    def _rewritten(self, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+        """What rewriting rows make of an application; None if none applies."""
+        assert self.rewrite is not None
+        outer, self.derived = self.derived, signature.is_derived
+        self._depth += 1
+        try:
+            return self.rewrite(self, signature, arguments)
+        finally:
+            self._depth -= 1
+            self.derived = outer
 
     def call(self, primitive: Primitive, *arguments: int, params: tuple[Any, ...] = ()) -> int:
         """``apply`` with the signature found from the arguments."""
-        return self.apply(primitive.signature(tuple([self.avals[a] for a in arguments]), params), arguments)
+        return self.apply(self._signature(primitive, arguments, params, self.derived), arguments)
+
+    def _signature(
+        self, primitive: Primitive, arguments: tuple[int, ...], params: tuple[Any, ...], derived: bool
+    ) -> Signature:
+        signature = primitive.signature(tuple([self.avals[a] for a in arguments]), params)
+        return signature.derived if derived else signature
 
     def is_primitive(self, number: int, primitive: Primitive) -> bool:
         """Whether a value is made by ``primitive``."""
@@ -164,7 +200,7 @@ def build(inputs: Sequence[Node], outputs: Iterable[Node], rewrite: Rewrite | No
     for node in fresh:
         if node.signature is None:
             numbers[node] = _leaf(program, node.aval.at(None), node.value)
-        elif node.signature.primitive is place_p:
+        elif node.signature.primitive is ops.place_p:
             numbers[node] = numbers[node.inputs[0]]
         else:
             arguments = tuple([numbers[x] for x in node.inputs])
@@ -187,11 +223,29 @@ def _leaf(program: Program, aval: Aval, value: Any) -> int:
     return program.constant(aval, value)
 
 
+def _beyond(program: Program, arguments: tuple[int, ...]) -> tuple[int, ...]:
+    """Operands of a comparison, where a Python integer that no integer of the other's dtype reaches is an infinity."""
+    first, second = arguments
+    for number, other in ((first, second), (second, first)):
+        value, dtype = program.avals[number].literal, program.avals[other].dtype
+        if type(value) is int and program.avals[number].weak and dtype.kind in "iu":
+            limits = np.iinfo(dtype)
+            if not limits.min <= value <= limits.max:
+                infinity = program.literal(math.copysign(math.inf, value), WEAK_FLOAT)
+                return (infinity, other) if number == first else (other, infinity)
+    return arguments
+
+
 def _applied(program: Program, signature: Signature, arguments: tuple[int, ...]) -> int:
     """``apply``, with the signature made anew where rewriting changed what is known of an argument."""
+    if signature.primitive.numpy_ufunc in ops.COMPARED_BY_VALUE:
+        arguments = _beyond(program, arguments)
     avals = tuple([program.avals[a] for a in arguments])
     if avals != signature.inputs:
+        is_derived = signature.is_derived
         signature = signature.primitive.signature(avals, signature.params)
+        if is_derived:
+            signature = signature.derived
     return program.apply(signature, arguments)
 
 
@@ -204,6 +258,7 @@ def prune(program: Program, replace: Replace | None = None) -> Program:
     result = Program(program.avals[: program.n_inputs])
 
     def make(number: int, signature: Signature, arguments: tuple[int, ...]) -> int:
+        result.derived = signature.is_derived
         other = None if replace is None else replace(result, number, arguments)
         return result.apply(signature, arguments) if other is None else other
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .. import ops
@@ -39,8 +40,8 @@ def _index_set_values(ct: Node, out: Node, x: Node, idx: Node, values: Node, *ar
 def _matmul_right(ct: Node, out: Node, x: Node, y: Node) -> Node:
     """x^T ct; a stack of matrices times one matrix is one tall product."""
     if y.aval.ndim == 2 and x.aval.ndim > 2:
-        x = ops.reshape(x, (-1, x.aval.shape[-1])) if x.aval.size else ops.reshape(x, (0, x.aval.shape[-1]))
-        ct = ops.reshape(ct, (x.aval.shape[0], ct.aval.shape[-1]))
+        rows = math.prod(x.aval.shape[:-1])
+        x, ct = [ops.reshape(v, (rows, v.aval.shape[-1])) for v in (x, ct)]
     return ops.matmul(ops.matrix_transpose(x), ct)
 
 
@@ -162,5 +163,5 @@ RULES: list[Rule] = [
             lambda ct, out, x, y, axes: ops.spread(ct, x, axes) * x,
         ),
     ),
-    *without(NONDIFFERENTIABLE, ops.all_true, ops.any_true, ops.argmax, ops.argmin),
+    *without(NONDIFFERENTIABLE, ops.all_true, ops.any_true, ops.argmax, ops.argmin, ops.in_range),
 ]

@@ -23,8 +23,9 @@ from ._kernel_files import cache_folder, write_whole
 ALIGNMENT = 16
 WORKSPACE_ALIGNMENT = 512
 
-# NVRTC is called directly: what CuPy compiles flushes subnormal numbers to zero, which NumPy does not.
-OPTIONS = ("-std=c++17",)
+# NVRTC is called directly: what CuPy compiles flushes subnormal numbers to zero, which NumPy does not. A product and a
+# sum are rounded each, as NumPy rounds them: compensated arithmetic lives on that.
+OPTIONS = ("-std=c++17", "--fmad=false")
 
 # The handle of the default stream that each thread has its own of.
 PER_THREAD_STREAM = 2

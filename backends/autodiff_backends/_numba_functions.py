@@ -15,6 +15,8 @@ import numba
 from numba import types
 from numba.extending import intrinsic
 
+from . import _numba_kernel
+
 # Beyond this sin and cos are no longer reduced exactly enough: kernels watch for it and then call the C library's.
 LARGEST_ANGLE = 65536.0
 
@@ -57,6 +59,9 @@ _bits = _reinterpreted(types.float64, types.int64)
 _number = _reinterpreted(types.int64, types.float64)
 
 _inline = numba.njit(forceinline=True, error_model="numpy")
+
+
+two_sum, with_lost = _inline(_numba_kernel.two_sum), _inline(_numba_kernel.with_lost)
 
 
 @_inline  # type: ignore[untyped-decorator, unused-ignore]

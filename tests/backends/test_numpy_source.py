@@ -58,7 +58,9 @@ def count_inputs(primitive):
 
 
 # Programs have no places.
-@pytest.mark.parametrize("primitive", [p for p in PRIMITIVES.values() if p.name != "place"], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "primitive", [p for p in PRIMITIVES.values() if p.name not in ("place", "in_range")], ids=lambda p: p.name
+)
 def test_every_primitive_is_written(primitive):
     assert primitive.name in primitives.WRITERS or primitive.numpy_ufunc is not None
 
@@ -128,6 +130,18 @@ def test_single_elements_pass_through(name, shape):
         "min": lambda: ops.amin(x, axes=tuple(range(len(shape)))),
     }[name]()
     assert_equal_plans([x], [made, ops.cos(made)])
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+@pytest.mark.parametrize("primitive", [p for p in ELEMENTWISE if count_inputs(p) == 2], ids=lambda p: p.name)
+def test_single_elements_twice_keep_their_axes(primitive, shape):
+    """Both operands are Python floats by then, and one of them has to bring the axes."""
+    x = variable(np.full(shape, 1.5))
+    try:
+        out = primitive(x * 2.0, x * 2.0)
+    except errors.DTypeError:
+        pytest.skip("integers only")
+    assert_equal_plans([x], [out])
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int64", "float32", "complex64"])

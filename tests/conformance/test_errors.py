@@ -104,8 +104,6 @@ ARGUMENTS: list[tuple[str, Callable[[], Any]]] = [
     ("axes", lambda: np.rot90(X, axes=(0, 0))),
 ]
 DTYPES: list[tuple[str, Callable[[], Any]]] = [
-    ("order", lambda: np.max(Z)),
-    ("clip", lambda: np.clip(Z, 0, 1)),
     ("no loop", lambda: np.floor(Z)),
     ("no loop", lambda: np.arctan2(Z, Z)),
     ("no loop", lambda: V & V),
@@ -133,7 +131,8 @@ INDICES: list[tuple[str, Callable[[], Any]]] = [
     ("ellipsis", lambda: X[..., ...]),
     ("no index", lambda: V["a"]),
     ("no index", lambda: V[1.0]),
-    ("integers or booleans", lambda: V[np.array([1.0])]),
+    ("integer and boolean arrays, not float64", lambda: V[np.array([1.0])]),
+    ("integers or booleans", lambda: V[V]),
     ("out of range", lambda: X.__setitem__((0, 3), 1.0)),
 ]
 

@@ -1,0 +1,154 @@
+"""Integers that are known only when a plan runs, and that have to be looked at then.
+
+Positions are counted from the front and have to be within their axis; exponents of integers must not be negative.
+Backends know nothing of it. A plan computes, beside its results, the lowest and the highest of these integers, which
+are looked at on the host before the results are given out. What is read or written until then is within the array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import ops
+from ..backend import Backend, Plan, check_capabilities, get_backend
+from ..errors import ArgumentError, IndexingError
+from ..nodes import INT64, Signature, intern_aval
+from .program import Program, prune
+
+
+class Range(NamedTuple):
+    """What positions have to fit: an axis of some size. ``line`` is the input that says where, or the text itself."""
+
+    size: int
+    axis: int
+    line: int | str
+
+    def check(self, low: int, high: int, values: tuple[Any, ...]) -> None:
+        """An error if the lowest or the highest position is out of range."""
+        if low < -self.size or high >= self.size:
+            where = self.line if isinstance(self.line, str) else values[self.line]
+            wrong = low if low < -self.size else high
+            raise IndexingError(f"index {wrong} is out of range for axis {self.axis} with size {self.size} of {where}")
+
+
+class Exponents(NamedTuple):
+    """Exponents of integers, which must not be negative, since the powers are integers too."""
+
+    base: str
+
+    def check(self, low: int, high: int, values: tuple[Any, ...]) -> None:
+        """An error if the lowest exponent is negative."""
+        if low < 0:
+            raise ArgumentError(
+                f"power of {self.base} with the exponent {low}: integers have no negative powers that are integers; "
+                "make the base floating"
+            )
+
+
+def _has_exponents(signature: Signature | None) -> bool:
+    """Whether a power of integers has exponents that may be negative."""
+    if signature is None or signature.primitive is not ops.power:
+        return False
+    exponent = signature.inputs[1]
+    signed = signature.out.dtype.kind == exponent.dtype.kind == "i"
+    return signed and exponent.literal is None and signature.out.size > 0
+
+
+def _watched(program: Program) -> bool:
+    return any(
+        head is ops.in_range or (head is ops.power and _has_exponents(program.signatures[number]))
+        for number, head in enumerate(program.heads)
+    )
+
+
+def with_ranges(program: Program) -> tuple[Program, list[Range | Exponents]]:
+    """The program without ``in_range``, and what the lowest and highest integers in its last output have to fit."""
+    found: list[Range | Exponents] = []
+    ends: list[int] = []
+
+    def look_at(result: Program, integers: int) -> None:
+        axes = tuple(range(result.avals[integers].ndim))
+        wide = result.call(ops.astype_p, integers, params=(INT64,))
+        for extremum in (ops.amin, ops.amax):
+            end = result.call(extremum, wide, params=(axes,)) if axes else wide
+            ends.append(result.call(ops.reshape_p, end, params=((1,),)))
+
+    def replace(result: Program, number: int, arguments: tuple[int, ...]) -> int | None:
+        signature = program.signatures[number]
+        assert signature is not None
+        if signature.primitive is ops.in_range:
+            positions, line = arguments
+            size, axis = signature.params
+            found.append(Range(size, axis, result.constants.get(line, line)))
+            look_at(result, positions)
+            # The remainder counts negative positions from the front, and is within the axis whatever they are.
+            return result.call(ops.remainder, positions, result.literal(size, intern_aval((), INT64)))
+        if _has_exponents(signature):
+            base, exponents = arguments
+            found.append(Exponents(repr(signature.inputs[0])))
+            look_at(result, exponents)
+            zero = result.literal(0, intern_aval((), signature.inputs[1].dtype))
+            return result.call(ops.power, base, result.call(ops.maximum, exponents, zero))
+        return None
+
+    lowered = prune(program, replace)
+    if found:
+        joined = lowered.call(ops.concatenate_p, *ends, params=(0,)) if len(ends) > 1 else ends[0]
+        lowered.outputs = (*lowered.outputs, joined)
+    return lowered, found
+
+
+class Checked:
+    """A plan that looks at the positions it has read and written at before it gives its results out.
+
+    Parameters
+    ----------
+    plan : Plan
+        What computes the results, and the lowest and highest positions after them.
+    ranges : list of Range or Exponents
+        What these have to fit.
+    home : Backend
+        Where the plan computes.
+    """
+
+    __slots__ = ("_home", "_plan", "_ranges")
+
+    def __init__(self, plan: Plan, ranges: list[Range | Exponents], home: Backend):
+        self._plan = plan
+        self._ranges = ranges
+        self._home = home
+
+    @property
+    def n_operations(self) -> int:
+        """Primitives executed by one call."""
+        return self._plan.n_operations
+
+    @property
+    def n_launches(self) -> int:
+        """Kernels and library functions that one call starts."""
+        return getattr(self._plan, "n_launches", self._plan.n_operations)
+
+    @property
+    def source(self) -> str:
+        """What is executed."""
+        return self._plan.source
+
+    def __call__(self, *values: Any) -> tuple[Any, ...]:
+        *results, ends = self._plan(*values)
+        if self._home is not get_backend():
+            ends = self._home.to_numpy(ends)
+        numbers = np.asarray(ends).tolist()
+        for place, fits in enumerate(self._ranges):
+            fits.check(numbers[2 * place], numbers[2 * place + 1], values)
+        return tuple(results)
+
+
+def checked(program: Program, backend: Backend, make: Callable[[Program], Plan | None]) -> Plan | None:
+    """A plan of a program, which may have positions to look at; None if ``make`` makes none."""
+    lowered, ranges = with_ranges(program) if _watched(program) else (program, [])
+    check_capabilities(lowered, backend)
+    plan = make(lowered)
+    return Checked(plan, ranges, backend.home) if ranges and plan is not None else plan

@@ -1,0 +1,1 @@
+"""Random programs, written down as NumPy source, and what they are held to."""
