@@ -287,7 +287,9 @@ def _cumulative(function: Callable[..., Node], start: int, name: str) -> Handler
         x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: bool = False
     ) -> Any:
         node = node_of(x)
-        if axis is None and node.aval.ndim != 1:
+        if node.aval.ndim == 0:
+            node = ops.reshape(node, (1,))
+        elif axis is None and node.aval.ndim != 1:
             raise ArgumentError(f"{name}({node.aval!r}): axis= is needed unless the array has one dimension")
         place = ops.normalize_axis(0 if axis is None else axis, node.aval.ndim, name)
         result = function(node, place, dtype)

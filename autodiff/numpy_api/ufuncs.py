@@ -26,7 +26,11 @@ def _fabs(x: Node) -> Node:
 def _modf(x: Node) -> tuple[Node, Node]:
     x = ops.astype(x, ops.result_dtype(np.modf, (x.aval,))[0])
     whole = ops.trunc(x)
-    return ops.where(ops.isinf(x), ops.copysign(0.0, x), x - whole), whole
+    infinite = ops.isinf(x)
+    taken = ops.where(infinite, 0.0, whole)
+    # The part has the sign of x, where it is zero too: x - whole is never -0.
+    part = ops.where(ops.signbit(x), ops.negative(taken - x), x - taken)
+    return ops.where(infinite, ops.copysign(0.0, x), part), whole
 
 
 def _frexp(x: Node) -> tuple[Node, Node]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, DTypeError, IndexingError
+from ..errors import DTypeError, IndexingError
 from ..nodes import (
     INDEX_DTYPE,
     INT64,
@@ -212,7 +212,7 @@ def _fitted(x: Node, values: Any, shape: tuple[int, ...]) -> Node:
     """``values`` in the dtype of ``x`` and the shape of the place they go to."""
     node = as_node(values)
     if node.aval.dtype.kind == "c" and x.aval.dtype.kind not in "cb" and not node.aval.weak:
-        raise ArgumentError(f"cannot write complex values {node.aval!r} into {x.aval!r}; take np.real of them")
+        raise DTypeError(f"cannot write complex values {node.aval!r} into {x.aval!r}; take np.real of them")
     extra = node.aval.ndim - len(shape)
     if extra > 0 and node.aval.shape[:extra] == (1,) * extra:
         node = reshape(node, node.aval.shape[extra:])

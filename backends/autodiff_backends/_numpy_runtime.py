@@ -81,7 +81,7 @@ def exact_tanh_slope(slope: Array, x: Any) -> None:
         places = np.flatnonzero(lost.reshape(-1).view(np.uint64))
         slope, x = slope.reshape(-1, 8), x.reshape(-1, 8)
     else:
-        places = np.nonzero(lost)
+        places = np.nonzero(lost) if slope.ndim else lost
     # cosh(x) is (1 + e) / (2 sqrt(e)).
     e = np.exp(-2 * np.absolute(x[places]))
     slope[places] = 4 * (e / np.square(1 + e))

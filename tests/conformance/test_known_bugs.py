@@ -157,3 +157,37 @@ def test_nested_derivatives_do_not_mix() -> None:
     """Perturbation confusion: d/dx (x d/dy (x + y)) is 1."""
     same(ad.grad(lambda x: x * ad.grad(lambda y: x + y)(1.0))(2.0), 1.0)
     same(ad.grad(lambda x: x * ad.grad(lambda y: x * y * y)(3.0))(2.0), 24.0)
+
+
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8"])
+def test_modf_keeps_the_sign_of_zero(kind: str) -> None:
+    """-5.0 has the fractional part -0.0, whose derivative is 1 as everywhere."""
+    values = np.array([-5.0, -0.0, 0.0, 5.5, -2.25, -np.inf, np.inf], kind)
+    x = ad.Tensor(values)
+    for found, expected in zip(np.modf(x), np.modf(values), strict=True):
+        np.testing.assert_array_equal(found.value, expected)
+        np.testing.assert_array_equal(np.signbit(found.value), np.signbit(expected))
+    same(gradients(np.modf(x)[0], x), [[1, 1, 1, 1, 1, 0, 0]])
+
+
+@pytest.mark.parametrize("keywords", [{}, {"axis": 0}, {"axis": -1}, {"include_initial": True}])
+def test_running_sums_of_one_number(keywords: Any) -> None:
+    x = ad.Tensor(2.5)
+    found, expected = np.cumulative_sum(x, **keywords), np.cumulative_sum(x.value, **keywords)
+    np.testing.assert_array_equal(found.value, expected)
+    same(gradients(found, x), [1.0])
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (8,)])
+def test_tanh_far_out(kind: str, shape: tuple[int, ...]) -> None:
+    x = ad.Tensor(np.full(shape, 20, kind))
+    (slope,) = gradients(np.tanh(x * np.ones(shape, kind)), x)
+    assert (slope.shape, slope.dtype) == (x.shape, x.dtype)
+    np.testing.assert_allclose(slope, 1 / np.cosh(20.0) ** 2, rtol=1e-5)
+
+
+def test_complex_numbers_written_into_real_ones() -> None:
+    x = ad.Tensor([1.0, 2.0]) * 2
+    with pytest.raises(TypeError, match="complex"):
+        x[0] = 1j
