@@ -212,4 +212,25 @@ SPECIAL_CASES = {
             lambda leaf: ops.index_add(ops.index_add(zeros(leaf, 3), static(3), leaf((2,))), static(3), leaf((1,))),
         ],
     ),
+    "numbers_of_factors of multiply": (
+        [
+            lambda leaf: (0.5 * leaf((50,))) * (leaf((50,)) * 2),
+            lambda leaf: (-0.25 * leaf((4, 1))) * (2.0 * leaf((4, 50))),
+            lambda leaf: (60 * leaf((50,))) * (leaf((50,)) * 0.5),
+            lambda leaf: (1e-3 * leaf((50,))) * (leaf((50,)) * 1.0),
+        ],
+        [
+            lambda leaf: (3.0 * leaf((5,))) * (leaf((5,)) * 2),
+            lambda leaf: (0.5 * leaf((5,))) * (leaf((5,)) * 0.5),
+            lambda leaf: (2.0 * leaf((5,))) * leaf((5,)),
+            lambda leaf: (leaf(()) * leaf((5,))) * (leaf((5,)) * 0.5),
+        ],
+    ),
+    "reshape_of_scaled of reshape": (
+        [
+            lambda leaf: ops.reshape_p(leaf((2, 6)) * 0.5, shape=(12,)),
+            lambda leaf: ops.reshape_p(3 * leaf((2, 6)), shape=(3, 4)),
+        ],
+        [lambda leaf: ops.reshape_p(leaf((2, 6)) * leaf(()), shape=(12,))],
+    ),
 }

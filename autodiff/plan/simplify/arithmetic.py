@@ -132,7 +132,42 @@ def sign_of_number(p: Program, signature: Signature, arguments: tuple[int, ...])
 # How far into a product a factor of zero dimensions is looked for.
 FACTORS_SEARCHED = 4
 
-SPECIAL: list[Special] = [Special(negative, sign_of_number, EXACT)]
+
+def numbers_of_factors(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """(c * x) * (d * y) = ((c * d) * x) * y where (c * d) * x lies between x and c * x, or x * ((c * d) * y) likewise.
+
+    Then it leaves the range nowhere: x and c * x were there already.
+    """
+    if signature.out.dtype.kind != "f":
+        return None
+    (first, left), (second, right) = (_number_and_factor(p, a) for a in arguments)
+    if left is None or right is None:
+        return None
+    number = first * second
+    if not holds(signature.out.dtype, number) or not number:
+        return None
+    choices = [(left, right, second), (right, left, first)]
+    if p.avals[right].size < p.avals[left].size:
+        choices.reverse()
+    for scaled, other, moved in choices:
+        if (abs(moved) >= 1 and abs(number) <= 1) or (abs(moved) < 1 and abs(number) >= 1):
+            return p.call(multiply, p.call(multiply, weak_number(p, number), scaled), other)
+    return None
+
+
+def _number_and_factor(p: Program, value: int) -> tuple[Any, int | None]:
+    """A product of a number and a value of one dtype; no value if it is something else."""
+    if p.heads[value] is multiply:
+        for number, factor in (p.arguments[value], p.arguments[value][::-1]):
+            if p.heads[number] is NUMBER and p.avals[factor] is p.avals[value]:
+                return p.avals[number].literal, factor
+    return 1, None
+
+
+SPECIAL: list[Special] = [
+    Special(negative, sign_of_number, EXACT),
+    Special(multiply, numbers_of_factors, DERIVED, "both factors"),
+]
 
 
 # --- what is tried first ----------------------------------------------------------------------------------------------

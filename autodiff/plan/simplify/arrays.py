@@ -30,6 +30,16 @@ def reshape_of_number(p: Program, signature: Signature, arguments: tuple[int, ..
     return None
 
 
+def reshape_of_scaled(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """reshape(c * x) = c * reshape(x): a number goes outward, where it meets others."""
+    (value,) = arguments
+    if p.heads[value] is multiply:
+        for number, factor in (p.arguments[value], p.arguments[value][::-1]):
+            if p.heads[number] is NUMBER and p.avals[factor] is p.avals[value]:
+                return p.call(multiply, number, p.call(ops.reshape_p, factor, params=signature.params))
+    return None
+
+
 def transpose_chain(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
     """transpose(transpose(x, p), q) = transpose(x, p after q), and the identity permutation = x."""
     (value,) = arguments
@@ -152,7 +162,10 @@ def _reach(entry: object) -> tuple[int, int] | None:
         if stop is None:
             return None
         places = range(entry.start, stop, entry.step)
-        return (min(places), max(places) + 1) if places else (0, 0)
+        if not places:
+            return 0, 0
+        ends = places[0], places[-1]
+        return min(ends), max(ends) + 1
     return (entry, entry + 1) if isinstance(entry, int) and entry >= 0 else None
 
 
@@ -177,6 +190,7 @@ def strip_broadcasts(p: Program, signature: Signature, arguments: tuple[int, ...
 SPECIAL = [
     Special(ops.reshape_p, reshape_chain, EXACT),
     Special(ops.reshape_p, reshape_of_number, EXACT),
+    Special(ops.reshape_p, reshape_of_scaled, DERIVED),
     Special(ops.transpose_p, transpose_chain, EXACT),
     Special(ops.broadcast_to_p, broadcast_chain, EXACT),
     Special(ops.where_p, select_same, EXACT),
