@@ -83,6 +83,12 @@ def _accumulate(
     return ops.astype(_reduced(reduce, ops.astype(x, dtype), axis, keepdims, name, neutral, where), dtype)
 
 
+def _check_without_start(x: Node, axes: tuple[int, ...], where: Any, name: str) -> None:
+    """initial=None says that there is nothing to start with, and so nothing that a result could be of no elements."""
+    if masked(where) or any(x.aval.shape[a] == 0 for a in axes):
+        raise ArgumentError(f"{name}({x.aval!r}): with initial=None there must be elements; leave initial= out")
+
+
 def _accumulated(
     reduce: Callable[[Node, tuple[int, ...]], Node], combine: Callable[[Node, Node], Node], name: str
 ) -> Handler:
@@ -92,6 +98,8 @@ def _accumulated(
                 initial: Any = NOT_GIVEN, where: Any = True) -> Any:  # fmt: skip
         x = node_of(a)
         final = ops.sum_dtype(x.aval.dtype) if dtype is None else dtype_named(dtype, name)
+        if initial is None:
+            _check_without_start(x, _axes(axis, x, name), where, name)
         result = _accumulate(reduce, x, final, axis, keepdims, name, where)
         if _given(initial):
             result = ops.astype(combine(result, _start(initial, final, name)), final)

@@ -201,7 +201,7 @@ def _pair(x: Node, left: str, y: Node, right: str, kept: set[str], result: str) 
     # A size-1 axis against a longer one broadcasts; for summed labels the sum then runs over the other.
     for c in summed:
         if sizes[c][0] != sizes[c][1]:
-            longest = max(sizes[c])
+            longest = sizes[c][1] if sizes[c][0] == 1 else sizes[c][0]
             x = broadcast_to(x, tuple([longest if d == c else n for d, n in zip(left, x.aval.shape, strict=True)]))
             y = broadcast_to(y, tuple([longest if d == c else n for d, n in zip(right, y.aval.shape, strict=True)]))
     batch = [c for c in shared if c in kept]
@@ -254,7 +254,7 @@ def einsum(*operands: Any, optimize: Any = True) -> Node:
                     f"einsum {subscripts!r} of {listed(tuple([x.aval for x in nodes]))}: label {c!r} has sizes "
                     f"{sizes[c]} and {n}"
                 )
-            sizes[c] = max(sizes[c], n)
+            sizes[c] = n if sizes[c] == 1 else sizes[c]
     dtype = common_dtype(nodes)
     terms = [_diagonal(astype(x, dtype), term) for x, term in zip(nodes, labels, strict=True)]
     for places in _order(labels, result, sizes, optimize):

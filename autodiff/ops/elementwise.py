@@ -98,7 +98,7 @@ fmod = _elementwise(np.fmod)
 
 def _infer_power(primitive: Primitive, x: Aval, y: Aval) -> Aval:
     out = infer_elementwise(primitive, x, y)
-    if out.dtype.kind in "iu" and type(y.literal) is int and y.literal < 0:
+    if out.size and out.dtype.kind in "iu" and type(y.literal) is int and y.literal < 0:
         raise ArgumentError(
             f"power({listed((x, y))}): integers have no negative powers that are integers; make the base floating"
         )
@@ -286,7 +286,8 @@ def number_in(x: Node, dtype: np.dtype[Any], what: str) -> Node:
     try:
         number = int(x.value)
     except (ValueError, OverflowError) as error:
-        raise RangeError(f"{what}: {x.value} does not go into {dtype}: {error}") from None
+        kind = RangeError if isinstance(error, OverflowError) else ArgumentError
+        raise kind(f"{what}: {x.value} does not go into {dtype}: {error}") from None
     limits = np.iinfo(dtype)
     if not limits.min <= number <= limits.max:
         raise RangeError(f"{what}: the Python integer {number} does not fit {dtype}")

@@ -130,7 +130,7 @@ def test_calls_that_look_alike_do_not_share_a_recipe(one: Any, other: Any) -> No
 REFUSED: dict[str, tuple[Callable[[ad.Tensor], Any], Callable[[ad.Tensor], Any]]] = {
     "axis": (lambda x: np.sum(x, axis=1), lambda x: np.sum(x, axis=1.0)),
     "index": (lambda x: x[1], lambda x: x[1.0]),
-    "boolean index": (lambda x: x[1], lambda x: x[True]),
+    "boolean index": (lambda x: x[1], lambda x: x[[True] * 5]),
     "slice": (lambda x: x[0:2], lambda x: x[0.0:2]),
     "array as out=": (lambda x: np.sum(x, axis=0), lambda x: np.sum(x, axis=0, out=np.zeros(3))),
     "range of positions": (

@@ -1,0 +1,218 @@
+"""Every recorded function in every dtype: shape, dtype and value are NumPy's, recorded, computed and traced.
+
+Where NumPy raises, this library raises an error of its own that is of the same class. A share of all calls is made, the
+same ones each time; with SWEEP=all in the environment all of them are, which takes some minutes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autodiff as ad
+
+from . import checks
+from .dtype_calls import ARRANGING, ELEMENTWISE, PAIRWISE, REDUCTIONS
+from .table import CASES
+
+SHARE = 1 if os.environ.get("SWEEP") == "all" else 29
+
+DTYPES = ["?", "i1", "u1", "i4", "i8", "u8", "f2", "f4", "f8", "g", "F", "D"]
+SHAPES: list[tuple[int, ...]] = [(), (1,), (0,), (3,), (2, 3), (1, 1), (3, 0), (1, 3)]
+PAIRS = [
+    ((), ()),
+    ((3,), (3,)),
+    ((2, 3), (3,)),
+    ((2, 3), (3, 2)),
+    ((1,), (1,)),
+    ((0,), (1,)),
+    ((), (1,)),
+    ((2, 1), (3,)),
+]
+BUILTINS = (IndexError, ZeroDivisionError, OverflowError, TypeError, ValueError, NotImplementedError)
+
+# What this library refuses though NumPy has an answer, or answers in another class, and why.
+DIFFERENT = {
+    r"^average.*weights": "NumPy looks at the sum of the weights, and calls weights that do not fit a TypeError",
+    r"initial=-1, where": "two things are wrong, and which is found first differs",
+    r"^full\(": "without like= NumPy asks nobody, and with it it takes no array",
+    r"^cross": "NumPy deprecates vectors of two components",
+    r"^tensordot|^array_split|^split|^roll": "NumPy's own class of error is an accident of its Python code",
+    r"^Tensor.__(float|int|complex|index|pow)__": "Python's protocols, and ndarray's own power of booleans",
+    r"^(append|hstack)\(x, nan": "lists beside arrays are arrays",
+    r"^ldexp": "NumPy has no loops for some of its scalars",
+    r"^linalg|^norm": "NumPy's check of axes differs",
+}
+
+
+def drawn(dtype: str, shape: tuple[int, ...], seed: str) -> np.ndarray:
+    """Small numbers, with zeros and ties, that every operation can be exact with."""
+    rng = np.random.default_rng(zlib.crc32(seed.encode()))
+    kind = np.dtype(dtype).kind
+    if kind == "c":
+        return (rng.integers(-6, 7, shape) / 2 + 1j * rng.integers(-6, 7, shape) / 2).astype(dtype)
+    low = {"b": 0, "u": 0}.get(kind, -4)
+    whole = rng.integers(low, 2 if kind == "b" else 6, shape)
+    return np.asarray(whole / 2 if kind == "f" else whole).astype(dtype)
+
+
+def recast(array: np.ndarray, dtype: str, single: bool) -> np.ndarray:
+    """An argument of the conformance table in another dtype; its first element only, if asked for."""
+    array = array[(slice(0, 1),) * array.ndim] if single else array
+    if array.dtype.kind in "ib":
+        return array
+    kind = np.dtype(dtype).kind
+    if kind in "biu":
+        array = np.round(array.real * 3)
+        return (np.abs(array) if kind == "u" else array).astype(dtype)
+    return (array.real if kind == "f" else array).astype(dtype)
+
+
+def tensor(array: np.ndarray) -> ad.Tensor:
+    return ad.Tensor(array, constant=array.dtype.kind in "iub", copy=False)
+
+
+def outcome(function: Callable[..., Any], arguments: list[Any]) -> Any:
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            return [checks.leaves(function(*arguments)), None]
+        except Exception as error:
+            return [None, error]
+
+
+def differs(got: Any, expected: Any) -> str | None:
+    """What is wrong with a result, if anything is."""
+    if isinstance(got, ad.Tensor):
+        recorded = (got.dtype, got.shape)
+        if recorded != (np.asarray(expected).dtype, np.shape(expected)):
+            return f"recorded as {recorded} for {np.asarray(expected).dtype} {np.shape(expected)}"
+        got = got.value
+    got, expected = np.asarray(got), np.asarray(expected)
+    if (got.dtype, got.shape) != (expected.dtype, expected.shape):
+        return f"computed as {got.dtype} {got.shape} for {expected.dtype} {expected.shape}"
+    if expected.dtype.kind not in "fc":
+        return None if np.array_equal(got, expected) else f"{got.tolist()} for {expected.tolist()}"
+    # Sums of half precision depend on the order of additions.
+    eps = float(np.finfo(expected.dtype).eps)
+    same = np.allclose(got.astype("G"), expected.astype("G"), rtol=64 * eps, atol=16 * eps, equal_nan=True)
+    return None if same else f"{got.tolist()} for {expected.tolist()}"
+
+
+def verdict(function: Callable[..., Any], arrays: list[np.ndarray], traced: bool) -> str | None:
+    """What is wrong with a call, if anything is."""
+    expected, numpys = outcome(function, [a.copy() for a in arrays])
+    arguments = arrays if traced else [tensor(a) for a in arrays]
+    got, own = outcome(ad.function(function) if traced else function, arguments)
+    if own is None and numpys is None:
+        with np.errstate(all="ignore"):
+            if len(got) != len(expected):
+                return f"{len(got)} results for {len(expected)}"
+            try:
+                return next(filter(None, [differs(g, e) for g, e in zip(got, expected)]), None)
+            except Exception as error:
+                own = error
+    elif own is None:
+        return accepted(got, numpys)
+    if isinstance(own, ad.errors.UnsupportedError):
+        return None
+    if not isinstance(own, ad.errors.AutodiffError):
+        return f"a foreign {type(own).__name__}: {own}"
+    if traced and "is traced" in str(own).replace("traces", "is traced"):
+        return None
+    if numpys is None and "with out=" in str(own):
+        return None  # what goes into a Tensor must be of its dtype
+    if numpys is None:
+        return f"refused: {own}"
+    same = any(isinstance(own, builtin) and isinstance(numpys, builtin) for builtin in BUILTINS)
+    return None if same else f"{type(own).__name__} {own} for {type(numpys).__name__} {numpys}"
+
+
+def accepted(results: list[Any], numpys: Exception) -> str | None:
+    """What is wrong with results where NumPy raises: they may be errors only when somebody looks."""
+    try:
+        values = [np.asarray(r) for r in results]
+    except ad.errors.AutodiffError as error:
+        same = any(isinstance(error, builtin) and isinstance(numpys, builtin) for builtin in BUILTINS)
+        return None if same else f"{type(error).__name__} {error} for {type(numpys).__name__} {numpys}"
+    return f"gives {[v.tolist() for v in values]} where NumPy raises {type(numpys).__name__}: {numpys}"
+
+
+def chosen(*words: Any) -> bool:
+    """Whether a call is in the share that is made."""
+    return zlib.crc32(repr(words).encode()) % SHARE == 0
+
+
+def sweep(calls: Iterator[tuple[str, Callable[..., Any], list[np.ndarray]]]) -> None:
+    wrong = []
+    count = 0
+    for name, function, arrays in calls:
+        if any(re.search(pattern, name) for pattern in DIFFERENT):
+            continue
+        count += 1
+        for traced in (False, True):
+            found = verdict(function, arrays, traced)
+            if found is not None:
+                given = [(a.dtype.name, a.shape) for a in arrays]
+                wrong.append(f"{name} of {given}{', traced' if traced else ''}: {found}")
+    assert not wrong, f"{len(wrong)} of {count}:\n" + "\n".join(wrong[:20])
+    assert count
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("group", [REDUCTIONS, ARRANGING, ELEMENTWISE], ids=["reductions", "arranging", "elementwise"])
+def test_calls_on_one_array(group: dict[str, Callable[..., Any]], dtype: str) -> None:
+    sweep(
+        (name, function, [drawn(dtype, shape, name)])
+        for name, function in group.items()
+        for shape in SHAPES
+        if chosen(name, dtype, shape)
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_calls_on_two_arrays(dtype: str) -> None:
+    sweep(
+        (name, function, [drawn(dtype, shapes[0], name), drawn(other, shapes[1], name + other)])
+        for name, function in PAIRWISE.items()
+        for other in DTYPES
+        for shapes in PAIRS
+        if chosen(name, dtype, other, shapes)
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_conformance_table_in_every_dtype(dtype: str) -> None:
+    sweep(
+        (case.name, case, [recast(a, dtype, single) for a in case.arrays()])
+        for case in CASES
+        for single in (False, True)
+        if case.draws and chosen(case.name, dtype, single)
+    )
+
+
+LAYOUTS = {
+    "reversed": lambda a: np.flip(a.copy()).copy()[(slice(None, None, -1),) * a.ndim],
+    "every other": lambda a: np.repeat(a, 2, axis=-1)[..., ::2] if a.ndim else a,
+    "transposed": lambda a: a.T.copy().T,
+    "broadcast": lambda a: np.broadcast_to(a[:1], a.shape) if a.ndim and a.size else a,
+    "read-only": lambda a: np.frombuffer(a.tobytes(), a.dtype).reshape(a.shape),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_calls_on_arrays_of_any_layout(layout: str) -> None:
+    sweep(
+        (name, function, [LAYOUTS[layout](drawn(dtype, shape, name))])
+        for name, function in {**REDUCTIONS, **ARRANGING}.items()
+        for dtype in ("i8", "f4", "f8")
+        for shape in ((3,), (2, 3))
+        if chosen(name, layout, dtype, shape)
+    )
