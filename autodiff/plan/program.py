@@ -11,6 +11,7 @@ from typing import Any
 
 from ..nodes import Aval, Node, Primitive, Signature, intern_aval
 from ..ops import place_p
+from .background import check
 
 Rewrite = Callable[["Program", Signature, "tuple[int, ...]"], "int | None"]
 
@@ -223,6 +224,7 @@ def _copied(
     """
     numbers = {**{i: i for i in range(program.n_inputs)}, **leaves}
     for number in program.live():
+        check()
         signature = program.signatures[number]
         if number in program.constants:
             numbers[number] = result.constant(program.avals[number], program.constants[number])
