@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import ops
 from ..nodes import WEAK_FLOAT, Aval, Node, Primitive, Signature, intern_aval
+from .background import check
 
 Rewrite = Callable[["Program", Signature, "tuple[int, ...]"], "int | None"]
 
@@ -283,6 +284,7 @@ def _copied(
     """
     numbers = {**{i: i for i in range(program.n_inputs)}, **leaves}
     for number in program.live():
+        check()
         signature = program.signatures[number]
         if number in program.constants:
             numbers[number] = result.constant(program.avals[number], program.constants[number])

@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-# 10 ms for the compiler.
-LONGEST_PART = 500
+from autodiff.plan.background import check
+
+# 5 ms for the compiler. Passing values from part to part costs a fiftieth of what the statements do.
+LONGEST_PART = 200
 
 _ASSIGNED = re.compile(r"([a-z]+\d+) = ")
 _NAME = re.compile(r"\b[a-z]+\d+\b")
@@ -33,18 +35,21 @@ def in_parts(statements: list[str], parameters: Iterable[str], results: list[str
     calls : list of str
     """
     chunks = [statements[i : i + LONGEST_PART] for i in range(0, len(statements), LONGEST_PART)]
-    names = [set(_NAME.findall("\n".join(chunk))) for chunk in chunks]
-    # What is looked at after each part.
-    later = [set(_NAME.findall("\n".join(results)))]
-    for found in reversed(names[1:]):
-        later.append(later[-1] | found)
-    later.reverse()
+    names = []
+    # The last part that looks at a name; the number of parts, if what comes after them does.
+    last: dict[str, int] = {}
+    for number, chunk in enumerate(chunks):
+        check()
+        names.append(set(_NAME.findall("\n".join(chunk))))
+        last.update(dict.fromkeys(names[-1], number))
+    last.update(dict.fromkeys(_NAME.findall("\n".join(results)), len(chunks)))
     known = set(parameters)
     functions, calls = [], []
-    for number, (chunk, used, wanted) in enumerate(zip(chunks, names, later, strict=True)):
+    for number, (chunk, used) in enumerate(zip(chunks, names, strict=True)):
+        check()
         made = {match[1] for line in chunk if (match := _ASSIGNED.match(line))}
         taken = ", ".join(sorted(used & known))
-        given = "".join([f"{name}, " for name in sorted(made & wanted)])
+        given = "".join([f"{name}, " for name in sorted(made) if last[name] > number])
         body = "\n".join([f"    {line}" for line in chunk])
         functions.append(f"def part{number}({taken}):\n{body}\n    return ({given})\n")
         calls.append(f"({given}) = part{number}({taken})" if given else f"part{number}({taken})")

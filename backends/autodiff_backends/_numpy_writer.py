@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.nodes import Aval, Primitive, Signature
+from autodiff.plan.background import check
 from autodiff.plan.program import Program
 
 from ._numpy_blocks import Group, schedule
@@ -304,6 +305,7 @@ class Writer:
     def write(self) -> None:
         """Generate all statements."""
         for place, item in enumerate(self.schedule):
+            check()
             if isinstance(item, Group):
                 write_group(self, item, place)
                 self.release(self.dying(place, item.members))
