@@ -83,7 +83,7 @@ UNARY: dict[str, Domain] = {
     "log1p": lambda x: x > -1,
     "arccosh": lambda x: x > 1,
     # pi x must be finite, as in NumPy.
-    "sinc": lambda x: np.abs(x) < 5e307,
+    "sinc": lambda x: np.abs(x) < np.finfo(x.dtype).max / 4,
 }
 
 
@@ -185,13 +185,17 @@ def _division(x: Any, y: Any) -> Any:
     return x / y
 
 
+def _comparable(x: float, y: float) -> bool:
+    return abs(x) > 1e-10 and abs(y) > 1e-10 and abs(x - y) < 760
+
+
 BINARY: dict[str, tuple[Callable[..., Any], Callable[..., Jet], Callable[[float, float], bool]]] = {
-    "divide": (np.divide, _division, lambda x, y: 1e-300 < abs(x / y) < 1e300),
+    "divide": (np.divide, _division, lambda x, y: abs(np.log10(abs(x)) - np.log10(abs(y))) < 300),
     "power": (np.power, taylor.power, lambda x, y: x > 0 and abs(y * np.log(x)) < 700),
     "hypot": (np.hypot, taylor.hypot, lambda x, y: bool(np.hypot(x, y) < 1e308)),
     "arctan2": (np.arctan2, taylor.arctan2, lambda x, y: bool(np.hypot(x, y) < 1e308)),
-    "logaddexp": (np.logaddexp, taylor.logaddexp, lambda x, y: abs(x) > 1e-10 and abs(y) > 1e-10),
-    "logaddexp2": (np.logaddexp2, taylor.logaddexp2, lambda x, y: abs(x) > 1e-10 and abs(y) > 1e-10),
+    "logaddexp": (np.logaddexp, taylor.logaddexp, _comparable),
+    "logaddexp2": (np.logaddexp2, taylor.logaddexp2, _comparable),
 }
 NUDGE = mpmath.mpf(10) ** -30
 
@@ -199,7 +203,7 @@ NUDGE = mpmath.mpf(10) ** -30
 def along(f: Callable[..., Jet], x: float, y: float, v: Any, w: Any, order: int) -> tuple[list[Any], list[Any]]:
     """Derivatives along (v, w), and by how much more they change than the arguments do."""
     apart = abs(np.log10(abs(x)) - np.log10(abs(y)))
-    digits = 90 + 2 * int(apart) + int(min(abs(x - y), 800))
+    digits = 90 + 2 * int(apart) + (int(abs(x - y)) if abs(x - y) < 800 else 0)
     with mpmath.workdps(digits):
         a, b = mpmath.mpf(x), mpmath.mpf(y)
         here, right, up = [
@@ -213,7 +217,7 @@ def test_functions_of_two_arguments(name: str) -> None:
     function, jets, domain = BINARY[name]
     pairs = np.concatenate([PAIRS, SMALL]) if name == "power" else PAIRS
     pairs = pairs[[domain(x, y) for x, y in pairs]]
-    pairs = np.random.default_rng(5).permutation(pairs)[:60]
+    pairs = np.random.default_rng(5).permutation(pairs)[:40]
     x, y = ad.Tensor(pairs[:, 0].copy()), ad.Tensor(pairs[:, 1].copy())
     with np.errstate(all="ignore"):
         out = function(x, y).node
@@ -256,7 +260,7 @@ def complex_number(real: float, imag: float) -> complex:
 def test_complex_functions_on_both_sides_of_their_cuts(name: str) -> None:
     """The sign of a zero says on which side of a cut an argument is."""
     points = [complex_number(a, b) for a, b in itertools.product(PARTS, PARTS) if (a, b) != (0, 0)]
-    points = [points[i] for i in np.random.default_rng(3).choice(len(points), 60, replace=False)]
+    points = [points[i] for i in np.random.default_rng(3).choice(len(points), 30, replace=False)]
     points += [complex_number(a, b) for a in (-1.5, 1.5) for b in (0.0, -0.0)]
     points += [complex_number(b, a) for a in (-1.5, 1.5) for b in (0.0, -0.0)]
     f = getattr(np, name)
@@ -265,18 +269,19 @@ def test_complex_functions_on_both_sides_of_their_cuts(name: str) -> None:
     graph = ad.Graph()
     with np.errstate(all="ignore"):
         values = f(z).value
-        first = graph.gradient(np.sum(np.real(f(z))), [z], as_tensors=True)[0]
-        second = graph.gradient(np.sum(np.real(first)), [z])[0]
+        slope = graph.gradient(np.sum(np.real(f(z))), [z], as_tensors=True)[0]
+        first, second = slope.value, graph.gradient(np.sum(np.real(slope)), [z])[0]
     for i, point in enumerate(points):
         if not np.isfinite(values[i]):
             continue
-        with mpmath.workdps(1300):
+        digits = 1300 if min(abs(point.real), abs(point.imag)) < 1e-200 or abs(point) > 300 else 60
+        with mpmath.workdps(digits):
             parts = [mpmath.mpf(p) if p else mpmath.mpf(np.copysign(1, p)) * tiny for p in (point.real, point.imag)]
             try:
-                wanted = exact(getattr(taylor, name), [mpmath.mpc(*parts)], [1], 3, 1300)
+                wanted = exact(getattr(taylor, name), [mpmath.mpc(*parts)], [1], 3, digits)
             except ZeroDivisionError:
                 continue
-            for n, found in ((1, first.value[i]), (2, second[i])):
+            for n, found in ((1, first[i]), (2, second[i])):
                 spread = abs(point) * abs(wanted[n + 1])
                 if name == "sinc" and abs(point) > 0.5:
                     spread += 30 * mpmath.cosh(mpmath.pi * point.imag)

@@ -63,7 +63,10 @@ def _amin(x: Node, axes: tuple[int, ...]) -> Node:
 
 
 def _prod(x: Node, axes: tuple[int, ...]) -> Node:
-    """Pairwise multiplication: log2(n) products whose derivatives are right however many zeros there are."""
+    """Pairwise multiplication: log2(n) products whose derivatives are right however many zeros there are.
+
+    Neighbours are paired: they are multiplied in NumPy's product too, so that fewer products are out of range.
+    """
     kept = [i for i in range(x.aval.ndim) if i not in axes]
     x = ops.transpose(x, [*kept, *axes])
     shape = x.aval.shape[: len(kept)]
@@ -75,11 +78,11 @@ def _prod(x: Node, axes: tuple[int, ...]) -> Node:
         return ops.full(shape, 1, x.aval.dtype)
     whole = [slice(None)] * len(kept)
     while length > 1:
-        half = length // 2
-        pairs: Node = ops.take_slices(x, *whole, slice(0, half)) * ops.take_slices(x, *whole, slice(half, 2 * half))
+        even = length - length % 2
+        pairs: Node = ops.take_slices(x, *whole, slice(0, even, 2)) * ops.take_slices(x, *whole, slice(1, even, 2))
         if length % 2:
-            pairs = ops.concatenate([pairs, ops.take_slices(x, *whole, slice(2 * half, length))], len(kept))
-        x, length = pairs, half + length % 2
+            pairs = ops.concatenate([pairs, ops.take_slices(x, *whole, slice(even, length))], len(kept))
+        x, length = pairs, even // 2 + length % 2
     return ops.reshape(x, shape)
 
 
