@@ -623,6 +623,39 @@ def test_a_graph_recorded_before_keeps_the_old_value():
     np.testing.assert_allclose(w.value.compute(), 2 * V + 3)
 
 
+@given(st.lists(st.sampled_from(["gradient", "sub", "scale", "swap", "look", "adam", "numpy"]), max_size=14))
+@settings(max_examples=25, deadline=None)
+def test_any_run_of_assignments_is_right_and_its_history_short(actions):
+    graph = ad.Graph(backend="dask")
+    lazily, plainly = [graph.tensor(V), graph.tensor(2 * V)], [ad.Tensor(V), ad.Tensor(2 * V)]
+    worlds = []
+    for w, v in (lazily, plainly):
+        worlds.append([w, v, ad.Graph(backend="dask" if w is lazily[0] else None), ad.optim.Adam([w, v], 0.1)])
+    gradients = [[0 * V, 0 * V] for _ in worlds]
+    for action in actions:
+        for k, (w, v, own, adam) in enumerate(worlds):
+            if action == "gradient":
+                gradients[k] = own.gradient(np.sum(np.sin(w) * v**2), [w, v])
+            elif action == "sub":
+                w.assign_sub(0.1 * gradients[k][0])
+                v.assign_sub(0.1 * gradients[k][1])
+            elif action == "scale":
+                w.assign(w.value * 0.5 + 1.0)
+            elif action == "swap":
+                one, other = w.value, v.value
+                w.assign(other)
+                v.assign(one)
+            elif action == "look":
+                np.asarray(w.value)
+            elif action == "adam":
+                adam.step(gradients[k])
+            else:
+                v.assign(V)
+    for lazy_one, plain_one in zip(lazily, plainly):
+        np.testing.assert_allclose(lazy_one.value.compute(), plain_one.value, rtol=1e-10, atol=1e-12)
+        assert len(lazy_one.value.dask) < 60
+
+
 def test_values_that_are_dropped_are_forgotten():
     from autodiff_backends import _dask_kept
 

@@ -10,6 +10,8 @@ import weakref
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import autodiff as ad
 from autodiff.backend import get_backend
@@ -251,6 +253,39 @@ def test_threads_that_ask_meanwhile_are_answered_right():
         for thread in threads:
             thread.join()
         assert failures == []
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(-20, 19), st.integers(-20, 19), st.integers(0, 10), st.booleans()),
+        min_size=2,
+        max_size=8,
+    )
+)
+@settings(max_examples=25, deadline=None)
+def test_any_run_of_index_values_is_right_whenever_plans_come(calls):
+    graph = ad.Graph()
+    for i, j, start, waits in calls:
+        x = ad.Tensor(DATA)
+        y = x
+        for _ in range(50):
+            y = np.sin(y) * x
+        part = y[start : start + 10]
+        (found,) = graph.gradient(y[i] * x[j] + np.sum(part * x[:10]) + part[3], [x])
+        # The same, every index written as a product with zeros and ones.
+        unit = np.eye(20)
+        z = ad.Tensor(DATA)
+        y = z
+        for _ in range(50):
+            y = np.sin(y) * z
+        rows = unit[start : start + 10]
+        value = np.sum(y * unit[i]) * np.sum(z * unit[j]) + np.sum((rows @ y) * (unit[:10] @ z)) + np.sum(y * rows[3])
+        (wanted,) = ad.Graph().gradient(value, [z])
+        np.testing.assert_allclose(found, wanted, rtol=1e-11, atol=1e-13)
+        if waits:
+            background.wait()
+    (compiled,) = graph._cache.values()
+    assert compiled.plan._changes <= specialize.MOST_CHANGES
 
 
 # --- processes -------------------------------------------------------------------------------------------------------
