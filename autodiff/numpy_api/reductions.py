@@ -77,10 +77,20 @@ def _accumulate(
     keepdims: Any,
     name: str,
     where: Any = True,
+    neutral: bool | None = None,
 ) -> Node:
     """A sum or a product of elements converted to ``dtype`` first; small integers wrap around, as they do in NumPy."""
-    neutral = dtype.type(reduce is ops.prod).item()
-    return ops.astype(_reduced(reduce, ops.astype(x, dtype), axis, keepdims, name, neutral, where), dtype)
+    nothing = dtype.type(reduce is ops.prod if neutral is None else neutral).item()
+    return ops.astype(_reduced(reduce, ops.astype(x, dtype), axis, keepdims, name, nothing, where), dtype)
+
+
+def _from_start(reduce: Callable[[Node, tuple[int, ...]], Node], start: Node, x: Node, axes: tuple[int, ...]) -> Node:
+    """A reduction of a number and then the elements: beside it they may stay in range, and without it overflow."""
+    kept = [a for a in range(x.aval.ndim) if a not in axes]
+    shape = tuple([x.aval.shape[a] for a in kept])
+    elements = ops.reshape(ops.transpose(x, (*kept, *axes)), (*shape, math.prod([x.aval.shape[a] for a in axes])))
+    first = ops.broadcast_to(ops.astype(start, x.aval.dtype), (*shape, 1))
+    return reduce(ops.concatenate([first, elements], len(kept)), (len(kept),))
 
 
 def _check_without_start(x: Node, axes: tuple[int, ...], where: Any, name: str) -> None:
@@ -100,10 +110,19 @@ def _accumulated(
         final = ops.sum_dtype(x.aval.dtype) if dtype is None else dtype_named(dtype, name)
         if initial is None:
             _check_without_start(x, _axes(axis, x, name), where, name)
-        result = _accumulate(reduce, x, final, axis, keepdims, name, where)
-        if _given(initial):
-            result = ops.astype(combine(result, _start(initial, final, name)), final)
-        return put(out, result, name)
+        if not _given(initial):
+            return put(out, _accumulate(reduce, x, final, axis, keepdims, name, where), name)
+        start = _start(initial, final, name)
+        if final.kind not in "fc" or not _axes(axis, x, name):
+            result = _accumulate(reduce, x, final, axis, keepdims, name, where)
+            return put(out, ops.astype(combine(start, result), final), name)
+
+        def from_start(x: Node, axes: tuple[int, ...]) -> Node:
+            return _from_start(reduce, start, x, axes)
+
+        return put(
+            out, _accumulate(from_start, x, final, axis, keepdims, name, where, neutral=reduce is ops.prod), name
+        )
 
     return handler
 

@@ -141,8 +141,10 @@ def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
         return put(out, ops.rint(x) if x.aval.dtype.kind in "fcb" else ops.identity(x), "round")
     if x.aval.dtype.kind == "b":
         raise DTypeError(f"round({x.aval!r}): booleans have no decimals")
-    scale = 10.0**decimals
-    return put(out, ops.astype(ops.rint(x * node_of(scale)) / node_of(scale), x.aval.dtype), "round")
+    scale = node_of(10.0 ** abs(decimals))
+    # As NumPy: one tenth is not a number, so that tens are divided by, and multiplied with afterwards.
+    rounded = ops.rint(x * scale) / scale if decimals > 0 else ops.rint(x / scale) * scale
+    return put(out, ops.astype(rounded, x.aval.dtype), "round")
 
 
 def _real(val: Any) -> Any:

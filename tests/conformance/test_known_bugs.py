@@ -191,3 +191,41 @@ def test_complex_numbers_written_into_real_ones() -> None:
     x = ad.Tensor([1.0, 2.0]) * 2
     with pytest.raises(TypeError, match="complex"):
         x[0] = 1j
+
+
+@pytest.mark.parametrize(
+    ("function", "values", "initial"),
+    [
+        (np.prod, [-2e272, 5e64, 1.5], 5e-324),
+        (np.prod, [1e-300, 1e-300], 1e300),
+        (np.sum, [1.0, 2.0], -0.0),
+    ],
+)
+def test_a_reduction_begins_with_its_start(function: Any, values: Any, initial: float) -> None:
+    """Without it the elements overflow, or underflow."""
+    x = ad.Tensor(values)
+    for keywords in ({}, {"axis": 0, "keepdims": True}, {"where": np.ones(len(values), bool)}):
+        expected = function(np.array(values), initial=initial, **keywords)
+        found = function(x, initial=initial, **keywords)
+        assert found.shape == np.shape(expected)
+        np.testing.assert_allclose(found.value, expected, rtol=1e-15)
+
+
+def test_a_start_has_a_derivative() -> None:
+    x, start = ad.Tensor(np.arange(1.0, 25.0).reshape(2, 3, 4)), ad.Tensor(0.5)
+    g, h = gradients(np.prod(x, axis=(0, 2), initial=start), x, start)
+    expected = np.prod(x.value, axis=(0, 2), keepdims=True)
+    same(g, 0.5 * expected / x.value)
+    same(h, np.sum(expected))
+
+
+@pytest.mark.parametrize("decimals", [-3, -1, 0, 1, 3])
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8", "i4"])
+def test_round_to_every_bit(decimals: int, kind: str) -> None:
+    values = np.random.default_rng(0).normal(size=500) * 10.0 ** np.random.default_rng(1).integers(
+        0, 2 if kind == "f2" else 5, 500
+    )
+    values = values.astype(kind)
+    np.testing.assert_array_equal(
+        np.round(ad.Tensor(values, constant=True), decimals).value, np.round(values, decimals)
+    )
