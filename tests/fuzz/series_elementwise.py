@@ -151,7 +151,7 @@ def absolute(x: Any) -> Series:
 
 
 def root(x: Series) -> Series:
-    kink(x.value <= 0, "sqrt at 0")
+    kink(x.value <= 1e-14, "sqrt at 0")
     return compose(_power(_near(x.value), np.longdouble(0.5)), x)
 
 

@@ -171,7 +171,8 @@ def choosing(g: Growing) -> Step | None:
         mask = g.mask(g[x].shape)
         other = g.mask(g[x].shape)
         return g.step(f"np.select([{mask}, {other}], [{x}, {y}], {g.number()})")
-    return g.step(f"np.nan_to_num({x})", jumps=not g.exact[x])
+    # Complex ones are refused by a documented error.
+    return None if g.is_complex(x) else g.step(f"np.nan_to_num({x})", jumps=not g.exact[x])
 
 
 def parts(g: Growing) -> Step | None:
