@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..backend import backend_of
+from ..callers import caller
 from ..errors import ArgumentError, AutodiffError, DTypeError, IndexingError, ShapeError
-from ..lines import users_line
 from ..nodes import (
     INDEX_DTYPE,
     INT64,
@@ -99,7 +99,7 @@ def _checked_later(positions: Node, size: int, axis: int, x: Aval) -> Node:
         return positions
     if not size:
         raise IndexingError(f"index of {x!r}: axis {axis} has size 0, and so no element that an index could mean")
-    line = Constant(LINE, f"{x!r}, indexed at {users_line()}")
+    line = Constant(LINE, f"{x!r}, indexed at {caller().place}")
     return in_range(_signed(positions), line, size=size, axis=axis)
 
 
