@@ -9,7 +9,7 @@ nothing finite into an infinity and nothing into zero that is none, whatever the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -263,17 +263,17 @@ class Rewriter:
     Parameters
     ----------
     rows : iterable of Row or Special
-    always : dict of str to callable
+    always : mapping of str to callable
         What is tried first on elementwise primitives: by ``"broadcast"``, ``"numbers"`` or ``"number"`` among heads.
     """
 
     __slots__ = ("_always", "_candidates", "_rows")
 
-    def __init__(self, rows: Iterable[Rule], always: dict[str, Function] | None = None):
+    def __init__(self, rows: Iterable[Rule], always: Mapping[str, Function] | None = None):
         self._rows: dict[Primitive, list[Rule]] = {}
         for row in rows:
             self._rows.setdefault(row.primitive, []).append(row)
-        self._always = always or {}
+        self._always = dict(always or {})
         # The rows worth trying, by the heads of the arguments: trying all of them was 80% of compile time.
         self._candidates: dict[Any, tuple[Rule, ...]] = {}
 
