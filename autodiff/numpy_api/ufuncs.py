@@ -10,7 +10,7 @@ import numpy as np
 from .. import ops
 from ..dispatch import FUNCTIONS, UFUNCS, unsupported
 from ..errors import ArgumentError, DTypeError, ShapeError, UnsupportedError
-from ..nodes import INT64, PRIMITIVES, Node
+from ..nodes import INT64, PRIMITIVES, Node, as_node
 from ..plan import concrete
 from ..recipe import Composite
 from ..tensor import Tensor, node_of, wrap
@@ -135,7 +135,8 @@ def _call(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) ->
     if keywords or order not in ("K", "C", "A") or subok is not True:
         given = sorted(keywords) or (["order"] if order not in ("K", "C", "A") else ["subok"])
         raise UnsupportedError(f"{name}: the keyword {given[0]!r} is not supported for Tensors")
-    nodes = [node_of(x) for x in inputs]
+    beside = next((x._node.aval for x in inputs if type(x) is Tensor), None)
+    nodes = [x._node if type(x) is Tensor else as_node(x, beside) for x in inputs]
     if dtype is not None:
         nodes = converted(nodes, dtype, casting, name)
     result = function(*nodes)

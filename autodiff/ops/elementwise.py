@@ -258,6 +258,10 @@ astype_p = Primitive("astype", _infer_astype, params=("dtype",), kind="elementwi
 def astype(x: Node, dtype: Any) -> Node:
     """``x`` in another dtype; a complex value loses its imaginary part, as with ``ndarray.astype``."""
     wanted = np.dtype(dtype)
+    number = x.aval.literal
+    if type(number) is int and wanted.kind in "fc" and not -(2**63) <= number < 2**63:
+        # No dtype of integers holds it, or uint64 only, which a plan would take for int64.
+        x = literal(float(number))
     if x.aval.dtype == wanted and not x.aval.weak:
         return x
     value = x.aval.literal

@@ -229,3 +229,35 @@ def test_round_to_every_bit(decimals: int, kind: str) -> None:
     np.testing.assert_array_equal(
         np.round(ad.Tensor(values, constant=True), decimals).value, np.round(values, decimals)
     )
+
+
+BEYOND = 10**19
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a: np.where(a > 2, a, BEYOND),
+        lambda a: np.select([a > 2], [a], BEYOND),
+        lambda a: np.full_like(a, BEYOND),
+        lambda a: np.max(a, initial=BEYOND),
+        lambda a: np.sum(a, initial=BEYOND),
+        lambda a: np.clip(a, None, BEYOND),
+        lambda a: np.pad(a, 1, constant_values=BEYOND),
+        lambda a: np.multiply(a, BEYOND, dtype="float64"),
+        lambda a: np.maximum(a, BEYOND, out=a * 1.0),
+        lambda a: _written(a * 1.0),
+    ],
+)
+def test_integers_beyond_int64_beside_floats(function: Any, kind: str) -> None:
+    values = np.array([1.0, 2.0, 3.0], kind)
+    expected = function(values)
+    for found in (function(ad.Tensor(values)).value, ad.function(function)(values)):
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+
+
+def _written(a: Any) -> Any:
+    a[1:] = BEYOND
+    return a
