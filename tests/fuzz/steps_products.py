@@ -60,7 +60,8 @@ def einsum(g: Growing) -> Step | None:
     if g.rng.random() < 0.4:
         return g.step(f"np.einsum('{letters}->{''.join(sorted(out.translate(str.maketrans('', '', 'lmn'))))}', {x})",
                       _slack(g, x), bounded=x)  # fmt: skip
-    return g.step(f"np.einsum('{letters},{others}->{out}', {x}, {y})", _slack(g, x, y), bounded=_bounds(x, y))
+    sizes = f"np.multiply.outer(np.sum(np.abs({x})), np.sum(np.abs({y})))"
+    return g.step(f"np.einsum('{letters},{others}->{out}', {x}, {y})", _slack(g, x, y), bounded=sizes)
 
 
 def norm(g: Growing) -> Step | None:

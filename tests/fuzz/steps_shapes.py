@@ -121,7 +121,7 @@ def filled(g: Growing) -> Step | None:
         f"np.zeros_like({x})",
         f"np.ones_like({x})",
         f"np.full_like({x}, {n})",
-        f"np.full((2, 2), {n}, like={x})",
+        f"np.full((2, 2), {g.rng.choice(['0.5', '-0.0', '3', '300', 'True'])}, like={x})",
         f"np.zeros_like({x}, dtype='float32')",
     ]
     return g.step(g.rng.choice(forms[:3] if g.rng.random() < 0.8 else forms))
