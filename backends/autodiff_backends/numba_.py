@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from functools import partial
 from typing import Any
@@ -29,7 +30,8 @@ LARGEST_WORKSPACE = 1 << 31
 # More statements than this, after repetitions are rolled up, take LLVM minutes.
 LONGEST_KERNEL = 2_000
 
-# Each array that a kernel takes or gives costs LLVM 40 ms, whatever is done with it: 250 of them 7 s, 1,000 minutes.
+# Each array that a kernel takes or gives costs LLVM 40 ms, whatever is done with it: 250 of them 7 s, 1,000 minutes. So
+# a part of a program that would hand over more is left to NumPy.
 MOST_PARAMETERS = 128
 
 
@@ -166,18 +168,18 @@ class NumbaBackend(Backend):
         found = regions(program, rules)
         kind = whole(program, found, rules)
         if kind is None:
-            return Composed(program, found, rules, self._compile_region)
+            return Composed(program, found, rules, partial(self._compile_region, most_parameters=MOST_PARAMETERS))
         return self._compile_region(kind, program)
 
     def interpret(self, program: Program) -> Plan | None:
         """On NumPy: kernels of short programs too take LLVM a quarter of a second."""
         return Interpreted(program)
 
-    def _compile_region(self, kind: str, program: Program) -> Plan:
-        kernel = self._kernel(program) if kind == LOOPS else None
+    def _compile_region(self, kind: str, program: Program, most_parameters: float = math.inf) -> Plan:
+        kernel = self._kernel(program, most_parameters) if kind == LOOPS else None
         return NUMPY.compile(program) if kernel is None else kernel
 
-    def _kernel(self, program: Program) -> Kernel | None:
+    def _kernel(self, program: Program, most_parameters: float) -> Kernel | None:
         """A kernel, if it is not too long, too large, or beyond Numba."""
         from numba.core.errors import NumbaError  # noqa: PLC0415
 
@@ -185,7 +187,7 @@ class NumbaBackend(Backend):
         if max(schedule.workspaces.values(), default=0) > LARGEST_WORKSPACE:
             return None
         text = KernelSource(schedule)
-        if text.n_statements > LONGEST_KERNEL or len(text.parameters) > MOST_PARAMETERS:
+        if text.n_statements > LONGEST_KERNEL or len(text.parameters) > most_parameters:
             return None
         try:
             return Kernel(text)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import autodiff as ad
 from autodiff import errors
 from autodiff.nodes import PRIMITIVES
+from autodiff.tensor import wrap
 from autodiff_backends import _kernel_files as kernel_files
 from autodiff_backends import _loops_regions as regions
 from autodiff_backends import _numba_kernel as kernels
@@ -486,6 +487,24 @@ def test_kernels_that_would_be_too_long_are_left_to_numpy(as_program, monkeypatc
     plan = BACKEND.compile(as_program([x], [y]))
     assert not isinstance(plan, (Kernel, Composed))
     np.testing.assert_allclose(plan(x.value)[0], y.value)
+
+
+def test_parts_that_hand_over_many_values_are_left_to_numpy(as_program, variable, monkeypatch):
+    x = variable(np.linspace(0.1, 0.9, 6))
+    values, large = [x], ad.Tensor(np.ones((300, 300)))
+    for _ in range(12):
+        values.append(np.sin(wrap(values[-1]) * wrap(x)).node)
+    products = (large @ large)[:6, :12].node
+    total = np.sum(wrap(products) * np.stack([wrap(v) for v in values[1:]], 1))
+    program = as_program([x, large.node], [total.node])
+    kernels_in = []
+    for most in (numba_.MOST_PARAMETERS, 2):
+        monkeypatch.setattr(numba_, "MOST_PARAMETERS", most)
+        plan = BACKEND.compile(program)
+        assert isinstance(plan, Composed)
+        kernels_in.append(sum("def kernel(" in step.source for step, _, _ in plan.steps))
+        np.testing.assert_allclose(plan(x.value, large.value)[0], interpreted(program, [x.value, large.value])[0])
+    assert kernels_in[0] > kernels_in[1] == 0
 
 
 @pytest.mark.usefixtures("everywhere", "in_python")
