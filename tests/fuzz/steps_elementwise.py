@@ -83,7 +83,8 @@ def remaining(g: Growing) -> Step | None:
 
 
 def power(g: Growing) -> Step | None:
-    x = g.pick()
+    # An ndarray's ** takes np.square for the exponent 2, which gives int8 for booleans; np.power gives int64.
+    x = g.pick(lambda a: a.dtype.kind != "b")
     if g.rng.random() < 0.8:
         y = g.rng.choice(
             ["0", "1", "2", "2", "3", "4", "-1", "-2", "0.5", "1.5", "-0.5", "7", g.integer(-3, 6), g.number()]
