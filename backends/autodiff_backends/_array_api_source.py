@@ -137,6 +137,9 @@ class Writer:
         if number in self.program.constants and aval.size == 1:
             return self._constant(np.asarray(self.program.constants[number], aval.dtype).astype(wanted))
         if aval.weak:
+            if wanted.kind == aval.dtype.kind and wanted.itemsize < aval.dtype.itemsize:
+                # Beyond the range of the dtype it is infinite, as in NumPy; PyTorch fills with no such number.
+                return self._converted(self._filled(self._word(number), aval.dtype), wanted)
             return self._filled(self._word(number), wanted)
         return self._word(number) if aval.dtype == wanted else self._converted(self._word(number), wanted)
 

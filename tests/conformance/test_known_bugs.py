@@ -261,3 +261,18 @@ def test_integers_beyond_int64_beside_floats(function: Any, kind: str) -> None:
 def _written(a: Any) -> Any:
     a[1:] = BEYOND
     return a
+
+
+@pytest.mark.parametrize("number", [1e308, -1e200, 1e-300])
+@pytest.mark.parametrize(
+    "function", [np.fmax, np.maximum, np.hypot, np.arctan2, np.copysign, np.logaddexp, np.multiply]
+)
+def test_numbers_beyond_single_precision(backend: ad.Backend, function: Any, number: float) -> None:
+    """They are infinite, or zero, beside single precision; PyTorch refuses to fill an array with them."""
+    values = np.array([1.0, -2.0], np.float32)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = backend.home.to_numpy(function(ad.Graph(backend).tensor(values), number).value)
+        expected = function(values, number)
+    assert found.dtype == expected.dtype
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
