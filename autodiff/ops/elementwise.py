@@ -100,7 +100,7 @@ def _infer_power(primitive: Primitive, x: Aval, y: Aval) -> Aval:
     out = infer_elementwise(primitive, x, y)
     if out.size and out.dtype.kind in "iu" and type(y.literal) is int and y.literal < 0:
         raise ArgumentError(
-            f"power({listed((x, y))}): integers have no negative powers that are integers; make the base floating"
+            f"power({listed((x, y))}): integers to negative integer powers are no integers; make the base floating"
         )
     return out
 
