@@ -100,7 +100,7 @@ def _infer_power(primitive: Primitive, x: Aval, y: Aval) -> Aval:
     out = infer_elementwise(primitive, x, y)
     if out.size and out.dtype.kind in "iu" and type(y.literal) is int and y.literal < 0:
         raise ArgumentError(
-            f"power({listed((x, y))}): integers have no negative powers that are integers; make the base floating"
+            f"power({listed((x, y))}): integers to negative integer powers are no integers; make the base floating"
         )
     return out
 
@@ -264,12 +264,20 @@ def astype(x: Node, dtype: Any) -> Node:
         x = literal(float(number))
     if x.aval.dtype == wanted and not x.aval.weak:
         return x
-    value = x.aval.literal
-    if x.aval.weak and type(value) is int and wanted.kind in "iu" and not -(2**63) <= value < 2**63:
-        return number_in(x, wanted, "astype")
+    if x.aval.weak and wanted.kind in "iu" and type(x.value) is int:
+        limits = np.iinfo(wanted)
+        if not limits.min <= x.value <= limits.max:
+            return _wrapped(x, wanted)
     if x.aval.dtype.kind == "c" and wanted.kind not in "cb":
         x = real(x)
     return Operation(astype_p.signature((x.aval,), (wanted,)), (x,))
+
+
+def _wrapped(x: Node, dtype: np.dtype[Any]) -> Node:
+    """A Python integer as NumPy converts it from int64, which it must fit: small dtypes keep its last bits."""
+    if not -(2**63) <= x.value < 2**63:
+        raise RangeError(f"astype: the Python integer {x.value} does not fit {dtype}")
+    return literal(np.asarray(x.value, np.int64).astype(dtype).item(), dtype)
 
 
 def number_in(x: Node, dtype: np.dtype[Any], what: str) -> Node:

@@ -43,7 +43,7 @@ class Exponents(NamedTuple):
         """An error if the lowest exponent is negative."""
         if low < 0:
             raise ArgumentError(
-                f"power of {self.base} with the exponent {low}: integers have no negative powers that are integers; "
+                f"power of {self.base} with the exponent {low}: integers to negative integer powers are no integers; "
                 "make the base floating"
             )
 
