@@ -145,6 +145,21 @@ def test_a_changed_index_is_answered_at_once_and_compiled_meanwhile(name, monkey
     assert len(plan._current.places) == 2
 
 
+def test_switched_off_plans_are_compiled_by_who_asks(monkeypatch):
+    monkeypatch.setenv(background.VARIABLE, "0")
+    monkeypatch.setattr(numpy_, "LONGEST_AT_ONCE", 20)
+    graph = ad.Graph()
+    x = ad.Tensor(DATA)
+    for i in range(6):
+        np.testing.assert_allclose(graph.gradient(varying(x, i), [x])[0], expected(i), rtol=1e-12)
+    (compiled,) = graph._cache.values()
+    assert compiled.plan._interim is None
+    assert compiled.plan._changes == 1
+    # Interpreted twice, and then generated.
+    assert "def run(" in compiled.plan.source
+    assert background._thread is None or not background._thread.is_alive()
+
+
 def test_what_changes_while_a_plan_is_made_is_not_known_to_it(gate):
     backend = get_backend("numpy")
 
