@@ -553,7 +553,7 @@ def check_program(program: Program, seed: int) -> None:
 @pytest.mark.filterwarnings("ignore::autodiff.errors.IndependentWarning")
 @pytest.mark.parametrize("part", range(8))
 def test_random_programs(part: int) -> None:
-    count = int(os.environ.get("AUTODIFF_FUZZ", "120")) // 8
+    count = int(os.environ.get("AUTODIFF_FUZZ", "96")) // 8
     for seed in range(part * count, (part + 1) * count):
         program = random_program(np.random.default_rng(seed))
         if program.steps and np.any(program.taylor(1)[0] != 0):
