@@ -84,7 +84,7 @@ def exact_tanh_slope(slope: Array, x: Any) -> None:
         places = _true_places(lost)
     else:
         x = np.broadcast_to(x, slope.shape)
-        places = np.nonzero(lost)
+        places = lost
     # cosh(x) is (1 + e) / (2 sqrt(e)).
     e = np.exp(-2 * np.absolute(x[places]))
     slope[places] = 4 * (e / np.square(1 + e))
