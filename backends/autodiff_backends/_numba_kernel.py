@@ -18,7 +18,10 @@ from ._loops_expressions import VECTORISED
 
 # What stands for the functions that kernels call, where Python runs a kernel's source.
 PLAIN_FUNCTIONS = SimpleNamespace(
-    add=operator.add, is_far=lambda x: int(abs(x) > 65536), **{name: getattr(np, name) for name in VECTORISED}
+    add=operator.add,
+    is_far=lambda x: int(abs(x) > 65536),
+    tanh_slope=lambda x: 4 * np.exp(-2 * abs(x)) / np.square(1 + np.exp(-2 * abs(x))),
+    **{name: getattr(np, name) for name in VECTORISED},
 )
 
 _compiled: dict[tuple[str, str], Callable[..., None]] = {}
