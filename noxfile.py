@@ -76,10 +76,11 @@ def cuda(session: nox.Session) -> None:
 
 @nox.session
 def nightly(session: nox.Session) -> None:
-    """Run the whole conformance suite on kernels that run as C++, which takes ten minutes."""
+    """Run the conformance suite on kernels that run as C++ (ten minutes), and random programs against Taylor series."""
     _, wheel = build(session)
     session.install(f"{wheel}[test]")
     session.run("pytest", "--backend=cupy-emulated", *session.posargs, env={"REQUIRE_COMPILERS": "1"})
+    session.run("pytest", "tests/test_derivatives_oracle.py", env={"AUTODIFF_FUZZ": "10000"})
 
 
 @nox.session

@@ -46,7 +46,7 @@ MPMATH = Numbers(_Mpmath(), None)
 
 
 def extended(noise: np.random.Generator | None = None, size: float = 0.0) -> Numbers:
-    """Long doubles; with ``noise``, each coefficient is off by up to ``size`` of itself, as if it had been rounded."""
+    """Long doubles; with ``noise``, each coefficient is off by up to ``size`` of itself, as if rounded."""
     if noise is None:
         return Numbers(np, np.longdouble("3.14159265358979323846264338327950288"))
 
@@ -57,14 +57,19 @@ def extended(noise: np.random.Generator | None = None, size: float = 0.0) -> Num
 
 
 class Jet:
-    """c[0] + c[1] t + ... + c[n] t^n."""
+    """c[0] + c[1] t + ... + c[n] t^n.
+
+    ``m`` are the same sums of products with every term positive: what the rounding of an evaluation, in whatever order,
+    is proportional to.
+    """
 
     __array_ufunc__ = None
-    __slots__ = ("c", "numbers")
+    __slots__ = ("c", "m", "numbers")
 
-    def __init__(self, numbers: Numbers, coefficients: Sequence[Coefficient]):
+    def __init__(self, numbers: Numbers, coefficients: Sequence[Coefficient], sizes: Sequence[Any] | None = None):
         self.numbers = numbers
         self.c = list(coefficients)
+        self.m = [abs(c) for c in self.c] if sizes is None else list(sizes)
 
     @property
     def order(self) -> int:
@@ -74,8 +79,8 @@ class Jet:
         """d^n/dt^n at t = 0."""
         return self.c[n] * math.factorial(n)
 
-    def _made(self, coefficients: Sequence[Coefficient]) -> Jet:
-        return Jet(self.numbers, [self.numbers.wrap(c) for c in coefficients])
+    def _made(self, coefficients: Sequence[Coefficient], sizes: Sequence[Any]) -> Jet:
+        return Jet(self.numbers, [self.numbers.wrap(c) for c in coefficients], sizes)
 
     def _lifted(self, other: Any) -> Jet:
         if isinstance(other, Jet):
@@ -83,15 +88,16 @@ class Jet:
         return Jet(self.numbers, [other + 0 * self.c[0], *[0 * self.c[0]] * self.order])
 
     def map(self, linear: Callable[[Any], Any]) -> Jet:
-        """A linear function of the quantity."""
-        return self._made([linear(c) for c in self.c])
+        """A linear function of the quantity, all of whose factors have one sign."""
+        return self._made([linear(c) for c in self.c], [abs(linear(m)) for m in self.m])
 
     def __neg__(self) -> Jet:
-        return Jet(self.numbers, [-c for c in self.c])
+        return Jet(self.numbers, [-c for c in self.c], self.m)
 
     def __add__(self, other: Any) -> Jet:
         other = self._lifted(other)
-        return self._made([a + b for a, b in zip(self.c, other.c, strict=True)])
+        sizes = [a + b for a, b in zip(self.m, other.m, strict=True)]
+        return self._made([a + b for a, b in zip(self.c, other.c, strict=True)], sizes)
 
     __radd__ = __add__
 
@@ -103,8 +109,8 @@ class Jet:
 
     def product(self, other: Jet, times: Callable[[Any, Any], Any]) -> Jet:
         """A bilinear function of two quantities."""
-        pairs = [[times(self.c[j], other.c[k - j]) for j in range(k + 1)] for k in range(len(self.c))]
-        return self._made([sum(terms[1:], terms[0]) for terms in pairs])
+        both = [_convolved(a, b, times) for a, b in ((self.c, other.c), (self.m, other.m))]
+        return self._made(*both)
 
     def __mul__(self, other: Any) -> Jet:
         return self.product(self._lifted(other), lambda a, b: a * b)
@@ -114,54 +120,75 @@ class Jet:
     def __truediv__(self, other: Any) -> Jet:
         other = self._lifted(other)
         q: list[Any] = []
+        m: list[Any] = []
         for k in range(len(self.c)):
-            rest = self.c[k]
+            rest, size = self.c[k], self.m[k]
             for j in range(1, k + 1):
                 rest = rest - other.c[j] * q[k - j]
+                size = size + other.m[j] * m[k - j]
             q.append(self.numbers.wrap(rest / other.c[0]))
-        return Jet(self.numbers, q)
+            m.append(size / abs(other.c[0]))
+        return Jet(self.numbers, q, m)
 
     def __rtruediv__(self, other: Any) -> Jet:
         return self._lifted(other) / self
 
     def integrated(self, value: Coefficient, slope: Jet) -> Jet:
         """y with y(0) = value and y' = slope * self'."""
-        y = [value]
+        y, m = [value], [abs(value)]
         for k in range(1, len(self.c)):
-            terms = [j * self.c[j] * slope.c[k - j] for j in range(1, k + 1)]
-            y.append(sum(terms[1:], terms[0]) / k)
-        return self._made(y)
+            y.append(_total([j * self.c[j] * slope.c[k - j] for j in range(1, k + 1)]) / k)
+            m.append(_total([j * self.m[j] * slope.m[k - j] for j in range(1, k + 1)]) / k)
+        return self._made(y, m)
 
-    def raised(self, value: Coefficient, a: Any) -> Jet:
-        """self^a, whose value is given, for a number a."""
-        y = [self.numbers.wrap(value)]
+    def raised(self, value: Coefficient, a: Any, parts: int = 1) -> Jet:
+        """self^(a / parts), whose value is given, for numbers."""
+        y, m = [self.numbers.wrap(value)], [abs(value)]
         for k in range(1, len(self.c)):
-            terms = [(a * j - (k - j)) * self.c[j] * y[k - j] for j in range(1, k + 1)]
-            y.append(self.numbers.wrap(sum(terms[1:], terms[0]) / (k * self.c[0])))
-        return Jet(self.numbers, y)
+            factors = [a * j - parts * (k - j) for j in range(1, k + 1)]
+            terms = [f * self.c[j] * y[k - j] for j, f in enumerate(factors, 1)]
+            sizes = [abs(f) * self.m[j] * m[k - j] for j, f in enumerate(factors, 1)]
+            y.append(self.numbers.wrap(_total(terms) / (parts * k * self.c[0])))
+            m.append(_total(sizes) / (parts * k * abs(self.c[0])))
+        return Jet(self.numbers, y, m)
+
+
+def _total(terms: list[Any]) -> Any:
+    return sum(terms[1:], terms[0])
+
+
+def _convolved(a: list[Any], b: list[Any], times: Callable[[Any, Any], Any]) -> list[Any]:
+    return [_total([times(a[j], b[k - j]) for j in range(k + 1)]) for k in range(len(a))]
 
 
 def _coupled(x: Jet, first: Any, second: Any, sign: int) -> tuple[Jet, Jet]:
     """s' = c x', c' = sign s x'."""
     s, c = [first], [second]
+    s_size, c_size = [abs(first)], [abs(second)]
     for k in range(1, len(x.c)):
-        up = [j * x.c[j] * c[k - j] for j in range(1, k + 1)]
-        down = [j * x.c[j] * s[k - j] for j in range(1, k + 1)]
-        s.append(sum(up[1:], up[0]) / k)
-        c.append(sign * (sum(down[1:], down[0]) / k))
-    return x._made(s), x._made(c)
+        up = _total([j * x.c[j] * c[k - j] for j in range(1, k + 1)]) / k
+        down = _total([j * x.c[j] * s[k - j] for j in range(1, k + 1)]) / k
+        up_size = _total([j * x.m[j] * c_size[k - j] for j in range(1, k + 1)]) / k
+        down_size = _total([j * x.m[j] * s_size[k - j] for j in range(1, k + 1)]) / k
+        s.append(up)
+        c.append(sign * down)
+        s_size.append(up_size)
+        c_size.append(down_size)
+    return x._made(s, s_size), x._made(c, c_size)
 
 
 def exp(x: Jet) -> Jet:
     y = [x.numbers.wrap(x.numbers.exp(x.c[0]))]
+    m = [abs(y[0])]
     for k in range(1, len(x.c)):
-        terms = [j * x.c[j] * y[k - j] for j in range(1, k + 1)]
-        y.append(x.numbers.wrap(sum(terms[1:], terms[0]) / k))
-    return Jet(x.numbers, y)
+        y.append(x.numbers.wrap(_total([j * x.c[j] * y[k - j] for j in range(1, k + 1)]) / k))
+        m.append(_total([j * x.m[j] * m[k - j] for j in range(1, k + 1)]) / k)
+    return Jet(x.numbers, y, m)
 
 
 def expm1(x: Jet) -> Jet:
-    return Jet(x.numbers, [x.numbers.wrap(x.numbers.expm1(x.c[0])), *exp(x).c[1:]])
+    value, rest = x.numbers.wrap(x.numbers.expm1(x.c[0])), exp(x)
+    return Jet(x.numbers, [value, *rest.c[1:]], [abs(value), *rest.m[1:]])
 
 
 def exp2(x: Jet) -> Jet:
@@ -223,18 +250,13 @@ def sqrt(x: Jet) -> Jet:
 
 
 def cbrt(x: Jet) -> Jet:
-    # The exponent is 1/3 in the precision of the coefficients: a j - (k - j) is (j - 3 (k - j)) / 3.
-    y = [x.numbers.cbrt(x.c[0])]
-    for k in range(1, len(x.c)):
-        terms = [(j - 3 * (k - j)) * x.c[j] * y[k - j] for j in range(1, k + 1)]
-        y.append(sum(terms[1:], terms[0]) / (3 * k * x.c[0]))
-    return x._made(y)
+    return x.raised(x.numbers.cbrt(x.c[0]), 1, 3)
 
 
 def _from_unit(x: Jet, sign: int) -> Jet:
     """sign (x^2 - 1), without cancellation in the value."""
-    squared = (x * x).c
-    return Jet(x.numbers, [sign * (x.c[0] - 1) * (x.c[0] + 1), *[sign * c for c in squared[1:]]])
+    squared, value = x * x, sign * (x.c[0] - 1) * (x.c[0] + 1)
+    return Jet(x.numbers, [value, *[sign * c for c in squared.c[1:]]], [abs(value), *squared.m[1:]])
 
 
 def arcsin(x: Jet) -> Jet:

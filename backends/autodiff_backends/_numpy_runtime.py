@@ -71,26 +71,42 @@ def least_tanh_slope(dtype: np.dtype[Any]) -> float:
     return 2.0**-8 if dtype.itemsize > 2 else 2.0**-3
 
 
+# Up to so many elements are found one by one: in 16,384 truth values NumPy takes 7 us, `bytes.find` less than one.
+FEW = 32
+
+
 def exact_tanh_slope(slope: Array, x: Any) -> None:
     """1 / cosh(x)^2 where ``slope``, computed as 1 - tanh^2, has lost digits: a few elements, most often."""
-    x = np.broadcast_to(x, slope.shape)
     lost = slope <= least_tanh_slope(slope.dtype)
     places: Any
-    if slope.size % 8 == 0 and slope.flags.c_contiguous and x.flags.c_contiguous:
-        # Eight at a time: NumPy looks for what is not zero at 0.4 ns an element or word.
-        places = np.flatnonzero(lost.reshape(-1).view(np.uint64))
-        slope, x = slope.reshape(-1, 8), x.reshape(-1, 8)
+    if x.shape == slope.shape and slope.flags.c_contiguous and lost.flags.c_contiguous:
+        slope, x = slope.reshape(-1), x.reshape(-1)
+        places = _true_places(lost)
     else:
-        places = np.nonzero(lost) if slope.ndim else lost
+        x = np.broadcast_to(x, slope.shape)
+        places = lost
     # cosh(x) is (1 + e) / (2 sqrt(e)).
     e = np.exp(-2 * np.absolute(x[places]))
     slope[places] = 4 * (e / np.square(1 + e))
 
 
+def _true_places(truth: Array) -> Any:
+    """Where the elements of a contiguous boolean array are that are true."""
+    content = truth.tobytes()
+    if content.count(1) > FEW:
+        return np.flatnonzero(truth)
+    places = []
+    place = content.find(1)
+    while place >= 0:
+        places.append(place)
+        place = content.find(1, place + 1)
+    return np.array(places, np.intp)
+
+
 def tanh_slope(tanh: Any, x: Any) -> Any:
     """1 / cosh(x)^2, given tanh(x)."""
     slope = np.asarray(1 - np.square(tanh))
-    exact_tanh_slope(slope, x)
+    exact_tanh_slope(slope, np.asarray(x))
     return slope
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.differentiate import Forward
+from autodiff.differentiate import Forward, reverse
+from autodiff.ops import ones_like
 from autodiff.tensor import wrap
 
 inf, nan = np.inf, np.nan
@@ -55,6 +56,37 @@ def test_branch_that_was_not_chosen_gives_no_nan(branch: Any, chosen: Any, n: in
     same(gradient(branch, [0.0, 4.0], n), [0.0, gradient(chosen, [4.0], n)[0]])
     same(gradient(branch, 0.0, n), 0.0)
     same(gradient(branch, 4.0, n), gradient(chosen, 4.0, n))
+
+
+UNDEFINED_AT_ZERO = [
+    lambda x: x**0.5,
+    lambda x: np.power(x, x * 0 + 0.3),
+    lambda x: x**x,
+    lambda x: np.log(x) * x**-1.5,
+    lambda x: np.cbrt(x),
+    lambda x: np.arctan2(x, x),
+    lambda x: np.arctan2(1, 1 / x),
+    lambda x: 1 / np.hypot(x, x),
+    lambda x: 1 / np.tanh(x),
+    lambda x: np.arccosh(1 + 1 / x),
+    lambda x: np.exp(-1 / x**2),
+    lambda x: np.logaddexp(np.log(x), 1 / x),
+    lambda x: np.remainder(1 / x, x),
+]
+
+
+@pytest.mark.parametrize("place", range(len(UNDEFINED_AT_ZERO)))
+def test_branch_that_was_not_chosen_gives_no_nan_in_either_mode(place: int) -> None:
+    x = ad.Tensor([0.0, 2.0, 0.5])
+    out = np.where(x > 0, UNDEFINED_AT_ZERO[place](x), 0.0).node
+    walk, forward, backward = Forward(x.node, ones_like(x.node)), out, out
+    with np.errstate(all="ignore"):
+        for _ in range(4):
+            forward = walk(forward)
+            (backward,) = reverse([backward], [ones_like(backward)], [x.node])
+            for one in (wrap(forward).value, wrap(backward).value):
+                assert one[0] == 0
+                assert np.isfinite(one).all()
 
 
 def test_maximum_drops_an_infinite_slope_that_lost() -> None:
@@ -206,11 +238,15 @@ def test_logsumexp_written_out() -> None:
 
 @pytest.mark.parametrize("point", [0.0, 1e-8, 1e-3, 0.0031, 0.004, 0.7])
 def test_sinc_near_zero(point: float) -> None:
-    """Against 40-digit arithmetic, on both sides of the switch to the series."""
-    mpmath.mp.dps = 40
-    for n in (1, 2, 3, 4):
-        expected = float(mpmath.diff(lambda x: mpmath.sincpi(x), mpmath.mpf(point), n))
-        np.testing.assert_allclose(gradient(np.sinc, [point], n), [expected], rtol=1e-5, atol=1e-9)
+    """Against the derivatives of the integral of cos(pi x t) over t from 0 to 1."""
+    with mpmath.workdps(40):
+        for n in range(1, 13):
+
+            def derivative(t: Any, n: int = n) -> Any:
+                return (mpmath.pi * t) ** n * mpmath.cos(mpmath.pi * point * t + n * mpmath.pi / 2)
+
+            expected = float(mpmath.quad(derivative, [0, 0.5, 1]))
+            np.testing.assert_allclose(gradient(np.sinc, [point], n), [expected], rtol=1e-13, atol=1e-18)
 
 
 def test_norms_at_the_origin() -> None:
