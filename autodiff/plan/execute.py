@@ -17,7 +17,8 @@ from .collect import Trace, collect
 from .contract import contract_sums
 from .program import Program, build, prune
 from .simplify import simplify
-from .specialize import Specialized
+from .specialize import Make, Specialized
+from .watch import Watched
 
 # Reductions of arrays this large are worth keeping when a node above them is evaluated.
 LARGE = 1 << 14
@@ -38,10 +39,24 @@ def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Back
         check_capabilities(program, backend)
         return backend.compile(program)
 
+    def planned(make: Make) -> Plan:
+        # Looking at a value makes a device wait, and a lazy library compute.
+        if backend.home is not get_backend():
+            return finish(make(False))
+        program = make(True)
+        live = set(program.live())
+        witnesses = tuple([number for number in dict.fromkeys(program.witnesses or ()) if number in live])
+        if not witnesses:
+            return finish(program)
+        count = len(program.outputs)
+        program.outputs += witnesses
+        return Watched(finish(program), count, make(False), finish)
+
+    outputs = tuple(outputs)
     known = {i: x.value for i, x in enumerate(inputs) if x.aval.spec is not None and x.aval.literal is None}
     if derivatives and known:
-        return Specialized(build(inputs, outputs), known, simplify, finish)
-    return finish(build(inputs, outputs, simplify))
+        return Specialized(build(inputs, outputs), known, simplify, planned)
+    return planned(lambda watched: build(inputs, outputs, simplify, watched))
 
 
 def expensive(node: Node) -> bool:

@@ -14,6 +14,8 @@ from typing import Any
 from ..backend import Plan
 from .program import Program, Rewrite, rebuild
 
+Make = Callable[[bool], Program]
+
 # After this many times that known index values changed, none is taken as known.
 MOST_CHANGES = 3
 
@@ -30,14 +32,12 @@ class Specialized:
     rewrite : callable
         Simplifies, knowing them.
     compile : callable
-        Makes a plan of a program.
+        Makes a plan, given what builds the program: a function of whether witnesses are looked at.
     """
 
     __slots__ = ("_changes", "_compile", "_current", "_program", "_rewrite")
 
-    def __init__(
-        self, program: Program, known: Mapping[int, Any], rewrite: Rewrite, compile: Callable[[Program], Plan]
-    ):
+    def __init__(self, program: Program, known: Mapping[int, Any], rewrite: Rewrite, compile: Callable[[Make], Plan]):
         self._program = program
         self._rewrite = rewrite
         self._compile = compile
@@ -45,7 +45,7 @@ class Specialized:
         self._current = self._made(known)
 
     def _made(self, known: Mapping[int, Any]) -> tuple[Plan, list[int], list[Any]]:
-        plan = self._compile(rebuild(self._program, self._rewrite, known))
+        plan = self._compile(lambda watched: rebuild(self._program, self._rewrite, known, watched))
         return plan, list(known), list(known.values())
 
     @property

@@ -4,7 +4,8 @@ A row says where it holds. What a user wrote is computed as NumPy computes it, s
 apply there, signs of zeros, infinities and NaN included (``EXACT``), and those that choose the order of additions
 inside one sum (``IN_SUMS``), or the multiplications of a small power (``POWERS``, within two units in the last place).
 Derivatives may be rounded differently, and the signs of their zeros are nobody's; rows for them (``DERIVED``) turn
-nothing finite into an infinity and nothing into zero that is none, whatever the data are. No row looks at data.
+nothing finite into an infinity and nothing into zero that is none, whatever the data are. No row looks at data. A row
+that only may leave the range (``WATCHED``) says by which values that is seen: its witnesses.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ EXACT = "bit for bit"
 IN_SUMS = "in the order of additions inside one sum"
 POWERS = "within two units in the last place"
 DERIVED = "in derivatives"
+WATCHED = "in derivatives, if somebody looks whether its witnesses are finite"
 
 # --- patterns --------------------------------------------------------------------------------------------------------
 
@@ -227,7 +229,9 @@ class Special:
         return (self.function.__doc__ or "").partition("\n")[0]
 
     def __call__(self, program: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
-        if self.scope is DERIVED and not program.derived:
+        if self.scope in (DERIVED, WATCHED) and not program.derived:
+            return None
+        if self.scope is WATCHED and program.witnesses is None:
             return None
         return self.function(program, signature, arguments)
 
@@ -246,7 +250,7 @@ def _head(pattern: Pattern) -> Any:
 def _possible(row: Rule, heads: tuple[Any, ...], same: bool, derived: bool) -> bool:
     """Whether a row can match arguments with these heads, equal to each other or not."""
     if not isinstance(row, Row):
-        return derived or row.scope is not DERIVED
+        return derived or row.scope not in (DERIVED, WATCHED)
     if not derived and not row.exact:
         return False
     parts = row.pattern[1:]
