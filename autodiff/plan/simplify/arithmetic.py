@@ -89,7 +89,7 @@ ROWS = [
         "c * x + d * x = (c + d) * x", derived="fc"),
     Row((multiply, x, x), (square, x), "x * x = x^2", exact="f", derived="c"),
     Row((power, x, 0.5), (ops.sqrt, x), "x^0.5 = sqrt x", exact="f", derived="c"),
-    Row((power, x, 1), x, "x^1 = x", exact="iuf", derived="c"),
+    Row((power, x, 1), x, "x^1 = x", exact="iufc"),
     Row((power, x, 2), (square, x), "x^2 = x * x", exact="iufc"),
     Row((power, x, 3), (multiply, x, (square, x)), "x^3 = x * x^2", exact="f", derived="c", scope=POWERS),
     Row((power, x, 4), (square, (square, x)), "x^4 = (x^2)^2", exact="f", derived="c", scope=POWERS),
