@@ -186,6 +186,11 @@ SPECIAL_CASES = {
     ),
     "index_add_again of index_add": (
         [
+            lambda leaf: ops.index_add(
+                ops.index_add(ops.index_set(leaf((3,)), static(3), zeros(leaf, 2)), static(3), leaf((2,))),
+                static(3),
+                leaf((2,)),
+            ),
             lambda leaf: ops.index_add(ops.index_add(zeros(leaf, 3), static(3), leaf((2,))), static(3), leaf((2,))),
             lambda leaf: ops.index_add(
                 ops.index_add(ops.index_add(zeros(leaf, 6), static(6), leaf((2,))), static(6, 2), leaf((2,))),
@@ -200,6 +205,11 @@ SPECIAL_CASES = {
         ],
         [
             lambda leaf: ops.index_add(ops.index_add(leaf((3,)), static(3), leaf((2,))), static(3), leaf((2,))),
+            lambda leaf: ops.index_add(
+                ops.index_add(ops.index_set(leaf((3,)), static(3, 1), zeros(leaf, 2)), static(3), leaf((2,))),
+                static(3),
+                leaf((2,)),
+            ),
             lambda leaf: ops.index_add(
                 ops.index_add(ops.index_add(zeros(leaf, 3), static(3), leaf((2,))), static(3, 1), leaf((2,))),
                 static(3),
