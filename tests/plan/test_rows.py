@@ -35,7 +35,7 @@ from autodiff_backends._numpy_reference import Interpreted, function_for
 from .numbers import same_bits, wild
 from .special_cases import SPECIAL_CASES
 
-FLOATS = ["float16", "float32", "float64", "complex64", "complex128"]
+FLOATS = ["float16", "float32", "float64", "longdouble", "complex64", "complex128"]
 INTEGERS = ["int8", "uint8", "int64", "bool"]
 NUMBERS = [0.0, 1.0, -1.0, 2.0, 0.5, -3.0, 7.0, 1e-3, 1e3, 300.0, 1e-25, 1e30, 1e200, 1e-200, 1e300, 5e-324, 2, -5, 60]
 COUNT = 4000
@@ -139,6 +139,7 @@ def spread_over(value, shape):
     return np.broadcast_to(np.max(magnitude(value), initial=0), shape)
 
 
+@np.errstate(all="ignore")
 def check_rounded(program, way, before, after, others, leaves, scope, label):
     shape, info = before.shape, np.finfo(before.dtype)
     values = dict(zip(way, others, strict=True))

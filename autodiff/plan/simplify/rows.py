@@ -11,7 +11,9 @@ that only may leave the range (``WATCHED``) says by which values that is seen: i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
 from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -116,6 +118,17 @@ def _limits(dtype: np.dtype[Any]) -> tuple[float, float]:
     return float(info.smallest_normal), float(min(info.max, np.finfo(np.float64).max))
 
 
+# Dtypes with more digits than Python's numbers have.
+EXTENDED = {np.dtype(np.longdouble), np.dtype(np.clongdouble)} - {np.dtype(np.float64), np.dtype(np.complex128)}
+
+
+def _exact(function: Callable[..., Any], numbers: list[Any], value: Any) -> bool:
+    """Whether Python's number is the exact one."""
+    if any(isinstance(number, complex) or not isfinite(number) for number in (*numbers, value)):
+        return False
+    return bool(function(*map(Fraction, numbers)) == Fraction(value))
+
+
 class Row:
     """One equation, read from left to right.
 
@@ -189,8 +202,11 @@ class Row:
         replacement = self.replacement
         if not isinstance(replacement, tuple) or not callable(replacement[1]) or isinstance(replacement[1], Primitive):
             return replacement
-        value = replacement[1](*[program.avals[bound[v]].literal for v in (c, d) if v in bound])
+        numbers = [program.avals[bound[v]].literal for v in (c, d) if v in bound]
+        value = replacement[1](*numbers)
         if value is None or (out.dtype.kind in "fc" and not holds(out.dtype, value)):
+            return None
+        if out.dtype in EXTENDED and not _exact(replacement[1], numbers, value):
             return None
         return (replacement[0], value, *replacement[2:])
 
