@@ -20,7 +20,8 @@ from .expand import expand
 from .program import Program, build, prune
 from .ranges import checked
 from .simplify import simplify
-from .specialize import Specialized
+from .specialize import Make, Specialized
+from .watch import Watched
 
 # Reductions of arrays this large are worth keeping when a node above them is evaluated.
 LARGE = 1 << 14
@@ -50,14 +51,28 @@ def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Back
         program.quiet = chooses(program)
         return checked(program, backend, backend.interpret)
 
+    def planned(make: Make) -> Plan:
+        # Looking at a value makes a device wait, and a lazy library compute.
+        if backend.home is not get_backend():
+            return finish(make(False))
+        program = make(True)
+        live = set(program.live())
+        witnesses = tuple([number for number in dict.fromkeys(program.witnesses or ()) if number in live])
+        if not witnesses:
+            return finish(program)
+        count = len(program.outputs)
+        program.outputs += witnesses
+        return Watched(finish(program), count, make(False), finish)
+
+    outputs = tuple(outputs)
     known = {
         i: x.value
         for i, x in enumerate(inputs)
         if x.aval.spec is not None and x.aval.literal is None and x.aval is not LINE
     }
     if derivatives and known:
-        return Specialized(build(inputs, outputs), known, simplify, finish, interpret)
-    return finish(build(inputs, outputs, simplify))
+        return Specialized(build(inputs, outputs), known, simplify, planned, interpret)
+    return planned(lambda watched: build(inputs, outputs, simplify, watched))
 
 
 def expensive(node: Node) -> bool:

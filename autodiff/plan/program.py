@@ -45,6 +45,9 @@ class Program:
     outputs : tuple of int
     quiet : bool
         True if elements that are not chosen may be divided by zero or invalid, which is nobody's mistake.
+    witnesses : list of int or None
+        Values that rows have made which are finite unless the program has to be computed without these rows; None if
+        such rows are not to be applied.
     derived : bool
         Whether ``call`` makes values of derivatives: while the replacement of one is made.
     """
@@ -63,6 +66,7 @@ class Program:
         "quiet",
         "rewrite",
         "signatures",
+        "witnesses",
     )
 
     def __init__(self, inputs: Sequence[Aval], rewrite: Rewrite | None = None):
@@ -77,6 +81,7 @@ class Program:
         self.quiet = False
         self.rewrite = rewrite
         self.derived = False
+        self.witnesses: list[int] | None = None
         self._known: dict[Any, int] = {}
         # What rewriting made of applications in derivatives; of what a user wrote it is not the value.
         self._applied_by_rows: dict[Any, int] = {}
@@ -184,10 +189,16 @@ class Program:
         return "\n".join(lines)
 
 
-def build(inputs: Sequence[Node], outputs: Iterable[Node], rewrite: Rewrite | None = None) -> Program:
-    """The program that computes ``outputs`` from the values of ``inputs``: on one backend, so it has no places."""
+def build(
+    inputs: Sequence[Node], outputs: Iterable[Node], rewrite: Rewrite | None = None, watched: bool = False
+) -> Program:
+    """The program that computes ``outputs`` from the values of ``inputs``: on one backend, so it has no places.
+
+    ``watched`` says that somebody looks at ``witnesses`` after each call.
+    """
     outputs = tuple(outputs)
     program = Program([node.aval.at(None) for node in inputs], rewrite)
+    program.witnesses = [] if watched else None
     numbers: dict[Node, int] = {}
     for place, node in enumerate(inputs):
         numbers.setdefault(node, program.constant(node.aval, node.value) if node.aval.literal is not None else place)
@@ -215,9 +226,10 @@ def build(inputs: Sequence[Node], outputs: Iterable[Node], rewrite: Rewrite | No
     return program
 
 
-def rebuild(program: Program, rewrite: Rewrite, known: Mapping[int, Any]) -> Program:
+def rebuild(program: Program, rewrite: Rewrite, known: Mapping[int, Any], watched: bool = False) -> Program:
     """The same program built anew with rewriting rows, some of its inputs being known indices."""
     result = Program(program.avals[: program.n_inputs], rewrite)
+    result.witnesses = [] if watched else None
     leaves = {number: _leaf(result, program.avals[number], value) for number, value in known.items()}
     return _copied(program, result, leaves, lambda _, signature, arguments: _applied(result, signature, arguments))
 

@@ -17,6 +17,8 @@ from ..backend import Plan
 from .background import Later, enabled
 from .program import Program, Rewrite, rebuild
 
+Make = Callable[[bool], Program]
+
 # After this many times that known index values changed, none is taken as known.
 MOST_CHANGES = 3
 
@@ -29,12 +31,11 @@ class Known(NamedTuple):
     values: list[Any]
 
 
-def _compiled(
-    program: Program, rewrite: Rewrite, compile: Callable[[Program], Plan], known: Mapping[int, Any]
-) -> Known:
+def _compiled(program: Program, rewrite: Rewrite, compile: Callable[[Make], Plan], known: Mapping[int, Any]) -> Known:
     # A copy at one stroke: values that change are taken out meanwhile.
     known = dict(known)
-    return Known(compile(rebuild(program, rewrite, known)), list(known), list(known.values()))
+    plan = compile(lambda watched: rebuild(program, rewrite, known, watched))
+    return Known(plan, list(known), list(known.values()))
 
 
 class Specialized:
@@ -49,7 +50,7 @@ class Specialized:
     rewrite : callable
         Simplifies, knowing them.
     compile : callable
-        Makes a plan of a program.
+        Makes a plan, given what builds the program: a function of whether witnesses are looked at.
     interpret : callable
         Makes one that is there at once, to answer until another is compiled; or gives None.
     """
@@ -61,7 +62,7 @@ class Specialized:
         program: Program,
         known: Mapping[int, Any],
         rewrite: Rewrite,
-        compile: Callable[[Program], Plan],
+        compile: Callable[[Make], Plan],
         interpret: Callable[[Program], Plan | None] = lambda program: None,
     ):
         self._program = program

@@ -225,7 +225,13 @@ def _ufunc(signature: Signature, operands: Operands, out: np.dtype[Any]) -> str:
     loop = loop_dtypes(signature)
     as_bits = loop[0] == FLOAT16 and ufunc.__name__ in _HALF
     dtypes = [dtype if as_bits else arithmetic(dtype) for dtype in loop]
-    words = [operands(place, dtype) for place, dtype in enumerate(dtypes[: ufunc.nin])]
+    words = []
+    for place, dtype in enumerate(dtypes[: ufunc.nin]):
+        if loop[place] == FLOAT16 and not as_bits and operands.dtypes[place] != FLOAT16:
+            # Python's 3.7 is the nearest half to begin with.
+            words.append(cast(operands(place, FLOAT16), FLOAT16, dtype))
+        else:
+            words.append(operands(place, dtype))
     text = text.format(*words, T=C_NAMES[dtypes[0]])
     # Small integers are computed with as `int`, and must be cut before they are anything else.
     result = f"({C_NAMES[loop[-1]]})({text})" if loop[-1].kind in "iu" else f"({text})"

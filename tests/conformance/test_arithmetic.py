@@ -10,6 +10,9 @@ import pytest
 
 import autodiff as ad
 
+from ..plan.expressions import EXACT, data, random_program, run
+from ..plan.numbers import same_bits
+
 # Places where a result leaves the range on the way if numbers are gathered or moved.
 HUGE, TINY = 1e308, 1e-300
 
@@ -116,6 +119,20 @@ def test_numbers_that_are_data_do_not_gather(backend):
     assert np.isfinite(_on_host(g(small, 1e200, 1e-250))).all()
     assert (_on_host(g(small, 1e-200, 1e-200)) == 0).all()
     np.testing.assert_allclose(_on_host(g(small, 1e-200, 1e200)), np.cos(1e-5), rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_expressions_are_as_written(backend, seed):
+    """What hypothesis does on NumPy (``plan/test_rewriting_properties.py``), a little of it on every backend."""
+    program = random_program(seed)
+    arrays = data(program)
+    with np.errstate(all="ignore"):
+        wanted = np.asarray(run(program, EXACT, arrays))
+        graph = ad.Graph(backend=backend)
+        tensors = [graph.tensor(a, dtype=a.dtype) for a in arrays]
+        found = np.asarray(run(program, EXACT, tensors))
+    assert found.dtype == wanted.dtype
+    assert same_bits(found, wanted).all(), f"{found!r} is not {wanted!r}: {program}"
 
 
 SUMS = {

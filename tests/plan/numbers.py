@@ -20,7 +20,8 @@ def wild(rng, shape, dtype):
     near = rng.random(shape) < 0.4
     exponents = np.where(near, rng.integers(-4, 5, shape), exponents)
     with np.errstate(all="ignore"):
-        values = np.ldexp(rng.uniform(1, 2, shape), exponents).astype(dtype)
+        wide = np.longdouble if dtype.itemsize > 8 else np.float64
+        values = np.ldexp(rng.uniform(1, 2, shape).astype(wide), exponents).astype(dtype)
     ends = np.array(
         [0, -0.0, np.inf, -np.inf, np.nan, info.max, info.smallest_normal, info.smallest_subnormal, 1, info.eps], dtype
     )

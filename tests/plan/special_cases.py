@@ -186,6 +186,11 @@ SPECIAL_CASES = {
     ),
     "index_add_again of index_add": (
         [
+            lambda leaf: ops.index_add(
+                ops.index_add(ops.index_set(leaf((3,)), static(3), zeros(leaf, 2)), static(3), leaf((2,))),
+                static(3),
+                leaf((2,)),
+            ),
             lambda leaf: ops.index_add(ops.index_add(zeros(leaf, 3), static(3), leaf((2,))), static(3), leaf((2,))),
             lambda leaf: ops.index_add(
                 ops.index_add(ops.index_add(zeros(leaf, 6), static(6), leaf((2,))), static(6, 2), leaf((2,))),
@@ -200,6 +205,11 @@ SPECIAL_CASES = {
         ],
         [
             lambda leaf: ops.index_add(ops.index_add(leaf((3,)), static(3), leaf((2,))), static(3), leaf((2,))),
+            lambda leaf: ops.index_add(
+                ops.index_add(ops.index_set(leaf((3,)), static(3, 1), zeros(leaf, 2)), static(3), leaf((2,))),
+                static(3),
+                leaf((2,)),
+            ),
             lambda leaf: ops.index_add(
                 ops.index_add(ops.index_add(zeros(leaf, 3), static(3), leaf((2,))), static(3, 1), leaf((2,))),
                 static(3),
@@ -232,5 +242,49 @@ SPECIAL_CASES = {
             lambda leaf: ops.reshape_p(3 * leaf((2, 6)), shape=(3, 4)),
         ],
         [lambda leaf: ops.reshape_p(leaf((2, 6)) * leaf(()), shape=(12,))],
+    ),
+    "sum_of_repeated_factor of sum": (
+        [
+            lambda leaf: ops.sum_p(leaf((4, 3, 2)) * leaf((4, 1, 2)), axes=(1,)),
+            lambda leaf: ops.sum_p(leaf((4, 3)) * leaf((3,)), axes=(0,)),
+            lambda leaf: ops.sum_p(leaf((4, 1)) * leaf((4, 3)), axes=(1,)),
+            lambda leaf: ops.sum_p(leaf((4, 3)) * leaf((1, 1)), axes=(0, 1)),
+        ],
+        [
+            lambda leaf: ops.sum_p(leaf((4, 3)) * leaf((4, 3)), axes=(1,)),
+            lambda leaf: ops.sum_p(leaf((4, 1)) * leaf((1, 3)), axes=(1,)),
+            lambda leaf: ops.sum_p(leaf((4, 3)) * leaf((3,), "float32"), axes=(0,)),
+            lambda leaf: ops.sum_p(leaf((4, 3), "int64") * leaf((3,), "int64"), axes=(0,)),
+        ],
+    ),
+    "sum_of_matrix_product of sum": (
+        [
+            lambda leaf: ops.sum_p(ops.matmul_p(leaf((3, 4)), leaf((4, 2))), axes=(0,)),
+            lambda leaf: ops.sum_p(ops.matmul_p(leaf((3, 4)), leaf((4, 2))), axes=(1,)),
+            lambda leaf: ops.sum_p(ops.matmul_p(leaf((5, 3, 4)), leaf((4, 2))), axes=(2,)),
+            lambda leaf: ops.sum_p(ops.matmul_p(leaf((5, 3, 4)), leaf((1, 4, 2))), axes=(1,)),
+        ],
+        [
+            lambda leaf: ops.sum_p(ops.matmul_p(leaf((5, 3, 4)), leaf((5, 4, 2))), axes=(0,)),
+            lambda leaf: ops.sum_p(ops.matmul_p(leaf((3, 4)), leaf((4, 2))), axes=(0, 1)),
+            lambda leaf: ops.sum_p(ops.matmul_p(leaf((3, 4), "int64"), leaf((4, 2), "int64")), axes=(0,)),
+        ],
+    ),
+    "sum_of_sum of sum": (
+        [
+            lambda leaf: ops.sum_p(ops.matmul_p(leaf((3, 4)), leaf((4, 2))) + leaf((3, 2)), axes=(0,)),
+            lambda leaf: ops.sum_p(
+                leaf((3, 2)) - ops.transpose_p(ops.matmul_p(leaf((2, 4)), leaf((4, 3))), axes=(1, 0)), axes=(1,)
+            ),
+            lambda leaf: ops.sum_p(leaf((4, 3, 2)) * leaf((3, 2)) - leaf((4, 3, 2)), axes=(0,)),
+            lambda leaf: ops.sum_p(leaf((4, 3)) + leaf((4, 1)) * leaf((4, 3)), axes=(1,)),
+        ],
+        [
+            lambda leaf: ops.sum_p(leaf((4, 3)) + leaf((4, 3)), axes=(0,)),
+            lambda leaf: ops.sum_p(leaf((4, 3)) * leaf((3,)) + leaf((4, 3)), axes=(1,)),
+            lambda leaf: ops.sum_p(leaf((4, 3)) * leaf((3,)) - leaf((3,)), axes=(0,)),
+            lambda leaf: ops.sum_p(ops.matmul_p(leaf((5, 3, 4)), leaf((5, 4, 2))) + leaf((5, 3, 2)), axes=(0,)),
+            lambda leaf: ops.sum_p(leaf((4, 3), "int64") * leaf((3,), "int64") + leaf((4, 3), "int64"), axes=(0,)),
+        ],
     ),
 }

@@ -1,12 +1,14 @@
 """Programs: what they hold, sharing, pruning, and the invariants of every pass."""
 
+import pickle
+
 import numpy as np
 import pytest
 
 import autodiff as ad
 from autodiff import ops
 from autodiff.nodes import FLOAT64, Operation, Slot, Variable, intern_aval
-from autodiff.plan import Program, build, prune
+from autodiff.plan import Program, build, collect, prune
 from autodiff.plan.expand import expand
 from autodiff.plan.simplify import simplify, simplify_graph
 from autodiff_backends._numpy_reference import Interpreted
@@ -195,3 +197,58 @@ def test_nodes_of_programs_are_not_changed():
     build([x], [node], simplify)
     assert (node.signature, node.inputs, node.value) == before
     assert isinstance(node, Operation)
+
+
+# --- whose value it is -----------------------------------------------------------------------------------------------
+
+
+def _slope(function, values):
+    x = ad.Tensor(values)
+    (slope,) = ad.Graph().gradient(np.sum(function(x)), [x], as_tensors=True)
+    return x, slope
+
+
+def test_derivatives_are_known_as_such_and_stay_so():
+    x, slope = _slope(np.sin, [0.5, 1.0])
+    assert slope.node.signature.is_derived
+    assert not np.cos(x).node.signature.is_derived
+    assert not (slope * 2).node.signature.is_derived
+    assert pickle.loads(pickle.dumps(slope.node)).signature.is_derived
+    signature = slope.node.signature
+    assert signature.derived is signature
+    assert signature.written.derived is signature
+    assert signature.written.written is signature.written
+
+
+def test_a_recorded_derivative_has_another_key_than_what_a_user_wrote():
+    x, slope = _slope(np.sin, [0.5, 1.0])
+    assert slope.node.primitive is ops.cos
+    assert collect([slope.node]).key != collect([np.cos(x).node]).key
+
+
+def test_what_a_user_wrote_does_not_get_the_value_of_a_rewritten_derivative():
+    """One product, twice: numbers of a derivative meet, and what a user wrote stays as it is."""
+    x = ad.Tensor([1.0, 2.0])
+    inner = ops.multiply(0.1, x.node)
+    written = ops.multiply(0.3, inner)
+    derived = ops.multiply(0.3, inner)
+    derived.signature = derived.signature.derived
+    for outputs in ([derived, written], [written, derived]):
+        program = build([x.node], outputs, simplify)
+        values = Interpreted(program)(x.value)
+        first = values[outputs.index(written)]
+        np.testing.assert_array_equal(first, 0.3 * (0.1 * x.value))
+    alone = build([x.node], [derived], simplify)
+    assert len(alone.applications()) == 1
+    shared = build([x.node], [written, derived], simplify)
+    assert shared.outputs[0] == shared.outputs[1], "a derivative takes what is there"
+
+
+def test_programs_that_are_copied_know_whose_values_they_have():
+    x, slope = _slope(lambda x: np.sin(x) * x, [0.5, 1.0])
+    for program in (build([x.node], [slope.node]), prune(build([x.node], [slope.node], simplify))):
+        copied = prune(program)
+        assert [copied.signatures[n].is_derived for n in copied.applications()] == [
+            program.signatures[n].is_derived for n in program.applications()
+        ]
+        assert any(copied.signatures[n].is_derived for n in copied.applications())

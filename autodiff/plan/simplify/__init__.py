@@ -6,7 +6,7 @@ taken only if it has the shape and dtype that was asked for.
 
 from . import arithmetic, arrays, sums
 from .arithmetic import FINAL_ROWS, ROWS
-from .rows import DERIVED, EXACT, IN_SUMS, POWERS, Number, Rewriter, Row, Special, Var
+from .rows import DERIVED, EXACT, IN_SUMS, POWERS, WATCHED, Number, Rewriter, Row, Special, Var
 
 SPECIAL = [*arithmetic.SPECIAL, *arrays.SPECIAL, *sums.SPECIAL]
 
@@ -29,6 +29,7 @@ __all__ = [
     "POWERS",
     "ROWS",
     "SPECIAL",
+    "WATCHED",
     "Number",
     "Rewriter",
     "Row",

@@ -105,7 +105,10 @@ def index_add_to_sum(p: Program, signature: Signature, arguments: tuple[int, ...
 
 
 def index_add_again(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
-    """index_add(index_add(0, i, u), i, v) = index_add(0, i, u + v), also with writes to other places between."""
+    """index_add(index_add(0, i, u), i, v) = index_add(0, i, u + v), also with writes to other places between.
+
+    Zeros at these places are enough.
+    """
     base, idx, values, *arrays = arguments
     between: list[tuple[int, ...]] = []
     while not arrays and p.is_primitive(base, ops.index_add) and len(between) < WRITES_SEARCHED:
@@ -129,13 +132,16 @@ WRITES_SEARCHED = 32
 
 
 def _untouched(p: Program, value: int, idx: int) -> bool:
-    """Whether an array is zero at the places of an index: zeros, written to elsewhere at most."""
+    """Whether an array is zero at the places of an index: made so, or set so, and written to elsewhere at most."""
     for _ in range(WRITES_SEARCHED):
         if _is_zeros(p, value):
             return True
-        if not p.is_primitive(value, ops.index_add):
+        sets = p.is_primitive(value, ops.index_set)
+        if not sets and not p.is_primitive(value, ops.index_add):
             return False
-        value, place, _, *arrays = p.arguments[value]
+        value, place, values, *arrays = p.arguments[value]
+        if sets and place == idx and not arrays and _is_zeros(p, values):
+            return True
         if arrays or not _disjoint(p, place, idx):
             return False
     return False

@@ -4,13 +4,16 @@ A row says where it holds. What a user wrote is computed as NumPy computes it, s
 apply there, signs of zeros, infinities and NaN included (``EXACT``), and those that choose the order of additions
 inside one sum (``IN_SUMS``), or the multiplications of a small power (``POWERS``, within two units in the last place).
 Derivatives may be rounded differently, and the signs of their zeros are nobody's; rows for them (``DERIVED``) turn
-nothing finite into an infinity and nothing into zero that is none, whatever the data are. No row looks at data.
+nothing finite into an infinity and nothing into zero that is none, whatever the data are. No row looks at data. A row
+that only may leave the range (``WATCHED``) says by which values that is seen: its witnesses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
 from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -24,6 +27,7 @@ EXACT = "bit for bit"
 IN_SUMS = "in the order of additions inside one sum"
 POWERS = "within two units in the last place"
 DERIVED = "in derivatives"
+WATCHED = "in derivatives, if somebody looks whether its witnesses are finite"
 
 # --- patterns --------------------------------------------------------------------------------------------------------
 
@@ -114,6 +118,17 @@ def _limits(dtype: np.dtype[Any]) -> tuple[float, float]:
     return float(info.smallest_normal), float(min(info.max, np.finfo(np.float64).max))
 
 
+# Dtypes with more digits than Python's numbers have.
+EXTENDED = {np.dtype(np.longdouble), np.dtype(np.clongdouble)} - {np.dtype(np.float64), np.dtype(np.complex128)}
+
+
+def _exact(function: Callable[..., Any], numbers: list[Any], value: Any) -> bool:
+    """Whether Python's number is the exact one."""
+    if any(isinstance(number, complex) or not isfinite(number) for number in (*numbers, value)):
+        return False
+    return bool(function(*map(Fraction, numbers)) == Fraction(value))
+
+
 class Row:
     """One equation, read from left to right.
 
@@ -187,8 +202,11 @@ class Row:
         replacement = self.replacement
         if not isinstance(replacement, tuple) or not callable(replacement[1]) or isinstance(replacement[1], Primitive):
             return replacement
-        value = replacement[1](*[program.avals[bound[v]].literal for v in (c, d) if v in bound])
+        numbers = [program.avals[bound[v]].literal for v in (c, d) if v in bound]
+        value = replacement[1](*numbers)
         if value is None or (out.dtype.kind in "fc" and not holds(out.dtype, value)):
+            return None
+        if out.dtype in EXTENDED and not _exact(replacement[1], numbers, value):
             return None
         return (replacement[0], value, *replacement[2:])
 
@@ -227,7 +245,9 @@ class Special:
         return (self.function.__doc__ or "").partition("\n")[0]
 
     def __call__(self, program: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
-        if self.scope is DERIVED and not program.derived:
+        if self.scope in (DERIVED, WATCHED) and not program.derived:
+            return None
+        if self.scope is WATCHED and program.witnesses is None:
             return None
         return self.function(program, signature, arguments)
 
@@ -246,7 +266,7 @@ def _head(pattern: Pattern) -> Any:
 def _possible(row: Rule, heads: tuple[Any, ...], same: bool, derived: bool) -> bool:
     """Whether a row can match arguments with these heads, equal to each other or not."""
     if not isinstance(row, Row):
-        return derived or row.scope is not DERIVED
+        return derived or row.scope not in (DERIVED, WATCHED)
     if not derived and not row.exact:
         return False
     parts = row.pattern[1:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ... import ops
 from ...nodes import Aval, Signature
 from ..program import NUMBER, Program
-from .rows import DERIVED, IN_SUMS, Special, holds, weak_number
+from .rows import DERIVED, IN_SUMS, WATCHED, Special, holds, weak_number
 
 add, subtract, multiply, negative = ops.add, ops.subtract, ops.multiply, ops.negative
 
@@ -86,7 +86,7 @@ def sum_of_repeated_factor(p: Program, signature: Signature, arguments: tuple[in
         if p.avals[x] is full and _same_along(p.avals[y], full, axes):
             sizes = (1,) * (full.ndim - p.avals[y].ndim) + p.avals[y].shape
             kept = tuple([n for a, n in enumerate(sizes) if a not in axes])
-            total = p.call(ops.sum_p, x, params=(axes,))
+            total = _witness(p, x, axes)
             return p.call(multiply, total, p.call(ops.reshape_p, y, params=(kept,)) if p.avals[y].ndim else y)
     return None
 
@@ -120,7 +120,15 @@ def sum_of_sum(p: Program, signature: Signature, arguments: tuple[int, ...]) -> 
     (axes,) = signature.params
     if p.avals[x] is not p.avals[y] or not (_sums_inside(p, x, axes) or _sums_inside(p, y, axes)):
         return None
-    return p.call(p.signatures[value].primitive, *[p.call(ops.sum_p, z, params=(axes,)) for z in (x, y)])  # type: ignore[union-attr]
+    return p.call(p.signatures[value].primitive, *[_witness(p, z, axes) for z in (x, y)])  # type: ignore[union-attr]
+
+
+def _witness(p: Program, value: int, axes: tuple[int, ...]) -> int:
+    """A sum that may leave the range where what it replaces does not."""
+    total = p.call(ops.sum_p, value, params=(axes,))
+    assert p.witnesses is not None
+    p.witnesses.append(total)
+    return total
 
 
 def _sums_inside(p: Program, value: int, axes: tuple[int, ...]) -> bool:
@@ -149,7 +157,7 @@ def _kept_sum(p: Program, value: int, axis: int) -> int:
     shape = p.avals[value].shape
     return p.call(
         ops.reshape_p,
-        p.call(ops.sum_p, value, params=((axis,),)),
+        _witness(p, value, (axis,)),
         params=((*shape[:axis], 1, *shape[axis + 1 :]),),
     )
 
@@ -157,5 +165,8 @@ def _kept_sum(p: Program, value: int, axis: int) -> int:
 SPECIAL = [
     Special(ops.sum_p, sum_of_broadcast, IN_SUMS),
     Special(ops.sum_p, sum_of_scaled, DERIVED, "the factor"),
+    Special(ops.sum_p, sum_of_repeated_factor, WATCHED),
+    Special(ops.sum_p, sum_of_matrix_product, WATCHED),
     Special(ops.sum_p, sum_of_transpose, IN_SUMS),
+    Special(ops.sum_p, sum_of_sum, WATCHED),
 ]

@@ -1,0 +1,70 @@
+"""Plans of programs that may leave the range where what they replace does not, and look whether they have.
+
+A sum pushed into a product is the same sum, and saves much of what a mixture model's gradient costs; but it may
+overflow before a small factor comes. So the sum itself is looked at after each call: where it is finite nothing has
+been lost, and where it is not the program is computed as it was before rewriting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..backend import Plan
+from .program import Program
+
+
+class Watched:
+    """A plan that gives its witnesses after its results, and what is computed where these are not finite.
+
+    Parameters
+    ----------
+    plan : Plan
+    count : int
+        How many results it has, without the witnesses.
+    careful : Program
+        Gives the same results, and is finite wherever these are.
+    compile : callable
+        Makes a plan of it, when it is first needed.
+    """
+
+    __slots__ = ("__weakref__", "_careful", "_compile", "_count", "_plan", "_program")
+
+    def __init__(self, plan: Plan, count: int, careful: Program, compile: Callable[[Program], Plan]):
+        self._plan = plan
+        self._count = count
+        self._program = careful
+        self._compile = compile
+        self._careful: Plan | None = None
+
+    @property
+    def n_operations(self) -> int:
+        """Primitives executed by one call."""
+        return self._plan.n_operations
+
+    @property
+    def n_launches(self) -> int:
+        """Kernels and library functions that one call starts."""
+        return getattr(self._plan, "n_launches", self._plan.n_operations)
+
+    @property
+    def source(self) -> str:
+        """The code that runs."""
+        return self._plan.source
+
+    def __call__(self, *values: Any) -> tuple[Any, ...]:
+        # An overflow may be one that the careful plan does not have: it warns, if it has.
+        seen: list[Any] = []
+        with np.errstate(over="call", invalid="call", call=lambda *error: seen.append(error)):
+            results = self._plan(*values)
+        if not seen:
+            for value in results[self._count :]:
+                if not np.isfinite(value).all():
+                    break
+            else:
+                return results[: self._count]
+        if self._careful is None:
+            self._careful = self._compile(self._program)
+        return self._careful(*values)

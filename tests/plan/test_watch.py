@@ -1,0 +1,89 @@
+"""Sums pushed into products: as much is saved as before, and nothing leaves the range that did not."""
+
+import numpy as np
+import pytest
+
+import autodiff as ad
+from autodiff.plan.watch import Watched
+
+X = np.arange(12.0).reshape(4, 3) / 7
+T = np.array([[1.0, -0.5], [0.25, 2.0], [0.5, 1.0]])
+
+
+def loss(b, weights, scale):
+    """Its gradient is the sum of the rows of ``weights @ T.T``: the sum of those of ``weights``, times ``T.T``."""
+    return np.sum(((b + X) @ (T * scale)) * weights)
+
+
+def gradient(weights, scale):
+    b = ad.Tensor(np.zeros(3))
+    return ad.Graph().gradient(loss(b, weights, scale), [b])[0]
+
+
+def wanted(weights, scale):
+    return np.sum(weights @ (T * scale).T, 0)
+
+
+def test_a_sum_goes_into_a_matrix_product():
+    """One row goes through the product, not four."""
+    b = ad.Tensor(np.zeros(3))
+    source = ad.Graph().source(loss(b, np.ones((4, 2)), 1.0), [b])
+    assert "reshape((1, 2))" in source, source
+    np.testing.assert_allclose(gradient(np.ones((4, 2)), 1.0), wanted(np.ones((4, 2)), 1.0))
+
+
+@pytest.mark.parametrize("scale", [1e-10, 1e-100])
+def test_where_it_leaves_the_range_the_product_is_summed(scale):
+    weights = np.full((4, 2), 1e308)
+    found = gradient(weights, scale)
+    np.testing.assert_allclose(found, wanted(weights, scale), rtol=1e-14)
+
+
+def test_a_plan_goes_on_after_a_sum_has_left_the_range():
+    step = ad.function(ad.grad(loss), backend="numpy")
+    b = np.zeros(3)
+    for size in (1.0, 1e308, 2.0, 1e308, -3.0):
+        weights = np.full((4, 2), size)
+        np.testing.assert_allclose(step(b, weights, 1e-10), wanted(weights, 1e-10), rtol=1e-14)
+
+
+def test_overflows_of_the_user_are_warned_of():
+    with pytest.warns(RuntimeWarning, match="overflow|invalid"):
+        gradient(np.full((4, 2), 1e308), 1e10)
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_infinite_data_give_what_they_give(value):
+    weights = np.ones((4, 2))
+    weights[1, 0] = value
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(gradient(weights, 1.0), wanted(weights, 1.0))
+
+
+def test_what_a_user_wrote_is_not_pushed():
+    b = ad.Tensor(np.full((4, 3), 1e-10))
+    big = np.full((3, 2), 1e308)
+    assert np.isfinite(np.sum(b @ big, 1).value).all()
+    assert np.isfinite(np.sum(ad.Tensor(np.full((4, 3), 1e308)) * np.full(3, 1e-10), 0).value).all()
+
+
+def test_a_plan_has_what_plans_have():
+    class Plan:
+        n_operations, source = 3, "text"
+
+        def __call__(self, x):
+            return x * 2, x
+
+    made = []
+
+    def compile(program):
+        made.append(program)
+        return lambda x: (x * 3,)
+
+    watched = Watched(Plan(), 1, "careful", compile)
+    assert (watched.n_operations, watched.n_launches, watched.source) == (3, 3, "text")
+    assert watched(np.array(1.0)) == (2.0,)
+    assert made == []
+    assert watched(np.array(np.inf)) == (np.inf,)
+    watched(np.array(-np.inf))
+    assert made == ["careful"]
