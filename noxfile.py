@@ -76,11 +76,15 @@ def cuda(session: nox.Session) -> None:
 
 @nox.session
 def nightly(session: nox.Session) -> None:
-    """Run the conformance suite on kernels that run as C++ (ten minutes), and random programs against Taylor series."""
+    """Run the whole conformance suite on kernels that run as C++, and 200,000 random programs: more than an hour."""
     _, wheel = build(session)
     session.install(f"{wheel}[test]")
     session.run("pytest", "--backend=cupy-emulated", *session.posargs, env={"REQUIRE_COMPILERS": "1"})
     session.run("pytest", "tests/test_derivatives_oracle.py", env={"AUTODIFF_FUZZ": "10000"})
+    session.run("pytest", "tests/conformance/test_dtype_sweep.py", env={"SWEEP": "all"})
+    # The library is the wheel's: the checkout, with the tests, comes last.
+    sweep = "import sys; sys.path.append('.'); from tests.fuzz.sweep import main; main()"
+    session.run("python", "-P", "-c", sweep, "0", "200000", f"--processes={os.cpu_count() or 1}")
 
 
 @nox.session

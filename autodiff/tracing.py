@@ -20,6 +20,7 @@ from .nodes import (
     WEAK_FLOAT,
     Argument,
     Aval,
+    Constant,
     Node,
     Slot,
     as_array,
@@ -31,7 +32,7 @@ from .nodes import (
     is_fixed,
     rebound,
 )
-from .plan import PlanCache, compile_nodes, elsewhere, evaluate
+from .plan import PlanCache, compile_nodes, elsewhere, evaluate, looked_at
 from .static_keys import static_key
 from .tensor import Tensor, wrap
 from .watching import Look, derivative_from, note_look, own_error, slot_of, traces, tracing, watched
@@ -45,14 +46,17 @@ class _Transparent(Exception):
 
 
 class _Captured:
-    """Nodes of the outside that a trace uses, and where the present values are of the Tensors that stood for them."""
+    """What a trace uses of the outside: where the present values are of the Tensors that stood for nodes.
 
-    __slots__ = ("_home", "_moved", "nodes", "sources")
+    It holds no values: a Tensor that is given another one lets go of the old one.
+    """
+
+    __slots__ = ("_avals", "_home", "_moved", "sources")
 
     def __init__(self, nodes: list[Node], begin: int, home: Backend):
-        self.nodes = nodes
         # A slot, from which the present value is read; or a node, until its Tensor stands for another.
         self.sources: list[Slot | Node] = [_lasting_slot(node, begin) or node for node in nodes]
+        self._avals = [node.aval for node in nodes]
         self._home = home
         # Values that are brought to the backend, by place: as they were found, and there.
         self._moved: dict[int, tuple[Any, Any]] = dict.fromkeys(elsewhere(nodes, home), (None, None))
@@ -61,16 +65,17 @@ class _Captured:
         """The present values, where the plan computes."""
         values = []
         for place, source in enumerate(self.sources):
-            if traces:
-                # What is recorded by a trace around this one depends on them.
-                note_look(self.nodes[place])
             if isinstance(source, Node):
                 slot = rebound.get(source)
                 if slot is None:
-                    values.append(evaluate(source))
+                    values.append(looked_at(source))
                     continue
                 source = self.sources[place] = slot
-            values.append(_present(source))
+            value = _present(source)
+            if traces:
+                # What is recorded by a trace around this one depends on it.
+                note_look(Constant(self._avals[place], value, source))
+            values.append(value)
         for place, (value, there) in self._moved.items():
             if values[place] is not value:
                 there = self._home.asarray(values[place])
