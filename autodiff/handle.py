@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import starmap
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -71,6 +73,14 @@ NUMPYS_FUNCTIONS = (
     "Write it with NumPy's functions (np.sqrt, not math.sqrt), and write elements into a Tensor "
     "(ad.Tensor(np.zeros(n))), not into an array"
 )
+
+
+def commit(changes: Iterable[tuple[Any, str, Any]]) -> None:
+    """Set attributes of objects, all of them or none.
+
+    Interrupts and other threads are let in between instructions of Python, and here is one only.
+    """
+    deque(starmap(setattr, changes), maxlen=0)
 
 
 class Handle:
@@ -160,7 +170,11 @@ class Handle:
     def _named_slot(self) -> Slot:
         """The slot of this handle, made when it first stands for another node than at its creation."""
         if self._slot is None:
-            self._slot = rebound[self._node] = Slot(None)
+            slot = Slot(None)
+            slot.node = weakref.ref(self._node)
+            # The handle's own comes last: interrupted before, all of this is done anew.
+            rebound[self._node] = slot
+            self._slot = slot
         return self._slot
 
     def _name(self, name: str) -> None:
@@ -212,6 +226,13 @@ class Handle:
         DTypeError
             If the value cannot be converted.
         """
+        slot, value, node = self._version(value, copy)
+        # On one line, and without a call: no interrupt comes between the two.
+        slot.value, self._node = value, node
+        return self
+
+    def _version(self, value: Any, copy: bool) -> tuple[Slot, Any, Node]:
+        """A new version that nothing refers to yet: the slot, and the value and the node that go there."""
         aval = self._node.aval
         refuse_change(self._node, self._slot, "assign")
         if type(value) is not np.ndarray or value.dtype != aval.dtype or copy or aval.place is not None:
@@ -229,9 +250,8 @@ class Handle:
         if aval.weak:
             aval = intern_aval(aval.shape, aval.dtype)
         slot = self._named_slot()
-        slot.value = value
-        self._node = Constant(aval, value, slot) if isinstance(self._node, Constant) else Variable(aval, value, slot)
-        return self
+        kind = Constant if isinstance(self._node, Constant) else Variable
+        return slot, value, kind(aval, value, slot)
 
     def _taken(self, value: Any, aval: Aval, copy: bool) -> Any:
         """A value in the dtype of the variable, where the variable is."""

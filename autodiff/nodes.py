@@ -665,4 +665,13 @@ def describe(value: Any) -> str:
     if owner is not None:
         shape, dtype = owner.aval_of(value)
         return f"an array of backend {owner.label}, of shape {shape} and dtype {dtype}"
-    return f"{type(value).__name__} {repr(value)[:60]}"
+    return f"{type(value).__name__} {shown(value)}"
+
+
+def shown(value: Any) -> str:
+    """The text of a value, shortened, for messages; whatever happens in it."""
+    try:
+        return repr(value)[:60]
+    except Exception as error:
+        # Python writes integers of up to 4,300 digits; a user's class may do anything.
+        return f"of {value.bit_length()} bits" if isinstance(value, int) else f"<{type(error).__name__} in its repr>"

@@ -11,6 +11,7 @@ import numpy as np
 from ..backend import Backend, Plan, backend_of, get_backend
 from ..containers import leaf_names
 from ..errors import BackendError
+from ..handle import commit
 from ..nodes import NO_SLOT, UNKNOWN, WEAK_FLOAT, Argument, Aval
 from ..plan import PlanCache, compile_nodes
 from ..tensor import Tensor, wrap
@@ -121,10 +122,18 @@ class Optimizer:
             *self._formula.numbers(self.steps + 1, rate),
         )
         results = self._plan(*[p.value for p in parameters], *arrays, *self._moments, *numbers)
-        for parameter, value in zip(parameters, results):  # noqa: B905  (moments follow)
-            parameter.assign(value, copy=False)
-        self._moments = results[len(parameters) :]
-        self.steps += 1
+        self._commit(results[: len(parameters)], results[len(parameters) :], self.steps + 1)
+
+    def _commit(self, values: Sequence[Any], moments: Sequence[Any], steps: int) -> None:
+        """A new state: as a whole, or not at all if this is interrupted."""
+        # Old versions are let go of after the new ones are there: what else is told of that is no part of it.
+        before = [p._node for p in self._parameters]
+        changes: list[tuple[Any, str, Any]] = [(self, "_moments", moments), (self, "steps", steps)]
+        for parameter, value in zip(self._parameters, values, strict=True):
+            slot, value, node = parameter._version(value, False)
+            changes += (slot, "value", value), (parameter, "_node", node)
+        commit(changes)
+        del before
 
     def _gradients(self, gradients: Any, avals: list[Aval]) -> list[Any]:
         """The gradients as arrays that fit the parameters; the common case passes a few comparisons."""
@@ -219,7 +228,8 @@ class Optimizer:
         ShapeError
             If an array has another shape or dtype.
         """
-        self._restore(state, "load_state_dict: the state")
+        found = checkpoint.check(state, type(self).__name__, self._expected(), "load_state_dict: the state")
+        self._restore({name: x if name == "steps" else np.array(x) for name, x in found.items()})
 
     def save(self, path: str | Path) -> None:
         """Write what ``state_dict`` gives to a file in NumPy's format ``.npz``.
@@ -227,7 +237,15 @@ class Optimizer:
         Parameters
         ----------
         path : str or Path
-            Where to. A file that is there stays as it was until the new one is complete.
+            Where to. A file that is there stays as it was until the new one is complete and on the disk, also where
+            several processes write to it at once: the last one wins.
+
+        Raises
+        ------
+        ArgumentError
+            If there is something at ``path`` that is no file.
+        OSError
+            If it cannot be written, such as for want of space; nothing is left behind then.
 
         Examples
         --------
@@ -243,7 +261,7 @@ class Optimizer:
         >>> again
         Adam(1 parameters, rate=0.1, 1 steps)
         """
-        checkpoint.write(Path(path), self.state_dict())
+        checkpoint.write(checkpoint.file_path(path, "save"), self.state_dict())
 
     def load(self, path: str | Path) -> None:
         """Go on from what ``save`` wrote, as if training had never stopped: the same bits.
@@ -257,21 +275,25 @@ class Optimizer:
         Raises
         ------
         ArgumentError
-            If it is no such file, or of another optimizer; nothing is changed then.
+            If it is no such file, damaged, or of another optimizer; nothing is changed then. No more memory is taken
+            than the state needs, whatever the file says of itself.
         ShapeError
             If an array has another shape or dtype.
         """
-        self._restore(checkpoint.read(Path(path)), f"load: {path}")
+        found = checkpoint.read(checkpoint.file_path(path, "load"), type(self).__name__, self._expected())
+        self._restore(found)
 
-    def _restore(self, state: dict[str, Any], what: str) -> None:
+    def _expected(self) -> dict[str, tuple[tuple[int, ...], Any]]:
+        """Shape and dtype of each array of a state."""
         names, arrays = self._array_names(), self._arrays()
-        expected = {name: get_backend(backend_of(a)).aval_of(a) for name, a in zip(names, arrays, strict=True)}
-        checkpoint.check(state, type(self).__name__, expected, what)
+        return {name: get_backend(backend_of(a)).aval_of(a) for name, a in zip(names, arrays, strict=True)}
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state that was checked, and whose arrays nobody else has."""
+        arrays = [state[name] for name in self._array_names()]
         n = len(self._parameters)
-        for parameter, name in zip(self._parameters, names[:n], strict=True):
-            parameter.assign(state[name])
-        self._moments = self._beside([np.array(state[name]) for name in names[n:]])
-        self.steps = int(state["steps"])
+        values = [_home(p).asarray(array) for p, array in zip(self._parameters, arrays[:n], strict=True)]
+        self._commit(values, self._beside(arrays[n:]), state["steps"])
 
     def _beside(self, moments: list[np.ndarray[Any, Any]]) -> list[Any]:
         """Moments where the values of their parameters are."""
@@ -285,7 +307,8 @@ class Optimizer:
         """What the arrays are called in files: places of parameters are part of it, their own names are not."""
         places = leaf_names(self._structure)
         kinds = self._formula.moments
-        return [f"parameters{place}" for place in places] + [f"{kind}{place}" for place in places for kind in kinds]
+        names = [f"parameters{place}" for place in places] + [f"{kind}{place}" for place in places for kind in kinds]
+        return checkpoint.unique(names)
 
 
 def _argument(aval: Aval) -> Tensor:
