@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from itertools import starmap
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -75,12 +74,12 @@ NUMPYS_FUNCTIONS = (
 )
 
 
-def commit(changes: Iterable[tuple[Any, str, Any]]) -> None:
-    """Set attributes of objects, all of them or none.
+def commit(objects: Iterable[Any], names: Iterable[str], values: Iterable[Any]) -> None:
+    """Set an attribute of each object to a value: all of them or none.
 
     Interrupts and other threads are let in between instructions of Python, and here is one only.
     """
-    deque(starmap(setattr, changes), maxlen=0)
+    deque(map(setattr, objects, names, values), maxlen=0)
 
 
 class Handle:
@@ -226,17 +225,27 @@ class Handle:
         DTypeError
             If the value cannot be converted.
         """
-        slot, value, node = self._version(value, copy)
+        if traces:
+            refuse_change(self._node, self._slot, "assign")
+        aval = self._node.aval
+        if type(value) is not np.ndarray or value.dtype != aval.dtype or copy or aval.place is not None:
+            value = self._taken(plain(value, "assign"), aval, copy)
+        if type(value) is np.ndarray and not copy:
+            value = value.view()
+        slot, value, node = self._version(value)
         # On one line, and without a call: no interrupt comes between the two.
         slot.value, self._node = value, node
         return self
 
-    def _version(self, value: Any, copy: bool) -> tuple[Slot, Any, Node]:
-        """A new version that nothing refers to yet: the slot, and the value and the node that go there."""
-        aval = self._node.aval
-        refuse_change(self._node, self._slot, "assign")
-        if type(value) is not np.ndarray or value.dtype != aval.dtype or copy or aval.place is not None:
-            value = self._taken(plain(value, "assign"), aval, copy)
+    def _version(self, value: Any) -> tuple[Slot, Any, Node]:
+        """A new version that nothing refers to yet: the slot, and what goes there and into the handle.
+
+        The value is an array of the variable's dtype, where the variable is, that nobody writes to.
+        """
+        node, slot = self._node, self._slot
+        if traces:
+            refuse_change(node, slot, "assign")
+        aval = node.aval
         if value.shape != aval.shape:
             raise ShapeError(
                 f"assign: the value has shape {value.shape} and dtype {aval.dtype}, but the variable"
@@ -244,14 +253,12 @@ class Handle:
                 "(np.broadcast_to or reshape the value, or make a new Tensor)"
             )
         if type(value) is np.ndarray:
-            if not copy:
-                value = value.view()
             value.flags.writeable = False
         if aval.weak:
             aval = intern_aval(aval.shape, aval.dtype)
-        slot = self._named_slot()
-        kind = Constant if isinstance(self._node, Constant) else Variable
-        return slot, value, kind(aval, value, slot)
+        if slot is None:
+            slot = self._named_slot()
+        return slot, value, (Constant if isinstance(node, Constant) else Variable)(aval, value, slot)
 
     def _taken(self, value: Any, aval: Aval, copy: bool) -> Any:
         """A value in the dtype of the variable, where the variable is."""

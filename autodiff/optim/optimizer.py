@@ -81,6 +81,8 @@ class Optimizer:
             for p in self._parameters
             for real in formula.moments.values()
         ]
+        n = len(self._parameters)
+        self._changing = ("_node",) * n + ("value",) * n + ("_moments", "steps")
         self._avals: list[Aval] = []
         self._on_numpy = False
         self._plan: Plan | None = None
@@ -122,17 +124,16 @@ class Optimizer:
             *self._formula.numbers(self.steps + 1, rate),
         )
         results = self._plan(*[p.value for p in parameters], *arrays, *self._moments, *numbers)
-        self._commit(results[: len(parameters)], results[len(parameters) :], self.steps + 1)
+        self._commit(results, results[len(parameters) :], self.steps + 1)
 
     def _commit(self, values: Sequence[Any], moments: Sequence[Any], steps: int) -> None:
         """A new state: as a whole, or not at all if this is interrupted."""
+        parameters = self._parameters
         # Old versions are let go of after the new ones are there: what else is told of that is no part of it.
-        before = [p._node for p in self._parameters]
-        changes: list[tuple[Any, str, Any]] = [(self, "_moments", moments), (self, "steps", steps)]
-        for parameter, value in zip(self._parameters, values, strict=True):
-            slot, value, node = parameter._version(value, False)
-            changes += (slot, "value", value), (parameter, "_node", node)
-        commit(changes)
+        before = [p._node for p in parameters]
+        versions = [p._version(value) for p, value in zip(parameters, values)]  # noqa: B905  (moments follow)
+        slots, values, nodes = zip(*versions)  # noqa: B905  (costs 0.3 us, and they are triples)
+        commit((*parameters, *slots, self, self), self._changing, (*nodes, *values, moments, steps))
         del before
 
     def _gradients(self, gradients: Any, avals: list[Aval]) -> list[Any]:
