@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
@@ -466,7 +467,10 @@ def get_backend(backend: str | Backend | Any | None = None, device: Any = None) 
     elif name in _loaded:
         found = _loaded[name]
     else:
-        found = _loaded[name] = _load(name)
+        # Of two threads that load it at once, both get the first one's.
+        found = _loaded.setdefault(name, _load(name))
+        # It may own classes that nobody did.
+        _owners.clear()
     return found if device is None else found.at(device)
 
 
@@ -478,7 +482,8 @@ def _load(name: str) -> Backend:
         return where
     found = _imported(where, name)
     if not isinstance(found, Backend) and callable(found):
-        found = found()
+        with _loading(where, name):
+            found = found()
     if not isinstance(found, Backend):
         raise BackendError(f"backend {name!r}: {where!r} is {found!r}, which is no backend")
     return found
@@ -486,10 +491,21 @@ def _load(name: str) -> Backend:
 
 def _imported(where: str, name: str) -> Any:
     module, _, attribute = where.partition(":")
-    try:
+    with _loading(where, name):
         return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise BackendError(f"backend {name!r} is known but cannot be loaded from {where!r}: {error}") from error
+
+
+@contextmanager
+def _loading(where: str, name: str) -> Iterator[None]:
+    """In the block, what goes wrong (a library may raise anything when it is imported) says which backend it is of."""
+    try:
+        yield
+    except BackendError:
+        raise
+    except Exception as error:
+        raise BackendError(
+            f"backend {name!r} is known but cannot be loaded from {where!r}: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _of_namespace(xp: Any) -> Backend:
@@ -523,9 +539,20 @@ def _owner(value: Any) -> Backend | None:
         return found if found.owns(value) else None
     if isinstance(value, (np.ndarray, np.generic)):
         return None
-    for found in [*map(get_backend, _registered), *_loaded.values()]:
-        if found.home is not get_backend() and found.owns(value):
-            return found.home
+    if kind.__module__ == "builtins":
+        return None  # for which nothing need be imported
+    for found in [*_working(list(_registered)), *list(_loaded.values())]:
+        # One whose methods fail on what others own is no reason for an error either.
+        with suppress(Exception):
+            if found.home is not get_backend() and found.owns(value):
+                return found.home
     if hasattr(kind, "__array_namespace__"):
         return _of_namespace(value.__array_namespace__())
     return None
+
+
+def _working(names: list[str]) -> Iterator[Backend]:
+    """The backends of these names but those that cannot be loaded: only who asks for one of them is told why."""
+    for name in names:
+        with suppress(BackendError):
+            yield get_backend(name)
