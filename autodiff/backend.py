@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from .errors import ArgumentError, BackendError, DTypeError
+from .errors import ArgumentError, BackendError, DTypeError, shown
 
 if TYPE_CHECKING:
     from .plan.program import Program
@@ -368,7 +368,7 @@ def set_num_threads(count: int | None) -> None:
     """
     global _threads  # noqa: PLW0603  (a setting of the process, as the number of threads itself is)
     if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
-        raise ArgumentError(f"set_num_threads: {count!r} must be an integer of at least 1, or None")
+        raise ArgumentError(f"set_num_threads: {shown(count)} must be an integer of at least 1, or None")
     _threads = count
 
 

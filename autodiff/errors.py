@@ -17,6 +17,10 @@ IndependentWarning (UserWarning): the result does not depend on a variable, so i
 RetraceWarning (UserWarning): a traced function looks at values that change, so that it is traced at each call.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 
 class AutodiffError(Exception):
     """Base of every error that this library raises on purpose."""
@@ -72,3 +76,12 @@ class IndependentWarning(UserWarning):
 
 class RetraceWarning(UserWarning):
     """A traced function looks at values that change, so that it is traced anew at each call."""
+
+
+def shown(value: Any) -> str:
+    """The text of a value, shortened, for messages; whatever happens in it."""
+    try:
+        return repr(value)[:60]
+    except Exception as error:
+        # Python writes integers of up to 4,300 digits; a user's class may do anything.
+        return f"of {value.bit_length()} bits" if isinstance(value, int) else f"<{type(error).__name__} in its repr>"

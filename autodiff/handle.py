@@ -27,6 +27,7 @@ from .nodes import (
     as_array,
     as_node,
     aval_on,
+    broadcast_shape,
     freeze,
     intern_aval,
     rebound,
@@ -316,7 +317,7 @@ class Handle:
         on_numpy = isinstance(present, (np.ndarray, float, complex))
         increment: Any = as_array(value, copy=None) if on_numpy else as_node(value)
         try:
-            fits = np.broadcast_shapes(increment.shape, aval.shape) == aval.shape
+            fits = broadcast_shape(increment.shape, aval.shape) == aval.shape
         except ValueError:
             fits = False
         if not fits:

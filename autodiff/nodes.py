@@ -16,7 +16,7 @@ import numpy as np
 
 from .backend import Backend, backend_of
 from .callers import caller
-from .errors import AutodiffError, BackendError, DTypeError, ShapeError, TraceError
+from .errors import AutodiffError, BackendError, DTypeError, ShapeError, TraceError, shown
 
 _next_sequence = itertools.count(1).__next__
 
@@ -98,6 +98,8 @@ AVALS_KEPT = 1 << 16
 _avals: dict[Any, Aval] = {}
 # Those of nodes that are made once and used for ever, below.
 _always_kept: dict[Any, Aval] = {}
+# Of NumPy's arrays.
+MOST_DIMENSIONS = 64
 
 
 def intern_aval(
@@ -110,8 +112,10 @@ def intern_aval(
 ) -> Aval:
     """The one Aval with these fields."""
     if literal is not None:
-        # The type and the repr tell 2 from 2.0 and True, and -0.0 from 0.0, which compare equal.
-        key: Any = (shape, dtype, weak, type(literal), repr(literal), spec)
+        # The type and the repr tell 2 from 2.0 and True, and -0.0 from 0.0, which compare equal. (Integers have no
+        # more than one form, and of more than 4,300 digits no repr.)
+        kind = type(literal)
+        key: Any = (shape, dtype, weak, kind, literal if kind is int else repr(literal), spec)
     elif spec is not None:
         key = spec
     else:
@@ -123,8 +127,26 @@ def intern_aval(
         if len(_avals) >= AVALS_KEPT:
             _forget(_avals)
             _avals.update(_always_kept)
+        if len(shape) > MOST_DIMENSIONS:
+            raise ShapeError(
+                f"the result has {len(shape)} dimensions, and NumPy's arrays have at most {MOST_DIMENSIONS}; reshape "
+                "to fewer before"
+            )
         found = _avals.setdefault(key, Aval(shape, dtype, weak, literal, spec, place))
     return found
+
+
+def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that shapes broadcast to; ValueError if they do not. (NumPy does it for up to 32 axes.)"""
+    ndim = max(map(len, shapes), default=0)
+    sizes = [1] * ndim
+    for shape in shapes:
+        for axis, size in enumerate(shape, ndim - len(shape)):
+            if size != 1 and size != sizes[axis]:
+                if sizes[axis] != 1:
+                    raise ValueError(f"shapes {', '.join(map(str, shapes))} do not broadcast")
+                sizes[axis] = size
+    return tuple(sizes)
 
 
 INDEX_DTYPE = np.dtype(object)
@@ -567,6 +589,8 @@ def literal(value: Any, dtype: np.dtype[Any] | None = None) -> Constant:
 
 
 # Made once: recording x ** 2 makes one node, not two. Zeros are equal, and differ in sign.
+# Of those that become a float64.
+LARGEST_INTEGER_BITS = 1024
 _literal_integers = {v: literal(v) for v in range(-LITERAL_INTEGER_BOUND, LITERAL_INTEGER_BOUND + 1)}
 _literal_floats = {v: literal(v) for v in LITERAL_FLOATS if v}
 _literal_zeros = {sign: literal(sign * 0.0) for sign in (1.0, -1.0)}
@@ -586,6 +610,10 @@ def as_node(value: Any, beside: Aval | None = None) -> Node:
         return _literal_zeros[math.copysign(1.0, value)]
     if kind is int:
         found = _literal_integers.get(value)
+        if found is None and value.bit_length() > LARGEST_INTEGER_BITS:
+            raise DTypeError(
+                f"int {shown(value)} is larger than any number that NumPy has; the largest is about 1.8e308"
+            )
         if found is None and beside and beside.dtype.kind in "iu":
             return literal(value)
         return found or Constant(WEAK_INT, value)
@@ -666,12 +694,3 @@ def describe(value: Any) -> str:
         shape, dtype = owner.aval_of(value)
         return f"an array of backend {owner.label}, of shape {shape} and dtype {dtype}"
     return f"{type(value).__name__} {shown(value)}"
-
-
-def shown(value: Any) -> str:
-    """The text of a value, shortened, for messages; whatever happens in it."""
-    try:
-        return repr(value)[:60]
-    except Exception as error:
-        # Python writes integers of up to 4,300 digits; a user's class may do anything.
-        return f"of {value.bit_length()} bits" if isinstance(value, int) else f"<{type(error).__name__} in its repr>"

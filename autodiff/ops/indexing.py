@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import backend_of
-from ..errors import ArgumentError, IndexingError
+from ..errors import ArgumentError, IndexingError, shown
 from ..nodes import (
     INDEX_DTYPE,
     INT64,
@@ -142,7 +142,7 @@ def normalize_index(x: Aval, item: Any, concrete: Concrete) -> tuple[Constant, t
         if type(entry) is int:
             size = x.shape[axis]
             if not -size <= entry < size:
-                raise IndexingError(f"index {entry} is out of range for axis {axis} with size {size} of {x!r}")
+                raise IndexingError(f"index {shown(entry)} is out of range for axis {axis} with size {size} of {x!r}")
             spec.append(INTEGER)
             value.append(entry + size if entry < 0 else entry)
             axis += 1

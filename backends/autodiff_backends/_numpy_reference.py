@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.nodes import Signature
+from autodiff.nodes import Signature, broadcast_shape
 from autodiff.plan.program import Program
 
 from ._numpy_runtime import logistic
@@ -22,7 +22,7 @@ Function = Callable[..., Any]
 
 def _masked_multiply(ct: Any, factor: Any) -> Any:
     chosen = np.not_equal(ct, 0)
-    out = np.zeros(np.broadcast_shapes(np.shape(ct), np.shape(factor)), np.result_type(ct, factor))
+    out = np.zeros(broadcast_shape(np.shape(ct), np.shape(factor)), np.result_type(ct, factor))
     return np.multiply(ct, factor, out=out, where=chosen)
 
 
