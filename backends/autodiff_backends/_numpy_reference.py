@@ -15,7 +15,7 @@ import numpy as np
 from autodiff.nodes import Signature, broadcast_shape
 from autodiff.plan.program import Program
 
-from ._numpy_runtime import logistic
+from ._numpy_runtime import add_at, logistic
 
 Function = Callable[..., Any]
 
@@ -46,7 +46,7 @@ def _index_add(signature: Signature) -> Function:
     def run(x: Any, idx: Any, values: Any, *arrays: Any) -> Any:
         out = np.array(x)
         if arrays:
-            np.add.at(out, _entries(spec, idx, arrays), values)
+            add_at(out, _entries(spec, idx, arrays), values)
         else:
             out[idx] += values
         return out
