@@ -8,7 +8,7 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.2.9"
-nox.options.sessions = ["tests", "versions", "lint", "types", "package", "docs", "cuda"]
+nox.options.sessions = ["tests", "versions", "minimum", "lint", "types", "package", "docs", "cuda"]
 nox.options.error_on_missing_interpreters = "CI" in os.environ
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
@@ -62,6 +62,17 @@ def run_tests(session: nox.Session, backend: str) -> None:
     session.run("pytest", f"--backend={backend}", *session.posargs)
 
 
+@nox.session(python=PYTHONS[0])
+def minimum(session: nox.Session) -> None:
+    """Run the tests on the oldest releases that this library says it works with."""
+    _, wheel = build(session)
+    project = PYPROJECT["project"]
+    bounds = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    session.install(f"{wheel}[test]", *[bound.replace(">=", "==") for bound in bounds if ">=" in bound])
+    session.run("pytest", "--backend=numpy", *session.posargs)
+    session.run("pytest", "--backend=array_api_strict", "tests/backends", *session.posargs)
+
+
 @nox.session
 def cuda(session: nox.Session) -> None:
     """Check the kernels that are generated for CUDA, without a GPU: compile them for it, and run them as C++."""
@@ -80,6 +91,10 @@ def nightly(session: nox.Session) -> None:
     _, wheel = build(session)
     session.install(f"{wheel}[test]")
     session.run("pytest", "--backend=cupy-emulated", *session.posargs, env={"REQUIRE_COMPILERS": "1"})
+    # Faults in their thousands: damaged files, killed and competing writers, flipped bits of machine code.
+    session.install(f"{wheel}[numba]")
+    faults = ["tests/test_checkpoints.py", "tests/backends/test_numba.py"]
+    session.run("pytest", *faults, "-k", "damaged or writer or flipped", *session.posargs, env={"NIGHTLY": "1"})
 
 
 @nox.session
