@@ -61,7 +61,7 @@ def _check_dx(dx: Any, what: str) -> None:
 
 
 def _check_order(n: Any, what: str) -> None:
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+    if isinstance(n, (bool, np.timedelta64)) or not isinstance(n, (int, np.integer)) or n < 1:
         raise ArgumentError(f"{what}: n={shown(n)} must be an integer of at least 1, the order of the derivative")
 
 

@@ -46,7 +46,8 @@ def flag(value: Any, name: str) -> bool:
 
 def count(value: Any, name: str, low: int) -> int:
     """``value`` as an integer that is at least ``low``."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
+    # A timedelta64 is an integer to NumPy's classes.
+    if isinstance(value, (bool, np.timedelta64)) or not isinstance(value, (int, np.integer)) or value < low:
         raise ArgumentError(f"{name}={shown(value)} must be an integer of at least {low}")
     return int(value)
 
@@ -82,7 +83,7 @@ def gradient_leaves(gradients: Any, structure: Structure, n: int) -> list[Any]:
     leaves, given = flatten(gradients)
     if given is LEAF:
         raise ArgumentError(
-            f"step: gradients must be a list of arrays, one for each parameter, not {describe(gradients)}"
+            f"step: gradients must be a flat list of arrays, one for each parameter, not {describe(gradients)}"
         )
     flat = all(part is LEAF for part in given[2]) and not isinstance(gradients, dict)
     if given != structure and not flat:

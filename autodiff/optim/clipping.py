@@ -166,7 +166,7 @@ def clip_value(gradients: Any, limit: float) -> Any:
     >>> ad.optim.clip_value([np.array([3.0, -0.5])], 1.0)
     [array([ 1. , -0.5])]
     """
-    return _compiled(_clip_value)(_arrays(gradients, "clip_value"), number(limit, "clip_value: limit"))
+    return _compiled(_clip_value)(_arrays(gradients, "clip_value", "iufc"), number(limit, "clip_value: limit"))
 
 
 def clipped(gradients: list[Any], value: Any | None, norm: Any | None) -> list[Any]:
