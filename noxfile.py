@@ -8,7 +8,7 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.2.9"
-nox.options.sessions = ["tests", "versions", "lint", "types", "package", "docs", "cuda"]
+nox.options.sessions = ["tests", "versions", "minimum", "lint", "types", "package", "docs", "cuda"]
 nox.options.error_on_missing_interpreters = "CI" in os.environ
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
@@ -62,6 +62,17 @@ def run_tests(session: nox.Session, backend: str) -> None:
     session.run("pytest", f"--backend={backend}", *session.posargs)
 
 
+@nox.session(python=PYTHONS[0])
+def minimum(session: nox.Session) -> None:
+    """Run the tests on the oldest releases that this library says it works with."""
+    _, wheel = build(session)
+    project = PYPROJECT["project"]
+    bounds = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    session.install(f"{wheel}[test]", *[bound.replace(">=", "==") for bound in bounds if ">=" in bound])
+    session.run("pytest", "--backend=numpy", *session.posargs)
+    session.run("pytest", "--backend=array_api_strict", "tests/backends", *session.posargs)
+
+
 @nox.session
 def cuda(session: nox.Session) -> None:
     """Check the kernels that are generated for CUDA, without a GPU: compile them for it, and run them as C++."""
@@ -82,6 +93,10 @@ def nightly(session: nox.Session) -> None:
     session.run("pytest", "--backend=cupy-emulated", *session.posargs, env={"REQUIRE_COMPILERS": "1"})
     session.run("pytest", "tests/test_derivatives_oracle.py", env={"AUTODIFF_FUZZ": "10000"})
     session.run("pytest", "tests/conformance/test_dtype_sweep.py", env={"SWEEP": "all"})
+    # Faults in their thousands: damaged files, killed and competing writers, flipped bits of machine code.
+    session.install(f"{wheel}[numba]")
+    faults = ["tests/test_checkpoints.py", "tests/backends/test_numba.py"]
+    session.run("pytest", *faults, "-k", "damaged or writer or flipped", *session.posargs, env={"NIGHTLY": "1"})
     # The library is the wheel's: the checkout, with the tests, comes last.
     sweep = "import sys; sys.path.append('.'); from tests.fuzz.sweep import main; main()"
     session.run("python", "-P", "-c", sweep, "0", "200000", f"--processes={os.cpu_count() or 1}")

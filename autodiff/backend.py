@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from .errors import ArgumentError, BackendError, DTypeError
+from .errors import ArgumentError, BackendError, DTypeError, shown
 
 if TYPE_CHECKING:
     from .plan.program import Program
@@ -402,7 +403,7 @@ def set_num_threads(count: int | None) -> None:
     """
     global _threads  # noqa: PLW0603  (a setting of the process, as the number of threads itself is)
     if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
-        raise ArgumentError(f"set_num_threads: {count!r} must be an integer of at least 1, or None")
+        raise ArgumentError(f"set_num_threads: {shown(count)} must be an integer of at least 1, or None")
     _threads = count
 
 
@@ -501,7 +502,10 @@ def get_backend(backend: str | Backend | Any | None = None, device: Any = None) 
     elif name in _loaded:
         found = _loaded[name]
     else:
-        found = _loaded[name] = _load(name)
+        # Of two threads that load it at once, both get the first one's.
+        found = _loaded.setdefault(name, _load(name))
+        # It may own classes that nobody did.
+        _owners.clear()
     return found if device is None else found.at(device)
 
 
@@ -513,7 +517,8 @@ def _load(name: str) -> Backend:
         return where
     found = _imported(where, name)
     if not isinstance(found, Backend) and callable(found):
-        found = found()
+        with _loading(where, name):
+            found = found()
     if not isinstance(found, Backend):
         raise BackendError(f"backend {name!r}: {where!r} is {found!r}, which is no backend")
     return found
@@ -521,10 +526,21 @@ def _load(name: str) -> Backend:
 
 def _imported(where: str, name: str) -> Any:
     module, _, attribute = where.partition(":")
-    try:
+    with _loading(where, name):
         return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise BackendError(f"backend {name!r} is known but cannot be loaded from {where!r}: {error}") from error
+
+
+@contextmanager
+def _loading(where: str, name: str) -> Iterator[None]:
+    """In the block, what goes wrong (a library may raise anything when it is imported) says which backend it is of."""
+    try:
+        yield
+    except BackendError:
+        raise
+    except Exception as error:
+        raise BackendError(
+            f"backend {name!r} is known but cannot be loaded from {where!r}: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _of_namespace(xp: Any) -> Backend:
@@ -558,9 +574,20 @@ def _owner(value: Any) -> Backend | None:
         return found if found.owns(value) else None
     if isinstance(value, (np.ndarray, np.generic)):
         return None
-    for found in [*map(get_backend, _registered), *_loaded.values()]:
-        if found.home is not get_backend() and found.owns(value):
-            return found.home
+    if kind.__module__ == "builtins":
+        return None  # for which nothing need be imported
+    for found in [*_working(list(_registered)), *list(_loaded.values())]:
+        # One whose methods fail on what others own is no reason for an error either.
+        with suppress(Exception):
+            if found.home is not get_backend() and found.owns(value):
+                return found.home
     if hasattr(kind, "__array_namespace__"):
         return _of_namespace(value.__array_namespace__())
     return None
+
+
+def _working(names: list[str]) -> Iterator[Backend]:
+    """The backends of these names but those that cannot be loaded: only who asks for one of them is told why."""
+    for name in names:
+        with suppress(BackendError):
+            yield get_backend(name)

@@ -7,7 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
+from .errors import ArgumentError
 from .static_keys import static_key
+
+# How deep containers may be nested. One that contains itself is nested without end.
+DEEPEST = 200
 
 # The structure of a container: LEAF, or (type, keys or None, structures of the parts).
 LEAF = "leaf"
@@ -34,10 +38,21 @@ class _Keys(tuple[Any, ...]):
         return hash(static_key(tuple(self)))
 
 
-def flatten(value: Any) -> tuple[list[Any], Structure]:
-    """The leaves of nested containers in order, and the structure to put them back into. Dicts keep their order."""
+def flatten(value: Any, depth: int = 0) -> tuple[list[Any], Structure]:
+    """The leaves of nested containers in order, and the structure to put them back into. Dicts keep their order.
+
+    Raises
+    ------
+    ArgumentError
+        If they are nested too deep, or one contains itself.
+    """
     if not is_container(value):
         return [value], LEAF
+    if depth == DEEPEST:
+        raise ArgumentError(
+            f"a {type(value).__name__} is nested in more than {DEEPEST} lists, tuples and dicts, or contains itself; "
+            "give flat lists of arrays"
+        )
     if isinstance(value, dict):
         keys: Any = tuple(value)
         if not all(type(key) is str for key in keys):
@@ -48,7 +63,7 @@ def flatten(value: Any) -> tuple[list[Any], Structure]:
     leaves: list[Any] = []
     structures = []
     for part in parts:
-        below, structure = flatten(part)
+        below, structure = flatten(part, depth + 1)
         leaves += below
         structures.append(structure)
     return leaves, (type(value), keys, tuple(structures))
@@ -91,7 +106,8 @@ def builder(structure: Structure) -> Callable[[Sequence[Any]], Any]:
     try:
         # Only places of leaves and keys are written into the expression.
         function: Callable[[Sequence[Any]], Any] = eval(f"lambda leaves: {text(structure, count())}", {"keys": keys})
-    except TypeError:
+    except (TypeError, SyntaxError, MemoryError):
+        # Of another type, or nested deeper than Python's parser goes.
         return lambda leaves: unflatten(structure, iter(leaves))
     return function
 

@@ -9,9 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from . import ops
-from .errors import MissingRuleError
+from .errors import ArgumentError, MissingRuleError, shown
+from .machine import memory_bytes
 from .nodes import Node, Operation, Primitive
 from .rules import NONDIFFERENTIABLE, TABLE, ZERO, Via, irrelevant_extrema, sum_to, total
+
+# Orders that are nobody's mistake; how many more are foreseen; and of how many a polynomial may have, which then ends.
+UNCHECKED_ORDERS, LOOKED_AHEAD, LONGEST_POLYNOMIAL = 4, 8, 256
+# Of memory, with what compiling it takes (measured: 300 for the node, 700 while it is compiled).
+BYTES_PER_OPERATION = 1000
 
 
 def _argument_rule(primitive: Primitive, position: int) -> bool:
@@ -214,9 +220,16 @@ def derivative(output: Node, wrt: Sequence[Node], order: int) -> list[Node | Non
     for x in wrt:
         current: Node | None = output
         forward = Forward(x, ops.ones_like(x))
-        for _ in range(order):
-            if current is not None:
-                current = _next_order(current, x, forward)
+        begin = before = ops.ones_like(x).sequence
+        growth = 0
+        for n in range(1, order + 1):
+            current = None if current is None else _next_order(current, x, forward)
+            if current is None:
+                break
+            if n < order and n > UNCHECKED_ORDERS:
+                now = current.sequence
+                _check_growth(n, order, now - begin, now - before, growth)
+                before, growth = now, now - before
         results.append(current)
     return _derived(results, output)
 
@@ -237,6 +250,30 @@ def _derived(results: list[Node | None], output: Node) -> list[Node | None]:
                     seen.add(x)
                     stack.append(x)
     return results
+
+
+def _check_growth(n: int, order: int, recorded: int, last: int, previous: int) -> None:
+    """Raise an error if the orders that remain are more than fits into memory.
+
+    Parameters
+    ----------
+    n, order : int
+        How many orders there are, and how many there are to be.
+    recorded, last, previous : int
+        Operations recorded for all of them, for the last and for the one before.
+    """
+    left = order - n
+    # Nested functions double at each order. A polynomial ends, so nobody looks far ahead at once.
+    ratio = min(max(last / previous, 1.0), 2.0) if previous else 1.0
+    expected = recorded + last * ratio ** min(left, LOOKED_AHEAD)
+    if n >= LONGEST_POLYNOMIAL:
+        # What has grown so long goes on: the difference of two orders never gets less.
+        expected = max(expected, recorded + last * left)
+    if expected * BYTES_PER_OPERATION > memory_bytes() / 2:
+        raise ArgumentError(
+            f"the derivative of order n={shown(order)} does not fit into memory: up to order {n} it has {recorded} "
+            f"operations, {last} of them in the last order; ask for a lower order"
+        )
 
 
 def _next_order(current: Node, x: Node, forward: Forward) -> Node | None:

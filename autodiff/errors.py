@@ -20,6 +20,10 @@ RetraceWarning (UserWarning): a traced function looks at values that change, so 
 GrowthWarning (UserWarning): a loop differentiates with respect to what it updates, and compiles at each step.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 
 class AutodiffError(Exception):
     """Base of every error that this library raises on purpose."""
@@ -87,3 +91,12 @@ class RetraceWarning(UserWarning):
 
 class GrowthWarning(UserWarning):
     """A loop updates a variable by operations, so that its history grows and each step compiles a longer gradient."""
+
+
+def shown(value: Any) -> str:
+    """The text of a value, shortened, for messages; whatever happens in it."""
+    try:
+        return repr(value)[:60]
+    except Exception as error:
+        # Python writes integers of up to 4,300 digits; a user's class may do anything.
+        return f"of {value.bit_length()} bits" if isinstance(value, int) else f"<{type(error).__name__} in its repr>"

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .backend import Backend, Plan, get_backend
+from .backend import Backend, Plan, backend_of, get_backend
 from .callers import user_frame
 from .differentiate import derivative
-from .errors import ArgumentError, IndependentWarning, ShapeError
+from .errors import ArgumentError, DTypeError, IndependentWarning, ShapeError
 from .nodes import Aval, Constant, Node, Operation, Primitive, Signature, as_array, describe
 from .ops import place_p, zeros
 from .plan import Trace, build
@@ -142,7 +142,7 @@ class CompiledGradient:
         arrays = []
         for place, (value, aval) in enumerate(zip(values, self._avals, strict=True)):
             if type(value) is not np.ndarray or value.dtype != aval.dtype or self._away:
-                value = self._taken(value.value if isinstance(value, Tensor) else value, aval.dtype)
+                value = self._taken(value.value if isinstance(value, Tensor) else value, aval, place)
             if value.shape != aval.shape:
                 raise ShapeError(
                     f"argument {place} of the compiled gradient has shape {value.shape}, but it was compiled for "
@@ -152,8 +152,16 @@ class CompiledGradient:
         results = self._plan(*arrays, *self._bound)
         return results[0], list(results[1:])
 
-    def _taken(self, value: Any, dtype: np.dtype[Any]) -> Any:
+    def _taken(self, value: Any, aval: Aval, place: int) -> Any:
         """An argument where the gradient computes."""
+        dtype = aval.dtype
+        owner = backend_of(value)
+        complex_values = np.iscomplexobj(value) if owner is None else owner.aval_of(value)[1].kind == "c"
+        if complex_values and dtype.kind != "c":
+            raise DTypeError(
+                f"argument {place} of the compiled gradient is {describe(value)}, and it was compiled for {aval!r}, "
+                "which has no imaginary part; take np.real of it, or compile another for complex numbers"
+            )
         if not self._away:
             return as_array(value, dtype, copy=None)
         return self._home.asarray(value if self._home.owns(value) else as_array(value, dtype, copy=None), dtype)

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from .backend import Backend, get_backend
-from .errors import ArgumentError, BackendError, DifferentiationError
+from .errors import ArgumentError, BackendError, DifferentiationError, shown
 from .gradients import (
     CompiledGradient,
     Explanation,
@@ -62,8 +62,8 @@ def _check_dx(dx: Any, what: str) -> None:
 
 
 def _check_order(n: Any, what: str) -> None:
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise ArgumentError(f"{what}: n={n!r} must be an integer of at least 1, the order of the derivative")
+    if isinstance(n, (bool, np.timedelta64)) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise ArgumentError(f"{what}: n={shown(n)} must be an integer of at least 1, the order of the derivative")
 
 
 class Graph:
@@ -106,7 +106,7 @@ class Graph:
         self, backend: str | Backend | Any | None = None, cache_size: int = DEFAULT_CAPACITY, device: Any = None
     ):
         if isinstance(cache_size, bool) or not isinstance(cache_size, int) or cache_size < 1:
-            raise ArgumentError(f"Graph: cache_size={cache_size!r} must be an integer of at least 1")
+            raise ArgumentError(f"Graph: cache_size={shown(cache_size)} must be an integer of at least 1")
         self.backend = get_backend(backend, device)
         # Where variables are put; None for where they are.
         self._place: Backend | None = None if backend is None and device is None else self.backend.home

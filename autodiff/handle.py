@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple, Self
@@ -26,6 +27,7 @@ from .nodes import (
     as_array,
     as_node,
     aval_on,
+    broadcast_shape,
     freeze,
     intern_aval,
     rebound,
@@ -71,6 +73,14 @@ NUMPYS_FUNCTIONS = (
     "Write it with NumPy's functions (np.sqrt, not math.sqrt), and write elements into a Tensor "
     "(ad.Tensor(np.zeros(n))), not into an array"
 )
+
+
+def commit(objects: Iterable[Any], names: Iterable[str], values: Iterable[Any]) -> None:
+    """Set an attribute of each object to a value: all of them or none.
+
+    Interrupts and other threads are let in between instructions of Python, and here is one only.
+    """
+    deque(map(setattr, objects, names, values), maxlen=0)
 
 
 class Handle:
@@ -160,7 +170,11 @@ class Handle:
     def _named_slot(self) -> Slot:
         """The slot of this handle, made when it first stands for another node than at its creation."""
         if self._slot is None:
-            self._slot = rebound[self._node] = Slot(None)
+            slot = Slot(None)
+            slot.node = weakref.ref(self._node)
+            # The handle's own comes last: interrupted before, all of this is done anew.
+            rebound[self._node] = slot
+            self._slot = slot
         return self._slot
 
     def _name(self, name: str) -> None:
@@ -212,10 +226,27 @@ class Handle:
         DTypeError
             If the value cannot be converted.
         """
+        if traces:
+            refuse_change(self._node, self._slot, "assign")
         aval = self._node.aval
-        refuse_change(self._node, self._slot, "assign")
         if type(value) is not np.ndarray or value.dtype != aval.dtype or copy or aval.place is not None:
             value = self._taken(plain(value, "assign"), aval, copy)
+        if type(value) is np.ndarray and not copy:
+            value = value.view()
+        slot, value, node = self._version(value)
+        # On one line, and without a call: no interrupt comes between the two.
+        slot.value, self._node = value, node
+        return self
+
+    def _version(self, value: Any) -> tuple[Slot, Any, Node]:
+        """A new version that nothing refers to yet: the slot, and what goes there and into the handle.
+
+        The value is an array of the variable's dtype, where the variable is, that nobody writes to.
+        """
+        node, slot = self._node, self._slot
+        if traces:
+            refuse_change(node, slot, "assign")
+        aval = node.aval
         if value.shape != aval.shape:
             raise ShapeError(
                 f"assign: the value has shape {value.shape} and dtype {aval.dtype}, but the variable"
@@ -223,17 +254,14 @@ class Handle:
                 "(np.broadcast_to or reshape the value, or make a new Tensor)"
             )
         if type(value) is np.ndarray:
-            if not copy:
-                value = value.view()
             value.flags.writeable = False
         if aval.place is not None:
             (value,) = aval.place.keep([value], [self._node.value])
         if aval.weak:
             aval = intern_aval(aval.shape, aval.dtype)
-        slot = self._named_slot()
-        slot.value = value
-        self._node = Constant(aval, value, slot) if isinstance(self._node, Constant) else Variable(aval, value, slot)
-        return self
+        if slot is None:
+            slot = self._named_slot()
+        return slot, value, (Constant if isinstance(node, Constant) else Variable)(aval, value, slot)
 
     def _taken(self, value: Any, aval: Aval, copy: bool) -> Any:
         """A value in the dtype of the variable, where the variable is."""
@@ -291,7 +319,7 @@ class Handle:
         on_numpy = isinstance(present, (np.ndarray, float, complex))
         increment: Any = as_array(value, copy=None) if on_numpy else as_node(value)
         try:
-            fits = np.broadcast_shapes(increment.shape, aval.shape) == aval.shape
+            fits = broadcast_shape(increment.shape, aval.shape) == aval.shape
         except ValueError:
             fits = False
         if not fits:

@@ -17,7 +17,7 @@ import numpy as np
 
 from .backend import Backend, backend_of
 from .callers import caller
-from .errors import AutodiffError, BackendError, DTypeError, RangeError, ShapeError, TraceError
+from .errors import AutodiffError, BackendError, DTypeError, RangeError, ShapeError, TraceError, shown
 
 _next_sequence = itertools.count(1).__next__
 
@@ -99,6 +99,8 @@ AVALS_KEPT = 1 << 16
 _avals: dict[Any, Aval] = {}
 # Those of nodes that are made once and used for ever, below.
 _always_kept: dict[Any, Aval] = {}
+# Of NumPy's arrays.
+MOST_DIMENSIONS = 64
 
 
 def intern_aval(
@@ -111,8 +113,10 @@ def intern_aval(
 ) -> Aval:
     """The one Aval with these fields."""
     if literal is not None:
-        # The type and the repr tell 2 from 2.0 and True, and -0.0 from 0.0, which compare equal.
-        key: Any = (shape, dtype, weak, type(literal), repr(literal), spec)
+        # The type and the repr tell 2 from 2.0 and True, and -0.0 from 0.0, which compare equal. (Integers have no
+        # more than one form, and of more than 4,300 digits no repr.)
+        kind = type(literal)
+        key: Any = (shape, dtype, weak, kind, literal if kind is int else repr(literal), spec)
     elif spec is not None:
         key = spec
     else:
@@ -124,8 +128,26 @@ def intern_aval(
         if len(_avals) >= AVALS_KEPT:
             _forget(_avals)
             _avals.update(_always_kept)
+        if len(shape) > MOST_DIMENSIONS:
+            raise ShapeError(
+                f"the result has {len(shape)} dimensions, and NumPy's arrays have at most {MOST_DIMENSIONS}; reshape "
+                "to fewer before"
+            )
         found = _avals.setdefault(key, Aval(shape, dtype, weak, literal, spec, place))
     return found
+
+
+def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that shapes broadcast to; ValueError if they do not. (NumPy does it for up to 32 axes.)"""
+    ndim = max(map(len, shapes), default=0)
+    sizes = [1] * ndim
+    for shape in shapes:
+        for axis, size in enumerate(shape, ndim - len(shape)):
+            if size != 1 and size != sizes[axis]:
+                if sizes[axis] != 1:
+                    raise ValueError(f"shapes {', '.join(map(str, shapes))} do not broadcast")
+                sizes[axis] = size
+    return tuple(sizes)
 
 
 INDEX_DTYPE = np.dtype(object)
@@ -613,6 +635,8 @@ def literal(value: Any, dtype: np.dtype[Any] | None = None) -> Constant:
 
 
 # Made once: recording x ** 2 makes one node, not two. Zeros are equal, and differ in sign.
+# Of those that become a float64.
+LARGEST_INTEGER_BITS = 1024
 _literal_integers = {v: literal(v) for v in range(-LITERAL_INTEGER_BOUND, LITERAL_INTEGER_BOUND + 1)}
 _literal_floats = {v: literal(v) for v in LITERAL_FLOATS if v}
 _literal_zeros = {sign: literal(sign * 0.0) for sign in (1.0, -1.0)}
@@ -725,4 +749,4 @@ def describe(value: Any) -> str:
     if owner is not None:
         shape, dtype = owner.aval_of(value)
         return f"an array of backend {owner.label}, of shape {shape} and dtype {dtype}"
-    return f"{type(value).__name__} {repr(value)[:60]}"
+    return f"{type(value).__name__} {shown(value)}"

@@ -13,7 +13,7 @@ import numpy as np
 from .backend import Backend, backend_of, get_backend
 from .callers import user_frame
 from .containers import builder, flatten, transform
-from .errors import ArgumentError, BackendError, RetraceWarning, TraceError
+from .errors import ArgumentError, BackendError, RetraceWarning, TraceError, shown
 from .nodes import (
     NO_SLOT,
     UNKNOWN,
@@ -192,6 +192,8 @@ class Function:
     """
 
     def __init__(self, function: Callable[..., Any], cache_size: int, backend: Any = None, device: Any = None):
+        if isinstance(cache_size, bool) or not isinstance(cache_size, int) or cache_size < 1:
+            raise ArgumentError(f"function: cache_size={shown(cache_size)} must be an integer of at least 1")
         functools.update_wrapper(self, function)
         self._function = function
         self._cache = PlanCache(cache_size)
@@ -264,12 +266,9 @@ class Function:
             if traced.guard is not None and not traced.guard.holds():
                 traced = self._retraced(variants, args, kwargs)
             return traced(values)
-        except TypeError as error:
-            if "unhashable" in str(error):
-                raise ArgumentError(
-                    f"autodiff.function: arguments that are not arrays or floats must be hashable ({error}), since the "
-                    "function is traced for each of their values"
-                ) from None
+        except TypeError:
+            # Of the function's own, unless it is the key that has no hash.
+            _check_hashable(key)
             raise
         except _Transparent:
             return self._function(*args, **kwargs)
@@ -360,6 +359,20 @@ class Function:
         return self if instance is None else functools.partial(self.__call__, instance)
 
 
+def _check_hashable(key: Any) -> None:
+    """Raise an error if an argument that is part of the structure of a call cannot be told from others."""
+    try:
+        hash(key)
+    except TypeError as error:
+        trace = error.__traceback__
+        if trace is not None and trace.tb_next is not None:
+            raise  # from within the user's own __hash__
+        raise ArgumentError(
+            f"autodiff.function: arguments that are not arrays or floats must be hashable ({error}), since the "
+            "function is traced for each of their values"
+        ) from None
+
+
 def _guard(looks: list[Look], begin: int) -> _Guard | None:
     """What has to stay as it is for a trace to hold; None if nothing that was looked at can change."""
     unique = list({look.node: look for look in looks}.values())
@@ -429,6 +442,9 @@ def function(
 
     Raises
     ------
+    ArgumentError
+        If ``f`` is not callable, or ``cache_size`` is less than 1; when called, if an argument that is part of the
+        structure is not hashable, or containers are nested too deep.
     TraceError
         When called, if ``f`` needs a value of an argument (an ``if``, ``float``, ``print``) while it is traced, or
         changes a Tensor of the outside.

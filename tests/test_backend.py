@@ -102,6 +102,88 @@ def test_what_cannot_be_loaded_says_why(where):
         assert caught.value.__cause__ is not None
 
 
+BROKEN = {
+    "no module": "no.such:X",
+    "no attribute": "autodiff_backends.numpy_:NOTHING",
+    "no name": "autodiff_backends.numpy_:",
+    "a module that raises": "broken_backend:BACKEND",
+    "a function that raises": "raising_backend:backend",
+    "no backend": "math:pi",
+}
+
+
+class Foreign:
+    """A class that no backend knows, which NumPy makes arrays of."""
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array([1.0, 2.0])
+
+
+@pytest.mark.parametrize("where", BROKEN.values(), ids=BROKEN)
+def test_what_cannot_be_loaded_breaks_only_who_asks_for_it(where, tmp_path, monkeypatch):
+    (tmp_path / "broken_backend.py").write_text("raise OSError('libcuda.so: cannot open shared object file')\n")
+    (tmp_path / "raising_backend.py").write_text("def backend():\n    raise RuntimeError('no device')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    ad.register_backend("m", where)
+    for value in (
+        [1.0, 2.0],
+        (1.0, 2.0),
+        np.ones(2),
+        Foreign(),
+        type("New", (Foreign,), {})(),
+        np.float64(3.0),
+        range(2),
+    ):
+        x = ad.Tensor(value, dtype=float)
+        np.testing.assert_array_equal(ad.Graph().gradient(np.sum(x * x), [x])[0], 2 * np.asarray(value, float))
+        np.testing.assert_array_equal(ad.grad(lambda v, x=x: np.sum(v * x))(np.ones(x.shape)), x.value)
+    assert "m" in ad.backends()
+    ad.optim.SGD([x]).step([np.ones(x.shape)])
+    for ask in (ad.get_backend, ad.Graph, lambda name: ad.function(np.sin, backend=name)):
+        with pytest.raises(errors.BackendError, match=r"backend 'm'"):
+            ask("m")
+
+
+def test_a_backend_that_fails_on_what_others_own_breaks_nobody():
+    class Failing(Recording):
+        @property
+        def home(self):
+            return self
+
+        def owns(self, value):
+            raise TypeError(f"cannot look at {value!r}")
+
+    ad.register_backend("failing", Failing())
+    np.testing.assert_array_equal(ad.Tensor(Foreign()).value, [1.0, 2.0])
+
+
+def test_lists_and_numbers_import_nothing(tmp_path, monkeypatch):
+    (tmp_path / "costly_backend.py").write_text("from autodiff_backends.numpy_ import BACKEND\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    ad.register_backend("costly", "costly_backend:BACKEND")
+    for value in ([1.0], (1.0,), 1.0, 1, True, 1j, np.ones(2), np.float32(1)):
+        ad.Tensor(value)
+    ad.function(lambda x, s: x)(np.ones(2), "text")
+    assert "costly_backend" not in sys.modules
+    assert ad.get_backend("costly").name == "numpy"
+    assert "costly_backend" in sys.modules
+
+
+def test_a_backend_that_can_be_loaded_later_owns_its_arrays_then(tmp_path, monkeypatch, shelves):
+    (tmp_path / "late_backend.py").write_text("raise ImportError('not yet')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(backend, "_registered", {"late": "late_backend:backend"})
+    monkeypatch.setattr(backend, "_loaded", {})
+    array = shelves.backend.asarray(np.ones(2))
+    backend._owners.clear()
+    assert backend.backend_of(array) is None
+    with pytest.raises(errors.BackendError, match="not yet"):
+        ad.get_backend("late")
+    monkeypatch.setitem(sys.modules, "late_backend", shelves)
+    assert ad.get_backend("late").owns(array)
+    assert backend.backend_of(array) is ad.get_backend("late")
+
+
 @pytest.mark.parametrize("value", [3, object(), ["numpy"], np.random], ids=["number", "object", "list", "module"])
 def test_what_is_no_backend(value):
     with pytest.raises(errors.BackendError, match=r"no backend.*numpy"):

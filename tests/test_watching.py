@@ -106,8 +106,8 @@ def test_what_loses_a_derivative_is_an_error_at_the_users_line(function, transfo
     if caught.type is not errors.UnsupportedError:
         assert "test_watching.py, line" in str(caught.value)
     assert not watched
-    # Outside of transformations these are NumPy's functions of values.
-    if function is not added:
+    # Outside of transformations these are NumPy's functions of values. (NumPy 2.0 exports no read-only memory.)
+    if function is not added and not (function is DETACHING["dlpack"] and np.__version__.startswith("2.0.")):
         np.asarray(function(ad.Tensor(V)))
 
 

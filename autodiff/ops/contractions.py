@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
-from ..nodes import Aval, Node, Primitive, as_node, intern_aval
+from ..nodes import Aval, Node, Primitive, as_node, broadcast_shape, intern_aval
 from .elementwise import astype, listed, multiply, result_dtype, strong
 from .indexing import index, static_index
 from .reductions import sum as sum_over
@@ -22,7 +22,7 @@ def _infer_matmul(primitive: Primitive, x: Aval, y: Aval) -> Aval:
             f"the second (size {y.shape[-2]}) must have the same size; one of them may want transposing (.T, .mT)"
         )
     try:
-        batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+        batch = broadcast_shape(x.shape[:-2], y.shape[:-2])
     except ValueError:
         raise ShapeError(
             f"matmul({x!r}, {y!r}): the batch axes {x.shape[:-2]} and {y.shape[:-2]} do not broadcast"

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..backend import Backend
 from ..errors import ArgumentError, BackendError, DTypeError, RangeError, ShapeError
-from ..nodes import BOOL, FLOAT64, Aval, Node, Operation, Primitive, as_node, intern_aval, literal
+from ..nodes import BOOL, FLOAT64, Aval, Node, Operation, Primitive, as_node, broadcast_shape, intern_aval, literal
 from ..recipe import WITHHELD
 
 # The Python scalar of a kind of dtype. (``item()`` of a long double is no Python scalar.)
@@ -35,7 +35,7 @@ def listed(avals: tuple[Aval, ...]) -> str:
 def broadcast_shapes(name: str, avals: tuple[Aval, ...]) -> tuple[int, ...]:
     """The shape that the arguments broadcast to, or an error naming all of them."""
     try:
-        return np.broadcast_shapes(*[aval.shape for aval in avals])
+        return broadcast_shape(*[aval.shape for aval in avals])
     except ValueError:
         raise ShapeError(
             f"{name}({listed(avals)}): the shapes {' and '.join(str(a.shape) for a in avals)} do not broadcast; "

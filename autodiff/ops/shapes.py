@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, AxisError, DTypeError, ShapeError
-from ..nodes import Aval, Node, Primitive, as_node, intern_aval, literal
+from ..errors import ArgumentError, AxisError, DTypeError, ShapeError, shown
+from ..nodes import Aval, Node, Primitive, as_node, broadcast_shape, intern_aval, literal
 from .elementwise import PYTHON_TYPES, listed, number_in, select_dtype
 
 
@@ -21,7 +21,7 @@ def normalize_axis(axis: Any, ndim: int, name: str) -> int:
     except TypeError:
         raise DTypeError(f"{name}: axis={axis!r} is no integer") from None
     if not -ndim <= number < ndim:
-        raise AxisError(f"{name}: axis {number} is out of range for an array of {ndim} dimensions")
+        raise AxisError(f"{name}: axis {shown(number)} is out of range for an array of {ndim} dimensions")
     return number % ndim
 
 
@@ -55,7 +55,7 @@ def normalize_shape(shape: Any, name: str, of: tuple[int, ...] | None = None) ->
     if any(n < 0 for n in sizes) or (size is not None and math.prod(sizes) != size):
         source = "an array" if of is None else f"the array of shape {of} (size {size})"
         wanted = shape if isinstance(shape, int) else tuple(shape)
-        raise ShapeError(f"{name}: {source} cannot be made to have shape {wanted}")
+        raise ShapeError(f"{name}: {source} cannot be made to have shape {shown(wanted)}")
     return tuple(sizes)
 
 
@@ -155,7 +155,7 @@ def broadcast_to(x: Node, shape: Any) -> Node:
     if sizes == x.aval.shape:
         return x
     try:
-        fits = np.broadcast_shapes(x.aval.shape, sizes) == sizes
+        fits = broadcast_shape(x.aval.shape, sizes) == sizes
     except ValueError:
         fits = False
     if not fits:

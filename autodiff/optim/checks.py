@@ -9,27 +9,46 @@ import numpy as np
 
 from ..backend import Backend, backend_of, get_backend
 from ..containers import LEAF, Structure, flatten, leaf_names
-from ..errors import ArgumentError, BackendError, DifferentiationError, DTypeError, ShapeError
+from ..errors import ArgumentError, BackendError, DifferentiationError, DTypeError, ShapeError, shown
 from ..nodes import Aval, Constant, as_array, describe
 from ..tensor import Tensor
 
 
 def number(value: Any, name: str, low: float = 0.0, below: float = math.inf) -> float:
     """``value`` as a float that is at least ``low`` and less than ``below``."""
-    try:
-        found = float(value)
-    except (TypeError, ValueError):
-        raise ArgumentError(f"{name}={describe(value)} must be a number") from None
+    if type(value) is not float:
+        value = _real(value, name)
+    found: float = value
     if not low <= found < below:
         bounds = f"at least {low:g}" + ("" if below == math.inf else f" and less than {below:g}")
         raise ArgumentError(f"{name}={found} must be finite, {bounds}")
     return found
 
 
+def _real(value: Any, name: str) -> float:
+    """A real number as a float: text, truths and arrays of several numbers are none."""
+    plain = isinstance(value, (str, bytes, bytearray, bool, np.bool_))
+    if plain or (isinstance(value, (np.ndarray, np.generic)) and (value.ndim or value.dtype.kind not in "iuf")):
+        raise ArgumentError(f"{name}={describe(value)} must be a number")
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        reason = " that a float can hold" if isinstance(error, OverflowError) else ""
+        raise ArgumentError(f"{name}={describe(value)} must be a number{reason}") from None
+
+
+def flag(value: Any, name: str) -> bool:
+    """``value`` as a truth, which it must be: the text ``"no"`` would be true."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ArgumentError(f"{name}={describe(value)} must be True or False")
+    return bool(value)
+
+
 def count(value: Any, name: str, low: int) -> int:
     """``value`` as an integer that is at least ``low``."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
-        raise ArgumentError(f"{name}={value!r} must be an integer of at least {low}")
+    # A timedelta64 is an integer to NumPy's classes.
+    if isinstance(value, (bool, np.timedelta64)) or not isinstance(value, (int, np.integer)) or value < low:
+        raise ArgumentError(f"{name}={shown(value)} must be an integer of at least {low}")
     return int(value)
 
 
@@ -62,7 +81,11 @@ def parameter_leaves(parameters: Any, what: str) -> tuple[list[Tensor], list[str
 def gradient_leaves(gradients: Any, structure: Structure, n: int) -> list[Any]:
     """The gradients in the order of the parameters: from a flat list, or from what is structured as these are."""
     leaves, given = flatten(gradients)
-    flat = given is not LEAF and all(part is LEAF for part in given[2]) and not isinstance(gradients, dict)
+    if given is LEAF:
+        raise ArgumentError(
+            f"step: gradients must be a flat list of arrays, one for each parameter, not {describe(gradients)}"
+        )
+    flat = all(part is LEAF for part in given[2]) and not isinstance(gradients, dict)
     if given != structure and not flat:
         raise ArgumentError(
             f"step: gradients must be a flat list, or nested as the parameters are, with the keys of dicts in the same "

@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..containers import flatten, transform
-from ..errors import DTypeError
+from ..backend import backend_of, get_backend
+from ..containers import flatten, leaf_names, transform, unflatten
+from ..errors import ArgumentError, DTypeError
+from ..nodes import describe
+from ..tensor import Tensor
 from ..tracing import Function, function
 from .checks import number
 
@@ -50,9 +53,34 @@ def _compiled(f: Callable[..., Any]) -> Function:
     return found
 
 
-def _arrays(gradients: Any) -> Any:
-    """Gradients with arrays in place of Python numbers, which are what ``grad`` gives for such."""
-    return transform(lambda g: np.asarray(g) if isinstance(g, (float, complex)) else g, gradients)
+def _arrays(gradients: Any, what: str, kinds: str = "fc") -> Any:
+    """Gradients with arrays in place of Python numbers, which are what ``grad`` gives for such; an error for others."""
+    leaves, structure = flatten(gradients)
+    arrays = []
+    for place, g in enumerate(leaves):
+        if isinstance(g, (float, complex)):
+            g = np.asarray(g)
+        elif isinstance(g, Tensor):
+            _check_kind(g.dtype, kinds, what, structure, place)
+        elif isinstance(g, (np.ndarray, np.generic)) or backend_of(g) is not None:
+            _, dtype = get_backend(backend_of(g)).aval_of(g)
+            _check_kind(dtype, kinds, what, structure, place)
+        else:
+            name = leaf_names(structure)[place]
+            hint = "; give zeros where there is none" if g is None else ""
+            raise ArgumentError(
+                f"{what}: gradients{name} is {describe(g)}, which is no array of numbers and no Tensor{hint}"
+            )
+        arrays.append(g)
+    return unflatten(structure, iter(arrays))
+
+
+def _check_kind(dtype: Any, kinds: str, what: str, structure: Any, place: int) -> None:
+    if dtype.kind not in kinds:
+        raise DTypeError(
+            f"{what}: gradients{leaf_names(structure)[place]} has dtype {dtype}; give floating or complex numbers "
+            "(.astype('float64'))"
+        )
 
 
 def global_norm(gradients: Any) -> Any:
@@ -75,7 +103,7 @@ def global_norm(gradients: Any) -> Any:
     >>> float(ad.optim.global_norm([np.array([3.0, 0.0]), np.array(4.0)]))
     5.0
     """
-    return _compiled(_global_norm)(_arrays(gradients))
+    return _compiled(_global_norm)(_arrays(gradients, "global_norm", "biufc"))
 
 
 def clip_norm(gradients: Any, limit: float) -> Any:
@@ -108,7 +136,7 @@ def clip_norm(gradients: Any, limit: float) -> Any:
     >>> [g.round(3) for g in ad.optim.clip_norm([np.array([3.0, 0.0]), np.array([4.0])], 1.0)]
     [array([0.6, 0. ]), array([0.8])]
     """
-    return _compiled(_clip_norm)(_arrays(gradients), number(limit, "clip_norm: limit"))
+    return _compiled(_clip_norm)(_arrays(gradients, "clip_norm"), number(limit, "clip_norm: limit"))
 
 
 def clip_value(gradients: Any, limit: float) -> Any:
@@ -138,7 +166,7 @@ def clip_value(gradients: Any, limit: float) -> Any:
     >>> ad.optim.clip_value([np.array([3.0, -0.5])], 1.0)
     [array([ 1. , -0.5])]
     """
-    return _compiled(_clip_value)(_arrays(gradients), number(limit, "clip_value: limit"))
+    return _compiled(_clip_value)(_arrays(gradients, "clip_value", "iufc"), number(limit, "clip_value: limit"))
 
 
 def clipped(gradients: list[Any], value: Any | None, norm: Any | None) -> list[Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from ..backend import Backend, Plan, backend_of, get_backend
 from ..containers import leaf_names
 from ..errors import BackendError
+from ..handle import commit
 from ..nodes import NO_SLOT, UNKNOWN, WEAK_FLOAT, Argument, Aval
 from ..plan import PlanCache, compile_nodes
 from ..tensor import Tensor, wrap
@@ -80,6 +81,8 @@ class Optimizer:
             for p in self._parameters
             for real in formula.moments.values()
         ]
+        n = len(self._parameters)
+        self._changing = ("_node",) * n + ("value",) * n + ("_moments", "steps")
         self._avals: list[Aval] = []
         self._on_numpy = False
         self._plan: Plan | None = None
@@ -124,10 +127,17 @@ class Optimizer:
         results = self._plan(*before[: len(parameters)], *arrays, *self._moments, *numbers)
         if not self._on_numpy:
             results = tuple(_home(parameters[0]).keep(results, before))
-        for parameter, value in zip(parameters, results):  # noqa: B905  (moments follow)
-            parameter.assign(value, copy=False)
-        self._moments = results[len(parameters) :]
-        self.steps += 1
+        self._commit(results, results[len(parameters) :], self.steps + 1)
+
+    def _commit(self, values: Sequence[Any], moments: Sequence[Any], steps: int) -> None:
+        """A new state: as a whole, or not at all if this is interrupted."""
+        parameters = self._parameters
+        # Old versions are let go of after the new ones are there: what else is told of that is no part of it.
+        before = [p._node for p in parameters]
+        versions = [p._version(value) for p, value in zip(parameters, values)]  # noqa: B905  (moments follow)
+        slots, values, nodes = zip(*versions)  # noqa: B905  (costs 0.3 us, and they are triples)
+        commit((*parameters, *slots, self, self), self._changing, (*nodes, *values, moments, steps))
+        del before
 
     def _gradients(self, gradients: Any, avals: list[Aval]) -> list[Any]:
         """The gradients as arrays that fit the parameters; the common case passes a few comparisons."""
@@ -222,7 +232,8 @@ class Optimizer:
         ShapeError
             If an array has another shape or dtype.
         """
-        self._restore(state, "load_state_dict: the state")
+        found = checkpoint.check(state, type(self).__name__, self._expected(), "load_state_dict: the state")
+        self._restore({name: x if name == "steps" else np.array(x) for name, x in found.items()})
 
     def save(self, path: str | Path) -> None:
         """Write what ``state_dict`` gives to a file in NumPy's format ``.npz``.
@@ -230,7 +241,15 @@ class Optimizer:
         Parameters
         ----------
         path : str or Path
-            Where to. A file that is there stays as it was until the new one is complete.
+            Where to. A file that is there stays as it was until the new one is complete and on the disk, also where
+            several processes write to it at once: the last one wins.
+
+        Raises
+        ------
+        ArgumentError
+            If there is something at ``path`` that is no file.
+        OSError
+            If it cannot be written, such as for want of space; nothing is left behind then.
 
         Examples
         --------
@@ -246,7 +265,7 @@ class Optimizer:
         >>> again
         Adam(1 parameters, rate=0.1, 1 steps)
         """
-        checkpoint.write(Path(path), self.state_dict())
+        checkpoint.write(checkpoint.file_path(path, "save"), self.state_dict())
 
     def load(self, path: str | Path) -> None:
         """Go on from what ``save`` wrote, as if training had never stopped: the same bits.
@@ -260,21 +279,25 @@ class Optimizer:
         Raises
         ------
         ArgumentError
-            If it is no such file, or of another optimizer; nothing is changed then.
+            If it is no such file, damaged, or of another optimizer; nothing is changed then. No more memory is taken
+            than the state needs, whatever the file says of itself.
         ShapeError
             If an array has another shape or dtype.
         """
-        self._restore(checkpoint.read(Path(path)), f"load: {path}")
+        found = checkpoint.read(checkpoint.file_path(path, "load"), type(self).__name__, self._expected())
+        self._restore(found)
 
-    def _restore(self, state: dict[str, Any], what: str) -> None:
+    def _expected(self) -> dict[str, tuple[tuple[int, ...], Any]]:
+        """Shape and dtype of each array of a state."""
         names, arrays = self._array_names(), self._arrays()
-        expected = {name: get_backend(backend_of(a)).aval_of(a) for name, a in zip(names, arrays, strict=True)}
-        checkpoint.check(state, type(self).__name__, expected, what)
+        return {name: get_backend(backend_of(a)).aval_of(a) for name, a in zip(names, arrays, strict=True)}
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state that was checked, and whose arrays nobody else has."""
+        arrays = [state[name] for name in self._array_names()]
         n = len(self._parameters)
-        for parameter, name in zip(self._parameters, names[:n], strict=True):
-            parameter.assign(state[name])
-        self._moments = self._beside([np.array(state[name]) for name in names[n:]])
-        self.steps = int(state["steps"])
+        values = [_home(p).asarray(array) for p, array in zip(self._parameters, arrays[:n], strict=True)]
+        self._commit(values, self._beside(arrays[n:]), state["steps"])
 
     def _beside(self, moments: list[np.ndarray[Any, Any]]) -> list[Any]:
         """Moments where the values of their parameters are."""
@@ -288,7 +311,8 @@ class Optimizer:
         """What the arrays are called in files: places of parameters are part of it, their own names are not."""
         places = leaf_names(self._structure)
         kinds = self._formula.moments
-        return [f"parameters{place}" for place in places] + [f"{kind}{place}" for place in places for kind in kinds]
+        names = [f"parameters{place}" for place in places] + [f"{kind}{place}" for place in places for kind in kinds]
+        return checkpoint.unique(names)
 
 
 def _argument(aval: Aval) -> Tensor:

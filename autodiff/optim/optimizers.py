@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..backend import Backend
-from ..errors import ArgumentError
-from .checks import number
+from ..errors import ArgumentError, shown
+from .checks import flag, number
 from .formulas import AdaptiveMoments, MeanSquare, Momentum
 from .optimizer import Optimizer, Rate
 
@@ -79,12 +79,13 @@ class SGD(Optimizer):
         backend: str | Backend | None = None,
     ):
         momentum = number(momentum, "SGD: momentum", below=1.0)
+        nesterov = flag(nesterov, "SGD: nesterov")
         if nesterov and not momentum:
             raise ArgumentError("SGD: nesterov=True needs a momentum of more than 0")
         super().__init__(
             parameters,
             rate,
-            Momentum(momentum, bool(nesterov)),
+            Momentum(momentum, nesterov),
             weight_decay=weight_decay,
             clip_norm=clip_norm,
             clip_value=clip_value,
@@ -169,7 +170,7 @@ class RMSprop(Optimizer):
             number(decay, "RMSprop: decay", below=1.0),
             number(epsilon, "RMSprop: epsilon"),
             number(momentum, "RMSprop: momentum", below=1.0),
-            bool(centered),
+            flag(centered, "RMSprop: centered"),
         )
         super().__init__(
             parameters,
@@ -340,10 +341,10 @@ class AdamW(Optimizer):
 
 def _adaptive(what: str, betas: tuple[float, float], epsilon: float, amsgrad: bool) -> AdaptiveMoments:
     if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-        raise ArgumentError(f"{what}: betas={betas!r} must be two numbers")
+        raise ArgumentError(f"{what}: betas={shown(betas)} must be two numbers")
     return AdaptiveMoments(
         number(betas[0], f"{what}: betas[0]", below=1.0),
         number(betas[1], f"{what}: betas[1]", below=1.0),
         number(epsilon, f"{what}: epsilon"),
-        bool(amsgrad),
+        flag(amsgrad, f"{what}: amsgrad"),
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.nodes import Signature
+from autodiff.nodes import Signature, broadcast_shape
 
 Function = Callable[..., Any]
 Maker = Callable[[Signature, Any], Function]
@@ -150,7 +150,7 @@ def _index_add(signature: Signature, xp: Any) -> Function:
 
 def _index_set(signature: Signature, xp: Any) -> Function:
     spec = _spec(signature)
-    together = math.prod(np.broadcast_shapes(*[a.shape for a in signature.inputs[3:]]))
+    together = math.prod(broadcast_shape(*[a.shape for a in signature.inputs[3:]]))
 
     def write(x: Any, idx: Any, values: Any, *arrays: Any) -> Any:
         out = x.copy()

@@ -5,11 +5,9 @@ So a plan runs on whatever has the methods of ``Device``; tests give it NumPy, a
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable, Hashable, Sequence
-from contextlib import AbstractContextManager, suppress
-from pathlib import Path
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
@@ -17,7 +15,7 @@ import numpy as np
 
 from autodiff.errors import BackendError, OutOfMemoryError
 
-from ._kernel_files import cache_folder, write_whole
+from ._kernel_files import keep_kernel, kernel_name, read_kernel
 
 # Kernels load aligned vectors of so many bytes; workspaces begin where CuPy's arrays do.
 ALIGNMENT = 16
@@ -191,18 +189,17 @@ class CupyDevice:
             self.xp.get_default_memory_pool().free_all_blocks()
 
     def _module(self, source: str) -> Any:
-        path = self._path(source)
-        if path is not None and path.exists():
+        about = self._about(source)
+        name = kernel_name("kernels", about, ".cubin")
+        kept = read_kernel(name, about)
+        if kept is not None:
             try:
-                return self._from_binary(path.read_bytes())
+                return self._from_binary(kept)
             except Exception:
-                # A damaged file (the driver has its own errors) is written anew.
+                # What another driver does not take (it has its own errors) is written anew.
                 pass
         binary = self._compile(source)
-        if path is not None:
-            # In a folder that cannot be written to nothing is kept.
-            with suppress(OSError):
-                write_whole(path, binary)
+        keep_kernel(name, about, binary)
         return self._from_binary(binary)
 
     def _from_binary(self, binary: bytes) -> Any:
@@ -210,14 +207,11 @@ class CupyDevice:
         module.load(binary)
         return module
 
-    def _path(self, source: str) -> Path | None:
-        """The file of a source's machine code, named after all that it depends on."""
-        folder = cache_folder()
-        if folder is None:
-            return None
+    def _about(self, source: str) -> bytes:
+        """All that the machine code of a source depends on."""
         cuda = self.xp.cuda
         about = (cuda.Device(self.number).compute_capability, cuda.nvrtc.getVersion(), OPTIONS, source)
-        return folder / f"kernels_{hashlib.sha256(repr(about).encode()).hexdigest()[:32]}.cubin"
+        return repr(about).encode()
 
     def _compile(self, source: str) -> bytes:
         compiler = self.xp.cuda.compiler

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autodiff.nodes import INDEX_DTYPE, Aval, Signature, intern_aval
+from autodiff.nodes import INDEX_DTYPE, Aval, Signature, broadcast_shape, intern_aval
 
 # A label for each axis; None for one that cannot be cut.
 Labels = tuple[int | None, ...]
@@ -119,7 +119,7 @@ class _Form(NamedTuple):
 def _form(x: Aval, index: Aval, arrays: tuple[Aval, ...], whole: Sequence[bool]) -> _Form:
     spec = index.spec
     assert spec is not None
-    together = np.broadcast_shapes(*[a.shape for a in arrays]) if arrays else ()
+    together = broadcast_shape(*[a.shape for a in arrays]) if arrays else ()
     named = [i for i, entry in enumerate(spec) if entry in ("i", "a")]
     adjacent = bool(named) and named[-1] - named[0] + 1 == len(named)
     first = named[0] if arrays and adjacent else 0

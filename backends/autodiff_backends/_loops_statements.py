@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autodiff.nodes import Aval, Signature
+from autodiff.nodes import Aval, Signature, broadcast_shape
 from autodiff.plan.program import Program
 
 from ._loops_accesses import Access, contiguous, gathered, reshaped, sliced
@@ -283,7 +283,7 @@ class Lowering:
         if source in self._literals:
             self._literals[number] = self._literals[source]
             return
-        together = np.broadcast_shapes(*[self._shape(a) for a in arrays])
+        together = broadcast_shape(*[self._shape(a) for a in arrays])
         found = gathered(self._accesses[source], self._shape(source), spec, self.program.constants[idx], len(together))
         shape = signature.out.shape
         target = self._new(number)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import operator
+import pickle
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ._kernel_files import cache_folder, write_whole
+from ._kernel_files import cache_folder, keep_kernel, kernel_name, read_kernel
 from ._loops_expressions import VECTORISED
 
 
@@ -79,17 +79,84 @@ def load(source: str, types: Sequence[tuple[np.dtype[Any], int | None, bool]]) -
 def _compile(source: str, signature: Any) -> Callable[..., None]:
     import numba  # noqa: PLC0415
 
-    options = {"nogil": True, "error_model": "numpy"}
-    folder = cache_folder()
-    if folder is not None:
+    # Machine code from disk finds its globals through the module of this name, until it is loaded.
+    name = kernel_name("kernel", source.encode(), "")
+    module = ModuleType(name)
+    sys.modules[name] = module
+    try:
+        exec(compile(source, "<autodiff kernel>", "exec"), module.__dict__)
+        dispatcher = numba.njit(nogil=True, error_model="numpy")(module.kernel)
+        if cache_folder() is not None:
+            try:
+                dispatcher._cache = KernelFile(source)
+                dispatcher.compile(signature)
+            except Exception:
+                # Files are not worth an error: without them it is said what is wrong, if it is something else.
+                dispatcher = numba.njit(nogil=True, error_model="numpy")(module.kernel)
+        dispatcher.compile(signature)
+        dispatcher.disable_compile()
+    finally:
+        sys.modules.pop(name, None)
+    return dispatcher  # type: ignore[no-any-return]
+
+
+class KernelFile:
+    """Keeps a kernel's machine code in a file of ours: what Numba's dispatchers call in place of its own files.
+
+    Those hold no checksums, and Numba runs what it finds in them. The methods are those of Numba's own
+    ``numba.core.caching._Cache``.
+
+    Parameters
+    ----------
+    source : str
+        Of the kernel.
+    """
+
+    def __init__(self, source: str):
+        self._source = source
+
+    cache_path = None
+
+    def enable(self) -> None:
+        """It is always enabled."""
+
+    def disable(self) -> None:
+        """It is always enabled."""
+
+    def flush(self) -> None:
+        """A file is replaced as a whole when it is written again."""
+
+    def _file(self, signature: Any, codegen: Any) -> tuple[str, bytes]:
+        """The file for a signature, and all that the machine code in it depends on."""
+        import numba  # noqa: PLC0415
+
+        # The functions that kernels call are compiled into them.
+        called = Path(__file__).with_name("_numba_functions.py").read_bytes()
+        versions = (sys.version, numba.__version__, np.__version__, codegen.magic_tuple())
+        about = repr((versions, str(signature), self._source)).encode() + called
+        return kernel_name("kernel", about, ".numba"), about
+
+    def load_overload(self, signature: Any, context: Any) -> Any:
+        """The compiled function from disk; None if it is not there."""
+        from numba.core.compiler import CompileResult  # noqa: PLC0415
+
+        context.refresh()
+        kept = read_kernel(*self._file(signature, context.codegen()))
+        if kept is None:
+            return None
         try:
-            module = _on_disk(source, folder)
-            return numba.njit(signature, cache=True, **options)(module.kernel)  # type: ignore[no-any-return]
+            return CompileResult._rebuild(context, *pickle.loads(kept))
         except Exception:
-            # A folder that cannot be written to, damaged files (Numba unpickles them): compile for this process only,
-            # which says what is wrong if it is something else.
-            pass
-    return numba.njit(signature, **options)(_plain_function(source))  # type: ignore[no-any-return]
+            # Of the same versions, but not made by the same Numba: compiled and written anew.
+            return None
+
+    def save_overload(self, signature: Any, compiled: Any) -> None:
+        """Keep a compiled function, unless it refers to this process."""
+        from numba.core.serialize import dumps  # noqa: PLC0415
+
+        if compiled.library.has_dynamic_globals or compiled.lifted:
+            return
+        keep_kernel(*self._file(signature, compiled.codegen), dumps(compiled._reduce()))
 
 
 def _plain_function(source: str) -> FunctionType:
@@ -97,24 +164,3 @@ def _plain_function(source: str) -> FunctionType:
     namespace: dict[str, Any] = {}
     exec(compile(source, "<autodiff kernel>", "exec"), namespace)
     return namespace["kernel"]  # type: ignore[no-any-return]
-
-
-def _on_disk(source: str, folder: Path) -> ModuleType:
-    """The source as a module in a file named after its contents, beside which Numba keeps the machine code.
-
-    The functions that it calls are compiled into it, so they are part of the name.
-    """
-    called = Path(__file__).with_name("_numba_functions.py").read_bytes()
-    name = "kernel_" + hashlib.sha256(called + source.encode()).hexdigest()[:32]
-    path = folder / f"{name}.py"
-    try:
-        known = path.read_text(encoding="utf-8") == source
-    except (OSError, ValueError):
-        known = False
-    if not known:
-        write_whole(path, source.encode())
-    module = ModuleType(name)
-    # Machine code from disk finds its globals through the module's name.
-    sys.modules[name] = module
-    exec(compile(source, str(path), "exec"), module.__dict__)
-    return module

@@ -9,7 +9,13 @@ import numpy as np
 
 from autodiff.nodes import Aval, Signature
 
-from ._numpy_runtime import LONGEST_INNER, SMALLEST_LOGADDEXP, SMALLEST_MASKED, least_tanh_slope
+from ._numpy_runtime import (
+    LONGEST_INNER,
+    MOST_DIMENSIONS_ADDED_AT,
+    SMALLEST_LOGADDEXP,
+    SMALLEST_MASKED,
+    least_tanh_slope,
+)
 
 if TYPE_CHECKING:
     from ._numpy_writer import Writer
@@ -235,7 +241,9 @@ def _index_write(w: Writer, number: int, signature: Signature, arguments: tuple[
     target = _start_write(w, number, base)
     places = _entries(w, spec, idx, tuple(arrays))
     adds = signature.primitive.name == "index_add" and number not in w.writes.untouched
-    if adds and arrays:
+    if adds and arrays and signature.out.ndim > MOST_DIMENSIONS_ADDED_AT:
+        w.lines.append(f"{w.helper('add_at')}({target}, ({places},), {text})")
+    elif adds and arrays:
         w.lines.append(f"{w.use('add')}.at({target}, ({places},), {text})")
     elif values not in w.in_place:
         w.lines.append(f"{target}[{places}] {'+=' if adds else '='} {text}")

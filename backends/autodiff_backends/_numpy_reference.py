@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.nodes import Signature, intern_aval
+from autodiff.nodes import Signature, broadcast_shape, intern_aval
 from autodiff.plan.expand import expand
 from autodiff.plan.program import Program
 
-from ._numpy_runtime import logistic, tanh_slope
+from ._numpy_runtime import add_at, logistic, tanh_slope
 
 Function = Callable[..., Any]
 
 
 def _masked_multiply(ct: Any, factor: Any) -> Any:
     chosen = np.not_equal(ct, 0)
-    out = np.zeros(np.broadcast_shapes(np.shape(ct), np.shape(factor)), np.result_type(ct, factor))
+    out = np.zeros(broadcast_shape(np.shape(ct), np.shape(factor)), np.result_type(ct, factor))
     return np.multiply(ct, factor, out=out, where=chosen)
 
 
@@ -47,7 +47,7 @@ def _index_add(signature: Signature) -> Function:
     def run(x: Any, idx: Any, values: Any, *arrays: Any) -> Any:
         out = np.array(x)
         if arrays:
-            np.add.at(out, _entries(spec, idx, arrays), values)
+            add_at(out, _entries(spec, idx, arrays), values)
         else:
             out[idx] += values
         return out

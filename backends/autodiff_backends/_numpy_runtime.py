@@ -23,11 +23,26 @@ _BITS: dict[np.dtype[Any], np.dtype[Any]] = {
 SMALLEST_MASKED = 1 << 13
 
 
+# NumPy's iterators over index arrays have room for so many.
+MOST_DIMENSIONS_ADDED_AT = 32
+
+
 def _mask(condition: Array, bits: np.dtype[Any]) -> Array:
     """All bits set where the condition is true, none elsewhere."""
     mask: Array = condition.astype(bits)
     np.negative(mask, mask)
     return mask
+
+
+def add_at(out: Array, index: Any, values: Any) -> None:
+    """``np.add.at(out, index, values)``, which ends the process with arrays of more than 32 dimensions (NumPy 2.4)."""
+    if out.ndim <= MOST_DIMENSIONS_ADDED_AT:
+        np.add.at(out, index, values)
+        return
+    places = np.arange(out.size).reshape(out.shape)[index]
+    flat = out.reshape(-1)
+    np.add.at(flat, places.reshape(-1), np.broadcast_to(values, places.shape).reshape(-1))
+    out[...] = flat.reshape(out.shape)
 
 
 def choose(condition: Array, x: Any, y: Any, out: Array) -> None:

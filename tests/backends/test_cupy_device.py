@@ -94,7 +94,7 @@ def test_machine_code_is_kept_on_disk(folder):
     first, second, other = Library(), Library(), Library()
     CupyDevice(first, 0).load(SOURCE)
     (file,) = folder.iterdir()
-    assert file.read_bytes() == SOURCE.encode()
+    assert file.read_bytes().endswith(SOURCE.encode())
     CupyDevice(second, 1).load(SOURCE)
     assert second.compiled == []
     assert second.loaded == [SOURCE.encode()]
@@ -107,11 +107,28 @@ def test_machine_code_is_kept_on_disk(folder):
 def test_damaged_files_are_compiled_anew(folder):
     CupyDevice(Library(), 0).load(SOURCE)
     (file,) = folder.iterdir()
-    file.write_bytes(Library().damaged)
+    whole = file.read_bytes()
+    for at in range(0, len(whole), 7):
+        damaged = bytearray(whole)
+        damaged[at] ^= 4
+        file.write_bytes(damaged)
+        library = Library()
+        CupyDevice(library, 0).load(SOURCE)
+        assert library.loaded == [SOURCE.encode()], at
+        assert len(library.compiled) == 1
+        assert file.read_bytes() == whole
+
+
+def test_what_the_driver_does_not_take_is_compiled_anew(folder):
+    writer = Library()
+    writer.cuda.compiler.compile_using_nvrtc = lambda source, options: (writer.damaged, None)
+    with pytest.raises(RuntimeError, match="INVALID_IMAGE"):
+        CupyDevice(writer, 0).load(SOURCE)
     library = Library()
     CupyDevice(library, 0).load(SOURCE)
     assert len(library.compiled) == 1
-    assert file.read_bytes() == SOURCE.encode()
+    (file,) = folder.iterdir()
+    assert file.read_bytes().endswith(SOURCE.encode())
 
 
 @pytest.mark.parametrize("place", ["0", "file/folder"])
