@@ -14,7 +14,7 @@ from autodiff.plan import build, collect, prune
 from autodiff.plan.simplify import simplify, simplify_graph
 from autodiff_backends._numpy_reference import Interpreted
 
-from .expressions import EXACT, NUMBERS, ROOTS, SHAPES, Program, Step, data, run
+from .expressions import EXACT, NUMBERS, ROOTS, SHAPES, Program, Step, data, exact_for, run
 from .numbers import same_bits
 
 # The same examples each time and on each machine, however slow.
@@ -72,7 +72,7 @@ class TestValues:
     @given(programs({**EXACT, **ROOTS}))
     @settings(seeded, max_examples=800)
     def test_arithmetic_is_bit_for_bit(self, program):
-        names = {**EXACT, **ROOTS}
+        names = exact_for(program.dtype, {**EXACT, **ROOTS})
         arrays = data(program)
         wanted = np.asarray(run(program, names, arrays))
         assume(wanted.dtype.kind in "fc")
@@ -93,15 +93,15 @@ class TestValues:
     @given(programs(EXACT, most=6), st.sampled_from(sorted(REDUCED)), st.sampled_from(NUMBERS))
     @settings(seeded, max_examples=600)
     def test_sums_are_within_their_bound(self, program, reduction, number):
-        arrays = data(program)
+        arrays, names = data(program), exact_for(program.dtype)
 
         def function(values):
-            return REDUCED[reduction](run(program, EXACT, values), number)
+            return REDUCED[reduction](run(program, names, values), number)
 
         wanted = np.asarray(function(arrays))
         assume(wanted.dtype.kind in "fc")
         wide = [a.astype(np.clongdouble if a.dtype.kind == "c" else np.longdouble) for a in arrays]
-        inner = np.asarray(run(program, EXACT, arrays))
+        inner = np.asarray(run(program, names, arrays))
         bound, least = _bound(inner, reduction, number), np.finfo(wanted.dtype).smallest_subnormal
         event(f"{program.dtype} bounded {bool(np.all(np.isfinite(bound)))} {len(wide)}")
         for way, found in ways(function, arrays):
