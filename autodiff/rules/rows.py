@@ -87,6 +87,21 @@ def scaled(t: Node, factor: Node | float | complex, masked: bool) -> Node | None
     return t * factor
 
 
+def computed_from(op: Operation) -> Sequence[Node]:
+    """The operands in the dtypes that NumPy computes in: the logarithm of an int8 would be half precision."""
+    primitive = op.primitive
+    assert primitive is not None
+    ufunc = primitive.numpy_ufunc
+    whole = [x.aval.dtype.kind in "biu" and not x.aval.weak for x in op.inputs]
+    if ufunc is None or True not in whole:
+        return op.inputs
+    loop = ufunc.resolve_dtypes((*[x.aval.dtype for x in op.inputs], *[None] * ufunc.nout))
+    return [
+        ops.astype(x, dtype) if integer and dtype.kind in "fc" else x
+        for x, dtype, integer in zip(op.inputs, loop, whole, strict=False)
+    ]
+
+
 class Elementwise(Rule):
     """``d out / d input`` as an expression ``f(out, *inputs, **params)`` for each input."""
 
@@ -95,14 +110,14 @@ class Elementwise(Rule):
     def pull(self, ct: Node, op: Operation, position: int, masked: bool) -> Node | None:
         expression = self.argument(position)
         assert callable(expression)
-        return scaled(ct, expression(op, *op.inputs, **op.params), masked)
+        return scaled(ct, expression(op, *computed_from(op), **op.params), masked)
 
     def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
         terms = []
         for position, tangent in enumerate(tangents):
             expression = self.argument(position)
             if tangent is not None and callable(expression):
-                factor = expression(op, *op.inputs, **op.params)
+                factor = expression(op, *computed_from(op), **op.params)
                 # What was not chosen has factor 0, and its tangent may be inf or NaN.
                 chosen = self.masks and isinstance(factor, Node)
                 terms.append(ops.masked_multiply(factor, tangent) if chosen else scaled(tangent, factor, False))

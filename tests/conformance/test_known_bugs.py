@@ -276,3 +276,14 @@ def test_numbers_beyond_single_precision(backend: ad.Backend, function: Any, num
         expected = function(values, number)
     assert found.dtype == expected.dtype
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["i1", "u1", "i2", "bool"])
+@pytest.mark.parametrize("function", [np.power, np.float_power, np.hypot, np.arctan2, np.logaddexp, np.multiply])
+def test_derivatives_beside_small_integers_are_as_precise(function: Any, kind: str) -> None:
+    """The logarithm of an int8 is half precision, its square wraps around."""
+    whole, point = np.array([1, 3, 100]).astype(kind), np.array([0.3, 1.7, 2.5])
+    x = ad.Tensor(point)
+    (found,) = gradients(function(ad.Tensor(whole, constant=True), x), x)
+    (expected,) = gradients(function(whole.astype(float), x), x)
+    np.testing.assert_allclose(found, expected, rtol=1e-14)
