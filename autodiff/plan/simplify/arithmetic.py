@@ -10,7 +10,7 @@ from ... import ops
 from ...nodes import Signature
 from ...ops.elementwise import PYTHON_TYPES
 from ..program import NUMBER, Program
-from .rows import DERIVED, EXACT, EXTENDED, POWERS, Bindings, Row, Special, c, d, holds, weak_number, x, y
+from .rows import DERIVED, EXACT, POWERS, Bindings, Row, Special, c, d, holds, weak_number, x, y
 
 add, subtract, multiply, divide = ops.add, ops.subtract, ops.multiply, ops.divide
 negative, square, power = ops.negative, ops.square, ops.power
@@ -38,6 +38,11 @@ LARGEST_EXACT = 2**53
 
 # What gives no zero with a sign, whatever it is given.
 UNSIGNED = {ops.square, ops.absolute, ops.exp, ops.exp2, ops.cosh, ops.logistic, ops.cos, ops.sum_p}
+
+
+def _negated(c: Any) -> Any:
+    """-c; of the integer 0 and of False it is -0.0, which times 1 is -0 as the negative of 0 times 1 is."""
+    return -c if c or isinstance(c, (float, complex)) else -0.0
 
 
 def _no_negative_zero(program: Program, bound: Bindings) -> bool:
@@ -73,8 +78,8 @@ ROWS = [
     Row((subtract, x, (negative, y)), (add, x, y), "x - (-y) = x + y", exact="fc"),
     Row((negative, (subtract, x, y)), (subtract, y, x), "-(x - y) = y - x", derived="fc"),
     Row((multiply, (negative, x), (negative, y)), (multiply, x, y), "(-x) * (-y) = x * y", exact="fc"),
-    Row((multiply, c, (negative, x)), (multiply, lambda c: -c, x), "c * (-x) = (-c) * x", exact="f", derived="c"),
-    Row((negative, (multiply, c, x)), (multiply, lambda c: -c, x), "-(c * x) = (-c) * x", exact="f", derived="c"),
+    Row((multiply, c, (negative, x)), (multiply, _negated, x), "c * (-x) = (-c) * x", exact="f", derived="c"),
+    Row((negative, (multiply, c, x)), (multiply, _negated, x), "-(c * x) = (-c) * x", exact="f", derived="c"),
     Row((multiply, (negative, x), y), (negative, (multiply, x, y)), "(-x) * y = -(x * y)", exact="f", derived="c",
         guard=_same_size),
     Row((divide, (negative, x), y), (negative, (divide, x, y)), "(-x) / y = -(x / y)", exact="f", derived="c",
@@ -89,7 +94,7 @@ ROWS = [
         "c * x + d * x = (c + d) * x", derived="fc"),
     Row((multiply, x, x), (square, x), "x * x = x^2", exact="f", derived="c"),
     Row((power, x, 0.5), (ops.sqrt, x), "x^0.5 = sqrt x", exact="f", derived="c"),
-    Row((power, x, 1), x, "x^1 = x", exact="iufc"),
+    Row((power, x, 1), x, "x^1 = x", exact="iuf", derived="c"),
     Row((power, x, 2), (square, x), "x^2 = x * x", exact="iufc"),
     Row((power, x, 3), (multiply, x, (square, x)), "x^3 = x * x^2", exact="f", derived="c", scope=POWERS),
     Row((power, x, 4), (square, (square, x)), "x^4 = (x^2)^2", exact="f", derived="c", scope=POWERS),
@@ -138,7 +143,7 @@ def numbers_of_factors(p: Program, signature: Signature, arguments: tuple[int, .
 
     Then it leaves the range nowhere: x and c * x were there already.
     """
-    if signature.out.dtype.kind != "f" or signature.out.dtype in EXTENDED:
+    if signature.out.dtype.kind != "f":
         return None
     (first, left), (second, right) = (_number_and_factor(p, a) for a in arguments)
     if left is None or right is None:
@@ -186,6 +191,8 @@ def fold(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | 
         return None
     return p.literal(result, out)
 
+
+EXTENDED = {np.dtype(np.longdouble), np.dtype(np.clongdouble)} - {np.dtype(np.float64), np.dtype(np.complex128)}
 
 ARITHMETIC = {add, subtract, multiply, divide}
 
