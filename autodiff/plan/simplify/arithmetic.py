@@ -10,7 +10,7 @@ from ... import ops
 from ...nodes import Signature
 from ...ops.elementwise import PYTHON_TYPES
 from ..program import NUMBER, Program
-from .rows import DERIVED, EXACT, POWERS, Bindings, Row, Special, c, d, holds, weak_number, x, y
+from .rows import DERIVED, EXACT, EXTENDED, POWERS, Bindings, Row, Special, c, d, holds, weak_number, x, y
 
 add, subtract, multiply, divide = ops.add, ops.subtract, ops.multiply, ops.divide
 negative, square, power = ops.negative, ops.square, ops.power
@@ -94,7 +94,7 @@ ROWS = [
         "c * x + d * x = (c + d) * x", derived="fc"),
     Row((multiply, x, x), (square, x), "x * x = x^2", exact="f", derived="c"),
     Row((power, x, 0.5), (ops.sqrt, x), "x^0.5 = sqrt x", exact="f", derived="c"),
-    Row((power, x, 1), x, "x^1 = x", exact="iuf", derived="c"),
+    Row((power, x, 1), x, "x^1 = x", exact="iufc"),
     Row((power, x, 2), (square, x), "x^2 = x * x", exact="iufc"),
     Row((power, x, 3), (multiply, x, (square, x)), "x^3 = x * x^2", exact="f", derived="c", scope=POWERS),
     Row((power, x, 4), (square, (square, x)), "x^4 = (x^2)^2", exact="f", derived="c", scope=POWERS),
@@ -143,7 +143,7 @@ def numbers_of_factors(p: Program, signature: Signature, arguments: tuple[int, .
 
     Then it leaves the range nowhere: x and c * x were there already.
     """
-    if signature.out.dtype.kind != "f":
+    if signature.out.dtype.kind != "f" or signature.out.dtype in EXTENDED:
         return None
     (first, left), (second, right) = (_number_and_factor(p, a) for a in arguments)
     if left is None or right is None:
@@ -191,8 +191,6 @@ def fold(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | 
         return None
     return p.literal(result, out)
 
-
-EXTENDED = {np.dtype(np.longdouble), np.dtype(np.clongdouble)} - {np.dtype(np.float64), np.dtype(np.complex128)}
 
 ARITHMETIC = {add, subtract, multiply, divide}
 
