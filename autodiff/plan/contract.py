@@ -50,6 +50,9 @@ def sum_of_product(p: Program, signature: Signature, arguments: tuple[int, ...])
     if full.ndim != 2 or len(signature.params[0]) != 1:
         return None
     ((axis,),) = signature.params
+    if full.shape[axis] == 1:
+        # NumPy's product with one number leaves out a factor of 0, beside NaN too.
+        return None
     for x, y in ((first, second), (second, first)):
         if p.avals[x] is full and p.avals[y].dtype == full.dtype:
             repeated = (1,) * (2 - p.avals[y].ndim) + p.avals[y].shape

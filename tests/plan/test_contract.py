@@ -86,3 +86,14 @@ def test_gradients_of_squared_errors_use_it():
     assert "vdot" in ad.Graph().source(error, [w])
     before = prune(build([w.node], [error.node], simplify))
     assert "inner_product" not in names(before)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_sum_over_one_element_keeps_what_is_not_a_number(axis):
+    x = np.array([[np.nan], [np.inf], [1.0]])
+    x = x.T if axis == 0 else x
+    for factor in (0.0, np.zeros((1, 1)), np.zeros_like(x), np.zeros(1)):
+        with np.errstate(invalid="ignore"):
+            expected = np.sum(x * factor, axis)
+            np.testing.assert_array_equal(np.sum(ad.Tensor(x) * factor, axis).value, expected)
+            np.testing.assert_array_equal(ad.function(lambda a, b: np.sum(a * b, axis))(x, factor), expected)
