@@ -635,8 +635,6 @@ def literal(value: Any, dtype: np.dtype[Any] | None = None) -> Constant:
 
 
 # Made once: recording x ** 2 makes one node, not two. Zeros are equal, and differ in sign.
-# Of those that become a float64.
-LARGEST_INTEGER_BITS = 1024
 _literal_integers = {v: literal(v) for v in range(-LITERAL_INTEGER_BOUND, LITERAL_INTEGER_BOUND + 1)}
 _literal_floats = {v: literal(v) for v in LITERAL_FLOATS if v}
 _literal_zeros = {sign: literal(sign * 0.0) for sign in (1.0, -1.0)}
@@ -684,8 +682,11 @@ def _long(value: int, beside: Aval | None) -> Constant:
         return literal(value)
     try:
         return Constant(WEAK_FLOAT, float(value))
-    except OverflowError as error:
-        raise RangeError(f"a Python integer of {value.bit_length()} bits beside {beside!r}: {error}") from None
+    except OverflowError:
+        raise RangeError(
+            f"int {shown(value)}, beside {beside!r}, is larger than any number that NumPy has; the largest is about "
+            "1.8e308"
+        ) from None
 
 
 NUMERIC_KINDS = "biufc"

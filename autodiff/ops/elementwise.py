@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Backend
-from ..errors import ArgumentError, BackendError, DTypeError, RangeError, ShapeError
+from ..errors import ArgumentError, BackendError, DTypeError, RangeError, ShapeError, shown
 from ..nodes import BOOL, FLOAT64, Aval, Node, Operation, Primitive, as_node, broadcast_shape, intern_aval, literal
 from ..recipe import WITHHELD
 
@@ -70,7 +70,9 @@ def _check_integer(ufunc: np.ufunc, avals: tuple[Aval, ...], value: int, dtype: 
     # What becomes a boolean or a float is an int64 before.
     limits = np.iinfo(dtype if dtype.kind in "iu" else np.int64)
     if not limits.min <= value <= limits.max:
-        raise RangeError(f"{ufunc.__name__}({listed(avals)}): the Python integer {value} does not fit {limits.dtype}")
+        raise RangeError(
+            f"{ufunc.__name__}({listed(avals)}): the Python integer {shown(value)} does not fit {limits.dtype}"
+        )
 
 
 def infer_elementwise(primitive: Primitive, *avals: Aval) -> Aval:
@@ -276,7 +278,7 @@ def astype(x: Node, dtype: Any) -> Node:
 def _wrapped(x: Node, dtype: np.dtype[Any]) -> Node:
     """A Python integer as NumPy converts it from int64, which it must fit: small dtypes keep its last bits."""
     if not -(2**63) <= x.value < 2**63:
-        raise RangeError(f"astype: the Python integer {x.value} does not fit {dtype}")
+        raise RangeError(f"astype: the Python integer {shown(x.value)} does not fit {dtype}")
     return literal(np.asarray(x.value, np.int64).astype(dtype).item(), dtype)
 
 
@@ -302,7 +304,7 @@ def number_in(x: Node, dtype: np.dtype[Any], what: str) -> Node:
         raise kind(f"{what}: {x.value} does not go into {dtype}: {error}") from None
     limits = np.iinfo(dtype)
     if not limits.min <= number <= limits.max:
-        raise RangeError(f"{what}: the Python integer {number} does not fit {dtype}")
+        raise RangeError(f"{what}: the Python integer {shown(number)} does not fit {dtype}")
     return literal(number, dtype)
 
 

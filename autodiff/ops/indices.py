@@ -15,7 +15,7 @@ import numpy as np
 
 from ..backend import backend_of
 from ..callers import caller
-from ..errors import ArgumentError, AutodiffError, DTypeError, IndexingError, ShapeError
+from ..errors import ArgumentError, AutodiffError, DTypeError, IndexingError, ShapeError, shown
 from ..nodes import (
     INDEX_DTYPE,
     INT64,
@@ -118,7 +118,7 @@ def _check_positions(array: np.ndarray[Any, Any], size: int, axis: int, x: Aval)
 
 
 def _out_of_range(number: int, size: int, axis: int, x: Aval) -> IndexingError:
-    return IndexingError(f"index {number} is out of range for axis {axis} with size {size} of {x!r}")
+    return IndexingError(f"index {shown(number)} is out of range for axis {axis} with size {size} of {x!r}")
 
 
 def _no_index(item: Any, x: Aval, why: str) -> IndexingError:

@@ -10,6 +10,7 @@ import pytest
 
 from autodiff.errors import DTypeError
 from autodiff.nodes import PRIMITIVES, intern_aval
+from autodiff.ops import COMPOSITIONS
 from autodiff.plan import Program
 from autodiff_backends._cuda_kernels import supported
 from autodiff_backends._cuda_types import C_NAMES, number
@@ -25,7 +26,8 @@ MIXED += [("f4", "i4"), ("f2", "i8"), ("u1", "i1")]
 # Others are the bare processor's answer in NumPy: an infinite quotient as an integer.
 UNDEFINED = {"reciprocal": lambda x, y: x == 0}
 
-ELEMENTWISE = [p for p in PRIMITIVES.values() if p.kind == "elementwise" and p.name not in ("where", "astype")]
+LEFT_OUT = {PRIMITIVES["where"], PRIMITIVES["astype"], *COMPOSITIONS}
+ELEMENTWISE = [p for p in PRIMITIVES.values() if p.kind == "elementwise" and p not in LEFT_OUT]
 
 
 def special_values(code: str) -> Any:

@@ -8,6 +8,7 @@ import pytest
 import autodiff as ad
 from autodiff.differentiate import derivative
 from autodiff.plan import build, prune
+from autodiff.plan.expand import expand
 from autodiff.plan.simplify import simplify
 from autodiff_backends import _numpy_blocks, _numpy_groups
 from autodiff_backends._numpy_reference import Interpreted
@@ -49,6 +50,7 @@ def compiled(inputs, outputs):
     """The program of some outputs, its blocked plan and the interpreter."""
     nodes = [x.node for x in inputs]
     program = prune(build(nodes, [y if not isinstance(y, ad.Tensor) else y.node for y in outputs], simplify))
+    program = expand(program, ad.get_backend().primitives)
     program.quiet = True
     return Generated(program), Interpreted(program)
 

@@ -93,7 +93,7 @@ def test_out_of_range_at_replay_names_index_axis_size_and_line(use: str, order: 
         with pytest.raises(ad.errors.IndexingError, match=rf"index {wrong} is out of range for axis {axis} ") as error:
             call(data(), np.array([1, wrong]))
         assert f"with size {n} of float64[3, 4]" in str(error.value)
-        assert f"{__file__}:" in str(error.value)
+        assert f"{__file__}, line " in str(error.value)
     # The plan is as good as it was.
     call(data(), np.array([-1, 1]))
 
@@ -134,11 +134,11 @@ def test_several_positions_are_told_apart() -> None:
 
     traced = ad.function(f)
     traced(data(), np.array([0]), np.array([0]))
-    with pytest.raises(IndexError, match=rf"index 3 .* axis 0 with size 3 .*:{line + 3}$"):
+    with pytest.raises(IndexError, match=rf"index 3 .* axis 0 with size 3 .*, line {line + 3} "):
         traced(data(), np.array([3]), np.array([0]))
-    with pytest.raises(IndexError, match=rf"index 3 .* axis 0 with size 3 .*:{line + 3}$"):
+    with pytest.raises(IndexError, match=rf"index 3 .* axis 0 with size 3 .*, line {line + 3} "):
         traced(data(), np.array([3]), np.array([9]))
-    with pytest.raises(IndexError, match=rf"index 9 .* axis 1 with size 4 .*:{line + 4}$"):
+    with pytest.raises(IndexError, match=rf"index 9 .* axis 1 with size 4 .*, line {line + 4} "):
         traced(data(), np.array([0]), np.array([9]))
 
 
@@ -158,7 +158,7 @@ def test_the_line_is_no_part_of_the_structure() -> None:
             if k < 3:
                 graph.gradient(np.sum(y**2), [x])
             else:
-                with pytest.raises(IndexError, match=f":{line}$"):
+                with pytest.raises(IndexError, match=f", line {line} "):
                     graph.gradient(np.sum(y**2), [x])
     assert graph.cache_info().misses == 1
 
