@@ -913,3 +913,17 @@ def test_deep_graph_is_pickled_without_recursion(duplicate):
     assert float(other_z) == 200_002.0
     by_x, by_y = ad.Graph().gradient(other_z, [other_x, other_y])
     assert (by_x, by_y) == (2.0, 2.0)
+
+
+def test_results_are_repeated_in_a_larger_out():
+    x, out = ad.Tensor([1.0, 2.0, 4.0]), ad.Tensor(np.zeros((2, 3)))
+    np.negative(x, out=out)
+    same(out, np.negative(x.value, out=np.zeros((2, 3))))
+    same(gradient(out, x), [-2.0, -2.0, -2.0])
+    parts = ad.Tensor(np.zeros((2, 3))), ad.Tensor(np.zeros((2, 3)))
+    np.modf(x / 2, out=parts)
+    for part, expected in zip(parts, np.modf(x.value / 2, out=(np.zeros((2, 3)), np.zeros((2, 3))))):
+        same(part, expected)
+    for wrong in (np.zeros(4), np.zeros(())):
+        with pytest.raises(errors.ShapeError):
+            np.negative(x, out=ad.Tensor(wrong))

@@ -10,7 +10,7 @@ import numpy as np
 from .. import ops
 from ..dispatch import FUNCTIONS, UFUNCS, unsupported
 from ..errors import ArgumentError, DTypeError, ShapeError, UnsupportedError
-from ..nodes import INT64, PRIMITIVES, Node, as_node
+from ..nodes import INT64, PRIMITIVES, Node, as_node, broadcast_shape
 from ..plan import concrete
 from ..recipe import Composite
 from ..tensor import Tensor, node_of, wrap
@@ -142,7 +142,25 @@ def _call(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) ->
     result = function(*nodes)
     if where is not True:
         result = _masked(result, node_of(where), out, name)
-    return put(out, result, name)
+    return put(out, result if out is None else _repeated(result, out), name)
+
+
+def _repeated(result: Any, out: Any) -> Any:
+    """Results repeated along axes that only ``out`` has, as NumPy writes them."""
+    outs = out if isinstance(out, tuple) else (out,)
+    results = result if isinstance(result, tuple) else (result,)
+    fitted = []
+    for r, o in zip(results, outs, strict=True):
+        larger = isinstance(o, Tensor) and r.aval.shape != o.shape and _broadcasts(r.aval.shape, o.shape)
+        fitted.append(ops.broadcast_to(r, o.shape) if larger else r)
+    return tuple(fitted) if isinstance(result, tuple) else fitted[0]
+
+
+def _broadcasts(shape: tuple[int, ...], larger: tuple[int, ...]) -> bool:
+    try:
+        return broadcast_shape(shape, larger) == larger
+    except ValueError:
+        return False
 
 
 def _masked(result: Any, where: Node, out: Any, name: str) -> Any:
