@@ -21,7 +21,7 @@ from .gradients import (
     recorded_derivatives,
     warn_independent,
 )
-from .growth import Growth
+from .growth import RECORDED_STEPS, Growth
 from .handle import enter_block, leave_block, made_on
 from .nodes import Aval, Constant, Node, Variable, freeze, is_fixed, rebound
 from .plan import CacheInfo, PlanCache, Trace, brought, collect_below, compile_nodes, elsewhere, leaf_values
@@ -386,7 +386,7 @@ class Graph:
         return [wrap(node) for node in recipe.record([*trace.numbers, root])]
 
     def _recipe(self, root: Node, trace: Trace, places: Places, wrt: list[Node], n: int) -> Recipe:
-        self._growth.note(trace, wrt)
+        self._growth.note(trace, wrt, RECORDED_STEPS)
         home = self._computing(root).home
         return recorded_derivatives(root, trace, places, n, None if home is get_backend() else home)
 

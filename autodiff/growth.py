@@ -17,10 +17,13 @@ from .callers import user_frame
 from .errors import GrowthWarning
 from .nodes import Node
 from .plan import Trace
+from .watching import is_tracing
 
-# So many compilations in a row that each continue the one before. Fewer may be meant: the steps of an inner problem, in
-# the first iteration of an outer one, through all of which a derivative is taken.
+# So many compilations in a row that each continue the one before.
 STEPS = 16
+# Of derivatives that are recorded as many more may be meant: the steps of an inner problem, or of an integrator, in the
+# first iteration of an outer loop, through all of which a derivative is taken.
+RECORDED_STEPS = 64
 
 # Lines of the user's that are remembered.
 LINES = 64
@@ -44,8 +47,13 @@ class Growth:
         self._warned: set[tuple[str, int]] = set()
         self._lock = threading.Lock()
 
-    def note(self, trace: Trace, wrt: Sequence[Node]) -> None:
-        """A plan is compiled for this structure; warn if it continues those compiled before it from the same line."""
+    def note(self, trace: Trace, wrt: Sequence[Node], steps: int = STEPS) -> None:
+        """A plan is compiled for this structure; warn if it continues so many compiled before it from the same line.
+
+        A function that is traced does what it does once, however often it is called.
+        """
+        if is_tracing():
+            return
         frame, depth = user_frame()
         line = frame.f_code.co_filename, frame.f_lineno
         with self._lock:
@@ -54,7 +62,7 @@ class Growth:
             if len(self._lines) >= LINES:
                 del self._lines[next(iter(self._lines))]
             self._lines[line] = _Step([weakref.ref(node) for node in wrt], len(trace.numbers), count)
-            if count < STEPS or line in self._warned or len(self._warned) >= LINES:
+            if count < steps or line in self._warned or len(self._warned) >= LINES:
                 return
             self._warned.add(line)
         warnings.warn(_message(wrt, count), GrowthWarning, stacklevel=depth)

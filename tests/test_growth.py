@@ -47,7 +47,8 @@ UPDATES = {
 @pytest.mark.parametrize("as_tensors", [False, True])
 def test_updates_by_operations_are_told(name, as_tensors):
     with pytest.warns(ad.GrowthWarning, match=r"variable 0 .*float64\[3\].*write w\.assign_sub\(rate \* g\)") as caught:
-        trained(UPDATES[name], as_tensors=as_tensors)
+        steps = growth.RECORDED_STEPS if as_tensors else growth.STEPS
+        trained(UPDATES[name], steps + 4, as_tensors=as_tensors)
     (warning,) = caught
     assert warning.filename == __file__
     assert "graph.gradient(loss(w)" in linecache.getline(__file__, warning.lineno)
@@ -158,12 +159,24 @@ def test_unrolled_updates_of_an_inner_problem():
     start = ad.Tensor(W)
     for _ in range(3):
         w = start
-        for _ in range(10):
+        for _ in range(30):
             (g,) = graph.gradient(loss(w), [w], as_tensors=True)
             w = w - 0.1 * g
         (g,) = graph.gradient(loss(w), [start])
         start.assign_sub(0.1 * g)
-    assert graph.cache_info().misses == 11
+    assert graph.cache_info().misses == 31
+
+
+def test_steps_that_a_traced_function_unrolls():
+    slope = ad.grad(loss)
+
+    @ad.function
+    def descended(w):
+        for _ in range(growth.RECORDED_STEPS + 8):
+            w = w - 0.1 * slope(w)
+        return w
+
+    descended(W)
 
 
 def test_intermediate_results_of_one_expression():
