@@ -46,8 +46,8 @@ UPDATES = {
 @pytest.mark.parametrize("name", UPDATES)
 @pytest.mark.parametrize("as_tensors", [False, True])
 def test_updates_by_operations_are_told(name, as_tensors):
+    steps = growth.RECORDED_STEPS if as_tensors else growth.STEPS
     with pytest.warns(ad.GrowthWarning, match=r"variable 0 .*float64\[3\].*write w\.assign_sub\(rate \* g\)") as caught:
-        steps = growth.RECORDED_STEPS if as_tensors else growth.STEPS
         trained(UPDATES[name], steps + 4, as_tensors=as_tensors)
     (warning,) = caught
     assert warning.filename == __file__
