@@ -65,6 +65,10 @@ class _Captured:
         """The present values, where the plan computes."""
         values = []
         for place, source in enumerate(self.sources):
+            if type(source) is Slot and source.value is not None and not traces:
+                # The common case: a Tensor that was given a value, and no trace around that hears of it.
+                values.append(source.value)
+                continue
             if isinstance(source, Node):
                 slot = rebound.get(source)
                 if slot is None:
