@@ -927,3 +927,14 @@ def test_results_are_repeated_in_a_larger_out():
     for wrong in (np.zeros(4), np.zeros(())):
         with pytest.raises(errors.ShapeError):
             np.negative(x, out=ad.Tensor(wrong))
+
+
+@pytest.mark.parametrize("number", [300, -1, 2**70])
+def test_a_number_that_does_not_fit_is_not_chosen(number):
+    x = ad.Tensor(np.array([1, 2], np.uint8), constant=True)
+    mask = np.array([True, False])
+    for choice in (lambda x: np.where(mask, x, number), lambda x: np.where(mask, number, x)):
+        with pytest.raises(OverflowError, match=r"does not fit"):
+            choice(x)
+        with pytest.raises(OverflowError):
+            ad.function(choice)(x.value)

@@ -337,9 +337,9 @@ def where(condition: Any, x: Any, y: Any) -> Node:
         # What is chosen on a device is an array there, no Python number.
         x, y = strong(x), strong(y)
     if x.aval.weak and not y.aval.weak:
-        x = astype(x, select_dtype(x.aval, y.aval))
+        x = number_in(x, select_dtype(x.aval, y.aval), "where")
     elif y.aval.weak and not x.aval.weak:
-        y = astype(y, select_dtype(x.aval, y.aval))
+        y = number_in(y, select_dtype(x.aval, y.aval), "where")
     return where_p(condition, x, y)
 
 

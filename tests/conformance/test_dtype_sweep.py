@@ -43,6 +43,7 @@ DIFFERENT = {
     r"^average.*weights": "NumPy looks at the sum of the weights, and calls weights that do not fit a TypeError",
     r"initial=-1, where": "two things are wrong, and which is found first differs",
     r"^full\(": "without like= NumPy asks nobody, and with it it takes no array",
+    r"^where\((mask, x, )?(300|-1)\b": "NumPy refuses numbers that do not fit from 2.5 on, and wrapped them before",
     r"^cross": "NumPy deprecates vectors of two components",
     r"^tensordot|^array_split|^split|^roll": "NumPy's own class of error is an accident of its Python code",
     r"^Tensor.__(float|int|complex|index|pow)__": "Python's protocols, and ndarray's own power of booleans",
