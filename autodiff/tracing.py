@@ -35,7 +35,7 @@ from .nodes import (
 from .plan import PlanCache, compile_nodes, elsewhere, evaluate, looked_at
 from .static_keys import static_key
 from .tensor import Tensor, wrap
-from .watching import Look, derivative_from, note_look, own_error, slot_of, traces, tracing, watched
+from .watching import Look, call_watched, derivative_from, note_look, slot_of, traces, tracing, watched
 
 # Traces kept for one structure of the arguments, which differ in values that the function looked at.
 VARIANTS_KEPT = 8
@@ -316,22 +316,12 @@ class Function:
                 aval = aval_on(place, leaf)
             node = Argument(aval, UNKNOWN, NO_SLOT)
             arguments.append(node)
-            watched[node] = "function"
             return wrap(node)
 
         begin = Argument(WEAK_FLOAT, UNKNOWN, NO_SLOT).sequence
-        try:
-            args, kwargs = transform(stand_in, args), transform(stand_in, kwargs)
-            with tracing(begin) as looks:
-                out = self._function(*args, **kwargs)
-        except Exception as error:
-            own_cause = own_error(error)
-            if own_cause is None:
-                raise
-            raise own_cause from None
-        finally:
-            for node in arguments:
-                watched.pop(node, None)
+        args, kwargs = transform(stand_in, args), transform(stand_in, kwargs)
+        with tracing(begin) as looks:
+            out = call_watched(self._function, args, kwargs, arguments, "function")
         leaves, structure = flatten(out)
         outputs = [leaf._node for leaf in leaves if isinstance(leaf, Tensor)]
         constants = {i: leaf for i, leaf in enumerate(leaves) if not isinstance(leaf, Tensor)}

@@ -31,7 +31,7 @@ from .nodes import (
 )
 from .plan import collect_below
 from .tensor import Tensor, wrap
-from .watching import belongs_to_larger, own_error, watched
+from .watching import belongs_to_larger, call_watched
 
 
 @functools.cache
@@ -192,18 +192,7 @@ def _called(
 ) -> tuple[Any, list[Any]]:
     """The result of a function and its gradients: arrays and numbers, or Tensors if they belong to something larger."""
     # Not the handles that the function gets: it may give these other nodes, by operations in place.
-    try:
-        for node in own:
-            watched[node] = name
-        out = function(*args, **kwargs)
-    except Exception as error:
-        own_cause = own_error(error)
-        if own_cause is None:
-            raise
-        raise own_cause from None
-    finally:
-        for node in own:
-            watched.pop(node, None)
+    out = call_watched(function, args, kwargs, own, name)
     if type(out) is not Tensor or out._node.aval.size != 1 or out._node.aval.dtype.kind != "f":
         out = _result(out, name)
     if not own:

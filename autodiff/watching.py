@@ -6,10 +6,10 @@ an error. A value that a function looks at while it is traced decides what is re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .callers import caller
 from .differentiate import derivative, passes
@@ -84,12 +84,27 @@ def refuse_detached(node: Node, asked: str, instead: str) -> None:
     )
 
 
-def own_error(error: Exception) -> AutodiffError | None:
-    """The error of this library that another one was raised from, as NumPy does where an element is written."""
-    cause = error.__cause__
-    if isinstance(error, AutodiffError) or not isinstance(cause, AutodiffError):
-        return None
-    return cause.with_traceback(error.__traceback__)
+def call_watched(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], nodes: list[Node], name: str
+) -> Any:
+    """What a function returns, its arguments being watched meanwhile.
+
+    An error that was raised from one of this library's is that one, as NumPy does where an element is written.
+    """
+    try:
+        for node in nodes:
+            watched[node] = name
+        return function(*args, **kwargs)
+    except AutodiffError:
+        raise
+    except Exception as error:
+        cause = error.__cause__
+        if not isinstance(cause, AutodiffError):
+            raise
+        raise cause.with_traceback(error.__traceback__) from None
+    finally:
+        for node in nodes:
+            watched.pop(node, None)
 
 
 # --- values that are looked at while a function is traced ------------------------------------------------------------

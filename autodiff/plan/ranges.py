@@ -17,6 +17,7 @@ from ..backend import Backend, Plan, check_capabilities, get_backend
 from ..errors import ArgumentError, IndexingError
 from ..nodes import INT64, Signature, intern_aval
 from .program import Program, prune
+from .wrapped import Wrapped
 
 
 class Range(NamedTuple):
@@ -101,7 +102,7 @@ def with_ranges(program: Program) -> tuple[Program, list[Range | Exponents]]:
     return lowered, found
 
 
-class Checked:
+class Checked(Wrapped):
     """A plan that looks at the positions it has read and written at before it gives its results out.
 
     Parameters
@@ -114,27 +115,12 @@ class Checked:
         Where the plan computes.
     """
 
-    __slots__ = ("_home", "_plan", "_ranges")
+    __slots__ = ("_home", "_ranges")
 
     def __init__(self, plan: Plan, ranges: list[Range | Exponents], home: Backend):
-        self._plan = plan
+        super().__init__(plan)
         self._ranges = ranges
         self._home = home
-
-    @property
-    def n_operations(self) -> int:
-        """Primitives executed by one call."""
-        return self._plan.n_operations
-
-    @property
-    def n_launches(self) -> int:
-        """Kernels and library functions that one call starts."""
-        return getattr(self._plan, "n_launches", self._plan.n_operations)
-
-    @property
-    def source(self) -> str:
-        """What is executed."""
-        return self._plan.source
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         *results, ends = self._plan(*values)

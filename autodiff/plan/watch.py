@@ -14,9 +14,10 @@ import numpy as np
 
 from ..backend import Plan
 from .program import Program
+from .wrapped import Wrapped
 
 
-class Watched:
+class Watched(Wrapped):
     """A plan that gives its witnesses after its results, and what is computed where these are not finite.
 
     Parameters
@@ -30,29 +31,14 @@ class Watched:
         Makes a plan of it, when it is first needed.
     """
 
-    __slots__ = ("__weakref__", "_careful", "_compile", "_count", "_plan", "_program")
+    __slots__ = ("_careful", "_compile", "_count", "_program")
 
     def __init__(self, plan: Plan, count: int, careful: Program, compile: Callable[[Program], Plan]):
-        self._plan = plan
+        super().__init__(plan)
         self._count = count
         self._program = careful
         self._compile = compile
         self._careful: Plan | None = None
-
-    @property
-    def n_operations(self) -> int:
-        """Primitives executed by one call."""
-        return self._plan.n_operations
-
-    @property
-    def n_launches(self) -> int:
-        """Kernels and library functions that one call starts."""
-        return getattr(self._plan, "n_launches", self._plan.n_operations)
-
-    @property
-    def source(self) -> str:
-        """The code that runs."""
-        return self._plan.source
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         # An overflow may be one that the careful plan does not have: it warns, if it has.
