@@ -25,7 +25,7 @@ GRAMS = (1, 4, 16)
 
 # A group is searched for among so many, and holds so many statements at most, which bounds the registers of a loop.
 GROUPS_SEARCHED = 24
-LARGEST_GROUP = 64
+LARGEST_GROUP = 128
 
 
 class Group:

@@ -270,9 +270,14 @@ class KernelSource:
         self._line(depth, f"for b{axis} in range({first}, {last}, {RUN}):")
         for j in sorted(nest.long):
             self._line(depth + 1, f"{self._run(j)} = 0.0")
-        self._line(depth + 1, f"for i{axis} in range(b{axis}, min(b{axis} + {RUN}, {last})):")
+        return self._open_from(nest, axis, f"b{axis}", f"min({RUN}, {last} - b{axis})", depth + 1)
+
+    def _open_from(self, nest: _Nest, axis: int, first: str, count: str, depth: int) -> int:
+        """A loop that does not begin at 0. Where LLVM does not see that no place is negative it makes no vectors."""
+        self._line(depth, f"for k{axis} in range({count}):")
+        self._line(depth + 1, f"i{axis} = np.int64(np.uint32({first} + k{axis}))")
         nest.open.append(axis)
-        return depth + 2
+        return depth + 1
 
     def _total(self, j: int) -> str:
         return f"r{self._serial}_{j}"
@@ -313,8 +318,9 @@ class KernelSource:
 
     def _open(self, nest: _Nest, axes: tuple[int, ...], depth: int) -> int:
         """A loop over axes that are one in memory."""
-        span = "lo, hi" if axes[-1] == nest.shared else str(nest.extent(axes))
-        self._line(depth, f"for i{axes[-1]} in range({span}):")
+        if axes[-1] == nest.shared:
+            return self._open_from(nest, axes[-1], "lo", "hi - lo", depth)
+        self._line(depth, f"for i{axes[-1]} in range({nest.extent(axes)}):")
         nest.open.append(axes[-1])
         return depth + 1
 
