@@ -67,7 +67,7 @@ def static_key(value: Any) -> Any:
     return kind, Same(value) if hasattr(value, "__array__") else value, repr(value), _attributes(value)
 
 
-@functools.cache
+@functools.lru_cache(1024)
 def _has_equality(kind: type) -> bool:
     """Whether a class, or one that it derives from, says when its objects are equal."""
     return any("__eq__" in vars(parent) for parent in kind.__mro__[:-1])
