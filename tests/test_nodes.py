@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff import errors, nodes, ops
+from autodiff import errors, ops
 from autodiff.nodes import PRIMITIVES, Primitive, as_array, as_node, history, intern_aval, literal, render
 
 FLOAT64 = np.dtype(np.float64)

@@ -3,10 +3,10 @@
 Memory that is given back to the system and taken again is paid for page by page: touching 800 kB for the first time
 takes 240 us, and 15 us after that.
 
-A call takes a set of buffers out of its plan's list and puts it back at its end: two operations on a list are all that a
-warm call does here. What a call works in is in no list, so no call is ever disturbed. When there is to be more than the
-bound, the sets in lists are put aside. Calls that need one take it back; those that still lie aside when there is to be
-more again are dropped, the oldest plans' first.
+A call takes a set of buffers out of its plan's list and puts it back at its end: two operations on a list are all that
+a warm call does here. What a call works in is in no list, so no call is ever disturbed. When there is to be more than
+the bound, the sets in lists are put aside. Calls that need one take it back; what still lies aside when there is to be
+more again is dropped, that of the oldest plans first.
 
 There are no locks and no running totals, which a signal handler, a finalizer or a fork in the middle could leave wrong:
 what counts is what is alive, as weak references say.
