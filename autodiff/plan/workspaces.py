@@ -4,9 +4,9 @@ Memory that is given back to the system and taken again is paid for page by page
 takes 240 us, and 15 us after that.
 
 A call takes a set of buffers out of its plan's list and puts it back at its end: two operations on a list are all that
-a warm call does here. What a call works in is in no list, so no call is ever disturbed. When there is to be more than
-the bound, the sets in lists are put aside. Calls that need one take it back; what still lies aside when there is to be
-more again is dropped, that of the oldest plans first.
+a warm call does here. What a call works in is in no list, so no call is ever disturbed. Now and then the sets in lists
+are put aside, and calls that need one take it back. When there is to be more than the bound, what lies aside is
+dropped, that of the oldest plans first.
 
 There are no locks and no running totals, which a signal handler, a finalizer or a fork in the middle could leave wrong:
 what counts is what is alive, as weak references say.
@@ -75,12 +75,15 @@ class Workspaces:
         self.spare.append(buffers)
         kept.keep_within()
 
-    def put_aside(self) -> int:
-        """Drop what lies aside, and put there what is spare; how many bytes that gives back."""
-        dropped, self._aside = self._aside, []
+    def put_aside(self) -> None:
+        """Put aside what is spare."""
         with suppress(IndexError):
             while True:
                 self._aside.append(self.spare.pop())
+
+    def drop(self) -> int:
+        """Drop what lies aside; how many bytes that gives back."""
+        dropped, self._aside = self._aside, []
         return len(dropped) * self._nbytes
 
 
@@ -108,7 +111,7 @@ class Kept:
         self._numbers = itertools.count()
         # By number, the oldest first.
         self._sets: dict[int, _Set] = {}
-        # Bytes that may be added before it has to be counted again what is there.
+        # Bytes that may be added before what is there is counted again.
         self._room = 0
 
     def add(self, owner: Workspaces, array: Any, nbytes: int) -> None:
@@ -131,15 +134,18 @@ class Kept:
         """Give back what is beyond the bound, and an eighth more, so that this is not done again at the next set."""
         if self._room >= 0:
             return
+        owners = [x for x in dict.fromkeys([x.owner() for x in list(self._sets.values())]) if x is not None]
         excess = self.nbytes - self.limit
         if excess > 0:
             excess += self.limit // 8
-            owners = dict.fromkeys([x.owner() for x in list(self._sets.values())])
-            # The second time, what was put aside the first time is dropped.
-            for owner in (*owners, *owners):
-                if owner is not None and excess > 0:
-                    excess -= owner.put_aside()
-        self._room = self.limit - self.nbytes
+        # The second time it is about what was used since they were last put aside: all, at the worst.
+        for _ in range(2):
+            for owner in owners:
+                if excess > 0:
+                    excess -= owner.drop()
+            for owner in owners:
+                owner.put_aside()
+        self._room = min(self.limit // 4, self.limit - self.nbytes)
 
     def set_limit(self, limit: int) -> None:
         """Have another bound, from now on."""
