@@ -17,7 +17,7 @@ from autodiff.plan.workspaces import Taker, Workspaces
 from ._loops_regions import LOOPS, Composed, faster, regions, whole
 from ._loops_schedule import Schedule
 from ._loops_statements import Lowering
-from ._numba_kernel import load
+from ._numba_kernel import Exhausted, load
 from ._numba_source import KernelSource
 from ._numpy_blocks import shares, together
 from ._numpy_reference import Interpreted, constant_value
@@ -161,6 +161,7 @@ class NumbaBackend(Backend):
 
     def __init__(self) -> None:
         self._ufuncs: frozenset[str] | None = None
+        self._exhausted = False
 
     def compile(self, program: Program) -> Plan:
         """Kernels where they are estimated to be faster, the rest as on NumPy."""
@@ -191,6 +192,16 @@ class NumbaBackend(Backend):
             return None
         try:
             return Kernel(text)
+        except Exhausted as error:
+            if not self._exhausted:
+                self._exhausted = True
+                warnings.warn(
+                    f"backend 'numba': {error}, which Numba never gives back, so NumPy executes further programs. "
+                    "Where sizes change from call to call, pad to a few that come again",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+            return None
         except NumbaError as error:
             warnings.warn(
                 f"backend 'numba': NumPy executes a part that this version of Numba cannot compile: {error}",
