@@ -15,7 +15,7 @@ import numpy as np
 from autodiff.plan.background import check
 from autodiff.plan.program import Program
 from autodiff.plan.slices import join_slices
-from autodiff.plan.workspaces import Taker, Workspaces
+from autodiff.plan.workspaces import Workspaces
 
 from ._numpy_parts import LONGEST_PART, in_parts
 from ._numpy_reference import Interpreted
@@ -53,9 +53,9 @@ class Generated:
         self._spare = self._workspaces.spare
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
-        spare: Taker = self._spare
+        spare: Any = self._spare
         try:
-            buffers = self._spare.pop()
+            buffers = spare.pop()
         except IndexError:
             buffers, spare = self._workspaces.take()
         try:

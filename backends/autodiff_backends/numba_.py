@@ -12,7 +12,7 @@ import numpy as np
 from autodiff.backend import Backend, Plan, thread_count
 from autodiff.errors import BackendError
 from autodiff.plan.program import Program
-from autodiff.plan.workspaces import Taker, Workspaces
+from autodiff.plan.workspaces import Workspaces
 
 from ._loops_regions import LOOPS, Composed, faster, regions, whole
 from ._loops_schedule import Schedule
@@ -102,9 +102,9 @@ class Kernel:
         self._kernel = load(self.source, types)
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
-        spare: Taker = self._spare
+        spare: Any = self._spare
         try:
-            workspaces = self._spare.pop()
+            workspaces = spare.pop()
         except IndexError:
             workspaces, spare = self._workspaces.take()
         for place, count, numbers in self._scalars:
