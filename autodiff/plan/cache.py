@@ -14,11 +14,11 @@ from ..machine import memory_bytes
 
 DEFAULT_CAPACITY = 512
 
-# A plan takes 2.5 kB for each of its operations. All of one cache have this part of the memory that the process may
+# A plan takes 1 to 2 kB for each of its operations. All of one cache have this part of the memory that the process may
 # have, so that a history which grows in a loop, and with it each new plan, does not take all; but a few are kept
 # whatever they take, since what is called in turn would be compiled in turn.
 PART_OF_MEMORY = 8
-BYTES_AN_OPERATION = 2_500
+BYTES_AN_OPERATION = 2_000
 ALWAYS_KEPT = 16
 
 

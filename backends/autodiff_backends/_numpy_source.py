@@ -42,8 +42,8 @@ class Generated:
         writer.write()
         results = writer.results()
         self.n_operations = len(writer.applications)
-        self._program = program
-        self._raises = writer.raises
+        # For `_exactly`, where that may be needed.
+        self._program = program if writer.raises else None
         self._exact: Interpreted | None = None
         pieces = _pieces(writer, results)
         self.source = "\n".join(pieces)
@@ -61,16 +61,16 @@ class Generated:
         try:
             results = self._run(buffers, *values)
         except (ArithmeticError, ValueError):
-            if not self._raises:
+            if self._program is None:
                 raise
-            return self._exactly(values)
+            return self._exactly(self._program, values)
         spare.append(buffers)
         return results
 
-    def _exactly(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _exactly(self, program: Program, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """The same with IEEE arithmetic, where Python's floats raise."""
         if self._exact is None:
-            self._exact = Interpreted(self._program)
+            self._exact = Interpreted(program)
         return self._exact(*values)
 
 
