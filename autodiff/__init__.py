@@ -19,7 +19,7 @@ from .gradients import CompiledGradient, Explanation
 from .graph import Graph
 from .nodes import Constant, Node, Operation, Variable
 from .numpy_api import implements
-from .plan import CacheInfo
+from .plan import CacheInfo, set_buffer_limit
 from .tensor import Tensor
 from .tracing import Function, function
 from .transforms import grad, stop_gradient, value_and_grad
@@ -63,6 +63,7 @@ __all__ = [
     "implements",
     "optim",
     "register_backend",
+    "set_buffer_limit",
     "set_num_threads",
     "stop_gradient",
     "value_and_grad",

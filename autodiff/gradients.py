@@ -46,6 +46,11 @@ class Gradient:
         self.keeps = keeps
         self.moved = moved
 
+    @property
+    def n_operations(self) -> int:
+        """Primitives executed by one call."""
+        return self.plan.n_operations
+
 
 class Explanation(NamedTuple):
     """What a gradient costs: from ``Graph.explain``. Printed, it is a text.
@@ -88,6 +93,11 @@ class Recipe:
         self.steps = steps
         self.constants = constants
         self.outputs = outputs
+
+    @property
+    def n_operations(self) -> int:
+        """Primitives that it records."""
+        return len(self.steps)
 
     def record(self, nodes: list[Node]) -> list[Node]:
         """The derivative's nodes, for the nodes of a trace in the order of their numbers."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -18,11 +17,14 @@ import numpy as np
 from .backend import Backend, backend_of
 from .callers import caller
 from .errors import AutodiffError, BackendError, DTypeError, RangeError, ShapeError, TraceError, shown
+from .memo import Interned
 
 _next_sequence = itertools.count(1).__next__
 
-# Signatures are memoised per primitive; data-dependent shapes could make them grow without end.
-SIGNATURES_KEPT = 1 << 14
+# Abstract values kept at most, and signatures of each primitive, beside those that somebody holds: shapes that depend
+# on data would make them grow without end.
+AVALS_KEPT = 1 << 14
+SIGNATURES_KEPT = 1 << 12
 
 
 class Aval:
@@ -83,22 +85,8 @@ class Aval:
         return intern_aval(self.shape, self.dtype, self.weak, self.literal, self.spec, place)
 
 
-# Called when interned objects are forgotten, for what keeps them elsewhere to forget them too.
-on_forgetting: list[Callable[[], None]] = []
-
-
-def _forget(table: dict[Any, Any]) -> None:
-    table.clear()
-    for forget in on_forgetting:
-        forget()
-
-
-# Abstract values kept at most; one made again after that is another object, which costs a new plan.
-AVALS_KEPT = 1 << 16
-
-_avals: dict[Any, Aval] = {}
-# Those of nodes that are made once and used for ever, below.
-_always_kept: dict[Any, Aval] = {}
+_avals: Interned[Any, Aval] = Interned(AVALS_KEPT)
+_hot_avals = _avals.hot
 # Of NumPy's arrays.
 MOST_DIMENSIONS = 64
 
@@ -123,17 +111,14 @@ def intern_aval(
         key = (shape, dtype, weak)
     if place is not None:
         key = (place, key)
-    found = _avals.get(key)
+    found = _hot_avals.get(key) or _avals.get(key)
     if found is None:
-        if len(_avals) >= AVALS_KEPT:
-            _forget(_avals)
-            _avals.update(_always_kept)
         if len(shape) > MOST_DIMENSIONS:
             raise ShapeError(
                 f"the result has {len(shape)} dimensions, and NumPy's arrays have at most {MOST_DIMENSIONS}; reshape "
                 "to fewer before"
             )
-        found = _avals.setdefault(key, Aval(shape, dtype, weak, literal, spec, place))
+        found = _avals.put(key, Aval(shape, dtype, weak, literal, spec, place))
     return found
 
 
@@ -176,7 +161,7 @@ class Signature:
         The one for what a user wrote: itself, or its twin.
     """
 
-    __slots__ = ("_derived", "inputs", "is_derived", "out", "params", "primitive", "written")
+    __slots__ = ("__weakref__", "inputs", "is_derived", "out", "params", "primitive", "written")
 
     def __init__(
         self,
@@ -192,17 +177,17 @@ class Signature:
         self.out = out
         self.is_derived = written is not None
         self.written: Signature = self if written is None else written
-        self._derived: Signature | None = None if written is None else self
 
     @property
     def derived(self) -> Signature:
         """The twin for nodes of derivatives."""
-        found = self._derived
+        if self.is_derived:
+            return self
+        # Its key is this one, which does not refer to it: the two are no cycle.
+        interned = self.primitive.interned
+        found = interned.get(self)
         if found is None:
-            with _twins:
-                found = self._derived
-                if found is None:
-                    found = self._derived = Signature(self.primitive, self.inputs, self.params, self.out, self)
+            found = interned.put(self, Signature(self.primitive, self.inputs, self.params, self.out, self))
         return found
 
     @property
@@ -214,10 +199,6 @@ class Signature:
         arguments = [repr(aval) for aval in self.inputs]
         arguments += [f"{name}={value!r}" for name, value in self.keywords.items()]
         return f"{self.primitive.name}({', '.join(arguments)})"
-
-
-# Two threads must not make two twins, which would be two letters of the key.
-_twins = threading.Lock()
 
 
 def aval_on(place: Backend, array: Any) -> Aval:
@@ -264,7 +245,7 @@ class Primitive:
         Decides the dtypes of an elementwise primitive.
     """
 
-    __slots__ = ("commutative", "infer", "kind", "name", "numpy_ufunc", "params", "signatures")
+    __slots__ = ("commutative", "infer", "interned", "kind", "name", "numpy_ufunc", "params", "signatures")
 
     def __init__(
         self,
@@ -285,20 +266,21 @@ class Primitive:
         self.kind = kind
         self.commutative = commutative
         self.numpy_ufunc = numpy_ufunc
-        self.signatures: dict[tuple[Any, ...], Signature] = {}
+        # By abstract values and parameters; twins by their signature.
+        self.interned: Interned[Any, Signature] = Interned(SIGNATURES_KEPT)
+        # Looked into on the hot path before ``signature`` is called.
+        self.signatures = self.interned.hot
 
     def signature(self, avals: tuple[Aval, ...], params: tuple[Any, ...] = ()) -> Signature:
         """The interned signature of this primitive on ``avals``, inferring the result the first time."""
         key = avals + params if params else avals
-        found = self.signatures.get(key)
+        found = self.interned.get(key)
         if found is None:
             out = self.infer(self, *avals, **dict(zip(self.params, params, strict=True)))
             place = common_place(self.name, avals)
             if place is not None:
                 out = out.at(place)
-            if len(self.signatures) >= SIGNATURES_KEPT:
-                _forget(self.signatures)
-            found = self.signatures.setdefault(key, Signature(self, avals, params, out))
+            found = self.interned.put(key, Signature(self, avals, params, out))
         return found
 
     def __call__(self, *inputs: Any, **params: Any) -> Operation:
@@ -638,7 +620,6 @@ def literal(value: Any, dtype: np.dtype[Any] | None = None) -> Constant:
 _literal_integers = {v: literal(v) for v in range(-LITERAL_INTEGER_BOUND, LITERAL_INTEGER_BOUND + 1)}
 _literal_floats = {v: literal(v) for v in LITERAL_FLOATS if v}
 _literal_zeros = {sign: literal(sign * 0.0) for sign in (1.0, -1.0)}
-_always_kept.update(_avals)
 
 
 def as_node(value: Any, beside: Aval | None = None) -> Node:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
-from weakref import WeakSet
 
-from .nodes import NO_SLOT, Argument, Aval, Constant, Node, Operation, Unknown, as_node, freeze, history, on_forgetting
+from .memo import Memo
+from .nodes import NO_SLOT, Argument, Aval, Constant, Node, Operation, Unknown, as_node, freeze, history
 
 # What a function of nodes records, as a function of nodes: a node, or a tuple or list of nodes.
 Record = Callable[..., Any]
@@ -19,7 +19,7 @@ Record = Callable[..., Any]
 # Operations in a recipe at most; composites have up to 30, a longer one is a long list of arguments.
 LONGEST = 64
 # Recipes kept for one function. What is in a loop is met again soon; the rest only takes memory.
-RECIPES_KEPT = 1 << 10
+RECIPES_KEPT = 1 << 9
 
 
 class ValueNeeded(Exception):
@@ -102,63 +102,39 @@ def _layout(counts: tuple[int, int, int], steps: tuple[str, ...], result: str) -
     return namespace["layout"]  # type: ignore[no-any-return]
 
 
-# All tables of recipes.
-_tables: WeakSet[Recipes | Composite] = WeakSet()
-
-
-def _clear_all() -> None:
-    """Forget all recipes: signatures are made again, and an old one would be another letter of the structural key."""
-    for table in list(_tables):
-        table.clear()
-
-
-on_forgetting.append(_clear_all)
-
-
 class Recipes:
     """Recipes by key, made when a key is met the second time: a call that is never made again is not worth one.
 
     Parameters
     ----------
     kept : int, optional
-        Recipes held at most. A table that is full is emptied: what is in use comes back at once.
+        Recipes held at most.
     """
 
-    __slots__ = ("__weakref__", "_kept", "_met", "_recipes", "get")
+    __slots__ = ("_met", "_recipes", "get")
 
     def __init__(self, kept: int = RECIPES_KEPT):
-        self._kept = kept
-        self._recipes: dict[Any, Record] = {}
+        self._recipes: Memo[Any, Record] = Memo(kept)
         # Keys met, and whether a recipe is possible.
-        self._met: dict[Any, bool] = {}
-        self.get: Callable[[Any], Record | None] = self._recipes.get
-        _tables.add(self)
-
-    def clear(self) -> None:
-        """Forget all recipes."""
-        self._recipes.clear()
+        self._met: Memo[Any, bool] = Memo(kept)
+        # One that was not asked for lately is found when it is met, and here from then on.
+        self.get: Callable[[Any], Record | None] = self._recipes.hot.get
 
     def met(self, key: Any, make: Callable[..., Record | None], *args: Any) -> None:
-        """Note that a call was met that has no recipe under its key yet; ``make(*args)`` would make one."""
+        """Note that a call was met that has no recipe under its key here; ``make(*args)`` would make one."""
         possible = self._met.get(key)
         if possible is None:
-            _put(self._met, key, True, self._kept)
-        elif possible:
+            self._met.put(key, True)
+        elif possible and self._recipes.get(key) is None:
             try:
                 record = make(*args)
             except Exception:
                 # Tensors without values are refused where an array or a number is not.
                 record = None
             if record is None:
-                _put(self._met, key, False, self._kept)
+                self._met.replace(key, False)
             else:
-                _put(self._recipes, key, record, self._kept)
-
-
-def _put(table: dict[Any, Any], key: Any, entry: Any, kept: int) -> None:
-    if len(table) >= kept:
-        table.clear()
-    table[key] = entry
+                self._recipes.put(key, record)
 
 
 class Composite:
@@ -168,27 +144,25 @@ class Composite:
     ----------
     function : callable
         From nodes to a node or a tuple of them.
+    kept : int, optional
+        Recipes held at most.
     """
 
-    __slots__ = ("__weakref__", "_recipes", "function")
+    __slots__ = ("_get", "_recipes", "function")
 
-    def __init__(self, function: Callable[..., Any]):
+    def __init__(self, function: Callable[..., Any], kept: int = RECIPES_KEPT):
         self.function = function
-        self._recipes: dict[tuple[Aval, ...], Record] = {}
-        _tables.add(self)
-
-    def clear(self) -> None:
-        """Forget all recipes."""
-        self._recipes.clear()
+        self._recipes: Memo[tuple[Aval, ...], Record] = Memo(kept)
+        self._get: Callable[[Any], Record | None] = self._recipes.hot.get
 
     def __call__(self, *nodes: Node) -> Any:
         # Written out for two: a comprehension takes 0.15 us.
         key = (nodes[0].aval, nodes[1].aval) if len(nodes) == 2 else tuple([x.aval for x in nodes])
-        record = self._recipes.get(key)
+        record = self._get(key) or self._recipes.get(key)
         if record is None:
             try:
                 record = recipe(self.function, key) or self.function
             except ValueNeeded:
                 record = self.function
-            _put(self._recipes, key, record, RECIPES_KEPT)
+            self._recipes.put(key, record)
         return record(*nodes)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import functools
 import types
 from typing import Any
 
@@ -39,7 +38,7 @@ def static_key(value: Any) -> Any:
     An object that equals only itself is its own key; one with an equality of its own is taken apart into its fields.
     Hashing the key raises TypeError if there is something in it that cannot be told apart.
     """
-    kind = type(value)
+    kind: Any = type(value)
     if kind in _PLAIN:
         return kind, value
     if kind is float or kind is complex:
@@ -56,7 +55,7 @@ def static_key(value: Any) -> Any:
         return kind, static_key((value.start, value.stop, value.step))
     if isinstance(value, (np.ndarray, np.generic)):
         return kind, np.dtype(value.dtype), value.shape, value.tobytes()
-    if not _has_equality(kind):  # type: ignore[arg-type]
+    if kind.__eq__ is object.__eq__:
         return kind, Same(value)
     if dataclasses.is_dataclass(value):
         fields = [field.name for field in dataclasses.fields(value)]
@@ -65,12 +64,6 @@ def static_key(value: Any) -> Any:
         return kind, value
     # A value of its own class, such as a Fraction: its text tells apart what its equality may not.
     return kind, Same(value) if hasattr(value, "__array__") else value, repr(value), _attributes(value)
-
-
-@functools.cache
-def _has_equality(kind: type) -> bool:
-    """Whether a class, or one that it derives from, says when its objects are equal."""
-    return any("__eq__" in vars(parent) for parent in kind.__mro__[:-1])
 
 
 def _attributes(value: Any) -> Any:

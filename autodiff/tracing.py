@@ -180,6 +180,15 @@ class _Traced:
         return self._build(results)
 
 
+class _Variants(list[_Traced]):
+    """The traces for one structure of the arguments, the latest first."""
+
+    @property
+    def n_operations(self) -> int:
+        """Primitives executed by the plans."""
+        return sum([traced.plan.n_operations for traced in self])
+
+
 class Function:
     """A function that is traced once for each set of shapes and dtypes, then replayed. Made by ``function``.
 
@@ -265,7 +274,7 @@ class Function:
     def _replay(self, key: Any, values: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The results for ``values``, tracing the function if there is no trace under this key that holds."""
         try:
-            variants = self._cache.get(key, lambda: [self._trace(args, kwargs)])
+            variants = self._cache.get(key, lambda: _Variants([self._trace(args, kwargs)]))
             traced = variants[0]
             if traced.guard is not None and not traced.guard.holds():
                 traced = self._retraced(variants, args, kwargs)
@@ -277,7 +286,7 @@ class Function:
         except _Transparent:
             return self._function(*args, **kwargs)
 
-    def _retraced(self, variants: list[_Traced], args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Traced:
+    def _retraced(self, variants: _Variants, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Traced:
         """A trace for the values that the function sees today: one made before, or a new one."""
         for place, traced in enumerate(variants):
             if traced.guard is None or traced.guard.holds():

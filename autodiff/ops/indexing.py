@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DTypeError, IndexingError
+from ..memo import Memo
 from ..nodes import (
     INDEX_DTYPE,
     INT64,
@@ -19,7 +20,6 @@ from ..nodes import (
     Signature,
     as_node,
     intern_aval,
-    on_forgetting,
 )
 from ..recipe import Composite
 from .elementwise import astype, equal, holds, number_in, strong, where
@@ -114,17 +114,20 @@ def _no_value(node: Node) -> Any:
     raise IndexingError("a basic index has no arrays")
 
 
-# Forms by abstract value and index, with `int` for integers. A table that is full is emptied.
-_forms: dict[Any, _Form] = {}
+# Forms by abstract value and index, with `int` for integers.
 FORMS_KEPT = 1 << 12
-on_forgetting.append(_forms.clear)
+_forms: Memo[Any, _Form] = Memo(FORMS_KEPT)
+_hot_forms = _forms.hot
+
+# Recipes of writing at one form: they differ in what is written.
+WRITINGS_KEPT = 16
 
 
 def _basic(x: Aval, item: Any) -> tuple[_Form, tuple[Any, ...]] | None:
     """The form and the value of an index of integers, slices, ``...`` and None; None for any other index."""
     if type(item) is int:
         # What loops do, so it is written out: 0.5 us less.
-        form = _forms.get((x, int))
+        form = _hot_forms.get((x, int))
         if form is not None and -x.shape[0] <= item < x.shape[0]:
             return form, (item if item >= 0 else item + x.shape[0], *form.value[1:])
     key: list[Any] = [x]
@@ -145,12 +148,9 @@ def _basic(x: Aval, item: Any) -> tuple[_Form, tuple[Any, ...]] | None:
         else:
             return None
     whole = tuple(key)
-    form = _forms.get(whole)
+    form = _hot_forms.get(whole) or _forms.get(whole)
     if form is None:
-        form = _Form(x, item)
-        if len(_forms) >= FORMS_KEPT:
-            _forms.clear()
-        _forms[whole] = form
+        form = _forms.put(whole, _Form(x, item))
     value = form.value
     if numbers:
         value = value.copy()
@@ -187,7 +187,10 @@ def write_index(x: Node, item: Any, values: Any, concrete: Concrete) -> Node:
     if basic is not None:
         form, value = basic
         if form.writing is None:
-            form.writing = Composite(lambda x, node, values: index_set(x, node, _fitted(x, values, form.shape)))
+            shape = form.shape
+            form.writing = Composite(
+                lambda x, node, values: index_set(x, node, _fitted(x, values, shape)), WRITINGS_KEPT
+            )
         return form.writing(x, Constant(form.aval, value), as_node(values))  # type: ignore[no-any-return]
     return _written(index_set, x, Normalized(x.aval, item, concrete), values)
 

@@ -14,6 +14,7 @@ from .execute import (
     on_host,
 )
 from .program import Program, build, prune
+from .workspaces import set_buffer_limit
 
 __all__ = [
     "CacheInfo",
@@ -33,4 +34,5 @@ __all__ = [
     "looked_at",
     "on_host",
     "prune",
+    "set_buffer_limit",
 ]

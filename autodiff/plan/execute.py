@@ -165,6 +165,11 @@ class Evaluation:
         self.kept = [trace.numbers[n] for n in kept]
         self.moved = elsewhere(trace.leaves, home)
 
+    @property
+    def n_operations(self) -> int:
+        """Primitives executed by one call."""
+        return self.plan.n_operations
+
 
 def looked_at(node: Node) -> Any:
     """The value of a node, which somebody looks at: traces that are being made hear of it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -20,6 +21,11 @@ CACHE_VARIABLE = "AUTODIFF_CACHE_DIR"
 # The beginning of each file, followed by the hash of what the kernel depends on together with the rest of the file.
 MAGIC = b"autodiff kernel 1\n"
 HASH_BYTES = hashlib.sha256().digest_size
+
+# Of all files together. A kernel takes 20 kB, one of 2,000 statements 500.
+FOLDER_BYTES = 1 << 28
+# Files of ours, and those that a process which was killed was writing.
+OURS = re.compile(r"kernels?_\w+\.\w+")
 
 
 def cache_folder() -> Path | None:
@@ -65,7 +71,11 @@ def read_kernel(name: str, about: bytes) -> bytes | None:
         return None
     head = len(MAGIC) + HASH_BYTES
     kept = content[head:]
-    return kept if content[:head] == MAGIC + _digest(about, kept) else None
+    if content[:head] != MAGIC + _digest(about, kept):
+        return None
+    with suppress(OSError):
+        os.utime(folder / name)
+    return kept
 
 
 def keep_kernel(name: str, about: bytes, content: bytes) -> None:
@@ -77,6 +87,29 @@ def keep_kernel(name: str, about: bytes, content: bytes) -> None:
         _make(folder)
         if is_private(folder):
             write_whole(folder / name, MAGIC + _digest(about, content) + content)
+            _make_room(folder)
+
+
+def _make_room(folder: Path) -> None:
+    """Remove the files that were not used for longest, if there are too many bytes in the folder."""
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            # Another process may have removed it.
+            with suppress(FileNotFoundError):
+                if OURS.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                    status = entry.stat(follow_symlinks=False)
+                    found.append((status.st_mtime_ns, entry.path, status.st_size))
+    excess = sum(size for _, _, size in found) - FOLDER_BYTES
+    if excess > 0:
+        # An eighth more, so that this is not done again at the next file.
+        excess += FOLDER_BYTES // 8
+    for _, path, size in sorted(found):
+        if excess <= 0:
+            return
+        with suppress(OSError):
+            os.unlink(path)
+            excess -= size
 
 
 def _digest(about: bytes, content: bytes) -> bytes:
@@ -125,7 +158,7 @@ def _settled(status: os.stat_result) -> bool:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file that others may be reading or writing: the last one wins, and nobody sees half of it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix="kernel_", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

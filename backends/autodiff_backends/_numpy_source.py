@@ -6,74 +6,24 @@ Names in the source are numbers: nothing a user wrote reaches it.
 from __future__ import annotations
 
 import itertools
-import threading
-import weakref
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
 import numpy as np
 
-from autodiff.backend import Plan
 from autodiff.plan.background import check
 from autodiff.plan.program import Program
 from autodiff.plan.slices import join_slices
+from autodiff.plan.workspaces import Workspaces
 
 from ._numpy_parts import LONGEST_PART, in_parts
 from ._numpy_reference import Interpreted
 from ._numpy_writer import Writer, number_text
 
-# Buffers of a plan are kept between calls up to this many bytes; larger ones compete for a place in a pool.
-WORKSPACE_KEPT = 1 << 20
-POOL_BYTES = 1 << 26
-
 EXTENDED = (np.dtype(np.longdouble), np.dtype(np.clongdouble))
 
 _serial = itertools.count()
-
-
-class WorkspacePool:
-    """Large workspaces between calls, those unused for longest out first.
-
-    Memory that is given back to the system and taken again is paid for page by page: touching 800 kB for the
-    first time takes 240 us, and 15 us after that.
-    """
-
-    def __init__(self, capacity: int):
-        self.capacity = capacity
-        self._entries: list[tuple[weakref.ref[Plan], tuple[Any, ...], int]] = []
-        # A plan may die, and its entry go, while this thread is in here.
-        self._lock = threading.RLock()
-
-    def take(self, plan: Plan) -> tuple[Any, ...] | None:
-        """A workspace of this plan; None if there is none."""
-        with self._lock:
-            for place in range(len(self._entries) - 1, -1, -1):
-                if self._entries[place][0]() is plan:
-                    return self._entries.pop(place)[1]
-        return None
-
-    def give(self, plan: Plan, buffers: tuple[Any, ...], nbytes: int) -> None:
-        """Keep a workspace, at the expense of older ones."""
-        if nbytes > self.capacity:
-            return
-        with self._lock:
-            self._entries.append((weakref.ref(plan, self._forget), buffers, nbytes))
-            while sum(entry[2] for entry in self._entries) > self.capacity:
-                del self._entries[0]
-
-    def _forget(self, plan: weakref.ref[Plan]) -> None:
-        with self._lock:
-            self._entries[:] = [entry for entry in self._entries if entry[0] is not plan]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held now."""
-        with self._lock:
-            return sum(entry[2] for entry in self._entries)
-
-
-pool = WorkspacePool(POOL_BYTES)
 
 
 class Generated:
@@ -92,39 +42,35 @@ class Generated:
         writer.write()
         results = writer.results()
         self.n_operations = len(writer.applications)
-        self._program = program
-        self._raises = writer.raises
+        # For `_exactly`, where that may be needed.
+        self._program = program if writer.raises else None
         self._exact: Interpreted | None = None
-        self._nbytes = writer.storage.nbytes
         pieces = _pieces(writer, results)
         self.source = "\n".join(pieces)
         functions = _functions(pieces, f"<autodiff plan {next(_serial)}>")
         self._run: Callable[..., tuple[Any, ...]] = functions["run"]
-        self._workspace: Callable[[], tuple[Any, ...]] = functions["workspace"]
-        self._spare: list[tuple[Any, ...]] = []
+        self._workspaces = Workspaces(functions["workspace"], writer.storage.nbytes)
+        self._spare = self._workspaces.spare
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
-        # Popping and appending are atomic, so no two calls work in the same buffers.
+        spare: Any = self._spare
         try:
-            buffers = self._spare.pop()
+            buffers = spare.pop()
         except IndexError:
-            buffers = (self._nbytes > WORKSPACE_KEPT and pool.take(self)) or self._workspace()
+            buffers, spare = self._workspaces.take()
         try:
             results = self._run(buffers, *values)
         except (ArithmeticError, ValueError):
-            if not self._raises:
+            if self._program is None:
                 raise
-            return self._exactly(values)
-        if self._nbytes <= WORKSPACE_KEPT:
-            self._spare.append(buffers)
-        else:
-            pool.give(self, buffers, self._nbytes)
+            return self._exactly(self._program, values)
+        spare.append(buffers)
         return results
 
-    def _exactly(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _exactly(self, program: Program, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """The same with IEEE arithmetic, where Python's floats raise."""
         if self._exact is None:
-            self._exact = Interpreted(self._program)
+            self._exact = Interpreted(program)
         return self._exact(*values)
 
 

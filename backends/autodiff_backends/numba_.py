@@ -12,15 +12,15 @@ import numpy as np
 from autodiff.backend import Backend, Plan, thread_count
 from autodiff.errors import BackendError
 from autodiff.plan.program import Program
+from autodiff.plan.workspaces import Workspaces
 
 from ._loops_regions import LOOPS, Composed, faster, regions, whole
 from ._loops_schedule import Schedule
 from ._loops_statements import Lowering
-from ._numba_kernel import load
+from ._numba_kernel import Exhausted, load
 from ._numba_source import KernelSource
 from ._numpy_blocks import shares, together
 from ._numpy_reference import Interpreted, constant_value
-from ._numpy_source import WORKSPACE_KEPT, pool
 from .numpy_ import BACKEND as NUMPY
 
 # Places in workspaces are 32-bit numbers.
@@ -59,8 +59,7 @@ class Kernel:
         if len(self._stages) == 1 and self._stages[0][1] is None:
             self._stages = []
         self._parts = text.parts
-        self._spare: list[tuple[Any, ...]] = []
-        self._workspaces: list[tuple[int, np.dtype[Any]]] = []
+        sizes: list[tuple[int, np.dtype[Any]]] = []
         self._scalars: list[tuple[int, int, list[int]]] = []
         # Of each array that is an input the number of the value, or the constant.
         self._places: list[int] = []
@@ -75,8 +74,8 @@ class Kernel:
                 dtype = schedule.dtypes[place]
                 scalars = schedule.scalars.get(dtype, [])
                 if scalars and not text.few_scalars:
-                    self._scalars.append((len(self._workspaces), len(scalars), scalars))
-                self._workspaces.append((schedule.workspaces[dtype], dtype))
+                    self._scalars.append((len(sizes), len(scalars), scalars))
+                sizes.append((schedule.workspaces[dtype], dtype))
                 types.append((dtype, 1, True))
             elif kind == "p":
                 types.append((text.parts[place], 1, True))
@@ -95,15 +94,19 @@ class Kernel:
                 shape, dtype = self._outputs[place]
                 types.append((dtype, len(shape), True))
         self._irregular = False
-        self._nbytes = sum(size * dtype.itemsize for size, dtype in self._workspaces)
+        self._workspaces = Workspaces(
+            lambda: tuple([np.empty(size, dtype) for size, dtype in sizes]),
+            sum(size * dtype.itemsize for size, dtype in sizes),
+        )
+        self._spare = self._workspaces.spare
         self._kernel = load(self.source, types)
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
+        spare: Any = self._spare
         try:
-            workspaces = self._spare.pop()
+            workspaces = spare.pop()
         except IndexError:
-            kept = pool.take(self) if self._nbytes > WORKSPACE_KEPT else None
-            workspaces = kept or tuple([np.empty(size, dtype) for size, dtype in self._workspaces])
+            workspaces, spare = self._workspaces.take()
         for place, count, numbers in self._scalars:
             workspaces[place][:count] = [values[n] for n in numbers]
         outputs = [np.empty(shape, dtype) for shape, dtype in self._outputs]
@@ -120,10 +123,7 @@ class Kernel:
             # An exception takes a tenth of a millisecond, and where one array is irregular the next call's will be.
             self._irregular = True
             self._run(workspaces, [_regular(a) for a in taken], outputs)
-        if self._nbytes <= WORKSPACE_KEPT:
-            self._spare.append(workspaces)
-        else:
-            pool.give(self, workspaces, self._nbytes)
+        spare.append(workspaces)
         for i in self._weak:
             outputs[i] = outputs[i].item()
         return tuple(outputs)
@@ -161,6 +161,7 @@ class NumbaBackend(Backend):
 
     def __init__(self) -> None:
         self._ufuncs: frozenset[str] | None = None
+        self._exhausted = False
 
     def compile(self, program: Program) -> Plan:
         """Kernels where they are estimated to be faster, the rest as on NumPy."""
@@ -191,6 +192,16 @@ class NumbaBackend(Backend):
             return None
         try:
             return Kernel(text)
+        except Exhausted as error:
+            if not self._exhausted:
+                self._exhausted = True
+                warnings.warn(
+                    f"backend 'numba': {error}, which Numba never gives back, so NumPy executes further programs. "
+                    "Where sizes change from call to call, pad to a few that come again",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+            return None
         except NumbaError as error:
             warnings.warn(
                 f"backend 'numba': NumPy executes a part that this version of Numba cannot compile: {error}",

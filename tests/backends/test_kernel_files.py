@@ -130,6 +130,57 @@ def test_a_full_disk_leaves_nothing_behind(folder, monkeypatch):
     assert read_kernel(NAME, ABOUT) == CONTENT
 
 
+@pytest.fixture
+def small(monkeypatch):
+    """The bound of the folder, for some ten files."""
+    monkeypatch.setattr(kernel_files, "FOLDER_BYTES", 10_000)
+    return 10_000
+
+
+def size(folder):
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+
+
+def test_the_folder_has_a_bound_and_keeps_what_is_used(folder, small):
+    names = [kernel_name("kernel", b"%d" % i, ".bin") for i in range(100)]
+    folder.mkdir(mode=0o700)
+    (folder / "of_somebody_else").write_bytes(bytes(small))
+    (folder / "kernel_abc.tmp").write_bytes(bytes(500))  # its writer was killed
+    os.utime(folder / "kernel_abc.tmp", (0, 0))
+    for i, name in enumerate(names):
+        keep_kernel(name, ABOUT, bytes(900))
+        os.utime(folder / name, (i + 1, i + 1))  # file systems may not tell milliseconds apart
+        assert size(folder) - small <= small
+        if i:
+            assert read_kernel(names[0], ABOUT) == bytes(900)
+            os.utime(folder / names[0], (i + 2, i + 2))
+    left = [name for name in names if (folder / name).exists()]
+    assert left[0] == names[0]
+    assert left[1:] == names[-len(left) + 1 :]
+    assert len(left) >= 7
+    assert (folder / "of_somebody_else").exists()
+    assert not (folder / "kernel_abc.tmp").exists()
+
+
+def test_reading_a_file_makes_it_young(folder):
+    keep_kernel(NAME, ABOUT, CONTENT)
+    os.utime(folder / NAME, (1, 1))
+    read_kernel(NAME, b"a kernel for that machine")
+    assert (folder / NAME).stat().st_mtime == 1
+    read_kernel(NAME, ABOUT)
+    assert (folder / NAME).stat().st_mtime > 1
+
+
+def test_what_cannot_be_removed_stays(folder, small, monkeypatch):
+    def refused(path):
+        raise PermissionError(errno.EACCES, "in use", path)
+
+    monkeypatch.setattr(os, "unlink", refused)
+    for i in range(20):
+        keep_kernel(kernel_name("kernel", b"%d" % i, ".bin"), ABOUT, bytes(900))
+    assert len(os.listdir(folder)) == 20
+
+
 # --- who may write there ---------------------------------------------------------------------------------------------
 
 

@@ -411,6 +411,33 @@ def test_large_arrays_are_shared_by_threads(as_program, threads):
         np.testing.assert_allclose(one, wanted, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.usefixtures("everywhere")
+def test_kernels_have_a_bound(as_program, monkeypatch):
+    """Numba never gives back what it took: beyond the bound NumPy goes on, after one warning."""
+    monkeypatch.setattr(kernels, "_compiled", {})
+    monkeypatch.setattr(kernels, "_bytes_taken", 0)
+    monkeypatch.setattr(kernels, "MOST_BYTES", 2 * kernels.BYTES_COMPILED)
+    monkeypatch.setattr(BACKEND, "_exhausted", False)
+    monkeypatch.setenv(kernel_files.CACHE_VARIABLE, "0")
+    x = ad.Tensor([0.5, 1.5])
+
+    def plan(i):
+        program = as_program([x], [x * x + float(i)])
+        found = BACKEND.compile(program)
+        np.testing.assert_array_equal(found(x.value)[0], x.value**2 + i)
+        return found
+
+    plans = [plan(3), plan(4)]
+    assert all(type(found) is Kernel for found in plans)
+    with pytest.warns(RuntimeWarning, match="never gives back, so NumPy executes further programs"):
+        plans = [plan(5)]
+    plans += [plan(i) for i in range(6, 9)]
+    assert not any(type(found) is Kernel for found in plans)
+    assert len(kernels._compiled) == 2
+    # What is there goes on.
+    assert type(plan(4)) is Kernel
+
+
 def test_eight_threads_call_one_plan(as_program):
     x, w = ad.Tensor(np.ones(50)), ad.Tensor(np.ones((50, 50)))
     value = x

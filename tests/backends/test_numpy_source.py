@@ -13,7 +13,6 @@ from autodiff.nodes import FLOAT64, PRIMITIVES, Constant, Slot, Variable, as_nod
 from autodiff.plan import Program, build, prune
 from autodiff.plan.simplify import simplify
 from autodiff_backends import _numpy_primitives as primitives
-from autodiff_backends import _numpy_source as source
 from autodiff_backends import _numpy_writer as writer
 from autodiff_backends._numpy_reference import Interpreted
 from autodiff_backends._numpy_source import Generated
@@ -334,16 +333,13 @@ def test_a_chain_that_leaves_is_written_where_it_leaves_from():
     assert "copyto" not in text
 
 
-def test_buffers_are_kept_between_calls_unless_they_are_large(monkeypatch):
+def test_buffers_are_kept_between_calls():
     x, node = chain(4)
     plan = Generated(build([x], [node]))
     plan(x.value)
+    (buffers,) = plan._spare
     plan(x.value)
-    assert len(plan._spare) == 1
-    monkeypatch.setattr(source, "WORKSPACE_KEPT", 8)
-    large = Generated(build([x], [node]))
-    large(x.value)
-    assert large._spare == []
+    assert plan._spare == [buffers]
 
 
 def test_single_elements_of_buffers_are_those_of_each_call():
@@ -420,44 +416,3 @@ def test_empty_program():
 
 def test_the_backend_compiles_to_source():
     assert isinstance(ad.get_backend("numpy").compile(Program([])), Generated)
-
-
-def large_plan(size=200_000):
-    """A plan whose buffers are too large to be kept with it."""
-    x = ad.Tensor(np.zeros(size))
-    product = np.cumsum(np.cumsum(x * 2) * x)
-    return Generated(prune(build([x.node], [np.cumsum(product * x).node], simplify)))
-
-
-def test_large_workspaces_are_used_again(monkeypatch):
-    pool = source.WorkspacePool(1 << 26)
-    monkeypatch.setattr(source, "pool", pool)
-    plan = large_plan()
-    made = []
-    workspace = plan._workspace
-    plan._workspace = lambda: made.append(1) or workspace()
-    values = np.linspace(0, 1, 200_000)
-    first, second = plan(values)[0], plan(values)[0]
-    np.testing.assert_array_equal(first, second)
-    assert not np.shares_memory(first, second)
-    assert len(made) == 1
-    assert pool.nbytes > source.WORKSPACE_KEPT
-
-    del plan._workspace
-    del plan
-    assert pool.nbytes == 0
-
-
-def test_the_pool_has_a_bound(monkeypatch):
-    plans = [large_plan(size) for size in (200_000, 210_000, 220_000)]
-    needed = max(plan._nbytes for plan in plans)
-    pool = source.WorkspacePool(2 * needed)
-    monkeypatch.setattr(source, "pool", pool)
-    for plan in plans:
-        plan(np.ones(int(plan.source.split("float64[")[1].split("]")[0])))
-        assert pool.nbytes <= pool.capacity
-    assert pool.take(plans[0]) is None
-    assert pool.take(plans[2]) is not None
-    pool.capacity = 10
-    pool.give(plans[0], (), needed)
-    assert pool.nbytes <= plans[1]._nbytes

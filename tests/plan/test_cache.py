@@ -3,9 +3,12 @@
 import gc
 import threading
 
+import numpy as np
 import pytest
 
+import autodiff as ad
 from autodiff.plan import CacheInfo, PlanCache
+from autodiff.plan import cache as plan_cache
 from autodiff.plan.cache import DEFAULT_CAPACITY, paused_collector
 
 
@@ -78,6 +81,37 @@ def test_values_that_are_none_are_kept():
     cache = PlanCache(2)
     cache.get("a", lambda: None)
     assert cache.get("a", lambda: pytest.fail("compiled again")) is None
+
+
+class Sized:
+    def __init__(self, n_operations):
+        self.n_operations = n_operations
+
+
+def test_plans_have_a_part_of_the_memory(monkeypatch):
+    monkeypatch.setattr(plan_cache, "memory_bytes", lambda: 100_000 * plan_cache.BYTES_AN_OPERATION)
+    cache = PlanCache(100)
+    cache.get("first", lambda: Sized(1))
+    for size in range(0, 1_000_000, 1000):
+        cache.get(size, lambda size=size: Sized(size))
+        cache.get("first", lambda: pytest.fail("compiled again"))
+        operations = sum(value.n_operations for value in cache.values())
+        assert operations <= 100_000 // plan_cache.PART_OF_MEMORY or len(cache.values()) <= plan_cache.ALWAYS_KEPT
+        # A few are kept, however long they are.
+        assert cache.get(max(0, size - 5000), lambda: pytest.fail("compiled again")).n_operations == max(0, size - 5000)
+    assert cache.info().misses == 1001
+
+
+def test_histories_that_grow_do_not_take_all(monkeypatch):
+    monkeypatch.setattr(plan_cache, "memory_bytes", lambda: 2_000 * 8 * plan_cache.BYTES_AN_OPERATION)
+    graph = ad.Graph()
+    w = x = ad.Tensor(np.ones(3))
+    for _ in range(120):
+        w = np.sin(w)
+        graph.gradient(w, [x])
+        graph.gradient(w, [x], as_tensors=True)
+    assert plan_cache.ALWAYS_KEPT <= graph.cache_info().entries < 60
+    assert sum(value.n_operations for value in graph._cache.values()) > 1_000
 
 
 def test_threads():

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ... import ops
+from ...memo import Memo
 from ...nodes import Aval, Primitive, Signature, intern_aval
 from ..program import NUMBER, Program
 
@@ -277,6 +278,10 @@ def _possible(row: Rule, heads: tuple[Any, ...], same: bool, derived: bool) -> b
     return any(all(w is None or w is h for w, h in zip(order, heads, strict=True)) for order in orders)
 
 
+# Kinds of applications for which the rows worth trying are remembered.
+CANDIDATES_KEPT = 1 << 12
+
+
 class Rewriter:
     """The simpler value that equals an application, or None if no row applies.
 
@@ -295,7 +300,7 @@ class Rewriter:
             self._rows.setdefault(row.primitive, []).append(row)
         self._always = dict(always or {})
         # The rows worth trying, by the heads of the arguments: trying all of them was 80% of compile time.
-        self._candidates: dict[Any, tuple[Rule, ...]] = {}
+        self._candidates: Memo[Any, tuple[Rule, ...]] = Memo(CANDIDATES_KEPT)
 
     def __call__(self, program: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
         heads = program.heads
@@ -310,8 +315,8 @@ class Rewriter:
         candidates = self._candidates.get(key)
         if candidates is None:
             rows = self._rows.get(primitive, ())
-            candidates = self._candidates[key] = tuple(
-                [row for row in rows if _possible(row, found, same, program.derived)]
+            candidates = self._candidates.put(
+                key, tuple([row for row in rows if _possible(row, found, same, program.derived)])
             )
         out = signature.out
         for row in candidates:
