@@ -69,7 +69,7 @@ class Aval:
         if self.spec is not None:
             return f"index{list(self.spec)}"
         if self.literal is not None:
-            return repr(self.literal)
+            return shown(self.literal)
         where = "" if self.place is None else f" on {self.place.label}"
         return f"{self.dtype.name}{list(self.shape)}{where}" if not self.weak else f"weak {self.dtype.name}"
 
@@ -99,8 +99,9 @@ AVALS_KEPT = 1 << 16
 _avals: dict[Any, Aval] = {}
 # Those of nodes that are made once and used for ever, below.
 _always_kept: dict[Any, Aval] = {}
-# Of NumPy's arrays.
+# Of NumPy's arrays; the latter in bytes.
 MOST_DIMENSIONS = 64
+LARGEST_ARRAY = 2**63 - 1
 
 
 def intern_aval(
@@ -133,6 +134,8 @@ def intern_aval(
                 f"the result has {len(shape)} dimensions, and NumPy's arrays have at most {MOST_DIMENSIONS}; reshape "
                 "to fewer before"
             )
+        if math.prod(shape) * dtype.itemsize > LARGEST_ARRAY:
+            raise ShapeError(f"an array of shape {shown(shape)} and dtype {dtype} is too big for NumPy to address")
         found = _avals.setdefault(key, Aval(shape, dtype, weak, literal, spec, place))
     return found
 
@@ -692,16 +695,31 @@ def _long(value: int, beside: Aval | None) -> Constant:
 NUMERIC_KINDS = "biufc"
 
 
+def numeric_dtype(dtype: Any, what: str) -> np.dtype[Any]:
+    """A dtype of numbers or truths; ``what`` is the function and the argument that it was given as."""
+    wanted: np.dtype[Any] | None = None
+    reason = "give a name such as 'float64', or t.dtype"
+    # NumPy would ask whatever has such an attribute for its dtype, a Tensor too.
+    if isinstance(dtype, (np.dtype, type, str)) or not hasattr(dtype, "shape"):
+        try:
+            wanted = np.dtype(dtype)
+        except (TypeError, ValueError) as error:
+            reason = f"{str(error)[:100]}; {reason}"
+    if wanted is None:
+        given = repr(dtype) if isinstance(dtype, str) else describe(dtype)
+        raise DTypeError(f"{what}={given[:80]} is no dtype that NumPy knows: {reason}")
+    if wanted.kind not in NUMERIC_KINDS:
+        raise DTypeError(f"{what}={wanted} is not numeric: derivatives are recorded for numbers only; {reason}")
+    return wanted
+
+
 def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndarray[Any, Any]:
     """``value`` as a NumPy array of a numeric dtype in native byte order; an error that says what it is if not."""
     if not isinstance(value, np.ndarray):
         owner = backend_of(value)
         if owner is not None:
             raise away_from_numpy("this call", owner)
-    try:
-        wanted = None if dtype is None else np.dtype(dtype)
-    except TypeError as error:
-        raise DTypeError(f"dtype={dtype!r} is no dtype that NumPy knows: {error}") from None
+    wanted = None if dtype is None else numeric_dtype(dtype, "dtype")
     if isinstance(value, np.ma.MaskedArray):
         raise DTypeError(
             "cannot make an array from a masked array: its mask would be lost; fill it with .filled(value)"
@@ -750,4 +768,8 @@ def describe(value: Any) -> str:
     if owner is not None:
         shape, dtype = owner.aval_of(value)
         return f"an array of backend {owner.label}, of shape {shape} and dtype {dtype}"
+    node = getattr(value, "_node", None)
+    if isinstance(node, Node):
+        # Its value is nobody's business here: computing it may take long.
+        return f"a Tensor {node.aval!r}"
     return f"{type(value).__name__} {shown(value)}"

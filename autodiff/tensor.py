@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import ops
+from .arguments import casts
 from .backend import Backend, get_backend
 from .dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, unsupported
 from .errors import ArgumentError, DTypeError, TraceError
@@ -26,6 +27,7 @@ from .nodes import (
     Slot,
     as_node,
     history,
+    numeric_dtype,
 )
 from .plan import concrete, fetched, on_host
 from .recipe import Composite
@@ -305,13 +307,8 @@ class Tensor(Handle):
         self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
     ) -> Tensor:
         """See `numpy.ndarray.astype`."""
-        try:
-            wanted = np.dtype(dtype)
-        except TypeError as error:
-            raise DTypeError(f"astype: dtype={dtype!r} is no dtype that NumPy knows: {error}") from None
-        if wanted.kind not in "biufc":
-            raise DTypeError(f"astype: derivatives are recorded for numeric arrays only, not {wanted}")
-        if casting != "unsafe" and not np.can_cast(self.dtype, wanted, casting):  # type: ignore[arg-type]
+        wanted = numeric_dtype(dtype, "astype: dtype")
+        if not casts(self.dtype, wanted, casting, "astype"):
             raise DTypeError(f"astype: {self.dtype} does not convert to {wanted} by casting={casting!r}")
         return wrap(ops.astype(self._node, wanted))  # type: ignore[no-any-return]
 
