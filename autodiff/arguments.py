@@ -46,17 +46,18 @@ def single(value: Any) -> bool:
     return not hasattr(value, "__getitem__") or getattr(value, "ndim", None) == 0
 
 
-def items(value: Any, what: str) -> list[Any]:
+def items(value: Any, what: str, kind: str = "a sequence, such as a list") -> list[Any]:
     """What a sequence holds; text and bytes are none, nor is what can be read only once."""
     if hasattr(value, "__getitem__") and not isinstance(value, (str, bytes, bytearray, memoryview, dict, type)):
         with suppress(TypeError):
             return list(value)
-    raise DTypeError(f"{what}={describe(value)} must be a sequence, such as a list")
+    raise DTypeError(f"{what}={describe(value)} must be {kind}")
 
 
 def integers(value: Any, what: str, each: Callable[[Any, str], int] = whole) -> list[int]:
     """Integers, from one or from a sequence of them."""
-    return [each(value, what)] if single(value) else [each(number, what) for number in items(value, what)]
+    kind = "an integer or a sequence of integers"
+    return [each(value, what)] if single(value) else [each(number, what) for number in items(value, what, kind)]
 
 
 def flag(value: Any, what: str) -> bool:

@@ -730,6 +730,8 @@ def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndar
         array = np.array(value, dtype=None if isinstance(value, np.ndarray) else wanted, copy=copy, subok=False)
         if wanted is not None and array.dtype != wanted and array.dtype.kind in NUMERIC_KINDS:
             array = array.astype(wanted)
+        if wanted is not None and wanted.kind in "fc" and array.size and type(value) is not float:
+            _refuse_none(value, array)
     except AutodiffError:
         raise  # a Tensor among the values, which refuses
     except (ValueError, TypeError, OverflowError) as error:
@@ -749,6 +751,12 @@ def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndar
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     return array
+
+
+def _refuse_none(value: Any, array: np.ndarray[Any, Any]) -> None:
+    """An error where NumPy would make NaN of None."""
+    if not isinstance(value, (np.ndarray, np.generic)) and np.isnan(array).any() and np.array(value).dtype == object:
+        raise DTypeError(f"cannot make a numeric array from {describe(value)}: None is no number; write np.nan")
 
 
 def away_from_numpy(what: str, place: Backend) -> BackendError:

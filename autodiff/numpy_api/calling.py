@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import casts, flag, integer, word
+from ..arguments import casts, flag, integer
 from ..errors import AutodiffError, DTypeError, UnsupportedError
 from ..nodes import Node, numeric_dtype
 from ..tensor import Tensor, node_of, wrap
 
 Handler = Callable[..., Any]
 NOT_GIVEN = object()
+ORDERS = ("K", "A", "C", "F")
 
 
 def truth(x: Node) -> Node:
@@ -57,7 +58,6 @@ CHECKS: dict[str, Callable[[Any, str], Any]] = {
     "start": integer,
     "n": functools.partial(integer, low=0),
     "where": mask,
-    "order": functools.partial(word, words=("K", "A", "C", "F")),
 }
 
 
@@ -76,34 +76,30 @@ def checked(function: Any, handler: Handler) -> Handler:
     @functools.wraps(handler)
     def call(*args: Any, **kwargs: Any) -> Any:
         given = list(args)
-        for key, place, default, check in rules:
-            values: Any = kwargs
-            at: Any = key
-            if place is not None and place < len(given):
-                values, at = given, place
-            elif key not in kwargs:
-                continue
-            value = values[at]
-            if value is not default:
-                values[at] = default if value is np._NoValue else check(value, f"{name}: {key}")
         try:
+            for key, place, default, check in rules:
+                values: Any = kwargs
+                at: Any = key
+                if place is not None and place < len(given):
+                    values, at = given, place
+                elif key not in kwargs:
+                    continue
+                value = values[at]
+                if value is not default:
+                    values[at] = default if value is np._NoValue else check(value, f"{name}: {key}")
             return handler(*given, **kwargs)
-        except TypeError as error:
-            if isinstance(error, AutodiffError) or _fits(signature, args, kwargs):
-                raise
-            raise UnsupportedError(
-                f"{name}: these arguments do not fit; Tensors take {name}({', '.join(map(_written, parameters))})"
-            ) from None
+        except AutodiffError as error:
+            raise error.within(name) from None
+        except TypeError:
+            try:
+                signature.bind(*args, **kwargs)
+            except TypeError as wrong:
+                raise UnsupportedError(
+                    f"{name}: {wrong}; Tensors take {name}({', '.join(map(_written, parameters))})"
+                ) from None
+            raise
 
     return call
-
-
-def _fits(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    try:
-        signature.bind(*args, **kwargs)
-    except TypeError:
-        return False
-    return True
 
 
 def _written(p: inspect.Parameter) -> str:

@@ -11,7 +11,7 @@ from ..arguments import word
 from ..errors import ArgumentError, DTypeError, ShapeError, UnsupportedError, shown
 from ..nodes import Node, describe
 from ..tensor import node_of, wrap
-from .calling import Handler, converted, of_two, put
+from .calling import ORDERS, Handler, converted, of_two, put
 
 
 def _dot(a: Any, b: Any, out: Any = None) -> Any:
@@ -38,6 +38,7 @@ def _check_optimize(optimize: Any) -> None:
 def _einsum(*operands: Any, out: Any = None, optimize: Any = True, dtype: Any = None, order: str = "K",
             casting: str = "safe") -> Any:  # fmt: skip
     _check_optimize(optimize)
+    word(order, "einsum: order", ORDERS)
     arguments = list(operands)
     # Operands, or operands and their sublists by turns, perhaps with a list of output labels at the end.
     places = range(1, len(arguments)) if isinstance(arguments[0], str) else range(0, len(arguments) // 2 * 2, 2)

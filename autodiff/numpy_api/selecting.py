@@ -14,7 +14,7 @@ from ..errors import ArgumentError, DTypeError, IndexingError, UnsupportedError
 from ..nodes import INT64, Constant, Node, as_array, as_node, intern_aval, numeric_dtype
 from ..plan import concrete, on_host
 from ..tensor import Tensor, node_of, wrap
-from .calling import NOT_GIVEN, Handler, put, truth
+from .calling import NOT_GIVEN, ORDERS, Handler, put, truth
 from .reductions import TABLE as REDUCTIONS
 
 
@@ -179,6 +179,7 @@ def _like(value: Any) -> Handler:
     def handler(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *,
                 device: Any = None) -> Any:  # fmt: skip
         x = node_of(a)
+        word(order, "zeros_like: order", ORDERS)
         kind = x.aval.dtype if dtype is None else numeric_dtype(dtype, "zeros_like: dtype")
         sizes = x.aval.shape if shape is None else ops.normalize_shape(shape, "zeros_like")
         check_memory(sizes, kind, "zeros_like")
@@ -190,6 +191,7 @@ def _like(value: Any) -> Handler:
 def _full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None) -> Any:
     """``np.full(shape, t, like=t)``; without ``like=`` NumPy takes the value of ``t`` and asks nobody."""
     x = ops.strong(node_of(fill_value))
+    word(order, "full: order", ORDERS)
     x = x if dtype is None else ops.astype(x, numeric_dtype(dtype, "full: dtype"))
     sizes = ops.normalize_shape(shape, "full")
     check_memory(sizes, x.aval.dtype, "full")
@@ -199,6 +201,7 @@ def _full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, d
 def _full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *,
                device: Any = None) -> Any:  # fmt: skip
     x = node_of(a)
+    word(order, "full_like: order", ORDERS)
     kind = x.aval.dtype if dtype is None else numeric_dtype(dtype, "full_like: dtype")
     sizes = x.aval.shape if shape is None else ops.normalize_shape(shape, "full_like")
     check_memory(sizes, kind, "full_like")
@@ -209,6 +212,7 @@ def _full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", sub
 
 
 def _copy(a: Any, order: str = "K", subok: bool = False) -> Any:
+    word(order, "copy: order", ORDERS)
     return wrap(ops.identity(node_of(a)))
 
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from .. import ops
 from ..arguments import check_memory, integer, integers, items, single, whole, word
-from ..errors import ArgumentError, AxisError, DTypeError, ShapeError, UnsupportedError, shown
-from ..nodes import BOOL, Aval, Node, as_array, describe
+from ..errors import ArgumentError, AxisError, DTypeError, OutOfMemoryError, ShapeError, UnsupportedError, shown
+from ..machine import memory_bytes
+from ..nodes import Aval, Node, as_array, describe
 from ..tensor import node_of, wrap
 from .calling import Handler, converted, of_node, put
 
@@ -109,7 +110,8 @@ def _sections(indices_or_sections: Any, name: str) -> tuple[int, list[int]]:
     what = f"{name}: indices_or_sections"
     if single(indices_or_sections):
         parts = integer(indices_or_sections, what, low=1)
-        check_memory((parts, PART_BYTES), BOOL, name)
+        if parts * PART_BYTES > memory_bytes():
+            raise OutOfMemoryError(f"{what}={shown(parts)} parts do not fit into memory")
         return parts, []
     return 0, integers(indices_or_sections, what)
 
@@ -171,7 +173,7 @@ def _rolled(x: Node, shift: int, axis: int) -> Node:
 
 def _tile(A: Any, reps: Any) -> Any:
     x = node_of(A)
-    counts = ops.normalize_shape(reps, "tile")
+    counts = ops.normalize_shape(reps, "tile", argument="reps")
     ndim = max(len(counts), x.aval.ndim)
     counts = (1,) * (ndim - len(counts)) + counts
     shape = (1,) * (ndim - x.aval.ndim) + x.aval.shape
@@ -296,7 +298,7 @@ def _sliding_window_view(
     node = node_of(x)
     if subok:
         raise UnsupportedError("sliding_window_view: subok=True is not recorded for Tensors; leave it out")
-    sizes = ops.normalize_shape(window_shape, "sliding_window_view")
+    sizes = ops.normalize_shape(window_shape, "sliding_window_view", argument="window_shape")
     ndim = node.aval.ndim
     named = range(ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
     axes = [ops.normalize_axis(a, ndim, "sliding_window_view") for a in named]

@@ -15,7 +15,7 @@ from ..nodes import INT64, PRIMITIVES, Node, as_node, broadcast_shape, numeric_d
 from ..plan import concrete
 from ..recipe import Composite
 from ..tensor import Tensor, node_of, wrap
-from .calling import converted, mask, put
+from .calling import ORDERS, converted, mask, put
 
 
 def _fabs(x: Node) -> Node:
@@ -132,7 +132,7 @@ def _call(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) ->
     where = keywords.pop("where", True)
     dtype = keywords.pop("dtype", None)
     casting = keywords.pop("casting", "same_kind")
-    order, subok = word(keywords.pop("order", "K"), f"{name}: order", ("K", "C", "A", "F")), keywords.pop("subok", True)
+    order, subok = word(keywords.pop("order", "K"), f"{name}: order", ORDERS), keywords.pop("subok", True)
     if keywords or order == "F" or subok is not True:
         given = sorted(keywords) or (["order"] if order == "F" else ["subok"])
         raise UnsupportedError(f"{name}: the keyword {given[0]!r} is not supported for Tensors")

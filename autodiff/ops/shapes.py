@@ -36,19 +36,22 @@ def normalize_axes(axis: Any, ndim: int, name: str) -> tuple[int, ...]:
     return tuple(sorted(axes))
 
 
-def normalize_shape(shape: Any, name: str, of: tuple[int, ...] | None = None) -> tuple[int, ...]:
+def normalize_shape(
+    shape: Any, name: str, of: tuple[int, ...] | None = None, argument: str = "shape"
+) -> tuple[int, ...]:
     """A tuple of sizes from an integer or a sequence; one -1 is inferred if the shape it is made ``of`` is given."""
     size = None if of is None else math.prod(of)
-    sizes = integers(shape, f"{name}: shape")
+    sizes = integers(shape, f"{name}: {argument}")
     wanted = tuple(sizes)
     unknown = [i for i, n in enumerate(sizes) if n == -1]
     if size is not None and len(unknown) == 1:
         rest = math.prod(n for n in sizes if n != -1)
         if rest and size % rest == 0:
             sizes[unknown[0]] = size // rest
-    if any(n < 0 for n in sizes) or (size is not None and math.prod(sizes) != size):
-        source = "an array" if of is None else f"the array of shape {of} (size {size})"
-        raise ShapeError(f"{name}: {source} cannot be made to have shape {shown(wanted)}")
+    if of is None and any(n < 0 for n in sizes):
+        raise ShapeError(f"{name}: {argument}={shown(wanted)} must be of integers of at least 0")
+    if of is not None and (any(n < 0 for n in sizes) or math.prod(sizes) != size):
+        raise ShapeError(f"{name}: the array of shape {of} (size {size}) cannot be made to have shape {shown(wanted)}")
     return tuple(sizes)
 
 
