@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -49,8 +48,10 @@ def single(value: Any) -> bool:
 def items(value: Any, what: str, kind: str = "a sequence, such as a list") -> list[Any]:
     """What a sequence holds; text and bytes are none, nor is what can be read only once."""
     if hasattr(value, "__getitem__") and not isinstance(value, (str, bytes, bytearray, memoryview, dict, type)):
-        with suppress(TypeError):
+        try:
             return list(value)
+        except TypeError:
+            pass  # an array without dimensions
     raise DTypeError(f"{what}={describe(value)} must be {kind}")
 
 

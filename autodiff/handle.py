@@ -364,7 +364,9 @@ class Handle:
             return value.item(*index)
         except (IndexError, ValueError, TypeError) as error:
             kind = IndexingError if isinstance(error, IndexError) else ArgumentError
-            raise kind(f"item of {self._node.aval!r}: {error}") from None
+            raise kind(
+                f"item of {self._node.aval!r}: {error}; give the position of one element: an integer, or one an axis"
+            ) from None
 
     def tolist(self) -> Any:
         """See `numpy.ndarray.tolist`."""

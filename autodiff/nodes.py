@@ -719,7 +719,7 @@ def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndar
         owner = backend_of(value)
         if owner is not None:
             raise away_from_numpy("this call", owner)
-    wanted = None if dtype is None else numeric_dtype(dtype, "dtype")
+    wanted = dtype if dtype is None or isinstance(dtype, np.dtype) else numeric_dtype(dtype, "dtype")
     if isinstance(value, np.ma.MaskedArray):
         raise DTypeError(
             "cannot make an array from a masked array: its mask would be lost; fill it with .filled(value)"
@@ -730,7 +730,7 @@ def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndar
         array = np.array(value, dtype=None if isinstance(value, np.ndarray) else wanted, copy=copy, subok=False)
         if wanted is not None and array.dtype != wanted and array.dtype.kind in NUMERIC_KINDS:
             array = array.astype(wanted)
-        if wanted is not None and wanted.kind in "fc" and array.size and type(value) is not float:
+        if type(value) is not np.ndarray and wanted is not None and wanted.kind in "fc":
             _refuse_none(value, array)
     except AutodiffError:
         raise  # a Tensor among the values, which refuses
@@ -755,7 +755,7 @@ def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndar
 
 def _refuse_none(value: Any, array: np.ndarray[Any, Any]) -> None:
     """An error where NumPy would make NaN of None."""
-    if not isinstance(value, (np.ndarray, np.generic)) and np.isnan(array).any() and np.array(value).dtype == object:
+    if np.isnan(array).any() and np.array(value).dtype == object:
         raise DTypeError(f"cannot make a numeric array from {describe(value)}: None is no number; write np.nan")
 
 

@@ -396,19 +396,19 @@ class Tensor(Handle):
     def __setitem__(self, item: Any, value: Any) -> None:
         node = self._node
         try:
-            written = node_of(value)
+            node = ops.write_index(node, _index_nodes(item), node_of(value), concrete)
         except AutodiffError as error:
             raise error.within(f"writing into {node.aval!r}") from None
-        self._rebind(ops.write_index(node, _index_nodes(item), written, concrete), "__setitem__")
+        self._rebind(node, "__setitem__")
 
     def __len__(self) -> int:
         if not self.shape:
-            raise DTypeError("len() of a Tensor without dimensions")
+            raise DTypeError("len() of a Tensor without dimensions; write t[None] for one with one")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:
-            raise DTypeError("iteration over a Tensor without dimensions")
+            raise DTypeError("iteration over a Tensor without dimensions; write t[None] for one with one")
         return (self[i] for i in range(self.shape[0]))
 
     def __contains__(self, value: Any) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import ops
 from ..backend import backend_of
-from ..containers import transform
+from ..containers import is_container, transform
 from ..errors import ArgumentError, AutodiffError, DTypeError, IndexingError
 from ..nodes import away_from_numpy
 from ..tensor import Tensor, node_of
@@ -41,16 +41,13 @@ def _asked(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
 
 def _plain(x: Any, name: str) -> Any:
     """An argument with the values of the Tensors in it."""
-
-    def value_of(leaf: Any) -> Any:
-        if not isinstance(leaf, Tensor):
-            return leaf
-        owner = backend_of(leaf.value)
+    if isinstance(x, Tensor):
+        value = x.value
+        owner = backend_of(value)
         if owner is not None:
             raise away_from_numpy(name, owner)
-        return np.asarray(leaf.value)
-
-    return transform(value_of, x)
+        return np.asarray(value)
+    return transform(lambda leaf: _plain(leaf, name), x) if is_container(x) else x
 
 
 def _size(a: Any, axis: Any = None) -> int:

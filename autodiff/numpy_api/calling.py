@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -66,28 +67,30 @@ def checked(function: Any, handler: Handler) -> Handler:
     name = function.__name__
     signature = inspect.signature(handler)
     parameters = signature.parameters.values()
-    # Of those that have a check: name, place or none, default, check.
+    # Of those that have a check: name, place, default, check.
     rules = [
-        (p.name, None if p.kind is p.KEYWORD_ONLY else place, p.default, CHECKS[p.name])
+        (p.name, sys.maxsize if p.kind is p.KEYWORD_ONLY else place, p.default, CHECKS[p.name])
         for place, p in enumerate(parameters)
         if p.name in CHECKS
     ]
 
     @functools.wraps(handler)
     def call(*args: Any, **kwargs: Any) -> Any:
-        given = list(args)
         try:
             for key, place, default, check in rules:
-                values: Any = kwargs
-                at: Any = key
-                if place is not None and place < len(given):
-                    values, at = given, place
-                elif key not in kwargs:
+                if key in kwargs:
+                    value = kwargs[key]
+                elif place < len(args):
+                    value = args[place]
+                else:
                     continue
-                value = values[at]
                 if value is not default:
-                    values[at] = default if value is np._NoValue else check(value, f"{name}: {key}")
-            return handler(*given, **kwargs)
+                    value = default if value is np._NoValue else check(value, f"{name}: {key}")
+                    if key in kwargs:
+                        kwargs[key] = value
+                    else:
+                        args = (*args[:place], value, *args[place + 1 :])
+            return handler(*args, **kwargs)
         except AutodiffError as error:
             raise error.within(name) from None
         except TypeError:

@@ -18,7 +18,4 @@ RECORDING = (reductions, shapes, selecting, products)
 def function_table() -> dict[Any, Handler]:
     """All NumPy functions, other than ufuncs, that take Tensors."""
     recording = [pair for topic in RECORDING for pair in topic.TABLE.items()]
-    return {
-        **{function: memoised(checked(function, handler)) for function, handler in recording},
-        **{function: checked(function, handler) for function, handler in answers.TABLE.items()},
-    }
+    return {function: memoised(checked(function, handler)) for function, handler in recording} | answers.TABLE

@@ -124,7 +124,7 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min:
     high = a_max if max is None else max
     x = node_of(a)
     if keywords:
-        raise UnsupportedError(f"clip: the keyword {sorted(keywords)[0]!r} is not supported for Tensors")
+        raise UnsupportedError(f"clip: the keyword {sorted(keywords)[0]!r} is not supported for Tensors; leave it out")
     if x.aval.dtype.kind in "iu":
         # A Python integer beyond what the dtype holds is no bound.
         limits = np.iinfo(x.aval.dtype)
@@ -250,7 +250,7 @@ def _compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     place = ops.normalize_axis(axis, x.aval.ndim, "compress")
     chosen = np.asarray(_value(node_of(condition))).astype(bool)
     if chosen.ndim != 1:
-        raise ArgumentError(f"compress: the condition has {chosen.ndim} dimensions, not one")
+        raise ArgumentError(f"compress: the condition has {chosen.ndim} dimensions, and must have one")
     item = (*[slice(None)] * place, np.nonzero(chosen)[0])
     return put(out, ops.read_index(x, item, concrete), "compress")
 

@@ -193,7 +193,9 @@ def _repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     size = x.aval.shape[place]
     counts = integers(repeats, "repeat: repeats", functools.partial(integer, low=0))
     if len(counts) not in (1, size):
-        raise ArgumentError(f"repeat({x.aval!r}, axis={axis}): {len(counts)} repeats for {size} elements")
+        raise ArgumentError(
+            f"repeat({x.aval!r}, axis={axis}): {len(counts)} repeats for {size} elements; give one for each"
+        )
     total = sum(counts) * (size if len(counts) == 1 else 1)
     check_memory((*x.aval.shape[:place], total, *x.aval.shape[place + 1 :]), x.aval.dtype, "repeat")
     return wrap(ops.take(x, np.repeat(np.arange(size), counts), place))

@@ -132,10 +132,11 @@ def _call(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) ->
     where = keywords.pop("where", True)
     dtype = keywords.pop("dtype", None)
     casting = keywords.pop("casting", "same_kind")
-    order, subok = word(keywords.pop("order", "K"), f"{name}: order", ORDERS), keywords.pop("subok", True)
+    order = word(keywords.pop("order"), f"{name}: order", ORDERS) if "order" in keywords else "K"
+    subok = keywords.pop("subok", True)
     if keywords or order == "F" or subok is not True:
         given = sorted(keywords) or (["order"] if order == "F" else ["subok"])
-        raise UnsupportedError(f"{name}: the keyword {given[0]!r} is not supported for Tensors")
+        raise UnsupportedError(f"{name}: the keyword {given[0]!r} is not supported for Tensors; leave it out")
     beside = next((x._node.aval for x in inputs if type(x) is Tensor), None)
     nodes = [x._node if type(x) is Tensor else as_node(x, beside) for x in inputs]
     if dtype is not None:

@@ -266,7 +266,9 @@ def astype(x: Node, dtype: Any) -> Node:
         try:
             x = literal(float(number))
         except OverflowError:
-            raise RangeError(f"the Python integer {shown(number)} is larger than any number that NumPy has") from None
+            raise RangeError(
+                f"the Python integer {shown(number)} is larger than any float; give one that fits"
+            ) from None
     if x.aval.dtype == wanted and not x.aval.weak:
         return x
     if x.aval.weak and wanted.kind in "iu" and type(x.value) is int:

@@ -180,7 +180,9 @@ def _expanded(item: Any, x: Aval) -> tuple[list[Any], int | None]:
         raise IndexingError(f"index of {x!r}: only one ellipsis (...) is allowed")
     used = sum([_axes_used(entry) for entry in items])
     if used > x.ndim:
-        raise IndexingError(f"index of {x!r}: {used} indices for an array of {x.ndim} dimensions")
+        raise IndexingError(
+            f"index of {x!r}: {used} indices for an array of {x.ndim} dimensions; give at most {x.ndim}"
+        )
     at = places[0] if places else len(items)
     rest = [slice(None)] * (x.ndim - used)
     return [*items[:at], *rest, *items[at + len(places) :]], at if places and not rest else None

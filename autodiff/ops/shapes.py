@@ -18,7 +18,8 @@ def normalize_axis(axis: Any, ndim: int, name: str) -> int:
     """``axis`` counted from the front; an error naming the function if there is none such."""
     number = whole(axis, f"{name}: axis")
     if not -ndim <= number < ndim:
-        raise AxisError(f"{name}: axis {shown(number)} is out of range for an array of {ndim} dimensions")
+        known = f"use {-ndim} to {ndim - 1}" if ndim else "it has no axes"
+        raise AxisError(f"{name}: axis {shown(number)} is out of range for an array of {ndim} dimensions; {known}")
     return number % ndim
 
 
@@ -32,7 +33,7 @@ def normalize_axes(axis: Any, ndim: int, name: str) -> tuple[int, ...]:
         axis = (axis,)
     axes = tuple([normalize_axis(a, ndim, name) for a in axis])
     if len(set(axes)) != len(axes):
-        raise ArgumentError(f"{name}: axis={axis!r} names an axis twice")
+        raise ArgumentError(f"{name}: axis={axis!r} names an axis twice; name each once")
     return tuple(sorted(axes))
 
 
@@ -41,7 +42,8 @@ def normalize_shape(
 ) -> tuple[int, ...]:
     """A tuple of sizes from an integer or a sequence; one -1 is inferred if the shape it is made ``of`` is given."""
     size = None if of is None else math.prod(of)
-    sizes = integers(shape, f"{name}: {argument}")
+    plain = type(shape) is tuple and set(map(type, shape)) <= {int}
+    sizes = [*shape] if plain else integers(shape, f"{name}: {argument}")
     wanted = tuple(sizes)
     unknown = [i for i, n in enumerate(sizes) if n == -1]
     if size is not None and len(unknown) == 1:
@@ -51,7 +53,10 @@ def normalize_shape(
     if of is None and any(n < 0 for n in sizes):
         raise ShapeError(f"{name}: {argument}={shown(wanted)} must be of integers of at least 0")
     if of is not None and (any(n < 0 for n in sizes) or math.prod(sizes) != size):
-        raise ShapeError(f"{name}: the array of shape {of} (size {size}) cannot be made to have shape {shown(wanted)}")
+        raise ShapeError(
+            f"{name}: the array of shape {of} (size {size}) cannot be made to have shape {shown(wanted)}; "
+            f"the sizes must give {size} elements, and one of them may be -1"
+        )
     return tuple(sizes)
 
 
@@ -88,7 +93,9 @@ def transpose(x: Node, axes: Any = None) -> Node:
             axes = integers(axes, "transpose: axes")
         order = tuple([normalize_axis(a, ndim, "transpose") for a in axes])
         if sorted(order) != list(range(ndim)):
-            raise ArgumentError(f"transpose: axes={tuple(axes)!r} is no permutation of the {ndim} axes of the array")
+            raise ArgumentError(
+                f"transpose: axes={tuple(axes)!r} is no permutation of the {ndim} axes of the array; name each once"
+            )
     return x if order == tuple(range(ndim)) else transpose_p(x, axes=order)
 
 
@@ -142,7 +149,8 @@ def broadcast_to(x: Node, shape: Any) -> Node:
         fits = False
     if not fits:
         raise ShapeError(
-            f"broadcast_to({x.aval!r}): an array of shape {x.aval.shape} does not broadcast to {shown(sizes)}"
+            f"broadcast_to({x.aval!r}): an array of shape {x.aval.shape} does not broadcast to {shown(sizes)}; "
+            "aligned at the last axis, its sizes must be the same or 1"
         )
     return broadcast_to_p(x, shape=sizes)
 
