@@ -93,6 +93,7 @@ def nightly(session: nox.Session) -> None:
     session.run("pytest", "--backend=cupy-emulated", *session.posargs, env={"REQUIRE_COMPILERS": "1"})
     session.run("pytest", "tests/test_derivatives_oracle.py", env={"AUTODIFF_FUZZ": "10000"})
     session.run("pytest", "tests/conformance/test_dtype_sweep.py", env={"SWEEP": "all"})
+    session.run("pytest", "tests/fuzz/test_wrong.py", env={"NIGHTLY": "1"})
     # Faults in their thousands: damaged files, killed and competing writers, flipped bits of machine code.
     session.install(f"{wheel}[numba]")
     faults = ["tests/test_checkpoints.py", "tests/backends/test_numba.py"]

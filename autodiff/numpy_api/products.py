@@ -29,10 +29,9 @@ def _outer(a: Any, b: Any, out: Any = None) -> Any:
 
 def _check_optimize(optimize: Any) -> None:
     """What NumPy takes for a way to order products, which is not followed here."""
-    if isinstance(optimize, (tuple, list)) and optimize:
-        optimize = optimize[0]
-    if not isinstance(optimize, bool) and optimize is not None:
-        word(optimize, "einsum: optimize", ("greedy", "optimal", "einsum_path"))
+    if optimize is not None and not isinstance(optimize, bool):
+        path = isinstance(optimize, (tuple, list)) and optimize
+        word(optimize[0] if path else optimize, "einsum: optimize", ("greedy", "optimal", "einsum_path"))
 
 
 def _einsum(*operands: Any, out: Any = None, optimize: Any = True, dtype: Any = None, order: str = "K",
