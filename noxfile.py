@@ -95,6 +95,7 @@ def nightly(session: nox.Session) -> None:
     session.run("pytest", "tests/conformance/test_dtype_sweep.py", env={"SWEEP": "all"})
     # Memory over 100,000 shapes, constants, graphs, functions and threads.
     session.run("pytest", "tests/test_bounds.py", "-k", "flat", *session.posargs, env={"NIGHTLY": "1"})
+    session.run("pytest", "tests/fuzz/test_wrong.py", env={"NIGHTLY": "1"})
     # Faults in their thousands: damaged files, killed and competing writers, flipped bits of machine code.
     session.install(f"{wheel}[numba]")
     faults = ["tests/test_checkpoints.py", "tests/backends/test_numba.py"]

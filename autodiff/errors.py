@@ -22,11 +22,18 @@ GrowthWarning (UserWarning): a loop differentiates with respect to what it updat
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 
 class AutodiffError(Exception):
     """Base of every error that this library raises on purpose."""
+
+    def within(self, function: str) -> Self:
+        """This error, whose message names the function that was called where it does not yet."""
+        message = str(self)
+        if function not in message:
+            self.args = (f"{function}: {message}",)
+        return self
 
 
 class ShapeError(AutodiffError, ValueError):

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from . import ops
+from .arguments import flag
 from .backend import Backend, backend_of
-from .errors import ArgumentError, BackendError, DTypeError, IndexingError, ShapeError
+from .errors import ArgumentError, AutodiffError, BackendError, DTypeError, IndexingError, ShapeError
 from .nodes import (
     FLOAT64,
     Aval,
@@ -96,6 +97,10 @@ class Handle:
     ):
         if name is not None and not isinstance(name, str):
             raise ArgumentError(f"Tensor: name={name!r} is no string")
+        if constant is not False:
+            constant = flag(constant, "Tensor: constant")
+        if copy is not True:
+            copy = flag(copy, "Tensor: copy")
         block = placing.get()
         place = None if block is None else block.place
         as_it_is = type(data) is np.ndarray and dtype is None and place is None
@@ -275,7 +280,10 @@ class Handle:
         if source is None:
             if aval.dtype.kind != "c" and np.iscomplexobj(value):
                 raise DTypeError(f"assign: complex values do not go into a variable of {aval.dtype}; take np.real")
-            value = as_array(value, aval.dtype, copy=True if copy and place is None else None)
+            try:
+                value = as_array(value, aval.dtype, copy=True if copy and place is None else None)
+            except AutodiffError as error:
+                raise error.within("assign") from None
             return value if place is None else place.asarray(value, copy=copy)
         assert place is not None
         _, dtype = place.aval_of(value)
@@ -356,7 +364,9 @@ class Handle:
             return value.item(*index)
         except (IndexError, ValueError, TypeError) as error:
             kind = IndexingError if isinstance(error, IndexError) else ArgumentError
-            raise kind(f"item of {self._node.aval!r}: {error}") from None
+            raise kind(
+                f"item of {self._node.aval!r}: {error}; give the position of one element: an integer, or one an axis"
+            ) from None
 
     def tolist(self) -> Any:
         """See `numpy.ndarray.tolist`."""

@@ -71,7 +71,7 @@ class Aval:
         if self.spec is not None:
             return f"index{list(self.spec)}"
         if self.literal is not None:
-            return repr(self.literal)
+            return shown(self.literal)
         where = "" if self.place is None else f" on {self.place.label}"
         return f"{self.dtype.name}{list(self.shape)}{where}" if not self.weak else f"weak {self.dtype.name}"
 
@@ -87,8 +87,9 @@ class Aval:
 
 _avals: Interned[Any, Aval] = Interned(AVALS_KEPT)
 _hot_avals = _avals.hot
-# Of NumPy's arrays.
+# Of NumPy's arrays; the latter in bytes.
 MOST_DIMENSIONS = 64
+LARGEST_ARRAY = 2**63 - 1
 
 
 def intern_aval(
@@ -118,6 +119,8 @@ def intern_aval(
                 f"the result has {len(shape)} dimensions, and NumPy's arrays have at most {MOST_DIMENSIONS}; reshape "
                 "to fewer before"
             )
+        if math.prod(shape) * dtype.itemsize > LARGEST_ARRAY:
+            raise ShapeError(f"an array of shape {shown(shape)} and dtype {dtype} is too big for NumPy to address")
         found = _avals.put(key, Aval(shape, dtype, weak, literal, spec, place))
     return found
 
@@ -673,16 +676,31 @@ def _long(value: int, beside: Aval | None) -> Constant:
 NUMERIC_KINDS = "biufc"
 
 
+def numeric_dtype(dtype: Any, what: str) -> np.dtype[Any]:
+    """A dtype of numbers or truths; ``what`` is the function and the argument that it was given as."""
+    wanted: np.dtype[Any] | None = None
+    reason = "give a name such as 'float64', or t.dtype"
+    # NumPy would ask whatever has such an attribute for its dtype, a Tensor too.
+    if isinstance(dtype, (np.dtype, type, str)) or not hasattr(dtype, "shape"):
+        try:
+            wanted = np.dtype(dtype)
+        except (TypeError, ValueError) as error:
+            reason = f"{str(error)[:100]}; {reason}"
+    if wanted is None:
+        given = repr(dtype) if isinstance(dtype, str) else describe(dtype)
+        raise DTypeError(f"{what}={given[:80]} is no dtype that NumPy knows: {reason}")
+    if wanted.kind not in NUMERIC_KINDS:
+        raise DTypeError(f"{what}={wanted} is not numeric: derivatives are recorded for numbers only; {reason}")
+    return wanted
+
+
 def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndarray[Any, Any]:
     """``value`` as a NumPy array of a numeric dtype in native byte order; an error that says what it is if not."""
     if not isinstance(value, np.ndarray):
         owner = backend_of(value)
         if owner is not None:
             raise away_from_numpy("this call", owner)
-    try:
-        wanted = None if dtype is None else np.dtype(dtype)
-    except TypeError as error:
-        raise DTypeError(f"dtype={dtype!r} is no dtype that NumPy knows: {error}") from None
+    wanted = dtype if dtype is None or isinstance(dtype, np.dtype) else numeric_dtype(dtype, "dtype")
     if isinstance(value, np.ma.MaskedArray):
         raise DTypeError(
             "cannot make an array from a masked array: its mask would be lost; fill it with .filled(value)"
@@ -693,6 +711,8 @@ def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndar
         array = np.array(value, dtype=None if isinstance(value, np.ndarray) else wanted, copy=copy, subok=False)
         if wanted is not None and array.dtype != wanted and array.dtype.kind in NUMERIC_KINDS:
             array = array.astype(wanted)
+        if type(value) is not np.ndarray and wanted is not None and wanted.kind in "fc":
+            _refuse_none(value, array)
     except AutodiffError:
         raise  # a Tensor among the values, which refuses
     except (ValueError, TypeError, OverflowError) as error:
@@ -714,6 +734,12 @@ def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndar
     return array
 
 
+def _refuse_none(value: Any, array: np.ndarray[Any, Any]) -> None:
+    """An error where NumPy would make NaN of None."""
+    if np.isnan(array).any() and np.array(value).dtype == object:
+        raise DTypeError(f"cannot make a numeric array from {describe(value)}: None is no number; write np.nan")
+
+
 def away_from_numpy(what: str, place: Backend) -> BackendError:
     """The error for an array of another library where NumPy's is needed."""
     return BackendError(
@@ -731,4 +757,8 @@ def describe(value: Any) -> str:
     if owner is not None:
         shape, dtype = owner.aval_of(value)
         return f"an array of backend {owner.label}, of shape {shape} and dtype {dtype}"
+    node = getattr(value, "_node", None)
+    if isinstance(node, Node):
+        # Its value is nobody's business here: computing it may take long.
+        return f"a Tensor {node.aval!r}"
     return f"{type(value).__name__} {shown(value)}"

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from . import ops
+from .arguments import casts, word
 from .backend import Backend, get_backend
 from .dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, unsupported
-from .errors import ArgumentError, DTypeError, TraceError
+from .errors import ArgumentError, AutodiffError, DTypeError, TraceError
 from .foreign import PLAIN, PRIORITY, REFLECTED, answers, outranks, overrides, reflects, refuses
 from .handle import Handle, made_on
 from .nodes import (
@@ -25,7 +26,9 @@ from .nodes import (
     Primitive,
     Slot,
     as_node,
+    describe,
     history,
+    numeric_dtype,
 )
 from .plan import concrete, fetched, on_host
 from .recipe import Composite
@@ -82,7 +85,7 @@ def _not_understood(operator: str, other: Any, error: DTypeError) -> Any:
     """NotImplemented for an object that is no operand, if its class may know better; else the error."""
     if answers(other, operator):
         return NotImplemented
-    raise error
+    raise error.within(operator.strip("_"))
 
 
 def _binary(name: str, primitive: Primitive, reflected: bool = False) -> Callable[[Tensor, Any], Any]:
@@ -262,6 +265,7 @@ class Tensor(Handle):
             stays one. ``ad.Tensor(t.value)`` is a new variable with this value and no history.
         """
         node = self._node
+        word(order, "copy: order", ("C", "F", "A", "K"))
         if isinstance(node, Constant):
             return Tensor(self.value, dtype=self.dtype, constant=True, name=self.name)
         tensor: Tensor = wrap(ops.identity(node))
@@ -305,13 +309,8 @@ class Tensor(Handle):
         self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
     ) -> Tensor:
         """See `numpy.ndarray.astype`."""
-        try:
-            wanted = np.dtype(dtype)
-        except TypeError as error:
-            raise DTypeError(f"astype: dtype={dtype!r} is no dtype that NumPy knows: {error}") from None
-        if wanted.kind not in "biufc":
-            raise DTypeError(f"astype: derivatives are recorded for numeric arrays only, not {wanted}")
-        if casting != "unsafe" and not np.can_cast(self.dtype, wanted, casting):  # type: ignore[arg-type]
+        wanted = numeric_dtype(dtype, "astype: dtype")
+        if not casts(self.dtype, wanted, casting, "astype"):
             raise DTypeError(f"astype: {self.dtype} does not convert to {wanted} by casting={casting!r}")
         return wrap(ops.astype(self._node, wanted))  # type: ignore[no-any-return]
 
@@ -396,16 +395,20 @@ class Tensor(Handle):
 
     def __setitem__(self, item: Any, value: Any) -> None:
         node = self._node
-        self._rebind(ops.write_index(node, _index_nodes(item), node_of(value), concrete), "__setitem__")
+        try:
+            node = ops.write_index(node, _index_nodes(item), node_of(value), concrete)
+        except AutodiffError as error:
+            raise error.within(f"writing into {node.aval!r}") from None
+        self._rebind(node, "__setitem__")
 
     def __len__(self) -> int:
         if not self.shape:
-            raise DTypeError("len() of a Tensor without dimensions")
+            raise DTypeError("len() of a Tensor without dimensions; write t[None] for one with one")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:
-            raise DTypeError("iteration over a Tensor without dimensions")
+            raise DTypeError("iteration over a Tensor without dimensions; write t[None] for one with one")
         return (self[i] for i in range(self.shape[0]))
 
     def __contains__(self, value: Any) -> bool:
@@ -466,8 +469,11 @@ class Tensor(Handle):
                         return NotImplemented
                     if type(b) is not Tensor and type(b) not in PLAIN and _decides(b):
                         return NotImplemented
-                    y = a._node if type(a) is Tensor else as_node(a, beside)
-                    z = b._node if type(b) is Tensor else as_node(b, beside)
+                    try:
+                        y = a._node if type(a) is Tensor else as_node(a, beside)
+                        z = b._node if type(b) is Tensor else as_node(b, beside)
+                    except AutodiffError as error:
+                        raise error.within(ufunc.__name__) from None
                     nodes, key = (y, z), (y.aval, z.aval)
                 if type(function) is not Primitive:
                     return wrap(function(*nodes))
@@ -478,7 +484,10 @@ class Tensor(Handle):
         for x in (*inputs, *keywords.get("out", ())):
             if _decides(x):
                 return NotImplemented
-        return UFUNC_METHODS[method](ufunc, inputs, keywords)
+        try:
+            return UFUNC_METHODS[method](ufunc, inputs, keywords)
+        except AutodiffError as error:
+            raise error.within(ufunc.__name__ + ("" if method == "__call__" else f".{method}")) from None
 
     def __array_function__(self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         handler = FUNCTIONS.get(function)
@@ -534,9 +543,8 @@ class Tensor(Handle):
 
     def fill(self, value: Any) -> None:
         """See `numpy.ndarray.fill`."""
-        node = node_of(value)
-        if node.aval.ndim:
-            raise ArgumentError(f"fill: {node.aval!r} must be one number; write t[...] = value for an array")
+        if node_of(value).aval.ndim:
+            raise ArgumentError(f"fill: {describe(value)} must be one number; write t[...] = value for an array")
         self[...] = value
 
     # --- pickling ----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import numpy as np
 from . import ops
 from .backend import backend_of
 from .containers import LEAF, flatten, is_container, transform, unflatten
-from .errors import ArgumentError, DifferentiationError
+from .errors import ArgumentError, AutodiffError, DifferentiationError, RangeError, shown
 from .graph import Graph
 from .nodes import (
     FLOAT64,
@@ -79,10 +79,16 @@ def _argument(value: Any, name: str, position: int) -> Node:
         # A fresh name: in a nested derivative the same Tensor may be an argument of both.
         return ops.identity(value._node)
     if kind is int or kind is bool:
-        return Argument(WEAK_FLOAT, float(value), NO_SLOT)
+        try:
+            return Argument(WEAK_FLOAT, float(value), NO_SLOT)
+        except OverflowError:
+            raise RangeError(f"{name}, argument {position}: {shown(value)} is larger than any float") from None
     if kind is complex:
         return Argument(WEAK_COMPLEX, value, NO_SLOT)
-    return Argument(*_array_argument(value), NO_SLOT)
+    try:
+        return Argument(*_array_argument(value), NO_SLOT)
+    except AutodiffError as error:
+        raise error.within(f"{name}, argument {position}") from None
 
 
 def _array_argument(value: Any) -> tuple[Aval, Any]:
@@ -111,8 +117,8 @@ def _positions(argnums: Any, count: int, name: str) -> tuple[int, ...]:
     for p in positions:
         if not -count <= p < count:
             raise ArgumentError(
-                f"{name}: argnums={argnums!r} names argument {p}, but the function was called with {count} positional "
-                "arguments"
+                f"{name}: argnums={shown(argnums)} names argument {shown(p)}, but the function was called with {count} "
+                "positional arguments"
             )
     return tuple([p % count for p in positions])
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from .. import ops
 from ..backend import backend_of
-from ..nodes import Node, away_from_numpy
+from ..containers import is_container, transform
+from ..errors import ArgumentError, AutodiffError, DTypeError, IndexingError
+from ..nodes import away_from_numpy
 from ..tensor import Tensor, node_of
 from .calling import Handler
 
@@ -18,34 +22,42 @@ def _on_values(function: Callable[..., Any]) -> Handler:
 
     def handler(*args: Any, **kwargs: Any) -> Any:
         name = f"np.{function.__name__}"
-        plain = [_plain(x, name) for x in args]
-        return function(*plain, **{k: _plain(v, name) for k, v in kwargs.items()})
+        return _asked(function, [_plain(x, name) for x in args], {k: _plain(v, name) for k, v in kwargs.items()})
 
     return handler
 
 
+def _asked(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """What NumPy's function says; its errors as ours."""
+    try:
+        return function(*args, **kwargs)
+    except AutodiffError:
+        raise
+    except (TypeError, ValueError, IndexError, OverflowError) as error:
+        kinds = {IndexError: IndexingError, TypeError: DTypeError}
+        kind = next((ours for theirs, ours in kinds.items() if isinstance(error, theirs)), ArgumentError)
+        raise kind(f"{function.__name__}: {error}") from None
+
+
 def _plain(x: Any, name: str) -> Any:
+    """An argument with the values of the Tensors in it."""
     if isinstance(x, Tensor):
         value = x.value
         owner = backend_of(value)
         if owner is not None:
             raise away_from_numpy(name, owner)
         return np.asarray(value)
-    if isinstance(x, (list, tuple)):
-        return type(x)([_plain(part, name) for part in x])
-    return x
+    return transform(lambda leaf: _plain(leaf, name), x) if is_container(x) else x
 
 
-def _about(answer: Callable[[Node], Any]) -> Handler:
-    return lambda a, *args: answer(node_of(a)) if not args else answer(node_of(a), *args)
+def _size(a: Any, axis: Any = None) -> int:
+    aval = node_of(a).aval
+    axes = ops.normalize_axes(axis, aval.ndim, "size")
+    return math.prod([aval.shape[i] for i in axes])
 
 
-def _size(x: Node, axis: Any = None) -> int:
-    return x.aval.size if axis is None else x.aval.shape[axis]
-
-
-def _result_type(*args: Any) -> Any:
-    return np.result_type(*[x.dtype if isinstance(x, Tensor) else x for x in args])
+def _result_type(*arrays_and_dtypes: Any) -> Any:
+    return _asked(np.result_type, [x.dtype if isinstance(x, Tensor) else x for x in arrays_and_dtypes], {})
 
 
 def _named(names: Sequence[str], make: Callable[[str], Handler]) -> dict[Any, Handler]:
@@ -60,11 +72,11 @@ ANSWERS = (
 
 
 TABLE: dict[Any, Handler] = {
-    np.shape: _about(lambda x: x.aval.shape),
-    np.ndim: _about(lambda x: x.aval.ndim),
-    np.size: _about(_size),
-    np.iscomplexobj: _about(lambda x: x.aval.dtype.kind == "c"),
-    np.isrealobj: _about(lambda x: x.aval.dtype.kind != "c"),
+    np.shape: lambda a: node_of(a).aval.shape,
+    np.ndim: lambda a: node_of(a).aval.ndim,
+    np.size: _size,
+    np.iscomplexobj: lambda x: node_of(x).aval.dtype.kind == "c",
+    np.isrealobj: lambda x: node_of(x).aval.dtype.kind != "c",
     np.result_type: _result_type,
     **_named(ANSWERS, lambda name: _on_values(getattr(np, name))),
 }

@@ -1,54 +1,114 @@
-"""What handlers share: arguments left out, dtypes by name, ``out=``, functions of nodes as handlers."""
+"""What handlers share: checks of arguments by name, dtypes, ``out=``, functions of nodes as handlers."""
 
 from __future__ import annotations
 
+import functools
+import inspect
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import ops
-from ..errors import DTypeError, UnsupportedError
-from ..nodes import Node
+from ..arguments import casts, flag, integer
+from ..errors import AutodiffError, DTypeError, UnsupportedError
+from ..nodes import Node, numeric_dtype
 from ..tensor import Tensor, node_of, wrap
 
 Handler = Callable[..., Any]
 NOT_GIVEN = object()
+ORDERS = ("K", "A", "C", "F")
 
 
 def truth(x: Node) -> Node:
     """Which elements are true, as booleans."""
-    return x if x.aval.dtype.kind == "b" else ops.not_equal(x, 0)
+    return x if x.aval.dtype.kind == "b" else ops.not_equal(ops.strong(x), 0)
 
 
-def masked(where: Any) -> bool:
-    """Whether a reduction is to leave elements out."""
-    return where is not True and where is not np._NoValue
-
-
-def dtype_named(dtype: Any, name: str) -> np.dtype[Any]:
-    """A numeric dtype; an error naming the function if it is none."""
-    try:
-        wanted: np.dtype[Any] = np.dtype(dtype)
-    except TypeError as error:
-        raise DTypeError(f"{name}: dtype={dtype!r} is no dtype that NumPy knows: {error}") from None
-    if wanted.kind not in "biufc":
-        raise DTypeError(f"{name}: dtype={wanted} is not numeric")
-    return wanted
+def mask(where: Any, what: str) -> Any:
+    """A mask; True if there is none. Numbers are no truths: NumPy takes them for counts in some functions."""
+    if where is True:
+        return where
+    node = node_of(where)
+    if node.aval.dtype.kind != "b":
+        raise DTypeError(f"{what}={node.aval!r} must be boolean; write {what.partition(': ')[2]}=(mask != 0)")
+    return node
 
 
 def converted(nodes: Sequence[Node], dtype: Any, casting: Any, name: str) -> list[Node]:
     """Arguments in the dtype asked for, where the casting rule allows it."""
-    wanted = dtype_named(dtype, name)
+    wanted = numeric_dtype(dtype, f"{name}: dtype")
     for node in nodes:
-        dtype = node.aval.dtype
         # Python numbers are of no size, but of a kind.
-        fits = ops.holds(wanted, dtype) if node.aval.weak else np.can_cast(dtype, wanted, casting)
-        if not fits and casting != "unsafe":
+        weak = node.aval.weak and ops.holds(wanted, node.aval.dtype)
+        if not casts(node.aval.dtype, wanted, casting, name) and not weak:
             raise DTypeError(
                 f"{name}: {node.aval!r} does not convert to dtype={wanted} by casting={casting!r}; use .astype"
             )
     return [ops.astype(node, wanted) for node in nodes]
+
+
+# What NumPy's functions hold some integers in.
+C_INT = 2**31 - 1
+
+# What NumPy's functions take under these names, whichever of them it is.
+CHECKS: dict[str, Callable[[Any, str], Any]] = {
+    **dict.fromkeys(("keepdims", "returned", "include_initial", "sparse", "deg", "subok", "copy", "writeable"), flag),
+    **dict.fromkeys(("decimals", "offset", "k"), functools.partial(integer, low=-C_INT, high=C_INT)),
+    "start": integer,
+    "n": functools.partial(integer, low=0),
+    "where": mask,
+}
+
+
+def checked(function: Any, handler: Handler) -> Handler:
+    """The handler, for arguments as it expects them; an error naming NumPy's function for all others."""
+    name = function.__name__
+    signature = inspect.signature(handler)
+    parameters = signature.parameters.values()
+    # Of those that have a check: name, place, default, check.
+    rules = [
+        (p.name, sys.maxsize if p.kind is p.KEYWORD_ONLY else place, p.default, CHECKS[p.name])
+        for place, p in enumerate(parameters)
+        if p.name in CHECKS
+    ]
+
+    @functools.wraps(handler)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            for key, place, default, check in rules:
+                if key in kwargs:
+                    value = kwargs[key]
+                elif place < len(args):
+                    value = args[place]
+                else:
+                    continue
+                if value is not default:
+                    value = default if value is np._NoValue else check(value, f"{name}: {key}")
+                    if key in kwargs:
+                        kwargs[key] = value
+                    else:
+                        args = (*args[:place], value, *args[place + 1 :])
+            return handler(*args, **kwargs)
+        except AutodiffError as error:
+            raise error.within(name) from None
+        except TypeError:
+            try:
+                signature.bind(*args, **kwargs)
+            except TypeError as wrong:
+                raise UnsupportedError(
+                    f"{name}: {wrong}; Tensors take {name}({', '.join(map(_written, parameters))})"
+                ) from None
+            raise
+
+    return call
+
+
+def _written(p: inspect.Parameter) -> str:
+    if p.kind is p.VAR_POSITIONAL:
+        return f"*{p.name}"
+    return p.name if p.default is p.empty else f"{p.name}=..."
 
 
 def put(out: Any, result: Any, what: str) -> Any:
@@ -74,7 +134,7 @@ def of_node(function: Callable[..., Node]) -> Handler:
     def handler(a: Any, *args: Any, **kwargs: Any) -> Any:
         return wrap(function(node_of(a), *args, **kwargs))
 
-    return handler
+    return _signed(handler, function, "a")
 
 
 def of_two(function: Callable[..., Node]) -> Handler:
@@ -83,4 +143,13 @@ def of_two(function: Callable[..., Node]) -> Handler:
     def handler(a: Any, b: Any, *args: Any, **kwargs: Any) -> Any:
         return wrap(function(node_of(a), node_of(b), *args, **kwargs))
 
+    return _signed(handler, function, "a", "b")
+
+
+def _signed(handler: Handler, function: Callable[..., Node], *arrays: str) -> Handler:
+    """The handler with the signature of the function that it is made of, whose arrays have NumPy's names."""
+    signature = inspect.signature(function)
+    parameters = list(signature.parameters.values())
+    parameters[: len(arrays)] = [p.replace(name=name) for p, name in zip(parameters, arrays, strict=False)]
+    handler.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return handler

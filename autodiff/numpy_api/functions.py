@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import answers, products, reductions, selecting, shapes
-from .calling import Handler
+from .calling import Handler, checked
 from .memo import memoised
 
 # Those of answers are about values.
@@ -17,5 +17,5 @@ RECORDING = (reductions, shapes, selecting, products)
 
 def function_table() -> dict[Any, Handler]:
     """All NumPy functions, other than ufuncs, that take Tensors."""
-    recording = {function: memoised(handler) for topic in RECORDING for function, handler in topic.TABLE.items()}
-    return {**recording, **answers.TABLE}
+    recording = [pair for topic in RECORDING for pair in topic.TABLE.items()]
+    return {function: memoised(checked(function, handler)) for function, handler in recording} | answers.TABLE

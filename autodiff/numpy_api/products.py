@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..errors import ArgumentError, ShapeError, UnsupportedError
-from ..nodes import Node
+from ..arguments import word
+from ..errors import ArgumentError, DTypeError, ShapeError, UnsupportedError, shown
+from ..nodes import Node, describe
 from ..tensor import node_of, wrap
-from .calling import Handler, converted, of_two, put
+from .calling import ORDERS, Handler, converted, of_two, put
 
 
 def _dot(a: Any, b: Any, out: Any = None) -> Any:
@@ -26,8 +27,17 @@ def _outer(a: Any, b: Any, out: Any = None) -> Any:
     return put(out, ops.outer(node_of(a), node_of(b)), "outer")
 
 
+def _check_optimize(optimize: Any) -> None:
+    """What NumPy takes for a way to order products, which is not followed here."""
+    if optimize is not None and not isinstance(optimize, bool):
+        path = isinstance(optimize, (tuple, list)) and optimize
+        word(optimize[0] if path else optimize, "einsum: optimize", ("greedy", "optimal", "einsum_path"))
+
+
 def _einsum(*operands: Any, out: Any = None, optimize: Any = True, dtype: Any = None, order: str = "K",
             casting: str = "safe") -> Any:  # fmt: skip
+    _check_optimize(optimize)
+    word(order, "einsum: order", ORDERS)
     arguments = list(operands)
     # Operands, or operands and their sublists by turns, perhaps with a list of output labels at the end.
     places = range(1, len(arguments)) if isinstance(arguments[0], str) else range(0, len(arguments) // 2 * 2, 2)
@@ -78,7 +88,7 @@ def _vector_norm(x: Node, order: Any, axes: tuple[int, ...], name: str) -> Node:
     if order == 1:
         return ops.sum(sizes, axes)
     if not isinstance(order, (int, float, np.integer, np.floating)):
-        raise ArgumentError(f"{name}: ord={order!r} is no order of a vector norm")
+        raise ArgumentError(f"{name}: ord={shown(order)} is no order of a vector norm")
     total = ops.sum(sizes**order, axes)
     zero = ops.equal(total, 0)
     # In extended precision a Python float would not do.
@@ -98,9 +108,9 @@ def _matrix_norm(x: Node, order: Any, axes: tuple[int, int]) -> Node:
     if order in (None, "fro", "f"):
         return _vector_norm(x, 2, tuple(sorted(axes)), "norm")
     if order in (2, -2, "nuc"):
-        raise UnsupportedError(f"norm: ord={order!r} of a matrix needs singular values, which are not recorded")
+        raise UnsupportedError(f"norm: ord={shown(order)} of a matrix needs singular values, which are not recorded")
     if order not in (1, -1, np.inf, -np.inf):
-        raise ArgumentError(f"norm: ord={order!r} is no order of a matrix norm")
+        raise ArgumentError(f"norm: ord={shown(order)} is no order of a matrix norm")
     summed, kept = axes if order in (1, -1) else axes[::-1]
     sums = ops.sum(ops.absolute(x), (summed,))
     return _extreme(sums, order, (kept - (summed < kept),))
@@ -108,16 +118,18 @@ def _matrix_norm(x: Node, order: Any, axes: tuple[int, int]) -> Node:
 
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
     node = node_of(x)
+    if not (ord is None or isinstance(ord, (int, float, np.integer, np.floating, str))):
+        raise DTypeError(f"norm: ord={describe(ord)} must be a number, None, or for a matrix 'fro' or 'nuc'")
     node = ops.astype(node, ops.default_float(node))
     ndim = node.aval.ndim
     if axis is None and ord is None:
         places = tuple(range(ndim))
     else:
-        wanted = tuple(range(ndim)) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
+        wanted = tuple(range(ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
         places = tuple([ops.normalize_axis(a, ndim, "norm") for a in wanted])
         if len(places) not in (1, 2) or len(set(places)) != len(places):
             raise ArgumentError(
-                f"norm({node.aval!r}, ord={ord!r}, axis={axis!r}): one or two different axes are needed"
+                f"norm({node.aval!r}, ord={shown(ord)}, axis={axis!r}): one or two different axes are needed"
             )
     if len(places) == 2 and (axis is not None or ord is not None):
         result = _matrix_norm(node, ord, (places[0], places[1]))

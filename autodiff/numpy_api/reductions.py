@@ -9,24 +9,19 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..arguments import integer
 from ..errors import ArgumentError, DTypeError, ShapeError
-from ..nodes import FLOAT64, INT64, Node, literal
+from ..nodes import FLOAT64, INT64, Node, describe, literal, numeric_dtype
 from ..tensor import node_of, wrap
-from .calling import NOT_GIVEN, Handler, dtype_named, masked, put, truth
+from .calling import NOT_GIVEN, Handler, put, truth
 
 
-def _mask(where: Any, x: Node, name: str) -> Node:
+def _mask(where: Node, x: Node, name: str) -> Node:
     """A mask in the shape of ``x``, which it must not enlarge."""
-    mask = truth(node_of(where))
     try:
-        return ops.broadcast_to(mask, x.aval.shape)
+        return ops.broadcast_to(where, x.aval.shape)
     except ShapeError:
-        raise ShapeError(f"{name}({x.aval!r}): where= of shape {mask.aval.shape} does not broadcast to it") from None
-
-
-def _captured(where: Any) -> Any:
-    """A mask as one node, however often it is used."""
-    return node_of(where) if masked(where) else where
+        raise ShapeError(f"{name}({x.aval!r}): where= of shape {where.aval.shape} does not broadcast to it") from None
 
 
 def _axes(axis: Any, x: Node, name: str) -> tuple[int, ...]:
@@ -34,10 +29,6 @@ def _axes(axis: Any, x: Node, name: str) -> tuple[int, ...]:
     if x.aval.ndim == 0 and isinstance(axis, (int, np.integer)) and axis in (0, -1):
         return ()
     return ops.normalize_axes(axis, x.aval.ndim, name)
-
-
-def _kept(keepdims: Any) -> bool:
-    return keepdims is not np._NoValue and bool(keepdims)
 
 
 def _given(x: Any) -> bool:
@@ -54,11 +45,11 @@ def _reduced(
     where: Any = True,
 ) -> Node:
     """A reduction over ``axis``, elements where the mask is false replaced by the neutral one."""
-    if masked(where):
+    if where is not True:
         x = ops.where(_mask(where, x, name), x, neutral)
     axes = _axes(axis, x, name)
     out = reduce(x, axes)
-    return ops.keep_axes(out, x, axes) if _kept(keepdims) else out
+    return ops.keep_axes(out, x, axes) if keepdims else out
 
 
 def _start(initial: Any, dtype: np.dtype[Any], name: str) -> Node:
@@ -95,7 +86,7 @@ def _from_start(reduce: Callable[[Node, tuple[int, ...]], Node], start: Node, x:
 
 def _check_without_start(x: Node, axes: tuple[int, ...], where: Any, name: str) -> None:
     """initial=None says that there is nothing to start with, and so nothing that a result could be of no elements."""
-    if masked(where) or any(x.aval.shape[a] == 0 for a in axes):
+    if where is not True or any(x.aval.shape[a] == 0 for a in axes):
         raise ArgumentError(f"{name}({x.aval!r}): with initial=None there must be elements; leave initial= out")
 
 
@@ -107,7 +98,7 @@ def _accumulated(
     def handler(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False,
                 initial: Any = NOT_GIVEN, where: Any = True) -> Any:  # fmt: skip
         x = node_of(a)
-        final = ops.sum_dtype(x.aval.dtype) if dtype is None else dtype_named(dtype, name)
+        final = ops.sum_dtype(x.aval.dtype) if dtype is None else numeric_dtype(dtype, f"{name}: dtype")
         if initial is None:
             _check_without_start(x, _axes(axis, x, name), where, name)
         if not _given(initial):
@@ -134,7 +125,7 @@ _prod = _accumulated(ops.prod, ops.multiply, "prod")
 def _count(x: Node, axis: Any, where: Any, name: str) -> Node | int:
     """How many elements each result is made of: a number, or an array of counts under a mask."""
     axes = ops.normalize_axes(axis, x.aval.ndim, name)
-    if not masked(where):
+    if where is True:
         return math.prod([x.aval.shape[a] for a in axes])
     return ops.sum(ops.astype(_mask(where, x, name), INT64), axes)
 
@@ -152,14 +143,14 @@ def _divided(x: Node, count: Node | float, dtype: np.dtype[Any]) -> Node:
 
 def _mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *,
           where: Any = True) -> Any:  # fmt: skip
-    x, where = node_of(a), _captured(where)
-    final = dtype_named(dtype, "mean") if dtype is not None else ops.default_float(x)
+    x = node_of(a)
+    final = numeric_dtype(dtype, "mean: dtype") if dtype is not None else ops.default_float(x)
     # NumPy adds half precision up in single.
     working = np.dtype(np.float32) if x.aval.dtype == np.float16 and dtype is None else final
     count = _count(x, axis, where, "mean")
     total = _accumulate(ops.sum, x, working, axis, False, "mean", where)
     result = ops.astype(_divided(total, count, working), final)
-    if _kept(keepdims):
+    if keepdims:
         result = ops.keep_axes(result, x, ops.normalize_axes(axis, x.aval.ndim, "mean"))
     return put(out, result, "mean")
 
@@ -171,15 +162,16 @@ def _degrees(ddof: Any, correction: Any, name: str) -> float:
             raise ArgumentError(f"{name}: ddof and correction are two names for one thing; give one")
         ddof = correction
     try:
-        return float(ddof)
-    except (TypeError, ValueError):
-        raise DTypeError(f"{name}: ddof={ddof!r} is no number") from None
+        # A float holds no more; NumPy counts in int64.
+        return float(ddof if isinstance(ddof, (float, np.floating)) else integer(ddof, f"{name}: ddof"))
+    except DTypeError:
+        raise DTypeError(f"{name}: ddof={describe(ddof)} must be a number") from None
 
 
 def _variance(x: Node, axis: Any, dtype: Any, ddof: float, keepdims: Any, where: Any, mean: Any, name: str) -> Node:
     """As NumPy computes it: sums, and the results of divisions, are of the dtype that is asked for."""
-    axes, where = ops.normalize_axes(axis, x.aval.ndim, name), _captured(where)
-    wanted = ops.default_float(x) if dtype is None else dtype_named(dtype, name)
+    axes = ops.normalize_axes(axis, x.aval.ndim, name)
+    wanted = ops.default_float(x) if dtype is None else numeric_dtype(dtype, f"{name}: dtype")
     count = _count(x, axis, where, name)
     if _given(mean):
         center = node_of(mean)
@@ -197,7 +189,7 @@ def _variance(x: Node, axis: Any, dtype: Any, ddof: float, keepdims: Any, where:
     if isinstance(count, int):
         return _divided(total, max(count - ddof, 0.0), final)
     left: Node = ops.maximum(ops.astype(count, FLOAT64) - ddof, 0)
-    if _kept(keepdims):
+    if keepdims:
         left = ops.keep_axes(left, x, axes)
     return _divided(total, left, final)
 
@@ -224,7 +216,7 @@ def _extremum(primitive: Any, elementwise: Any, name: str) -> Handler:
     def handler(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = NOT_GIVEN,
                 where: Any = True) -> Any:  # fmt: skip
         x = node_of(a)
-        chosen = masked(where)
+        chosen = where is not True
         if chosen and not _given(initial):
             raise ArgumentError(f"{name}: where= needs initial=, the result where nothing is chosen")
         start = _start(initial, x.aval.dtype, name) if _given(initial) else None
@@ -238,7 +230,7 @@ def _extremum(primitive: Any, elementwise: Any, name: str) -> Handler:
             result = primitive(x, axes=axes) if axes else x
             if start is not None:
                 result = elementwise(result, start)
-        if _kept(keepdims):
+        if keepdims:
             result = ops.keep_axes(result, x, axes)
         return put(out, result, name)
 
@@ -258,11 +250,11 @@ def _truth_reduction(primitive: Any, neutral: bool, name: str) -> Handler:
 def _position(primitive: Any, name: str) -> Handler:
     def handler(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
         x = node_of(a)
-        whole = axis is None or not _axes(axis, x, name)
+        whole = axis is None or (not x.aval.ndim and not _axes(axis, x, name))
         flat = ops.reshape(x, (-1,)) if whole else x
         place = 0 if whole else ops.normalize_axis(axis, x.aval.ndim, name)
         result = primitive(flat, axis=place)
-        if _kept(keepdims):
+        if keepdims:
             result = ops.keep_axes(result, x, tuple(range(x.aval.ndim)) if whole else (place,))
         return put(out, result, name)
 
@@ -296,7 +288,7 @@ def _average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fal
         count = ops.full(mean.aval.shape, _count(node_of(a), axis, True, "average"), mean.aval.dtype)
         return (wrap(mean), wrap(count)) if returned else wrap(mean)
     x, w = node_of(a), node_of(weights)
-    axes = ops.normalize_axes(axis, x.aval.ndim, "average")
+    axes = ops.normalize_axes(tuple(axis) if isinstance(axis, list) else axis, x.aval.ndim, "average")
     if w.aval.shape != x.aval.shape:
         if axis is None or w.aval.shape != tuple([x.aval.shape[i] for i in axes]):
             raise ShapeError(f"average({x.aval!r}, axis={axis!r}): weights of shape {w.aval.shape} do not fit")
@@ -305,7 +297,7 @@ def _average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fal
     x, w = ops.astype(x, dtype), ops.broadcast_to(ops.astype(w, dtype), x.aval.shape)
     scale = ops.sum(w, axes)
     mean = ops.divide(ops.sum(x * w, axes), scale)
-    results = [ops.keep_axes(v, x, axes) if _kept(keepdims) else v for v in (mean, scale)]
+    results = [ops.keep_axes(v, x, axes) if keepdims else v for v in (mean, scale)]
     return (wrap(results[0]), wrap(results[1])) if returned else wrap(results[0])
 
 

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..arguments import check_memory, items, word
 from ..backend import backend_of
 from ..errors import ArgumentError, DTypeError, IndexingError, UnsupportedError
-from ..nodes import INT64, Constant, Node, as_array, as_node, intern_aval
+from ..nodes import INT64, Constant, Node, as_array, as_node, intern_aval, numeric_dtype
 from ..plan import concrete, on_host
 from ..tensor import Tensor, node_of, wrap
-from .calling import NOT_GIVEN, Handler, dtype_named, put, truth
+from .calling import NOT_GIVEN, ORDERS, Handler, put, truth
 from .reductions import TABLE as REDUCTIONS
 
 
@@ -25,8 +26,7 @@ def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "
         x = ops.reshape(x, (1,))
     place = ops.normalize_axis(axis, x.aval.ndim, "take")
     size = x.aval.shape[place]
-    if mode not in ("raise", "wrap", "clip"):
-        raise ArgumentError(f"take: mode={mode!r} is not one of 'raise', 'wrap', 'clip'")
+    word(mode, "take: mode", ("raise", "wrap", "clip"))
     positions = _integers(indices, "take")
     if mode != "raise" and positions.aval.size:
         if not size:
@@ -67,6 +67,7 @@ def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
         raise ArgumentError(f"diagonal({x.aval!r}): needs at least two dimensions")
     moved = ops.moveaxis(x, (axis1, axis2), (-2, -1))
     rows, columns = moved.aval.shape[-2:]
+    offset = min(max(offset, -rows), columns)
     first = np.arange(max(0, min(rows + min(offset, 0), columns - max(offset, 0)))) + max(-offset, 0)
     item = (*[slice(None)] * (moved.aval.ndim - 2), first, first + offset)
     return wrap(ops.read_index(moved, item, concrete))
@@ -83,6 +84,7 @@ def _diag(v: Any, k: int = 0) -> Any:
     if x.aval.ndim != 1:
         raise ArgumentError(f"diag({x.aval!r}): needs one or two dimensions")
     size = x.aval.size + abs(k)
+    check_memory((size, size), x.aval.dtype, "diag")
     places = np.arange(x.aval.size)
     square = ops.full((size, size), 0, x.aval.dtype)
     return wrap(ops.write_index(square, (places + max(-k, 0), places + max(k, 0)), x, concrete))
@@ -94,6 +96,7 @@ def _triangle(keep: Callable[..., Any], name: str) -> Handler:
         if x.aval.ndim < 1:
             raise ArgumentError(f"{name}: needs at least one dimension")
         rows, columns = (x.aval.shape * 2)[-2:] if x.aval.ndim == 1 else x.aval.shape[-2:]
+        k = min(max(k, -rows - 1), columns + 1)
         return wrap(ops.where(node_of(keep(rows, columns, k)), x, ops.full((), 0, x.aval.dtype)))
 
     return handler
@@ -121,7 +124,7 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min:
     high = a_max if max is None else max
     x = node_of(a)
     if keywords:
-        raise UnsupportedError(f"clip: the keyword {sorted(keywords)[0]!r} is not supported for Tensors")
+        raise UnsupportedError(f"clip: the keyword {sorted(keywords)[0]!r} is not supported for Tensors; leave it out")
     if x.aval.dtype.kind in "iu":
         # A Python integer beyond what the dtype holds is no bound.
         limits = np.iinfo(x.aval.dtype)
@@ -135,13 +138,17 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min:
     return put(out, ops.identity(x), "clip")
 
 
+MOST_DECIMALS = 308
+
+
 def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
     x = node_of(a)
     if decimals == 0:
         return put(out, ops.rint(x) if x.aval.dtype.kind in "fcb" else ops.identity(x), "round")
     if x.aval.dtype.kind == "b":
         raise DTypeError(f"round({x.aval!r}): booleans have no decimals")
-    scale = node_of(10.0 ** abs(decimals))
+    # Beyond the largest power of ten NumPy takes infinity.
+    scale = node_of(10.0 ** abs(decimals) if abs(decimals) <= MOST_DECIMALS else np.inf)
     # As NumPy: one tenth is not a number, so that tens are divided by, and multiplied with afterwards.
     rounded = ops.rint(x * scale) / scale if decimals > 0 else ops.rint(x / scale) * scale
     return put(out, ops.astype(rounded, x.aval.dtype), "round")
@@ -172,8 +179,10 @@ def _like(value: Any) -> Handler:
     def handler(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *,
                 device: Any = None) -> Any:  # fmt: skip
         x = node_of(a)
-        kind = x.aval.dtype if dtype is None else dtype_named(dtype, "zeros_like")
+        word(order, "zeros_like: order", ORDERS)
+        kind = x.aval.dtype if dtype is None else numeric_dtype(dtype, "zeros_like: dtype")
         sizes = x.aval.shape if shape is None else ops.normalize_shape(shape, "zeros_like")
+        check_memory(sizes, kind, "zeros_like")
         return Tensor(np.full(sizes, value, kind), dtype=kind if kind.kind in "biu" else None, copy=False)
 
     return handler
@@ -182,15 +191,20 @@ def _like(value: Any) -> Handler:
 def _full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None) -> Any:
     """``np.full(shape, t, like=t)``; without ``like=`` NumPy takes the value of ``t`` and asks nobody."""
     x = ops.strong(node_of(fill_value))
-    x = x if dtype is None else ops.astype(x, dtype_named(dtype, "full"))
-    return wrap(ops.broadcast_to(x, ops.normalize_shape(shape, "full")))
+    word(order, "full: order", ORDERS)
+    x = x if dtype is None else ops.astype(x, numeric_dtype(dtype, "full: dtype"))
+    sizes = ops.normalize_shape(shape, "full")
+    check_memory(sizes, x.aval.dtype, "full")
+    return wrap(ops.broadcast_to(x, sizes))
 
 
 def _full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *,
                device: Any = None) -> Any:  # fmt: skip
     x = node_of(a)
-    kind = x.aval.dtype if dtype is None else dtype_named(dtype, "full_like")
+    word(order, "full_like: order", ORDERS)
+    kind = x.aval.dtype if dtype is None else numeric_dtype(dtype, "full_like: dtype")
     sizes = x.aval.shape if shape is None else ops.normalize_shape(shape, "full_like")
+    check_memory(sizes, kind, "full_like")
     x = node_of(fill_value)
     if x.aval.weak and x.aval.dtype.kind == "i":
         x = ops.number_in(x, kind, "full_like")
@@ -198,7 +212,16 @@ def _full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", sub
 
 
 def _copy(a: Any, order: str = "K", subok: bool = False) -> Any:
+    word(order, "copy: order", ORDERS)
     return wrap(ops.identity(node_of(a)))
+
+
+def _replacement(value: Any, x: Node) -> Node:
+    """What goes where an element is no number; it does not enlarge the array."""
+    found = node_of(value)
+    if found.aval.dtype.kind == "c":
+        raise DTypeError(f"nan_to_num: a complex number does not go into {x.aval!r}; take its real part")
+    return ops.broadcast_to(ops.number_in(found, x.aval.dtype, "nan_to_num"), x.aval.shape)
 
 
 def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
@@ -212,7 +235,7 @@ def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, n
     limits = np.finfo(node.aval.dtype)
     high = float(limits.max) if posinf is None else posinf
     low = float(limits.min) if neginf is None else neginf
-    nan, high, low = [ops.number_in(node_of(v), node.aval.dtype, "nan_to_num") for v in (nan, high, low)]
+    nan, high, low = [_replacement(v, node) for v in (nan, high, low)]
     result = ops.where(ops.isnan(node), nan, node)
     result = ops.where(ops.equal(node, np.inf), high, result)
     return wrap(ops.where(ops.equal(node, -np.inf), low, result))
@@ -227,7 +250,7 @@ def _compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     place = ops.normalize_axis(axis, x.aval.ndim, "compress")
     chosen = np.asarray(_value(node_of(condition))).astype(bool)
     if chosen.ndim != 1:
-        raise ArgumentError(f"compress: the condition has {chosen.ndim} dimensions, not one")
+        raise ArgumentError(f"compress: the condition has {chosen.ndim} dimensions, and must have one")
     item = (*[slice(None)] * place, np.nonzero(chosen)[0])
     return put(out, ops.read_index(x, item, concrete), "compress")
 
@@ -237,12 +260,13 @@ def _extract(condition: Any, arr: Any) -> Any:
 
 
 def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
-    if len(condlist) != len(choicelist) or not len(condlist):
-        raise ArgumentError(f"select: {len(condlist)} conditions for {len(choicelist)} choices")
-    choices = [node_of(x) for x in (*choicelist, default)]
+    conditions, choices = items(condlist, "select: condlist"), items(choicelist, "select: choicelist")
+    if len(conditions) != len(choices) or not conditions:
+        raise ArgumentError(f"select: {len(conditions)} conditions for {len(choices)} choices; give one for each")
+    choices = [node_of(x) for x in (*choices, default)]
     dtype = ops.common_dtype(choices)
     *choices, result = [ops.astype(x, dtype) for x in choices]
-    for condition, choice in zip(condlist[::-1], choices[::-1], strict=True):
+    for condition, choice in zip(conditions[::-1], choices[::-1], strict=True):
         mask = node_of(condition)
         if mask.aval.dtype.kind != "b":
             raise DTypeError(f"select: the condition {mask.aval!r} is not boolean")

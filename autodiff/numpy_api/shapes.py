@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import operator
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import ops
-from ..errors import ArgumentError, DTypeError, ShapeError, UnsupportedError
-from ..nodes import Node
+from ..arguments import check_memory, integer, integers, items, single, whole, word
+from ..errors import ArgumentError, AxisError, DTypeError, OutOfMemoryError, ShapeError, UnsupportedError, shown
+from ..machine import memory_bytes
+from ..nodes import Aval, Node, as_array, describe
 from ..tensor import node_of, wrap
 from .calling import Handler, converted, of_node, put
 
@@ -23,6 +25,7 @@ def _reshape(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = 
 
 
 def _ravel(a: Any, order: str = "C") -> Any:
+    order = word(order, "ravel: order", ("C", "F", "A", "K"))
     return wrap(ops.reshape(node_of(a), (-1,), "C" if order == "K" else order))
 
 
@@ -32,12 +35,12 @@ def _rollaxis(a: Any, axis: Any, start: Any = 0) -> Any:
     source = ops.normalize_axis(axis, ndim, "rollaxis")
     target = start + ndim if start < 0 else start
     if not 0 <= target <= ndim:
-        raise ArgumentError(f"rollaxis: start={start} is out of range for {ndim} dimensions")
+        raise AxisError(f"rollaxis: start={start} is out of range for {ndim} dimensions")
     return wrap(ops.moveaxis(x, source, target - 1 if source < target else target))
 
 
 def _broadcast_arrays(*args: Any, subok: bool = False) -> Any:
-    nodes = [node_of(x) for x in args]
+    nodes = [ops.strong(node_of(x)) for x in args]
     shape = ops.broadcast_shapes("broadcast_arrays", tuple([x.aval for x in nodes]))
     return tuple([wrap(ops.broadcast_to(x, shape)) for x in nodes])
 
@@ -52,14 +55,14 @@ def _at_least(ndim: int, name: str) -> Handler:
         return ops.reshape(x, shape)
 
     def handler(*arys: Any) -> Any:
-        results = [wrap(one(node_of(x))) for x in arys]
+        results = [wrap(one(ops.strong(node_of(x)))) for x in arys]
         return results[0] if len(results) == 1 else tuple(results)
 
     return handler
 
 
 def _parts(arrays: Any, dtype: Any, casting: Any, name: str) -> list[Node]:
-    nodes = [node_of(x) for x in arrays]
+    nodes = [node_of(x) for x in (arrays if isinstance(arrays, (tuple, list)) else items(arrays, f"{name}: arrays"))]
     return nodes if dtype is None else converted(nodes, dtype, casting, name)
 
 
@@ -98,31 +101,43 @@ def _as_plane(x: Node) -> Node:
     return ops.reshape(x, {0: (1, 1, 1), 1: (1, *shape, 1), 2: (*shape, 1)}.get(len(shape), shape))
 
 
+# What a Tensor takes, with its node.
+PART_BYTES = 400
+
+
+def _sections(indices_or_sections: Any, name: str) -> tuple[int, list[int]]:
+    """How many parts are asked for, or 0 and where to cut."""
+    what = f"{name}: indices_or_sections"
+    if single(indices_or_sections):
+        parts = integer(indices_or_sections, what, low=1)
+        if parts * PART_BYTES > memory_bytes():
+            raise OutOfMemoryError(f"{what}={shown(parts)} parts do not fit into memory")
+        return parts, []
+    return 0, integers(indices_or_sections, what)
+
+
 def _split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
     x = node_of(ary)
     place = ops.normalize_axis(axis, x.aval.ndim, "split")
     size = x.aval.shape[place]
-    if isinstance(indices_or_sections, (int, np.integer)):
-        if indices_or_sections < 1 or size % indices_or_sections:
-            raise ArgumentError(f"split: {size} elements do not divide into {indices_or_sections} equal parts")
-        step = size // int(indices_or_sections)
-        cuts = [step * i for i in range(1, int(indices_or_sections))]
-    else:
-        try:
-            cuts = [operator.index(i) for i in indices_or_sections]
-        except TypeError:
-            raise DTypeError(f"split: {indices_or_sections!r} is no integer and no sequence of integers") from None
+    parts, cuts = _sections(indices_or_sections, "split")
+    if parts:
+        if size % parts:
+            raise ArgumentError(
+                f"split: {size} elements do not divide into {shown(parts)} equal parts; use array_split"
+            )
+        cuts = [size // parts * i for i in range(1, parts)]
     ends = [0, *cuts, size]
-    parts = []
+    found = []
     for i, start in enumerate(ends[:-1]):
         stop = ends[i + 1] if i + 2 < len(ends) else None
-        parts.append(wrap(ops.take_slices(x, *[slice(None)] * place, slice(start, stop))))
-    return parts
+        found.append(wrap(ops.take_slices(x, *[slice(None)] * place, slice(start, stop))))
+    return found
 
 
 def _flip(m: Any, axis: Any = None) -> Any:
     x = node_of(m)
-    return wrap(ops.flip(x, ops.normalize_axes(axis, x.aval.ndim, "flip")))
+    return wrap(ops.flip(x, ops.normalize_axes(tuple(axis) if isinstance(axis, list) else axis, x.aval.ndim, "flip")))
 
 
 def _roll(a: Any, shift: Any, axis: Any = None) -> Any:
@@ -130,20 +145,24 @@ def _roll(a: Any, shift: Any, axis: Any = None) -> Any:
     shape = x.aval.shape
     if axis is None:
         x, axis = ops.reshape(x, (-1,)), 0
-    try:
-        pairs = np.broadcast(shift, axis)
-    except ValueError:
-        pairs = None
-    if pairs is None or pairs.ndim > 1:
-        raise ArgumentError(f"roll: shift={shift!r} and axis={axis!r} must be integers or sequences of one length")
-    for one, place in pairs:
+    shifts, axes = integers(shift, "roll: shift", _shift), integers(axis, "roll: axis")
+    if len(shifts) != len(axes):
+        if 1 not in (len(shifts), len(axes)):
+            raise ArgumentError(f"roll: {len(shifts)} shifts for {len(axes)} axes; give one for each, or one for all")
+        shifts, axes = shifts * len(axes), axes * len(shifts)
+    for one, place in zip(shifts, axes, strict=True):
         x = _rolled(x, one, ops.normalize_axis(place, x.aval.ndim, "roll"))
     return wrap(ops.reshape(x, shape))
 
 
-def _rolled(x: Node, shift: Any, axis: int) -> Node:
+def _shift(value: Any, what: str) -> int:
+    """An integer, also one that a float holds."""
+    return whole(int(value) if isinstance(value, (float, np.floating)) and value % 1 == 0 else value, what, True)
+
+
+def _rolled(x: Node, shift: int, axis: int) -> Node:
     size = x.aval.shape[axis]
-    cut = int(shift) % size if size else 0
+    cut = shift % size if size else 0
     if not cut:
         return x
     whole = [slice(None)] * axis
@@ -154,10 +173,11 @@ def _rolled(x: Node, shift: Any, axis: int) -> Node:
 
 def _tile(A: Any, reps: Any) -> Any:
     x = node_of(A)
-    counts = ops.normalize_shape(reps.tolist() if isinstance(reps, np.ndarray) else reps, "tile")
+    counts = ops.normalize_shape(reps, "tile", argument="reps")
     ndim = max(len(counts), x.aval.ndim)
     counts = (1,) * (ndim - len(counts)) + counts
     shape = (1,) * (ndim - x.aval.ndim) + x.aval.shape
+    check_memory([c * size for c, size in zip(counts, shape, strict=True)], x.aval.dtype, "tile")
     doubled = ops.reshape(x, tuple([n for size in shape for n in (1, size)]))
     spread = ops.broadcast_to(doubled, tuple([n for c, size in zip(counts, shape, strict=True) for n in (c, size)]))
     return wrap(ops.reshape(spread, tuple([c * size for c, size in zip(counts, shape, strict=True)])))
@@ -170,26 +190,26 @@ def _repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     if not x.aval.ndim:
         x = ops.reshape(x, (1,))
     place = ops.normalize_axis(axis, x.aval.ndim, "repeat")
-    counts = np.asarray(repeats, None if np.size(repeats) else np.intp)
-    try:
-        positions = np.repeat(np.arange(x.aval.shape[place]), counts)
-    except (ValueError, TypeError) as error:
-        kind = DTypeError if isinstance(error, TypeError) else ArgumentError
-        raise kind(f"repeat({x.aval!r}, repeats={repeats!r}, axis={axis}): {error}") from None
-    return wrap(ops.take(x, positions, place))
+    size = x.aval.shape[place]
+    counts = integers(repeats, "repeat: repeats", functools.partial(integer, low=0))
+    if len(counts) not in (1, size):
+        raise ArgumentError(
+            f"repeat({x.aval!r}, axis={axis}): {len(counts)} repeats for {size} elements; give one for each"
+        )
+    total = sum(counts) * (size if len(counts) == 1 else 1)
+    check_memory((*x.aval.shape[:place], total, *x.aval.shape[place + 1 :]), x.aval.dtype, "repeat")
+    return wrap(ops.take(x, np.repeat(np.arange(size), counts), place))
 
 
 def _array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
     """As ``split``, where the first parts are one longer if the size does not divide."""
-    if not isinstance(indices_or_sections, (int, np.integer)):
-        return _split(ary, indices_or_sections, axis)
-    if indices_or_sections < 1:
-        raise ArgumentError(f"array_split: {indices_or_sections} is no number of parts")
-    x = node_of(ary)
-    size = x.aval.shape[ops.normalize_axis(axis, x.aval.ndim, "array_split")]
-    short, longer = divmod(size, int(indices_or_sections))
-    sizes = [short + 1] * longer + [short] * (int(indices_or_sections) - longer)
-    return _split(ary, np.cumsum(sizes)[:-1], axis)
+    parts, cuts = _sections(indices_or_sections, "array_split")
+    if parts:
+        x = node_of(ary)
+        size = x.aval.shape[ops.normalize_axis(axis, x.aval.ndim, "array_split")]
+        short, longer = divmod(size, parts)
+        cuts = [short * i + min(i, longer) for i in range(1, parts)]
+    return _split(ary, cuts, axis)
 
 
 def _split_along(name: str, axis: Callable[[int], int], least: int) -> Handler:
@@ -208,9 +228,10 @@ def _append(arr: Any, values: Any, axis: Any = None) -> Any:
 
 def _rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
     x = node_of(m)
-    first, second = [ops.normalize_axis(a, x.aval.ndim, "rot90") for a in axes]
-    if first == second:
-        raise ArgumentError(f"rot90: axes={tuple(axes)!r} must be two different ones")
+    places = [ops.normalize_axis(a, x.aval.ndim, "rot90") for a in items(axes, "rot90: axes")]
+    if len(places) != 2 or places[0] == places[1]:
+        raise ArgumentError(f"rot90: axes={shown(axes)} must be two different ones")
+    first, second = places
     if k % 2:
         x = ops.swapaxes(ops.flip(x, (second,)), first, second)
     return wrap(ops.flip(x, (first, second)) if k % 4 in (2, 3) else x)
@@ -218,28 +239,25 @@ def _rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
 
 def _diff(a: Any, n: int = 1, axis: Any = -1, prepend: Any = np._NoValue, append: Any = np._NoValue) -> Any:
     x = node_of(a)
-    if n < 0:
-        raise ArgumentError(f"diff: n={n} is negative")
     if not n:
         return wrap(ops.identity(x))
     if x.aval.ndim == 0:
         raise ArgumentError("diff: an array without dimensions has no neighbours")
     place = ops.normalize_axis(axis, x.aval.ndim, "diff")
     edge = (*x.aval.shape[:place], 1, *x.aval.shape[place + 1 :])
-    ends = [None if v is np._NoValue else node_of(v) for v in (prepend, append)]
+    ends = [None if v is np._NoValue else ops.strong(node_of(v)) for v in (prepend, append)]
     ends = [ops.broadcast_to(v, edge) if v is not None and not v.aval.ndim else v for v in ends]
     x = ops.concatenate([v for v in (ends[0], x, ends[1]) if v is not None], place)
     step = ops.not_equal if x.aval.dtype.kind == "b" else ops.subtract
     whole = [slice(None)] * place
-    for _ in range(n):
+    for _ in range(min(n, x.aval.shape[place])):
         x = step(ops.take_slices(x, *whole, slice(1, None)), ops.take_slices(x, *whole, slice(0, -1)))
     return wrap(x)
 
 
 def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
-    if indexing not in ("xy", "ij"):
-        raise ArgumentError(f"meshgrid: indexing={indexing!r} is not one of 'xy', 'ij'")
-    nodes = [ops.reshape(node_of(x), (-1,)) for x in xi]
+    word(indexing, "meshgrid: indexing", ("xy", "ij"))
+    nodes = [ops.reshape(ops.strong(node_of(x)), (-1,)) for x in xi]
     places = list(range(len(nodes)))
     if indexing == "xy" and len(nodes) > 1:
         places[:2] = [1, 0]
@@ -282,7 +300,7 @@ def _sliding_window_view(
     node = node_of(x)
     if subok:
         raise UnsupportedError("sliding_window_view: subok=True is not recorded for Tensors; leave it out")
-    sizes = ops.normalize_shape(window_shape, "sliding_window_view")
+    sizes = ops.normalize_shape(window_shape, "sliding_window_view", argument="window_shape")
     ndim = node.aval.ndim
     named = range(ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
     axes = [ops.normalize_axis(a, ndim, "sliding_window_view") for a in named]
@@ -294,7 +312,9 @@ def _sliding_window_view(
     for size, place in zip(sizes, axes, strict=True):
         count = node.aval.shape[place] - size + 1
         if count < 1:
-            raise ShapeError(f"sliding_window_view({node.aval!r}): a window of size {size} is longer than axis {place}")
+            raise ShapeError(
+                f"sliding_window_view({node.aval!r}): a window of size {shown(size)} is longer than axis {place}"
+            )
         node = _windows(node, size, place, count)
     return wrap(node)
 
@@ -304,24 +324,31 @@ _REPEATING = ("edge", "reflect", "symmetric", "wrap")
 _PADDINGS = ("constant", "empty", "linear_ramp", "maximum", "mean", "median", "minimum", *_REPEATING)
 
 
+def _widths(pad_width: Any, x: Aval) -> list[list[int]]:
+    """How many elements are put before and after each axis."""
+    try:
+        given = as_array(pad_width, copy=None)
+        widths: list[list[int]] = np.broadcast_to(given, (x.ndim, 2)).tolist()
+    except ValueError:
+        raise ArgumentError(
+            f"pad({x!r}): pad_width={shown(pad_width)} must be a number, a pair, or a pair for each axis"
+        ) from None
+    if given.dtype.kind not in "iu":
+        raise DTypeError(f"pad({x!r}): pad_width={describe(pad_width)} must be of integers")
+    return [[integer(width, f"pad({x!r}): pad_width", low=0) for width in pair] for pair in widths]
+
+
 def _pad(array: Any, pad_width: Any, mode: Any = "constant", **keywords: Any) -> Any:
     x = node_of(array)
-    if not callable(mode) and mode not in _PADDINGS:
-        raise ArgumentError(f"pad: mode={mode!r} is none that NumPy has")
+    if not callable(mode):
+        word(mode, "pad: mode", _PADDINGS)
     if mode not in ("constant", *_REPEATING) or set(keywords) - {"constant_values"}:
         raise UnsupportedError(
             f"pad: mode={mode!r} with {sorted(keywords)} is not recorded for Tensors; recorded are 'constant' with "
             f"constant_values, {', '.join(map(repr, _REPEATING))}"
         )
-    given = np.asarray(pad_width)
-    if given.dtype.kind not in "iu":
-        raise DTypeError(f"pad({x.aval!r}): pad_width={pad_width!r} must be of integers")
-    try:
-        widths = np.broadcast_to(given, (x.aval.ndim, 2)).tolist()
-    except ValueError:
-        raise ArgumentError(f"pad({x.aval!r}): pad_width={pad_width!r} must be a number or a pair an axis") from None
-    if given.size and given.min() < 0:
-        raise ArgumentError(f"pad({x.aval!r}): pad_width={pad_width!r} is negative")
+    widths = _widths(pad_width, x.aval)
+    check_memory([n + sum(pair) for n, pair in zip(x.aval.shape, widths, strict=True)], x.aval.dtype, "pad")
     if mode != "constant":
         for axis, pair in enumerate(widths):
             if any(pair) and not x.aval.shape[axis]:

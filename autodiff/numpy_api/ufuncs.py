@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..arguments import word
 from ..dispatch import FUNCTIONS, UFUNCS, unsupported
 from ..errors import ArgumentError, DTypeError, ShapeError, UnsupportedError
-from ..nodes import INT64, PRIMITIVES, Node, as_node, broadcast_shape
+from ..nodes import INT64, PRIMITIVES, Node, as_node, broadcast_shape, numeric_dtype
 from ..plan import concrete
 from ..recipe import Composite
 from ..tensor import Tensor, node_of, wrap
-from .calling import converted, dtype_named, put
+from .calling import ORDERS, converted, mask, put
 
 
 def _fabs(x: Node) -> Node:
@@ -131,17 +132,19 @@ def _call(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) ->
     where = keywords.pop("where", True)
     dtype = keywords.pop("dtype", None)
     casting = keywords.pop("casting", "same_kind")
-    order, subok = keywords.pop("order", "K"), keywords.pop("subok", True)
-    if keywords or order not in ("K", "C", "A") or subok is not True:
-        given = sorted(keywords) or (["order"] if order not in ("K", "C", "A") else ["subok"])
-        raise UnsupportedError(f"{name}: the keyword {given[0]!r} is not supported for Tensors")
+    order = word(keywords.pop("order"), f"{name}: order", ORDERS) if "order" in keywords else "K"
+    subok = keywords.pop("subok", True)
+    if keywords or order == "F" or subok is not True:
+        given = sorted(keywords) or (["order"] if order == "F" else ["subok"])
+        raise UnsupportedError(f"{name}: the keyword {given[0]!r} is not supported for Tensors; leave it out")
     beside = next((x._node.aval for x in inputs if type(x) is Tensor), None)
     nodes = [x._node if type(x) is Tensor else as_node(x, beside) for x in inputs]
     if dtype is not None:
         nodes = converted(nodes, dtype, casting, name)
     result = function(*nodes)
-    if where is not True:
-        result = _masked(result, node_of(where), out, name)
+    chosen = mask(where, f"{name}: where")
+    if chosen is not True:
+        result = _masked(result, chosen, out, name)
     return put(out, result if out is None else _repeated(result, out), name)
 
 
@@ -209,7 +212,7 @@ def _reduce(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) 
         arguments.pop("initial", None)
     result = FUNCTIONS[function](inputs[0], **arguments)._node
     if dtype is not None:
-        result = ops.astype(result, dtype_named(dtype, ufunc.__name__))
+        result = ops.astype(result, numeric_dtype(dtype, f"{ufunc.__name__}: dtype"))
     return put(out, result, f"{ufunc.__name__}.reduce")
 
 
@@ -219,6 +222,8 @@ def _accumulate(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, An
         raise _no_method(ufunc, "accumulate", ACCUMULATE)
     arguments = {"axis": 0, **dict(zip(("axis", "dtype", "out"), inputs[1:], strict=False)), **keywords}
     out = arguments.pop("out", None)
+    aval = node_of(inputs[0]).aval
+    ops.normalize_axis(arguments["axis"], aval.ndim, f"{ufunc.__name__}.accumulate")
     return put(out, FUNCTIONS[ACCUMULATE[ufunc]](inputs[0], **arguments)._node, f"{ufunc.__name__}.accumulate")
 
 
@@ -226,7 +231,7 @@ def _outer(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -
     """``ufunc.outer(x, y)``: all pairs of elements."""
     if ufunc.nin != 2 or ufunc.signature is not None:
         raise _no_method(ufunc, "outer", ())
-    x, y = (node_of(v) for v in inputs)
+    x, y = (ops.strong(node_of(v)) for v in inputs)
     spread = ops.reshape(x, x.aval.shape + (1,) * y.aval.ndim)
     return _call(ufunc, (wrap(spread), wrap(y)), keywords)
 

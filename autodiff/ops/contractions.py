@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, ShapeError
+from ..arguments import integer, integers, items, single, whole
+from ..errors import ArgumentError, ShapeError, shown
 from ..nodes import Aval, Node, Primitive, as_node, broadcast_shape, intern_aval
 from .elementwise import astype, listed, multiply, result_dtype, strong
 from .indexing import index, static_index
@@ -52,7 +53,7 @@ def matmul(x: Any, y: Any) -> Node:
             f"{right.aval.shape[-2]}, and must have the same; a matrix may want transposing (.T, .mT)"
         )
     out = matmul_p(left, right)
-    gone = ([out.aval.ndim - 2] if x.aval.ndim == 1 else []) + ([out.aval.ndim - 1] if y.aval.ndim == 1 else [])
+    gone = ((out.aval.ndim - 2,) if x.aval.ndim == 1 else ()) + ((out.aval.ndim - 1,) if y.aval.ndim == 1 else ())
     return squeeze(out, gone)
 
 
@@ -74,22 +75,21 @@ def inner(x: Any, y: Any) -> Node:
 
 def outer(x: Any, y: Any) -> Node:
     """All products of an element of ``x`` with one of ``y``, both flattened."""
-    return multiply(reshape(as_node(x), (-1, 1)), reshape(as_node(y), (1, -1)))
+    return multiply(reshape(strong(as_node(x)), (-1, 1)), reshape(strong(as_node(y)), (1, -1)))
 
 
 def tensordot(x: Any, y: Any, axes: Any = 2, name: str = "tensordot") -> Node:
     """Sums over pairs of axes, as one matrix product."""
     x, y = as_node(x), as_node(y)
-    if isinstance(axes, (int, np.integer)):
-        if axes < 0 or axes > min(x.aval.ndim, y.aval.ndim):
-            raise ArgumentError(f"{name}({x.aval!r}, {y.aval!r}): axes={axes} axes cannot be contracted")
-        pairs: tuple[Sequence[Any], Sequence[Any]] = (range(-axes, 0), range(axes))
+    if single(axes):
+        count = whole(axes, f"{name}: axes", truths=True)
+        if not 0 <= count <= min(x.aval.ndim, y.aval.ndim):
+            raise ArgumentError(f"{name}({x.aval!r}, {y.aval!r}): axes={shown(count)} axes cannot be contracted")
+        pairs: Sequence[Sequence[int]] = (range(-count, 0), range(count))
     else:
-        try:
-            first, second = axes
-        except (TypeError, ValueError):
-            raise ArgumentError(f"{name}: axes={axes!r} must be an integer or two sequences of axes") from None
-        pairs = tuple(a if isinstance(a, (tuple, list)) else (a,) for a in (first, second))  # type: ignore[assignment]
+        pairs = [integers(a, f"{name}: axes") for a in items(axes, f"{name}: axes")]
+        if len(pairs) != 2:
+            raise ArgumentError(f"{name}: axes={shown(axes)} must be an integer or two sequences of axes")
     left = [normalize_axis(a, x.aval.ndim, name) for a in pairs[0]]
     right = [normalize_axis(a, y.aval.ndim, name) for a in pairs[1]]
     sizes = [x.aval.shape[a] for a in left]
@@ -150,11 +150,9 @@ def _parse(subscripts: str, operands: Sequence[Node]) -> tuple[list[str], str]:
 def _sublists(operands: Sequence[Any]) -> tuple[str, list[Any]]:
     """The sublist form ``einsum(x, [0, 1], y, [1, 2], [0, 2])`` as a string and operands."""
 
-    def text(labels: Sequence[Any]) -> str:
-        try:
-            return "".join("..." if c is Ellipsis else _LETTERS[c] for c in labels)
-        except (TypeError, IndexError):
-            raise ArgumentError(f"einsum: {labels!r} is no list of labels (integers 0 to 51, or ...)") from None
+    def text(labels: Any) -> str:
+        found = items(labels, "einsum: a list of labels")
+        return "".join("..." if c is Ellipsis else _LETTERS[integer(c, "einsum: a label", 0, 51)] for c in found)
 
     arrays = list(operands[0 : len(operands) // 2 * 2 : 2])
     subscripts = ",".join(text(labels) for labels in operands[1::2])

@@ -263,7 +263,12 @@ def astype(x: Node, dtype: Any) -> Node:
     number = x.aval.literal
     if type(number) is int and wanted.kind in "fc" and not -(2**63) <= number < 2**63:
         # No dtype of integers holds it, or uint64 only, which a plan would take for int64.
-        x = literal(float(number))
+        try:
+            x = literal(float(number))
+        except OverflowError:
+            raise RangeError(
+                f"the Python integer {shown(number)} is larger than any float; give one that fits"
+            ) from None
     if x.aval.dtype == wanted and not x.aval.weak:
         return x
     if x.aval.weak and wanted.kind in "iu" and type(x.value) is int:

@@ -26,6 +26,7 @@ from ..nodes import (
     Primitive,
     as_array,
     as_node,
+    describe,
     intern_aval,
     literal,
 )
@@ -123,7 +124,7 @@ def _out_of_range(number: int, size: int, axis: int, x: Aval) -> IndexingError:
 
 def _no_index(item: Any, x: Aval, why: str) -> IndexingError:
     return IndexingError(
-        f"index of {x!r}: {type(item).__name__} {repr(item)[:40]} is no index; use integers, slices, ..., None, or "
+        f"index of {x!r}: {describe(item)} is no index; use integers, slices, ..., None, or "
         f"integer and boolean arrays{why}"
     )
 
@@ -132,8 +133,8 @@ def _index_array(item: Any, x: Aval) -> np.ndarray[Any, Any]:
     """An index array of integers or booleans."""
     try:
         array = as_array(item)
-    except ShapeError:
-        raise
+    except ShapeError as error:
+        raise error.within(f"index of {x!r}") from None
     except AutodiffError as error:
         raise _no_index(item, x, f" ({error})") from None
     if not array.size and not isinstance(item, (np.ndarray, np.generic)):
@@ -179,7 +180,9 @@ def _expanded(item: Any, x: Aval) -> tuple[list[Any], int | None]:
         raise IndexingError(f"index of {x!r}: only one ellipsis (...) is allowed")
     used = sum([_axes_used(entry) for entry in items])
     if used > x.ndim:
-        raise IndexingError(f"index of {x!r}: {used} indices for an array of {x.ndim} dimensions")
+        raise IndexingError(
+            f"index of {x!r}: {used} indices for an array of {x.ndim} dimensions; give at most {x.ndim}"
+        )
     at = places[0] if places else len(items)
     rest = [slice(None)] * (x.ndim - used)
     return [*items[:at], *rest, *items[at + len(places) :]], at if places and not rest else None

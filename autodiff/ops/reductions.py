@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, DTypeError
-from ..nodes import BOOL, INT64, Aval, Node, Primitive, intern_aval
+from ..errors import ArgumentError
+from ..nodes import BOOL, INT64, Aval, Node, Primitive, intern_aval, numeric_dtype
 from .elementwise import astype
 from .shapes import broadcast_to, normalize_axis, reshape
 
@@ -102,12 +102,7 @@ def _running(primitive: Primitive, x: Node, axis: Any, dtype: Any, name: str) ->
     if x.aval.ndim == 0:
         x = reshape(x, (1,))
     place = normalize_axis(axis, x.aval.ndim, name)
-    try:
-        wanted = sum_dtype(x.aval.dtype) if dtype is None else np.dtype(dtype)
-    except TypeError as error:
-        raise DTypeError(f"{name}: dtype={dtype!r} is no dtype that NumPy knows: {error}") from None
-    if wanted.kind not in "biufc":
-        raise DTypeError(f"{name}: dtype={wanted} is not numeric")
+    wanted = sum_dtype(x.aval.dtype) if dtype is None else numeric_dtype(dtype, f"{name}: dtype")
     # NumPy adds small integers up in larger ones, unless it is told otherwise: then they wrap around.
     return astype(primitive(astype(astype(x, wanted), sum_dtype(wanted)), axis=place), wanted)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ..arguments import integers, whole, word
 from ..errors import ArgumentError, AxisError, DTypeError, ShapeError, shown
 from ..nodes import Aval, Node, Primitive, as_node, broadcast_shape, intern_aval, literal
 from .elementwise import PYTHON_TYPES, listed, number_in, select_dtype
@@ -16,46 +16,47 @@ from .elementwise import PYTHON_TYPES, listed, number_in, select_dtype
 
 def normalize_axis(axis: Any, ndim: int, name: str) -> int:
     """``axis`` counted from the front; an error naming the function if there is none such."""
-    try:
-        number = operator.index(axis)
-    except TypeError:
-        raise DTypeError(f"{name}: axis={axis!r} is no integer") from None
+    number = whole(axis, f"{name}: axis")
     if not -ndim <= number < ndim:
-        raise AxisError(f"{name}: axis {shown(number)} is out of range for an array of {ndim} dimensions")
+        known = f"use {-ndim} to {ndim - 1}" if ndim else "it has no axes"
+        raise AxisError(f"{name}: axis {shown(number)} is out of range for an array of {ndim} dimensions; {known}")
     return number % ndim
 
 
 def normalize_axes(axis: Any, ndim: int, name: str) -> tuple[int, ...]:
-    """A sorted tuple of axes from None (all), an integer or a sequence of integers."""
+    """A sorted tuple of axes from None (all), an integer or a tuple of integers."""
     if axis is None:
         return tuple(range(ndim))
-    if not isinstance(axis, (tuple, list)):
+    if isinstance(axis, list):
+        raise DTypeError(f"{name}: axis={shown(axis)} must be an integer or a tuple of them; write tuple(axis)")
+    if not isinstance(axis, tuple):
         axis = (axis,)
     axes = tuple([normalize_axis(a, ndim, name) for a in axis])
     if len(set(axes)) != len(axes):
-        raise ArgumentError(f"{name}: axis={tuple(axis)!r} names an axis twice")
+        raise ArgumentError(f"{name}: axis={axis!r} names an axis twice; name each once")
     return tuple(sorted(axes))
 
 
-def normalize_shape(shape: Any, name: str, of: tuple[int, ...] | None = None) -> tuple[int, ...]:
+def normalize_shape(
+    shape: Any, name: str, of: tuple[int, ...] | None = None, argument: str = "shape"
+) -> tuple[int, ...]:
     """A tuple of sizes from an integer or a sequence; one -1 is inferred if the shape it is made ``of`` is given."""
     size = None if of is None else math.prod(of)
-    try:
-        sizes = [operator.index(shape)]
-    except TypeError:
-        try:
-            sizes = [operator.index(n) for n in shape]
-        except TypeError:
-            raise DTypeError(f"{name}: shape={shape!r} is no integer and no sequence of integers") from None
+    plain = type(shape) is tuple and set(map(type, shape)) <= {int}
+    sizes = [*shape] if plain else integers(shape, f"{name}: {argument}")
+    wanted = tuple(sizes)
     unknown = [i for i, n in enumerate(sizes) if n == -1]
     if size is not None and len(unknown) == 1:
         rest = math.prod(n for n in sizes if n != -1)
         if rest and size % rest == 0:
             sizes[unknown[0]] = size // rest
-    if any(n < 0 for n in sizes) or (size is not None and math.prod(sizes) != size):
-        source = "an array" if of is None else f"the array of shape {of} (size {size})"
-        wanted = shape if isinstance(shape, int) else tuple(shape)
-        raise ShapeError(f"{name}: {source} cannot be made to have shape {shown(wanted)}")
+    if of is None and any(n < 0 for n in sizes):
+        raise ShapeError(f"{name}: {argument}={shown(wanted)} must be of integers of at least 0")
+    if of is not None and (any(n < 0 for n in sizes) or math.prod(sizes) != size):
+        raise ShapeError(
+            f"{name}: the array of shape {of} (size {size}) cannot be made to have shape {shown(wanted)}; "
+            f"the sizes must give {size} elements, and one of them may be -1"
+        )
     return tuple(sizes)
 
 
@@ -69,11 +70,9 @@ reshape_p = Primitive("reshape", _infer_reshape, params=("shape",), kind="view")
 def reshape(x: Node, shape: Any, order: str = "C") -> Node:
     """The elements of ``x`` in another shape, read and written in C or Fortran order."""
     sizes = normalize_shape(shape, "reshape", x.aval.shape)
-    if order == "F":
+    if word(order, "reshape: order", ("C", "F", "A")) == "F":
         reversed_axes = transpose(x, tuple(range(x.aval.ndim))[::-1])
         return transpose(reshape(reversed_axes, sizes[::-1]), tuple(range(len(sizes)))[::-1])
-    if order not in ("C", "A"):
-        raise ArgumentError(f"reshape: order={order!r} is not one of 'C', 'F', 'A'")
     return x if sizes == x.aval.shape and not x.aval.weak else reshape_p(x, shape=sizes)
 
 
@@ -84,18 +83,6 @@ def _infer_transpose(primitive: Primitive, x: Aval, *, axes: tuple[int, ...]) ->
 transpose_p = Primitive("transpose", _infer_transpose, params=("axes",), kind="view")
 
 
-def _listed_axes(axes: Any, name: str) -> tuple[Any, ...]:
-    """Axes from one integer or any sequence of them."""
-    try:
-        return (operator.index(axes),)
-    except TypeError:
-        pass
-    try:
-        return tuple(axes)
-    except TypeError:
-        raise DTypeError(f"{name}: axes={axes!r} is no integer and no sequence of integers") from None
-
-
 def transpose(x: Node, axes: Any = None) -> Node:
     """``x`` with its axes in another order; reversed if none is given."""
     ndim = x.aval.ndim
@@ -103,10 +90,12 @@ def transpose(x: Node, axes: Any = None) -> Node:
         order = tuple(range(ndim))[::-1]
     else:
         if not isinstance(axes, (tuple, list)):
-            axes = _listed_axes(axes, "transpose")
+            axes = integers(axes, "transpose: axes")
         order = tuple([normalize_axis(a, ndim, "transpose") for a in axes])
         if sorted(order) != list(range(ndim)):
-            raise ArgumentError(f"transpose: axes={tuple(axes)!r} is no permutation of the {ndim} axes of the array")
+            raise ArgumentError(
+                f"transpose: axes={tuple(axes)!r} is no permutation of the {ndim} axes of the array; name each once"
+            )
     return x if order == tuple(range(ndim)) else transpose_p(x, axes=order)
 
 
@@ -159,7 +148,10 @@ def broadcast_to(x: Node, shape: Any) -> Node:
     except ValueError:
         fits = False
     if not fits:
-        raise ShapeError(f"broadcast_to({x.aval!r}): an array of shape {x.aval.shape} does not broadcast to {sizes}")
+        raise ShapeError(
+            f"broadcast_to({x.aval!r}): an array of shape {x.aval.shape} does not broadcast to {shown(sizes)}; "
+            "aligned at the last axis, its sizes must be the same or 1"
+        )
     return broadcast_to_p(x, shape=sizes)
 
 

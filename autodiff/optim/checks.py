@@ -9,7 +9,7 @@ import numpy as np
 
 from ..backend import Backend, backend_of, get_backend
 from ..containers import LEAF, Structure, flatten, leaf_names
-from ..errors import ArgumentError, BackendError, DifferentiationError, DTypeError, ShapeError, shown
+from ..errors import ArgumentError, AutodiffError, BackendError, DifferentiationError, DTypeError, ShapeError, shown
 from ..nodes import Aval, Constant, as_array, describe
 from ..tensor import Tensor
 
@@ -109,7 +109,10 @@ def gradient_array(gradient: Any, aval: Aval, name: str, home: Backend) -> Any:
     if source is None:
         if gradient is None:
             raise ArgumentError(f"step: the gradient of {name} is None; give zeros if there is none")
-        gradient = as_array(gradient, copy=None)
+        try:
+            gradient = as_array(gradient, copy=None)
+        except AutodiffError as error:
+            raise error.within(f"step: the gradient of {name}") from None
     shape, dtype = get_backend(source).aval_of(gradient)
     if shape != aval.shape:
         raise ShapeError(

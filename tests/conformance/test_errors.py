@@ -95,7 +95,7 @@ ARGUMENTS: list[tuple[str, Callable[[], Any]]] = [
     ("where", lambda: np.where(MASK, V)),
     ("ord", lambda: np.linalg.norm(V, "fro")),
     ("axes", lambda: np.linalg.norm(X, axis=(0, 0))),
-    ("negative", lambda: np.pad(V, -1)),
+    ("at least 0", lambda: np.pad(V, -1)),
     ("pad_width", lambda: np.pad(V, ((1, 2), (3, 4)))),
     ("dimensions", lambda: np.vsplit(V, 1)),
     ("axis", lambda: np.cumulative_sum(X) if hasattr(np, "cumulative_sum") else np.sum(X, axis=7)),

@@ -174,7 +174,6 @@ ARRAYS: dict[Any, Callable[..., Any]] = {
     np.ptp: extent,
     np.cumsum: running_sum,
     np.cumprod: running_product,
-    np.cumulative_sum: cumulative_sum,
     np.average: average,
     np.linalg.norm: _norm,
     np.angle: _angle,
@@ -188,3 +187,5 @@ ARRAYS: dict[Any, Callable[..., Any]] = {
     np.ones_like: _like(1),
     np.full_like: _like(None),
 }
+if hasattr(np, "cumulative_sum"):  # NumPy 2.1
+    ARRAYS[np.cumulative_sum] = cumulative_sum

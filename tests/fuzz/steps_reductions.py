@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .growing import Growing, Maker
 from .program import EXACT, Slack, Step
 
@@ -95,10 +97,14 @@ def answer(g: Growing) -> Step | None:
     return g.step(f"np.{name}({x}, axis={g.axis(a, several=False)}{keep})", jumps=True)
 
 
+# The last one is of NumPy 2.1.
+RUNNING = [name for name in ("cumsum", "cumsum", "cumprod", "diff", "cumulative_sum") if hasattr(np, name)]
+
+
 def running(g: Growing) -> Step | None:
     x = g.pick()
     a = g[x]
-    name = g.rng.choice(["cumsum", "cumsum", "cumprod", "diff", "cumulative_sum"])
+    name = g.rng.choice(RUNNING)
     if name == "diff":
         n = f", n={g.integer(0, 3)}" if g.rng.random() < 0.4 else ""
         return g.step(f"np.diff({x}{n}, axis={g.axis(a, several=False, none=False)})")
