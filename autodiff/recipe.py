@@ -6,7 +6,8 @@ times what recording them does. It depends on abstract values and on static argu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 from weakref import WeakSet
@@ -20,6 +21,7 @@ Record = Callable[..., Any]
 LONGEST = 64
 # Recipes kept for one function. What is in a loop is met again soon; the rest only takes memory.
 RECIPES_KEPT = 1 << 10
+IMPOSSIBLE = -math.inf
 
 
 class ValueNeeded(Exception):
@@ -35,17 +37,26 @@ def recipe(function: Record, avals: tuple[Aval, ...]) -> Record | None:
     None if that is no recipe: made of older nodes, of no nodes, or of very many. Constants that the function makes are
     made anew each time, with the same values, so that the structural key does not depend on whether a recipe was used.
     """
-    given = [Argument(aval, WITHHELD, NO_SLOT) for aval in avals]
-    result = function(*given)
+    given = unknowns(avals)
+    return recorded(given, function(*given))
+
+
+def unknowns(avals: Iterable[Aval]) -> list[Node]:
+    """Nodes of which nothing else is known."""
+    return [Argument(aval, WITHHELD, NO_SLOT) for aval in avals]
+
+
+def recorded(given: Sequence[Node], result: Any) -> Record | None:
+    """The recipe of a result as a function of the nodes ``given``; where a list has no node, None stays."""
     several = isinstance(result, (tuple, list))
     outputs = list(result) if several else [result]
-    if not all(isinstance(node, Node) for node in outputs):
+    if not all(isinstance(node, Node) or (several and node is None) for node in outputs):
         return None
-    names: dict[Node, str] = {node: f"x{i}" for i, node in enumerate(given)}
+    names: dict[Node | None, str] = {None: "None", **{node: f"x{i}" for i, node in enumerate(given)}}
     steps: list[Node] = []
     shared: list[Node] = []
     made: list[Node] = []
-    for node in history(*outputs):
+    for node in history(*[node for node in outputs if node is not None]):
         if node in names:
             continue
         if node.inputs:
@@ -116,21 +127,24 @@ on_forgetting.append(_clear_all)
 
 
 class Recipes:
-    """Recipes by key, made when a key is met the second time: a call that is never made again is not worth one.
+    """Recipes by key, made when a key is met again: a call that is never made again is not worth one.
 
     Parameters
     ----------
     kept : int, optional
         Recipes held at most. A table that is full is emptied: what is in use comes back at once.
+    after : int, optional
+        How often a key is met before.
     """
 
-    __slots__ = ("__weakref__", "_kept", "_met", "_recipes", "get")
+    __slots__ = ("__weakref__", "_after", "_kept", "_met", "_recipes", "get")
 
-    def __init__(self, kept: int = RECIPES_KEPT):
+    def __init__(self, kept: int = RECIPES_KEPT, after: int = 1):
         self._kept = kept
+        self._after = after
         self._recipes: dict[Any, Record] = {}
-        # Keys met, and whether a recipe is possible.
-        self._met: dict[Any, bool] = {}
+        # How often keys were met; IMPOSSIBLE if there is no recipe.
+        self._met: dict[Any, float] = {}
         self.get: Callable[[Any], Record | None] = self._recipes.get
         _tables.add(self)
 
@@ -140,23 +154,23 @@ class Recipes:
 
     def met(self, key: Any, make: Callable[..., Record | None], *args: Any) -> None:
         """Note that a call was met that has no recipe under its key yet; ``make(*args)`` would make one."""
-        possible = self._met.get(key)
-        if possible is None:
-            _put(self._met, key, True, self._kept)
-        elif possible:
+        count = self._met.get(key, 0)
+        if count >= self._after:
             try:
                 record = make(*args)
             except Exception:
                 # Tensors without values are refused where an array or a number is not.
                 record = None
             if record is None:
-                _put(self._met, key, False, self._kept)
+                _put(self._met, key, IMPOSSIBLE, self._kept)
             else:
                 _put(self._recipes, key, record, self._kept)
+        elif count != IMPOSSIBLE:
+            _put(self._met, key, count + 1, self._kept)
 
 
 def _put(table: dict[Any, Any], key: Any, entry: Any, kept: int) -> None:
-    if len(table) >= kept:
+    if len(table) >= kept and key not in table:
         table.clear()
     table[key] = entry
 

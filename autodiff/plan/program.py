@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..nodes import WEAK_FLOAT, Aval, Node, Primitive, Signature, intern_aval
+from ..nodes import WEAK_FLOAT, Aval, Node, Primitive, Signature, by_sequence, intern_aval
 from .background import check
 
 Rewrite = Callable[["Program", Signature, "tuple[int, ...]"], "int | None"]
@@ -213,7 +213,7 @@ def build(
             if x not in seen:
                 seen.add(x)
                 stack.append(x)
-    fresh.sort(key=lambda node: node.sequence)
+    fresh.sort(key=by_sequence)
     for node in fresh:
         if node.signature is None:
             numbers[node] = _leaf(program, node.aval.at(None), node.value)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .. import ops
+from ..errors import MissingRuleError
 from ..nodes import PRIMITIVES, Node, Operation, Primitive, literal
 
 Derivative = Callable[..., "Node | float | complex"]
@@ -69,9 +70,22 @@ class Rule(ABC):
         """The expression or state of one argument; a single one given stands for all of a variadic primitive."""
         return self.arguments if callable(self.arguments) else self.arguments[position]
 
+    def passes(self, position: int) -> bool:
+        """Whether a derivative could pass through this argument."""
+        return self.argument(position) not in (ZERO, NONDIFFERENTIABLE)
+
+    def expression(self, position: int) -> Derivative:
+        """The expression of an argument that a derivative passes through; an error if it is not written yet."""
+        found = self.argument(position)
+        if callable(found):
+            return found
+        raise MissingRuleError(
+            f"{self.primitive.name} cannot be differentiated with respect to its argument {position}: {found.reason}"
+        )
+
     @abstractmethod
-    def pull(self, ct: Node, op: Operation, position: int, masked: bool) -> Node | None:
-        """The cotangent of input ``position`` for the cotangent ``ct`` of the output; None for zero."""
+    def pull(self, ct: Node, op: Operation, positions: Sequence[int], masked: bool) -> list[Node | None]:
+        """The cotangents of the inputs at ``positions`` for the cotangent ``ct`` of the output; None for zero."""
 
     @abstractmethod
     def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
@@ -107,17 +121,14 @@ class Elementwise(Rule):
 
     __slots__ = ()
 
-    def pull(self, ct: Node, op: Operation, position: int, masked: bool) -> Node | None:
-        expression = self.argument(position)
-        assert callable(expression)
-        return scaled(ct, expression(op, *computed_from(op), **op.params), masked)
+    def pull(self, ct: Node, op: Operation, positions: Sequence[int], masked: bool) -> list[Node | None]:
+        return [scaled(ct, self.expression(i)(op, *computed_from(op), **op.params), masked) for i in positions]
 
     def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
         terms = []
         for position, tangent in enumerate(tangents):
-            expression = self.argument(position)
-            if tangent is not None and callable(expression):
-                factor = expression(op, *computed_from(op), **op.params)
+            if tangent is not None:
+                factor = self.expression(position)(op, *computed_from(op), **op.params)
                 # What was not chosen has factor 0, and its tangent may be inf or NaN.
                 chosen = self.masks and isinstance(factor, Node)
                 terms.append(ops.masked_multiply(factor, tangent) if chosen else scaled(tangent, factor, False))
@@ -125,21 +136,23 @@ class Elementwise(Rule):
 
 
 class Linear(Rule):
-    """Linear in all differentiable inputs together; ``transposed(ct, out, *inputs, **params)`` for each."""
+    """Linear in all differentiable inputs together; ``transposed(ct, out, *inputs, **params)`` for each.
+
+    That of a variadic primitive gives the cotangents of all inputs.
+    """
 
     __slots__ = ()
 
-    def pull(self, ct: Node, op: Operation, position: int, masked: bool) -> Node | None:
-        transposed = self.argument(position)
-        assert callable(transposed)
+    def pull(self, ct: Node, op: Operation, positions: Sequence[int], masked: bool) -> list[Node | None]:
         if callable(self.arguments):
-            return transposed(ct, op, *op.inputs, position=position, **op.params)  # type: ignore[return-value]
-        return transposed(ct, op, *op.inputs, **op.params)  # type: ignore[return-value]
+            cotangents: Any = self.arguments(ct, op, *op.inputs, **op.params)
+            return [cotangents[i] for i in positions]
+        return [self.expression(i)(ct, op, *op.inputs, **op.params) for i in positions]  # type: ignore[misc]
 
     def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
         inputs = []
         for position, (x, tangent) in enumerate(zip(op.inputs, tangents, strict=True)):
-            if not callable(self.argument(position)):
+            if not self.passes(position):
                 inputs.append(x)
             else:
                 inputs.append(ops.zeros_like(x) if tangent is None else tangent)
@@ -165,7 +178,7 @@ class Via(Rule):
 
     __slots__ = ()
 
-    def pull(self, ct: Node, op: Operation, position: int, masked: bool) -> Node | None:
+    def pull(self, ct: Node, op: Operation, positions: Sequence[int], masked: bool) -> list[Node | None]:
         raise AssertionError("the walker differentiates the composition")
 
     def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
