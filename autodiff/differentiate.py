@@ -64,7 +64,7 @@ def active_operations(outputs: Sequence[Node], wrt: Sequence[Node]) -> tuple[Flo
     flows: Flows = {}
     for op in between:
         inputs = op.inputs
-        positions = tuple([i for i in _passed(op.signature) if inputs[i] in active])  # type: ignore[arg-type]
+        positions = tuple([i for i in _passed(op.signature) if inputs[i] in active])
         if positions:
             active.add(op)
             flows[op] = positions
@@ -87,44 +87,42 @@ def reverse(outputs: Sequence[Node], cotangents: Sequence[Node], wrt: Sequence[N
     if irrelevant:
         active -= irrelevant
         flows = {op: tuple([i for i in flows[op] if op.inputs[i] not in irrelevant]) for op in flows}
-    pending: dict[Node, Node] = {}
-    # Nodes all of whose cotangent contributions are zero for elements that were not chosen.
-    masked: dict[Node, bool] = {}
+    kept = set(wrt)
+    # Cotangents, and whether all that they are sums of is zero for elements that were not chosen.
+    pending: dict[Node, tuple[Node, bool]] = {}
     for node, ct in zip(outputs, cotangents, strict=True):
         if node in active:
-            pending[node] = pending[node] + ct if node in pending else ct
-            masked[node] = False
-    kept = set(wrt)
+            pending[node] = (pending[node][0] + ct if node in pending else ct, False)
     results: dict[Node, Node] = {}
     while flows:
         op, positions = flows.popitem()
-        ct = pending.pop(op, None)
-        if ct is None:
+        found = pending.pop(op, None)
+        if found is None:
             continue
+        ct, mask = found
         if op in kept:
             results[op] = ct
-        mask = masked.pop(op)
-        inputs = op.inputs
-        key = (op.signature, ct.aval, positions, mask)
+        signature, inputs = op.signature, op.inputs
+        assert signature is not None
+        key = (signature, ct.aval, positions, mask)
         record = _pulls.get(key)
         if record is not None:
             pulled = record(ct, op, *inputs)
         else:
             pulled = _pull(ct, op, positions, mask)
             _pulls.met(key, _pull_recipe, *key)
-        assert op.signature is not None
-        primitive = op.signature.primitive
+        primitive = signature.primitive
         mask = TABLE[primitive].masks or (mask and primitive.kind in ("elementwise", "view"))
         for i, contribution in zip(positions, pulled, strict=True):
             if contribution is not None:
                 x = inputs[i]
-                if x in pending:
-                    pending[x] = _accumulated(pending[x], contribution)
-                    masked[x] = masked[x] and mask
+                other = pending.get(x)
+                if other is None:
+                    pending[x] = (contribution, mask)
                 else:
-                    pending[x] = contribution
-                    masked[x] = mask
-    return [results.get(node, pending.get(node)) for node in wrt]
+                    pending[x] = (_accumulated(other[0], contribution), other[1] and mask)
+    results.update({node: ct for node, (ct, _) in pending.items()})
+    return [results.get(node) for node in wrt]
 
 
 # What rules record depends on abstract values; a rule that was met this often is no longer asked.
@@ -182,44 +180,45 @@ class Forward:
         tangents = self.tangents
         floor = self.wrt.sequence
         stack = [output]
-        fresh: dict[Node, None] = {}
+        fresh: list[Node] = []
         while stack:
             node = stack.pop()
-            if node not in tangents and node not in fresh:
-                fresh[node] = None
-                # No further back than a derivative passes: a composition may hold its own primitive beyond.
-                stack.extend([x for i, x in enumerate(node.inputs) if x.sequence > floor and passes(node, i)])
-        for node in sorted(fresh, key=by_sequence):
-            tangents[node] = self._tangent(node) if isinstance(node, Operation) else None
+            if node not in tangents:
+                tangents[node] = None
+                inputs = node.inputs
+                if inputs:
+                    fresh.append(node)
+                    # No further back than a derivative passes: a composition may hold its own primitive beyond.
+                    stack += [inputs[i] for i in _passed(node.signature) if inputs[i].sequence > floor]
+        fresh.sort(key=by_sequence)
+        for op in fresh:
+            signature, inputs = op.signature, op.inputs
+            assert signature is not None
+            incoming = [tangents.get(inputs[i]) for i in _passed(signature)]
+            key = (signature, *[t and t.aval for t in incoming])
+            record = _pushes.get(key)
+            if record is not None:
+                tangents[op] = record(op, *inputs, *incoming)
+            else:
+                tangents[op] = _push(op, incoming)  # type: ignore[arg-type]
+                _pushes.met(key, _push_recipe, *key)
         return tangents[output]
-
-    def _tangent(self, op: Operation) -> Node | None:
-        tangents = self.tangents
-        assert op.signature is not None
-        incoming: list[Node | None] = [None] * len(op.inputs)
-        for i in _passed(op.signature):
-            incoming[i] = tangents.get(op.inputs[i])
-        key = (op.signature, *[t and t.aval for t in incoming])
-        record = _pushes.get(key)
-        if record is not None:
-            (pushed,) = record(op, *op.inputs, *[t for t in incoming if t is not None])
-        else:
-            pushed = _push(op, incoming)
-            _pushes.met(key, _push_recipe, *key)
-        return pushed  # type: ignore[no-any-return]
 
 
 def _push(op: Operation, incoming: Sequence[Node | None]) -> Node | None:
-    """The tangent of an operation for those of its inputs."""
+    """The tangent of an operation for those of the inputs that a derivative could pass through."""
     if incoming.count(None) == len(incoming):
         return None
-    assert op.primitive is not None
-    rule = TABLE[op.primitive]
+    assert op.signature is not None
+    tangents: list[Node | None] = [None] * len(op.inputs)
+    for i, t in zip(_passed(op.signature), incoming, strict=True):
+        tangents[i] = t
+    rule = TABLE[op.signature.primitive]
     if isinstance(rule, Via):
         out, names = _composition(rule, op)
-        pushed = total([Forward(names[i], t)(out) for i, t in enumerate(incoming) if t is not None])
+        pushed = total([Forward(names[i], t)(out) for i, t in enumerate(tangents) if t is not None])
     else:
-        pushed = rule.push(op, incoming)
+        pushed = rule.push(op, tangents)
     if pushed is None:
         return None
     if pushed.aval.dtype != op.aval.dtype:
@@ -228,10 +227,10 @@ def _push(op: Operation, incoming: Sequence[Node | None]) -> Node | None:
 
 
 def _push_recipe(signature: Signature, *tangents: Aval | None) -> Record | None:
-    given = unknowns([*signature.inputs, *[aval for aval in tangents if aval is not None]])
-    inputs, rest = tuple(given[: len(tangents)]), iter(given[len(tangents) :])
-    op = Operation(signature, inputs)
-    return recorded([op, *given], [_push(op, [None if aval is None else next(rest) for aval in tangents])])
+    inputs = unknowns(signature.inputs)
+    incoming = [None if aval is None else unknowns([aval])[0] for aval in tangents]
+    op = Operation(signature, tuple(inputs))
+    return recorded([op, *inputs, *incoming], _push(op, incoming))
 
 
 def _elementwise_part(output: Node, wrt: Node) -> tuple[Node, Node] | None:

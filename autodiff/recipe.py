@@ -38,7 +38,9 @@ def recipe(function: Record, avals: tuple[Aval, ...]) -> Record | None:
     made anew each time, with the same values, so that the structural key does not depend on whether a recipe was used.
     """
     given = unknowns(avals)
-    return recorded(given, function(*given))
+    result = function(*given)
+    several = isinstance(result, (tuple, list))
+    return recorded(given, result) if all(isinstance(x, Node) for x in (result if several else [result])) else None
 
 
 def unknowns(avals: Iterable[Aval]) -> list[Node]:
@@ -46,13 +48,11 @@ def unknowns(avals: Iterable[Aval]) -> list[Node]:
     return [Argument(aval, WITHHELD, NO_SLOT) for aval in avals]
 
 
-def recorded(given: Sequence[Node], result: Any) -> Record | None:
-    """The recipe of a result as a function of the nodes ``given``; where a list has no node, None stays."""
+def recorded(given: Sequence[Node | None], result: Any) -> Record | None:
+    """The recipe of a result as a function of the nodes ``given``; None in the place of a node stays None."""
     several = isinstance(result, (tuple, list))
     outputs = list(result) if several else [result]
-    if not all(isinstance(node, Node) or (several and node is None) for node in outputs):
-        return None
-    names: dict[Node | None, str] = {None: "None", **{node: f"x{i}" for i, node in enumerate(given)}}
+    names: dict[Node | None, str] = {**{node: f"x{i}" for i, node in enumerate(given)}, None: "None"}
     steps: list[Node] = []
     shared: list[Node] = []
     made: list[Node] = []

@@ -140,6 +140,7 @@ from .indexing import (
     static_index,
     surviving,
     take,
+    take_range,
     take_slices,
     write_index,
 )
@@ -357,6 +358,7 @@ __all__ = [
     "surviving",
     "swapaxes",
     "take",
+    "take_range",
     "take_slices",
     "tan",
     "tan_slope",

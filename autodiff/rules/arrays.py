@@ -26,8 +26,7 @@ def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
 
 def _concatenated_parts(ct: Node, out: Node, *parts: Node, axis: int) -> list[Node]:
     stops = itertools.accumulate([x.aval.shape[axis] for x in parts], initial=0)
-    whole = [slice(None)] * axis
-    return [ops.take_slices(ct, *whole, slice(*ends)) for ends in itertools.pairwise(stops)]
+    return [ops.take_range(ct, axis, *ends) for ends in itertools.pairwise(stops)]
 
 
 def _index_add_values(ct: Node, out: Node, x: Node, idx: Node, values: Node, *arrays: Node) -> Node:

@@ -14,6 +14,8 @@ from ..errors import MissingRuleError
 from ..nodes import PRIMITIVES, Node, Operation, Primitive, literal
 
 Derivative = Callable[..., "Node | float | complex"]
+# Of all inputs of a variadic primitive; as a composition of such a primitive, a node.
+Cotangents = Callable[..., Any]
 
 
 class State:
@@ -57,7 +59,7 @@ class Rule(ABC):
     def __init__(
         self,
         primitive: Primitive,
-        arguments: Sequence[Derivative | State] | Derivative,
+        arguments: Sequence[Derivative | State] | Cotangents,
         source: str = "",
         masks: bool = False,
     ):
@@ -66,7 +68,7 @@ class Rule(ABC):
         self.source = source
         self.masks = masks
 
-    def argument(self, position: int) -> Derivative | State:
+    def argument(self, position: int) -> Cotangents | State:
         """The expression or state of one argument; a single one given stands for all of a variadic primitive."""
         return self.arguments if callable(self.arguments) else self.arguments[position]
 
@@ -74,7 +76,7 @@ class Rule(ABC):
         """Whether a derivative could pass through this argument."""
         return self.argument(position) not in (ZERO, NONDIFFERENTIABLE)
 
-    def expression(self, position: int) -> Derivative:
+    def expression(self, position: int) -> Callable[..., Any]:
         """The expression of an argument that a derivative passes through; an error if it is not written yet."""
         found = self.argument(position)
         if callable(found):
@@ -145,9 +147,9 @@ class Linear(Rule):
 
     def pull(self, ct: Node, op: Operation, positions: Sequence[int], masked: bool) -> list[Node | None]:
         if callable(self.arguments):
-            cotangents: Any = self.arguments(ct, op, *op.inputs, **op.params)
+            cotangents = self.arguments(ct, op, *op.inputs, **op.params)
             return [cotangents[i] for i in positions]
-        return [self.expression(i)(ct, op, *op.inputs, **op.params) for i in positions]  # type: ignore[misc]
+        return [self.expression(i)(ct, op, *op.inputs, **op.params) for i in positions]
 
     def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
         inputs = []
@@ -187,7 +189,7 @@ class Via(Rule):
     def composition(self, *inputs: Node, **params: Any) -> Node:
         """The equivalent of the primitive, made of others."""
         assert callable(self.arguments)
-        return self.arguments(*inputs, **params)  # type: ignore[return-value]
+        return self.arguments(*inputs, **params)  # type: ignore[no-any-return]
 
 
 def total(terms: Iterable[Node | None]) -> Node | None:
