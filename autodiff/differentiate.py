@@ -153,7 +153,7 @@ def _accumulated(total: Node, contribution: Node) -> Node:
 
     Not where a place may be there twice: its parts are added up first.
     """
-    for part, rest in ((contribution, total), (total, contribution)):
+    for part, rest in ((total, contribution), (contribution, total)):
         if part.primitive is ops.index_add and len(part.inputs) == 3 and ops.is_zeros(part.inputs[0]):
             return Operation(part.signature, (rest, *part.inputs[1:]))  # type: ignore[arg-type]
     return total + contribution

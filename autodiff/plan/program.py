@@ -194,13 +194,16 @@ class Program:
 def below(inputs: Iterable[Node], outputs: Iterable[Node]) -> list[Node]:
     """The nodes that ``outputs`` are made of, themselves included, from ``inputs`` on; in order of creation."""
     seen = set(inputs)
-    found = [node for node in dict.fromkeys(outputs) if node not in seen]
-    seen.update(found)
-    for node in found:
+    stack = [node for node in dict.fromkeys(outputs) if node not in seen]
+    seen.update(stack)
+    found = []
+    while stack:
+        node = stack.pop()
+        found.append(node)
         for x in node.inputs:
             if x not in seen:
                 seen.add(x)
-                found.append(x)
+                stack.append(x)
     found.sort(key=by_sequence)
     return found
 

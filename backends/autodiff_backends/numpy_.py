@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from autodiff.backend import COMPLEX_DTYPES, REAL_DTYPES, Backend, Capabilities, Plan
+from autodiff.plan.background import is_at_work
 from autodiff.plan.program import Program
 from autodiff.plan.tiers import Tiered
 
@@ -27,9 +28,10 @@ Maker = Callable[[Program], Plan]
 
 def planned(program: Program, interpreted: Maker, generated: Maker) -> Plan:
     """Generated source for programs of ordinary length, later or never for long ones."""
-    if len(program.avals) <= LONGEST_AT_ONCE:
+    length = len(program.avals)
+    if length <= LONGEST_AT_ONCE or (length <= LONGEST_GENERATED and is_at_work()):
         return generated(program)
-    if len(program.avals) <= LONGEST_GENERATED:
+    if length <= LONGEST_GENERATED:
         return Tiered(interpreted(program), partial(generated, program), "generating the source of a long plan")
     return interpreted(program)
 
