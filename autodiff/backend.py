@@ -15,9 +15,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from .errors import ArgumentError, BackendError, DTypeError, shown
+from .errors import ArgumentError, AutodiffError, BackendError, DTypeError, shown
 
 if TYPE_CHECKING:
+    from .nodes import Aval, Signature
     from .plan.program import Program
 
 ENTRY_POINT_GROUP = "autodiff.backends"
@@ -331,17 +332,25 @@ class Backend(ABC):
 def check_capabilities(program: Program, backend: Backend) -> None:
     """Raise an error that names the function and the backend if a program has what a backend cannot execute."""
     dtypes, _, missing = backend.capabilities
-    for number in program.live():
-        aval, signature = program.avals[number], program.signatures[number]
+
+    def lacking(aval: Aval, signature: Signature | None) -> AutodiffError | None:
         if signature is not None and signature.primitive.name in missing:
             name = signature.primitive.name
-            raise BackendError(f"{name} is not available on backend {backend.label}: {missing[name]}")
+            return BackendError(f"{name} is not available on backend {backend.label}: {missing[name]}")
         if aval.spec is None and not aval.weak and aval.dtype not in dtypes:
             what = "an input" if signature is None else f"the result of {signature.primitive.name}"
-            raise DTypeError(
+            return DTypeError(
                 f"{what} has dtype {aval.dtype}, which backend {backend.label} does not have; "
                 "convert with .astype, or use another backend"
             )
+        return None
+
+    # A long program has few different ones, and asks seldom which are needed.
+    if any(lacking(*pair) for pair in set(zip(program.avals, program.signatures, strict=True))):
+        for number in program.live():
+            error = lacking(program.avals[number], program.signatures[number])
+            if error is not None:
+                raise error
 
 
 # Built in: name -> where the backend object is. Looked up before entry points; nothing is imported until asked for.

@@ -6,55 +6,50 @@ Memory and time are linear in the graph, and nothing recurses over it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 from . import ops
-from .errors import ArgumentError, MissingRuleError, shown
+from .errors import ArgumentError, shown
 from .machine import memory_bytes
-from .nodes import Node, Operation, Primitive
-from .rules import NONDIFFERENTIABLE, TABLE, ZERO, Via, irrelevant_extrema, sum_to, total
+from .nodes import Aval, Node, Operation, Signature, by_sequence
+from .recipe import Recipes, Record, recorded, unknowns
+from .rules import TABLE, Via, irrelevant_extrema, sum_to, total
 
 # Orders that are nobody's mistake; how many more are foreseen; and of how many a polynomial may have, which then ends.
 UNCHECKED_ORDERS, LOOKED_AHEAD, LONGEST_POLYNOMIAL = 4, 8, 256
 # Of memory, with what compiling it takes (measured: 300 for the node, 700 while it is compiled).
 BYTES_PER_OPERATION = 1000
 
+# Signatures for which it is remembered where derivatives pass.
+SIGNATURES_REMEMBERED = 1 << 12
 
-def _argument_rule(primitive: Primitive, position: int) -> bool:
-    """Whether a derivative passes through this argument; an error if it should but has no rule."""
-    rule = TABLE[primitive]
-    argument = rule.argument(position)
-    if callable(argument):
-        return True
-    if argument is ZERO or argument is NONDIFFERENTIABLE:
-        return False
-    raise MissingRuleError(
-        f"{primitive.name} cannot be differentiated with respect to its argument {position}: {argument.reason}"
-    )
+
+@lru_cache(SIGNATURES_REMEMBERED)
+def _passed(signature: Signature) -> tuple[int, ...]:
+    """The arguments that a derivative could pass through."""
+    if not signature.out.differentiable:
+        return ()
+    rule = TABLE[signature.primitive]
+    return tuple([i for i, aval in enumerate(signature.inputs) if aval.differentiable and rule.passes(i)])
 
 
 def passes(op: Node, position: int) -> bool:
     """Whether a derivative could pass through this argument."""
     assert op.primitive is not None
-    return TABLE[op.primitive].argument(position) not in (ZERO, NONDIFFERENTIABLE)
+    return TABLE[op.primitive].passes(position)
 
 
-def _flow(op: Operation, active: set[Node]) -> list[int]:
-    """The inputs of ``op`` that a derivative passes through."""
-    if not op.aval.differentiable:
-        return []
-    assert op.signature is not None
-    primitive = op.signature.primitive
-    return [
-        i for i, x in enumerate(op.inputs) if x in active and x.aval.differentiable and _argument_rule(primitive, i)
-    ]
+# Operations, inputs first, and for each the inputs that a derivative passes through.
+Flows = dict[Operation, tuple[int, ...]]
 
 
-def active_operations(outputs: Sequence[Node], wrt: Sequence[Node]) -> tuple[list[Operation], set[Node]]:
-    """Operations between ``wrt`` and ``outputs``, inputs first, and the set of all nodes that depend on ``wrt``."""
-    floor = min(node.sequence for node in wrt)
+def active_operations(outputs: Sequence[Node], wrt: Sequence[Node]) -> tuple[Flows, set[Node]]:
+    """Operations between ``wrt`` and ``outputs``, and the set of all nodes that depend on ``wrt``."""
+    floor = min([node.sequence for node in wrt], default=math.inf)
     seen = set(outputs)
-    stack = [node for node in outputs if node.sequence > floor]
+    stack = [node for node in seen if node.sequence > floor]
     between: list[Operation] = []
     while stack:
         node = stack.pop()
@@ -64,14 +59,16 @@ def active_operations(outputs: Sequence[Node], wrt: Sequence[Node]) -> tuple[lis
                 if x.sequence >= floor and x not in seen:
                     seen.add(x)
                     stack.append(x)
-    between.sort(key=lambda op: op.sequence)
+    between.sort(key=by_sequence)
     active = set(wrt)
-    result = []
+    flows: Flows = {}
     for op in between:
-        if _flow(op, active):
+        inputs = op.inputs
+        positions = tuple([i for i in _passed(op.signature) if inputs[i] in active])
+        if positions:
             active.add(op)
-            result.append(op)
-    return result, active
+            flows[op] = positions
+    return flows, active
 
 
 def _fit(ct: Node, x: Node) -> Node:
@@ -85,54 +82,87 @@ def _fit(ct: Node, x: Node) -> Node:
 
 def reverse(outputs: Sequence[Node], cotangents: Sequence[Node], wrt: Sequence[Node]) -> list[Node | None]:
     """Cotangents of ``wrt``, given those of ``outputs``; None where nothing depends on it."""
-    operations, active = active_operations(outputs, wrt)
-    active -= irrelevant_extrema(operations, lambda op: [op.inputs[i] for i in _flow(op, active)], outputs)
-    pending: dict[Node, Node] = {}
-    # Nodes all of whose cotangent contributions are zero for elements that were not chosen.
-    masked: dict[Node, bool] = {}
+    flows, active = active_operations(outputs, wrt)
+    irrelevant = irrelevant_extrema(flows, lambda op: [op.inputs[i] for i in flows[op]], outputs)
+    if irrelevant:
+        active -= irrelevant
+        flows = {op: tuple([i for i in flows[op] if op.inputs[i] not in irrelevant]) for op in flows}
+    kept = set(wrt)
+    # Cotangents, and whether all that they are sums of is zero for elements that were not chosen.
+    pending: dict[Node, tuple[Node, bool]] = {}
     for node, ct in zip(outputs, cotangents, strict=True):
         if node in active:
-            pending[node] = pending[node] + ct if node in pending else ct
-            masked[node] = False
-    kept = set(wrt)
+            pending[node] = (pending[node][0] + ct if node in pending else ct, False)
     results: dict[Node, Node] = {}
-    for op in reversed(operations):
-        if op not in pending:
+    while flows:
+        op, positions = flows.popitem()
+        found = pending.pop(op, None)
+        if found is None:
             continue
-        ct = pending.pop(op)
+        ct, mask = found
         if op in kept:
             results[op] = ct
-        mask = masked[op]
-        assert op.signature is not None
-        rule = TABLE[op.signature.primitive]
-        positions = _flow(op, active)
-        if isinstance(rule, Via):
-            pulled = _reverse_composition(rule, op, ct, positions)
+        signature, inputs = op.signature, op.inputs
+        assert signature is not None
+        key = (signature, ct.aval, positions, mask)
+        record = _pulls.get(key)
+        if record is not None:
+            pulled = record(ct, op, *inputs)
         else:
-            pulled = [rule.pull(ct, op, i, mask) for i in positions]
-        mask = rule.masks or (mask and op.signature.primitive.kind in ("elementwise", "view"))
+            pulled = _pull(ct, op, positions, mask)
+            _pulls.met(key, _pull_recipe, *key)
+        primitive = signature.primitive
+        mask = TABLE[primitive].masks or (mask and primitive.kind in ("elementwise", "view"))
         for i, contribution in zip(positions, pulled, strict=True):
             if contribution is not None:
-                x = op.inputs[i]
-                contribution = _fit(contribution, x)
-                if x in pending:
-                    pending[x] = pending[x] + contribution
-                    masked[x] = masked[x] and mask
+                x = inputs[i]
+                other = pending.get(x)
+                if other is None:
+                    pending[x] = (contribution, mask)
                 else:
-                    pending[x] = contribution
-                    masked[x] = mask
-    return [results.get(node, pending.get(node)) for node in wrt]
+                    pending[x] = (_accumulated(other[0], contribution), other[1] and mask)
+    results.update({node: ct for node, (ct, _) in pending.items()})
+    return [results.get(node) for node in wrt]
+
+
+# What rules record depends on abstract values; a rule that was met this often is no longer asked.
+RULES_ASKED = 8
+_pulls, _pushes = Recipes(after=RULES_ASKED), Recipes(after=RULES_ASKED)
+
+
+def _pull(ct: Node, op: Operation, positions: Sequence[int], mask: bool) -> list[Node | None]:
+    """The cotangents that an operation passes to its inputs at ``positions``."""
+    assert op.primitive is not None
+    rule = TABLE[op.primitive]
+    if isinstance(rule, Via):
+        out, names = _composition(rule, op)
+        pulled = reverse([out], [ct], [names[i] for i in positions])
+    else:
+        pulled = rule.pull(ct, op, positions, mask)
+    return [None if v is None else _fit(v, op.inputs[i]) for i, v in zip(positions, pulled, strict=True)]
+
+
+def _pull_recipe(signature: Signature, ct: Aval, positions: tuple[int, ...], mask: bool) -> Record | None:
+    cotangent, *inputs = unknowns([ct, *signature.inputs])
+    op = Operation(signature, tuple(inputs))
+    return recorded([cotangent, op, *inputs], _pull(cotangent, op, positions, mask))
+
+
+def _accumulated(total: Node, contribution: Node) -> Node:
+    """The sum of two cotangents; what is for a part of an array only is added to that part.
+
+    Not where a place may be there twice: its parts are added up first.
+    """
+    for part, rest in ((total, contribution), (contribution, total)):
+        if part.primitive is ops.index_add and len(part.inputs) == 3 and ops.is_zeros(part.inputs[0]):
+            return Operation(part.signature, (rest, *part.inputs[1:]))  # type: ignore[arg-type]
+    return total + contribution
 
 
 def _composition(rule: Via, op: Operation) -> tuple[Node, list[Node]]:
     """The equivalent composition of an operation on fresh names of its inputs, so that a walk ends at them."""
     names: list[Node] = [ops.identity(x) for x in op.inputs]
     return rule.composition(*names, **op.params), names
-
-
-def _reverse_composition(rule: Via, op: Operation, ct: Node, positions: list[int]) -> list[Node | None]:
-    out, names = _composition(rule, op)
-    return reverse([out], [ct], [names[i] for i in positions])
 
 
 class Forward:
@@ -150,35 +180,57 @@ class Forward:
         tangents = self.tangents
         floor = self.wrt.sequence
         stack = [output]
-        fresh: dict[Node, None] = {}
+        fresh: list[Node] = []
         while stack:
             node = stack.pop()
-            if node not in tangents and node not in fresh:
-                fresh[node] = None
-                # No further back than a derivative passes: a composition may hold its own primitive beyond.
-                stack.extend([x for i, x in enumerate(node.inputs) if x.sequence > floor and passes(node, i)])
-        for node in sorted(fresh, key=lambda n: n.sequence):
-            tangents[node] = self._tangent(node) if isinstance(node, Operation) else None
+            if node not in tangents:
+                tangents[node] = None
+                inputs = node.inputs
+                if inputs:
+                    fresh.append(node)
+                    # No further back than a derivative passes: a composition may hold its own primitive beyond.
+                    stack += [inputs[i] for i in _passed(node.signature) if inputs[i].sequence > floor]
+        fresh.sort(key=by_sequence)
+        for op in fresh:
+            signature, inputs = op.signature, op.inputs
+            assert signature is not None
+            incoming = [tangents.get(inputs[i]) for i in _passed(signature)]
+            key = (signature, *[t and t.aval for t in incoming])
+            record = _pushes.get(key)
+            if record is not None:
+                tangents[op] = record(op, *inputs, *incoming)
+            else:
+                tangents[op] = _push(op, incoming)  # type: ignore[arg-type]
+                _pushes.met(key, _push_recipe, *key)
         return tangents[output]
 
-    def _tangent(self, op: Operation) -> Node | None:
-        tangents = self.tangents
-        positions = _flow(op, {x for x in op.inputs if tangents.get(x) is not None})
-        if not positions:
-            return None
-        assert op.signature is not None
-        rule = TABLE[op.signature.primitive]
-        incoming = [tangents[x] if i in positions else None for i, x in enumerate(op.inputs)]
-        if isinstance(rule, Via):
-            out, names = _composition(rule, op)
-            pushed = total([Forward(names[i], t)(out) for i, t in enumerate(incoming) if t is not None])
-        else:
-            pushed = rule.push(op, incoming)
-        if pushed is None:
-            return None
-        if pushed.aval.dtype != op.aval.dtype:
-            pushed = ops.astype(pushed, op.aval.dtype)
-        return ops.broadcast_to(pushed, op.aval.shape)
+
+def _push(op: Operation, incoming: Sequence[Node | None]) -> Node | None:
+    """The tangent of an operation for those of the inputs that a derivative could pass through."""
+    if incoming.count(None) == len(incoming):
+        return None
+    assert op.signature is not None
+    tangents: list[Node | None] = [None] * len(op.inputs)
+    for i, t in zip(_passed(op.signature), incoming, strict=True):
+        tangents[i] = t
+    rule = TABLE[op.signature.primitive]
+    if isinstance(rule, Via):
+        out, names = _composition(rule, op)
+        pushed = total([Forward(names[i], t)(out) for i, t in enumerate(tangents) if t is not None])
+    else:
+        pushed = rule.push(op, tangents)
+    if pushed is None:
+        return None
+    if pushed.aval.dtype != op.aval.dtype:
+        pushed = ops.astype(pushed, op.aval.dtype)
+    return ops.broadcast_to(pushed, op.aval.shape)
+
+
+def _push_recipe(signature: Signature, *tangents: Aval | None) -> Record | None:
+    inputs = unknowns(signature.inputs)
+    incoming = [None if aval is None else unknowns([aval])[0] for aval in tangents]
+    op = Operation(signature, tuple(inputs))
+    return recorded([op, *inputs, *incoming], _push(op, incoming))
 
 
 def _elementwise_part(output: Node, wrt: Node) -> tuple[Node, Node] | None:
@@ -189,9 +241,10 @@ def _elementwise_part(output: Node, wrt: Node) -> tuple[Node, Node] | None:
     shape, dtype = wrt.aval.shape, wrt.aval.dtype
     if dtype.kind == "c":
         return None
-    operations, active = active_operations([output], [wrt])
+    flows, active = active_operations([output], [wrt])
     if output not in active:
         return None
+    operations = list(flows)
     for place, op in enumerate(operations):  # noqa: B007  (used after the loop)
         assert op.signature is not None
         if op.signature.primitive.kind != "elementwise" or op.aval.shape != shape or op.aval.dtype != dtype:

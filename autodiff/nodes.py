@@ -9,6 +9,7 @@ import itertools
 import math
 import weakref
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -564,6 +565,9 @@ def _restore_operation(
     return node
 
 
+by_sequence = attrgetter("sequence")
+
+
 def history(*roots: Node) -> list[Node]:
     """All nodes that ``roots`` are made of, themselves included, inputs before what uses them."""
     # A dict, not a set: constants are all of one age, and their order must not change from run to run.
@@ -574,7 +578,7 @@ def history(*roots: Node) -> list[Node]:
             if node not in seen:
                 seen[node] = None
                 stack.append(node)
-    return sorted(seen, key=lambda node: node.sequence)
+    return sorted(seen, key=by_sequence)
 
 
 RENDERED_LINES = 40

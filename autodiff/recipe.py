@@ -6,7 +6,8 @@ times what recording them does. It depends on abstract values and on static argu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +21,7 @@ Record = Callable[..., Any]
 LONGEST = 64
 # Recipes kept for one function. What is in a loop is met again soon; the rest only takes memory.
 RECIPES_KEPT = 1 << 9
+IMPOSSIBLE = -math.inf
 
 
 class ValueNeeded(Exception):
@@ -35,17 +37,26 @@ def recipe(function: Record, avals: tuple[Aval, ...]) -> Record | None:
     None if that is no recipe: made of older nodes, of no nodes, or of very many. Constants that the function makes are
     made anew each time, with the same values, so that the structural key does not depend on whether a recipe was used.
     """
-    given = [Argument(aval, WITHHELD, NO_SLOT) for aval in avals]
+    given = unknowns(avals)
     result = function(*given)
     several = isinstance(result, (tuple, list))
+    return recorded(given, result) if all(isinstance(x, Node) for x in (result if several else [result])) else None
+
+
+def unknowns(avals: Iterable[Aval]) -> list[Node]:
+    """Nodes of which nothing else is known."""
+    return [Argument(aval, WITHHELD, NO_SLOT) for aval in avals]
+
+
+def recorded(given: Sequence[Node | None], result: Any) -> Record | None:
+    """The recipe of a result as a function of the nodes ``given``; None in the place of a node stays None."""
+    several = isinstance(result, (tuple, list))
     outputs = list(result) if several else [result]
-    if not all(isinstance(node, Node) for node in outputs):
-        return None
-    names: dict[Node, str] = {node: f"x{i}" for i, node in enumerate(given)}
+    names: dict[Node | None, str] = {**{node: f"x{i}" for i, node in enumerate(given)}, None: "None"}
     steps: list[Node] = []
     shared: list[Node] = []
     made: list[Node] = []
-    for node in history(*outputs):
+    for node in history(*[node for node in outputs if node is not None]):
         if node in names:
             continue
         if node.inputs:
@@ -103,36 +114,40 @@ def _layout(counts: tuple[int, int, int], steps: tuple[str, ...], result: str) -
 
 
 class Recipes:
-    """Recipes by key, made when a key is met the second time: a call that is never made again is not worth one.
+    """Recipes by key, made when a key is met again: a call that is never made again is not worth one.
 
     Parameters
     ----------
     kept : int, optional
         Recipes held at most.
+    after : int, optional
+        How often a key is met before.
     """
 
-    __slots__ = ("_met", "_recipes", "get")
+    __slots__ = ("_after", "_met", "_recipes", "get")
 
-    def __init__(self, kept: int = RECIPES_KEPT):
+    def __init__(self, kept: int = RECIPES_KEPT, after: int = 1):
+        self._after = after
         self._recipes: Memo[Any, Record] = Memo(kept)
-        # Keys met, and whether a recipe is possible.
-        self._met: Memo[Any, bool] = Memo(kept)
+        # How often keys were met; IMPOSSIBLE if there is no recipe.
+        self._met: Memo[Any, float] = Memo(kept)
         # One that was not asked for lately is found when it is met, and here from then on.
         self.get: Callable[[Any], Record | None] = self._recipes.hot.get
 
     def met(self, key: Any, make: Callable[..., Record | None], *args: Any) -> None:
         """Note that a call was met that has no recipe under its key here; ``make(*args)`` would make one."""
-        possible = self._met.get(key)
-        if possible is None:
-            self._met.put(key, True)
-        elif possible and self._recipes.get(key) is None:
+        count = self._met.get(key) or 0
+        if count < self._after:
+            if count != IMPOSSIBLE:
+                self._met.replace(key, count + 1)
+        elif self._recipes.get(key) is None:
             try:
                 record = make(*args)
             except Exception:
                 # Tensors without values are refused where an array or a number is not.
                 record = None
             if record is None:
-                self._met.replace(key, False)
+                self._met.replace(key, IMPOSSIBLE)
             else:
                 self._recipes.put(key, record)
 

@@ -67,6 +67,14 @@ def take_slices(x: Node, *slices: slice) -> Node:
     return index(x, static_index(tuple(spec), tuple(value)))
 
 
+def take_range(x: Node, axis: int, start: int, stop: int) -> Node:
+    """``x`` from ``start`` to ``stop`` along an axis. Where that is is data: parts of one size are one structure."""
+    spec: list[Any] = [*x.aval.shape]
+    value = [slice(0, n, 1) for n in spec]
+    spec[axis], value[axis] = stop - start, slice(start, stop, 1)
+    return index(x, Constant(intern_aval((), INDEX_DTYPE, spec=tuple(spec)), tuple(value)))
+
+
 def flip(x: Node, axes: tuple[int, ...]) -> Node:
     """``x`` read backwards along ``axes``."""
     return take_slices(x, *[slice(None, None, -1) if i in axes else slice(None) for i in range(x.aval.ndim)])

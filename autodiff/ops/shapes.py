@@ -193,6 +193,13 @@ def zeros_like(x: Node) -> Node:
     return zeros(x.aval)
 
 
+def is_zeros(x: Node) -> bool:
+    """Whether a node is known to be zeros, as ``zeros`` makes them."""
+    if x.primitive is broadcast_to_p:
+        (x,) = x.inputs
+    return x.aval.spec is None and x.aval.literal is not None and x.aval.literal == 0
+
+
 def ones_like(x: Node) -> Node:
     """Ones of the shape and dtype of ``x``."""
     return literal(PYTHON_TYPES[x.aval.dtype.kind](1)) if x.aval.weak else full(x.aval.shape, 1, x.aval.dtype)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from operator import attrgetter
 from typing import Any
 
-from ..nodes import Node
-
-_by_sequence = attrgetter("sequence")
+from ..nodes import Node, by_sequence
 
 # A walk for values only stops at every node that has one.
 EVERYTHING = float("inf")
@@ -97,7 +94,7 @@ def _collect(operations: list[Node], floor: float, root: Node | None = None) -> 
                 seen.add(node)
                 operations.append(node)
     # Creation order is the same each time the same code is recorded, and it is topological.
-    operations.sort(key=_by_sequence)
+    operations.sort(key=by_sequence)
     numbers: dict[Node, int] = {}
     leaves: list[Node] = []
     key: list[Any] = []

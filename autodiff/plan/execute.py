@@ -17,16 +17,21 @@ from .cache import PlanCache
 from .collect import Trace, collect
 from .contract import contract_sums
 from .expand import expand
-from .program import Program, build, prune
+from .program import Program, below, build, prune, rebuild, transcribe
 from .ranges import checked
 from .simplify import simplify
 from .specialize import Make, Specialized
+from .tiers import Tiered
 from .watch import Watched
 
 # Reductions of arrays this large are worth keeping when a node above them is evaluated.
 LARGE = 1 << 14
 
 evaluations = PlanCache(1024)
+
+# Longer programs are computed as they were recorded, at first: simplifying takes 20 us an operation or more, and saves
+# 1 us a call.
+LONGEST_SIMPLIFIED = 10_000
 
 
 def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Backend, derivatives: bool = False) -> Plan:
@@ -64,15 +69,26 @@ def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Back
         program.outputs += witnesses
         return Watched(finish(program), count, make(False), finish)
 
+    def better(program: Program) -> Plan:
+        if derivatives and known:
+            return Specialized(program, known, simplify, planned, interpret)
+        return planned(lambda watched: rebuild(program, simplify, {}, watched))
+
     outputs = tuple(outputs)
     known = {
         i: x.value
         for i, x in enumerate(inputs)
         if x.aval.spec is not None and x.aval.literal is None and x.aval is not LINE
     }
+    nodes = below(inputs, outputs)
+    if len(nodes) > LONGEST_SIMPLIFIED:
+        program = transcribe(inputs, outputs, nodes)
+        plan = interpret(program)
+        if plan is not None:
+            return Tiered(plan, lambda: better(program), "compiling a long plan")
     if derivatives and known:
-        return Specialized(build(inputs, outputs), known, simplify, planned, interpret)
-    return planned(lambda watched: build(inputs, outputs, simplify, watched))
+        return better(build(inputs, outputs, nodes=nodes))
+    return planned(lambda watched: build(inputs, outputs, simplify, watched, nodes))
 
 
 def expensive(node: Node) -> bool:

@@ -19,8 +19,7 @@ _WITHHELD = Unknown(_ValueNeeded, "a composition knows no values")
 
 def expand(program: Program, known: Collection[str]) -> Program:
     """The same program in primitives that are no compositions, or whose names are ``known``."""
-    live = [s for s in map(program.signatures.__getitem__, program.live()) if s is not None]
-    if not any(_expands(signature.primitive, known) for signature in live):
+    if not any(_expands(head, known) for head in set(program.heads) if isinstance(head, Primitive)):
         return program
 
     def expanded(result: Program, number: int, arguments: tuple[int, ...]) -> int | None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..nodes import WEAK_FLOAT, Aval, Node, Primitive, Signature, intern_aval
+from ..nodes import WEAK_FLOAT, Aval, Node, Primitive, Signature, by_sequence, intern_aval
 from .background import check
 
 Rewrite = Callable[["Program", Signature, "tuple[int, ...]"], "int | None"]
@@ -87,19 +87,16 @@ class Program:
         self._applied_by_rows: dict[Any, int] = {}
         self._depth = 0
 
-    def _append(self, aval: Aval, signature: Signature | None, arguments: tuple[int, ...]) -> int:
-        self.avals.append(aval)
-        self.heads.append(signature.primitive if signature is not None else None if aval.literal is None else NUMBER)
-        self.signatures.append(signature)
-        self.arguments.append(arguments)
-        return len(self.avals) - 1
-
     def constant(self, aval: Aval, value: Any) -> int:
         """A known value; numbers of the structure are one value each."""
         key = aval if aval.literal is not None else (aval, id(value))
         number = self._known.get(key)
         if number is None:
-            number = self._known[key] = self._append(aval, None, ())
+            number = self._known[key] = len(self.avals)
+            self.avals.append(aval)
+            self.heads.append(None if aval.literal is None else NUMBER)
+            self.signatures.append(None)
+            self.arguments.append(())
             self.constants[number] = value
         return number
 
@@ -112,27 +109,29 @@ class Program:
 
         What a user wrote is not given the value of a rewritten derivative; a derivative is given what a user wrote.
         """
-        # Two complex factors are not rounded alike: NumPy adds one product to the other without rounding that.
-        if (
-            signature.primitive.commutative
-            and arguments[0] > arguments[1]
-            and (signature.out.dtype.kind != "c" or signature.is_derived)
-        ):
-            arguments = (arguments[1], arguments[0], *arguments[2:])
-            signature = self._signature(signature.primitive, arguments, signature.params, signature.is_derived)
         is_derived = signature.is_derived
+        primitive = signature.primitive
+        # Two complex factors are not rounded alike: NumPy adds one product to the other without rounding that.
+        if primitive.commutative and arguments[0] > arguments[1] and (is_derived or signature.out.dtype.kind != "c"):
+            arguments = (arguments[1], arguments[0], *arguments[2:])
+            if signature.inputs[0] is not signature.inputs[1]:
+                signature = self._signature(primitive, arguments, signature.params, is_derived)
         key = (signature.written, arguments)
         number = self._known.get(key)
-        if number is None and is_derived:
-            number = self._applied_by_rows.get(key)
-        if number is None:
-            if self.rewrite is not None and self._depth < DEEPEST_REWRITE:
+        if number is None and self.rewrite is not None:
+            if is_derived:
+                number = self._applied_by_rows.get(key)
+            if number is None and self._depth < DEEPEST_REWRITE:
                 number = self._rewritten(signature, arguments)
-            if number is None or not is_derived:
-                number = self._append(signature.out, signature, arguments) if number is None else number
-                self._known[key] = number
-            else:
-                self._applied_by_rows[key] = number
+                if number is not None:
+                    (self._applied_by_rows if is_derived else self._known)[key] = number
+                    return number
+        if number is None:
+            number = self._known[key] = len(self.avals)
+            self.avals.append(signature.out)
+            self.heads.append(primitive)
+            self.signatures.append(signature)
+            self.arguments.append(arguments)
         elif not is_derived:
             own = self.signatures[number]
             if own is not None and own.is_derived:
@@ -167,11 +166,14 @@ class Program:
 
     def live(self) -> list[int]:
         """The values that outputs need, in order."""
-        needed = set(self.outputs)
-        for number in range(len(self.avals) - 1, -1, -1):
-            if number in needed:
-                needed.update(self.arguments[number])
-        return sorted(needed)
+        needed = bytearray(len(self.avals))
+        for number in self.outputs:
+            needed[number] = True
+        for number in range(len(needed) - 1, -1, -1):
+            if needed[number]:
+                for a in self.arguments[number]:
+                    needed[a] = True
+        return [number for number, is_needed in enumerate(needed) if is_needed]
 
     def applications(self) -> list[int]:
         """The applications that outputs need, in order: what a plan executes."""
@@ -189,32 +191,39 @@ class Program:
         return "\n".join(lines)
 
 
-def build(
-    inputs: Sequence[Node], outputs: Iterable[Node], rewrite: Rewrite | None = None, watched: bool = False
-) -> Program:
-    """The program that computes ``outputs`` from the values of ``inputs``: on one backend, so it has no places.
-
-    ``watched`` says that somebody looks at ``witnesses`` after each call.
-    """
-    outputs = tuple(outputs)
-    program = Program([node.aval.at(None) for node in inputs], rewrite)
-    program.witnesses = [] if watched else None
-    numbers: dict[Node, int] = {}
-    for place, node in enumerate(inputs):
-        numbers.setdefault(node, program.constant(node.aval, node.value) if node.aval.literal is not None else place)
-    seen = set(numbers)
+def below(inputs: Iterable[Node], outputs: Iterable[Node]) -> list[Node]:
+    """The nodes that ``outputs`` are made of, themselves included, from ``inputs`` on; in order of creation."""
+    seen = set(inputs)
     stack = [node for node in dict.fromkeys(outputs) if node not in seen]
     seen.update(stack)
-    fresh = []
+    found = []
     while stack:
         node = stack.pop()
-        fresh.append(node)
+        found.append(node)
         for x in node.inputs:
             if x not in seen:
                 seen.add(x)
                 stack.append(x)
-    fresh.sort(key=lambda node: node.sequence)
-    for node in fresh:
+    found.sort(key=by_sequence)
+    return found
+
+
+def build(
+    inputs: Sequence[Node],
+    outputs: Iterable[Node],
+    rewrite: Rewrite | None = None,
+    watched: bool = False,
+    nodes: Iterable[Node] | None = None,
+) -> Program:
+    """The program that computes ``outputs`` from the values of ``inputs``: on one backend, so it has no places.
+
+    ``watched`` says that somebody looks at ``witnesses`` after each call; ``nodes`` are those ``below``, if known.
+    """
+    outputs = tuple(outputs)
+    program = Program([node.aval.at(None) for node in inputs], rewrite)
+    program.witnesses = [] if watched else None
+    numbers = _numbered(program, inputs)
+    for node in below(inputs, outputs) if nodes is None else nodes:
         if node.signature is None:
             numbers[node] = _leaf(program, node.aval.at(None), node.value)
         elif node.signature.primitive is ops.place_p:
@@ -226,12 +235,63 @@ def build(
     return program
 
 
+def _numbered(program: Program, inputs: Iterable[Node]) -> dict[Node, int]:
+    """The values that inputs are: those that are numbers of the structure are known."""
+    numbers: dict[Node, int] = {}
+    for place, node in enumerate(inputs):
+        numbers.setdefault(node, program.constant(node.aval, node.value) if node.aval.literal is not None else place)
+    return numbers
+
+
+def transcribe(inputs: Sequence[Node], outputs: Iterable[Node], nodes: Iterable[Node]) -> Program:
+    """The program that ``build`` is given, as it was recorded: equal applications are not one value.
+
+    It takes a third of the time, for programs that are computed once; ``rebuild`` makes the other of it.
+    """
+    program = Program([node.aval.at(None) for node in inputs])
+    numbers = _numbered(program, inputs)
+    avals, heads, signatures, arguments = program.avals, program.heads, program.signatures, program.arguments
+    # What is recorded may have places, and compare what NumPy does not.
+    plain: dict[Signature | None, bool] = {}
+    for node in nodes:
+        signature = node.signature
+        given = tuple([numbers[x] for x in node.inputs])
+        is_plain = plain.get(signature)
+        if is_plain is None:
+            is_plain = plain[signature] = signature is not None and _is_plain(signature)
+        if is_plain:
+            numbers[node] = len(avals)
+            avals.append(signature.out)  # type: ignore[union-attr]
+            heads.append(signature.primitive)  # type: ignore[union-attr]
+            signatures.append(signature)
+            arguments.append(given)
+        elif signature is None:
+            numbers[node] = program.constant(node.aval.at(None), node.value)
+        elif signature.primitive is ops.place_p:
+            (numbers[node],) = given
+        else:
+            numbers[node] = _applied(program, signature, given)
+    program.outputs = tuple([numbers[node] for node in outputs])
+    return program
+
+
+def _is_plain(signature: Signature) -> bool:
+    """Whether a signature is the same in a program, whatever its arguments are."""
+    return signature.out.place is None and signature.primitive.numpy_ufunc not in ops.COMPARED_BY_VALUE
+
+
 def rebuild(program: Program, rewrite: Rewrite, known: Mapping[int, Any], watched: bool = False) -> Program:
     """The same program built anew with rewriting rows, some of its inputs being known indices."""
     result = Program(program.avals[: program.n_inputs], rewrite)
     result.witnesses = [] if watched else None
     leaves = {number: _leaf(result, program.avals[number], value) for number, value in known.items()}
-    return _copied(program, result, leaves, lambda _, signature, arguments: _applied(result, signature, arguments))
+    return _copied(
+        program,
+        result,
+        leaves,
+        lambda aval, value: _leaf(result, aval, value),
+        lambda _, signature, arguments: _applied(result, signature, arguments),
+    )
 
 
 def _leaf(program: Program, aval: Aval, value: Any) -> int:
@@ -280,26 +340,27 @@ def prune(program: Program, replace: Replace | None = None) -> Program:
         other = None if replace is None else replace(result, number, arguments)
         return result.apply(signature, arguments) if other is None else other
 
-    return _copied(program, result, {}, make)
+    return _copied(program, result, {}, result.constant, make)
 
 
 def _copied(
     program: Program,
     result: Program,
     leaves: Mapping[int, int],
+    known: Callable[[Aval, Any], int],
     make: Callable[[int, Signature, tuple[int, ...]], int],
 ) -> Program:
     """``result`` filled with what outputs of ``program`` need.
 
-    ``leaves`` has the inputs that are other values there; ``make`` gives the new value of an application, from its
-    old number, its signature and its new arguments.
+    ``leaves`` has the inputs that are other values there; ``known`` makes a constant; ``make`` gives the new value of
+    an application, from its old number, its signature and its new arguments.
     """
     numbers = {**{i: i for i in range(program.n_inputs)}, **leaves}
     for number in program.live():
         check()
         signature = program.signatures[number]
         if number in program.constants:
-            numbers[number] = result.constant(program.avals[number], program.constants[number])
+            numbers[number] = known(program.avals[number], program.constants[number])
         elif signature is not None:
             numbers[number] = make(number, signature, tuple([numbers[a] for a in program.arguments[number]]))
     result.outputs = tuple([numbers[i] for i in program.outputs])

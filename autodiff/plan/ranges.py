@@ -59,9 +59,10 @@ def _has_exponents(signature: Signature | None) -> bool:
 
 
 def _watched(program: Program) -> bool:
+    # A long program has few different ones.
     return any(
-        head is ops.in_range or (head is ops.power and _has_exponents(program.signatures[number]))
-        for number, head in enumerate(program.heads)
+        signature is not None and (signature.primitive is ops.in_range or _has_exponents(signature))
+        for signature in set(program.signatures)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -23,10 +24,9 @@ def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
 
-def _concatenate_part(ct: Node, out: Node, *parts: Node, position: int, axis: int) -> Node:
-    start = sum(x.aval.shape[axis] for x in parts[:position])
-    stop = start + parts[position].aval.shape[axis]
-    return ops.take_slices(ct, *[slice(None)] * axis, slice(start, stop))
+def _concatenated_parts(ct: Node, out: Node, *parts: Node, axis: int) -> list[Node]:
+    stops = itertools.accumulate([x.aval.shape[axis] for x in parts], initial=0)
+    return [ops.take_range(ct, axis, *ends) for ends in itertools.pairwise(stops)]
 
 
 def _index_add_values(ct: Node, out: Node, x: Node, idx: Node, values: Node, *arrays: Node) -> Node:
@@ -130,7 +130,7 @@ RULES: list[Rule] = [
     Linear(ops.reshape_p, (lambda ct, out, x, shape: ops.reshape(ct, x.aval.shape),)),
     Linear(ops.transpose_p, (lambda ct, out, x, axes: ops.transpose(ct, _inverse(axes)),)),
     Linear(ops.broadcast_to_p, (lambda ct, out, x, shape: sum_to(ct, x.aval.shape),)),
-    Linear(ops.concatenate_p, _concatenate_part),
+    Linear(ops.concatenate_p, _concatenated_parts),
     Linear(
         ops.index,
         _variadic(lambda ct, out, x, idx, *arrays: ops.index_add(ops.zeros_like(x), idx, ct, *arrays)),

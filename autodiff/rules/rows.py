@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .. import ops
+from ..errors import MissingRuleError
 from ..nodes import PRIMITIVES, Node, Operation, Primitive, literal
 
 Derivative = Callable[..., "Node | float | complex"]
+# Of all inputs of a variadic primitive; as a composition of such a primitive, a node.
+Cotangents = Callable[..., Any]
 
 
 class State:
@@ -56,7 +59,7 @@ class Rule(ABC):
     def __init__(
         self,
         primitive: Primitive,
-        arguments: Sequence[Derivative | State] | Derivative,
+        arguments: Sequence[Derivative | State] | Cotangents,
         source: str = "",
         masks: bool = False,
     ):
@@ -65,13 +68,26 @@ class Rule(ABC):
         self.source = source
         self.masks = masks
 
-    def argument(self, position: int) -> Derivative | State:
+    def argument(self, position: int) -> Cotangents | State:
         """The expression or state of one argument; a single one given stands for all of a variadic primitive."""
         return self.arguments if callable(self.arguments) else self.arguments[position]
 
+    def passes(self, position: int) -> bool:
+        """Whether a derivative could pass through this argument."""
+        return self.argument(position) not in (ZERO, NONDIFFERENTIABLE)
+
+    def expression(self, position: int) -> Callable[..., Any]:
+        """The expression of an argument that a derivative passes through; an error if it is not written yet."""
+        found = self.argument(position)
+        if callable(found):
+            return found
+        raise MissingRuleError(
+            f"{self.primitive.name} cannot be differentiated with respect to its argument {position}: {found.reason}"
+        )
+
     @abstractmethod
-    def pull(self, ct: Node, op: Operation, position: int, masked: bool) -> Node | None:
-        """The cotangent of input ``position`` for the cotangent ``ct`` of the output; None for zero."""
+    def pull(self, ct: Node, op: Operation, positions: Sequence[int], masked: bool) -> list[Node | None]:
+        """The cotangents of the inputs at ``positions`` for the cotangent ``ct`` of the output; None for zero."""
 
     @abstractmethod
     def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
@@ -107,17 +123,14 @@ class Elementwise(Rule):
 
     __slots__ = ()
 
-    def pull(self, ct: Node, op: Operation, position: int, masked: bool) -> Node | None:
-        expression = self.argument(position)
-        assert callable(expression)
-        return scaled(ct, expression(op, *computed_from(op), **op.params), masked)
+    def pull(self, ct: Node, op: Operation, positions: Sequence[int], masked: bool) -> list[Node | None]:
+        return [scaled(ct, self.expression(i)(op, *computed_from(op), **op.params), masked) for i in positions]
 
     def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
         terms = []
         for position, tangent in enumerate(tangents):
-            expression = self.argument(position)
-            if tangent is not None and callable(expression):
-                factor = expression(op, *computed_from(op), **op.params)
+            if tangent is not None:
+                factor = self.expression(position)(op, *computed_from(op), **op.params)
                 # What was not chosen has factor 0, and its tangent may be inf or NaN.
                 chosen = self.masks and isinstance(factor, Node)
                 terms.append(ops.masked_multiply(factor, tangent) if chosen else scaled(tangent, factor, False))
@@ -125,21 +138,23 @@ class Elementwise(Rule):
 
 
 class Linear(Rule):
-    """Linear in all differentiable inputs together; ``transposed(ct, out, *inputs, **params)`` for each."""
+    """Linear in all differentiable inputs together; ``transposed(ct, out, *inputs, **params)`` for each.
+
+    That of a variadic primitive gives the cotangents of all inputs.
+    """
 
     __slots__ = ()
 
-    def pull(self, ct: Node, op: Operation, position: int, masked: bool) -> Node | None:
-        transposed = self.argument(position)
-        assert callable(transposed)
+    def pull(self, ct: Node, op: Operation, positions: Sequence[int], masked: bool) -> list[Node | None]:
         if callable(self.arguments):
-            return transposed(ct, op, *op.inputs, position=position, **op.params)  # type: ignore[return-value]
-        return transposed(ct, op, *op.inputs, **op.params)  # type: ignore[return-value]
+            cotangents = self.arguments(ct, op, *op.inputs, **op.params)
+            return [cotangents[i] for i in positions]
+        return [self.expression(i)(ct, op, *op.inputs, **op.params) for i in positions]
 
     def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
         inputs = []
         for position, (x, tangent) in enumerate(zip(op.inputs, tangents, strict=True)):
-            if not callable(self.argument(position)):
+            if not self.passes(position):
                 inputs.append(x)
             else:
                 inputs.append(ops.zeros_like(x) if tangent is None else tangent)
@@ -165,7 +180,7 @@ class Via(Rule):
 
     __slots__ = ()
 
-    def pull(self, ct: Node, op: Operation, position: int, masked: bool) -> Node | None:
+    def pull(self, ct: Node, op: Operation, positions: Sequence[int], masked: bool) -> list[Node | None]:
         raise AssertionError("the walker differentiates the composition")
 
     def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
@@ -174,7 +189,7 @@ class Via(Rule):
     def composition(self, *inputs: Node, **params: Any) -> Node:
         """The equivalent of the primitive, made of others."""
         assert callable(self.arguments)
-        return self.arguments(*inputs, **params)  # type: ignore[return-value]
+        return self.arguments(*inputs, **params)  # type: ignore[no-any-return]
 
 
 def total(terms: Iterable[Node | None]) -> Node | None:

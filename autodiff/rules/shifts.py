@@ -8,7 +8,7 @@ respect to ``m`` is found to be zero here, where the walker would make ``1 - s *
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from .. import ops
@@ -178,7 +178,7 @@ def _irrelevant(extrema: Sequence[Operation], users: dict[Node, list[Operation]]
 
 
 def irrelevant_extrema(
-    operations: Sequence[Operation], inputs: Callable[[Operation], Iterable[Node]], outputs: Iterable[Node]
+    operations: Collection[Operation], inputs: Callable[[Operation], Iterable[Node]], outputs: Iterable[Node]
 ) -> set[Node]:
     """The real maxima and minima among ``operations`` that no output depends on.
 

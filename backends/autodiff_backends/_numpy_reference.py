@@ -7,12 +7,13 @@ programs too long to be worth compiling are run.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
-from autodiff.nodes import Signature, broadcast_shape, intern_aval
+from autodiff.nodes import Primitive, Signature, broadcast_shape, intern_aval
 from autodiff.plan.expand import expand
 from autodiff.plan.program import Program
 
@@ -40,12 +41,12 @@ def _index(signature: Signature) -> Function:
     return lambda x, idx, *arrays: x[_entries(spec, idx, arrays)]
 
 
-def _index_add(signature: Signature) -> Function:
+def _index_add(signature: Signature, target: Function = np.array) -> Function:
     spec = signature.inputs[1].spec
     assert spec is not None
 
     def run(x: Any, idx: Any, values: Any, *arrays: Any) -> Any:
-        out = np.array(x)
+        out = target(x)
         if arrays:
             add_at(out, _entries(spec, idx, arrays), values)
         else:
@@ -55,12 +56,12 @@ def _index_add(signature: Signature) -> Function:
     return run
 
 
-def _index_set(signature: Signature) -> Function:
+def _index_set(signature: Signature, target: Function = np.array) -> Function:
     spec = signature.inputs[1].spec
     assert spec is not None
 
     def run(x: Any, idx: Any, values: Any, *arrays: Any) -> Any:
-        out = np.array(x)
+        out = target(x)
         out[_entries(spec, idx, arrays)] = values
         return out
 
@@ -164,6 +165,23 @@ def constant_value(program: Program, number: int) -> Any:
     return np.asarray(value, aval.dtype)
 
 
+def _itself(x: Any) -> Any:
+    return x
+
+
+# Writes into the array that is given.
+IN_PLACE: dict[str, Callable[[Signature], Function]] = {
+    "index_add": partial(_index_add, target=_itself),
+    "index_set": partial(_index_set, target=_itself),
+}
+
+# Primitives whose result may be the operand, or look into its memory.
+SHARING = {"identity", "stop_gradient", "real", "imag", "reshape", "transpose", "broadcast_to", "index"}
+
+# A function, where its result goes, where its operands are, and those of them that nobody looks at later.
+Step = tuple[Function, int, tuple[int, ...], list[int]]
+
+
 class Interpreted:
     """A plan that calls one function after another, freeing values after their last use.
 
@@ -176,6 +194,8 @@ class Interpreted:
         The constant of a program with a number.
     copy : callable, optional
         A new array of the elements of one.
+    in_place : mapping of str to callable, optional
+        What writes into the array that it is given, by the name of the primitive.
     """
 
     def __init__(
@@ -185,34 +205,41 @@ class Interpreted:
         constant: Callable[[Program, int], Any] = constant_value,
         copy: Function = np.array,
     ):
-        live = program.live()
-        places = {number: place for place, number in enumerate(live)}
-        inputs = [number for number in live if number < program.n_inputs]
-        self._inputs = [(places[n], n) for n in inputs]
-        self._constants = [(places[n], constant(program, n)) for n in live if n in program.constants]
-        self._size = len(live)
-        self._outputs = [places[n] for n in program.outputs]
+        self._size = len(program.avals)
+        self._outputs = program.outputs
         self._weak = [program.avals[n].weak for n in program.outputs]
-        last_use: dict[int, int] = {}
-        applications = program.applications()
-        for number in applications:
-            for argument in program.arguments[number]:
-                last_use[argument] = number
+        self._constants: list[tuple[int, Any]] = []
+        self._steps: list[Step] = []
         found: dict[Signature, Function] = {}
-        kept = set(program.outputs)
-        self._steps = []
-        for number in applications:
-            signature = program.signatures[number]
-            assert signature is not None
-            if signature not in found:
-                found[signature] = functions(signature)
-            arguments = program.arguments[number]
-            dead = [places[a] for a in set(arguments) if last_use[a] == number and a not in kept]
-            self._steps.append((found[signature], places[number], tuple([places[a] for a in arguments]), dead))
+        needed = bytearray(self._size)
+        for number in program.outputs:
+            needed[number] = True
+        # From the end: who asks for a value first is the last to use it.
+        for number in range(self._size - 1, -1, -1):
+            if not needed[number]:
+                continue
+            signature, arguments = program.signatures[number], program.arguments[number]
+            if signature is None:
+                if number in program.constants:
+                    self._constants.append((number, constant(program, number)))
+                continue
+            function = found.get(signature)
+            if function is None:
+                function = found[signature] = functions(signature)
+            dead = []
+            for a in arguments:
+                if not needed[a]:
+                    needed[a] = True
+                    dead.append(a)
+            self._steps.append((function, number, arguments, dead))
+        self._steps.reverse()
+        if functions is function_for:
+            _write_in_place(program, self._steps)
+        self._inputs = [number for number in range(program.n_inputs) if needed[number]]
         self.n_operations = len(self._steps)
         self._quiet = program.quiet
         self._copy = copy
-        self._program = program if len(live) <= SOURCE_SHOWN else None
+        self._program = program if self._size <= SOURCE_SHOWN else None
 
     @property
     def source(self) -> str:
@@ -223,20 +250,60 @@ class Interpreted:
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         registers: list[Any] = [None] * self._size
-        for place, number in self._inputs:
-            registers[place] = values[number]
-        for place, value in self._constants:
-            registers[place] = value
+        for number in self._inputs:
+            registers[number] = values[number]
+        for number, value in self._constants:
+            registers[number] = value
         with np.errstate(**({"divide": "ignore", "invalid": "ignore"} if self._quiet else {})):  # type: ignore[arg-type]
-            for function, place, arguments, dead in self._steps:
-                registers[place] = function(*[registers[a] for a in arguments])
+            for function, number, arguments, dead in self._steps:
+                registers[number] = function(*[registers[a] for a in arguments])
                 for a in dead:
                     registers[a] = None
         # Copies, because a result may be an input, a view of one, or the same array twice.
         copy = self._copy
         return tuple(
-            [registers[p] if weak else copy(registers[p]) for p, weak in zip(self._outputs, self._weak, strict=True)]
+            [registers[n] if weak else copy(registers[n]) for n, weak in zip(self._outputs, self._weak, strict=True)]
         )
+
+
+def _write_in_place(program: Program, steps: list[Step]) -> None:
+    """Let a chain of writes work in one array, where each would make a copy.
+
+    A write is into what another one gives, if this is its last use, and if nothing that was made of it shares its
+    memory: reads of parts of it are copies then.
+    """
+    heads = program.heads
+    writes = {primitive for primitive in set(heads) if isinstance(primitive, Primitive) and primitive.name in IN_PLACE}
+    if not writes:
+        return
+    # Arrays that are written into, and the steps that write or read parts of them.
+    targets: dict[int, list[int]] = {}
+    for place, (_, number, arguments, dead) in enumerate(steps):
+        if heads[number] in writes:
+            target = arguments[0]
+            if heads[target] in writes and target in dead and arguments.count(target) == 1:
+                targets[target] = [place]
+    for place, (_, number, arguments, _) in enumerate(steps):
+        name = heads[number].name  # type: ignore[union-attr]
+        if name in SHARING and arguments[0] in targets:
+            if name == "index":
+                targets[arguments[0]].append(place)
+            else:
+                del targets[arguments[0]]
+    in_place: dict[Signature, Function] = {}
+    for places in targets.values():
+        for place in places:
+            function, number, arguments, dead = steps[place]
+            signature = program.signatures[number]
+            assert signature is not None
+            if signature not in in_place:
+                make = IN_PLACE.get(signature.primitive.name)
+                in_place[signature] = make(signature) if make else _copied(function)
+            steps[place] = (in_place[signature], number, arguments, dead)
+
+
+def _copied(function: Function) -> Function:
+    return lambda *arrays: function(*arrays).copy()
 
 
 SOURCE_SHOWN = 20_000

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from autodiff.backend import COMPLEX_DTYPES, REAL_DTYPES, Backend, Capabilities, Plan
-from autodiff.plan.background import Later
+from autodiff.plan.background import is_at_work
 from autodiff.plan.program import Program
+from autodiff.plan.tiers import Tiered
 
 from ._numpy_reference import Interpreted
 from ._numpy_source import Generated
 
 # Longer programs are interpreted for their first calls: making source costs about 40 us an operation, and saves 2 us a
-# call. From the third call on it is made in the background. Beyond the second figure a program is most likely run once.
+# call. It is made in the background then. Beyond the second figure a program is most likely run once.
 LONGEST_AT_ONCE = 4_000
 LONGEST_GENERATED = 200_000
-CALLS_INTERPRETED = 2
 
 # Source for shorter programs is made while the caller waits, in 10 ms at most.
 SHORTEST_INTERPRETED = 200
@@ -28,44 +26,13 @@ SHORTEST_INTERPRETED = 200
 Maker = Callable[[Program], Plan]
 
 
-class Tiered:
-    """A plan that is interpreted until another is generated, once it is clear that it is called again and again."""
-
-    def __init__(self, program: Program, interpreted: Maker, generated: Maker):
-        self._generate: partial[Plan] | None = partial(generated, program)
-        self._plan = interpreted(program)
-        self._calls = itertools.count(1)
-        self._later: Later[Plan] | None = None
-        self.n_operations = self._plan.n_operations
-
-    @property
-    def source(self) -> str:
-        """What is executed at present."""
-        return self._plan.source
-
-    def __call__(self, *values: Any) -> tuple[Any, ...]:
-        generate = self._generate
-        if generate is not None and next(self._calls) > CALLS_INTERPRETED:
-            self._improve(generate)
-        return self._plan(*values)
-
-    def _improve(self, generate: partial[Plan]) -> None:
-        """Take the generated plan if it is there. Two threads may begin one at once; both get the same."""
-        later = self._later
-        if later is None:
-            later = self._later = Later(generate, "generating the source of a long plan")
-        plan = later.get()
-        if plan is not None:
-            self._plan = plan
-            self._generate = self._later = None
-
-
 def planned(program: Program, interpreted: Maker, generated: Maker) -> Plan:
     """Generated source for programs of ordinary length, later or never for long ones."""
-    if len(program.avals) <= LONGEST_AT_ONCE:
+    length = len(program.avals)
+    if length <= LONGEST_AT_ONCE or (length <= LONGEST_GENERATED and is_at_work()):
         return generated(program)
-    if len(program.avals) <= LONGEST_GENERATED:
-        return Tiered(program, interpreted, generated)
+    if length <= LONGEST_GENERATED:
+        return Tiered(interpreted(program), partial(generated, program), "generating the source of a long plan")
     return interpreted(program)
 
 
