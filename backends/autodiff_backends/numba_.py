@@ -18,9 +18,9 @@ from ._loops_schedule import Schedule
 from ._loops_statements import Lowering
 from ._numba_kernel import load
 from ._numba_source import KernelSource
-from ._numpy_blocks import shares, together
 from ._numpy_reference import Interpreted, constant_value
 from ._numpy_source import WORKSPACE_KEPT, pool
+from ._workers import shares, together
 from .numpy_ import BACKEND as NUMPY
 
 # Places in workspaces are 32-bit numbers.
