@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -174,9 +173,11 @@ class Signature:
         Whether it is the twin for nodes of derivatives.
     written : Signature
         The one for what a user wrote: itself, or its twin.
+    derived : Signature
+        The one for nodes of derivatives, likewise.
     """
 
-    __slots__ = ("_derived", "inputs", "is_derived", "out", "params", "primitive", "written")
+    __slots__ = ("derived", "inputs", "is_derived", "out", "params", "primitive", "written")
 
     def __init__(
         self,
@@ -192,18 +193,7 @@ class Signature:
         self.out = out
         self.is_derived = written is not None
         self.written: Signature = self if written is None else written
-        self._derived: Signature | None = None if written is None else self
-
-    @property
-    def derived(self) -> Signature:
-        """The twin for nodes of derivatives."""
-        found = self._derived
-        if found is None:
-            with _twins:
-                found = self._derived
-                if found is None:
-                    found = self._derived = Signature(self.primitive, self.inputs, self.params, self.out, self)
-        return found
+        self.derived: Signature = self if written is not None else Signature(primitive, inputs, params, out, self)
 
     @property
     def keywords(self) -> dict[str, Any]:
@@ -214,10 +204,6 @@ class Signature:
         arguments = [repr(aval) for aval in self.inputs]
         arguments += [f"{name}={value!r}" for name, value in self.keywords.items()]
         return f"{self.primitive.name}({', '.join(arguments)})"
-
-
-# Two threads must not make two twins, which would be two letters of the key.
-_twins = threading.Lock()
 
 
 def aval_on(place: Backend, array: Any) -> Aval:

@@ -79,23 +79,25 @@ _resume: list[bool] = []
 
 
 class PlanCache:
-    """Maps structural keys to compiled plans. Safe to use from several threads at once."""
+    """Maps structural keys to compiled plans.
 
-    __slots__ = ("_clock", "_entries", "_hits", "_lock", "_misses", "_seconds", "capacity")
+    Safe to use from several threads at once, from a signal handler in between, and in the child of a fork: there is no
+    lock, only single operations on a dictionary, and sums between which Python lets nobody in.
+    """
+
+    __slots__ = ("_clock", "_entries", "_hits", "_misses", "_seconds", "capacity")
 
     def __init__(self, capacity: int = DEFAULT_CAPACITY):
         self.capacity = capacity
-        self._lock = threading.Lock()
         self.clear()
 
     def clear(self) -> None:
         """Forget all plans and counts."""
-        with self._lock:
-            self._entries: dict[Any, Entry] = {}
-            self._clock = itertools.count(1)
-            self._hits = 0
-            self._misses = 0
-            self._seconds = 0.0
+        self._entries: dict[Any, Entry] = {}
+        self._clock = itertools.count(1)
+        self._hits = 0
+        self._misses = 0
+        self._seconds = 0.0
 
     def get(self, key: Any, compile: Callable[[], Any]) -> Any:
         """The plan for ``key``, compiled now if it is not there."""
@@ -107,29 +109,28 @@ class PlanCache:
         return self._miss(key, compile)
 
     def _miss(self, key: Any, compile: Callable[[], Any]) -> Any:
-        # Compiled outside the lock: two threads may do the same work once, but none waits for another's.
+        # Two threads may do the same work once, but none waits for another's.
         start = time.perf_counter()
         with paused_collector():
             value = compile()
         seconds = time.perf_counter() - start
-        with self._lock:
-            self._misses += 1
-            self._seconds += seconds
-            entry = self._entries.get(key)
-            if entry is None:
-                if len(self._entries) >= self.capacity:
-                    oldest = min(self._entries, key=lambda k: self._entries[k].used)
-                    self._hits += self._entries.pop(oldest).uses
-                entry = self._entries[key] = Entry(value, next(self._clock))
-            return entry.value
+        self._misses += 1
+        self._seconds += seconds
+        entries = self._entries
+        entry = entries.setdefault(key, Entry(value, next(self._clock)))
+        while len(entries) > self.capacity:
+            oldest = min(entries.copy().items(), key=lambda item: item[1].used)[0]
+            evicted = entries.pop(oldest, None)
+            if evicted is not None:
+                self._hits += evicted.uses
+        return entry.value
 
     def values(self) -> list[Any]:
         """The plans held, least recently used first."""
-        with self._lock:
-            return [e.value for e in sorted(self._entries.values(), key=lambda e: e.used)]
+        return [e.value for e in sorted(self._entries.copy().values(), key=lambda e: e.used)]
 
     def info(self) -> CacheInfo:
         """Counts so far."""
-        with self._lock:
-            hits = self._hits + sum(e.uses for e in self._entries.values())
-            return CacheInfo(hits, self._misses, len(self._entries), self.capacity, self._seconds)
+        entries = self._entries.copy()
+        hits = self._hits + sum(e.uses for e in entries.values())
+        return CacheInfo(hits, self._misses, len(entries), self.capacity, self._seconds)

@@ -40,9 +40,9 @@ def _forgetting(key: int) -> Any:
     """What forgets an array that is no more, unless another has its place by now."""
 
     def forget(ref: weakref.ref[Any]) -> None:
-        with _lock:
-            if _lazy.get(key) is ref:
-                del _lazy[key]
+        # Without the lock: who has it may wait for the thread that this is called in. The place is not taken yet.
+        if _lazy.get(key) is ref:
+            _lazy.pop(key, None)
 
     return forget
 
