@@ -1,7 +1,7 @@
 """Work that nobody should wait for: better plans are made by a thread while those at hand go on answering.
 
 One thread does all of it, and lives only while there is work. It is no daemon, so the interpreter waits at its end for
-the piece in hand, and drops the rest. A fork waits likewise: a child has no lock then that nobody would open.
+the piece in hand, and drops the rest. A fork waits likewise, and for what compiles in other threads.
 ``AUTODIFF_BACKGROUND=0`` has everything done at once, by the thread that asks: then it is the same call in every run
 that is the first to use the better plan.
 """
@@ -114,6 +114,9 @@ _thread: threading.Thread | None = None
 _running = False
 _forks = 0
 
+# Held while a compiler is at work that more than one thread must not enter, or a process be forked in.
+compiling = threading.RLock()
+
 
 def _ending() -> bool:
     """Whether the main thread has ended, after which no thread may be started."""
@@ -129,20 +132,26 @@ def _submit(later: Later[Any]) -> None:
 def _start() -> None:
     """Have a thread, if there is work and none."""
     global _running, _thread  # noqa: PLW0603  (there is one thread for the process)
-    if _running or not _queue or _forks or _ending():
+    if not _queue or _at_work() or _forks or _ending():
         return
     with _lock:
-        if _running or not _queue or _forks:
+        if not _queue or _at_work() or _forks:
             return
         _thread = threading.Thread(target=_work_off, name="autodiff-background", daemon=False)
-        _running = True
         try:
             _thread.start()
+            # Only now: an interrupt may have come first. The thread waits for the lock.
+            _running = True
         except RuntimeError:
             # The system gives no more threads, or none at all.
             _thread = None
     if _thread is None:
         _work_off()
+
+
+def _at_work() -> bool:
+    """Whether there is a thread that will see what is in the queue."""
+    return _running and _thread is not None and _thread.is_alive()
 
 
 def _work_off() -> None:
@@ -206,33 +215,29 @@ def wait() -> None:
 
 def _before_fork() -> None:
     global _forks  # noqa: PLW0603
-    _lock.acquire()
-    _forks += 1
-    while _thread is not None and _thread.is_alive() and _thread is not threading.current_thread():
-        thread = _thread
-        _lock.release()
+    with _lock:
+        # From here on no thread is started.
+        _forks += 1
+    while (thread := _thread) is not None and thread.is_alive() and thread is not threading.current_thread():
         thread.join()
-        _lock.acquire()
-
-
-def _after_fork() -> None:
-    global _forks  # noqa: PLW0603
-    _forks -= 1
-    _lock.release()
+    compiling.acquire()
+    _lock.acquire()
 
 
 def _after_fork_in_parent() -> None:
-    _after_fork()
+    global _forks  # noqa: PLW0603
+    _forks -= 1
+    _lock.release()
+    compiling.release()
     _start()
 
 
 def _after_fork_in_child() -> None:
     """The child has no thread. It begins one when somebody asks for a result."""
-    global _forks, _ident, _running, _thread  # noqa: PLW0603
-    _running, _thread, _ident = False, None, 0
+    global _forks, _ident, _lock, _running, _thread, compiling
+    _lock, compiling = threading.RLock(), threading.RLock()
     # Other threads that were about to fork are not here.
-    _forks = 1
-    _after_fork()
+    _running, _thread, _ident, _forks = False, None, 0, 0
 
 
 if hasattr(os, "register_at_fork"):

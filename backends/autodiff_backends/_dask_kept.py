@@ -6,6 +6,7 @@ meanwhile with it: new values of many parameters come from one gradient, which i
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,16 @@ import dask.array as da
 # By identity, since dask compares arrays element by element.
 _lazy: dict[int, weakref.ref[Any]] = {}
 _lock = threading.RLock()
+
+
+def _begin_anew() -> None:
+    """In the child of a fork, nobody would open the lock."""
+    global _lock  # noqa: PLW0603  (that of the process)
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def keep(values: Sequence[Any], before: Iterable[Any]) -> list[Any]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import operator
 import pickle
 import sys
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
+
+from autodiff.plan import background
 
 from ._kernel_files import cache_folder, keep_kernel, kernel_name, read_kernel
 from ._loops_expressions import VECTORISED
@@ -40,7 +42,26 @@ PLAIN_FUNCTIONS = SimpleNamespace(
 )
 
 _compiled: dict[tuple[str, str], Callable[..., None]] = {}
-_lock = threading.Lock()
+
+
+class Entered(Exception):
+    """Numba is in the middle of something in this very thread, into which a signal handler or a finalizer came."""
+
+
+_inside: list[None] = []
+
+
+@contextmanager
+def numba_alone() -> Iterator[None]:
+    """In the block, Numba may be imported and may compile: in one thread at a time, and no fork comes."""
+    with background.compiling:
+        if _inside:
+            raise Entered
+        _inside.append(None)
+        try:
+            yield
+        finally:
+            _inside.clear()
 
 
 def load(source: str, types: Sequence[tuple[np.dtype[Any], int | None, bool]]) -> Callable[..., None]:
@@ -69,7 +90,7 @@ def load(source: str, types: Sequence[tuple[np.dtype[Any], int | None, bool]]) -
         return lambda table, *arrays: kernel(table.tolist(), *arrays)
     found = _compiled.get(key)
     if found is None:
-        with _lock:
+        with numba_alone():
             found = _compiled.get(key)
             if found is None:
                 found = _compiled[key] = _compile(source, signature)
