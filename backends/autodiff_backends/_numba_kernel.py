@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import operator
+import os
 import pickle
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +14,6 @@ from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
-
-from autodiff.plan import background
 
 from ._kernel_files import cache_folder, keep_kernel, kernel_name, read_kernel
 from ._loops_expressions import VECTORISED
@@ -45,16 +45,18 @@ _compiled: dict[tuple[str, str], Callable[..., None]] = {}
 
 
 class Entered(Exception):
-    """Numba is in the middle of something in this very thread, into which a signal handler or a finalizer came."""
+    """Numba is in the middle of something, and is not to be asked now: by a signal handler or a finalizer that came
+    into it, or at all in the child of a fork that did."""
 
 
+_alone = threading.RLock()
 _inside: list[None] = []
 
 
 @contextmanager
 def numba_alone() -> Iterator[None]:
-    """In the block, Numba may be imported and may compile: in one thread at a time, and no fork comes."""
-    with background.compiling:
+    """In the block, Numba may be imported and may compile: in one thread at a time."""
+    with _alone:
         if _inside:
             raise Entered
         _inside.append(None)
@@ -62,6 +64,16 @@ def numba_alone() -> Iterator[None]:
             yield
         finally:
             _inside.clear()
+
+
+def _begin_anew() -> None:
+    """In the child of a fork, nobody would open the lock. If a thread had it, Numba has locks of its own like that."""
+    global _alone  # noqa: PLW0603  (that of the process)
+    _alone = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def load(source: str, types: Sequence[tuple[np.dtype[Any], int | None, bool]]) -> Callable[..., None]:
