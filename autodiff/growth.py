@@ -7,7 +7,6 @@ what was meant.
 
 from __future__ import annotations
 
-import threading
 import warnings
 import weakref
 from collections.abc import Sequence
@@ -40,12 +39,11 @@ class _Step(NamedTuple):
 class Growth:
     """What a graph compiled, by the line that asked for it. Looked at when a plan is not found, never else."""
 
-    __slots__ = ("_lines", "_lock", "_warned")
+    __slots__ = ("_lines", "_warned")
 
     def __init__(self) -> None:
         self._lines: dict[tuple[str, int], _Step] = {}
-        self._warned: set[tuple[str, int]] = set()
-        self._lock = threading.Lock()
+        self._warned: dict[tuple[str, int], object] = {}
 
     def note(self, trace: Trace, wrt: Sequence[Node], steps: int = STEPS) -> None:
         """A plan is compiled for this structure; warn if it continues so many compiled before it from the same line.
@@ -56,15 +54,15 @@ class Growth:
             return
         frame, depth = user_frame()
         line = frame.f_code.co_filename, frame.f_lineno
-        with self._lock:
-            before = self._lines.pop(line, None)
-            count = 0 if before is None or not _continues(before, trace, wrt) else before.repeats + 1
-            if len(self._lines) >= LINES:
-                del self._lines[next(iter(self._lines))]
-            self._lines[line] = _Step([weakref.ref(node) for node in wrt], len(trace.numbers), count)
-            if count < steps or line in self._warned or len(self._warned) >= LINES:
-                return
-            self._warned.add(line)
+        # Single operations on dictionaries: this may be entered by several threads, and by a signal handler in between.
+        before = self._lines.pop(line, None)
+        count = 0 if before is None or not _continues(before, trace, wrt) else before.repeats + 1
+        self._lines[line] = _Step([weakref.ref(node) for node in wrt], len(trace.numbers), count)
+        for oldest in list(self._lines)[:-LINES]:
+            self._lines.pop(oldest, None)
+        mine = object()
+        if count < steps or len(self._warned) >= LINES or self._warned.setdefault(line, mine) is not mine:
+            return
         warnings.warn(_message(wrt, count), GrowthWarning, stacklevel=depth)
 
 

@@ -1,7 +1,8 @@
 """Work that nobody should wait for: better plans are made by a thread while those at hand go on answering.
 
 One thread does all of it, and lives only while there is work. It is no daemon, so the interpreter waits at its end for
-the piece in hand, and drops the rest. A fork waits likewise: a child has no lock then that nobody would open.
+the piece in hand, and drops the rest. A fork does not wait (for what may itself wait for a lock that the fork has, such
+as that of ``logging``): in the child the piece in hand is begun anew, when somebody asks for it.
 ``AUTODIFF_BACKGROUND=0`` has everything done at once, by the thread that asks: then it is the same call in every run
 that is the first to use the better plan.
 """
@@ -59,7 +60,7 @@ class Later(Generic[T]):
     def get(self) -> T | None:
         """The result, None while there is none. Says once, to the thread that asks, why there never will be one."""
         if self._work is not None:
-            # Nothing happens here but in a child that was forked while work was waiting.
+            # Nothing happens here but in the child of a fork, which has no thread yet.
             _start()
         elif self._error is not None:
             error, self._error = self._error, None
@@ -86,7 +87,8 @@ class Later(Generic[T]):
         assert work is not None
         assert context is not None
         with paused_collector():
-            self._result = context.run(work)
+            # A copy: in the child of a fork, a thread that is no more may have entered it.
+            self._result = context.copy().run(work)
         self._context = None
         # Last: who sees that there is no work left finds the result.
         self._work = None
@@ -110,9 +112,9 @@ _slice = SLICE
 # Re-entered where the collector finds something in here whose end asks for a plan.
 _lock = threading.RLock()
 _queue: deque[weakref.ref[Later[Any]]] = deque()
+_in_hand: Later[Any] | None = None
 _thread: threading.Thread | None = None
 _running = False
-_forks = 0
 
 
 def _ending() -> bool:
@@ -129,15 +131,16 @@ def _submit(later: Later[Any]) -> None:
 def _start() -> None:
     """Have a thread, if there is work and none."""
     global _running, _thread  # noqa: PLW0603  (there is one thread for the process)
-    if _running or not _queue or _forks or _ending():
+    if not _queue or _at_work() or _ending():
         return
     with _lock:
-        if _running or not _queue or _forks:
+        if not _queue or _at_work():
             return
         _thread = threading.Thread(target=_work_off, name="autodiff-background", daemon=False)
-        _running = True
         try:
             _thread.start()
+            # Only now: an interrupt may have come first. The thread waits for the lock.
+            _running = True
         except RuntimeError:
             # The system gives no more threads, or none at all.
             _thread = None
@@ -145,8 +148,13 @@ def _start() -> None:
         _work_off()
 
 
+def _at_work() -> bool:
+    """Whether there is a thread that will see what is in the queue."""
+    return _running and _thread is not None and _thread.is_alive()
+
+
 def _work_off() -> None:
-    global _ident, _resumed, _running, _slice  # noqa: PLW0603
+    global _ident, _in_hand, _resumed, _running, _slice  # noqa: PLW0603
     if threading.current_thread() is _thread:
         _ident = get_ident()
         _resumed, _slice = perf_counter(), SLICE
@@ -154,13 +162,14 @@ def _work_off() -> None:
         with _lock:
             if _ending():
                 _queue.clear()
-            if not _queue or _forks:
+            if not _queue:
                 _running = False
                 _ident = 0
                 return
-            later = _queue.popleft()()
+            later = _in_hand = _queue.popleft()()
         if later is not None:
             later.run()
+        _in_hand = None
         del later
 
 
@@ -209,36 +218,14 @@ def wait() -> None:
         thread.join()
 
 
-def _before_fork() -> None:
-    global _forks  # noqa: PLW0603
-    _lock.acquire()
-    _forks += 1
-    while _thread is not None and _thread.is_alive() and _thread is not threading.current_thread():
-        thread = _thread
-        _lock.release()
-        thread.join()
-        _lock.acquire()
-
-
-def _after_fork() -> None:
-    global _forks  # noqa: PLW0603
-    _forks -= 1
-    _lock.release()
-
-
-def _after_fork_in_parent() -> None:
-    _after_fork()
-    _start()
-
-
-def _after_fork_in_child() -> None:
-    """The child has no thread. It begins one when somebody asks for a result."""
-    global _forks, _ident, _running, _thread  # noqa: PLW0603
-    _running, _thread, _ident = False, None, 0
-    # Other threads that were about to fork are not here.
-    _forks = 1
-    _after_fork()
+def _begin_anew() -> None:
+    """In the child of a fork there is no thread. One begins when somebody asks for a result."""
+    global _ident, _in_hand, _lock, _running, _thread  # noqa: PLW0603
+    _lock = threading.RLock()
+    if _in_hand is not None:
+        _queue.appendleft(weakref.ref(_in_hand))
+    _in_hand, _running, _thread, _ident = None, False, None, 0
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+    os.register_at_fork(after_in_child=_begin_anew)

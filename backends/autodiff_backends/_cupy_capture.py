@@ -31,7 +31,7 @@ MAX_STREAMS = 4
 CAPTURED = f"// launched one by one in the first {CAPTURING_CALL} calls on a stream, as one captured CUDA graph later"
 
 # Handles that the garbage collector destroys meanwhile would break a capture, so it is paused; one capture at a time.
-_one_capture = threading.Lock()
+_one_capture = threading.RLock()
 
 
 def pays(n_launches: int, n_copies: int, nbytes: int) -> bool:
@@ -102,8 +102,9 @@ class Captures:
     def __init__(self, device: Device):
         self._device = device
         self._streams: OrderedDict[Hashable, _OfStream] = OrderedDict()
-        # Two threads may be on one stream: a call is enqueued as a whole.
-        self._lock = threading.Lock()
+        # Two threads may be on one stream: a call is enqueued as a whole, and not in the middle of another.
+        self._lock = threading.RLock()
+        self._inside = False
         self._failed = False
 
     def __call__(self, plan: Launching, values: Sequence[Any]) -> list[Any]:
@@ -112,15 +113,14 @@ class Captures:
         if self._failed or self._device.capturing():
             return plan.launched(values)
         with self._lock:
-            of_stream = self._of_stream(self._device.stream())
-            if of_stream.bound is not None and of_stream.replay is not None:
-                return self._replayed(of_stream.bound, of_stream.replay, values)
-            of_stream.calls += 1
-            outputs = plan.launched(values)
-            problem = self._capture(of_stream, plan, values, outputs) if of_stream.calls >= CAPTURING_CALL else ""
-            if problem:
-                self._failed = True
-                self._streams.clear()
+            if self._inside:
+                # A signal handler, or a finalizer, came into a call of this thread.
+                return plan.launched(values)
+            self._inside = True
+            try:
+                outputs, problem = self._called(plan, values)
+            finally:
+                self._inside = False
         if problem:
             warnings.warn(
                 f"backend 'cupy' launches the kernels of a plan one by one from now on, which is slower: {problem}; "
@@ -129,6 +129,19 @@ class Captures:
                 stacklevel=2,
             )
         return outputs
+
+    def _called(self, plan: Launching, values: Sequence[Any]) -> tuple[list[Any], str]:
+        """The outputs of a call, and why nothing is captured any more, if that is so."""
+        of_stream = self._of_stream(self._device.stream())
+        if of_stream.bound is not None and of_stream.replay is not None:
+            return self._replayed(of_stream.bound, of_stream.replay, values), ""
+        of_stream.calls += 1
+        outputs = plan.launched(values)
+        problem = self._capture(of_stream, plan, values, outputs) if of_stream.calls >= CAPTURING_CALL else ""
+        if problem:
+            self._failed = True
+            self._streams.clear()
+        return outputs, problem
 
     def _of_stream(self, stream: Hashable) -> _OfStream:
         """The entry of a stream. The one not used for longest goes: with too many streams none is ever captured."""

@@ -6,6 +6,7 @@ meanwhile with it: new values of many parameters come from one gradient, which i
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,16 @@ import dask.array as da
 # By identity, since dask compares arrays element by element.
 _lazy: dict[int, weakref.ref[Any]] = {}
 _lock = threading.RLock()
+
+
+def _begin_anew() -> None:
+    """In the child of a fork, nobody would open the lock."""
+    global _lock  # noqa: PLW0603  (that of the process)
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def keep(values: Sequence[Any], before: Iterable[Any]) -> list[Any]:
@@ -40,9 +51,9 @@ def _forgetting(key: int) -> Any:
     """What forgets an array that is no more, unless another has its place by now."""
 
     def forget(ref: weakref.ref[Any]) -> None:
-        with _lock:
-            if _lazy.get(key) is ref:
-                del _lazy[key]
+        # Without the lock: who has it may wait for the thread that this is called in. The place is not taken yet.
+        if _lazy.get(key) is ref:
+            _lazy.pop(key, None)
 
     return forget
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import operator
+import os
 import pickle
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
@@ -40,7 +42,38 @@ PLAIN_FUNCTIONS = SimpleNamespace(
 )
 
 _compiled: dict[tuple[str, str], Callable[..., None]] = {}
-_lock = threading.Lock()
+
+
+class Entered(Exception):
+    """Numba is in the middle of something, and is not to be asked now: by a signal handler or a finalizer that came
+    into it, or at all in the child of a fork that did."""
+
+
+_alone = threading.RLock()
+_inside: list[None] = []
+
+
+@contextmanager
+def numba_alone() -> Iterator[None]:
+    """In the block, Numba may be imported and may compile: in one thread at a time."""
+    with _alone:
+        if _inside:
+            raise Entered
+        _inside.append(None)
+        try:
+            yield
+        finally:
+            _inside.clear()
+
+
+def _begin_anew() -> None:
+    """In the child of a fork, nobody would open the lock. If a thread had it, Numba has locks of its own like that."""
+    global _alone  # noqa: PLW0603  (that of the process)
+    _alone = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 # Numba gives back nothing of what a kernel took, dropped or not. Measured: 0.9 MB for one of three lines, 7 to 80 MB
 # for 70 kB of source, 30 kB for one from disk. So there are only so many in a process.
@@ -80,7 +113,7 @@ def load(source: str, types: Sequence[tuple[np.dtype[Any], int | None, bool]]) -
         return lambda table, *arrays: kernel(table.tolist(), *arrays)
     found = _compiled.get(key)
     if found is None:
-        with _lock:
+        with numba_alone():
             found = _compiled.get(key)
             if found is None:
                 if _bytes_taken > MOST_BYTES:

@@ -6,16 +6,15 @@ values live in scratch of the block's size; only what is used outside is a whole
 
 from __future__ import annotations
 
-import contextvars
 import functools
 import math
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from autodiff.backend import thread_count
 from autodiff.plan.program import Program
+
+from ._workers import shares, together
 
 # Elements from which a group is worth its slices.
 SMALLEST_BLOCKED = 1 << 15
@@ -152,54 +151,8 @@ def nanoseconds(program: Program, group: Group) -> float:
 
 # --- execution --------------------------------------------------------------------------------------------------------
 
-_pool: ThreadPoolExecutor | None = None
-_pool_size = 0
-
-
-def _forget_pool() -> None:
-    """A forked process has the pool's object but none of its threads."""
-    global _pool  # noqa: PLW0603
-    _pool = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)
-
-
-def _workers(count: int) -> ThreadPoolExecutor:
-    global _pool, _pool_size  # noqa: PLW0603  (one pool for the process, made when it is first needed)
-    if _pool is None or _pool_size < count:
-        _pool = ThreadPoolExecutor(count, thread_name_prefix="autodiff")
-        _pool_size = count
-    return _pool
-
 
 def run_blocks(function: Callable[..., Any], extent: int, block: int, threaded: bool, *arrays: Any) -> list[Any]:
     """Call ``function(start, stop, *arrays)`` on ranges that together are ``range(extent)``; their results."""
     ranges = shares(extent, thread_count() if threaded else 1, block)
     return together([functools.partial(function, start, stop, *arrays) for start, stop in ranges])
-
-
-def shares(extent: int, count: int, block: int = 1) -> list[tuple[int, int]]:
-    """``range(extent)`` in at most ``count`` parts of whole blocks, but for the last."""
-    step = -(-extent // count)
-    step = max(-(-step // block) * block, 1)
-    return [(start, min(start + step, extent)) for start in range(0, extent, step)] or [(0, 0)]
-
-
-def together(calls: list[Callable[[], Any]]) -> list[Any]:
-    """The results of calls, the first of which is made in this thread and the others in threads of the pool."""
-    if len(calls) == 1:
-        return [calls[0]()]
-    # NumPy's error state is a context variable; each thread gets a copy of the caller's.
-    workers = _workers(len(calls) - 1)
-    futures = [workers.submit(contextvars.copy_context().run, call) for call in calls[1:]]
-    try:
-        results = [calls[0]()]
-    finally:
-        # Also after an error: nobody may write to the arrays of a call that has ended.
-        others = [future.exception() for future in futures]
-    for error in others:
-        if error is not None:
-            raise error
-    return results + [future.result() for future in futures]

@@ -57,8 +57,9 @@ _1, _62, _63 = np.array(1), np.array(62), np.array(63)
 
 def sine_cosine(x: Array, sine: Array, cosine: Array) -> None:
     """``sine[...] = sin(x)`` and ``cosine[...] = cos(x)``; one of them may be ``x``."""
-    # The sum of squares is a bound that costs least, and is NaN if anything is.
-    if not np.vdot(x, x) <= LARGEST**2 and not np.max(np.abs(x), initial=0) <= LARGEST:
+    # Both are NaN if anything is. A product of x with itself costs 2 us less for 8,192 elements, but for 10,000 or more
+    # BLAS computes it on threads of its own, which those of 32 callers wait for.
+    if not (np.maximum.reduce(x, None, initial=0) <= LARGEST and np.minimum.reduce(x, None, initial=0) >= -LARGEST):
         both = np.sin(x), np.cos(x)
         np.copyto(sine, both[0])
         np.copyto(cosine, both[1])

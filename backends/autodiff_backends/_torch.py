@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from functools import cached_property
 from typing import Any
 
@@ -146,8 +145,7 @@ class TorchBackend(Backend):
         if found is not None:
             return found
         name = _canonical(device)
-        with _lock:
-            return _backends.setdefault(name, TorchBackend(name))
+        return _backends.setdefault(name, TorchBackend(name))
 
     def synchronize(self) -> None:
         """Wait until what was started on the device is done."""
@@ -186,4 +184,3 @@ def _as_if_writable(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 BACKEND = TorchBackend("cpu")
 _backends: dict[str, TorchBackend] = {"cpu": BACKEND}
-_lock = threading.Lock()

@@ -6,7 +6,6 @@ Libraries are reached through ``array_api_compat``, and imported when their back
 from __future__ import annotations
 
 import re
-import threading
 from functools import cached_property
 from importlib import import_module
 from typing import Any
@@ -52,7 +51,6 @@ class ArrayApiBackend(Backend):
         self.device = self._default if device is None else device
         self._info = namespace.__array_namespace_info__() if hasattr(namespace, "__array_namespace_info__") else None
         self._devices = {self.device: self}
-        self._lock = threading.Lock()
 
     @property
     def namespace(self) -> Any:
@@ -170,13 +168,9 @@ class ArrayApiBackend(Backend):
         if found is not None:
             return found
         own = self._device(device)
-        with self._lock:
-            if own not in self._devices:
-                other = ArrayApiBackend(self._namespace, own)
-                other._devices = self._devices
-                other._lock = self._lock
-                self._devices[own] = other
-            return self._devices[own]
+        other = ArrayApiBackend(self._namespace, own)
+        other._devices = self._devices
+        return self._devices.setdefault(own, other)
 
     def _device(self, device: Any) -> Any:
         known = list(self._info.devices()) if self._info is not None else [self._default]

@@ -17,10 +17,10 @@ from autodiff.plan.workspaces import Workspaces
 from ._loops_regions import LOOPS, Composed, faster, regions, whole
 from ._loops_schedule import Schedule
 from ._loops_statements import Lowering
-from ._numba_kernel import Exhausted, load
+from ._numba_kernel import Entered, Exhausted, load, numba_alone
 from ._numba_source import KernelSource
-from ._numpy_blocks import shares, together
 from ._numpy_reference import Interpreted, constant_value
+from ._workers import shares, together
 from .numpy_ import BACKEND as NUMPY
 
 # Places in workspaces are 32-bit numbers.
@@ -165,12 +165,15 @@ class NumbaBackend(Backend):
 
     def compile(self, program: Program) -> Plan:
         """Kernels where they are estimated to be faster, the rest as on NumPy."""
-        rules = faster(self._supported_ufuncs(), LARGEST_ARRAY)
-        found = regions(program, rules)
-        kind = whole(program, found, rules)
-        if kind is None:
-            return Composed(program, found, rules, partial(self._compile_region, most_parameters=MOST_PARAMETERS))
-        return self._compile_region(kind, program)
+        try:
+            rules = faster(self._supported_ufuncs(), LARGEST_ARRAY)
+            found = regions(program, rules)
+            kind = whole(program, found, rules)
+            if kind is None:
+                return Composed(program, found, rules, partial(self._compile_region, most_parameters=MOST_PARAMETERS))
+            return self._compile_region(kind, program)
+        except Entered:
+            return NUMPY.compile(program)
 
     def interpret(self, program: Program) -> Plan | None:
         """On NumPy: kernels of short programs too take LLVM a quarter of a second."""
@@ -212,10 +215,12 @@ class NumbaBackend(Backend):
 
     def _supported_ufuncs(self) -> frozenset[str]:
         if self._ufuncs is None:
-            try:
-                from numba.np import ufunc_db  # noqa: PLC0415
-            except ImportError as error:
-                raise BackendError(f"backend 'numba' needs the package numba (pip install numba): {error}") from error
+            with numba_alone():
+                try:
+                    from numba.np import ufunc_db  # noqa: PLC0415
+                except ImportError as error:
+                    needs = f"backend 'numba' needs the package numba (pip install numba): {error}"
+                    raise BackendError(needs) from error
             self._ufuncs = frozenset(f.__name__ for f in ufunc_db.get_ufuncs())
         return self._ufuncs
 
