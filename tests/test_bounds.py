@@ -218,8 +218,8 @@ def test_no_table_grows() -> None:
         gc.collect()
         return tables()
 
-    before = every(range(150))
-    after = every(range(150, 300))
+    before = every(range(1000, 1150))
+    after = every(range(1150, 1300))
     assert len(after) > 100
     # Those of generations are between half and all of their size.
     assert {name: (before.get(name, 0), size) for name, size in after.items() if size > before.get(name, 0) + 64} == {}
