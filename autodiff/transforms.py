@@ -158,7 +158,7 @@ def _result(out: Any, name: str) -> Tensor:
         raise DifferentiationError(
             f"{name}: the function returned {aval!r}, and a result of dtype {aval.dtype} has no derivative"
         )
-    return out
+    return out  # type: ignore[no-any-return]
 
 
 def _belongs_to_larger(out: Tensor, own: list[Node]) -> bool:
