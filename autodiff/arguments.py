@@ -16,6 +16,8 @@ from .nodes import INT64, describe
 # What NumPy's functions count with.
 LARGEST = np.iinfo(INT64).max
 TRUTHS = (bool, np.bool_)
+# Of elements in memory, which a Tensor has none of; NumPy's functions name one.
+ORDERS = ("K", "A", "C", "F")
 
 
 def whole(value: Any, what: str, truths: bool = False) -> int:

@@ -307,7 +307,7 @@ class Backend(ABC):
         BackendError
             If there is no such device.
         """
-        if device == self.device:
+        if isinstance(device, type(self.device)) and device == self.device:
             return self
         raise BackendError(f"backend {self.name!r} has no device {device!r}; it computes on {self.device}")
 
@@ -440,10 +440,10 @@ def register_backend(name: str, backend: Backend | str) -> None:
     'numpy'
     """
     if not isinstance(name, str) or not name:
-        raise BackendError(f"register_backend: the name {name!r} is no non-empty string")
+        raise BackendError(f"register_backend: the name {shown(name)} is no non-empty string")
     if not (isinstance(backend, Backend) or (isinstance(backend, str) and ":" in backend)):
         raise BackendError(
-            f"register_backend({name!r}): {backend!r} is neither a backend (an object of a class derived from "
+            f"register_backend({name!r}): {shown(backend)} is neither a backend (an object of a class derived from "
             "autodiff.Backend) nor a string 'package.module:OBJECT'"
         )
     _registered[name] = backend
@@ -556,8 +556,8 @@ def _of_namespace(xp: Any) -> Backend:
     """The backend of an Array API namespace, that of its library if this is a known one."""
     if not hasattr(xp, "asarray") or not isinstance(getattr(xp, "__name__", None), str):
         raise BackendError(
-            f"{xp!r} is no backend; give one of the names {', '.join(backends())}, a backend object, or the namespace "
-            "of an Array API library"
+            f"{shown(xp)} is no backend; give one of the names {', '.join(backends())}, a backend object, or the "
+            "namespace of an Array API library"
         )
     words = xp.__name__.removeprefix("array_api_compat.").split(".")
     name = "numpy" if words[0] == "numpy" else LIBRARIES.get(words[0])

@@ -11,7 +11,7 @@ from .backend import Backend, Plan, backend_of, get_backend
 from .callers import user_frame
 from .differentiate import derivative
 from .errors import ArgumentError, DTypeError, IndependentWarning, ShapeError
-from .nodes import Aval, Constant, Node, Operation, Primitive, Signature, as_array, describe
+from .nodes import Aval, Constant, Node, Operation, Primitive, Signature, as_array, describe, is_complex
 from .ops import place_p, zeros
 from .plan import Trace, build
 from .plan.simplify import simplify_graph
@@ -166,7 +166,7 @@ class CompiledGradient:
         """An argument where the gradient computes."""
         dtype = aval.dtype
         owner = backend_of(value)
-        complex_values = np.iscomplexobj(value) if owner is None else owner.aval_of(value)[1].kind == "c"
+        complex_values = is_complex(value) if owner is None else owner.aval_of(value)[1].kind == "c"
         if complex_values and dtype.kind != "c":
             raise DTypeError(
                 f"argument {place} of the compiled gradient is {describe(value)}, and it was compiled for {aval!r}, "

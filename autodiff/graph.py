@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from .arguments import flag
 from .backend import Backend, get_backend
 from .errors import ArgumentError, BackendError, DifferentiationError, shown
 from .gradients import (
@@ -323,7 +324,7 @@ class Graph:
         if not dx:
             return []
         root, wrt = dy._node, [x._node for x in dx]
-        if as_tensors:
+        if as_tensors is not False and flag(as_tensors, "gradient: as_tensors"):
             return self._record(root, wrt, n, dx)
         return self._evaluate(root, wrt, n, dx)[1]
 

@@ -31,6 +31,7 @@ from .nodes import (
     broadcast_shape,
     freeze,
     intern_aval,
+    is_complex,
     rebound,
 )
 from .plan import evaluate, fetched, looked_at, on_host
@@ -233,6 +234,8 @@ class Handle:
         """
         if traces:
             refuse_change(self._node, self._slot, "assign")
+        if copy is not True:
+            copy = flag(copy, "assign: copy")
         aval = self._node.aval
         if type(value) is not np.ndarray or value.dtype != aval.dtype or copy or aval.place is not None:
             value = self._taken(plain(value, "assign"), aval, copy)
@@ -278,9 +281,9 @@ class Handle:
                 f"(ad.Graph(backend={source.name!r}).add_variables), or bring the value to the host (np.asarray)"
             )
         if source is None:
-            if aval.dtype.kind != "c" and np.iscomplexobj(value):
-                raise DTypeError(f"assign: complex values do not go into a variable of {aval.dtype}; take np.real")
             try:
+                if aval.dtype.kind != "c" and is_complex(value):
+                    raise DTypeError(f"assign: complex values do not go into a variable of {aval.dtype}; take np.real")
                 value = as_array(value, aval.dtype, copy=True if copy and place is None else None)
             except AutodiffError as error:
                 raise error.within("assign") from None
@@ -362,8 +365,8 @@ class Handle:
         value = np.asarray(self._number("item()"))
         try:
             return value.item(*index)
-        except (IndexError, ValueError, TypeError) as error:
-            kind = IndexingError if isinstance(error, IndexError) else ArgumentError
+        except (IndexError, ValueError, TypeError, OverflowError) as error:
+            kind = IndexingError if isinstance(error, (IndexError, OverflowError)) else ArgumentError
             raise kind(
                 f"item of {self._node.aval!r}: {error}; give the position of one element: an integer, or one an axis"
             ) from None

@@ -738,6 +738,12 @@ def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndar
     return array
 
 
+def is_complex(value: Any) -> bool:
+    """Whether what would be made an array has imaginary parts."""
+    array = value if type(value) is np.ndarray else as_array(value, copy=None)
+    return bool(array.dtype.kind == "c")
+
+
 def _refuse_none(value: Any, array: np.ndarray[Any, Any]) -> None:
     """An error where NumPy would make NaN of None."""
     if np.isnan(array).any() and np.array(value).dtype == object:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .arguments import casts, word
+from .arguments import ORDERS, casts, flag, word
 from .backend import Backend, get_backend
 from .dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, unsupported
 from .errors import ArgumentError, AutodiffError, DTypeError, TraceError
@@ -265,7 +265,7 @@ class Tensor(Handle):
             stays one. ``ad.Tensor(t.value)`` is a new variable with this value and no history.
         """
         node = self._node
-        word(order, "copy: order", ("C", "F", "A", "K"))
+        word(order, "copy: order", ORDERS)
         if isinstance(node, Constant):
             return Tensor(self.value, dtype=self.dtype, constant=True, name=self.name)
         tensor: Tensor = wrap(ops.identity(node))
@@ -310,6 +310,9 @@ class Tensor(Handle):
     ) -> Tensor:
         """See `numpy.ndarray.astype`."""
         wanted = numeric_dtype(dtype, "astype: dtype")
+        word(order, "astype: order", ORDERS)
+        flag(subok, "astype: subok")
+        flag(copy, "astype: copy")
         if not casts(self.dtype, wanted, casting, "astype"):
             raise DTypeError(f"astype: {self.dtype} does not convert to {wanted} by casting={casting!r}")
         return wrap(ops.astype(self._node, wanted))  # type: ignore[no-any-return]
@@ -412,7 +415,10 @@ class Tensor(Handle):
         return (self[i] for i in range(self.shape[0]))
 
     def __contains__(self, value: Any) -> bool:
-        return bool(np.any(np.equal(on_host(self._node), on_host(value._node) if type(value) is Tensor else value)))
+        try:
+            return bool(np.any(on_host(self._node) == (on_host(value._node) if type(value) is Tensor else value)))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ArgumentError(f"in: {describe(value)} cannot be compared with {self._node.aval!r}: {error}") from None
 
     def __repr__(self) -> str:
         try:

@@ -125,7 +125,7 @@ def _positions(argnums: Any, count: int, name: str) -> tuple[int, ...]:
 
 def _check_call(function: Any, argnums: Any, name: str) -> None:
     if not callable(function):
-        raise ArgumentError(f"{name}: {function!r} is not callable; give the function to differentiate")
+        raise ArgumentError(f"{name}: {shown(function)} is not callable; give the function to differentiate")
     valid = isinstance(argnums, int) and not isinstance(argnums, bool)
     if not valid and isinstance(argnums, (tuple, list)) and argnums:
         valid = all(isinstance(p, int) and not isinstance(p, bool) for p in argnums)
@@ -142,7 +142,7 @@ def _result(out: Any, name: str) -> Tensor:
             )
         if isinstance(out, (bool, np.bool_)):
             raise DifferentiationError(f"{name}: the function returned {out}, and a truth value has no derivative")
-        return Tensor(out)
+        out = Tensor(out)
     aval = out._node.aval
     if aval.size != 1:
         raise DifferentiationError(
@@ -158,7 +158,7 @@ def _result(out: Any, name: str) -> Tensor:
         raise DifferentiationError(
             f"{name}: the function returned {aval!r}, and a result of dtype {aval.dtype} has no derivative"
         )
-    return out
+    return out  # type: ignore[no-any-return]
 
 
 def _belongs_to_larger(out: Tensor, own: list[Node]) -> bool:

@@ -6,6 +6,8 @@ import importlib
 import importlib.util
 import re
 from collections.abc import Iterator
+from itertools import compress
+from operator import not_
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -74,9 +76,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             return True
         return not item.path.stem.startswith(others) if wanted == "numpy" else item.path.stem.startswith(own)
 
-    kept = [item for item in items if belongs(item)]
-    config.hook.pytest_deselected(items=[i for i in items if i not in set(kept)])
-    items[:] = kept
+    chosen = [belongs(item) for item in items]
+    config.hook.pytest_deselected(items=list(compress(items, map(not_, chosen))))
+    items[:] = compress(items, chosen)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS
-from ..errors import ArgumentError
+from ..errors import ArgumentError, shown
 from .functions import function_table
 from .ufuncs import METHODS, ufunc_table
 
@@ -52,7 +52,7 @@ def implements(function: Callable[..., Any]) -> Callable[[F], F]:
     """
     if isinstance(function, np.ufunc) or not callable(function) or not hasattr(function, "_implementation"):
         raise ArgumentError(
-            f"implements: {function!r} is no NumPy function that dispatches to other classes; call yours directly"
+            f"implements: {shown(function)} is no NumPy function that dispatches to other classes; call yours directly"
         )
 
     def register(handler: F) -> F:

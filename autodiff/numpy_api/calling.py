@@ -12,13 +12,12 @@ import numpy as np
 
 from .. import ops
 from ..arguments import casts, flag, integer
-from ..errors import AutodiffError, DTypeError, UnsupportedError
+from ..errors import ArgumentError, AutodiffError, DTypeError, UnsupportedError
 from ..nodes import Node, numeric_dtype
 from ..tensor import Tensor, node_of, wrap
 
 Handler = Callable[..., Any]
 NOT_GIVEN = object()
-ORDERS = ("K", "A", "C", "F")
 
 
 def truth(x: Node) -> Node:
@@ -116,6 +115,8 @@ def put(out: Any, result: Any, what: str) -> Any:
     if isinstance(out, tuple):
         if isinstance(result, tuple):
             return tuple([put(o, r, what) for o, r in zip(out, result, strict=True)])
+        if len(out) != 1:
+            raise ArgumentError(f"{what}: out= has {len(out)} arrays for one result; give a Tensor, or a tuple of one")
         (out,) = out
     if out is None:
         return wrap(result)

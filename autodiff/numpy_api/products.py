@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import word
+from ..arguments import ORDERS, word
 from ..errors import ArgumentError, DTypeError, ShapeError, UnsupportedError, shown
 from ..nodes import Node, describe
 from ..tensor import node_of, wrap
-from .calling import ORDERS, Handler, converted, of_two, put
+from .calling import Handler, converted, of_two, put
 
 
 def _dot(a: Any, b: Any, out: Any = None) -> Any:

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import check_memory, items, word
+from ..arguments import ORDERS, check_memory, items, word
 from ..backend import backend_of
 from ..errors import ArgumentError, DTypeError, IndexingError, UnsupportedError
 from ..nodes import INT64, Constant, Node, as_array, as_node, intern_aval, numeric_dtype
 from ..plan import concrete, on_host
 from ..tensor import Tensor, node_of, wrap
-from .calling import NOT_GIVEN, ORDERS, Handler, put, truth
+from .calling import NOT_GIVEN, Handler, put, truth
 from .reductions import TABLE as REDUCTIONS
 
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import word
+from ..arguments import ORDERS, word
 from ..dispatch import FUNCTIONS, UFUNCS, unsupported
 from ..errors import ArgumentError, DTypeError, ShapeError, UnsupportedError
 from ..nodes import INT64, PRIMITIVES, Node, as_node, broadcast_shape, numeric_dtype
 from ..plan import concrete
 from ..recipe import Composite
 from ..tensor import Tensor, node_of, wrap
-from .calling import ORDERS, converted, mask, put
+from .calling import converted, mask, put
 
 
 def _fabs(x: Node) -> Node:

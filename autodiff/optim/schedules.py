@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, shown
 from .checks import count, number
 
 
@@ -196,7 +196,9 @@ def _check_course(schedule: Linear | Cosine, what: str) -> None:
     count(schedule.warm_up, f"{what}: warm_up", 0)
     count(schedule.steps, f"{what}: steps", 1)
     if schedule.steps <= schedule.warm_up:
-        raise ArgumentError(f"{what}: steps={schedule.steps} must be more than warm_up={schedule.warm_up}")
+        raise ArgumentError(
+            f"{what}: steps={shown(schedule.steps)} must be more than warm_up={shown(schedule.warm_up)}"
+        )
 
 
 def _progress(schedule: Linear | Cosine, step: int) -> float:
