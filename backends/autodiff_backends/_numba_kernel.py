@@ -42,8 +42,8 @@ PLAIN_FUNCTIONS = SimpleNamespace(
 _compiled: dict[tuple[str, str], Callable[..., None]] = {}
 _lock = threading.Lock()
 
-# Numba gives back nothing of what a kernel took, dropped or not. Measured: 0.9 MB for one of three lines, 3 MB for 2.7 kB
-# of source, 7 to 80 MB for 70 kB, 30 kB for one from disk. So there are only so many in a process.
+# Numba gives back nothing of what a kernel took, dropped or not. Measured: 0.9 MB for one of three lines, 3 MB for
+# 2.7 kB of source, 7 to 80 MB for 70 kB, 30 kB for one from disk. So there are only so many in a process.
 MOST_BYTES = 1 << 30
 BYTES_COMPILED, BYTES_FOR_EACH, BYTES_LOADED = 900_000, 800, 30_000
 
