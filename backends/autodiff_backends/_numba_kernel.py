@@ -75,10 +75,10 @@ def _begin_anew() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_anew)
 
-# Numba gives back nothing of what a kernel took, dropped or not. Measured: 0.9 MB for one of three lines, 7 to 80 MB
-# for 70 kB of source, 30 kB for one from disk. So there are only so many in a process.
-MOST_BYTES = 1 << 29
-BYTES_COMPILED, BYTES_FOR_EACH, BYTES_LOADED = 900_000, 500, 30_000
+# Numba gives back nothing of what a kernel took, dropped or not. Measured: 0.9 MB for one of three lines, 3 MB for
+# 2.7 kB of source, 7 to 80 MB for 70 kB, 30 kB for one from disk. So there are only so many in a process.
+MOST_BYTES = 1 << 30
+BYTES_COMPILED, BYTES_FOR_EACH, BYTES_LOADED = 900_000, 800, 30_000
 
 _bytes_taken = 0
 
