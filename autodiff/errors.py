@@ -22,18 +22,17 @@ GrowthWarning (UserWarning): a loop differentiates with respect to what it updat
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 
 class AutodiffError(Exception):
     """Base of every error that this library raises on purpose."""
 
-    def within(self, function: str) -> Self:
-        """This error, whose message names the function that was called where it does not yet."""
+    def within(self, function: str) -> None:
+        """Let the message begin with the function that was called, if it does not yet."""
         message = str(self)
-        if function not in message:
+        if not message.removeprefix("np.").startswith(function):
             self.args = (f"{function}: {message}",)
-        return self
 
 
 class ShapeError(AutodiffError, ValueError):

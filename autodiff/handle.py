@@ -286,7 +286,8 @@ class Handle:
                     raise DTypeError(f"assign: complex values do not go into a variable of {aval.dtype}; take np.real")
                 value = as_array(value, aval.dtype, copy=True if copy and place is None else None)
             except AutodiffError as error:
-                raise error.within("assign") from None
+                error.within("assign")
+                raise
             return value if place is None else place.asarray(value, copy=copy)
         assert place is not None
         _, dtype = place.aval_of(value)

@@ -85,7 +85,8 @@ def _not_understood(operator: str, other: Any, error: DTypeError) -> Any:
     """NotImplemented for an object that is no operand, if its class may know better; else the error."""
     if answers(other, operator):
         return NotImplemented
-    raise error.within(operator.strip("_"))
+    error.within(operator.strip("_"))
+    raise error
 
 
 def _binary(name: str, primitive: Primitive, reflected: bool = False) -> Callable[[Tensor, Any], Any]:
@@ -401,7 +402,8 @@ class Tensor(Handle):
         try:
             node = ops.write_index(node, _index_nodes(item), node_of(value), concrete)
         except AutodiffError as error:
-            raise error.within(f"writing into {node.aval!r}") from None
+            error.within(f"writing into {node.aval!r}")
+            raise
         self._rebind(node, "__setitem__")
 
     def __len__(self) -> int:
@@ -479,7 +481,8 @@ class Tensor(Handle):
                         y = a._node if type(a) is Tensor else as_node(a, beside)
                         z = b._node if type(b) is Tensor else as_node(b, beside)
                     except AutodiffError as error:
-                        raise error.within(ufunc.__name__) from None
+                        error.within(ufunc.__name__)
+                        raise
                     nodes, key = (y, z), (y.aval, z.aval)
                 if type(function) is not Primitive:
                     return wrap(function(*nodes))
@@ -493,7 +496,8 @@ class Tensor(Handle):
         try:
             return UFUNC_METHODS[method](ufunc, inputs, keywords)
         except AutodiffError as error:
-            raise error.within(ufunc.__name__ + ("" if method == "__call__" else f".{method}")) from None
+            error.within(ufunc.__name__ + ("" if method == "__call__" else f".{method}"))
+            raise
 
     def __array_function__(self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         handler = FUNCTIONS.get(function)

@@ -88,7 +88,8 @@ def _argument(value: Any, name: str, position: int) -> Node:
     try:
         return Argument(*_array_argument(value), NO_SLOT)
     except AutodiffError as error:
-        raise error.within(f"{name}, argument {position}") from None
+        error.within(f"{name}, argument {position}")
+        raise
 
 
 def _array_argument(value: Any) -> tuple[Aval, Any]:

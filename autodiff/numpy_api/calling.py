@@ -91,7 +91,8 @@ def checked(function: Any, handler: Handler) -> Handler:
                         args = (*args[:place], value, *args[place + 1 :])
             return handler(*args, **kwargs)
         except AutodiffError as error:
-            raise error.within(name) from None
+            error.within(name)
+            raise
         except TypeError:
             try:
                 signature.bind(*args, **kwargs)

@@ -142,9 +142,8 @@ def _call(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) ->
     if dtype is not None:
         nodes = converted(nodes, dtype, casting, name)
     result = function(*nodes)
-    chosen = mask(where, f"{name}: where")
-    if chosen is not True:
-        result = _masked(result, chosen, out, name)
+    if where is not True:
+        result = _masked(result, mask(where, f"{name}: where"), out, name)
     return put(out, result if out is None else _repeated(result, out), name)
 
 

@@ -134,7 +134,8 @@ def _index_array(item: Any, x: Aval) -> np.ndarray[Any, Any]:
     try:
         array = as_array(item)
     except ShapeError as error:
-        raise error.within(f"index of {x!r}") from None
+        error.within(f"index of {x!r}")
+        raise
     except AutodiffError as error:
         raise _no_index(item, x, f" ({error})") from None
     if not array.size and not isinstance(item, (np.ndarray, np.generic)):

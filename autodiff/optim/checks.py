@@ -112,7 +112,8 @@ def gradient_array(gradient: Any, aval: Aval, name: str, home: Backend) -> Any:
         try:
             gradient = as_array(gradient, copy=None)
         except AutodiffError as error:
-            raise error.within(f"step: the gradient of {name}") from None
+            error.within(f"step: the gradient of {name}")
+            raise
     shape, dtype = get_backend(source).aval_of(gradient)
     if shape != aval.shape:
         raise ShapeError(
