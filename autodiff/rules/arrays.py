@@ -33,8 +33,10 @@ def _index_add_values(ct: Node, out: Node, x: Node, idx: Node, values: Node, *ar
     return ops.index(ct, idx, *arrays)
 
 
-def _index_set_values(ct: Node, out: Node, x: Node, idx: Node, values: Node, *arrays: Node) -> Node:
-    return ops.surviving(x, idx, ops.index(ct, idx, *arrays), arrays)
+def _index_set_parts(ct: Node, out: Node, x: Node, idx: Node, values: Node, *arrays: Node) -> list[Node | None]:
+    # Read before it is written to, so that a chain of writes may work in one array.
+    read = ops.surviving(x, idx, ops.index(ct, idx, *arrays), arrays)
+    return [ops.index_set(ct, idx, ops.zeros_like(values), *arrays), None, read]
 
 
 def _matmul_right(ct: Node, out: Node, x: Node, y: Node) -> Node:
@@ -140,15 +142,7 @@ RULES: list[Rule] = [
         ops.index_add,
         _variadic(lambda ct, out, x, idx, values, *arrays: ct, NONDIFFERENTIABLE, _index_add_values),
     ),
-    Linear(
-        ops.index_set,
-        _variadic(
-            lambda ct, out, x, idx, values, *arrays: ops.index_set(ct, idx, ops.zeros_like(values), *arrays),
-            NONDIFFERENTIABLE,
-            _index_set_values,
-        ),
-        masks=True,
-    ),
+    Linear(ops.index_set, _index_set_parts, masks=True),
     Linear(ops.sum_p, (_spread_sum,)),
     Linear(ops.cumsum_p, (_running_sum,)),
     Via(ops.prod_p, _prod, "exact with zeros at every order"),

@@ -14,7 +14,7 @@ from ..errors import MissingRuleError
 from ..nodes import PRIMITIVES, Node, Operation, Primitive, literal
 
 Derivative = Callable[..., "Node | float | complex"]
-# Of all inputs of a variadic primitive; as a composition of such a primitive, a node.
+# Of all inputs together: their cotangents, or a composition.
 Cotangents = Callable[..., Any]
 
 
@@ -140,7 +140,7 @@ class Elementwise(Rule):
 class Linear(Rule):
     """Linear in all differentiable inputs together; ``transposed(ct, out, *inputs, **params)`` for each.
 
-    That of a variadic primitive gives the cotangents of all inputs.
+    A single function gives the cotangents of all inputs; those that have none differ in their dtype.
     """
 
     __slots__ = ()
@@ -154,10 +154,10 @@ class Linear(Rule):
     def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
         inputs = []
         for position, (x, tangent) in enumerate(zip(op.inputs, tangents, strict=True)):
-            if not self.passes(position):
-                inputs.append(x)
-            else:
+            if x.aval.differentiable and self.passes(position):
                 inputs.append(ops.zeros_like(x) if tangent is None else tangent)
+            else:
+                inputs.append(x)
         return op.signature.primitive(*inputs, **op.params)  # type: ignore[union-attr]
 
 

@@ -7,6 +7,7 @@ where nothing has been added yet, and what is assigned may be computed in its pl
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,9 @@ from autodiff.plan.program import NUMBER, Program
 
 # Where a write goes: the elements of each axis.
 Box = tuple[range, ...]
+
+# Where more than that many bounds overlap, a box may have an element in common with one of them.
+BOUNDS_SEARCHED = 64
 
 
 class Writes:
@@ -85,7 +89,7 @@ class Writes:
     def _follow(self, first: int, base: int) -> None:
         """A chain that begins with a number repeated."""
         filling = self.filling(base)
-        touched: list[Box] = []
+        touched = Touched()
         left = self._program.avals[first].size
         # Whether it is known what has been written so far.
         known = filling is not None and self._program.avals[filling].literal == 0
@@ -95,13 +99,13 @@ class Writes:
             box = self._box(number)
             known = known and box is not None
             if known and box is not None:
-                if not any(_overlap(box, other) for other in touched):
+                if not touched.meets(box):
                     self.untouched.add(number)
                     self._offer_place(number)
                     left -= _size(box)
                     if not left:
                         self.complete.add(first)
-                touched.append(box)
+                touched.add(box)
             number = self.heirs.get(number)
 
     def _offer_place(self, number: int) -> None:
@@ -134,11 +138,56 @@ def _size(box: Box) -> int:
     return math.prod([len(places) for places in box])
 
 
-def _overlap(first: Box, second: Box) -> bool:
-    """Whether two boxes may have an element in common; that strides may keep them apart is not seen."""
-    return all(
-        _bounds(x)[0] < _bounds(y)[1] and _bounds(y)[0] < _bounds(x)[1] for x, y in zip(first, second, strict=True)
-    )
+class Touched:
+    """Boxes, and whether another may have an element in common with one of them, found without looking at each.
+
+    Of an axis its bounds count: that strides may keep boxes apart is not seen.
+    """
+
+    __slots__ = ("_apart", "_inner", "_starts", "_stops")
+
+    def __init__(self) -> None:
+        # What the boxes cover of their first axis, in order.
+        self._starts: list[int] = []
+        self._stops: list[int] = []
+        # The rest of the boxes, by their bounds on the first axis, and whether no two of these overlap.
+        self._inner: dict[tuple[int, int], Touched] = {}
+        self._apart = True
+
+    def _covered(self, start: int, stop: int) -> slice:
+        """Which parts of what is covered overlap these bounds."""
+        return slice(bisect_right(self._stops, start), bisect_left(self._starts, stop))
+
+    def add(self, box: Box) -> None:
+        """Note a box."""
+        bounds = _bounds(box[0]) if box else (0, 1)
+        start, stop = bounds
+        if start == stop:
+            return
+        part = self._covered(start, stop)
+        if bounds not in self._inner:
+            self._apart = self._apart and not self._starts[part]
+            self._inner[bounds] = Touched()
+        self._starts[part], self._stops[part] = (
+            [min([start, *self._starts[part]])],
+            [max([stop, *self._stops[part]])],
+        )
+        if len(box) > 1:
+            self._inner[bounds].add(box[1:])
+
+    def meets(self, box: Box) -> bool:
+        """Whether a box may have an element in common with one that was noted."""
+        bounds = start, stop = _bounds(box[0]) if box else (0, 1)
+        if start == stop or not self._starts[self._covered(start, stop)]:
+            return False
+        if len(box) <= 1:
+            return True
+        inner = self._inner
+        if self._apart and bounds in inner:
+            return inner[bounds].meets(box[1:])
+        if len(inner) > BOUNDS_SEARCHED:
+            return True
+        return any(a < stop and start < b and rest.meets(box[1:]) for (a, b), rest in inner.items())
 
 
 def _bounds(places: range) -> tuple[int, int]:

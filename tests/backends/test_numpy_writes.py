@@ -1,5 +1,7 @@
 """Writes by index: which share an array, which assign, what is computed in its place; against the interpreter."""
 
+from random import Random
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from autodiff.ops.indexing import static_index
 from autodiff.plan import build, prune
 from autodiff_backends._numpy_reference import Interpreted
 from autodiff_backends._numpy_source import Generated
-from autodiff_backends._numpy_writes import Writes
+from autodiff_backends._numpy_writes import Touched, Writes, _bounds
 
 RNG = np.random.default_rng(13)
 
@@ -200,3 +202,31 @@ def test_gradients_of_parts():
     source = graph.source(y, [x])
     assert "empty((4, 6)" in source
     assert "zeros" not in source
+
+
+def test_boxes_that_meet_are_found_without_looking_at_each():
+    """Against a comparison with every one."""
+    random = Random(0)
+
+    def side():
+        first = random.randrange(8)
+        if random.random() < 0.5:
+            return range(first, first + 1)
+        return range(first, random.randrange(first, 10), random.randrange(1, 3))
+
+    def overlap(box, other):
+        ends = [(_bounds(x), _bounds(y)) for x, y in zip(box, other, strict=True)]
+        return all(start < other_stop and other_start < stop for (start, stop), (other_start, other_stop) in ends)
+
+    found = []
+    for _ in range(2_000):
+        dimensions = random.randrange(4)
+        touched, boxes = Touched(), []
+        for _ in range(random.randrange(1, 12)):
+            box = tuple([side() for _ in range(dimensions)])
+            expected = any(overlap(box, other) for other in boxes)
+            assert touched.meets(box) == expected
+            found.append(expected)
+            boxes.append(box)
+            touched.add(box)
+    assert 0.2 < sum(found) / len(found) < 0.8
