@@ -130,6 +130,6 @@ class Specialized:
             # Another thread may put its own there meanwhile.
             current = self._current = self._compiled(same)
             return current.plan
-        self._interim = interim
-        self._later = Later(partial(self._compiled, same), "compiling a plan for other index values")
+        later = Later(partial(self._compiled, same), "compiling a plan for other index values")
+        self._interim, self._later = interim, later
         return interim
