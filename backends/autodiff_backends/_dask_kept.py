@@ -10,7 +10,8 @@ import os
 import threading
 import weakref
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import dask
@@ -57,7 +58,21 @@ def settle(arrays: Iterable[Any]) -> None:
     with _locks[os.getpid()]:
         found = [x for x in [ref() for ref in list(_lazy.values())] if x is not None]
         # One call, so that what they have in common is computed once.
-        for x, persisted in zip(found, dask.persist(*found), strict=True):
+        for x, persisted in zip(found, computed(partial(dask.persist, *found)), strict=True):
             x.dask, x._name = persisted.dask, persisted.name
             x._cached_keys = None
             _lazy.pop(id(x), None)
+
+
+# What is raised by threads that take no more work, and by a system that gives no more threads.
+_NO_THREADS = ("cannot schedule new futures", "can't start new thread")
+
+
+def computed(work: Callable[..., Any]) -> Any:
+    """What dask computes; by this thread alone while the interpreter ends, or where there are no more threads."""
+    try:
+        return work()
+    except RuntimeError as error:
+        if not str(error).startswith(_NO_THREADS):
+            raise
+        return work(scheduler="synchronous")
