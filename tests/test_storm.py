@@ -17,16 +17,16 @@ NIGHTLY = "NIGHTLY" in os.environ
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("backend", ["numpy", "numba", "torch"])
-def test_no_value_is_wrong_and_nothing_hangs(backend: str) -> None:
-    if backend != "numpy" and importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
-    count = (80_000 if backend == "numpy" else 5_000) if NIGHTLY else 400
+@pytest.mark.parametrize("library", ["numpy", "numba", "torch"])
+def test_no_value_is_wrong_and_nothing_hangs(library: str) -> None:
+    if library != "numpy" and importlib.util.find_spec(library) is None:
+        pytest.skip(f"{library} is not installed")
+    count = (80_000 if library == "numpy" else 5_000) if NIGHTLY else 400
     paths = os.pathsep.join([str(ROOT), str(ROOT / "backends"), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": paths}
     # As many threads of BLAS as it takes by itself.
     environment.pop("OPENBLAS_NUM_THREADS", None)
-    command = [sys.executable, "-m", "tests.storm", str(count), "0", *([backend] if backend != "numpy" else [])]
+    command = [sys.executable, "-m", "tests.storm", str(count), "0", *([library] if library != "numpy" else [])]
     limit = 3600 if NIGHTLY else 300
     result = subprocess.run(command, check=False, capture_output=True, text=True, timeout=limit, env=environment)
     assert result.returncode == 0, result.stdout + result.stderr
