@@ -102,6 +102,8 @@ def nightly(session: nox.Session) -> None:
     session.run("pytest", *faults, "-k", "damaged or writer or flipped", *session.posargs, env={"NIGHTLY": "1"})
     # A million operations, and counts of calls at ten thousand.
     session.run("pytest", "tests/test_scale.py", *session.posargs, env={"NIGHTLY": "1"})
+    # 80,000 tasks in 32 threads, with races, forks and signals; a signal handler at every line.
+    session.run("pytest", "tests/test_storm.py", "tests/test_threads.py", *session.posargs, env={"NIGHTLY": "1"})
     # The library is the wheel's: the checkout, with the tests, comes last.
     sweep = "import sys; sys.path.append('.'); from tests.fuzz.sweep import main; main()"
     session.run("python", "-P", "-c", sweep, "0", "200000", f"--processes={os.cpu_count() or 1}")

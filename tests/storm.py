@@ -26,6 +26,7 @@ import numpy as np
 import numpy.random  # in full, before threads do
 
 import autodiff as ad
+from autodiff import optim  # now: what a thread imports while another forks, Python does not give the child
 
 THREADS = 32
 # Seconds without any task that ends, which is a hang. A kernel takes Numba a second or two.
@@ -180,7 +181,7 @@ def assign(storm: Storm, rng: random.Random) -> None:
 def versions(storm: Storm, rng: random.Random) -> None:
     """What is recorded has one version of the shared variable, whatever is assigned meanwhile."""
     w = storm.shared
-    value, (slope,) = storm.graphs[0].value_and_gradient(np.sum(w * w * w), [w])
+    value, (slope,) = storm.graphs[0].value_and_gradient(np.sum(w**3), [w])
     k = np.cbrt(value / SHARED_SIZE)
     close(k, round(float(k)))
     close(slope, 3 * k * k)
@@ -204,7 +205,7 @@ def training(storm: Storm, rng: random.Random) -> None:
     graph = storm.graphs[1]
     a, target = data(rng, 6), data(rng, 6)
     w = ad.Tensor(a)
-    sgd = ad.optim.SGD([w], 0.1)
+    sgd = optim.SGD([w], 0.1)
     for _ in range(3):
         (slope,) = graph.gradient(np.sum((w - target) ** 2), [w])
         sgd.step([slope])

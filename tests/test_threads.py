@@ -1,13 +1,17 @@
 """Eight threads at once: recording, evaluating, nested derivatives, one plan, one cache; no wrong value."""
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import autodiff as ad
+import autodiff_backends
 from autodiff.nodes import FLOAT64, intern_aval
 from autodiff.numpy_api.memo import memoised
 from autodiff.ops import indexing
@@ -249,3 +253,74 @@ def test_evaluations_share_their_cache():
 
     at_once(work)
     assert execute.evaluations.info().entries <= 2
+
+
+# --- a signal handler, or a finalizer, at any line -------------------------------------------------------------------
+
+# Of 9,000 lines for the first gradient of a structure, so many are passed over each time.
+STEP = 1 if "NIGHTLY" in os.environ else 97
+
+LIBRARY = tuple(str(Path(package.__file__).parent) for package in (ad, autodiff_backends))
+
+
+def come_in(at: int, handler: Callable[[], None], work: Callable[[], None]) -> int:
+    """Do ``work``, and what a handler does at one of the library's lines in it; how many lines there are."""
+    lines = 0
+
+    def local(frame, event, _):
+        nonlocal lines
+        if event == "line":
+            lines += 1
+            if lines == at:
+                handler()
+        return local
+
+    sys.settrace(lambda frame, event, _: local if frame.f_code.co_filename.startswith(LIBRARY) else None)
+    try:
+        work()
+    finally:
+        sys.settrace(None)
+    return lines
+
+
+def first_gradient(graph, a):
+    """Recorded and compiled for the first time."""
+    x = ad.Tensor(a)
+    value, (slope,) = graph.value_and_gradient(np.sum(np.sin(x) * x[1] * x), [x])
+    wanted = a[1] * (np.cos(a) * a + np.sin(a))
+    wanted[1] += np.sum(np.sin(a) * a)
+    np.testing.assert_allclose(slope, wanted, rtol=1e-12)
+    np.testing.assert_allclose(value, np.sum(np.sin(a) * a[1] * a), rtol=1e-12)
+
+
+def reading_and_computing(graph, seen):
+    """What a handler may do: say what was compiled so far, and compute something new, on the same graph."""
+    assert "compiled gradients" in repr(graph)
+    assert graph.cache_info().entries <= 2
+    assert "numpy" in ad.backends()
+    graph.clear_cache()
+    first_gradient(graph, np.linspace(0.5, 1.5, 2 + len(seen) % 5))
+    seen.append(None)
+
+
+def test_a_handler_may_come_in_at_any_line():
+    """In a thread, so that one that waits for itself is a failure."""
+    seen, problems = [], []
+
+    def work():
+        try:
+            at, lines = 1, 1
+            while at <= lines:
+                graph, a = ad.Graph(), np.linspace(-1.0, 1.0, 3 + at % 4)
+                lines = come_in(at, partial(reading_and_computing, graph, seen), partial(first_gradient, graph, a))
+                at += STEP
+        except BaseException as error:
+            problems.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(3600 if STEP == 1 else 120)
+    assert not thread.is_alive(), "a handler waits for what it came into"
+    if problems:
+        raise problems[0]
+    assert len(seen) > 50

@@ -1,21 +1,24 @@
 """Work that nobody should wait for: better plans are made by a thread while those at hand go on answering.
 
-One thread does all of it, and lives only while there is work. It is no daemon, so the interpreter waits at its end for
-the piece in hand, and drops the rest. A fork does not wait (for what may itself wait for a lock that the fork has, such
-as that of ``logging``): in the child the piece in hand is begun anew, when somebody asks for it.
+One thread does all of it, and lives only while there is work. The interpreter waits at its end for the piece in hand,
+and drops the rest. A fork does not wait (for what may itself wait for a lock that the fork has, such as that of
+``logging``): in the child the piece in hand is begun anew, when somebody asks for it.
 ``AUTODIFF_BACKGROUND=0`` has everything done at once, by the thread that asks: then it is the same call in every run
 that is the first to use the better plan.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
 import warnings
 import weakref
+from _thread import start_new_thread
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context, copy_context
 from threading import get_ident
 from time import perf_counter, sleep
@@ -53,7 +56,8 @@ class Later(Generic[T]):
         # NumPy's error state among others: the work may not warn of what its asker has silenced.
         self._context: Context | None = copy_context()
         if enabled():
-            _submit(self)
+            _queue.append(weakref.ref(self))
+            _start()
         else:
             self._made()
 
@@ -86,8 +90,8 @@ class Later(Generic[T]):
         work, context = self._work, self._context
         assert work is not None
         assert context is not None
+        # A copy: in the child of a fork, a thread that is no more may have entered it.
         with paused_collector():
-            # A copy: in the child of a fork, a thread that is no more may have entered it.
             self._result = context.copy().run(work)
         self._context = None
         # Last: who sees that there is no work left finds the result.
@@ -109,12 +113,10 @@ _ident = 0
 _resumed = 0.0
 _slice = SLICE
 
-# Re-entered where the collector finds something in here whose end asks for a plan.
-_lock = threading.RLock()
 _queue: deque[weakref.ref[Later[Any]]] = deque()
-_in_hand: Later[Any] | None = None
-_thread: threading.Thread | None = None
-_running = False
+
+# Held while the thread does a piece of work.
+_working = threading.Lock()
 
 
 def _ending() -> bool:
@@ -122,55 +124,65 @@ def _ending() -> bool:
     return sys.is_finalizing() or not threading.main_thread().is_alive()
 
 
-def _submit(later: Later[Any]) -> None:
-    with _lock:
-        _queue.append(weakref.ref(later))
-    _start()
+class _Worker:
+    """A thread has work in hand, or will, as long as this lives: nothing has to be undone if none comes of it."""
+
+    __slots__ = ("__weakref__",)
+
+    def __init__(self) -> None:
+        global _worker  # noqa: PLW0603  (there is one thread for the process)
+        _worker = weakref.ref(self)
 
 
-def _start() -> None:
-    """Have a thread, if there is work and none."""
-    global _running, _thread  # noqa: PLW0603  (there is one thread for the process)
-    if not _queue or _at_work() or _ending():
-        return
-    with _lock:
-        if not _queue or _at_work():
-            return
-        _thread = threading.Thread(target=_work_off, name="autodiff-background", daemon=False)
-        try:
-            _thread.start()
-            # Only now: an interrupt may have come first. The thread waits for the lock.
-            _running = True
-        except RuntimeError:
-            # The system gives no more threads, or none at all.
-            _thread = None
-    if _thread is None:
-        _work_off()
+_worker: weakref.ref[_Worker] | None = None
 
 
 def _at_work() -> bool:
     """Whether there is a thread that will see what is in the queue."""
-    return _running and _thread is not None and _thread.is_alive()
+    return _worker is not None and _worker() is not None
 
 
-def _work_off() -> None:
-    global _ident, _in_hand, _resumed, _running, _slice  # noqa: PLW0603
-    if threading.current_thread() is _thread:
-        _ident = get_ident()
-        _resumed, _slice = perf_counter(), SLICE
-    while True:
-        with _lock:
-            if _ending():
-                _queue.clear()
-            if not _queue:
-                _running = False
-                _ident = 0
-                return
-            later = _in_hand = _queue.popleft()()
-        if later is not None:
-            later.run()
-        _in_hand = None
-        del later
+def _start() -> None:
+    """Have a thread, if there is work and none."""
+    if not _queue or _at_work() or _ending():
+        return
+    try:
+        # ``Thread.start`` waits until the thread has begun; one that an interrupt comes to then may never begin.
+        start_new_thread(_work_off, ([_Worker()],))
+        return
+    except RuntimeError:
+        # The system gives no more threads, or none at all.
+        pass
+    while _queue:
+        _do_next()
+
+
+def _work_off(workers: list[_Worker]) -> None:
+    """Do what is in the queue, in a thread of its own."""
+    global _ident, _resumed, _slice  # noqa: PLW0603
+    while _queue:
+        with _working:
+            _ident, _resumed, _slice = get_ident(), perf_counter(), SLICE
+            _do_next()
+            _ident = 0
+    workers.clear()
+    # Who has added to the queue meanwhile may have seen the worker.
+    _start()
+
+
+def _do_next() -> None:
+    """Do a piece of work. It is in the queue until it is done: what ends before, or forks, leaves it there."""
+    if _ending():
+        _queue.clear()
+    try:
+        first = _queue[0]
+    except IndexError:
+        return
+    later = first()
+    if later is not None:
+        later.run()
+    with suppress(ValueError):
+        _queue.remove(first)
 
 
 def is_at_work() -> bool:
@@ -210,22 +222,22 @@ def _waited() -> float:
 
 def wait() -> None:
     """Wait until all that was asked for is done: for tests and measurements."""
-    while True:
+    while _queue or _at_work():
         _start()
-        thread = _thread
-        if thread is None or not thread.is_alive():
-            return
-        thread.join()
+        sleep(SHORTEST_PAUSE)
 
 
 def _begin_anew() -> None:
     """In the child of a fork there is no thread. One begins when somebody asks for a result."""
-    global _ident, _in_hand, _lock, _running, _thread  # noqa: PLW0603
-    _lock = threading.RLock()
-    if _in_hand is not None:
-        _queue.appendleft(weakref.ref(_in_hand))
-    _in_hand, _running, _thread, _ident = None, False, None, 0
+    global _ident, _worker, _working
+    _ident, _worker, _working = 0, None, threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_anew)
+
+
+@atexit.register
+def _end() -> None:
+    with _working:
+        _queue.clear()

@@ -38,6 +38,12 @@ def _compiled(program: Program, rewrite: Rewrite, compile: Callable[[Make], Plan
     return Known(plan, list(known), list(known.values()))
 
 
+def _drop_changed(same: dict[int, Any], values: tuple[Any, ...]) -> None:
+    """Take out what is other than it was. Threads may do so at once."""
+    for i in [i for i, value in same.copy().items() if values[i] != value]:
+        same.pop(i, None)
+
+
 class Specialized:
     """A plan for the values that some inputs have had at every call so far.
 
@@ -106,29 +112,24 @@ class Specialized:
                 self._current = better
                 self._later = self._interim = None
                 return self._fitting(values, better)
-            self._drop_changed(values)
+            _drop_changed(self._same, values)
         return self._interim or self._begun(values)
 
     def _fitting(self, values: tuple[Any, ...], current: Known) -> Plan:
         return current.plan if [values[i] for i in current.places] == current.values else self._other(values)
-
-    def _drop_changed(self, values: tuple[Any, ...]) -> dict[int, Any]:
-        same = self._same
-        for i in [i for i, value in list(same.items()) if values[i] != value]:
-            same.pop(i, None)
-        return same
 
     def _begun(self, values: tuple[Any, ...]) -> Plan:
         """Begin to compile another plan, and give one to use meanwhile."""
         self._changes += 1
         _, places, known = self._current
         same = dict(zip(places, known, strict=True)) if self._changes < MOST_CHANGES else {}
+        _drop_changed(same, values)
         self._same = same
-        self._drop_changed(values)
         interim = self._interpret(self._program) if enabled() else None
         if interim is None:
-            self._current = self._compiled(same)
-            return self._current.plan
-        self._interim = interim
-        self._later = Later(partial(self._compiled, same), "compiling a plan for other index values")
+            # Another thread may put its own there meanwhile.
+            current = self._current = self._compiled(same)
+            return current.plan
+        later = Later(partial(self._compiled, same), "compiling a plan for other index values")
+        self._interim, self._later = interim, later
         return interim

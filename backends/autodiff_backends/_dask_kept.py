@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import dask
@@ -17,17 +19,8 @@ import dask.array as da
 
 # By identity, since dask compares arrays element by element.
 _lazy: dict[int, weakref.ref[Any]] = {}
-_lock = threading.RLock()
-
-
-def _begin_anew() -> None:
-    """In the child of a fork, nobody would open the lock."""
-    global _lock  # noqa: PLW0603  (that of the process)
-    _lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+# By process: in the child of a fork, nobody would open the lock of its parent.
+_locks: defaultdict[int, Any] = defaultdict(threading.RLock)
 
 
 def keep(values: Sequence[Any], before: Iterable[Any]) -> list[Any]:
@@ -37,7 +30,7 @@ def keep(values: Sequence[Any], before: Iterable[Any]) -> list[Any]:
     than one step.
     """
     kept = [da.Array(x.dask, x.name, x.chunks, meta=x._meta) for x in values]
-    with _lock:
+    with _locks[os.getpid()]:
         unused = [x for x in before if _lazy.pop(id(x), None) is not None]
         for x in kept:
             if len(x.dask) > x.npartitions:
@@ -62,10 +55,24 @@ def settle(arrays: Iterable[Any]) -> None:
     """Persist all that was assigned, if one of these arrays is among it."""
     if not _lazy or not any(id(x) in _lazy for x in arrays):
         return
-    with _lock:
+    with _locks[os.getpid()]:
         found = [x for x in [ref() for ref in list(_lazy.values())] if x is not None]
         # One call, so that what they have in common is computed once.
-        for x, persisted in zip(found, dask.persist(*found), strict=True):
+        for x, persisted in zip(found, computed(partial(dask.persist, *found)), strict=True):
             x.dask, x._name = persisted.dask, persisted.name
             x._cached_keys = None
             _lazy.pop(id(x), None)
+
+
+# What is raised by threads that take no more work, and by a system that gives no more threads.
+_NO_THREADS = ("cannot schedule new futures", "can't start new thread")
+
+
+def computed(work: Callable[..., Any]) -> Any:
+    """What dask computes; by this thread alone while the interpreter ends, or where there are no more threads."""
+    try:
+        return work()
+    except RuntimeError as error:
+        if not str(error).startswith(_NO_THREADS):
+            raise
+        return work(scheduler="synchronous")

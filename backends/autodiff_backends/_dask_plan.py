@@ -12,7 +12,7 @@ from autodiff.plan.program import Program
 
 from ._dask_axes import takes_whole
 from ._dask_graph import Tasks, in_blocks
-from ._dask_kept import settle
+from ._dask_kept import computed, settle
 from ._dask_layout import Chunks, Group, Layout, Rows, row_axes
 from ._dask_source import source_of
 from ._dask_staging import Staged, Staging
@@ -78,7 +78,7 @@ class StagedPlan:
         results = Tasks(cut.staged, arrays, given, cut.layout).results(cut.staged.outputs)
         # Who asked for a Python number gets one, now.
         weak = [output.aval.weak for output in cut.staged.outputs]
-        return tuple([x.compute() if is_weak else x for x, is_weak in zip(results, weak, strict=True)])
+        return tuple([computed(x.compute) if is_weak else x for x, is_weak in zip(results, weak, strict=True)])
 
     def _cut(self, chunks: Mapping[int, Chunks], whole: Mapping[int, tuple[bool, ...]]) -> _Cut:
         axes = row_axes(chunks)

@@ -6,10 +6,11 @@ import operator
 import os
 import pickle
 import sys
-import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
@@ -49,14 +50,15 @@ class Entered(Exception):
     into it, or at all in the child of a fork that did."""
 
 
-_alone = threading.RLock()
+# By process: in the child of a fork, nobody would open the lock of its parent. (Nor those that Numba has then.)
+_alone: defaultdict[int, Any] = defaultdict(RLock)
 _inside: list[None] = []
 
 
 @contextmanager
 def numba_alone() -> Iterator[None]:
     """In the block, Numba may be imported and may compile: in one thread at a time."""
-    with _alone:
+    with _alone[os.getpid()]:
         if _inside:
             raise Entered
         _inside.append(None)
@@ -65,15 +67,6 @@ def numba_alone() -> Iterator[None]:
         finally:
             _inside.clear()
 
-
-def _begin_anew() -> None:
-    """In the child of a fork, nobody would open the lock. If a thread had it, Numba has locks of its own like that."""
-    global _alone  # noqa: PLW0603  (that of the process)
-    _alone = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
 
 # Numba gives back nothing of what a kernel took, dropped or not. Measured: 0.9 MB for one of three lines, 3 MB for
 # 2.7 kB of source, 7 to 80 MB for 70 kB, 30 kB for one from disk. So there are only so many in a process.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from _thread import start_new_thread
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
@@ -100,20 +100,21 @@ class Team:
     """The threads that help in this process. They wait for jobs as long as it lives."""
 
     def __init__(self) -> None:
+        # By process: in the child of a fork, nobody would open the lock of its parent.
+        self._starting: defaultdict[int, Any] = defaultdict(RLock)
         self.begin()
 
     def begin(self) -> None:
         """Begin without any: a forked process has none of its parent's."""
         self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._helpers: list[None] = []
-        self._starting = RLock()
         # Those whose results are waited for.
         self._open: list[Job] = []
 
     def results(self, job: Job, wanted: int) -> list[Any]:
         """Those of a job, with so many helpers if they are there, or the system gives as many."""
         if len(self._helpers) < wanted:
-            with self._starting, suppress(RuntimeError):  # no more threads, or none any more
+            with self._starting[os.getpid()], suppress(RuntimeError):  # no more threads, or none any more
                 while len(self._helpers) < wanted:
                     start_new_thread(self._help, ())
                     self._helpers.append(None)

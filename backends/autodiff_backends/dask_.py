@@ -17,7 +17,7 @@ from .numpy_ import BACKEND as NUMPY
 try:
     import dask.array as da
 
-    from ._dask_kept import keep
+    from ._dask_kept import computed, keep
     from ._dask_plan import StagedPlan
 except ImportError as error:
     _missing: ImportError | None = error
@@ -80,7 +80,7 @@ class DaskBackend(Backend):
 
     def to_numpy(self, array: Any) -> np.ndarray[Any, Any]:
         """What it is when computed."""
-        return np.asarray(array.compute())
+        return np.asarray(computed(array.compute))
 
 
 def dask() -> Backend:

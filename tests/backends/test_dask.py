@@ -716,3 +716,35 @@ def test_a_missing_package_is_named():
     command = [sys.executable, "-c", MISSING]
     run = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": path})
     assert 'pip install "dask[array]"' in run.stdout
+
+
+OUTLIVING = """
+import atexit, threading, time
+import numpy as np, autodiff as ad, dask.array as da
+
+a = np.linspace(-1, 1, 1000)
+
+def step(when):
+    graph = ad.Graph(backend="dask")
+    x = graph.tensor(da.from_array(a, chunks=250))
+    (slope,) = graph.gradient(np.sum(np.sin(x) * x), [x])
+    assert np.allclose(ad.get_backend("dask").to_numpy(slope), np.cos(a) * a + np.sin(a))
+    x.assign(slope)
+    slope = ad.get_backend("dask").to_numpy(graph.gradient(np.sum(x * x), [x])[0])
+    assert np.allclose(slope, 2 * (np.cos(a) * a + np.sin(a)))
+    print(when, flush=True)
+
+def outlive():
+    threading.main_thread().join()
+    time.sleep(0.1)
+    step("after")
+
+step("main")
+threading.Thread(target=outlive).start()
+atexit.register(step, "exit")
+"""
+
+
+def test_what_outlives_the_main_thread_is_computed_without_threads():
+    result = subprocess.run([sys.executable, "-c", OUTLIVING], check=False, capture_output=True, text=True, timeout=120)
+    assert (result.stderr, result.stdout.split()) == ("", ["main", "after", "exit"])

@@ -1,5 +1,7 @@
 """Plans that know the numbers in indices: right for all others too, and compiled a bounded number of times."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -115,3 +117,45 @@ def test_functions_and_compiled_gradients_know_their_indices(order):
         compiled = ad.Graph().compile(f(x), [x], [x])
         assert "index" not in compiled.source.split("def run")[0]
         np.testing.assert_allclose(compiled(DATA)[1][0], wanted, rtol=1e-13)
+
+
+def test_a_call_that_comes_into_another_at_any_line_is_right_and_so_is_the_other():
+    """A signal handler's, or another thread's: what a plan knows is of the call that it is made for."""
+    data = np.linspace(0.1, 1.0, 20)
+    lines = 0
+
+    def checked(graph, i):
+        x = ad.Tensor(data)
+        (slope,) = graph.gradient(x[i] * x[i] + np.sum(x[1:] * x[:-1]), [x])
+        wanted = 2 * data * (np.arange(20) == i)
+        wanted[1:] += data[:-1]
+        wanted[:-1] += data[1:]
+        np.testing.assert_allclose(slope, wanted, rtol=1e-12)
+
+    def traced(at, graph, j):
+        nonlocal lines
+        lines = 0
+
+        def local(frame, event, _):
+            nonlocal lines
+            lines += event == "line"
+            if lines == at and event == "line":
+                checked(graph, j)
+            return local
+
+        return lambda frame, event, _: local if frame.f_code.co_filename == specialize.__file__ else None
+
+    at = most = 0
+    while at <= most:
+        at += 1
+        graph = ad.Graph()
+        checked(graph, 0)
+        for i, j in [(1, 2), (3, 3), (4, 5), (5, 6)]:
+            before = sys.gettrace()
+            sys.settrace(traced(at, graph, j))
+            try:
+                checked(graph, i)
+            finally:
+                sys.settrace(before)
+            most = max(most, lines)
+    assert at > 20
