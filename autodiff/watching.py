@@ -6,16 +6,17 @@ an error. A value that a function looks at while it is traced decides what is re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar, copy_context
+from itertools import repeat
 from typing import Any, NamedTuple
 
 from .callers import caller
 from .differentiate import derivative, passes
 from .errors import AutodiffError, DetachedError, TraceError
-from .nodes import NO_SLOT, UNKNOWN, Constant, Node, Slot, Variable, rebound
+from .nodes import NO_SLOT, UNKNOWN, Constant, Node, Slot, Variable, renamed
 from .ops import identity
+from .whole import exhaust
 
 # The arguments of transformations that are running, in any thread, with the name of the transformation. What a finished
 # transformation was about is a constant to all others.
@@ -91,9 +92,9 @@ def call_watched(
 
     An error that was raised from one of this library's is that one, as NumPy does where an element is written.
     """
+    forget = map(watched.pop, nodes, repeat(None))
     try:
-        for node in nodes:
-            watched[node] = name
+        watched.update(dict.fromkeys(nodes, name))
         return function(*args, **kwargs)
     except AutodiffError:
         raise
@@ -103,8 +104,7 @@ def call_watched(
             raise
         raise cause.with_traceback(error.__traceback__) from None
     finally:
-        for node in nodes:
-            watched.pop(node, None)
+        exhaust(forget)
 
 
 # --- values that are looked at while a function is traced ------------------------------------------------------------
@@ -143,22 +143,20 @@ class Tracing(NamedTuple):
 
 
 _tracing: ContextVar[Tracing | None] = ContextVar("tracing", default=None)
-# One entry for each trace that is being made in any thread: nothing is asked while there is none.
-traces: list[None] = []
+# Where the traces begin that are being made in any thread: nothing is asked while there is none.
+traces: set[int] = set()
 
 
-@contextmanager
-def tracing(begin: int) -> Iterator[list[Look]]:
-    """In the block, values that are looked at are noted in a list, which is returned."""
-    looks: list[Look] = []
-    outer = _tracing.get()
-    token = _tracing.set(Tracing(begin, looks, outer))
-    traces.append(None)
+def traced(begin: int, function: Callable[..., Any], *args: Any) -> tuple[Any, list[Look]]:
+    """What a function returns, which is traced, and the values that were looked at meanwhile."""
+    trace = Tracing(begin, [], _tracing.get())
+    context = copy_context()
+    context.run(_tracing.set, trace)
     try:
-        yield looks
+        traces.add(begin)
+        return context.run(function, *args), trace.looks
     finally:
-        traces.pop()
-        _tracing.reset(token)
+        traces.discard(begin)
 
 
 def note_look(node: Node) -> None:
@@ -189,7 +187,7 @@ def fresh(node: Node) -> Node:
 
 def slot_of(node: Node) -> Slot | None:
     """Where the present value is found of a Tensor that stood for ``node``."""
-    slot = node.slot if isinstance(node, (Variable, Constant)) else rebound.get(node)
+    slot = node.slot if isinstance(node, (Variable, Constant)) else renamed(node)
     return None if slot is NO_SLOT else slot
 
 

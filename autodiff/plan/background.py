@@ -16,11 +16,12 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
+from functools import partial
 from threading import get_ident
 from time import perf_counter, sleep
 from typing import Any, Generic, TypeVar
 
-from .cache import paused_collector
+from ..whole import uncollected
 
 VARIABLE = "AUTODIFF_BACKGROUND"
 
@@ -85,8 +86,7 @@ class Later(Generic[T]):
         work, context = self._work, self._context
         assert work is not None
         assert context is not None
-        with paused_collector():
-            self._result = context.run(work)
+        self._result = uncollected(partial(context.run, work))
         self._context = None
         # Last: who sees that there is no work left finds the result.
         self._work = None
@@ -135,12 +135,16 @@ def _start() -> None:
         if _running or not _queue or _forks:
             return
         _thread = threading.Thread(target=_work_off, name="autodiff-background", daemon=False)
-        _running = True
         try:
+            _running = True
             _thread.start()
         except RuntimeError:
             # The system gives no more threads, or none at all.
             _thread = None
+        except BaseException:
+            # Interrupted. If it has begun there may be two for a while, which share the work.
+            _running = False
+            raise
     if _thread is None:
         _work_off()
 
@@ -160,7 +164,13 @@ def _work_off() -> None:
                 return
             later = _queue.popleft()()
         if later is not None:
-            later.run()
+            try:
+                later.run()
+            except BaseException:
+                # Interrupted, where no thread can be had. It is begun again when somebody asks for the result.
+                _running = False
+                _queue.appendleft(weakref.ref(later))
+                raise
         del later
 
 

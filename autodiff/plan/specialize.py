@@ -129,6 +129,6 @@ class Specialized:
         if interim is None:
             self._current = self._compiled(same)
             return self._current.plan
-        self._interim = interim
-        self._later = Later(partial(self._compiled, same), "compiling a plan for other index values")
+        later = Later(partial(self._compiled, same), "compiling a plan for other index values")
+        self._interim, self._later = interim, later
         return interim

@@ -15,6 +15,7 @@ import numpy as np
 from autodiff.nodes import Signature, broadcast_shape, intern_aval
 from autodiff.plan.expand import expand
 from autodiff.plan.program import Program
+from autodiff.whole import apart
 
 from ._numpy_runtime import add_at, logistic, tanh_slope
 
@@ -164,6 +165,10 @@ def constant_value(program: Program, number: int) -> Any:
     return np.asarray(value, aval.dtype)
 
 
+# A function, where its result goes, where its arguments are, and which values nothing needs after it.
+Step = tuple[Callable[..., Any], int, tuple[int, ...], list[int]]
+
+
 class Interpreted:
     """A plan that calls one function after another, freeing values after their last use.
 
@@ -200,7 +205,7 @@ class Interpreted:
                 last_use[argument] = number
         found: dict[Signature, Function] = {}
         kept = set(program.outputs)
-        self._steps = []
+        self._steps: list[Step] = []
         for number in applications:
             signature = program.signatures[number]
             assert signature is not None
@@ -227,16 +232,25 @@ class Interpreted:
             registers[place] = values[number]
         for place, value in self._constants:
             registers[place] = value
-        with np.errstate(**({"divide": "ignore", "invalid": "ignore"} if self._quiet else {})):  # type: ignore[arg-type]
-            for function, place, arguments, dead in self._steps:
-                registers[place] = function(*[registers[a] for a in arguments])
-                for a in dead:
-                    registers[a] = None
+        (_quietly if self._quiet else _executed)(self._steps, registers)
         # Copies, because a result may be an input, a view of one, or the same array twice.
         copy = self._copy
         return tuple(
             [registers[p] if weak else copy(registers[p]) for p, weak in zip(self._outputs, self._weak, strict=True)]
         )
+
+
+def _executed(steps: list[Step], registers: list[Any]) -> None:
+    for function, place, arguments, dead in steps:
+        registers[place] = function(*[registers[a] for a in arguments])
+        for a in dead:
+            registers[a] = None
+
+
+@apart
+def _quietly(steps: list[Step], registers: list[Any]) -> None:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        _executed(steps, registers)
 
 
 SOURCE_SHOWN = 20_000

@@ -18,6 +18,7 @@ from autodiff.backend import Plan
 from autodiff.plan.background import check
 from autodiff.plan.program import Program
 from autodiff.plan.slices import join_slices
+from autodiff.whole import apart
 
 from ._numpy_parts import LONGEST_PART, in_parts
 from ._numpy_reference import Interpreted
@@ -99,7 +100,8 @@ class Generated:
         pieces = _pieces(writer, results)
         self.source = "\n".join(pieces)
         functions = _functions(pieces, f"<autodiff plan {next(_serial)}>")
-        self._run: Callable[..., tuple[Any, ...]] = functions["run"]
+        run: Callable[..., tuple[Any, ...]] = functions["run"]
+        self._run = apart(run) if program.quiet else run
         self._workspace: Callable[[], tuple[Any, ...]] = functions["workspace"]
         self._spare: list[tuple[Any, ...]] = []
 
