@@ -88,6 +88,9 @@ class Way:
             # As contextlib.ExitStack asks for them.
             return lambda graph, *exception: self.__get__(graph)(*exception)
         block = placing.get()
+        while block is not None and not block.ways and not block.held.locked():
+            # It was left.
+            block = block.outer
         way = None if block is None else block.ways.pop(self._name, None)
         if way is None:
             block = Placing(graph._place, graph)

@@ -1,8 +1,8 @@
 """Interrupts at chosen places, as a signal handler that raises makes them.
 
-CPython lets a handler in where a function begins, after a call, and before a loop begins anew. ``points`` finds all such
-places that a call comes through, and the beginnings of lines as well; ``interrupted`` makes the call once more and
-raises at one of them.
+CPython lets a handler in where a function begins, after a call, and before a loop begins anew. ``points`` finds the
+places where it may that a call comes through, and the beginnings of lines as well; ``interrupted`` makes the call once
+more and raises at one of them.
 """
 
 from __future__ import annotations
@@ -33,13 +33,14 @@ class Point(NamedTuple):
 
 @functools.lru_cache(4096)
 def _layout(code: CodeType) -> tuple[dict[int, Any], set[int], set[int]]:
-    """Of instructions by offset: what handles an exception, which let a handler in, which begin lines."""
+    """Of instructions by offset: what handles an exception, which let one in, which begin lines elsewhere."""
     instructions = list(dis.get_instructions(code))
     handlers: dict[int, Any] = {}
     for entry in dis._parse_exception_table(code):  # type: ignore[attr-defined]
         handlers.update(dict.fromkeys(range(entry.start, entry.end, 2), entry.target))
     letting_in = {i.offset for i in instructions if i.opname.startswith(("CALL", "JUMP_BACKWARD"))}
-    return handlers, letting_in, {i.offset for i in instructions if i.starts_line}
+    entries = {i.offset for i, before in zip(instructions[1:], instructions) if before.opname == "PUSH_EXC_INFO"}
+    return handlers, letting_in, {i.offset for i in instructions if i.starts_line} - entries
 
 
 def _follow(call: Callable[[], Any], own: str, reach: Callable[[Point], None], only: CodeType | None = None) -> None:

@@ -1,18 +1,20 @@
 """Work that nobody should wait for: better plans are made by a thread while those at hand go on answering.
 
-One thread does all of it, and lives only while there is work. It is no daemon, so the interpreter waits at its end for
-the piece in hand, and drops the rest. A fork waits likewise: a child has no lock then that nobody would open.
+One thread does all of it, and lives only while there is work. The interpreter waits at its end for the piece in hand,
+and drops the rest. A fork waits likewise, and for what compiles in other threads.
 ``AUTODIFF_BACKGROUND=0`` has everything done at once, by the thread that asks: then it is the same call in every run
 that is the first to use the better plan.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
 import warnings
 import weakref
+from _thread import start_new_thread
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
@@ -53,7 +55,8 @@ class Later(Generic[T]):
         # NumPy's error state among others: the work may not warn of what its asker has silenced.
         self._context: Context | None = copy_context()
         if enabled():
-            _submit(self)
+            _queue.append(weakref.ref(self))
+            _start()
         else:
             self._made()
 
@@ -107,12 +110,15 @@ _ident = 0
 _resumed = 0.0
 _slice = SLICE
 
-# Re-entered where the collector finds something in here whose end asks for a plan.
-_lock = threading.RLock()
 _queue: deque[weakref.ref[Later[Any]]] = deque()
-_thread: threading.Thread | None = None
-_running = False
-_forks = 0
+
+# Held while the thread does a piece of work, and during a fork.
+_working = threading.Lock()
+# An entry for each thread that is about to fork, before which no more work is begun.
+_forks: list[None] = []
+
+# Held while a compiler is at work that more than one thread must not enter, or a process be forked in.
+compiling = threading.RLock()
 
 
 def _ending() -> bool:
@@ -120,58 +126,67 @@ def _ending() -> bool:
     return sys.is_finalizing() or not threading.main_thread().is_alive()
 
 
-def _submit(later: Later[Any]) -> None:
-    with _lock:
-        _queue.append(weakref.ref(later))
-    _start()
+class _Worker:
+    """A thread has work in hand, or will, as long as this lives: nothing has to be undone if none comes of it."""
+
+    __slots__ = ("__weakref__",)
+
+    def __init__(self) -> None:
+        global _worker  # noqa: PLW0603  (there is one thread for the process)
+        _worker = weakref.ref(self)
+
+
+_worker: weakref.ref[_Worker] | None = None
+
+
+def _at_work() -> bool:
+    """Whether there is a thread that will see what is in the queue."""
+    return _worker is not None and _worker() is not None
 
 
 def _start() -> None:
     """Have a thread, if there is work and none."""
-    global _running, _thread  # noqa: PLW0603  (there is one thread for the process)
-    if _running or not _queue or _forks or _ending():
+    if not _queue or _at_work() or _forks or _ending():
         return
-    with _lock:
-        if _running or not _queue or _forks:
-            return
-        _thread = threading.Thread(target=_work_off, name="autodiff-background", daemon=False)
+    try:
+        # ``Thread.start`` waits until the thread has begun; one that an interrupt comes to then may never begin.
+        start_new_thread(_work_off, ([_Worker()],))
+        return
+    except RuntimeError:
+        # The system gives no more threads, or none at all.
+        pass
+    while _queue:
+        _do_next()
+
+
+def _work_off(workers: list[_Worker]) -> None:
+    """Do what is in the queue, in a thread of its own."""
+    global _ident, _resumed, _slice  # noqa: PLW0603
+    while _queue and not _forks:
+        with _working:
+            _ident, _resumed, _slice = get_ident(), perf_counter(), SLICE
+            _do_next()
+            _ident = 0
+    workers.clear()
+    # Who has added to the queue meanwhile may have seen the worker.
+    _start()
+
+
+def _do_next() -> None:
+    """Do a piece of work."""
+    if _ending():
+        _queue.clear()
+    try:
+        later = _queue.popleft()()
+    except IndexError:
+        return
+    if later is not None:
         try:
-            _running = True
-            _thread.start()
-        except RuntimeError:
-            # The system gives no more threads, or none at all.
-            _thread = None
+            later.run()
         except BaseException:
-            # Interrupted. If it has begun there may be two for a while, which share the work.
-            _running = False
+            # Interrupted. It is begun again when somebody asks for the result.
+            _queue.appendleft(weakref.ref(later))
             raise
-    if _thread is None:
-        _work_off()
-
-
-def _work_off() -> None:
-    global _ident, _resumed, _running, _slice  # noqa: PLW0603
-    if threading.current_thread() is _thread:
-        _ident = get_ident()
-        _resumed, _slice = perf_counter(), SLICE
-    while True:
-        with _lock:
-            if _ending():
-                _queue.clear()
-            if not _queue or _forks:
-                _running = False
-                _ident = 0
-                return
-            later = _queue.popleft()()
-        if later is not None:
-            try:
-                later.run()
-            except BaseException:
-                # Interrupted, where no thread can be had. It is begun again when somebody asks for the result.
-                _running = False
-                _queue.appendleft(weakref.ref(later))
-                raise
-        del later
 
 
 def check() -> None:
@@ -206,44 +221,40 @@ def _waited() -> float:
 
 def wait() -> None:
     """Wait until all that was asked for is done: for tests and measurements."""
-    while True:
+    while _queue or _at_work():
         _start()
-        thread = _thread
-        if thread is None or not thread.is_alive():
-            return
-        thread.join()
+        sleep(SHORTEST_PAUSE)
 
 
 def _before_fork() -> None:
-    global _forks  # noqa: PLW0603
-    _lock.acquire()
-    _forks += 1
-    while _thread is not None and _thread.is_alive() and _thread is not threading.current_thread():
-        thread = _thread
-        _lock.release()
-        thread.join()
-        _lock.acquire()
-
-
-def _after_fork() -> None:
-    global _forks  # noqa: PLW0603
-    _forks -= 1
-    _lock.release()
+    _forks.append(None)
+    if _ident != get_ident():
+        _working.acquire()
+    compiling.acquire()
 
 
 def _after_fork_in_parent() -> None:
-    _after_fork()
+    compiling.release()
+    if _ident != get_ident():
+        _working.release()
+    _forks.pop()
     _start()
 
 
 def _after_fork_in_child() -> None:
     """The child has no thread. It begins one when somebody asks for a result."""
-    global _forks, _ident, _running, _thread  # noqa: PLW0603
-    _running, _thread, _ident = False, None, 0
+    global _ident, _worker, _working, compiling
+    _working, compiling = threading.Lock(), threading.RLock()
+    _ident, _worker = 0, None
     # Other threads that were about to fork are not here.
-    _forks = 1
-    _after_fork()
+    _forks.clear()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+
+
+@atexit.register
+def _end() -> None:
+    with _working:
+        _queue.clear()
