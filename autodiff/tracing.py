@@ -35,7 +35,7 @@ from .nodes import (
 from .plan import PlanCache, compile_nodes, elsewhere, evaluate, looked_at
 from .static_keys import static_key
 from .tensor import Tensor, wrap
-from .watching import Look, call_watched, derivative_from, note_look, slot_of, traced, traces, watched
+from .watching import Look, call_watched, derivative_from, note_look, slot_of, traced, traces, watched, watched_nodes
 
 # Traces kept for one structure of the arguments, which differ in values that the function looked at.
 VARIANTS_KEPT = 8
@@ -393,8 +393,10 @@ def _outside(outputs: list[Node], begin: int, arguments: set[Node]) -> list[Node
                     stack.append(x)
         elif node not in arguments and not is_fixed(node):
             found.append(node)
-    if watched and any(node in watched for node in history(*found)):
-        raise _Transparent
+    if watched:
+        ends = watched_nodes()
+        if any(node in ends for node in history(*found)):
+            raise _Transparent
     return found
 
 

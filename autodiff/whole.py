@@ -18,13 +18,10 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-# Goes through an iterator of calls in C, without a function of Python's that could be interrupted.
-exhaust: Callable[[Iterable[Any]], Any] = functools.partial(deque, maxlen=0)
-
 
 def commit(objects: Iterable[object], names: Iterable[str], values: Iterable[object]) -> None:
     """Set an attribute of each object to a value: all of them or none."""
-    exhaust(map(setattr, objects, names, values))
+    deque(map(setattr, objects, names, values), maxlen=0)
 
 
 def apart(function: Callable[..., T]) -> Callable[..., T]:
@@ -63,7 +60,7 @@ def uncollected(work: Callable[[], T]) -> T:
         gc.disable()
         return work()
     finally:
-        exhaust(resume)
+        list(resume)
 
 
 def _resume_in_child() -> None:

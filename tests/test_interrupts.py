@@ -25,6 +25,7 @@ import autodiff as ad
 from autodiff import handle, watching, whole
 from autodiff.nodes import Constant, Variable
 from autodiff.plan import background, execute
+from autodiff.plan.watch import Watched
 
 from .interrupting import Interrupt, interrupted, points
 
@@ -393,6 +394,57 @@ class Placed(Case):
         np.testing.assert_allclose(np.asarray(self.y), B - 0.5)
 
 
+class Large(Case):
+    """Arrays that threads share; a sum that is looked at, since it may have left the range."""
+
+    DATA = np.linspace(-1.0, 1.0, 1 << 17)
+
+    def __init__(self) -> None:
+        self.graph = ad.Graph()
+        self.x = ad.Tensor(self.DATA, copy=False)
+        ad.set_num_threads(2)
+
+    def gradient(self) -> Any:
+        return self.graph.value_and_gradient(np.sum(np.tanh(self.x) / (1 + np.exp(-self.x))), [self.x])
+
+    def call(self) -> None:
+        self.gradient()
+        self.gradient()
+
+    def check(self) -> None:
+        ad.set_num_threads(None)
+
+    def again(self) -> None:
+        value, (gradient,) = self.gradient()
+        t, s = np.tanh(self.DATA), 1 / (1 + np.exp(-self.DATA))
+        np.testing.assert_allclose(value, np.sum(t * s), rtol=1e-12)
+        np.testing.assert_allclose(gradient, (1 - t * t) * s + t * s * (1 - s), rtol=1e-9, atol=1e-13)
+
+
+class Overflowing(Case):
+    """A plan that looks at a sum which may leave the range, and is computed again where it does."""
+
+    X = np.arange(12.0).reshape(4, 3) / 7
+    T = np.array([[1.0, -0.5], [0.25, 2.0], [0.5, 1.0]]) * 1e-10
+
+    def __init__(self) -> None:
+        self.graph = ad.Graph()
+
+    def gradient(self, size: float) -> Any:
+        b, weights = ad.Tensor(np.zeros(3)), np.full((4, 2), size)
+        return self.graph.gradient(np.sum(((b + self.X) @ self.T) * weights), [b])[0]
+
+    def call(self) -> None:
+        self.gradient(1.0)
+        self.gradient(1e308)
+
+    def again(self) -> None:
+        for size in (1.0, 1e308):
+            np.testing.assert_allclose(self.gradient(size), np.sum(np.full((4, 2), size) @ self.T.T, 0), rtol=1e-12)
+        (compiled,) = self.graph._cache.values()
+        assert isinstance(compiled.plan._current.plan if hasattr(compiled.plan, "_current") else compiled.plan, Watched)
+
+
 class Pickled(Case):
     """A Tensor with its history, to and fro."""
 
@@ -422,6 +474,8 @@ KINDS: dict[str, Callable[[Path], Case]] = {
             Transformed,
             Optimized,
             Placed,
+            Large,
+            Overflowing,
             Pickled,
         )
     },
