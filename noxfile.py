@@ -93,10 +93,11 @@ def nightly(session: nox.Session) -> None:
     session.run("pytest", "--backend=cupy-emulated", *session.posargs, env={"REQUIRE_COMPILERS": "1"})
     session.run("pytest", "tests/test_derivatives_oracle.py", env={"AUTODIFF_FUZZ": "10000"})
     session.run("pytest", "tests/conformance/test_dtype_sweep.py", env={"SWEEP": "all"})
-    # Faults in their thousands: damaged files, killed and competing writers, flipped bits of machine code.
+    # Faults in their thousands: damaged files, killed and competing writers, flipped bits of machine code, interrupts.
     session.install(f"{wheel}[numba]")
-    faults = ["tests/test_checkpoints.py", "tests/backends/test_numba.py"]
-    session.run("pytest", *faults, "-k", "damaged or writer or flipped", *session.posargs, env={"NIGHTLY": "1"})
+    faults = ["tests/test_checkpoints.py", "tests/backends/test_numba.py", "tests/test_interrupts.py"]
+    kinds = "damaged or writer or flipped or interrupted"
+    session.run("pytest", *faults, "-k", kinds, *session.posargs, env={"NIGHTLY": "1"})
     # The library is the wheel's: the checkout, with the tests, comes last.
     sweep = "import sys; sys.path.append('.'); from tests.fuzz.sweep import main; main()"
     session.run("python", "-P", "-c", sweep, "0", "200000", f"--processes={os.cpu_count() or 1}")

@@ -10,10 +10,12 @@ from __future__ import annotations
 import functools
 import gc
 import os
+from _thread import start_new_thread
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from operator import call
+from threading import Lock, get_ident, main_thread
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -36,6 +38,37 @@ def apart(function: Callable[..., T]) -> Callable[..., T]:
         return copy_context().run(function, *args)
 
     return called
+
+
+def sheltered(work: Callable[[], T]) -> T:
+    """What ``work`` gives, which a thread does that no handler comes to: handlers run in the main thread only.
+
+    It is for libraries that an interrupt would leave with a lock held. Who is interrupted does not wait for the end.
+    """
+    if get_ident() != main_thread().ident:
+        return work()
+    outcome: list[tuple[T, None] | tuple[None, BaseException]] = []
+    ended = Lock()
+    ended.acquire()
+
+    def do() -> None:
+        try:
+            outcome.append((work(), None))
+        except BaseException as error:
+            outcome.append((None, error))
+        finally:
+            ended.release()
+
+    try:
+        start_new_thread(copy_context().run, (do,))
+    except RuntimeError:
+        # The system gives no more threads, or none at all.
+        return work()
+    ended.acquire()
+    ((result, error),) = outcome
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]
 
 
 # --- the collector ---------------------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
+import importlib.util
 import os
 import pickle
 import random
@@ -445,6 +447,34 @@ class Overflowing(Case):
         assert isinstance(compiled.plan._current.plan if hasattr(compiled.plan, "_current") else compiled.plan, Watched)
 
 
+class Kernels(Case):
+    """Generated loops, whose source Python runs."""
+
+    def __init__(self) -> None:
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(importlib.import_module("numba").config, "DISABLE_JIT", True)
+        self.patch.setattr(importlib.import_module("autodiff_backends._loops_regions"), "KERNEL_CALL", float("-inf"))
+        self.graph = ad.Graph(backend="numba")
+
+    def gradient(self) -> Any:
+        x = ad.Tensor(A)
+        return self.graph.value_and_gradient(np.sum(np.tanh(x) * x + np.where(x > 0.5, np.log(x), x)), [x])
+
+    def call(self) -> None:
+        self.gradient()
+        self.gradient()
+
+    def check(self) -> None:
+        assert self.graph.cache_info().entries <= 1
+
+    def again(self) -> None:
+        value, (gradient,) = self.gradient()
+        self.patch.undo()
+        np.testing.assert_allclose(value, np.sum(np.tanh(A) * A + np.where(A > 0.5, np.log(A), A)), rtol=1e-12)
+        slope = (1 - np.tanh(A) ** 2) * A + np.tanh(A) + np.where(A > 0.5, 1 / A, 1)
+        np.testing.assert_allclose(gradient, slope, rtol=1e-12)
+
+
 class Pickled(Case):
     """A Tensor with its history, to and fro."""
 
@@ -477,7 +507,9 @@ KINDS: dict[str, Callable[[Path], Case]] = {
             Large,
             Overflowing,
             Pickled,
+            Kernels,
         )
+        if kind is not Kernels or importlib.util.find_spec("numba")
     },
     "Saved": Saved,
 }
@@ -536,6 +568,7 @@ def test_interrupted_anywhere(name: str, tmp_path: Path) -> None:
         case = make(tmp_path)
         places = points(case.call, __file__)
         case.check()
+        case.again()
     rng = random.Random(name)
     chosen = rng.sample(sorted(places, key=str), min(PLACES, len(places)))
     world = World()
@@ -568,6 +601,7 @@ def test_interrupted_at_random(tmp_path: Path) -> None:
             case.call()
             durations[name] = time.perf_counter() - start
             case.check()
+            case.again()
     count = 0
 
     def raises(number: int, frame: Any) -> None:

@@ -2,12 +2,16 @@
 
 import gc
 import os
+import signal
 import threading
 
 import numpy as np
 import pytest
 
-from autodiff.whole import apart, commit, uncollected
+from autodiff import whole
+from autodiff.whole import apart, commit, sheltered, uncollected
+
+from .interrupting import Interrupt
 
 
 class Record:
@@ -34,6 +38,48 @@ def test_what_is_set_apart_is_gone_after_it():
 def test_what_is_apart_begins_with_the_callers_state():
     with np.errstate(over="raise"):
         assert apart(np.geterr)()["over"] == "raise"
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="threads of this system get no signals")
+def test_an_interrupt_does_not_come_to_what_is_sheltered():
+    begun, released, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def work():
+        begun.set()
+        released.wait(10)
+        ended.set()
+
+    def interrupts(number, frame):
+        raise Interrupt
+
+    before = signal.signal(signal.SIGINT, interrupts)
+    main = threading.get_ident()
+    timer = threading.Thread(target=lambda: begun.wait(10) and signal.pthread_kill(main, signal.SIGINT))
+    timer.start()
+    try:
+        with pytest.raises(Interrupt):
+            sheltered(work)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    timer.join()
+    assert not ended.is_set()
+    released.set()
+    assert ended.wait(10)
+
+
+def test_what_is_sheltered_has_the_callers_context_and_its_errors(monkeypatch):
+    with np.errstate(over="raise"):
+        assert sheltered(np.geterr)["over"] == "raise"
+    assert sheltered(threading.get_ident) != threading.get_ident()
+    assert sheltered(lambda: sheltered(threading.get_ident) == threading.get_ident())
+    with pytest.raises(ZeroDivisionError):
+        sheltered(lambda: 1 // 0)
+
+    def start(function, arguments):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(whole, "start_new_thread", start)
+    assert sheltered(threading.get_ident) == threading.get_ident()
 
 
 def test_the_collector_is_off_meanwhile():

@@ -7,11 +7,14 @@ import pickle
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
+
+from autodiff.whole import sheltered
 
 from ._kernel_files import cache_folder, keep_kernel, kernel_name, read_kernel
 from ._loops_expressions import VECTORISED
@@ -69,10 +72,16 @@ def load(source: str, types: Sequence[tuple[np.dtype[Any], int | None, bool]]) -
         return lambda table, *arrays: kernel(table.tolist(), *arrays)
     found = _compiled.get(key)
     if found is None:
-        with _lock:
-            found = _compiled.get(key)
-            if found is None:
-                found = _compiled[key] = _compile(source, signature)
+        # An interrupt would leave Numba's own lock held, so that no other thread compiled any more.
+        found = sheltered(partial(_made, key, signature))
+    return found
+
+
+def _made(key: tuple[str, str], signature: Any) -> Callable[..., None]:
+    with _lock:
+        found = _compiled.get(key)
+        if found is None:
+            found = _compiled[key] = _compile(key[0], signature)
     return found
 
 
