@@ -469,6 +469,8 @@ class Kernels(Case):
 
     def again(self) -> None:
         value, (gradient,) = self.gradient()
+        (compiled,) = self.graph._cache.values()
+        assert "def kernel(" in compiled.plan.source
         self.patch.undo()
         np.testing.assert_allclose(value, np.sum(np.tanh(A) * A + np.where(A > 0.5, np.log(A), A)), rtol=1e-12)
         slope = (1 - np.tanh(A) ** 2) * A + np.tanh(A) + np.where(A > 0.5, 1 / A, 1)
@@ -613,13 +615,13 @@ def test_interrupted_at_random(tmp_path: Path) -> None:
             name = rng.choice(list(KINDS))
             case = KINDS[name](tmp_path)
             try:
-                signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-6, 1.2 * durations[name]))
-                case.call()
-                signal.setitimer(signal.ITIMER_REAL, 0)
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-6, 1.2 * durations[name]))
+                    case.call()
+                finally:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
             except Interrupt:
                 count += 1
-            finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
             background.wait()
             try:
                 world.check()
