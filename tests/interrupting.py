@@ -21,7 +21,11 @@ class Interrupt(BaseException):
 
 
 class Point(NamedTuple):
-    """A place in code: the offset of the instruction before which the handler raises, -1 for the beginning."""
+    """A place in code where the handler raises.
+
+    ``offset`` is that of the instruction before which it does, -1 for the beginning; one more than that of a call of a
+    function in C for its end.
+    """
 
     code: CodeType
     offset: int
@@ -68,12 +72,19 @@ def _follow(call: Callable[[], Any], own: str, reach: Callable[[Point], None], o
         reach(Point(code, -1))
         return executes
 
-    outer = sys.gettrace()
+    def ended(frame: FrameType, event: str, argument: Any) -> None:
+        code = frame.f_code
+        if event == "c_return" and code.co_filename not in (own, __file__) and (only is None or code == only):
+            reach(Point(code, frame.f_lasti + 1))
+
+    outer = sys.gettrace(), sys.getprofile()
     sys.settrace(begun)
+    sys.setprofile(ended)
     try:
         call()
     finally:
-        sys.settrace(outer)
+        sys.setprofile(outer[1])
+        sys.settrace(outer[0])
 
 
 def points(call: Callable[[], Any], own: str) -> Counter[Point]:
