@@ -96,10 +96,11 @@ def nightly(session: nox.Session) -> None:
     # Memory over 100,000 shapes, constants, graphs, functions and threads.
     session.run("pytest", "tests/test_bounds.py", "-k", "flat", *session.posargs, env={"NIGHTLY": "1"})
     session.run("pytest", "tests/fuzz/test_wrong.py", env={"NIGHTLY": "1"})
-    # Faults in their thousands: damaged files, killed and competing writers, flipped bits of machine code.
+    # Faults in their thousands: damaged files, killed and competing writers, flipped bits of machine code, interrupts.
     session.install(f"{wheel}[numba]")
-    faults = ["tests/test_checkpoints.py", "tests/backends/test_numba.py"]
-    session.run("pytest", *faults, "-k", "damaged or writer or flipped", *session.posargs, env={"NIGHTLY": "1"})
+    faults = ["tests/test_checkpoints.py", "tests/backends/test_numba.py", "tests/test_interrupts.py"]
+    kinds = "damaged or writer or flipped or interrupted"
+    session.run("pytest", *faults, "-k", kinds, *session.posargs, env={"NIGHTLY": "1"})
     # A million operations, and counts of calls at ten thousand.
     session.run("pytest", "tests/test_scale.py", *session.posargs, env={"NIGHTLY": "1"})
     # 80,000 tasks in 32 threads, with races, forks and signals; a signal handler at every line.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -23,11 +23,11 @@ from .gradients import (
     warn_independent,
 )
 from .growth import RECORDED_STEPS, Growth
-from .handle import enter_block, leave_block, made_on
-from .nodes import Aval, Constant, Node, Variable, freeze, is_fixed, rebound
+from .handle import Way
+from .nodes import Aval, Constant, Node, Variable, freeze, is_fixed, renamed
 from .plan import CacheInfo, PlanCache, Trace, brought, collect_below, compile_nodes, elsewhere, leaf_values
 from .plan.cache import DEFAULT_CAPACITY
-from .tensor import Tensor, wrap
+from .tensor import Tensor, made_on, wrap
 
 
 def _check_dy(dy: Any, what: str) -> None:
@@ -156,16 +156,11 @@ class Graph:
         >>> ad.Graph(backend="numpy").tensor([1.0, 2.0])
         Tensor([1., 2.])
         """
-        with made_on(self._place):
-            return Tensor(data, dtype, constant, copy, name)
+        return made_on(self._place, data, dtype, constant, copy, name)
 
-    def __enter__(self) -> Self:
-        """In the block, Tensors are made on the graph's backend."""
-        enter_block(self._place)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        leave_block()
+    # In the block, Tensors are made on the graph's backend.
+    __enter__ = Way()
+    __exit__ = Way()
 
     def add_variables(self, *tensors: Tensor) -> None:
         """Put variables on the graph's backend, so that gradients can be taken with respect to them.
@@ -219,7 +214,7 @@ class Graph:
         numbers = trace.numbers
         newest: dict[Any, Node] = {}
         for node in [*numbers, root]:
-            slot = node.slot if isinstance(node, Variable) else rebound.get(node)
+            slot = node.slot if isinstance(node, Variable) else renamed(node)
             if slot is not None:
                 other = newest.get(slot)
                 if other is None or other.sequence < node.sequence:

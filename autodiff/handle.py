@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, NamedTuple, Self
+from functools import partial
+from itertools import compress
+from threading import Lock
+from typing import Any, Self
 
 import numpy as np
 
@@ -32,57 +33,78 @@ from .nodes import (
     freeze,
     intern_aval,
     is_complex,
-    rebound,
 )
 from .plan import evaluate, fetched, looked_at, on_host
 from .watching import refuse_change, refuse_detached, traces
 
 
-class Placing(NamedTuple):
-    """A block in which Tensors are made on a backend, and the one around it."""
+class Placing:
+    """A block in which Tensors are made on a backend, and the one around it.
 
-    place: Backend | None
-    outer: Placing | None
+    It is in force while its lock is held. A ``with`` statement enters and leaves it by two calls into C, so that no
+    interrupt comes between what it does and what is done to the block.
+
+    Parameters
+    ----------
+    place : Backend or None
+    graph : Graph, optional
+        What entering it gives.
+
+    Attributes
+    ----------
+    ways : dict
+        What enters and leaves it, until a ``with`` statement has taken them.
+    """
+
+    __slots__ = ("held", "outer", "place", "ways")
+
+    def __init__(self, place: Backend | None, graph: Any = None):
+        self.place = place
+        self.outer = block_here()
+        self.held = Lock()
+        # ``acquire`` is called when the selection is asked for, and selects the graph.
+        enter = partial(next, compress((graph,), iter(self.held.acquire, False)))
+        self.ways: dict[str, Callable[..., Any]] = {"__enter__": enter, "__exit__": self.held.__exit__}
 
 
-# The block that this thread is in (``with graph:``).
+# The block that this thread is in (``with graph:``), if it is in force.
 placing: ContextVar[Placing | None] = ContextVar("placing", default=None)
 
 
-@contextmanager
-def made_on(place: Backend | None) -> Iterator[None]:
-    """In the block, Tensors are made on a backend."""
-    enter_block(place)
-    try:
-        yield
-    finally:
-        leave_block()
-
-
-def enter_block(place: Backend | None) -> None:
-    """From here on Tensors are made on a backend."""
-    placing.set(Placing(place, placing.get()))
-
-
-def leave_block() -> None:
-    """Tensors are made where they were outside of the innermost block."""
+def block_here() -> Placing | None:
+    """The innermost block in force."""
     block = placing.get()
-    assert block is not None
-    placing.set(block.outer)
+    while block is not None and not block.held.locked():
+        block = block.outer
+    return block
+
+
+class Way:
+    """``__enter__`` or ``__exit__`` of a graph. A ``with`` statement takes both before it calls the first of them."""
+
+    def __set_name__(self, owner: Any, name: str) -> None:
+        self._name = name
+
+    def __get__(self, graph: Any, owner: Any = None) -> Callable[..., Any]:
+        if graph is None:
+            # As contextlib.ExitStack asks for them.
+            return lambda graph, *exception: self.__get__(graph)(*exception)
+        block = placing.get()
+        while block is not None and not block.ways and not block.held.locked():
+            # It was left.
+            block = block.outer
+        way = None if block is None else block.ways.pop(self._name, None)
+        if way is None:
+            block = Placing(graph._place, graph)
+            way = block.ways.pop(self._name)
+            placing.set(block)
+        return way
 
 
 NUMPYS_FUNCTIONS = (
     "Write it with NumPy's functions (np.sqrt, not math.sqrt), and write elements into a Tensor "
     "(ad.Tensor(np.zeros(n))), not into an array"
 )
-
-
-def commit(objects: Iterable[Any], names: Iterable[str], values: Iterable[Any]) -> None:
-    """Set an attribute of each object to a value: all of them or none.
-
-    Interrupts and other threads are let in between instructions of Python, and here is one only.
-    """
-    deque(map(setattr, objects, names, values), maxlen=0)
 
 
 class Handle:
@@ -103,6 +125,8 @@ class Handle:
         if copy is not True:
             copy = flag(copy, "Tensor: copy")
         block = placing.get()
+        if block is not None:
+            block = block_here()
         place = None if block is None else block.place
         as_it_is = type(data) is np.ndarray and dtype is None and place is None
         if as_it_is and data.dtype.kind in "fc" and data.dtype.isnative:
@@ -178,15 +202,14 @@ class Handle:
         if self._slot is None:
             slot = Slot(None)
             slot.node = weakref.ref(self._node)
-            # The handle's own comes last: interrupted before, all of this is done anew.
-            rebound[self._node] = slot
-            self._slot = slot
+            self._node.renamed = self._slot = slot
         return self._slot
 
     def _name(self, name: str) -> None:
         """Name what was made by an operation."""
-        self._slot = rebound[self._node] = slot = Slot(None, name)
+        slot = Slot(None, name)
         slot.node = weakref.ref(self._node)
+        self._node.renamed = self._slot = slot
 
     def _rebind(self, node: Node, what: str) -> None:
         """Let the handle stand for another node, as an operation in place does."""
@@ -204,11 +227,13 @@ class Handle:
                     "write t = ... instead, or .astype"
                 )
             node = ops.astype(node, old.dtype)
-        slot = self._named_slot()
-        slot.value = None
-        slot.node = weakref.ref(node)
-        rebound[node] = slot
-        self._node = node
+        self._stand_for(node)
+
+    def _stand_for(self, node: Node) -> None:
+        """Let the handle stand for a result of operations, as a version of what it is."""
+        slot, reference = self._named_slot(), weakref.ref(node)
+        # On one line, and without a call: no interrupt comes between these.
+        node.renamed, slot.value, slot.node, self._node = slot, None, reference, node
 
     def assign(self, value: Any, copy: bool = True) -> Self:
         """Give the variable a new value: a new version, which earlier graphs do not see.
@@ -348,16 +373,13 @@ class Handle:
         """Let the handle stand for the same quantity on a backend."""
         node = self._node
         if node.inputs:
-            slot = self._named_slot()
-            self._node = moved = ops.place(node, place)
-            rebound[moved] = slot
-            slot.value, slot.node = None, weakref.ref(moved)
+            self._stand_for(ops.place(node, place))
             return
         array = freeze(place.asarray(fetched(node, place), node.aval.dtype))
         aval = intern_aval(node.aval.shape, node.aval.dtype, place=place)
         slot = self._named_slot()
-        slot.value = array
-        self._node = Constant(aval, array, slot) if isinstance(node, Constant) else Variable(aval, array, slot)
+        moved = Constant(aval, array, slot) if isinstance(node, Constant) else Variable(aval, array, slot)
+        slot.value, self._node = array, moved
 
     # --- as a number -------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,6 @@ import weakref
 from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -322,10 +321,12 @@ class Node:
     # `sequence` grows with creation, so it orders a graph topologically and bounds how far back a walk must
     # go: a node cannot depend on a younger one. Plain slots, not a dataclass: recording is the hot path
     # (making an Operation costs 0.15 us like this, 0.45 us as a frozen dataclass).
-    __slots__ = ("__weakref__", "aval", "inputs", "sequence", "signature", "trace", "value")
+    __slots__ = ("__weakref__", "aval", "inputs", "renamed", "sequence", "signature", "trace", "value")
 
     aval: Aval
     inputs: tuple[Node, ...]
+    # Set where a Tensor gets other nodes than that of its creation; see the function of this name.
+    renamed: Slot
     sequence: int
     signature: Signature | None
     trace: Any
@@ -389,8 +390,10 @@ class Slot:
 # That of nodes whose Tensors have no further versions; nothing is ever written to it.
 NO_SLOT = Slot(None)
 
-# Slots of the nodes that operations in place made.
-rebound: WeakKeyDictionary[Node, Slot] = WeakKeyDictionary()
+
+def renamed(node: Node) -> Slot | None:
+    """The slot of a Tensor that stood for a node which was not made for it: by an operation in place, for one."""
+    return getattr(node, "renamed", None)
 
 
 class Variable(Node):

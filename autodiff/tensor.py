@@ -16,7 +16,7 @@ from .backend import Backend, get_backend
 from .dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, unsupported
 from .errors import ArgumentError, AutodiffError, DTypeError, TraceError
 from .foreign import PLAIN, PRIORITY, REFLECTED, answers, outranks, overrides, reflects, refuses
-from .handle import Handle, made_on
+from .handle import Handle, Placing, placing
 from .nodes import (
     FLOAT64,
     Aval,
@@ -33,6 +33,7 @@ from .nodes import (
 from .plan import concrete, fetched, on_host
 from .recipe import Composite
 from .watching import fresh, refuse_detached, traces
+from .whole import apart
 
 
 def wrap(result: Any) -> Any:
@@ -303,8 +304,7 @@ class Tensor(Handle):
         refuse_detached(self._node, "to()", "Put the values that the function starts from there before it is called")
         home = get_backend(backend, device).home
         array = home.asarray(fetched(self._node, home), self.dtype, copy=True)
-        with made_on(home):
-            return Tensor(array, dtype=self.dtype, constant=self.constant, copy=False, name=self.name)
+        return made_on(home, array, self.dtype, self.constant, False, self.name)
 
     def astype(
         self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
@@ -575,6 +575,15 @@ class Tensor(Handle):
 _new = Tensor.__new__
 
 
+@apart
+def made_on(place: Backend | None, *args: Any) -> Tensor:
+    """A Tensor on a backend."""
+    block = Placing(place)
+    block.held.acquire()
+    placing.set(block)
+    return Tensor(*args)
+
+
 def _restore(nodes: list[Node], slot: Slot | None) -> Tensor:
     tensor: Tensor = wrap(nodes[-1])
     tensor._slot = slot
@@ -591,4 +600,4 @@ def _index_nodes(item: Any) -> Any:
     return item._node if type(item) is Tensor else item
 
 
-__all__ = ["Tensor", "node_of", "wrap"]
+__all__ = ["Tensor", "made_on", "node_of", "wrap"]

@@ -30,12 +30,12 @@ from .nodes import (
     history,
     intern_aval,
     is_fixed,
-    rebound,
+    renamed,
 )
 from .plan import PlanCache, compile_nodes, elsewhere, evaluate, looked_at
 from .static_keys import static_key
 from .tensor import Tensor, wrap
-from .watching import Look, call_watched, derivative_from, note_look, slot_of, traces, tracing, watched
+from .watching import Look, call_watched, derivative_from, note_look, slot_of, traced, traces, watched, watched_nodes
 
 # Traces kept for one structure of the arguments, which differ in values that the function looked at.
 VARIANTS_KEPT = 8
@@ -70,7 +70,7 @@ class _Captured:
                 values.append(source.value)
                 continue
             if isinstance(source, Node):
-                slot = rebound.get(source)
+                slot = renamed(source)
                 if slot is None:
                     values.append(looked_at(source))
                     continue
@@ -275,10 +275,10 @@ class Function:
         """The results for ``values``, tracing the function if there is no trace under this key that holds."""
         try:
             variants = self._cache.get(key, lambda: _Variants([self._trace(args, kwargs)]))
-            traced = variants[0]
-            if traced.guard is not None and not traced.guard.holds():
-                traced = self._retraced(variants, args, kwargs)
-            return traced(values)
+            found = variants[0]
+            if found.guard is not None and not found.guard.holds():
+                found = self._retraced(variants, args, kwargs)
+            return found(values)
         except TypeError:
             # Of the function's own, unless it is the key that has no hash.
             _check_hashable(key)
@@ -288,10 +288,10 @@ class Function:
 
     def _retraced(self, variants: _Variants, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Traced:
         """A trace for the values that the function sees today: one made before, or a new one."""
-        for place, traced in enumerate(variants):
-            if traced.guard is None or traced.guard.holds():
-                variants.insert(0, variants.pop(place))
-                return traced
+        for place, found in enumerate(variants):
+            if found.guard is None or found.guard.holds():
+                variants[:] = [found, *variants[:place], *variants[place + 1 :]]
+                return found
         if len(variants) >= VARIANTS_KEPT and not self._warned:
             self._warned = True
             guard = variants[0].guard
@@ -303,10 +303,9 @@ class Function:
                 RetraceWarning,
                 stacklevel=user_frame()[1],
             )
-        traced = self._trace(args, kwargs)
-        variants.insert(0, traced)
-        del variants[VARIANTS_KEPT:]
-        return traced
+        found = self._trace(args, kwargs)
+        variants[:] = [found, *variants[: VARIANTS_KEPT - 1]]
+        return found
 
     def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Traced:
         arguments: list[Node] = []
@@ -329,8 +328,7 @@ class Function:
 
         begin = Argument(WEAK_FLOAT, UNKNOWN, NO_SLOT).sequence
         args, kwargs = transform(stand_in, args), transform(stand_in, kwargs)
-        with tracing(begin) as looks:
-            out = call_watched(self._function, args, kwargs, arguments, "function")
+        out, looks = traced(begin, call_watched, self._function, args, kwargs, arguments, "function")
         leaves, structure = flatten(out)
         outputs = [leaf._node for leaf in leaves if isinstance(leaf, Tensor)]
         constants = {i: leaf for i, leaf in enumerate(leaves) if not isinstance(leaf, Tensor)}
@@ -404,8 +402,10 @@ def _outside(outputs: list[Node], begin: int, arguments: set[Node]) -> list[Node
                     stack.append(x)
         elif node not in arguments and not is_fixed(node):
             found.append(node)
-    if watched and any(node in watched for node in history(*found)):
-        raise _Transparent
+    if watched:
+        ends = watched_nodes()
+        if any(node in ends for node in history(*found)):
+            raise _Transparent
     return found
 
 

@@ -6,32 +6,37 @@ an error. A value that a function looks at while it is traced decides what is re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar, copy_context
 from typing import Any, NamedTuple
 
 from .callers import caller
 from .differentiate import derivative, passes
 from .errors import AutodiffError, DetachedError, TraceError
-from .nodes import NO_SLOT, UNKNOWN, Constant, Node, Slot, Variable, rebound
+from .nodes import NO_SLOT, UNKNOWN, Constant, Node, Slot, Variable, renamed
 from .ops import identity
 
 # The arguments of transformations that are running, in any thread, with the name of the transformation. What a finished
-# transformation was about is a constant to all others.
-watched: dict[Node, str] = {}
+# transformation was about is a constant to all others. An entry for each, so that one call into C ends it.
+watched: dict[int, tuple[list[Node], str]] = {}
+
+
+def watched_nodes() -> dict[Node, str]:
+    """All that running transformations watch, with their names."""
+    return {node: name for nodes, name in list(watched.values()) for node in nodes}
 
 
 def derivative_from(node: Node) -> Node | None:
     """A watched node that a derivative could pass from to ``node``."""
     if not watched or not node.aval.differentiable:
         return None
-    floor = min([x.sequence for x in list(watched)], default=0)
+    ends = watched_nodes()
+    floor = min([x.sequence for x in ends], default=0)
     seen = {node}
     stack = [node]
     while stack:
         node = stack.pop()
-        if node in watched:
+        if node in ends:
             return node
         for position, x in enumerate(node.inputs):
             if x.sequence >= floor and x not in seen and x.aval.differentiable and passes(node, position):
@@ -47,10 +52,11 @@ def belongs_to_larger(root: Node, leaves: list[Node], begin: int) -> bool:
     """
 
     def outside(node: Node) -> bool:
-        return node.sequence < begin and (type(node) is Variable or node in watched)
+        return node.sequence < begin and (type(node) is Variable or node in ends)
 
     if any(leaf.value is UNKNOWN for leaf in leaves):
         return True
+    ends = watched_nodes() if watched else {}
     if not any(leaf.inputs or outside(leaf) for leaf in leaves):
         return False
     seen = {root}
@@ -77,8 +83,9 @@ def refuse_detached(node: Node, asked: str, instead: str) -> None:
         return
     place, function = caller()
     unaware = "" if function is None else f"{function} does not know Tensors: "
+    name = watched_nodes().get(source, "grad")
     raise DetachedError(
-        f"{unaware}{asked} would take the value of a Tensor {node.aval!r} that autodiff.{watched.get(source, 'grad')} "
+        f"{unaware}{asked} would take the value of a Tensor {node.aval!r} that autodiff.{name} "
         f"differentiates through, and lose its derivative, at {place}. {instead}; ad.stop_gradient(t) or t.value takes "
         "the value where no derivative is meant to pass"
     )
@@ -91,9 +98,9 @@ def call_watched(
 
     An error that was raised from one of this library's is that one, as NumPy does where an element is written.
     """
+    key = id(nodes)
     try:
-        for node in nodes:
-            watched[node] = name
+        watched[key] = nodes, name
         return function(*args, **kwargs)
     except AutodiffError:
         raise
@@ -103,8 +110,7 @@ def call_watched(
             raise
         raise cause.with_traceback(error.__traceback__) from None
     finally:
-        for node in nodes:
-            watched.pop(node, None)
+        watched.pop(key, None)
 
 
 # --- values that are looked at while a function is traced ------------------------------------------------------------
@@ -143,22 +149,20 @@ class Tracing(NamedTuple):
 
 
 _tracing: ContextVar[Tracing | None] = ContextVar("tracing", default=None)
-# One entry for each trace that is being made in any thread: nothing is asked while there is none.
-traces: list[None] = []
+# Where the traces begin that are being made in any thread: nothing is asked while there is none.
+traces: set[int] = set()
 
 
-@contextmanager
-def tracing(begin: int) -> Iterator[list[Look]]:
-    """In the block, values that are looked at are noted in a list, which is returned."""
-    looks: list[Look] = []
-    outer = _tracing.get()
-    token = _tracing.set(Tracing(begin, looks, outer))
-    traces.append(None)
+def traced(begin: int, function: Callable[..., Any], *args: Any) -> tuple[Any, list[Look]]:
+    """What a function returns, which is traced, and the values that were looked at meanwhile."""
+    trace = Tracing(begin, [], _tracing.get())
+    context = copy_context()
+    context.run(_tracing.set, trace)
     try:
-        yield looks
+        traces.add(begin)
+        return context.run(function, *args), trace.looks
     finally:
-        traces.pop()
-        _tracing.reset(token)
+        traces.discard(begin)
 
 
 def note_look(node: Node) -> None:
@@ -189,7 +193,7 @@ def fresh(node: Node) -> Node:
 
 def slot_of(node: Node) -> Slot | None:
     """Where the present value is found of a Tensor that stood for ``node``."""
-    slot = node.slot if isinstance(node, (Variable, Constant)) else rebound.get(node)
+    slot = node.slot if isinstance(node, (Variable, Constant)) else renamed(node)
     return None if slot is NO_SLOT else slot
 
 

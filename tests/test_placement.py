@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import copy
 import gc
 import pickle
@@ -152,6 +154,55 @@ def test_the_block_of_one_thread_is_not_that_of_another(upper):
         thread.start()
         thread.join()
     assert seen == [None]
+
+
+def test_blocks_entered_by_a_stack_and_by_hand(upper, lower):
+    first, second = ad.Graph(backend=upper), ad.Graph(backend=lower)
+    places = []
+
+    def note():
+        places.append(ad.Tensor([1.0]).node.aval.place)
+
+    with contextlib.ExitStack() as stack:
+        assert stack.enter_context(first) is first
+        note()
+        assert second.__enter__() is second
+        with first, second:
+            note()
+        note()
+        second.__exit__(None, None, None)
+        note()
+    note()
+    assert places == [upper, lower, lower, upper, None]
+
+
+def test_tasks_have_blocks_of_their_own(upper, lower):
+    places = []
+
+    async def work(graph):
+        for _ in range(3):
+            with graph:
+                await asyncio.sleep(0)
+                places.append(ad.Tensor([1.0]).node.aval.place is graph.backend)
+            await asyncio.sleep(0)
+            places.append(ad.Tensor([1.0]).node.aval.place is None)
+
+    async def both():
+        with ad.Graph(backend=upper):
+            pass
+        await asyncio.gather(work(ad.Graph(backend=upper)), work(ad.Graph(backend=lower)))
+
+    asyncio.run(both())
+    assert places == [True] * 12
+
+
+def test_a_block_that_was_left_keeps_no_graph(upper):
+    graph = ad.Graph(backend=upper)
+    with graph:
+        ad.Tensor([1.0])
+    reference = weakref.ref(graph)
+    del graph
+    assert reference() is None
 
 
 def test_a_tensor_of_another_librarys_array_stays_there(shelves, lower):

@@ -11,10 +11,10 @@ import numpy as np
 from ..backend import Backend, Plan, backend_of, get_backend
 from ..containers import leaf_names
 from ..errors import BackendError
-from ..handle import commit
 from ..nodes import NO_SLOT, UNKNOWN, WEAK_FLOAT, Argument, Aval
 from ..plan import PlanCache, compile_nodes
 from ..tensor import Tensor, wrap
+from ..whole import commit
 from . import checkpoint
 from .checks import gradient_array, gradient_leaves, number, parameter_leaves
 from .clipping import clipped
@@ -113,7 +113,9 @@ class Optimizer:
         parameters = self._parameters
         avals = [p._node.aval for p in parameters]
         if self._plan is None or avals != self._avals:
-            self._plan = self._compiled(avals)
+            self._compile(avals)
+        plan = self._plan
+        assert plan is not None
         arrays = self._gradients(gradients, avals)
         rate = number(self.rate(self.steps) if callable(self.rate) else self.rate, "step: rate")
         numbers = (
@@ -124,7 +126,7 @@ class Optimizer:
             *self._formula.numbers(self.steps + 1, rate),
         )
         before = [*[p.value for p in parameters], *self._moments]
-        results = self._plan(*before[: len(parameters)], *arrays, *self._moments, *numbers)
+        results = plan(*before[: len(parameters)], *arrays, *self._moments, *numbers)
         if not self._on_numpy:
             results = tuple(_home(parameters[0]).keep(results, before))
         self._commit(results, results[len(parameters) :], self.steps + 1)
@@ -151,16 +153,15 @@ class Optimizer:
         home = _home(self._parameters[0])
         return [gradient_array(g, aval, name, home) for g, aval, name in zip(leaves, avals, self._names, strict=True)]
 
-    def _compiled(self, avals: list[Aval]) -> Plan:
-        """The plan of a step, for parameters of these shapes and dtypes; moments are brought to where they are now."""
+    def _compile(self, avals: list[Aval]) -> None:
+        """Make the plan of a step for parameters of these shapes and dtypes; moments are brought to where they are."""
         backend = self._computing()
-        self._moments = self._beside([_host(m) for m in self._moments])
+        moments = self._beside([_host(m) for m in self._moments])
         clips = self._clip_norm is not None, self._clip_value is not None
         key = (type(self._formula), self._formula.structure, self._decoupled, self._weight_decay > 0, clips)
         plan: Plan = _plans.get((key, tuple(avals), backend), lambda: compile_nodes(*self._recorded(avals), backend))
-        self._avals = avals
-        self._on_numpy = backend.home is get_backend()
-        return plan
+        on_numpy = backend.home is get_backend()
+        self._moments, self._avals, self._on_numpy, self._plan = moments, avals, on_numpy, plan
 
     def _computing(self) -> Backend:
         """What computes the steps: what was asked for, if its arrays are those of the parameters; else their own."""

@@ -20,11 +20,12 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context, copy_context
+from functools import partial
 from threading import get_ident
 from time import perf_counter, sleep
 from typing import Any, Generic, TypeVar
 
-from .cache import paused_collector
+from ..whole import uncollected
 
 VARIABLE = "AUTODIFF_BACKGROUND"
 
@@ -91,8 +92,7 @@ class Later(Generic[T]):
         assert work is not None
         assert context is not None
         # A copy: in the child of a fork, a thread that is no more may have entered it.
-        with paused_collector():
-            self._result = context.copy().run(work)
+        self._result = uncollected(partial(context.copy().run, work))
         self._context = None
         # Last: who sees that there is no work left finds the result.
         self._work = None
@@ -185,18 +185,13 @@ def _do_next() -> None:
         _queue.remove(first)
 
 
-def is_at_work() -> bool:
-    """Whether this is the thread that works in the background: nobody waits for what it makes."""
-    return get_ident() == _ident
-
-
 def check() -> None:
     """Let other threads go on, and stop if the process is ending: called in the loops of long work.
 
     A third of the time is the work's. Without this, a thread that gives the interpreter's lock away with each NumPy
     call would get it back 5 ms later, a hundred calls' time.
     """
-    if is_at_work():
+    if get_ident() == _ident:
         _pause()
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..machine import memory_bytes
+from ..whole import uncollected
 
 DEFAULT_CAPACITY = 512
 
@@ -58,36 +56,6 @@ class Entry:
         self.uses = 0
 
 
-_collector_lock = threading.Lock()
-_collector_pauses = 0
-
-
-@contextmanager
-def paused_collector() -> Iterator[None]:
-    """No cyclic garbage collection meanwhile, in any thread, unless it was off already.
-
-    Compiling makes many objects that live on and no cycles; walking them again and again took two thirds of the
-    time to compile a program of 100,000 operations.
-    """
-    global _collector_pauses  # noqa: PLW0603  (the collector is the process's, and so is the count)
-    with _collector_lock:
-        _collector_pauses += 1
-        if _collector_pauses == 1 and gc.isenabled():
-            gc.disable()
-            _resume.append(True)
-    try:
-        yield
-    finally:
-        with _collector_lock:
-            _collector_pauses -= 1
-            if not _collector_pauses and _resume:
-                _resume.clear()
-                gc.enable()
-
-
-_resume: list[bool] = []
-
-
 class PlanCache:
     """Maps structural keys to compiled plans.
 
@@ -121,8 +89,7 @@ class PlanCache:
     def _miss(self, key: Any, compile: Callable[[], Any]) -> Any:
         # Two threads may do the same work once, but none waits for another's.
         start = time.perf_counter()
-        with paused_collector():
-            value = compile()
+        value = uncollected(compile)
         seconds = time.perf_counter() - start
         self._misses += 1
         self._seconds += seconds

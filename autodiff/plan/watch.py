@@ -13,8 +13,16 @@ from typing import Any
 import numpy as np
 
 from ..backend import Plan
+from ..whole import apart
 from .program import Program
 from .wrapped import Wrapped
+
+
+@apart
+def _called(plan: Plan, values: tuple[Any, ...], seen: list[Any]) -> tuple[Any, ...]:
+    # An overflow may be one that the careful plan does not have: it warns, if it has.
+    with np.errstate(over="call", invalid="call", call=lambda *error: seen.append(error)):
+        return plan(*values)
 
 
 class Watched(Wrapped):
@@ -41,10 +49,8 @@ class Watched(Wrapped):
         self._careful: Plan | None = None
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
-        # An overflow may be one that the careful plan does not have: it warns, if it has.
         seen: list[Any] = []
-        with np.errstate(over="call", invalid="call", call=lambda *error: seen.append(error)):
-            results = self._plan(*values)
+        results = _called(self._plan, values, seen)
         if not seen:
             for value in results[self._count :]:
                 if not np.isfinite(value).all():

@@ -15,6 +15,7 @@ import numpy as np
 from autodiff.backend import Plan
 from autodiff.nodes import Signature
 from autodiff.plan.program import Program
+from autodiff.whole import apart
 
 from ._array_api_calls import ARRAYS, Call, DType
 from ._array_api_elementwise import same
@@ -287,13 +288,15 @@ class Generated:
         self.n_operations = len(program.applications())
         self.n_launches = writer.n_launches
         lines = [*writer.lines, f"return ({', '.join(results)},)" if results else "return ()"]
-        if dialect.quiet or (program.quiet and writer.numbers):
+        quiet = dialect.quiet or (program.quiet and writer.numbers)
+        if quiet:
             with_ = f"with {writer.bind('errstate', np.errstate)}(all='ignore'):"
             lines = [with_, *[f"    {line}" for line in lines]]
         inputs = [f"# x{i}: {program.avals[i]!r}" for i in range(program.n_inputs) if program.avals[i].literal is None]
         head = f"def run({', '.join([f'x{i}' for i in range(program.n_inputs)])}):"
         self.source = "\n".join([*_explained(writer.names), "", *inputs, head, *[f"    {line}" for line in lines], ""])
-        self._run = _loaded(self.source, writer.names, f"<autodiff plan {next(_serial)}>")
+        run = _loaded(self.source, writer.names, f"<autodiff plan {next(_serial)}>")
+        self._run = apart(run) if quiet else run
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         results: tuple[Any, ...] = self._run(*values)

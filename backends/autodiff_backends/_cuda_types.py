@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from autodiff.whole import apart
+
 BOOL, FLOAT16, FLOAT32 = np.dtype(bool), np.dtype(np.float16), np.dtype(np.float32)
 
 # `half` and `cplx` are defined in the prelude.
@@ -58,6 +60,7 @@ def cast(text: str, dtype: np.dtype[Any], to: np.dtype[Any]) -> str:
     return f"({name}){text}"
 
 
+@apart
 def number(literal: str, own: np.dtype[Any] | None, to: np.dtype[Any]) -> str:
     """A number of the structure in a dtype; ``own`` is the dtype that it has, None for a Python number."""
     with np.errstate(all="ignore"):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
-from autodiff.plan.cache import paused_collector
+from autodiff.whole import uncollected
 
 from ._cupy_device import Device
 
@@ -168,8 +168,8 @@ class Captures:
         try:
             # On the user's stream, whose later work may have the memory when it is given up.
             bound = plan.bound()
-            with _one_capture, paused_collector():
-                replay = self._device.capture(partial(plan.launch_all, bound.arguments))
+            with _one_capture:
+                replay = uncollected(partial(self._device.capture, partial(plan.launch_all, bound.arguments)))
             # No memory that had these outputs before may pass for what the graph computes.
             for array, right in zip(bound.outputs, wanted, strict=True):
                 self._bits(array)[...] = ~self._bits(right)

@@ -9,12 +9,15 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import RLock
 from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
+
+from autodiff.whole import sheltered
 
 from ._kernel_files import cache_folder, keep_kernel, kernel_name, read_kernel
 from ._loops_expressions import VECTORISED
@@ -106,12 +109,18 @@ def load(source: str, types: Sequence[tuple[np.dtype[Any], int | None, bool]]) -
         return lambda table, *arrays: kernel(table.tolist(), *arrays)
     found = _compiled.get(key)
     if found is None:
-        with numba_alone():
-            found = _compiled.get(key)
-            if found is None:
-                if _bytes_taken > MOST_BYTES:
-                    raise Exhausted(f"the kernels of this process have taken {_bytes_taken >> 20} MiB by now")
-                found = _compiled[key] = _compile(source, signature)
+        # An interrupt would leave Numba's own lock held, so that no other thread compiled any more.
+        found = sheltered(partial(_made, key, signature))
+    return found
+
+
+def _made(key: tuple[str, str], signature: Any) -> Callable[..., None]:
+    with numba_alone():
+        found = _compiled.get(key)
+        if found is None:
+            if _bytes_taken > MOST_BYTES:
+                raise Exhausted(f"the kernels of this process have taken {_bytes_taken >> 20} MiB by now")
+            found = _compiled[key] = _compile(key[0], signature)
     return found
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from autodiff.nodes import Primitive, Signature, broadcast_shape, intern_aval
 from autodiff.plan.expand import expand
 from autodiff.plan.program import Program
+from autodiff.whole import apart
 
 from ._numpy_runtime import add_at, logistic, tanh_slope
 
@@ -254,16 +255,25 @@ class Interpreted:
             registers[number] = values[number]
         for number, value in self._constants:
             registers[number] = value
-        with np.errstate(**({"divide": "ignore", "invalid": "ignore"} if self._quiet else {})):  # type: ignore[arg-type]
-            for function, number, arguments, dead in self._steps:
-                registers[number] = function(*[registers[a] for a in arguments])
-                for a in dead:
-                    registers[a] = None
+        (_quietly if self._quiet else _executed)(self._steps, registers)
         # Copies, because a result may be an input, a view of one, or the same array twice.
         copy = self._copy
         return tuple(
             [registers[n] if weak else copy(registers[n]) for n, weak in zip(self._outputs, self._weak, strict=True)]
         )
+
+
+def _executed(steps: list[Step], registers: list[Any]) -> None:
+    for function, number, arguments, dead in steps:
+        registers[number] = function(*[registers[a] for a in arguments])
+        for a in dead:
+            registers[a] = None
+
+
+@apart
+def _quietly(steps: list[Step], registers: list[Any]) -> None:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        _executed(steps, registers)
 
 
 def _write_in_place(program: Program, steps: list[Step]) -> None:

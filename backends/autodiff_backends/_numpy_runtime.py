@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from autodiff.whole import apart
+
 Array = np.ndarray[Any, Any]
 
 # The integers whose bits are those of a floating dtype.
@@ -76,10 +78,15 @@ def masked_product(ct: Array, factor: Any, out: Array) -> None:
     np.bitwise_and(target, _mask(np.not_equal(ct, 0), bits), target)
 
 
+@apart
+def _exponential(x: Any, out: Array | None) -> Any:
+    with np.errstate(over="ignore"):
+        return np.exp(x, out)
+
+
 def logistic(x: Any, out: Array | None = None) -> Any:
     """1 / (1 + exp(-x)); 0 where exp(-x) overflows."""
-    with np.errstate(over="ignore"):
-        exponential = np.exp(np.negative(x, out), out)
+    exponential = _exponential(np.negative(x, out), out)
     return np.divide(1, np.add(1, exponential, out), out)
 
 
@@ -133,10 +140,15 @@ SMALLEST_LOGADDEXP = 1 << 9
 _ZERO = np.array(0.0, np.float16)
 
 
+@apart
+def _distance(x: Any, y: Any, dtype: np.dtype[Any]) -> Array:
+    with np.errstate(invalid="ignore"):
+        return np.subtract(x, y, dtype=dtype)  # type: ignore[no-any-return]
+
+
 def log_add_exp(x: Any, y: Any, out: Array) -> None:
     """``out[...] = logaddexp(x, y)`` by NumPy's formula, the greater + log1p(exp(-|x - y|)); 1 to 2 ns an element."""
-    with np.errstate(invalid="ignore"):
-        distance = np.subtract(x, y, dtype=out.dtype)
+    distance = _distance(x, y, out.dtype)
     np.absolute(distance, distance)
     # Equal infinities have no distance, but are their own maximum; so is NaN.
     np.fmax(distance, _ZERO, out=distance)

@@ -16,6 +16,7 @@ from autodiff.plan.background import check
 from autodiff.plan.program import Program
 from autodiff.plan.slices import join_slices
 from autodiff.plan.workspaces import Workspaces
+from autodiff.whole import apart
 
 from ._numpy_parts import LONGEST_PART, in_parts
 from ._numpy_reference import Interpreted
@@ -48,7 +49,8 @@ class Generated:
         pieces = _pieces(writer, results)
         self.source = "\n".join(pieces)
         functions = _functions(pieces, f"<autodiff plan {next(_serial)}>")
-        self._run: Callable[..., tuple[Any, ...]] = functions["run"]
+        run: Callable[..., tuple[Any, ...]] = functions["run"]
+        self._run = apart(run) if program.quiet else run
         self._workspaces = Workspaces(functions["workspace"], writer.storage.nbytes)
         self._spare = self._workspaces.spare
 

@@ -1,6 +1,5 @@
 """The cache of plans: bounded, least recently used out first, counted, safe in threads."""
 
-import gc
 import threading
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 import autodiff as ad
 from autodiff.plan import CacheInfo, PlanCache
 from autodiff.plan import cache as plan_cache
-from autodiff.plan.cache import DEFAULT_CAPACITY, paused_collector
+from autodiff.plan.cache import DEFAULT_CAPACITY
 
 
 def get(cache, key):
@@ -135,48 +134,3 @@ def test_threads():
         thread.join()
     assert wrong == []
     assert cache.info().entries <= 8
-
-
-def test_the_collector_is_paused_and_resumed():
-    assert gc.isenabled()
-    with paused_collector():
-        assert not gc.isenabled()
-        with paused_collector():
-            assert not gc.isenabled()
-        assert not gc.isenabled()
-    assert gc.isenabled()
-    with pytest.raises(ZeroDivisionError), paused_collector():
-        1 / 0
-    assert gc.isenabled()
-
-
-def test_a_collector_that_was_off_stays_off():
-    gc.disable()
-    try:
-        with paused_collector():
-            assert not gc.isenabled()
-        assert not gc.isenabled()
-    finally:
-        gc.enable()
-
-
-def test_pauses_in_threads_overlap():
-    first_in, second_out = threading.Event(), threading.Event()
-    seen = []
-
-    def first():
-        with paused_collector():
-            first_in.set()
-            second_out.wait(10)
-            seen.append(gc.isenabled())
-
-    thread = threading.Thread(target=first)
-    thread.start()
-    assert first_in.wait(10)
-    with paused_collector():
-        pass
-    seen.append(gc.isenabled())  # the other thread is still inside
-    second_out.set()
-    thread.join()
-    assert seen == [False, False]
-    assert gc.isenabled()

@@ -9,6 +9,7 @@ import numpy as np
 from ... import ops
 from ...nodes import Signature
 from ...ops.elementwise import PYTHON_TYPES
+from ...whole import apart
 from ..program import NUMBER, Program
 from .rows import DERIVED, EXACT, EXTENDED, POWERS, Bindings, Row, Special, c, d, holds, weak_number, x, y
 
@@ -185,11 +186,16 @@ def fold(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | 
     if ufunc is None or out.dtype.kind not in "fcb" or out.dtype in EXTENDED:
         return None
     values = [p.avals[a].literal if p.avals[a].weak else p.avals[a].dtype.type(p.avals[a].literal) for a in arguments]
-    with np.errstate(all="ignore"):
-        result = out.dtype.type(ufunc(*values)).item()
+    result = _quietly(ufunc, values, out.dtype)
     if not np.isfinite(result):
         return None
     return p.literal(result, out)
+
+
+@apart
+def _quietly(ufunc: np.ufunc, values: list[Any], dtype: np.dtype[Any]) -> Any:
+    with np.errstate(all="ignore"):
+        return dtype.type(ufunc(*values)).item()
 
 
 ARITHMETIC = {add, subtract, multiply, divide}
