@@ -185,13 +185,18 @@ def _do_next() -> None:
         _queue.remove(first)
 
 
+def is_at_work() -> bool:
+    """Whether this is the thread that works in the background: nobody waits for what it makes."""
+    return get_ident() == _ident
+
+
 def check() -> None:
     """Let other threads go on, and stop if the process is ending: called in the loops of long work.
 
     A third of the time is the work's. Without this, a thread that gives the interpreter's lock away with each NumPy
     call would get it back 5 ms later, a hundred calls' time.
     """
-    if get_ident() == _ident:
+    if is_at_work():
         _pause()
 
 
