@@ -39,7 +39,7 @@ class Writes:
         Values only needed by a write to where all is zero, which may be computed there.
     """
 
-    __slots__ = ("_program", "_uses", "complete", "fills", "firsts", "heirs", "placed", "untouched")
+    __slots__ = ("_lasts", "_program", "_uses", "complete", "fills", "firsts", "heirs", "placed", "untouched")
 
     def __init__(self, program: Program, applications: Iterable[int]):
         self._program = program
@@ -63,6 +63,10 @@ class Writes:
                     self.heirs[base] = writes[0]
                 elif self.filling(base) is not None:
                     self.fills.add(base)
+        # Heirs are younger, so theirs is known.
+        self._lasts: dict[int, int] = {}
+        for number in sorted(self.heirs, reverse=True):
+            self._lasts[number] = self.last(self.heirs[number])
         for base in self.fills:
             for first in bases[base]:
                 self._follow(first, base)
@@ -82,9 +86,7 @@ class Writes:
 
     def last(self, number: int) -> int:
         """The last write into the array of this one."""
-        while number in self.heirs:
-            number = self.heirs[number]
-        return number
+        return self._lasts.get(number, number)
 
     def _follow(self, first: int, base: int) -> None:
         """A chain that begins with a number repeated."""
