@@ -1,5 +1,9 @@
 """sin and cos together: accuracy against 50 digits, special values, layouts, and the plans that use them."""
 
+import os
+import subprocess
+import sys
+
 import mpmath
 import numpy as np
 import pytest
@@ -119,3 +123,41 @@ def test_small_and_single_precision_stay_with_numpy():
 def test_one_alone_stays_with_numpy():
     x = ad.Tensor(np.ones(100_000))
     np.testing.assert_array_equal(np.sin(x).value, np.sin(np.ones(100_000)))
+
+
+CROWDED = """
+import threading, time
+import numpy as np
+from autodiff_backends import masked_product, sine_cosine
+
+def in_threads(function):
+    barrier = threading.Barrier(33)
+    def work(seed):
+        x = np.random.default_rng(seed).normal(size=1 << 14)
+        first, second = np.empty(x.size), np.empty(x.size)
+        barrier.wait()
+        for _ in range(3):
+            function(x, first, second)
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(32)]
+    for thread in threads: thread.start()
+    barrier.wait()
+    begin = time.perf_counter()
+    for thread in threads: thread.join()
+    return time.perf_counter() - begin
+
+def numpys(x, first, second):
+    np.sin(x, first)
+    np.cos(x, second)
+
+wanted = in_threads(numpys)
+for function in (sine_cosine, lambda x, first, second: masked_product(x, x, first)):
+    print(in_threads(function) / wanted)
+"""
+
+
+def test_in_many_threads_none_wakes_those_of_blas():
+    """It took 490 times as long as NumPy's sine and cosine, as every call waited for OpenBLAS's own threads."""
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    command = [sys.executable, "-c", CROWDED]
+    result = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300, env=environment)
+    assert max(map(float, result.stdout.split())) < 20, result.stdout
