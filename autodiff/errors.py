@@ -29,7 +29,13 @@ class AutodiffError(Exception):
     """Base of every error that this library raises on purpose."""
 
     def within(self, function: str) -> None:
-        """Let the message begin with the function that was called, if it does not yet."""
+        """Let the message begin with the function that was called, if it does not yet.
+
+        Parameters
+        ----------
+        function : str
+            As the user wrote it, perhaps with the argument that is wrong.
+        """
         message = str(self)
         if not message.removeprefix("np.").startswith(function):
             self.args = (f"{function}: {message}",)
