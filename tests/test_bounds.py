@@ -148,9 +148,8 @@ def held() -> int:
     """
     background.wait()
     gc.collect()
-    if NIGHTLY:
-        return int(psutil.Process().memory_info().rss)
-    return tracemalloc.get_traced_memory()[0] - workspaces.kept.nbytes
+    whole = int(psutil.Process().memory_info().rss) if NIGHTLY else tracemalloc.get_traced_memory()[0]
+    return whole - workspaces.kept.nbytes
 
 
 @pytest.fixture
