@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from autodiff.whole import apart
+
 from ._loops_statements import GATHER, REDUCTIONS, Lowering, Statement
 
 # A sequence is rolled up if it repeats this often and that many statements are covered.
@@ -105,10 +107,16 @@ def roll(symbols: Sequence[int]) -> list[tuple[int, int, int]]:
     return pieces
 
 
+@apart
+def _weights(length: int) -> np.ndarray[Any, Any]:
+    # NumPy silences warnings while it makes a generator.
+    return np.random.default_rng(0).integers(1, 1 << 62, length, dtype=np.uint64)
+
+
 def _occurrences(array: Any, length: int) -> tuple[Any, Any]:
     """For each place, its rank among the places with the same ``length`` symbols; and the places, so ordered."""
     windows = np.lib.stride_tricks.sliding_window_view(array, length)
-    weights = np.random.default_rng(0).integers(1, 1 << 62, length, dtype=np.uint64)
+    weights = _weights(length)
     hashes = (windows.astype(np.uint64) * weights).sum(axis=1)
     order = np.lexsort((np.arange(len(hashes)), hashes))
     rank = np.empty(len(hashes), np.int64)
