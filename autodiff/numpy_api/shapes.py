@@ -335,7 +335,9 @@ def _widths(pad_width: Any, x: Aval) -> list[list[int]]:
         ) from None
     if given.dtype.kind not in "iu":
         raise DTypeError(f"pad({x!r}): pad_width={describe(pad_width)} must be of integers")
-    return [[integer(width, f"pad({x!r}): pad_width", low=0) for width in pair] for pair in widths]
+    for width in given.ravel().tolist():
+        integer(width, f"pad({x!r}): pad_width", low=0)
+    return widths
 
 
 def _pad(array: Any, pad_width: Any, mode: Any = "constant", **keywords: Any) -> Any:
