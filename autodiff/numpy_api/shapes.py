@@ -191,7 +191,8 @@ def _repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
         x = ops.reshape(x, (1,))
     place = ops.normalize_axis(axis, x.aval.ndim, "repeat")
     size = x.aval.shape[place]
-    counts = integers(repeats, "repeat: repeats", functools.partial(integer, low=0))
+    # Of no elements NumPy takes any number.
+    counts = integers(repeats, "repeat: repeats", functools.partial(integer, low=0) if size else integer)
     if len(counts) not in (1, size):
         raise ArgumentError(
             f"repeat({x.aval!r}, axis={axis}): {len(counts)} repeats for {size} elements; give one for each"
