@@ -191,7 +191,8 @@ def _repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
         x = ops.reshape(x, (1,))
     place = ops.normalize_axis(axis, x.aval.ndim, "repeat")
     size = x.aval.shape[place]
-    counts = integers(repeats, "repeat: repeats", functools.partial(integer, low=0))
+    # Of no elements NumPy takes any number.
+    counts = integers(repeats, "repeat: repeats", functools.partial(integer, low=0) if size else integer)
     if len(counts) not in (1, size):
         raise ArgumentError(
             f"repeat({x.aval!r}, axis={axis}): {len(counts)} repeats for {size} elements; give one for each"
@@ -335,7 +336,9 @@ def _widths(pad_width: Any, x: Aval) -> list[list[int]]:
         ) from None
     if given.dtype.kind not in "iu":
         raise DTypeError(f"pad({x!r}): pad_width={describe(pad_width)} must be of integers")
-    return [[integer(width, f"pad({x!r}): pad_width", low=0) for width in pair] for pair in widths]
+    for width in given.ravel().tolist():
+        integer(width, f"pad({x!r}): pad_width", low=0)
+    return widths
 
 
 def _pad(array: Any, pad_width: Any, mode: Any = "constant", **keywords: Any) -> Any:
