@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from .convert import describe
+from .core.avals import INT64
 from .errors import ArgumentError, DTypeError, OutOfMemoryError, shown
 from .machine import memory_bytes
-from .nodes import INT64, describe
 
 # What NumPy's functions count with.
 LARGEST = np.iinfo(INT64).max

@@ -18,8 +18,9 @@ import numpy as np
 from .errors import ArgumentError, AutodiffError, BackendError, DTypeError, shown
 
 if TYPE_CHECKING:
-    from .nodes import Aval, Signature
-    from .plan.program import Program
+    from .core.avals import Aval
+    from .core.primitives import Signature
+    from .core.program import Program
 
 ENTRY_POINT_GROUP = "autodiff.backends"
 
@@ -355,16 +356,16 @@ def check_capabilities(program: Program, backend: Backend) -> None:
 
 # Built in: name -> where the backend object is. Looked up before entry points; nothing is imported until asked for.
 BUILT_IN = {
-    "array_api_strict": "autodiff_backends.array_api:array_api_strict",
-    "cupy": "autodiff_backends.cupy_:cupy",
-    "dask": "autodiff_backends.dask_:dask",
-    "numba": "autodiff_backends.numba_:BACKEND",
-    "numpy": "autodiff_backends.numpy_:BACKEND",
-    "torch": "autodiff_backends.array_api:torch",
+    "array_api_strict": "autodiff_backends.array_api.backend:array_api_strict",
+    "cupy": "autodiff_backends.cupy.backend:cupy",
+    "dask": "autodiff_backends.dask.backend:dask",
+    "numba": "autodiff_backends.numba.backend:BACKEND",
+    "numpy": "autodiff_backends.numpy.backend:BACKEND",
+    "torch": "autodiff_backends.torch:torch",
 }
 
 # What makes a backend of a namespace that is no known library's.
-ANY_NAMESPACE = "autodiff_backends.array_api:for_namespace"
+ANY_NAMESPACE = "autodiff_backends.array_api.backend:for_namespace"
 
 # The package that a library's classes are from -> the backend. Other arrays say what their namespace is.
 LIBRARIES = {"array_api_strict": "array_api_strict", "cupy": "cupy", "dask": "dask", "torch": "torch"}
@@ -435,7 +436,7 @@ def register_backend(name: str, backend: Backend | str) -> None:
     Examples
     --------
     >>> import autodiff as ad
-    >>> ad.register_backend("my_numpy", "autodiff_backends.numpy_:BACKEND")
+    >>> ad.register_backend("my_numpy", "autodiff_backends.numpy.backend:BACKEND")
     >>> ad.get_backend("my_numpy").name
     'numpy'
     """

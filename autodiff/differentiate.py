@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from . import ops
+from .core.avals import Aval
+from .core.primitives import Signature
 from .errors import ArgumentError, shown
 from .machine import memory_bytes
-from .nodes import Aval, Node, Operation, Signature, by_sequence
+from .nodes import Node, Operation, by_sequence
 from .recipe import Recipes, Record, recorded, unknowns
 from .rules import TABLE, Via, irrelevant_extrema, sum_to, total
 

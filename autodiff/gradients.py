@@ -9,9 +9,12 @@ import numpy as np
 
 from .backend import Backend, Plan, backend_of, get_backend
 from .callers import user_frame
+from .convert import as_array, describe, is_complex
+from .core.avals import Aval
+from .core.primitives import Primitive, Signature
 from .differentiate import derivative
 from .errors import ArgumentError, DTypeError, IndependentWarning, ShapeError
-from .nodes import Aval, Constant, Node, Operation, Primitive, Signature, as_array, describe, is_complex
+from .nodes import Constant, Node, Operation
 from .ops import place_p, zeros
 from .plan import Trace, build
 from .plan.simplify import simplify_graph

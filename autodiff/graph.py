@@ -10,6 +10,7 @@ import numpy as np
 
 from .arguments import flag
 from .backend import Backend, get_backend
+from .core.avals import Aval
 from .errors import ArgumentError, BackendError, DifferentiationError, shown
 from .gradients import (
     CompiledGradient,
@@ -24,7 +25,7 @@ from .gradients import (
 )
 from .growth import RECORDED_STEPS, Growth
 from .handle import Way
-from .nodes import Aval, Constant, Node, Variable, freeze, is_fixed, renamed
+from .nodes import Constant, Node, Variable, freeze, is_fixed, renamed
 from .plan import CacheInfo, PlanCache, Trace, brought, collect_below, compile_nodes, elsewhere, leaf_values
 from .plan.cache import DEFAULT_CAPACITY
 from .tensor import Tensor, made_on, wrap
@@ -267,7 +268,8 @@ class Graph:
                 f"the graph computes on {self.backend.label}, but dy, {root.aval!r}, is not there; use a graph of that "
                 "backend, or put the variables on this one (add_variables) before dy is computed from them"
             )
-        return place
+        found: Backend = place
+        return found
 
     # --- gradients ---------------------------------------------------------------------------------------------------
 

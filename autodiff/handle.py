@@ -16,24 +16,11 @@ import numpy as np
 from . import ops
 from .arguments import flag
 from .backend import Backend, backend_of
+from .convert import as_array, as_node, aval_on, is_complex
+from .core.avals import FLOAT64, Aval, broadcast_shape, intern_aval
+from .core.primitives import Primitive
 from .errors import ArgumentError, AutodiffError, BackendError, DTypeError, IndexingError, ShapeError
-from .nodes import (
-    FLOAT64,
-    Aval,
-    Constant,
-    Node,
-    Primitive,
-    Slot,
-    Unknown,
-    Variable,
-    as_array,
-    as_node,
-    aval_on,
-    broadcast_shape,
-    freeze,
-    intern_aval,
-    is_complex,
-)
+from .nodes import Constant, Node, Slot, Unknown, Variable, freeze
 from .plan import evaluate, fetched, looked_at, on_host
 from .watching import refuse_change, refuse_detached, traces
 

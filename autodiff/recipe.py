@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
+from .convert import as_node
+from .core.avals import Aval
 from .memo import Memo
-from .nodes import NO_SLOT, Argument, Aval, Constant, Node, Operation, Unknown, as_node, freeze, history
+from .nodes import NO_SLOT, Argument, Constant, Node, Operation, Unknown, freeze, history
 
 # What a function of nodes records, as a function of nodes: a node, or a tuple or list of nodes.
 Record = Callable[..., Any]

@@ -13,23 +13,14 @@ import numpy as np
 from . import ops
 from .arguments import ORDERS, casts, flag, word
 from .backend import Backend, get_backend
+from .convert import as_node, describe, numeric_dtype
+from .core.avals import FLOAT64, Aval
+from .core.primitives import Primitive
 from .dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, unsupported
 from .errors import ArgumentError, AutodiffError, DTypeError, TraceError
 from .foreign import PLAIN, PRIORITY, REFLECTED, answers, outranks, overrides, reflects, refuses
 from .handle import Handle, Placing, placing
-from .nodes import (
-    FLOAT64,
-    Aval,
-    Constant,
-    Node,
-    Operation,
-    Primitive,
-    Slot,
-    as_node,
-    describe,
-    history,
-    numeric_dtype,
-)
+from .nodes import Constant, Node, Operation, Slot, history
 from .plan import concrete, fetched, on_host
 from .recipe import Composite
 from .watching import fresh, refuse_detached, traces

@@ -13,25 +13,10 @@ import numpy as np
 from .backend import Backend, backend_of, get_backend
 from .callers import user_frame
 from .containers import builder, flatten, transform
+from .convert import as_array, aval_on, describe
+from .core.avals import WEAK_FLOAT, Aval, common_place, intern_aval
 from .errors import ArgumentError, BackendError, RetraceWarning, TraceError, shown
-from .nodes import (
-    NO_SLOT,
-    UNKNOWN,
-    WEAK_FLOAT,
-    Argument,
-    Aval,
-    Constant,
-    Node,
-    Slot,
-    as_array,
-    aval_on,
-    common_place,
-    describe,
-    history,
-    intern_aval,
-    is_fixed,
-    renamed,
-)
+from .nodes import NO_SLOT, UNKNOWN, Argument, Constant, Node, Slot, history, is_fixed, renamed
 from .plan import PlanCache, compile_nodes, elsewhere, evaluate, looked_at
 from .static_keys import static_key
 from .tensor import Tensor, wrap

@@ -14,21 +14,11 @@ import numpy as np
 from . import ops
 from .backend import backend_of
 from .containers import LEAF, flatten, is_container, transform, unflatten
+from .convert import as_array, aval_on
+from .core.avals import FLOAT64, WEAK_COMPLEX, WEAK_FLOAT, Aval, intern_aval
 from .errors import ArgumentError, AutodiffError, DifferentiationError, RangeError, shown
 from .graph import Graph
-from .nodes import (
-    FLOAT64,
-    NO_SLOT,
-    WEAK_COMPLEX,
-    WEAK_FLOAT,
-    Argument,
-    Aval,
-    Node,
-    Variable,
-    as_array,
-    aval_on,
-    intern_aval,
-)
+from .nodes import NO_SLOT, Argument, Node, Variable
 from .plan import collect_below
 from .tensor import Tensor, wrap
 from .watching import belongs_to_larger, call_watched

@@ -14,7 +14,7 @@ import numpy as np
 
 import autodiff as ad
 from autodiff.backend import FEATURES, Capabilities
-from autodiff.nodes import PRIMITIVES
+from autodiff.core.primitives import PRIMITIVES
 from autodiff.ops import COMPOSITIONS
 
 PAGE = Path(__file__).parent / "support.md"
@@ -60,7 +60,7 @@ def capabilities(name: str) -> Capabilities | None:
     if importlib.util.find_spec(COLUMNS[name]) is None:
         return None
     if name == "cupy":
-        declared: Capabilities = importlib.import_module("autodiff_backends.cupy_").CupyBackend.capabilities
+        declared: Capabilities = importlib.import_module("autodiff_backends.cupy.backend").CupyBackend.capabilities
         return declared
     return ad.get_backend(name).capabilities
 

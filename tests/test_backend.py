@@ -61,7 +61,7 @@ def test_registered_object_runs_graphs():
 
 
 def test_registered_path_is_imported_when_asked_for():
-    ad.register_backend("later", "autodiff_backends.numpy_:BACKEND")
+    ad.register_backend("later", "autodiff_backends.numpy.backend:BACKEND")
     assert ad.get_backend("later") is ad.get_backend("numpy")
 
 
@@ -75,7 +75,7 @@ def test_a_registered_backend_replaces_one_of_the_name():
 
 
 def test_entry_points_are_found(monkeypatch):
-    monkeypatch.setattr(backend, "_entry_points", lambda: {"installed": "autodiff_backends.numpy_:BACKEND"})
+    monkeypatch.setattr(backend, "_entry_points", lambda: {"installed": "autodiff_backends.numpy.backend:BACKEND"})
     assert "installed" in ad.backends()
     assert ad.get_backend("installed").name == "numpy"
     monkeypatch.setattr(backend, "_entry_points", lambda: {"numpy": "nowhere:NOTHING"})
@@ -93,7 +93,7 @@ def test_unknown_name_lists_the_known_ones(name):
     assert ad.Graph("numpy").backend.name == "numpy"
 
 
-@pytest.mark.parametrize("where", ["no_such_module_anywhere:BACKEND", "autodiff_backends.numpy_:NOTHING"])
+@pytest.mark.parametrize("where", ["no_such_module_anywhere:BACKEND", "autodiff_backends.numpy.backend:NOTHING"])
 def test_what_cannot_be_loaded_says_why(where):
     ad.register_backend("broken", where)
     for _ in range(2):
@@ -104,8 +104,8 @@ def test_what_cannot_be_loaded_says_why(where):
 
 BROKEN = {
     "no module": "no.such:X",
-    "no attribute": "autodiff_backends.numpy_:NOTHING",
-    "no name": "autodiff_backends.numpy_:",
+    "no attribute": "autodiff_backends.numpy.backend:NOTHING",
+    "no name": "autodiff_backends.numpy.backend:",
     "a module that raises": "broken_backend:BACKEND",
     "a function that raises": "raising_backend:backend",
     "no backend": "math:pi",
@@ -158,7 +158,7 @@ def test_a_backend_that_fails_on_what_others_own_breaks_nobody():
 
 
 def test_lists_and_numbers_import_nothing(tmp_path, monkeypatch):
-    (tmp_path / "costly_backend.py").write_text("from autodiff_backends.numpy_ import BACKEND\n")
+    (tmp_path / "costly_backend.py").write_text("from autodiff_backends.numpy.backend import BACKEND\n")
     monkeypatch.syspath_prepend(tmp_path)
     ad.register_backend("costly", "costly_backend:BACKEND")
     for value in ([1.0], (1.0,), 1.0, 1, True, 1j, np.ones(2), np.float32(1)):
@@ -199,7 +199,7 @@ def test_bad_registration(name, value):
     assert "x" not in ad.backends()
 
 
-@pytest.mark.parametrize("module", ["autodiff_backends", "autodiff_backends.numpy_"])
+@pytest.mark.parametrize("module", ["autodiff_backends", "autodiff_backends.numpy.backend"])
 def test_backends_may_be_imported_first(module, tmp_path):
     program = f"import {module}, autodiff; print(autodiff.get_backend().name)"
     command = [sys.executable, "-W", "error", "-c", program]

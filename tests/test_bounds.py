@@ -18,8 +18,9 @@ import pytest
 
 import autodiff as ad
 import autodiff.optim
+from autodiff import background
 from autodiff.memo import Memo
-from autodiff.plan import background, execute, workspaces
+from autodiff.plan import execute, workspaces
 
 NIGHTLY = "NIGHTLY" in os.environ
 # Steps until tables are full, and after that.

@@ -16,7 +16,8 @@ import pytest
 import autodiff as ad
 from autodiff import backend, dispatch, nodes, rules
 from autodiff.plan import simplify
-from autodiff_backends import _numpy_primitives, _numpy_reference
+from autodiff_backends.numpy import primitives as _numpy_primitives
+from autodiff_backends.numpy import reference as _numpy_reference
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

@@ -24,9 +24,9 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff import handle, watching, whole
+from autodiff import background, handle, watching, whole
 from autodiff.nodes import Constant, Variable
-from autodiff.plan import background, execute
+from autodiff.plan import execute
 from autodiff.plan.watch import Watched
 
 from .interrupting import Interrupt, interrupted, points
@@ -453,7 +453,7 @@ class Kernels(Case):
     def __init__(self) -> None:
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(importlib.import_module("numba").config, "DISABLE_JIT", True)
-        self.patch.setattr(importlib.import_module("autodiff_backends._loops_regions"), "KERNEL_CALL", float("-inf"))
+        self.patch.setattr(importlib.import_module("autodiff_backends.loops.regions"), "KERNEL_CALL", float("-inf"))
         self.graph = ad.Graph(backend="numba")
 
     def gradient(self) -> Any:

@@ -1,5 +1,7 @@
 """Nodes, abstract values, primitives and signatures."""
 
+from __future__ import annotations
+
 import pickle
 
 import numpy as np
@@ -7,7 +9,11 @@ import pytest
 
 import autodiff as ad
 from autodiff import errors, ops
-from autodiff.nodes import PRIMITIVES, Primitive, as_array, as_node, history, intern_aval, literal, render
+from autodiff.convert import as_array, as_node, literal
+from autodiff.core.avals import intern_aval
+from autodiff.core.primitives import PRIMITIVES
+from autodiff.nodes import history, render
+from autodiff.operator import Operator
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -187,7 +193,7 @@ def test_signatures_are_bounded(monkeypatch):
 
 def test_primitive_names_are_unique():
     with pytest.raises(ValueError, match="'add' is defined twice"):
-        Primitive("add", lambda primitive: None)
+        Operator("add", lambda primitive: None)
     assert all(name == primitive.name for name, primitive in PRIMITIVES.items())
 
 

@@ -14,8 +14,8 @@ from autodiff.containers import flatten, unflatten
 from autodiff.plan import build, collect, prune
 from autodiff.plan.expand import expand
 from autodiff.plan.simplify import simplify, simplify_graph
-from autodiff_backends._numpy_reference import Interpreted
-from autodiff_backends._numpy_source import Generated
+from autodiff_backends.numpy.reference import Interpreted
+from autodiff_backends.numpy.source import Generated
 
 # The same examples each time and on each machine, however slow.
 settings.register_profile(

@@ -16,8 +16,8 @@ import pytest
 
 import autodiff as ad
 from autodiff.plan import build, execute
-from autodiff_backends import numpy_
-from autodiff_backends._numpy_reference import Interpreted
+from autodiff_backends.numpy import backend as numpy_
+from autodiff_backends.numpy.reference import Interpreted
 
 OPERATIONS = 10_000 if "NIGHTLY" in os.environ else 100
 DEEP = 1_000_000 if "NIGHTLY" in os.environ else 50_000

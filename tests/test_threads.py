@@ -12,7 +12,7 @@ import pytest
 
 import autodiff as ad
 import autodiff_backends
-from autodiff.nodes import FLOAT64, intern_aval
+from autodiff.core.avals import FLOAT64, intern_aval
 from autodiff.numpy_api.memo import memoised
 from autodiff.ops import indexing
 from autodiff.plan import execute

@@ -12,8 +12,9 @@ import numpy as np
 
 from .. import ops
 from ..arguments import casts, flag, integer
+from ..convert import numeric_dtype
 from ..errors import ArgumentError, AutodiffError, DTypeError, UnsupportedError
-from ..nodes import Node, numeric_dtype
+from ..nodes import Node
 from ..tensor import Tensor, node_of, wrap
 
 Handler = Callable[..., Any]

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ..nodes import NUMERIC_KINDS, Constant, Node, as_node, intern_aval
+from ..convert import NUMERIC_KINDS, as_node
+from ..core.avals import intern_aval
+from ..nodes import Constant, Node
 from ..recipe import Recipes, Record, recipe
 from ..tensor import Tensor, wrap
 from .calling import Handler

@@ -8,8 +8,9 @@ import numpy as np
 
 from .. import ops
 from ..arguments import ORDERS, word
+from ..convert import describe
 from ..errors import ArgumentError, DTypeError, ShapeError, UnsupportedError, shown
-from ..nodes import Node, describe
+from ..nodes import Node
 from ..tensor import node_of, wrap
 from .calling import Handler, converted, of_two, put
 

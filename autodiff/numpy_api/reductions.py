@@ -10,8 +10,10 @@ import numpy as np
 
 from .. import ops
 from ..arguments import integer
+from ..convert import describe, literal, numeric_dtype
+from ..core.avals import FLOAT64, INT64
 from ..errors import ArgumentError, DTypeError, ShapeError
-from ..nodes import FLOAT64, INT64, Node, describe, literal, numeric_dtype
+from ..nodes import Node
 from ..tensor import node_of, wrap
 from .calling import NOT_GIVEN, Handler, put, truth
 

@@ -10,9 +10,11 @@ import numpy as np
 
 from .. import ops
 from ..arguments import check_memory, integer, integers, items, single, whole, word
+from ..convert import as_array, describe
+from ..core.avals import Aval
 from ..errors import ArgumentError, AxisError, DTypeError, OutOfMemoryError, ShapeError, UnsupportedError, shown
 from ..machine import memory_bytes
-from ..nodes import Aval, Node, as_array, describe
+from ..nodes import Node
 from ..tensor import node_of, wrap
 from .calling import Handler, converted, of_node, put
 

@@ -9,9 +9,12 @@ import numpy as np
 
 from .. import ops
 from ..arguments import ORDERS, word
+from ..convert import as_node, numeric_dtype
+from ..core.avals import INT64, broadcast_shape
+from ..core.primitives import PRIMITIVES
 from ..dispatch import FUNCTIONS, UFUNCS, unsupported
 from ..errors import ArgumentError, DTypeError, ShapeError, UnsupportedError
-from ..nodes import INT64, PRIMITIVES, Node, as_node, broadcast_shape, numeric_dtype
+from ..nodes import Node
 from ..plan import concrete
 from ..recipe import Composite
 from ..tensor import Tensor, node_of, wrap

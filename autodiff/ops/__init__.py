@@ -1,5 +1,6 @@
 """The primitives and the functions composed of them, from nodes to nodes. Derivative rules are written with these."""
 
+from ..core.primitives import COMPARED_BY_VALUE
 from .contractions import (
     dot,
     einsum,
@@ -26,7 +27,6 @@ from .derived import (
     tanh_slope,
 )
 from .elementwise import (
-    COMPARED_BY_VALUE,
     absolute,
     add,
     arccos,

@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..arguments import integer, integers, items, single, whole
+from ..convert import as_node
+from ..core.avals import Aval, broadcast_shape, intern_aval
+from ..core.primitives import Primitive
 from ..errors import ArgumentError, ShapeError, shown
-from ..nodes import Aval, Node, Primitive, as_node, broadcast_shape, intern_aval
+from ..nodes import Node
+from ..operator import Operator
 from .elementwise import astype, listed, multiply, result_dtype, strong
 from .indexing import index, static_index
 from .reductions import sum as sum_over
@@ -33,7 +37,7 @@ def _infer_matmul(primitive: Primitive, x: Aval, y: Aval) -> Aval:
 
 
 # Both operands have two or more dimensions; `matmul` below lifts vectors to that.
-matmul_p = Primitive("matmul", _infer_matmul, kind="contraction")
+matmul_p = Operator("matmul", _infer_matmul, kind="contraction")
 
 
 def matmul(x: Any, y: Any) -> Node:

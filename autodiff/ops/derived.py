@@ -16,7 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from ..nodes import Aval, Node, Primitive, intern_aval, literal
+from ..convert import literal
+from ..core.avals import Aval, intern_aval
+from ..core.primitives import Primitive
+from ..nodes import Node
+from ..operator import Operator
 from .elementwise import (
     absolute,
     astype,
@@ -52,8 +56,8 @@ def _infer_like_first(primitive: Primitive, *avals: Aval, **params: Any) -> Aval
 
 def _derived(
     name: str, composition: Callable[..., Node], *, params: tuple[str, ...] = (), infer: Any = None
-) -> Primitive:
-    primitive = Primitive(name, infer or _infer_like_first, params=params, kind="elementwise")
+) -> Operator:
+    primitive = Operator(name, infer or _infer_like_first, params=params, kind="elementwise")
     COMPOSITIONS[primitive] = composition
     return primitive
 

@@ -10,8 +10,12 @@ from typing import Any
 import numpy as np
 
 from ..backend import Backend
+from ..convert import as_node, literal
+from ..core.avals import BOOL, FLOAT64, Aval, broadcast_shape, intern_aval
+from ..core.primitives import COMPARED_BY_VALUE, Primitive
 from ..errors import ArgumentError, BackendError, DTypeError, RangeError, ShapeError, shown
-from ..nodes import BOOL, FLOAT64, Aval, Node, Operation, Primitive, as_node, broadcast_shape, intern_aval, literal
+from ..nodes import Node, Operation
+from ..operator import Operator
 from ..recipe import WITHHELD
 
 # The Python scalar of a kind of dtype. (``item()`` of a long double is no Python scalar.)
@@ -41,10 +45,6 @@ def broadcast_shapes(name: str, avals: tuple[Aval, ...]) -> tuple[int, ...]:
             f"{name}({listed(avals)}): the shapes {' and '.join(str(a.shape) for a in avals)} do not broadcast; "
             "aligned at the last axis, sizes must be equal or 1 (np.reshape or np.expand_dims can add axes)"
         ) from None
-
-
-# Python integers of any size are compared with integers of any dtype.
-COMPARED_BY_VALUE = frozenset((np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal))
 
 
 def result_dtype(ufunc: np.ufunc, avals: tuple[Aval, ...]) -> tuple[np.dtype[Any], bool]:
@@ -85,8 +85,8 @@ def infer_elementwise(primitive: Primitive, *avals: Aval) -> Aval:
     return intern_aval(broadcast_shapes(primitive.name, avals), dtype, weak and dtype.kind != "b")
 
 
-def _elementwise(ufunc: np.ufunc, commutative: bool = False) -> Primitive:
-    return Primitive(ufunc.__name__, infer_elementwise, kind="elementwise", commutative=commutative, numpy_ufunc=ufunc)
+def _elementwise(ufunc: np.ufunc, commutative: bool = False) -> Operator:
+    return Operator(ufunc.__name__, infer_elementwise, kind="elementwise", commutative=commutative, numpy_ufunc=ufunc)
 
 
 add = _elementwise(np.add, commutative=True)
@@ -107,7 +107,7 @@ def _infer_power(primitive: Primitive, x: Aval, y: Aval) -> Aval:
     return out
 
 
-power = Primitive("power", _infer_power, kind="elementwise", numpy_ufunc=np.power)
+power = Operator("power", _infer_power, kind="elementwise", numpy_ufunc=np.power)
 float_power = _elementwise(np.float_power)
 negative = _elementwise(np.negative)
 absolute = _elementwise(np.absolute)
@@ -189,7 +189,7 @@ def _infer_frexp_exponent(primitive: Primitive, x: Aval) -> Aval:
     return intern_aval(x.shape, dtype)
 
 
-frexp_exponent = Primitive("frexp_exponent", _infer_frexp_exponent, kind="elementwise")
+frexp_exponent = Operator("frexp_exponent", _infer_frexp_exponent, kind="elementwise")
 
 
 def _infer_part(primitive: Primitive, x: Aval) -> Aval:
@@ -197,8 +197,8 @@ def _infer_part(primitive: Primitive, x: Aval) -> Aval:
     return intern_aval(x.shape, real, x.weak)
 
 
-real = Primitive("real", _infer_part, kind="elementwise")
-imag = Primitive("imag", _infer_part, kind="elementwise")
+real = Operator("real", _infer_part, kind="elementwise")
+imag = Operator("imag", _infer_part, kind="elementwise")
 
 
 def _infer_same(primitive: Primitive, x: Aval) -> Aval:
@@ -206,8 +206,8 @@ def _infer_same(primitive: Primitive, x: Aval) -> Aval:
 
 
 # A fresh name for the same quantity: what is differentiated with respect to in a nested derivative.
-identity = Primitive("identity", _infer_same, kind="elementwise")
-stop_gradient = Primitive("stop_gradient", _infer_same, kind="elementwise")
+identity = Operator("identity", _infer_same, kind="elementwise")
+stop_gradient = Operator("stop_gradient", _infer_same, kind="elementwise")
 
 
 def _infer_place(primitive: Primitive, x: Aval, *, backend: Backend) -> Aval:
@@ -219,7 +219,7 @@ def _infer_place(primitive: Primitive, x: Aval, *, backend: Backend) -> Aval:
 
 
 # The same quantity, said to be on a backend. It moves nothing: a program is executed on one backend, and has no places.
-place_p = Primitive("place", _infer_place, params=("backend",), kind="view")
+place_p = Operator("place", _infer_place, params=("backend",), kind="view")
 
 
 def place(x: Node, backend: Backend) -> Node:
@@ -229,7 +229,7 @@ def place(x: Node, backend: Backend) -> Node:
 
 # A cotangent times a derivative, where the cotangent may be zero for elements that were not chosen (by
 # `where`, `maximum`, an index): there the product is 0 even if the derivative is inf or NaN.
-masked_multiply = Primitive("masked_multiply", infer_elementwise, kind="elementwise", numpy_ufunc=np.multiply)
+masked_multiply = Operator("masked_multiply", infer_elementwise, kind="elementwise", numpy_ufunc=np.multiply)
 
 
 def _infer_root_of_squares(primitive: Primitive, x: Aval) -> Aval:
@@ -237,7 +237,7 @@ def _infer_root_of_squares(primitive: Primitive, x: Aval) -> Aval:
 
 
 # sqrt of a sum of squares. As a norm it has the minimum-norm subgradient 0 at 0, where sqrt itself has inf.
-root_of_squares = Primitive("root_of_squares", _infer_root_of_squares, kind="elementwise")
+root_of_squares = Operator("root_of_squares", _infer_root_of_squares, kind="elementwise")
 
 
 def _infer_logistic(primitive: Primitive, x: Aval) -> Aval:
@@ -247,14 +247,14 @@ def _infer_logistic(primitive: Primitive, x: Aval) -> Aval:
 
 
 # 1 / (1 + exp(-x)), and 0 where exp(-x) overflows: the weight of one of two in a softmax.
-logistic = Primitive("logistic", _infer_logistic, kind="elementwise")
+logistic = Operator("logistic", _infer_logistic, kind="elementwise")
 
 
 def _infer_astype(primitive: Primitive, x: Aval, *, dtype: np.dtype[Any]) -> Aval:
     return intern_aval(x.shape, dtype)
 
 
-astype_p = Primitive("astype", _infer_astype, params=("dtype",), kind="elementwise")
+astype_p = Operator("astype", _infer_astype, params=("dtype",), kind="elementwise")
 
 
 def astype(x: Node, dtype: Any) -> Node:
@@ -330,7 +330,7 @@ def _infer_select(primitive: Primitive, condition: Aval, x: Aval, y: Aval) -> Av
     return intern_aval(shape, select_dtype(x, y))
 
 
-where_p = Primitive("where", _infer_select, kind="elementwise")
+where_p = Operator("where", _infer_select, kind="elementwise")
 
 
 def where(condition: Any, x: Any, y: Any) -> Node:

@@ -7,20 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from ..convert import as_node
+from ..core.avals import INDEX_DTYPE, INT64, Aval, intern_aval
+from ..core.primitives import Primitive, Signature
 from ..errors import DTypeError, IndexingError
 from ..memo import Memo
-from ..nodes import (
-    INDEX_DTYPE,
-    INT64,
-    Aval,
-    Constant,
-    Node,
-    Operation,
-    Primitive,
-    Signature,
-    as_node,
-    intern_aval,
-)
+from ..nodes import Constant, Node, Operation
+from ..operator import Operator
 from ..recipe import Composite
 from .elementwise import astype, equal, holds, number_in, strong, where
 from .indices import ARRAY, INTEGER, NEWAXIS, Concrete, Normalized, canonical_slice, indexed_shape
@@ -35,9 +28,9 @@ def _infer_index_write(primitive: Primitive, x: Aval, index: Aval, values: Aval,
     return intern_aval(x.shape, x.dtype)
 
 
-index = Primitive("index", _infer_index)
-index_add = Primitive("index_add", _infer_index_write)
-index_set = Primitive("index_set", _infer_index_write)
+index = Operator("index", _infer_index)
+index_add = Operator("index_add", _infer_index_write)
+index_set = Operator("index_set", _infer_index_write)
 
 
 def normalize_index(x: Aval, item: Any, concrete: Concrete) -> tuple[Constant, tuple[Node, ...]]:

@@ -15,21 +15,12 @@ import numpy as np
 
 from ..backend import backend_of
 from ..callers import caller
+from ..convert import as_array, as_node, describe, literal
+from ..core.avals import INDEX_DTYPE, INT64, LINE, Aval, intern_aval
+from ..core.primitives import Primitive
 from ..errors import ArgumentError, AutodiffError, DTypeError, IndexingError, ShapeError, shown
-from ..nodes import (
-    INDEX_DTYPE,
-    INT64,
-    LINE,
-    Aval,
-    Constant,
-    Node,
-    Primitive,
-    as_array,
-    as_node,
-    describe,
-    intern_aval,
-    literal,
-)
+from ..nodes import Constant, Node
+from ..operator import Operator
 from .elementwise import astype, broadcast_shapes, minimum
 
 INTEGER, NEWAXIS, ARRAY = "i", "n", "a"
@@ -82,7 +73,7 @@ def _infer_in_range(primitive: Primitive, positions: Aval, line: Aval, *, size: 
 # Positions on an axis of ``size``, counted from the front; an IndexingError naming the user's line if one is out of
 # range. The line is an input, so that it is no part of the structure. Backends do not meet this primitive:
 # ``plan.ranges`` writes what it means with others.
-in_range = Primitive("in_range", _infer_in_range, params=("size", "axis"))
+in_range = Operator("in_range", _infer_in_range, params=("size", "axis"))
 
 LARGEST = np.iinfo(np.int64).max
 

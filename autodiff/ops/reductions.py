@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from ..convert import numeric_dtype
+from ..core.avals import BOOL, INT64, Aval, intern_aval
+from ..core.primitives import Primitive
 from ..errors import ArgumentError
-from ..nodes import BOOL, INT64, Aval, Node, Primitive, intern_aval, numeric_dtype
+from ..nodes import Node
+from ..operator import Operator
 from .elementwise import astype
 from .shapes import broadcast_to, normalize_axis, reshape
 
@@ -40,12 +44,12 @@ def _infer_truth(primitive: Primitive, x: Aval, *, axes: tuple[int, ...]) -> Ava
     return intern_aval(reduced_shape(x.shape, axes), BOOL)
 
 
-sum_p = Primitive("sum", _infer_reduction, params=("axes",), kind="reduction")
-prod_p = Primitive("prod", _infer_reduction, params=("axes",), kind="reduction")
-amax = Primitive("max", _infer_extremum, params=("axes",), kind="reduction")
-amin = Primitive("min", _infer_extremum, params=("axes",), kind="reduction")
-all_true = Primitive("all", _infer_truth, params=("axes",), kind="reduction")
-any_true = Primitive("any", _infer_truth, params=("axes",), kind="reduction")
+sum_p = Operator("sum", _infer_reduction, params=("axes",), kind="reduction")
+prod_p = Operator("prod", _infer_reduction, params=("axes",), kind="reduction")
+amax = Operator("max", _infer_extremum, params=("axes",), kind="reduction")
+amin = Operator("min", _infer_extremum, params=("axes",), kind="reduction")
+all_true = Operator("all", _infer_truth, params=("axes",), kind="reduction")
+any_true = Operator("any", _infer_truth, params=("axes",), kind="reduction")
 
 
 def sum(x: Node, axes: tuple[int, ...]) -> Node:
@@ -65,7 +69,7 @@ def _infer_inner_product(primitive: Primitive, x: Aval, y: Aval, *, axes: tuple[
 
 
 # sum(x * y) for two arrays of one shape and dtype, without the products being stored.
-inner_product = Primitive("inner_product", _infer_inner_product, params=("axes",), kind="reduction", commutative=True)
+inner_product = Operator("inner_product", _infer_inner_product, params=("axes",), kind="reduction", commutative=True)
 
 
 def keep_axes(y: Node, x: Node, axes: tuple[int, ...]) -> Node:
@@ -84,16 +88,16 @@ def _infer_position(primitive: Primitive, x: Aval, *, axis: int) -> Aval:
     return intern_aval(reduced_shape(x.shape, (axis,)), INT64)
 
 
-argmax = Primitive("argmax", _infer_position, params=("axis",))
-argmin = Primitive("argmin", _infer_position, params=("axis",))
+argmax = Operator("argmax", _infer_position, params=("axis",))
+argmin = Operator("argmin", _infer_position, params=("axis",))
 
 
 def _infer_running(primitive: Primitive, x: Aval, *, axis: int) -> Aval:
     return intern_aval(x.shape, x.dtype)
 
 
-cumsum_p = Primitive("cumsum", _infer_running, params=("axis",))
-cumprod_p = Primitive("cumprod", _infer_running, params=("axis",))
+cumsum_p = Operator("cumsum", _infer_running, params=("axis",))
+cumprod_p = Operator("cumprod", _infer_running, params=("axis",))
 
 
 def _running(primitive: Primitive, x: Node, axis: Any, dtype: Any, name: str) -> Node:

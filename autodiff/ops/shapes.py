@@ -9,8 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..arguments import integers, whole, word
+from ..convert import as_node, literal
+from ..core.avals import Aval, broadcast_shape, intern_aval
+from ..core.primitives import Primitive
 from ..errors import ArgumentError, AxisError, DTypeError, ShapeError, shown
-from ..nodes import Aval, Node, Primitive, as_node, broadcast_shape, intern_aval, literal
+from ..nodes import Node
+from ..operator import Operator
 from .elementwise import PYTHON_TYPES, listed, number_in, select_dtype
 
 
@@ -64,7 +68,7 @@ def _infer_reshape(primitive: Primitive, x: Aval, *, shape: tuple[int, ...]) -> 
     return intern_aval(shape, x.dtype)
 
 
-reshape_p = Primitive("reshape", _infer_reshape, params=("shape",), kind="view")
+reshape_p = Operator("reshape", _infer_reshape, params=("shape",), kind="view")
 
 
 def reshape(x: Node, shape: Any, order: str = "C") -> Node:
@@ -80,7 +84,7 @@ def _infer_transpose(primitive: Primitive, x: Aval, *, axes: tuple[int, ...]) ->
     return intern_aval(tuple([x.shape[a] for a in axes]), x.dtype)
 
 
-transpose_p = Primitive("transpose", _infer_transpose, params=("axes",), kind="view")
+transpose_p = Operator("transpose", _infer_transpose, params=("axes",), kind="view")
 
 
 def transpose(x: Node, axes: Any = None) -> Node:
@@ -135,7 +139,7 @@ def _infer_broadcast_to(primitive: Primitive, x: Aval, *, shape: tuple[int, ...]
     return intern_aval(shape, x.dtype)
 
 
-broadcast_to_p = Primitive("broadcast_to", _infer_broadcast_to, params=("shape",), kind="view")
+broadcast_to_p = Operator("broadcast_to", _infer_broadcast_to, params=("shape",), kind="view")
 
 
 def broadcast_to(x: Node, shape: Any) -> Node:
@@ -222,7 +226,7 @@ def _infer_concatenate(primitive: Primitive, *avals: Aval, axis: int) -> Aval:
     return intern_aval((*first[:axis], sum(a.shape[axis] for a in avals), *first[axis + 1 :]), avals[0].dtype)
 
 
-concatenate_p = Primitive("concatenate", _infer_concatenate, params=("axis",))
+concatenate_p = Operator("concatenate", _infer_concatenate, params=("axis",))
 
 
 def concatenate(arrays: Sequence[Any], axis: Any = 0) -> Node:

@@ -21,8 +21,8 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from ..convert import describe
 from ..errors import ArgumentError, ShapeError
-from ..nodes import describe
 
 if sys.platform != "win32":
     import fcntl

@@ -9,8 +9,10 @@ import numpy as np
 
 from ..backend import Backend, backend_of, get_backend
 from ..containers import LEAF, Structure, flatten, leaf_names
+from ..convert import as_array, describe
+from ..core.avals import Aval
 from ..errors import ArgumentError, AutodiffError, BackendError, DifferentiationError, DTypeError, ShapeError, shown
-from ..nodes import Aval, Constant, as_array, describe
+from ..nodes import Constant
 from ..tensor import Tensor
 
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from ..backend import Backend, Plan, backend_of, get_backend
 from ..containers import leaf_names
+from ..core.avals import WEAK_FLOAT, Aval
 from ..errors import BackendError
-from ..nodes import NO_SLOT, UNKNOWN, WEAK_FLOAT, Argument, Aval
+from ..nodes import NO_SLOT, UNKNOWN, Argument
 from ..plan import PlanCache, compile_nodes
 from ..tensor import Tensor, wrap
 from ..whole import commit

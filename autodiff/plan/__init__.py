@@ -1,5 +1,7 @@
 """The plan compiler: node graph -> structural key -> program -> executable plan, cached."""
 
+from ..core.program import Program, prune
+from .build import build
 from .cache import CacheInfo, PlanCache
 from .collect import Trace, collect, collect_below
 from .execute import (
@@ -13,7 +15,6 @@ from .execute import (
     looked_at,
     on_host,
 )
-from .program import Program, build, prune
 from .workspaces import set_buffer_limit
 
 __all__ = [

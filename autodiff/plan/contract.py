@@ -11,8 +11,9 @@ from collections import Counter
 import numpy as np
 
 from .. import ops
-from ..nodes import Aval, Signature
-from .program import Program, prune
+from ..core.avals import Aval
+from ..core.primitives import Signature
+from ..core.program import Program, prune
 
 CONTRACTED = (np.dtype(np.float32), np.dtype(np.float64))
 

@@ -10,14 +10,16 @@ import numpy as np
 
 from .. import ops
 from ..backend import Backend, Plan, get_backend
+from ..core.avals import LINE
+from ..core.program import Program, prune, rebuild
 from ..errors import TraceError
-from ..nodes import LINE, Node, Unknown, freeze, is_fixed
+from ..nodes import Node, Unknown, freeze, is_fixed
 from ..watching import is_tracing, note_look
+from .build import below, build, transcribe
 from .cache import PlanCache
 from .collect import Trace, collect
 from .contract import contract_sums
 from .expand import expand
-from .program import Program, below, build, prune, rebuild, transcribe
 from .ranges import checked
 from .simplify import simplify
 from .specialize import Make, Specialized

@@ -6,8 +6,11 @@ from collections.abc import Collection
 from functools import lru_cache
 
 from .. import ops
-from ..nodes import NO_SLOT, Argument, Primitive, Signature, Unknown, intern_aval
-from .program import Program, build, prune
+from ..core.avals import intern_aval
+from ..core.primitives import Primitive, Signature
+from ..core.program import Program, prune
+from ..nodes import NO_SLOT, Argument, Unknown
+from .build import build
 
 
 class _ValueNeeded(Exception):

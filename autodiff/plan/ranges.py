@@ -14,9 +14,10 @@ import numpy as np
 
 from .. import ops
 from ..backend import Backend, Plan, check_capabilities, get_backend
+from ..core.avals import INT64, intern_aval
+from ..core.primitives import Signature
+from ..core.program import Program, prune
 from ..errors import ArgumentError, IndexingError
-from ..nodes import INT64, Signature, intern_aval
-from .program import Program, prune
 from .wrapped import Wrapped
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from .. import ops
-from ..nodes import INDEX_DTYPE, Signature, intern_aval
-from .program import Program, prune
+from ..core.avals import INDEX_DTYPE, intern_aval
+from ..core.primitives import Signature
+from ..core.program import Program, prune
 
 # Calls on larger arrays cost what they compute, joined or not.
 LARGEST_JOINED = 1 << 12

@@ -14,8 +14,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ..backend import Plan
-from .background import Later, enabled
-from .program import Program, Rewrite, rebuild
+from ..background import Later, enabled
+from ..core.program import Program, Rewrite, rebuild
 
 Make = Callable[[bool], Program]
 

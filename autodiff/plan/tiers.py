@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..backend import Plan
-from .background import Later
+from ..background import Later
 from .wrapped import Wrapped
 
 # Calls that the first plan answers.

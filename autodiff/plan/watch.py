@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..backend import Plan
+from ..core.program import Program
 from ..whole import apart
-from .program import Program
 from .wrapped import Wrapped
 
 

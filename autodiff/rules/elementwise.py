@@ -9,7 +9,8 @@ import math
 from typing import Any
 
 from .. import ops
-from ..nodes import Node, literal
+from ..convert import literal
+from ..nodes import Node
 from .rows import NONDIFFERENTIABLE, ZERO, Rule, Via, binary, unary, without
 
 # Numbers of a rule are structure, not data.

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .. import ops
+from ..convert import literal
+from ..core.primitives import PRIMITIVES, Primitive
 from ..errors import MissingRuleError
-from ..nodes import PRIMITIVES, Node, Operation, Primitive, literal
+from ..nodes import Node, Operation
 
 Derivative = Callable[..., "Node | float | complex"]
 # Of all inputs together: their cotangents, or a composition.
@@ -158,7 +160,8 @@ class Linear(Rule):
                 inputs.append(ops.zeros_like(x) if tangent is None else tangent)
             else:
                 inputs.append(x)
-        return op.signature.primitive(*inputs, **op.params)  # type: ignore[union-attr]
+        result: Node = op.signature.primitive(*inputs, **op.params)  # type: ignore[union-attr]
+        return result
 
 
 class Multilinear(Linear):

@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from .. import ops
-from ..nodes import Node, Operation, Primitive
+from ..core.primitives import Primitive
+from ..nodes import Node, Operation
 
 
 class Shift(NamedTuple):

@@ -3,9 +3,9 @@
 The names here are what generated NumPy source imports.
 """
 
-from ._numpy_blocks import run_blocks
-from ._numpy_runtime import add_at, choose, exact_tanh_slope, inner, log_add_exp, logistic, masked_product
-from ._numpy_trigonometry import sine_cosine
+from .numpy.blocks import run_blocks
+from .numpy.runtime import add_at, choose, exact_tanh_slope, inner, log_add_exp, logistic, masked_product
+from .numpy.trigonometry import sine_cosine
 
 __all__ = [
     "add_at",

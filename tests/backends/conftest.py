@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.nodes import Node, Slot, Variable, intern_aval
+from autodiff.core.avals import intern_aval
+from autodiff.core.program import Rewrite
+from autodiff.nodes import Node, Slot, Variable
 from autodiff.plan import Program, build, prune
-from autodiff.plan.program import Rewrite
-from autodiff_backends._cuda_kernels import KernelRegion
-from autodiff_backends._loops_accesses import Access
-from autodiff_backends._loops_statements import COPY, GATHER, Lowering, Statement
-from autodiff_backends._numpy_reference import constant_value, function_for
+from autodiff_backends.cuda.kernels import KernelRegion
+from autodiff_backends.loops.accesses import Access
+from autodiff_backends.loops.statements import COPY, GATHER, Lowering, Statement
+from autodiff_backends.numpy.reference import constant_value, function_for
 
 from .cuda_emulation import NO_COMPILER, EmulatedDevice
 

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from autodiff.backend import Backend
-from autodiff_backends._cupy_plan import CupyPlan
-from autodiff_backends.cupy_ import CupyBackend
+from autodiff_backends.cupy.backend import CupyBackend
+from autodiff_backends.cupy.plan import CupyPlan
 
 from .cuda_emulation import EmulatedDevice
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from autodiff import errors, ops
-from autodiff.nodes import INDEX_DTYPE, PRIMITIVES, intern_aval
+from autodiff.core.avals import INDEX_DTYPE, intern_aval
+from autodiff.core.primitives import PRIMITIVES
 from autodiff.ops import COMPOSITIONS
 from autodiff.plan import Program
-from autodiff_backends._numpy_reference import Interpreted
+from autodiff_backends.numpy.reference import Interpreted
 
 DTYPES = [np.dtype(code) for code in "?bhilBHILefdFD"]
 

@@ -8,11 +8,15 @@ import pytest
 
 import autodiff as ad
 from autodiff import errors, ops
-from autodiff.nodes import FLOAT64, INDEX_DTYPE, PRIMITIVES, intern_aval
+from autodiff.core.avals import FLOAT64, INDEX_DTYPE, intern_aval
+from autodiff.core.primitives import PRIMITIVES
 from autodiff.ops import COMPOSITIONS
 from autodiff.plan import Program
-from autodiff_backends import _array_api_calls, array_api
-from autodiff_backends._numpy_reference import Interpreted
+from autodiff_backends import optional
+from autodiff_backends import torch as torch_package
+from autodiff_backends.array_api import backend as array_api
+from autodiff_backends.array_api import calls as _array_api_calls
+from autodiff_backends.numpy.reference import Interpreted
 
 strict = pytest.importorskip("array_api_strict")
 
@@ -159,11 +163,11 @@ def test_missing_packages_are_named(monkeypatch):
     def absent(name):
         raise ImportError(f"No module named {name!r}")
 
-    monkeypatch.setattr(array_api, "import_module", absent)
+    monkeypatch.setattr(optional, "import_module", absent)
     with pytest.raises(errors.BackendError, match="pip install array-api-strict"):
         array_api.array_api_strict()
     with pytest.raises(errors.BackendError, match="pip install torch"):
-        array_api.torch()
+        torch_package.torch()
 
 
 # In the standard since 2023.12 or later.

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff import ops
+from autodiff import background, ops
+from autodiff.core.avals import FLOAT64, INDEX_DTYPE, intern_aval
 from autodiff.differentiate import derivative
-from autodiff.nodes import FLOAT64, INDEX_DTYPE, Slot, Variable, intern_aval
-from autodiff.plan import Program, background, build, compile_nodes
-from autodiff_backends import numpy_
-from autodiff_backends._numpy_reference import Interpreted
+from autodiff.nodes import Slot, Variable
+from autodiff.plan import Program, build, compile_nodes
+from autodiff_backends.numpy import backend as numpy_
+from autodiff_backends.numpy.reference import Interpreted
 
 X = np.array([[0.5, -1.5, 2.0], [0.25, 3.0, -0.75]])
 Y = np.array([1.5, -0.5, 0.25])

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 import autodiff as ad
+from autodiff.core.avals import intern_aval
+from autodiff.core.primitives import PRIMITIVES
 from autodiff.errors import DTypeError
-from autodiff.nodes import PRIMITIVES, intern_aval
 from autodiff.ops import COMPOSITIONS
 from autodiff.plan import Program
-from autodiff_backends import _cuda_launches as launches
-from autodiff_backends._cuda_kernels import KernelRegion, supported
-from autodiff_backends._cuda_types import C_NAMES
+from autodiff_backends.cuda import launches
+from autodiff_backends.cuda.kernels import KernelRegion, supported
+from autodiff_backends.cuda.types import C_NAMES
 
 from .cuda_emulation import missing
 

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autodiff.core.avals import intern_aval
+from autodiff.core.primitives import PRIMITIVES
 from autodiff.errors import DTypeError
-from autodiff.nodes import PRIMITIVES, intern_aval
 from autodiff.ops import COMPOSITIONS
 from autodiff.plan import Program
-from autodiff_backends._cuda_kernels import supported
-from autodiff_backends._cuda_types import C_NAMES, number
-from autodiff_backends._loops_statements import literal_text
-from autodiff_backends._numpy_reference import Interpreted
+from autodiff_backends.cuda.kernels import supported
+from autodiff_backends.cuda.types import C_NAMES, number
+from autodiff_backends.loops.statements import literal_text
+from autodiff_backends.numpy.reference import Interpreted
 
 INTEGERS = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
 FLOATS = ["f2", "f4", "f8"]

@@ -10,12 +10,13 @@ import pytest
 
 import autodiff as ad
 from autodiff import ops
-from autodiff.nodes import PRIMITIVES, intern_aval
+from autodiff.core.avals import intern_aval
+from autodiff.core.primitives import PRIMITIVES
 from autodiff.plan import Program
-from autodiff_backends import _cuda_launches as launches
-from autodiff_backends._cuda_kernels import KernelRegion, supported
-from autodiff_backends._cuda_launches import tiling
-from autodiff_backends._numpy_reference import Interpreted
+from autodiff_backends.cuda import launches
+from autodiff_backends.cuda.kernels import KernelRegion, supported
+from autodiff_backends.cuda.launches import tiling
+from autodiff_backends.numpy.reference import Interpreted
 
 # Numbers with which small arrays are what large ones are otherwise: many blocks, splits, vectors and rests of them;
 # loops that one block does in turn, in several steps each; and places that are 64-bit numbers.

@@ -12,8 +12,8 @@ import pytest
 
 from autodiff import backend, errors
 from autodiff.backend import FEATURES
-from autodiff_backends import cupy_
-from autodiff_backends.cupy_ import CupyBackend
+from autodiff_backends.cupy import backend as cupy_
+from autodiff_backends.cupy.backend import CupyBackend
 
 from .cupy_standin import Device, Library, current, waited
 
@@ -99,7 +99,7 @@ def test_this_machine():
 
 def test_nothing_imports_cupy_unasked():
     program = (
-        "import sys, autodiff, autodiff_backends.cupy_; autodiff.backends(); autodiff.Tensor([1.0]) + 1; "
+        "import sys, autodiff, autodiff_backends.cupy.backend; autodiff.backends(); autodiff.Tensor([1.0]) + 1; "
         "print([m for m in sys.modules if m.startswith('cupy')])"
     )
     result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from autodiff.nodes import PRIMITIVES, intern_aval
-from autodiff_backends._cupy_calls import CALLS, VIEWS, call_for, is_look
-from autodiff_backends._numpy_reference import function_for
+from autodiff.core.avals import intern_aval
+from autodiff.core.primitives import PRIMITIVES
+from autodiff_backends.cupy.calls import CALLS, VIEWS, call_for, is_look
+from autodiff_backends.numpy.reference import function_for
 
 DTYPES = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "c8", "c16"]
 rng = np.random.default_rng(5)

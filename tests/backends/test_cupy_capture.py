@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff_backends._cupy_capture import CAPTURED, CAPTURING_CALL, MAX_BYTES, MAX_STREAMS, MIN_LAUNCHES, pays
-from autodiff_backends._cupy_device import CupyDevice
-from autodiff_backends._cupy_plan import CupyPlan, KernelPlan
-from autodiff_backends._numpy_reference import Interpreted
+from autodiff_backends.cupy.capture import CAPTURED, CAPTURING_CALL, MAX_BYTES, MAX_STREAMS, MIN_LAUNCHES, pays
+from autodiff_backends.cupy.device import CupyDevice
+from autodiff_backends.cupy.plan import CupyPlan, KernelPlan
+from autodiff_backends.numpy.reference import Interpreted
 
 from .cuda_emulation import NO_COMPILER
 from .cupy_standin import Gpu, Library

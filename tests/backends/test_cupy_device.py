@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from autodiff import errors
-from autodiff_backends import _kernel_files as kernel_files
-from autodiff_backends._cupy_device import PER_THREAD_STREAM, CupyDevice, retried
+from autodiff_backends.cupy.device import PER_THREAD_STREAM, CupyDevice, retried
+from autodiff_backends.loops import files as kernel_files
 
 SOURCE = 'extern "C" __global__ void twice(float* x) { x[0] *= 2.0f; }'
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 import autodiff as ad
 from autodiff import backend, errors
 from autodiff.plan.execute import compile_nodes
-from autodiff_backends._cupy_plan import CallPlan, CupyPlan, KernelPlan
-from autodiff_backends._loops_regions import Composed
-from autodiff_backends._numpy_reference import Interpreted
-from autodiff_backends.cupy_ import CupyBackend
+from autodiff_backends.cupy.backend import CupyBackend
+from autodiff_backends.cupy.plan import CallPlan, CupyPlan, KernelPlan
+from autodiff_backends.loops.regions import Composed
+from autodiff_backends.numpy.reference import Interpreted
 
 from .cuda_emulation import NO_COMPILER
 from .cupy_standin import Array, Emulated, Gpu, Library

@@ -5,8 +5,8 @@ import pytest
 
 import autodiff as ad
 from autodiff import ops
-from autodiff_backends._cupy_scalars import split
-from autodiff_backends._numpy_reference import Interpreted
+from autodiff_backends.cupy.scalars import split
+from autodiff_backends.numpy.reference import Interpreted
 
 
 @pytest.fixture

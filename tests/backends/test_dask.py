@@ -657,7 +657,7 @@ def test_any_run_of_assignments_is_right_and_its_history_short(actions):
 
 
 def test_values_that_are_dropped_are_forgotten():
-    from autodiff_backends import _dask_kept
+    from autodiff_backends.dask import kept as _dask_kept
 
     w = ad.Graph(backend="dask").tensor(V)
     before = len(_dask_kept._lazy)

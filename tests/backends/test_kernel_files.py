@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from autodiff_backends import _kernel_files as kernel_files
-from autodiff_backends._kernel_files import cache_folder, is_private, keep_kernel, kernel_name, read_kernel
+from autodiff_backends.loops import files as kernel_files
+from autodiff_backends.loops.files import cache_folder, is_private, keep_kernel, kernel_name, read_kernel
 
 ABOUT, CONTENT = b"a kernel for this machine", bytes(range(100))
 NAME = kernel_name("kernel", ABOUT, ".bin")

@@ -5,8 +5,8 @@ import pytest
 
 import autodiff as ad
 from autodiff.plan import Program
-from autodiff_backends._loops_regions import CALLS, LOOPS, Composed, Rules, is_view, regions, whole
-from autodiff_backends._numpy_reference import Interpreted
+from autodiff_backends.loops.regions import CALLS, LOOPS, Composed, Rules, is_view, regions, whole
+from autodiff_backends.numpy.reference import Interpreted
 
 
 def fits(program: Program, number: int) -> bool:

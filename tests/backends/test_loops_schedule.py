@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autodiff as ad
-from autodiff.nodes import PRIMITIVES
-from autodiff_backends import _loops_schedule as schedules
-from autodiff_backends._loops_schedule import FEWEST_ITERATIONS, SHORTEST_ROLLED, Schedule, roll
-from autodiff_backends._loops_statements import GATHER, REDUCTIONS, Lowering
-from autodiff_backends._numba_kernel import PLAIN_FUNCTIONS
-from autodiff_backends._numba_source import KernelSource
-from autodiff_backends._numpy_reference import Interpreted, constant_value
+from autodiff.core.primitives import PRIMITIVES
+from autodiff_backends.loops import schedule as schedules
+from autodiff_backends.loops.schedule import FEWEST_ITERATIONS, SHORTEST_ROLLED, Schedule, roll
+from autodiff_backends.loops.statements import GATHER, REDUCTIONS, Lowering
+from autodiff_backends.numba.kernel import PLAIN_FUNCTIONS
+from autodiff_backends.numba.source import KernelSource
+from autodiff_backends.numpy.reference import Interpreted, constant_value
 
 deterministic = settings(derandomize=True, deadline=None, database=None, max_examples=200)
 

@@ -8,12 +8,13 @@ from hypothesis.extra import numpy as hnp
 
 import autodiff as ad
 from autodiff import errors, ops
-from autodiff.nodes import PRIMITIVES, intern_aval
+from autodiff.core.avals import intern_aval
+from autodiff.core.primitives import PRIMITIVES
 from autodiff.plan import evaluate
-from autodiff_backends._loops_accesses import contiguous, reshaped
-from autodiff_backends._loops_expressions import number
-from autodiff_backends._loops_statements import COPY, GATHER, LEFT_TO_NUMPY, Lowering, literal_text, supported
-from autodiff_backends._numpy_reference import Interpreted
+from autodiff_backends.loops.accesses import contiguous, reshaped
+from autodiff_backends.loops.statements import COPY, GATHER, LEFT_TO_NUMPY, Lowering, literal_text, supported
+from autodiff_backends.numba.expressions import number
+from autodiff_backends.numpy.reference import Interpreted
 
 A = np.arange(1.0, 7.0).reshape(2, 3)
 ALL = frozenset(p.numpy_ufunc.__name__ for p in PRIMITIVES.values() if p.numpy_ufunc is not None)

@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 
 import autodiff as ad
 from autodiff import errors
-from autodiff.nodes import PRIMITIVES
+from autodiff.core.primitives import PRIMITIVES
 from autodiff.ops import COMPOSITIONS
 from autodiff.tensor import wrap
-from autodiff_backends import _kernel_files as kernel_files
-from autodiff_backends import _loops_regions as regions
-from autodiff_backends import _numba_kernel as kernels
-from autodiff_backends import numba_
-from autodiff_backends._loops_regions import Composed
-from autodiff_backends._loops_statements import supported
-from autodiff_backends._numpy_reference import Interpreted
-from autodiff_backends.numba_ import BACKEND, Kernel, NumbaBackend
+from autodiff_backends.loops import files as kernel_files
+from autodiff_backends.loops import regions
+from autodiff_backends.loops.regions import Composed
+from autodiff_backends.loops.statements import supported
+from autodiff_backends.numba import backend as numba_
+from autodiff_backends.numba import kernel as kernels
+from autodiff_backends.numba.backend import BACKEND, Kernel, NumbaBackend
+from autodiff_backends.numpy.reference import Interpreted
 
 numba = pytest.importorskip("numba")
 
@@ -572,7 +572,8 @@ def test_random_programs_compiled(as_program, random_graph):
 
 PROGRAM = """
 import numpy as np, autodiff as ad
-from autodiff_backends import _loops_regions, _numba_kernel
+from autodiff_backends.loops import regions as _loops_regions
+from autodiff_backends.numba import kernel as _numba_kernel
 _loops_regions.KERNEL_CALL = float("-inf")
 x = ad.Tensor([0.5, 1.5, -2.0])
 (slope,) = ad.Graph(backend="numba").gradient(np.sum(np.tanh(x) * x), [x])
@@ -679,7 +680,7 @@ FLIPS = (
     + """
 import random, sys
 from pathlib import Path
-from autodiff_backends import _kernel_files
+from autodiff_backends.loops import files as _kernel_files
 (path,) = Path(sys.argv[1]).iterdir()
 content, draw = path.read_bytes(), random.Random(0)
 expected = slope

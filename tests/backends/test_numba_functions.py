@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff_backends._loops_expressions import ANGLES, VECTORISED
+from autodiff_backends.loops.statements import ANGLES, VECTORISED
 
 numba = pytest.importorskip("numba")
 
-from autodiff_backends import _numba_functions as functions  # noqa: E402
+from autodiff_backends.numba import functions  # noqa: E402
 
 RANGES = {
     "exp": [(-745, 709.7), (-1, 1), (-1e-8, 1e-8)],

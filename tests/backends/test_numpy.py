@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.plan import background, build, tiers
-from autodiff_backends import numpy_
-from autodiff_backends._numpy_reference import Interpreted
-from autodiff_backends._numpy_source import Generated
+from autodiff import background
+from autodiff.plan import build, tiers
+from autodiff_backends.numpy import backend as numpy_
+from autodiff_backends.numpy.reference import Interpreted
+from autodiff_backends.numpy.source import Generated
 
 A = np.linspace(0.1, 0.9, 5)
 

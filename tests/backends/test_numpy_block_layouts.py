@@ -10,9 +10,10 @@ from autodiff.differentiate import derivative
 from autodiff.plan import build, prune
 from autodiff.plan.expand import expand
 from autodiff.plan.simplify import simplify
-from autodiff_backends import _numpy_blocks, _numpy_groups
-from autodiff_backends._numpy_reference import Interpreted
-from autodiff_backends._numpy_source import Generated
+from autodiff_backends.numpy import blocks as _numpy_blocks
+from autodiff_backends.numpy import groups as _numpy_groups
+from autodiff_backends.numpy.reference import Interpreted
+from autodiff_backends.numpy.source import Generated
 
 BLOCK = 8  # elements of float64
 SHAPES = [

@@ -12,11 +12,9 @@ import pytest
 import autodiff as ad
 from autodiff.plan import build, prune
 from autodiff.plan.simplify import simplify
-from autodiff_backends import _numpy_blocks as blocks
-from autodiff_backends import _numpy_groups as groups
-from autodiff_backends import _numpy_runtime as runtime
-from autodiff_backends._numpy_reference import Interpreted
-from autodiff_backends._numpy_source import Generated
+from autodiff_backends.numpy import blocks, groups, runtime
+from autodiff_backends.numpy.reference import Interpreted
+from autodiff_backends.numpy.source import Generated
 
 
 @pytest.fixture(params=[1, 3, 4], ids=lambda n: f"{n} threads")
@@ -167,7 +165,7 @@ FORKED = """
 import os, signal, warnings
 import numpy as np
 import autodiff as ad
-from autodiff_backends import _numpy_blocks
+from autodiff_backends.numpy import blocks as _numpy_blocks
 
 warnings.simplefilter("ignore", DeprecationWarning)
 _numpy_blocks.thread_count = lambda: 2

@@ -5,10 +5,11 @@ import pytest
 
 import autodiff as ad
 from autodiff.plan import build
-from autodiff_backends import _numpy_parts, _numpy_source
-from autodiff_backends._numpy_parts import in_parts
-from autodiff_backends._numpy_reference import Interpreted
-from autodiff_backends._numpy_source import Generated
+from autodiff_backends.numpy import parts as _numpy_parts
+from autodiff_backends.numpy import source as _numpy_source
+from autodiff_backends.numpy.parts import in_parts
+from autodiff_backends.numpy.reference import Interpreted
+from autodiff_backends.numpy.source import Generated
 
 
 def test_each_part_takes_what_it_needs_and_gives_what_others_do(monkeypatch):

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff import ops
-from autodiff.nodes import FLOAT64, PRIMITIVES, Slot, Variable, intern_aval
-from autodiff.plan import Program, background, build
-from autodiff_backends import _numpy_reference as reference
-from autodiff_backends import numpy_
-from autodiff_backends._numpy_reference import Interpreted, function_for
+from autodiff import background, ops
+from autodiff.core.avals import FLOAT64, intern_aval
+from autodiff.core.primitives import PRIMITIVES
+from autodiff.nodes import Slot, Variable
+from autodiff.plan import Program, build
+from autodiff_backends.numpy import backend as numpy_
+from autodiff_backends.numpy import reference
+from autodiff_backends.numpy.reference import Interpreted, function_for
 
 VECTOR = intern_aval((3,), FLOAT64)
 

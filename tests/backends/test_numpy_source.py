@@ -9,13 +9,16 @@ import pytest
 
 import autodiff as ad
 from autodiff import errors, ops
-from autodiff.nodes import FLOAT64, PRIMITIVES, Constant, Slot, Variable, as_node, intern_aval
+from autodiff.convert import as_node
+from autodiff.core.avals import FLOAT64, intern_aval
+from autodiff.core.primitives import PRIMITIVES
+from autodiff.nodes import Constant, Slot, Variable
 from autodiff.plan import Program, build, prune
 from autodiff.plan.simplify import simplify
-from autodiff_backends import _numpy_primitives as primitives
-from autodiff_backends import _numpy_writer as writer
-from autodiff_backends._numpy_reference import Interpreted
-from autodiff_backends._numpy_source import Generated
+from autodiff_backends.numpy import primitives, writer
+from autodiff_backends.numpy import values as plan_values
+from autodiff_backends.numpy.reference import Interpreted
+from autodiff_backends.numpy.source import Generated
 
 SPECIAL_VALUES = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -2.5, 3.0, 710.0, -1e308, 1e-320, np.inf, -np.inf, np.nan]
 # Programs have no places; positions are checked, and compositions expanded, before a plan is made.
@@ -397,7 +400,7 @@ def test_source_stands_alone_and_holds_no_user_text():
 
 
 def test_storage_gives_free_buffers_again():
-    storage = writer.Storage()
+    storage = plan_values.Storage()
     vector, matrix = intern_aval((3,), FLOAT64), intern_aval((2, 3), FLOAT64)
     first = storage.take(vector)
     second = storage.take(vector)

@@ -10,7 +10,7 @@ import pytest
 
 import autodiff as ad
 from autodiff_backends import sine_cosine
-from autodiff_backends._numpy_trigonometry import LARGEST, SMALLEST_TOGETHER
+from autodiff_backends.numpy.trigonometry import LARGEST, SMALLEST_TOGETHER
 
 RNG = np.random.default_rng(3)
 

@@ -8,12 +8,14 @@ import pytest
 
 import autodiff as ad
 from autodiff import ops
-from autodiff.nodes import Slot, Variable, as_node, intern_aval
+from autodiff.convert import as_node
+from autodiff.core.avals import intern_aval
+from autodiff.nodes import Slot, Variable
 from autodiff.ops.indexing import static_index
 from autodiff.plan import build, prune
-from autodiff_backends._numpy_reference import Interpreted
-from autodiff_backends._numpy_source import Generated
-from autodiff_backends._numpy_writes import Touched, Writes, _bounds
+from autodiff_backends.numpy.reference import Interpreted
+from autodiff_backends.numpy.source import Generated
+from autodiff_backends.numpy.writes import Touched, Writes, _bounds
 
 RNG = np.random.default_rng(13)
 

@@ -11,8 +11,8 @@ import time
 import numpy as np
 import pytest
 
-from autodiff_backends import _workers
-from autodiff_backends._workers import Job, Team, together
+from autodiff_backends.numpy import workers as _workers
+from autodiff_backends.numpy.workers import Job, Team, together
 
 
 def numbered(count, made):
@@ -124,7 +124,7 @@ PROGRAM = """
 import atexit, faulthandler, os, signal, sys, threading, time, warnings
 import numpy as np
 import autodiff as ad
-from autodiff_backends import _numpy_blocks, _workers
+from autodiff_backends.numpy import blocks as _numpy_blocks, workers as _workers
 
 faulthandler.dump_traceback_later(60, exit=True)
 warnings.simplefilter("ignore", DeprecationWarning)

@@ -14,7 +14,7 @@ import autodiff as ad
 from autodiff.backend import backend_of
 from autodiff.differentiate import Forward
 from autodiff.tensor import wrap
-from autodiff_backends._numpy_reference import Interpreted
+from autodiff_backends.numpy.reference import Interpreted
 
 from .case import Case
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autodiff_backends import _numpy_blocks as blocks
-from autodiff_backends import _numpy_groups as groups
+from autodiff_backends.numpy import blocks, groups
 
 from . import checks
 from .case import Case

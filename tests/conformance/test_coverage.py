@@ -8,8 +8,9 @@ from collections import Counter
 import numpy as np
 
 import autodiff as ad
+from autodiff.core.primitives import PRIMITIVES
 from autodiff.differentiate import Forward
-from autodiff.nodes import PRIMITIVES, Node, history
+from autodiff.nodes import Node, history
 from autodiff.numpy_api.functions import function_table
 from autodiff.numpy_api.ufuncs import ACCUMULATE, REDUCE, ufunc_table
 

@@ -10,7 +10,7 @@ import pytest
 
 import autodiff as ad
 from autodiff import ops
-from autodiff.nodes import as_node
+from autodiff.convert import as_node
 from autodiff.tensor import wrap
 
 from .ufunc_cases import PAIRWISE, SMOOTH

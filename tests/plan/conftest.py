@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import autodiff as ad
+from autodiff.core.program import NUMBER
 from autodiff.nodes import Node
 from autodiff.plan import Program
-from autodiff.plan.program import NUMBER
 
 A = np.array([[1.5, -2.0, 0.5], [3.0, 0.25, -1.0]])
 B = np.array([[0.7, 4.1, -1.3], [1.6, -0.35, 3.2]])

@@ -6,7 +6,7 @@ A case takes a function that makes leaves: of a shape, in the dtype under test u
 import numpy as np
 
 from autodiff import ops
-from autodiff.nodes import as_node
+from autodiff.convert import as_node
 
 
 def spread(x, *shape):

@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autodiff as ad
+from autodiff import background
 from autodiff.backend import get_backend
-from autodiff.plan import background, specialize
-from autodiff.plan.background import Later
-from autodiff_backends import numpy_
-from autodiff_backends._numpy_reference import Interpreted
+from autodiff.background import Later
+from autodiff.plan import specialize
+from autodiff_backends.numpy import backend as numpy_
+from autodiff_backends.numpy.reference import Interpreted
 
 DATA = np.linspace(0.1, 1.0, 20)
 
@@ -307,8 +308,8 @@ def test_any_run_of_index_values_is_right_whenever_plans_come(calls):
 
 PROGRAM = """
 import numpy as np, autodiff as ad, os, sys, atexit, threading, time
-from autodiff.plan import background
-from autodiff.plan.background import Later
+from autodiff import background
+from autodiff.background import Later
 """
 
 

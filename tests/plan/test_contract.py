@@ -9,7 +9,7 @@ from autodiff.nodes import history
 from autodiff.plan import build, prune
 from autodiff.plan.contract import contract_sums
 from autodiff.plan.simplify import simplify
-from autodiff_backends._numpy_reference import Interpreted
+from autodiff_backends.numpy.reference import Interpreted
 
 RNG = np.random.default_rng(11)
 

@@ -8,7 +8,7 @@ import pytest
 import autodiff as ad
 from autodiff.backend import get_backend
 from autodiff.plan import build, compile_nodes
-from autodiff_backends._numpy_reference import Interpreted
+from autodiff_backends.numpy.reference import Interpreted
 
 N = 200_000
 MEBIBYTE = 1 << 20

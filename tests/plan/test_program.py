@@ -7,12 +7,13 @@ import pytest
 
 import autodiff as ad
 from autodiff import ops
-from autodiff.nodes import FLOAT64, Operation, Slot, Variable, intern_aval
+from autodiff.core.avals import FLOAT64, intern_aval
+from autodiff.nodes import Operation, Slot, Variable
 from autodiff.plan import Program, build, collect, prune
 from autodiff.plan.expand import expand
 from autodiff.plan.simplify import simplify, simplify_graph
-from autodiff_backends._numpy_reference import Interpreted
-from autodiff_backends._numpy_source import Generated
+from autodiff_backends.numpy.reference import Interpreted
+from autodiff_backends.numpy.source import Generated
 
 VECTOR = intern_aval((3,), FLOAT64)
 

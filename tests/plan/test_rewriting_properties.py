@@ -12,7 +12,7 @@ from autodiff import ops
 from autodiff.differentiate import derivative
 from autodiff.plan import build, collect, prune
 from autodiff.plan.simplify import simplify, simplify_graph
-from autodiff_backends._numpy_reference import Interpreted
+from autodiff_backends.numpy.reference import Interpreted
 
 from .expressions import EXACT, NUMBERS, ROOTS, SHAPES, Program, Step, data, exact_for, run
 from .numbers import same_bits

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from autodiff import ops
-from autodiff.nodes import Constant, Slot, Variable, as_node, intern_aval
+from autodiff.convert import as_node
+from autodiff.core.avals import intern_aval
+from autodiff.nodes import Constant, Slot, Variable
 from autodiff.plan import build
 from autodiff.plan.simplify import (
     ALWAYS,
@@ -30,7 +32,7 @@ from autodiff.plan.simplify import (
     Special,
     Var,
 )
-from autodiff_backends._numpy_reference import Interpreted, function_for
+from autodiff_backends.numpy.reference import Interpreted, function_for
 
 from .numbers import same_bits, wild
 from .special_cases import SPECIAL_CASES

@@ -8,10 +8,10 @@ import pytest
 
 import autodiff as ad
 from autodiff import errors, ops
-from autodiff.nodes import as_node
+from autodiff.convert import as_node
 from autodiff.plan import Program, build, prune, simplify
 from autodiff.plan.simplify import simplify_graph
-from autodiff_backends._numpy_reference import Interpreted
+from autodiff_backends.numpy.reference import Interpreted
 
 RNG = np.random.default_rng(7)
 

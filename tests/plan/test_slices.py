@@ -7,12 +7,13 @@ import pytest
 
 import autodiff as ad
 from autodiff import ops
-from autodiff.nodes import Slot, Variable, intern_aval
+from autodiff.core.avals import intern_aval
+from autodiff.nodes import Slot, Variable
 from autodiff.ops.indexing import take_slices
 from autodiff.plan import build, prune
 from autodiff.plan.slices import LARGEST_JOINED, join_slices
-from autodiff_backends._numpy_reference import Interpreted
-from autodiff_backends._numpy_source import Generated
+from autodiff_backends.numpy.reference import Interpreted
+from autodiff_backends.numpy.source import Generated
 
 RNG = np.random.default_rng(5)
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from ... import ops
-from ...nodes import Signature
+from ...core.primitives import Signature
+from ...core.program import NUMBER, Program
 from ...ops.elementwise import PYTHON_TYPES
 from ...whole import apart
-from ..program import NUMBER, Program
 from .rows import DERIVED, EXACT, EXTENDED, POWERS, Bindings, Row, Special, c, d, holds, weak_number, x, y
 
 add, subtract, multiply, divide = ops.add, ops.subtract, ops.multiply, ops.divide

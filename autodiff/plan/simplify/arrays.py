@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ... import ops
-from ...nodes import Signature
-from ..program import NUMBER, Program
+from ...core.primitives import Signature
+from ...core.program import NUMBER, Program
 from .rows import DERIVED, EXACT, IN_SUMS, Special
 
 add, multiply, negative = ops.add, ops.multiply, ops.negative

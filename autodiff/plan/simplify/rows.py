@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from ... import ops
+from ...core.avals import Aval, intern_aval
+from ...core.primitives import Primitive, Signature
+from ...core.program import NUMBER, Program
 from ...memo import Memo
-from ...nodes import Aval, Primitive, Signature, intern_aval
-from ..program import NUMBER, Program
 
 # Where a row holds.
 EXACT = "bit for bit"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ... import ops
-from ...nodes import Aval, Signature
-from ..program import NUMBER, Program
+from ...core.avals import Aval
+from ...core.primitives import Signature
+from ...core.program import NUMBER, Program
 from .rows import DERIVED, IN_SUMS, WATCHED, Special, holds, weak_number
 
 add, subtract, multiply, negative = ops.add, ops.subtract, ops.multiply, ops.negative

@@ -1,0 +1,1 @@
+"""What backends see: abstract values, primitives and programs. Data only."""

@@ -1,0 +1,149 @@
+"""Primitives and their signatures: what an operation is, apart from the nodes that it is applied to."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from ..memo import Interned
+from .avals import Aval, common_place
+
+SIGNATURES_KEPT = 1 << 12
+
+
+class Signature:
+    """One primitive applied to abstract values: what a node *is*, apart from which inputs it has.
+
+    Signatures are interned, so they serve as letters of the structural key that plans are cached under. Each has a
+    twin for the nodes that derivative rules make: what a user wrote is computed as it was written, derivatives may be
+    rewritten more freely (see ``plan.simplify``).
+
+    Attributes
+    ----------
+    is_derived : bool
+        Whether it is the twin for nodes of derivatives.
+    written : Signature
+        The one for what a user wrote: itself, or its twin.
+    """
+
+    __slots__ = ("__weakref__", "inputs", "is_derived", "out", "params", "primitive", "written")
+
+    def __init__(
+        self,
+        primitive: Primitive,
+        inputs: tuple[Aval, ...],
+        params: tuple[Any, ...],
+        out: Aval,
+        written: Signature | None = None,
+    ):
+        self.primitive = primitive
+        self.inputs = inputs
+        self.params = params
+        self.out = out
+        self.is_derived = written is not None
+        self.written: Signature = self if written is None else written
+
+    @property
+    def derived(self) -> Signature:
+        """The twin for nodes of derivatives."""
+        if self.is_derived:
+            return self
+        # Its key is this one, which does not refer to it: the two are no cycle.
+        interned = self.primitive.interned
+        found = interned.get(self)
+        if found is None:
+            found = interned.put(self, Signature(self.primitive, self.inputs, self.params, self.out, self))
+        return found
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """The static parameters by name."""
+        return dict(zip(self.primitive.params, self.params, strict=True))
+
+    def __repr__(self) -> str:
+        arguments = [repr(aval) for aval in self.inputs]
+        arguments += [f"{name}={value!r}" for name, value in self.keywords.items()]
+        return f"{self.primitive.name}({', '.join(arguments)})"
+
+
+PRIMITIVES: dict[str, Primitive] = {}
+
+
+class Primitive(ABC):
+    """An operation that has a rule and that backends know.
+
+    Parameters
+    ----------
+    name : str
+        As NumPy names it, where NumPy has it.
+    infer : callable
+        ``infer(primitive, *avals, **params) -> Aval``; raises an error of this library for arguments that do
+        not fit.
+    params : sequence of str, optional
+        Names of the static, hashable parameters.
+    kind : {"elementwise", "view", "reduction", "contraction", "other"}
+        What a compiler may do with it.
+    commutative : bool, optional
+        Whether two inputs may change places.
+    numpy_ufunc : numpy.ufunc, optional
+        Decides the dtypes of an elementwise primitive.
+    """
+
+    __slots__ = ("commutative", "infer", "interned", "kind", "name", "numpy_ufunc", "params", "signatures")
+
+    def __init__(
+        self,
+        name: str,
+        infer: Callable[..., Aval],
+        *,
+        params: Iterable[str] = (),
+        kind: str = "other",
+        commutative: bool = False,
+        numpy_ufunc: np.ufunc | None = None,
+    ):
+        if name in PRIMITIVES:
+            raise ValueError(f"primitive {name!r} is defined twice")
+        PRIMITIVES[name] = self
+        self.name = name
+        self.infer = infer
+        self.params = tuple(params)
+        self.kind = kind
+        self.commutative = commutative
+        self.numpy_ufunc = numpy_ufunc
+        # By abstract values and parameters; twins by their signature.
+        self.interned: Interned[Any, Signature] = Interned(SIGNATURES_KEPT)
+        # Looked into on the hot path before ``signature`` is called.
+        self.signatures = self.interned.hot
+
+    def signature(self, avals: tuple[Aval, ...], params: tuple[Any, ...] = ()) -> Signature:
+        """The interned signature of this primitive on ``avals``, inferring the result the first time."""
+        key = avals + params if params else avals
+        found = self.interned.get(key)
+        if found is None:
+            out = self.infer(self, *avals, **dict(zip(self.params, params, strict=True)))
+            place = common_place(self.name, avals)
+            if place is not None:
+                out = out.at(place)
+            found = self.interned.put(key, Signature(self, avals, params, out))
+        return found
+
+    @abstractmethod
+    def __call__(self, *inputs: Any, **params: Any) -> Any:
+        """Record an Operation. (What can be called is an ``Operator``: nodes are above this module.)"""
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore_primitive, (self.name,)
+
+
+def _restore_primitive(name: str) -> Primitive:
+    return PRIMITIVES[name]
+
+
+# Python integers of any size are compared with integers of any dtype.
+COMPARED_BY_VALUE = frozenset((np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal))

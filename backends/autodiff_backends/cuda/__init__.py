@@ -1,0 +1,1 @@
+"""Loops as CUDA kernels: text that compiles as C++ too."""

@@ -1,0 +1,306 @@
+"""The expression of one element in CUDA C++: how each elementwise primitive is written, and what reductions do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autodiff.core.primitives import Signature
+
+from ..loops.statements import COPY, Form, loop_dtypes, operand_dtypes
+from .types import BOOL, C_NAMES, FLOAT16, arithmetic, cast, number, text_of
+
+# Primitives of one dtype that are no ufuncs, computed in the dtype of the result.
+PLAIN = {"where", "masked_multiply", "root_of_squares", "logistic", "tanh_slope"}
+
+# Primitives of which the operand may be of another kind than the result.
+PARTS = {"real", "imag", "frexp_exponent"}
+
+_COMPARISONS = {
+    "equal": "{0} == {1}",
+    "not_equal": "{0} != {1}",
+    "less": "{0} < {1}",
+    "less_equal": "{0} <= {1}",
+    "greater": "{0} > {1}",
+    "greater_equal": "{0} >= {1}",
+}
+
+# Of a signed and an unsigned integer of 64 bits, for which C++ has no common type.
+_MIXED = {
+    "equal": "np_same({0}, {1})",
+    "not_equal": "!np_same({0}, {1})",
+    "less": "np_below({0}, {1})",
+    "less_equal": "!np_below({1}, {0})",
+    "greater": "np_below({1}, {0})",
+    "greater_equal": "!np_below({0}, {1})",
+}
+
+_LOGIC = {
+    "logical_and": "np_truth({0}) && np_truth({1})",
+    "logical_or": "np_truth({0}) || np_truth({1})",
+    "logical_xor": "np_truth({0}) != np_truth({1})",
+    "logical_not": "!np_truth({0})",
+}
+
+_EXTREMA = {name: f"np_{name}({{0}}, {{1}})" for name in ("maximum", "minimum", "fmax", "fmin")}
+
+_SAME = dict.fromkeys(("positive", "conjugate"), "{0}")
+
+_BOOL = {
+    **_COMPARISONS,
+    **_LOGIC,
+    **_SAME,
+    **dict.fromkeys(("add", "maximum", "fmax", "bitwise_or"), "{0} || {1}"),
+    **dict.fromkeys(("multiply", "minimum", "fmin", "bitwise_and"), "{0} && {1}"),
+    **dict.fromkeys(("absolute", "square", "floor", "ceil", "trunc"), "{0}"),
+    "bitwise_xor": "{0} != {1}",
+    "invert": "!{0}",
+    "isnan": "false",
+    "isinf": "false",
+    "isfinite": "true",
+}
+
+_INTEGER = {
+    **_COMPARISONS,
+    **_LOGIC,
+    **_SAME,
+    **_EXTREMA,
+    **{
+        name: f"np_{name}({{0}}, {{1}})"
+        for name in ("add", "subtract", "multiply", "floor_divide", "remainder", "fmod")
+    },
+    **{name: f"np_{name}({{0}}, {{1}})" for name in ("power", "left_shift", "right_shift", "gcd", "lcm")},
+    **{name: f"np_{name}({{0}})" for name in ("negative", "absolute", "sign", "reciprocal")},
+    "square": "np_multiply({0}, {0})",
+    "bitwise_and": "{0} & {1}",
+    "bitwise_or": "{0} | {1}",
+    "bitwise_xor": "{0} ^ {1}",
+    "invert": "~{0}",
+    **dict.fromkeys(("floor", "ceil", "trunc"), "{0}"),
+    "isnan": "false",
+    "isinf": "false",
+    "isfinite": "true",
+}
+
+_ARITHMETIC = {
+    "add": "{0} + {1}",
+    "subtract": "{0} - {1}",
+    "multiply": "{0} * {1}",
+    "divide": "{0} / {1}",
+    "negative": "-{0}",
+    "square": "{0} * {0}",
+}
+
+_FLOAT = {
+    **_COMPARISONS,
+    **_LOGIC,
+    **_SAME,
+    **_EXTREMA,
+    **_ARITHMETIC,
+    **{name: f"m_{name}({{0}})" for name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt")},
+    **{name: f"m_{name}({{0}})" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+    **{f"arc{name}": f"m_a{name}({{0}})" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+    **{name: f"m_{name}({{0}})" for name in ("floor", "ceil", "trunc", "rint")},
+    **{name: f"m_{name}({{0}}, {{1}})" for name in ("hypot", "fmod", "copysign", "nextafter")},
+    **{
+        name: f"np_{name}({{0}}, {{1}})"
+        for name in ("floor_divide", "remainder", "heaviside", "logaddexp", "logaddexp2")
+    },
+    **{name: f"np_{name}({{0}})" for name in ("sign", "isnan", "isinf", "isfinite", "signbit", "spacing")},
+    **dict.fromkeys(("power", "float_power"), "m_pow({0}, {1})"),
+    "arctan2": "m_atan2({0}, {1})",
+    "absolute": "m_fabs({0})",
+    "reciprocal": "1 / {0}",
+    "degrees": "{0} * ({T})57.29577951308232",
+    "radians": "{0} * ({T})0.017453292519943295",
+    "ldexp": "np_ldexp({0}, {1})",
+}
+
+# Where not the single precision number decides but the half one.
+_HALF = {"nextafter": "half_nextafter({0}, {1})", "spacing": "half_spacing({0})"}
+
+_COMPLEX = {
+    **_COMPARISONS,
+    **_LOGIC,
+    **_EXTREMA,
+    **_ARITHMETIC,
+    **{name: f"c_{name}({{0}})" for name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "rint")},
+    **{name: f"c_{name}({{0}})" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+    **{f"arc{name}": f"c_a{name}({{0}})" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+    **{name: f"c_{name}({{0}})" for name in ("sign", "reciprocal", "conjugate")},
+    **{name: f"np_{name}({{0}})" for name in ("isnan", "isinf", "isfinite")},
+    **dict.fromkeys(("power", "float_power"), "c_pow({0}, {1})"),
+    "positive": "{0}",
+    "absolute": "c_abs({0})",
+}
+
+_TABLES = {"b": _BOOL, "i": _INTEGER, "u": _INTEGER, "f": _FLOAT, "c": _COMPLEX}
+
+
+def template(signature: Signature) -> str | None:
+    """How a ufunc is written in its loop's dtypes; None if it is not."""
+    ufunc = signature.primitive.numpy_ufunc
+    if ufunc is None or ufunc.nout != 1:
+        return None
+    loop = loop_dtypes(signature)
+    if any(dtype not in C_NAMES for dtype in loop):
+        return None
+    if loop[0] == FLOAT16 and ufunc.__name__ in _HALF:
+        return _HALF[ufunc.__name__]
+    if ufunc.nin == 2 and {dtype.kind for dtype in loop[:2]} == {"i", "u"}:
+        return _MIXED.get(ufunc.__name__)
+    return _TABLES[loop[0].kind].get(ufunc.__name__)
+
+
+class Operands:
+    """The operands of a form, as text in whatever dtype is asked for.
+
+    Parameters
+    ----------
+    form : Form
+    words : list of str
+        Those in memory, in their own dtypes.
+    """
+
+    def __init__(self, form: Form, words: list[str]):
+        self.form = form
+        self.dtypes = operand_dtypes(form)
+        texts = iter(words)
+        self._words = [next(texts) if literal is None else literal for literal in form.literals]
+
+    def __call__(self, place: int, to: np.dtype[Any]) -> str:
+        """An operand in a dtype, as something that operators may stand beside."""
+        if self.form.literals[place] is None:
+            text = cast(self._words[place], self.dtypes[place], to)
+        else:
+            text = number(self._words[place], self._own(place), to)
+        return f"({text})" if text[0] in "-(!" and not _enclosed(text) else text
+
+    def _own(self, place: int) -> np.dtype[Any] | None:
+        """The dtype that a number of the structure has; None for Python numbers and those that take the target's."""
+        signature = self.form.signature
+        if signature is None or place >= len(signature.inputs) or signature.inputs[place].weak:
+            return None
+        return signature.inputs[place].dtype
+
+
+def expression(form: Form, words: list[str]) -> str:
+    """The element of the target of an elementwise form, for the elements of the operands in memory."""
+    operands = Operands(form, words)
+    out = form.dtypes[0]
+    wide = arithmetic(out)
+    name = form.name
+    if name in (COPY, "astype"):
+        return operands(0, out)
+    if name == "where":
+        return f"{operands(0, BOOL)} ? {operands(1, out)} : {operands(2, out)}"
+    if name == "masked_multiply":
+        product = _multiplied(operands, wide)
+        zero = text_of(np.zeros((), wide))
+        return cast(f"(np_truth({operands(0, wide)}) ? {product} : {zero})", wide, out)
+    if name == "root_of_squares":
+        return cast(f"{'c' if wide.kind == 'c' else 'm'}_sqrt({operands(0, wide)})", wide, out)
+    if name == "logistic":
+        one = text_of(np.ones((), wide))
+        exponential = f"{'c' if wide.kind == 'c' else 'm'}_exp(-{operands(0, wide)})"
+        return cast(f"({one} / ({one} + {exponential}))", wide, out)
+    if name == "tanh_slope":
+        return cast(f"np_tanh_slope({operands(1, wide)})", wide, out)
+    if name in PARTS:
+        return _part(name, operands)
+    if form.signature is None:
+        combined = _multiplied(operands, wide) if name == "multiply" else combine("sum", *_both(operands, wide), wide)
+        return cast(f"({combined})", wide, out)
+    return _ufunc(form.signature, operands, out)
+
+
+def _ufunc(signature: Signature, operands: Operands, out: np.dtype[Any]) -> str:
+    """In the dtypes of its loop, single precision for half."""
+    text = template(signature)
+    ufunc = signature.primitive.numpy_ufunc
+    assert text is not None
+    assert ufunc is not None
+    loop = loop_dtypes(signature)
+    as_bits = loop[0] == FLOAT16 and ufunc.__name__ in _HALF
+    dtypes = [dtype if as_bits else arithmetic(dtype) for dtype in loop]
+    words = []
+    for place, dtype in enumerate(dtypes[: ufunc.nin]):
+        if loop[place] == FLOAT16 and not as_bits and operands.dtypes[place] != FLOAT16:
+            # Python's 3.7 is the nearest half to begin with.
+            words.append(cast(operands(place, FLOAT16), FLOAT16, dtype))
+        else:
+            words.append(operands(place, dtype))
+    text = text.format(*words, T=C_NAMES[dtypes[0]])
+    # Small integers are computed with as `int`, and must be cut before they are anything else.
+    result = f"({C_NAMES[loop[-1]]})({text})" if loop[-1].kind in "iu" else f"({text})"
+    return cast(cast(result, dtypes[-1], loop[-1]), loop[-1], out)
+
+
+def _part(name: str, operands: Operands) -> str:
+    """A real number that is part of the operand, or the exponent of a real one."""
+    own = operands.dtypes[0]
+    word = operands(0, own)
+    if name == "frexp_exponent":
+        loop = np.frexp.resolve_dtypes((own, None, None))[0]
+        return f"np_frexp_exponent({cast(word, own, arithmetic(loop))})"
+    if own.kind != "c":
+        return word if name == "real" else text_of(np.zeros((), own))
+    return f"({word}).{'re' if name == 'real' else 'im'}"
+
+
+def _both(operands: Operands, dtype: np.dtype[Any]) -> tuple[str, str]:
+    return operands(0, dtype), operands(1, dtype)
+
+
+def _multiplied(operands: Operands, dtype: np.dtype[Any]) -> str:
+    return combine("prod", *_both(operands, dtype), dtype)
+
+
+def _enclosed(text: str) -> bool:
+    """Whether the first parenthesis is closed by the last one."""
+    depth = 0
+    for place, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if not depth:
+            return text[0] == "(" and place == len(text) - 1
+    return False
+
+
+# --- reductions ------------------------------------------------------------------------------------------------------
+
+
+def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """What a reduction is computed in."""
+    return arithmetic(dtype)
+
+
+def term(form: Form, words: list[str]) -> str:
+    """What one element gives to a reduction, in the dtype of its accumulator."""
+    operands = Operands(form, words)
+    wide = accumulator(form.dtypes[0])
+    return _multiplied(operands, wide) if form.name in ("inner_product", "matmul") else operands(0, wide)
+
+
+def combine(name: str, total: str, text: str, dtype: np.dtype[Any]) -> str:
+    """Two parts of a reduction put together."""
+    if name in ("max", "min"):
+        return f"np_{name}imum({total}, {text})"
+    if name in ("all", "any"):
+        return f"{total} {'&&' if name == 'all' else '||'} {text}"
+    ufunc = "multiply" if name == "prod" else "add"
+    return _TABLES[dtype.kind][ufunc].format(total, text)
+
+
+def initial(name: str, dtype: np.dtype[Any]) -> str:
+    """What a reduction begins with, in the dtype of its accumulator."""
+    if name in ("max", "min"):
+        sign = -1 if name == "max" else 1
+        if dtype.kind == "b":
+            return text_of(np.array(name == "min"))
+        if dtype.kind in "iu":
+            limits = np.iinfo(dtype)
+            return text_of(np.array(limits.min if name == "max" else limits.max, dtype))
+        infinite = complex(sign * np.inf, sign * np.inf) if dtype.kind == "c" else sign * np.inf
+        return text_of(np.array(infinite, dtype))
+    return text_of(np.array(name in ("prod", "all"), dtype))

@@ -1,0 +1,200 @@
+"""What generated kernels leave to calls of the array library: large products, running sums, positions, index arrays.
+
+Each call is a function of arrays of one namespace: CuPy's, or NumPy's where a plan is tried without a GPU. Both mean
+the same here, which CuPy alone does not promise: repeated positions, dtypes of small integers, complex numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autodiff.core.avals import broadcast_shape
+from autodiff.core.primitives import Signature
+
+Function = Callable[..., Any]
+Maker = Callable[[Signature, Any], Function]
+
+# --- other looks at an array -----------------------------------------------------------------------------------------
+
+VIEWS: dict[str, Maker] = {
+    "reshape": lambda signature, xp: lambda x: x.reshape(signature.params[0]),
+    "transpose": lambda signature, xp: lambda x: x.transpose(signature.params[0]),
+    "broadcast_to": lambda signature, xp: lambda x: xp.broadcast_to(x, signature.params[0]),
+    # With the ellipsis a single element is an array, in NumPy too.
+    "index": lambda signature, xp: lambda x, idx: x[(*idx, Ellipsis)],
+    "identity": lambda signature, xp: lambda x: x,
+    "stop_gradient": lambda signature, xp: lambda x: x,
+    "real": lambda signature, xp: lambda x: x,
+    "conjugate": lambda signature, xp: lambda x: x,
+}
+
+
+def is_look(signature: Signature) -> bool:
+    """Whether a primitive only looks at memory in another way."""
+    name = signature.primitive.name
+    if name in ("real", "conjugate"):
+        return signature.inputs[0].dtype.kind != "c"
+    return name in VIEWS and (name != "index" or len(signature.inputs) == 2)
+
+
+# --- products, running sums and products, positions ------------------------------------------------------------------
+
+
+def _matmul(signature: Signature, xp: Any) -> Function:
+    shape, dtype = signature.out.shape, signature.out.dtype
+    left, right = signature.inputs
+    inner, columns = right.shape[-2:]
+    if len(shape) > 2 and right.size == inner * columns:
+        # One matrix on the right of many: all rows are those of a single product.
+        rows = math.prod(left.shape[:-1])
+
+        def product(x: Any, y: Any) -> Any:
+            return xp.matmul(x.reshape(rows, inner), y.reshape(inner, columns)).reshape(shape)
+
+    else:
+        product = xp.matmul
+    if left.dtype == right.dtype == dtype:
+        return product
+    return lambda x, y: product(x.astype(dtype, copy=False), y.astype(dtype, copy=False))
+
+
+def _running(name: str) -> Maker:
+    def make(signature: Signature, xp: Any) -> Function:
+        function, (axis,), dtype = getattr(xp, name), signature.params, signature.out.dtype
+        return lambda x: function(x, axis=axis, dtype=dtype)
+
+    return make
+
+
+def _position(name: str) -> Maker:
+    def make(signature: Signature, xp: Any) -> Function:
+        function, (axis,) = getattr(xp, name), signature.params
+        return lambda x: function(x, axis=axis)
+
+    return make
+
+
+def _concatenate(signature: Signature, xp: Any) -> Function:
+    (axis,) = signature.params
+    return lambda *arrays: xp.concatenate(arrays, axis=axis)
+
+
+# --- index arrays ----------------------------------------------------------------------------------------------------
+
+
+def _entries(spec: tuple[Any, ...], idx: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+    rest = iter(arrays)
+    return tuple([next(rest) if entry == "a" else v for entry, v in zip(spec, idx, strict=True)])
+
+
+def _spec(signature: Signature) -> tuple[Any, ...]:
+    spec = signature.inputs[1].spec
+    assert spec is not None
+    return spec
+
+
+def _index(signature: Signature, xp: Any) -> Function:
+    spec = _spec(signature)
+    return lambda x, idx, *arrays: x[_entries(spec, idx, arrays)]
+
+
+# What an atomic addition is done in, where the GPU has none for a dtype: the bits of another one, or a wider one.
+SAME_BITS = {np.dtype(np.int64): np.dtype(np.uint64)}
+WIDER = {
+    **{np.dtype(code): np.dtype(np.int32) for code in ("?", "i1", "i2")},
+    **{np.dtype(code): np.dtype(np.uint32) for code in ("u1", "u2")},
+}
+
+
+def _index_add(signature: Signature, xp: Any) -> Function:
+    spec, dtype = _spec(signature), signature.out.dtype
+    if len(signature.inputs) == 3:
+
+        def add(x: Any, idx: Any, values: Any) -> Any:
+            out = x.copy()
+            place = out[(*idx, Ellipsis)]
+            xp.add(place, values, out=place)
+            return out
+
+        return add
+
+    if dtype.kind == "c":
+        # Pairs of real numbers along one more axis.
+        part = np.empty(0, dtype).real.dtype
+
+        def pairs(x: Any) -> Any:
+            return xp.ascontiguousarray(x).reshape(-1).view(part).reshape(*x.shape, 2)
+
+        def add_complex(x: Any, idx: Any, values: Any, *arrays: Any) -> Any:
+            out = xp.array(x, order="C")
+            xp.add.at(pairs(out), (*_entries(spec, idx, arrays), slice(None)), pairs(values))
+            return out
+
+        return add_complex
+
+    work, bits = WIDER.get(dtype, dtype), SAME_BITS.get(dtype, dtype)
+
+    def add_repeatedly(x: Any, idx: Any, values: Any, *arrays: Any) -> Any:
+        out = xp.array(x, work, order="C")
+        if bits == dtype:
+            xp.add.at(out, _entries(spec, idx, arrays), values.astype(work, copy=False))
+        else:
+            xp.add.at(out.view(bits), _entries(spec, idx, arrays), values.view(bits))
+        return out.astype(dtype, copy=False)
+
+    return add_repeatedly
+
+
+def _index_set(signature: Signature, xp: Any) -> Function:
+    spec = _spec(signature)
+    together = math.prod(broadcast_shape(*[a.shape for a in signature.inputs[3:]]))
+
+    def write(x: Any, idx: Any, values: Any, *arrays: Any) -> Any:
+        out = x.copy()
+        out[_entries(spec, idx, arrays)] = values
+        return out
+
+    if together == 1:
+        return write
+
+    shape, size = signature.inputs[2].shape, signature.inputs[2].size
+    order_dtype = np.dtype(np.int32 if size < 1 << 31 else np.uint64)
+
+    def write_in_order(x: Any, idx: Any, values: Any, *arrays: Any) -> Any:
+        # Threads write in any order, so that of repeated positions each gets the value of the last one.
+        entries = _entries(spec, idx, arrays)
+        order = xp.arange(size, dtype=order_dtype).reshape(shape)
+        last = xp.zeros(x.shape, order_dtype)
+        xp.maximum.at(last, entries, order)
+        return write(x, idx, values.reshape(-1)[last[entries]], *arrays)
+
+    return write_in_order
+
+
+CALLS: dict[str, Maker] = {
+    "matmul": _matmul,
+    "cumsum": _running("cumsum"),
+    "cumprod": _running("cumprod"),
+    "argmax": _position("argmax"),
+    "argmin": _position("argmin"),
+    "concatenate": _concatenate,
+    "index": _index,
+    "index_add": _index_add,
+    "index_set": _index_set,
+}
+
+
+def call_for(signature: Signature, xp: Any) -> Function:
+    """The function that computes a signature from arrays of a namespace; a new array, but for other looks at one."""
+    name = signature.primitive.name
+    if signature.out.size == 0:
+        return lambda *arguments: xp.empty(signature.out.shape, signature.out.dtype)
+    if is_look(signature):
+        return VIEWS[name](signature, xp)
+    if name in ("index_add", "index_set") and signature.inputs[2].size == 0:
+        return lambda x, *arguments: x.copy()
+    return CALLS[name](signature, xp)

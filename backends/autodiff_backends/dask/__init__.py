@@ -1,0 +1,1 @@
+"""Dask: arrays in blocks, on one machine or many."""

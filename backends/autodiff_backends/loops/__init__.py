@@ -1,0 +1,1 @@
+"""Programs as loops over strided statements: what compilers of kernels share."""

@@ -1,0 +1,327 @@
+"""A program cut into regions: those that compiled loops execute, and those left to calls of an array library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autodiff.backend import Plan
+from autodiff.core.program import Program
+
+from .statements import COPY, DTYPES, REDUCTIONS, VECTORISED, VIEWS, supported
+
+# Nanoseconds of one element, in compiled loops and in NumPy's, and of one NumPy call and one kernel call beside that.
+# Measured on 1,000 elements in cache; functions that are not listed are called element by element in both.
+ARITHMETIC = (0.1, 0.2)
+FUNCTIONS = {
+    "sqrt": (0.2, 0.9),
+    **dict.fromkeys(("exp", "exp2", "log", "log2", "log10", "logistic"), (4.0, 0.6)),
+    **dict.fromkeys(("expm1", "log1p", "cbrt"), (6.0, 0.8)),
+    **dict.fromkeys(("tanh", "sinh", "cosh", "arctan", "arcsin", "arccos", "tan", "power"), (11.0, 0.9)),
+    **dict.fromkeys(("arcsinh", "arccosh", "arctanh", "arctan2"), (13.0, 1.2)),
+}
+SCALAR_FUNCTION = (9.0, 9.0)
+STATEMENT = 20.0
+SINGLE_SIN = (2.1, 0.4)
+# Of those that loops have as vectorised arithmetic, or as an expression of such.
+VECTOR_FUNCTION = 1.4
+VECTOR_FUNCTIONS = VECTORISED | {"logistic", "tanh_slope"}
+MULTIPLY_ADD = (0.4, 0.1)
+NUMPY_CALL, KERNEL_CALL = 250.0, 1_500.0
+
+CHEAP = {
+    *("add", "subtract", "multiply", "divide", "negative", "absolute", "square", "maximum", "minimum", "sign"),
+    *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "where", "masked_multiply", "astype"),
+    *("logical_and", "logical_or", "logical_not", "isnan", "isfinite", "isinf", "conjugate", "reciprocal", "positive"),
+    *(COPY, "root_of_squares", "concatenate", "index_add", "index_set", "floor", "ceil", "rint", "trunc", "copysign"),
+    *(name for name in REDUCTIONS if name not in ("matmul", "inner_product")),
+}
+
+LOOPS, CALLS = "loops", "calls"
+
+
+class Rules(NamedTuple):
+    """What decides where a program is cut.
+
+    Parameters
+    ----------
+    fits : callable
+        ``fits(program, number)``: whether compiled loops are to execute an application, if they can.
+    is_view : callable
+        ``is_view(program, number)``: whether an application costs nothing wherever it is done.
+    pays : callable
+        ``pays(program, members)``: whether compiling these applications is worth it.
+    """
+
+    fits: Callable[[Program, int], bool]
+    is_view: Callable[[Program, int], bool]
+    pays: Callable[[Program, list[int]], bool]
+
+
+def cost(program: Program, number: int) -> tuple[float, float]:
+    """A rough estimate of what an application takes in compiled loops and in NumPy, in nanoseconds."""
+    signature = program.signatures[number]
+    assert signature is not None
+    name = signature.primitive.name
+    if name in VIEWS:
+        return 0.0, NUMPY_CALL / 2
+    size = max([signature.out.size, *[a.size for a in signature.inputs if a.spec is None]])
+    if name == "matmul":
+        size = signature.out.size * signature.inputs[0].shape[-1]
+    loops, vectors = _element(name, signature.out.dtype)
+    # One element is a Python number in a NumPy plan.
+    call = NUMPY_CALL if size > 1 else NUMPY_CALL / 8
+    return (STATEMENT if size > 1 else 1.0) + size * loops, call + size * vectors
+
+
+def loop_cost(name: str, dtype: np.dtype[Any]) -> float:
+    """A rough estimate of what a statement takes for one element in compiled loops, in nanoseconds."""
+    return _element(name, dtype)[0]
+
+
+def _element(name: str, dtype: np.dtype[Any]) -> tuple[float, float]:
+    if name in ("matmul", "inner_product"):
+        return MULTIPLY_ADD
+    if name in CHEAP:
+        return ARITHMETIC
+    if name in ("sin", "cos") and dtype == np.float32:
+        return SINGLE_SIN
+    loops, vectors = FUNCTIONS.get(name, SCALAR_FUNCTION)
+    return (VECTOR_FUNCTION if name in VECTOR_FUNCTIONS and dtype == np.float64 else loops), vectors
+
+
+class Region:
+    """Applications executed by one plan.
+
+    Attributes
+    ----------
+    kind : str
+        ``LOOPS`` or ``CALLS``.
+    members : list of int
+    """
+
+    __slots__ = ("kind", "members")
+
+    def __init__(self, kind: str, members: list[int]):
+        self.kind = kind
+        self.members = members
+
+
+def faster(ufuncs: frozenset[str], largest: int) -> Rules:
+    """Loops where they are estimated to be faster than NumPy, of these ufuncs and of arrays of this size at most."""
+
+    def fits(program: Program, number: int) -> bool:
+        return supported(program, number, ufuncs, largest) and _short(program, number)
+
+    def pays(program: Program, members: list[int]) -> bool:
+        costs = [cost(program, n) for n in members if not is_view(program, n)]
+        return not costs or sum(loops for loops, _ in costs) + KERNEL_CALL < sum(vectors for _, vectors in costs)
+
+    return Rules(fits, is_view, pays)
+
+
+def regions(program: Program, rules: Rules) -> list[Region]:
+    """Regions in the order of execution; few, and kernels only where they pay."""
+    applications = program.applications()
+    kinds = {number: LOOPS if rules.fits(program, number) else CALLS for number in applications}
+    while True:
+        found = _stages(program, applications, kinds, rules)
+        wrong = [r for r in found if r.kind == LOOPS and not rules.pays(program, r.members)]
+        if not wrong:
+            return found
+        for region in wrong:
+            kinds.update(dict.fromkeys(region.members, CALLS))
+
+
+def _short(program: Program, number: int) -> bool:
+    """Whether loops are no hopeless match for BLAS."""
+    signature = program.signatures[number]
+    assert signature is not None
+    loops, vectors = cost(program, number)
+    return signature.primitive.name != "matmul" or loops < 2 * vectors
+
+
+def _stages(program: Program, applications: list[int], kinds: dict[int, str], rules: Rules) -> list[Region]:
+    """Each application in the earliest stage after its arguments; stages of loops and of calls alternate."""
+    stage: dict[int, int] = {}
+    kind_of_stage = (LOOPS, CALLS)
+    for number in applications:
+        signature = program.signatures[number]
+        assert signature is not None
+        first = max([0, *[stage.get(a, 0) for a in program.arguments[number]]])
+        if rules.is_view(program, number):
+            # Where its argument is; whoever looks through it later does so there.
+            stage[number] = stage.get(program.arguments[number][0], 0)
+            kinds[number] = kind_of_stage[stage[number] % 2]
+            continue
+        stage[number] = first + (kind_of_stage[first % 2] != kinds[number])
+    members: dict[int, list[int]] = {}
+    for number in applications:
+        members.setdefault(stage[number], []).append(number)
+    return _waiting(program, [Region(kind_of_stage[s % 2], members[s]) for s in sorted(members)], rules)
+
+
+def _waiting(program: Program, found: list[Region], rules: Rules) -> list[Region]:
+    """Fewer regions: one that the next does not need waits for the one after that, which is of its own kind."""
+    for i in range(len(found) - 3, -1, -1):
+        if i + 2 >= len(found):
+            continue
+        made = set(found[i].members)
+        if any(a in made for n in found[i + 1].members for a in _bases(program, n, rules)):
+            continue
+        found[i + 2].members = sorted(made.union(found[i + 2].members))
+        if i:
+            found[i - 1].members = sorted([*found[i - 1].members, *found[i + 1].members])
+            del found[i + 1]
+        del found[i]
+    return found
+
+
+def is_view(program: Program, number: int) -> bool:
+    """Whether an application is another look at an array that loops and NumPy both have."""
+    signature = program.signatures[number]
+    if signature is None or signature.primitive.name not in VIEWS:
+        return False
+    arguments = program.arguments[number]
+    if signature.primitive.name == "index":
+        return len(arguments) == 2 and arguments[1] in program.constants
+    return all(a.dtype in DTYPES for a in signature.inputs if a.spec is None)
+
+
+class Composed:
+    """A plan made of the plans of regions.
+
+    Attributes
+    ----------
+    source : str
+        The sources of the parts, one after another.
+    n_operations : int
+    steps : list of tuple
+        For each region its plan and the numbers of its inputs and outputs in the program.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        found: list[Region],
+        rules: Rules,
+        compile: Callable[[str, Program], Plan],
+        copy: Callable[[Any, np.dtype[Any]], Any] = np.array,
+        array: type = np.ndarray,
+    ):
+        outside = _read_later(program, found, rules)
+        self.steps: list[tuple[Plan, list[int], list[int]]] = []
+        for region in found:
+            part, inputs, outputs = _part(program, region, outside, rules)
+            if outputs:
+                self.steps.append((compile(region.kind, part), inputs, outputs))
+        self._dead = _last_readings(self.steps, program.outputs)
+        self._copy, self._array = copy, array
+        self._known = {n: program.constants[n] for n in program.outputs if n in program.constants}
+        # The outputs, and whether the array is not this call's own, or is another output already.
+        self._outputs = [
+            (n, program.avals[n], n < program.n_inputs or n in program.constants or n in program.outputs[:i])
+            for i, n in enumerate(program.outputs)
+        ]
+        self.n_operations = sum(plan.n_operations for plan, _, _ in self.steps)
+
+    @property
+    def source(self) -> str:
+        """What is executed, region by region."""
+        parts = []
+        for plan, inputs, outputs in self.steps:
+            head = f"# {', '.join(f'v{n}' for n in outputs)} from {', '.join(f'v{n}' for n in inputs)}"
+            parts.append(f"{head}\n{plan.source}")
+        return "\n\n".join(parts)
+
+    def __call__(self, *values: Any) -> tuple[Any, ...]:
+        registers = dict(enumerate(values))
+        for (plan, inputs, outputs), dead in zip(self.steps, self._dead, strict=True):
+            registers.update(zip(outputs, plan(*[registers[n] for n in inputs]), strict=True))
+            for n in dead:
+                del registers[n]
+        registers.update(self._known)
+        results = []
+        for number, aval, shared in self._outputs:
+            value = registers[number]
+            if not aval.weak and (shared or not isinstance(value, self._array)):
+                value = self._copy(value, aval.dtype)
+            results.append(value)
+        return tuple(results)
+
+
+def _last_readings(steps: Sequence[tuple[Plan, list[int], list[int]]], outputs: Iterable[int]) -> list[list[int]]:
+    """For each step the values that nothing needs after it."""
+    last: dict[int, int] = {}
+    for place, (_, read, made) in enumerate(steps):
+        last.update(dict.fromkeys((*read, *made), place))
+    for number in outputs:
+        last.pop(number, None)
+    dead: list[list[int]] = [[] for _ in steps]
+    for number, place in last.items():
+        dead[place].append(number)
+    return dead
+
+
+def _read_later(program: Program, found: list[Region], rules: Rules) -> set[int]:
+    """Values that a region gives to another one or to the caller; not views, which the reader makes itself."""
+    place = {number: i for i, region in enumerate(found) for number in region.members}
+    needed = set(program.outputs)
+    for i, region in enumerate(found):
+        for number in region.members:
+            if rules.is_view(program, number) and number not in program.outputs:
+                continue
+            for a in _bases(program, number, rules):
+                if place.get(a, i) != i:
+                    needed.add(a)
+    return needed
+
+
+def _bases(program: Program, number: int, rules: Rules) -> Iterable[int]:
+    """What an application reads, looking through views."""
+    for a in program.arguments[number]:
+        while rules.is_view(program, a):
+            a = program.arguments[a][0]
+        yield a
+
+
+def _part(program: Program, region: Region, outside: set[int], rules: Rules) -> tuple[Program, list[int], list[int]]:
+    """The program of a region, and the numbers of its inputs and outputs in the whole one."""
+    own = {n for n in region.members if not rules.is_view(program, n) or n in program.outputs}
+    needed: list[int] = []
+    seen: set[int] = set()
+    inputs: list[int] = []
+    stack = [a for n in own for a in program.arguments[n]]
+    while stack:
+        n = stack.pop()
+        if n in seen or n in own:
+            continue
+        seen.add(n)
+        if n in program.constants:
+            continue
+        if rules.is_view(program, n):
+            needed.append(n)
+            stack.extend(program.arguments[n])
+        else:
+            inputs.append(n)
+    inputs.sort()
+    part = Program([program.avals[n] for n in inputs])
+    numbers = {n: i for i, n in enumerate(inputs)}
+    for n in sorted({*own, *needed, *[n for n in seen if n in program.constants]}):
+        signature = program.signatures[n]
+        if signature is None:
+            numbers[n] = part.constant(program.avals[n], program.constants[n])
+        else:
+            numbers[n] = part.apply(signature, tuple([numbers[a] for a in program.arguments[n]]))
+    outputs = sorted(own & outside)
+    part.outputs = tuple([numbers[n] for n in outputs])
+    part.quiet = program.quiet
+    return part, inputs, outputs
+
+
+def whole(program: Program, found: Sequence[Region], rules: Rules) -> str | None:
+    """The kind of all regions that compute anything; None if there are both."""
+    kinds = {region.kind for region in found if any(not rules.is_view(program, n) for n in region.members)}
+    return (kinds.pop() if kinds else CALLS) if len(kinds) < 2 else None

@@ -1,0 +1,417 @@
+"""From statements to loops: repeated sequences rolled up, statements over one space fused, storages placed.
+
+An unrolled loop (the time steps of a recurrent network, of an integrator) is a sequence of forms that repeats. It
+becomes one body, executed ``count`` times, that reads where its operands are from a table with a row for each
+iteration. The table may hold any numbers, so nothing else need be regular: initial states, values that another
+loop stored, in whatever order. Code and its compilation do not grow with the number of iterations, tables do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from autodiff.whole import apart
+
+from .statements import GATHER, REDUCTIONS, Lowering, Statement
+
+# A sequence is rolled up if it repeats this often and that many statements are covered.
+FEWEST_ITERATIONS = 3
+SHORTEST_ROLLED = 24
+
+# How many later occurrences of the next statements are tried as the begin of the second iteration.
+CANDIDATES = 24
+GRAMS = (1, 4, 16)
+
+# A group is searched for among so many, and holds so many statements at most, which bounds the registers of a loop.
+GROUPS_SEARCHED = 24
+LARGEST_GROUP = 128
+
+
+class Group:
+    """Statements executed in one loop nest, by position in the body.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    reduced : tuple of int or None
+        The axes that its reductions reduce; None if it has none.
+    members : list of int
+    """
+
+    __slots__ = ("members", "reduced", "shape")
+
+    def __init__(self, shape: tuple[int, ...]):
+        self.shape = shape
+        self.reduced: tuple[int, ...] | None = None
+        self.members: list[int] = []
+
+
+class Segment:
+    """A body of statements and how often it is executed.
+
+    Attributes
+    ----------
+    start, period, count : int
+        Of the sequence of statements.
+    groups : list of Group
+        The body, in order.
+    group_of : list of int
+        The group of each position.
+    local : dict of (int, int) to int
+        For an operand (position, place) the position whose value it is, from a register.
+    """
+
+    __slots__ = ("count", "group_of", "groups", "local", "period", "start", "stored")
+
+    def __init__(self, start: int, period: int, count: int):
+        self.start = start
+        self.period = period
+        self.count = count
+        self.groups: list[Group] = []
+        self.group_of: list[int] = []
+        self.local: dict[tuple[int, int], int] = {}
+        self.stored: list[bool] = []
+
+
+def roll(symbols: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Cut a sequence into (start, period, count), greedily: the longest repetition that begins at each place."""
+    array = np.asarray(symbols, np.int64)
+    n = len(array)
+    grams = [_occurrences(array, length) for length in GRAMS if length <= n]
+    possible = np.zeros(n, bool)
+    for runs, order in grams:
+        possible[: len(order)] |= _may_repeat(array, runs, order)
+    begins = np.flatnonzero(possible)
+    pieces: list[tuple[int, int, int]] = []
+    straight = 0
+    place = 0
+    while place < n:
+        following = np.searchsorted(begins, place)
+        if following == len(begins):
+            break
+        place = int(begins[following])
+        period, count = _repetition(array, place, grams)
+        if period * count >= SHORTEST_ROLLED:
+            if straight < place:
+                pieces.append((straight, place - straight, 1))
+            pieces.append((place, period, count))
+            place += period * count
+            straight = place
+        else:
+            place += 1
+    if straight < n:
+        pieces.append((straight, n - straight, 1))
+    return pieces
+
+
+@apart
+def _weights(length: int) -> np.ndarray[Any, Any]:
+    # NumPy silences warnings while it makes a generator.
+    return np.random.default_rng(0).integers(1, 1 << 62, length, dtype=np.uint64)
+
+
+def _occurrences(array: Any, length: int) -> tuple[Any, Any]:
+    """For each place, its rank among the places with the same ``length`` symbols; and the places, so ordered."""
+    windows = np.lib.stride_tricks.sliding_window_view(array, length)
+    weights = _weights(length)
+    hashes = (windows.astype(np.uint64) * weights).sum(axis=1)
+    order = np.lexsort((np.arange(len(hashes)), hashes))
+    rank = np.empty(len(hashes), np.int64)
+    rank[order] = np.arange(len(hashes))
+    # The end of each run of equal hashes, at every place of the order.
+    sorted_hashes = hashes[order]
+    ends = np.searchsorted(sorted_hashes, sorted_hashes, side="right")
+    return np.stack([rank, ends[rank]]), order
+
+
+def _may_repeat(array: Any, runs: Any, order: Any) -> Any:
+    """For each place, whether one of the next occurrences looks like a second iteration: a test of a few symbols."""
+    rank, end = runs
+    places = np.arange(len(order))
+    possible = np.zeros(len(order), bool)
+    for candidate in range(1, CANDIDATES + 1):
+        begins = places[(rank + candidate < end) & ~possible]
+        periods = order[rank[begins] + candidate] - begins
+        fits = begins + FEWEST_ITERATIONS * periods <= len(array)
+        begins, periods = begins[fits], periods[fits]
+        last = array[begins + periods - 1]
+        same = np.ones(len(begins), bool)
+        for iteration in range(1, FEWEST_ITERATIONS):
+            there = begins + iteration * periods
+            same &= (array[there] == array[begins]) & (array[there + periods - 1] == last)
+        possible[begins[same]] = True
+    return possible
+
+
+def _repetition(array: Any, place: int, grams: list[Any]) -> tuple[int, int]:
+    """The period and count of the repetition from ``place`` that covers most, the shortest period of these."""
+    best = (1, 1)
+    tried = set()
+    for runs, order in grams:
+        if place >= runs.shape[1]:
+            continue
+        rank, end = runs[:, place]
+        for other in order[rank + 1 : min(end, rank + 1 + CANDIDATES)]:
+            period = int(other) - place
+            if period in tried or place + period * FEWEST_ITERATIONS > len(array):
+                continue
+            tried.add(period)
+            count = _count(array, place, period)
+            covered = count * period
+            if count >= FEWEST_ITERATIONS and (covered, -period) > (best[0] * best[1], -best[0]):
+                best = (period, count)
+    return best
+
+
+def _count(array: Any, place: int, period: int) -> int:
+    """How often the ``period`` symbols at ``place`` follow one another."""
+    first = array[place : place + period]
+    if len(first) > 32 and not np.array_equal(first[:32], array[place + period : place + period + 32]):
+        return 1
+    rest = array[place:]
+    whole = len(rest) // period
+    step = 4
+    count = 1
+    while count < whole:
+        rows = rest[count * period : min(count + step, whole) * period].reshape(-1, period)
+        different = (rows != first).any(axis=1)
+        if different.any():
+            return count + int(np.argmax(different))
+        count += len(rows)
+        step *= 2
+    return count
+
+
+class Schedule:
+    """Segments with their groups, and where every storage is.
+
+    Parameters
+    ----------
+    lowering : Lowering
+    rolling : bool, optional
+        False for one segment that repeats nothing.
+
+    Attributes
+    ----------
+    segments : list of Segment
+    arrays : list of str
+        For each storage the array it is in: ``w<i>`` (the workspace of the i-th dtype), ``x<i>`` (an input) or
+        ``o<i>`` (an output).
+    offsets : list of int
+        Where in its array each storage begins.
+    workspaces : dict of numpy.dtype to int
+        Elements of each workspace.
+    scalars : dict of numpy.dtype to list of int
+        The inputs that are Python numbers, by the place they have at the begin of a workspace.
+    scalar_storages : set of int
+    """
+
+    def __init__(self, lowering: Lowering, rolling: bool = True):
+        self.lowering = lowering
+        statements = self.statements = lowering.statements
+        numbers: dict[Any, int] = {}
+        symbols = [numbers.setdefault(s.form, len(numbers)) for s in statements]
+        pieces = roll(symbols) if rolling else [(0, len(symbols), 1)]
+        self.segments = [Segment(*piece) for piece in pieces]
+        self._needed = set(lowering.outputs)
+        for segment in self.segments:
+            self._fuse(segment)
+        for segment in self.segments:
+            segment.stored = [
+                any(statements[i].target.storage in self._needed for i in self.instances(segment, position))
+                for position in range(segment.period)
+            ]
+        self._choose_arrays()
+        self._place()
+
+    def instances(self, segment: Segment, position: int) -> range:
+        """The statements that are executed at a position of a body."""
+        end = segment.start + segment.period * segment.count
+        return range(segment.start + position, end, segment.period)
+
+    # --- fusion ------------------------------------------------------------------------------------------------------
+
+    def _fuse(self, segment: Segment) -> None:
+        statements = self.statements
+        period = segment.period
+        # For each operand: the positions of the same iteration that wrote it, as the same elements or not; -1 if none.
+        sources: list[list[set[tuple[int, bool]]]] = [
+            [set() for _ in statements[segment.start + j].operands] for j in range(period)
+        ]
+        before: list[set[int]] = [set() for _ in range(period)]
+        after: list[set[int]] = [set() for _ in range(period)]
+        for first in range(segment.start, segment.start + period * segment.count, period):
+            writer: dict[int, int] = {}
+            for j in range(period):
+                form, target, operands = statements[first + j]
+                for place, access in enumerate(operands):
+                    w = writer.get(access.storage)
+                    if w is None:
+                        sources[j][place].add((-1, False))
+                        self._needed.add(access.storage)
+                    else:
+                        written = statements[first + w]
+                        same = (
+                            written.target == access
+                            and written.form.shape == form.shape
+                            and written.form.name not in REDUCTIONS
+                            # What a gather picks may be any element.
+                            and not (form.name == GATHER and place == 0)
+                        )
+                        sources[j][place].add((w, same))
+                w = writer.get(target.storage)
+                if w is not None:
+                    (after if _disjoint(statements[first + w], statements[first + j]) else before)[j].add(w)
+                writer[target.storage] = j
+        for j in range(period):
+            for place, found in enumerate(sources[j]):
+                if len(found) == 1 and next(iter(found))[1]:
+                    ((source, _),) = found
+                    segment.local[j, place] = source
+                else:
+                    before[j].update(w for w, _ in found if w >= 0)
+            self._join(segment, j, before[j], after[j])
+        self._find_stored(segment, sources)
+
+    def _join(self, segment: Segment, j: int, before: set[int], after: set[int]) -> None:
+        """Put a statement into a group that comes after those of ``before`` and not before those of ``after``."""
+        groups, group_of = segment.groups, segment.group_of
+        form, _, operands = self.statements[segment.start + j]
+        reduces = form.reduced if form.name in REDUCTIONS else None
+        sources = [segment.local[j, place] for place in range(len(operands)) if (j, place) in segment.local]
+        earliest = max(
+            [0, *[group_of[w] + 1 for w in before], *[group_of[w] for w in after], *[group_of[w] for w in sources]]
+        )
+        for g in range(len(groups) - 1, max(earliest, len(groups) - GROUPS_SEARCHED) - 1, -1):
+            group = groups[g]
+            if group.shape == form.shape and (
+                reduces is None or ((group.reduced is None or group.reduced == reduces) and form.shape)
+            ):
+                full = form.shape and len(group.members) >= LARGEST_GROUP
+                if not full:
+                    break
+        else:
+            g = len(groups)
+            groups.append(Group(form.shape))
+        if reduces is not None:
+            groups[g].reduced = reduces
+        groups[g].members.append(j)
+        group_of.append(g)
+
+    def _find_stored(self, segment: Segment, sources: list[list[set[tuple[int, bool]]]]) -> None:
+        """Which values are read from memory: all but those read in their own loop only."""
+        for j in range(segment.period):
+            for place, found in enumerate(sources[j]):
+                source = segment.local.get((j, place))
+                if source is not None and segment.group_of[source] == segment.group_of[j]:
+                    continue
+                segment.local.pop((j, place), None)
+                for w, _ in found:
+                    if w >= 0:
+                        self._needed.update(self.statements[i].target.storage for i in self.instances(segment, w))
+
+    # --- storages ----------------------------------------------------------------------------------------------------
+
+    def columns(self, segment: Segment, position: int) -> list[int]:
+        """The places of a statement that are in memory: -1 for the target, then operands."""
+        first = self.statements[segment.start + position]
+        columns = [-1] if segment.stored[position] else []
+        return columns + [i for i in range(len(first.operands)) if (position, i) not in segment.local]
+
+    def _choose_arrays(self) -> None:
+        """Inputs and outputs where they are, unless one place of a loop's body means different ones."""
+        lowering = self.lowering
+        avals = lowering.program.avals
+        self.scalar_storages = {s for number, s in lowering.inputs.items() if avals[number].weak}
+        names: list[str | None] = [None] * len(lowering.storages)
+        for place, storage in enumerate(lowering.inputs.values()):
+            if storage not in self.scalar_storages:
+                names[storage] = f"x{place}"
+        for place, storage in enumerate(lowering.outputs):
+            names[storage] = f"o{place}"
+        changed = True
+        while changed:
+            changed = False
+            for segment in self.segments:
+                if segment.count == 1:
+                    continue
+                for position in range(segment.period):
+                    for column in self.columns(segment, position):
+                        met = {_storage(self.statements[i], column) for i in self.instances(segment, position)}
+                        if len(met) > 1 and len({names[s] for s in met}) > 1:
+                            for s in met:
+                                changed = changed or names[s] is not None
+                                names[s] = None
+        self.dtypes = sorted({s.dtype for s in lowering.storages}, key=lambda dtype: dtype.str)
+        self.arrays = [
+            name if name is not None else f"w{self.dtypes.index(lowering.storages[s].dtype)}"
+            for s, name in enumerate(names)
+        ]
+
+    def _place(self) -> None:
+        """Offsets in the workspaces; memory is used again when the last reader of a storage is done."""
+        storages = self.lowering.storages
+        first: dict[int, int] = {}
+        last: dict[int, int] = {}
+        clock = 1
+        for segment in self.segments:
+            members = [(j, self.columns(segment, j)) for j in range(segment.period)]
+            for k in range(segment.count):
+                for j, columns in members:
+                    statement = self.statements[segment.start + k * segment.period + j]
+                    time = clock + segment.group_of[j]
+                    for column in columns:
+                        s = _storage(statement, column)
+                        first[s] = min(first.get(s, time), time)
+                        last[s] = max(last.get(s, 0), time)
+                clock += len(segment.groups)
+        self.offsets = [0] * len(storages)
+        self.workspaces = dict.fromkeys(self.dtypes, 0)
+        self.scalars: dict[np.dtype[Any], list[int]] = {}
+        for number, s in self.lowering.inputs.items():
+            if s in self.scalar_storages and s in last:
+                dtype = storages[s].dtype
+                self.scalars.setdefault(dtype, []).append(number)
+                self.offsets[s] = self.workspaces[dtype]
+                self.workspaces[dtype] += 1
+                del first[s]
+            elif s in last:
+                first[s] = 0
+        for s in self.lowering.outputs:
+            first.setdefault(s, clock)
+            last[s] = clock
+        free: dict[tuple[np.dtype[Any], int], list[int]] = {}
+        ends: dict[int, list[int]] = {}
+        order = sorted((s for s in first if self.arrays[s].startswith("w")), key=first.__getitem__)
+        now = 0
+        for s in order:
+            while now < first[s]:
+                for ended in ends.pop(now, ()):
+                    free.setdefault(storages[ended][::-1], []).append(self.offsets[ended])
+                now += 1
+            size, dtype = storages[s]
+            spare = free.get((dtype, size))
+            if spare:
+                self.offsets[s] = spare.pop()
+            else:
+                self.offsets[s] = self.workspaces[dtype]
+                self.workspaces[dtype] += size
+            ends.setdefault(last[s], []).append(s)
+
+    def address(self, statement: Statement, column: int) -> int:
+        """Where in its array an access begins."""
+        access = statement.target if column < 0 else statement.operands[column]
+        return self.offsets[access.storage] + access.offset
+
+
+def _storage(statement: Statement, column: int) -> int:
+    return statement.target.storage if column < 0 else statement.operands[column].storage
+
+
+def _disjoint(one: Statement, other: Statement) -> bool:
+    """Whether two statements certainly write different elements of one storage."""
+    a, b = one.target.span(one.form.shape), other.target.span(other.form.shape)
+    return a[1] < b[0] or b[1] < a[0]

@@ -1,0 +1,422 @@
+"""Programs as statements over strided memory: what compiled loops are made from.
+
+Every statement is a loop nest: for each place of its iteration space, an expression of one element of each operand
+goes into one element of the target, or is added (multiplied, compared) into it. Views are no statements: a value
+that is reshaped, transposed, broadcast or sliced is an ``Access`` of the storage it looks into. So a matrix product
+is a sum of products over three axes, and a concatenation is a few copies into one storage.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autodiff.core.avals import Aval, broadcast_shape
+from autodiff.core.primitives import Signature
+from autodiff.core.program import Program
+
+from .accesses import Access, contiguous, gathered, reshaped, sliced
+
+# What loops are generated for; complex numbers and extended precision are not among them.
+DTYPES = {np.dtype(code) for code in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")}
+
+# Primitives that only look at memory in another way.
+VIEWS = {"reshape", "transpose", "broadcast_to", "index", "identity", "stop_gradient", "real", "conjugate"}
+
+# Those that compute something where elements are complex.
+REAL_VIEWS = {"real", "conjugate"}
+
+# Reductions, and what they start from.
+REDUCTIONS = {"sum": 0, "prod": 1, "max": None, "min": None, "all": True, "any": False, "inner_product": 0, "matmul": 0}
+
+# Elementwise primitives that are no ufuncs.
+EXPRESSIONS = {"where", "masked_multiply", "root_of_squares", "logistic", "tanh_slope", "astype"}
+
+# The names of the expressions that copy their operand: as it is, or what index arrays pick of it.
+COPY, GATHER = "copy", "gather"
+
+# Kinds of number for which compiled arithmetic is not NumPy's: integers that overflow, are divided by zero (which may
+# end the process), raised to a negative power, or shifted or scaled by large ones; and floating quotients at infinity.
+LEFT_TO_NUMPY = {
+    **dict.fromkeys(("remainder", "fmod", "power", "sign", "reciprocal", "gcd", "lcm"), "iu"),
+    **dict.fromkeys(("ldexp", "left_shift", "right_shift"), "iu"),
+    "floor_divide": "iuf",
+}
+
+WEAK = {"b": bool, "i": int, "f": float, "c": complex}
+
+
+class Form(NamedTuple):
+    """What a statement does apart from where its storages are: equal forms can be one loop's body.
+
+    Attributes
+    ----------
+    name : str
+        The expression, or the reduction.
+    shape : tuple of int
+        The iteration space.
+    reduced : tuple of int
+        Its axes that are summed (multiplied, compared) over; empty for an elementwise statement.
+    signature : Signature or None
+        Of the expression; None for a copy.
+    literals : tuple
+        For each operand the text of its number, or None if it is in memory.
+    strides : tuple of tuple of int
+        Steps of the target, then of each operand in memory.
+    dtypes : tuple of numpy.dtype
+        Likewise.
+    indexed : tuple of (int, int)
+        Of a gather, whose first operand is what is picked from and whose others are the index arrays: for each of
+        these the size and the step of the axis it picks from.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    reduced: tuple[int, ...]
+    signature: Signature | None
+    literals: tuple[str | None, ...]
+    strides: tuple[tuple[int, ...], ...]
+    dtypes: tuple[np.dtype[Any], ...]
+    indexed: tuple[tuple[int, int], ...] = ()
+
+
+class Statement(NamedTuple):
+    """A form, and where its target and the operands in memory begin."""
+
+    form: Form
+    target: Access
+    operands: tuple[Access, ...]
+
+
+class Storage(NamedTuple):
+    """Contiguous memory of one dtype."""
+
+    size: int
+    dtype: np.dtype[Any]
+
+
+def supported(program: Program, number: int, ufuncs: frozenset[str], largest: int) -> bool:
+    """Whether an application can be a statement (or a view): dtypes, sizes, primitive and known indices."""
+    signature = program.signatures[number]
+    assert signature is not None
+    name = signature.primitive.name
+    arguments = program.arguments[number]
+    for aval in (signature.out, *signature.inputs):
+        if aval.spec is None and (aval.dtype not in DTYPES or aval.size > largest):
+            return False
+    if name in ("index", "index_add", "index_set"):
+        plain = 2 if name == "index" else 3
+        return len(arguments) == plain and arguments[1] in program.constants
+    if name in VIEWS or name in EXPRESSIONS or name == "concatenate":
+        return True
+    if name in REDUCTIONS:
+        return all(a.size for a in signature.inputs) or REDUCTIONS[name] is not None
+    ufunc = signature.primitive.numpy_ufunc
+    if ufunc is None or ufunc.nout != 1 or ufunc.__name__ not in ufuncs:
+        return False
+    loop = loop_dtypes(signature)
+    kinds = LEFT_TO_NUMPY.get(ufunc.__name__, "")
+    return DTYPES.issuperset(loop) and not any(dtype.kind in kinds for dtype in loop[: ufunc.nin])
+
+
+def loop_dtypes(signature: Signature) -> tuple[np.dtype[Any], ...]:
+    """What a ufunc calculates in: the dtypes of its operands and of the result."""
+    ufunc = signature.primitive.numpy_ufunc
+    assert ufunc is not None
+    # What promotion sees: a dtype, or a Python type for weak numbers.
+    kinds: list[Any] = [WEAK[a.dtype.kind] if a.weak else a.dtype for a in signature.inputs]
+    return ufunc.resolve_dtypes((*kinds, None))
+
+
+class Lowering:
+    """A program as storages and statements.
+
+    Attributes
+    ----------
+    storages : list of Storage
+    statements : list of Statement
+    inputs : dict of int to int
+        The storage of each input (or constant array) of the program.
+    outputs : list of int
+        The storage of each output, contiguous and in no other use.
+    """
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.storages: list[Storage] = []
+        self.statements: list[Statement] = []
+        self.inputs: dict[int, int] = {}
+        self._accesses: dict[int, Access] = {}
+        self._literals: dict[int, str] = {}
+        # Values whose storage is theirs alone and may be written to by their only reader.
+        self._owned: set[int] = set()
+        applications = program.applications()
+        uses: dict[int, int] = dict.fromkeys(program.outputs, 2)
+        for number in applications:
+            for a in program.arguments[number]:
+                uses[a] = uses.get(a, 0) + 1
+        self._single = {number for number, count in uses.items() if count == 1}
+        self._place_leaves(applications)
+        for number in applications:
+            self._lower(number)
+        self.outputs = [self._output(number) for number in program.outputs]
+
+    def _place_leaves(self, applications: list[int]) -> None:
+        program = self.program
+        used = {a for number in applications for a in program.arguments[number]} | set(program.outputs)
+        for number in sorted(used):
+            aval = program.avals[number]
+            if aval.spec is not None:
+                continue
+            if number in program.constants and aval.size == 1 and not isinstance(program.constants[number], np.ndarray):
+                self._literals[number] = literal_text(program.constants[number])
+            elif number < program.n_inputs or number in program.constants:
+                storage = self.inputs[number] = self._storage(aval)
+                self._accesses[number] = Access(storage, 0, contiguous(aval.shape))
+
+    def _storage(self, aval: Aval) -> int:
+        self.storages.append(Storage(aval.size, aval.dtype))
+        return len(self.storages) - 1
+
+    def _new(self, number: int) -> Access:
+        aval = self.program.avals[number]
+        access = Access(self._storage(aval), 0, contiguous(aval.shape))
+        self._accesses[number] = access
+        self._owned.add(number)
+        return access
+
+    def _shape(self, number: int) -> tuple[int, ...]:
+        return self.program.avals[number].shape
+
+    # --- statements --------------------------------------------------------------------------------------------------
+
+    def _emit(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        target: Access,
+        operands: list[tuple[int, tuple[int, ...]]],
+        signature: Signature | None = None,
+        reduced: tuple[int, ...] = (),
+    ) -> None:
+        """A statement; an operand is a value and its steps over the iteration space."""
+        if 0 in shape and name not in REDUCTIONS:
+            return
+        target = _standard(target, shape)
+        literals = tuple([self._literals.get(number) for number, _ in operands])
+        accesses = []
+        dtypes = [self.storages[target.storage].dtype]
+        for number, strides in operands:
+            if number not in self._literals:
+                access = self._accesses[number]
+                accesses.append(Access(access.storage, access.offset, strides))
+                dtypes.append(self.program.avals[number].dtype)
+        steps = (target.strides, *[a.strides for a in accesses])
+        form = Form(name, shape, reduced, signature, literals, steps, tuple(dtypes))
+        self.statements.append(Statement(form, target, tuple(accesses)))
+
+    def _over(self, number: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Steps of a value broadcast to an iteration space."""
+        if number in self._literals:
+            return (0,) * len(shape)
+        own = self._shape(number)
+        strides = self._accesses[number].strides
+        return (0,) * (len(shape) - len(own)) + tuple([0 if n == 1 else s for n, s in zip(own, strides, strict=True)])
+
+    def _lower(self, number: int) -> None:
+        signature = self.program.signatures[number]
+        assert signature is not None
+        arguments = self.program.arguments[number]
+        name = signature.primitive.name
+        if name == "index" and len(arguments) > 2:
+            self._gather(number, signature, arguments)
+        elif name in VIEWS and not (name in REAL_VIEWS and signature.inputs[0].dtype.kind == "c"):
+            self._view(number, name, signature, arguments)
+        elif name in ("index_add", "index_set"):
+            self._write(number, name == "index_add", arguments)
+        elif name == "concatenate":
+            self._concatenate(number, signature.params[0], arguments)
+        elif name == "matmul":
+            self._matmul(number, signature, arguments)
+        elif name in REDUCTIONS:
+            self._reduce(number, name, signature, arguments)
+        else:
+            shape = signature.out.shape
+            operands = [(a, self._over(a, shape)) for a in arguments]
+            self._emit(name, shape, self._new(number), operands, signature)
+
+    def _copy(self, source: int, target: Access, shape: tuple[int, ...]) -> None:
+        self._emit(COPY, shape, target, [(source, self._over(source, shape))])
+
+    def _view(self, number: int, name: str, signature: Signature, arguments: tuple[int, ...]) -> None:
+        source = arguments[0]
+        shape = signature.out.shape
+        if source in self._literals:
+            self._literals[number] = self._literals[source]
+            return
+        access = self._accesses[source]
+        if name == "transpose":
+            (axes,) = signature.params
+            self._accesses[number] = access._replace(strides=tuple([access.strides[i] for i in axes]))
+        elif name == "broadcast_to":
+            self._accesses[number] = access._replace(strides=self._over(source, shape))
+        elif name == "reshape":
+            strides = reshaped(self._shape(source), access.strides, shape) if signature.out.size else contiguous(shape)
+            if strides is None:
+                copied = self._storage(signature.out)
+                own = self._shape(source)
+                self._copy(source, Access(copied, 0, contiguous(own)), own)
+                self._accesses[number] = Access(copied, 0, contiguous(shape))
+            else:
+                self._accesses[number] = access._replace(strides=strides)
+        elif name == "index":
+            self._accesses[number] = sliced(access, self._shape(source), self.program.constants[arguments[1]])
+        else:
+            self._accesses[number] = access
+
+    def _gather(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+        """What index arrays pick; they are operands after the array that they pick from."""
+        source, idx, *arrays = arguments
+        spec = signature.inputs[1].spec
+        assert spec is not None
+        if source in self._literals:
+            self._literals[number] = self._literals[source]
+            return
+        together = broadcast_shape(*[self._shape(a) for a in arrays])
+        found = gathered(self._accesses[source], self._shape(source), spec, self.program.constants[idx], len(together))
+        shape = signature.out.shape
+        target = self._new(number)
+        if 0 in shape:
+            return
+        accesses, literals = [found.access], [None, *[self._literals.get(a) for a in arrays]]
+        dtypes = [signature.out.dtype, signature.inputs[0].dtype]
+        before, after = (0,) * found.before, (0,) * (len(shape) - len(together) - found.before)
+        for a in arrays:
+            if a not in self._literals:
+                strides = (*before, *self._over(a, together), *after)
+                accesses.append(self._accesses[a]._replace(strides=strides))
+                dtypes.append(self.program.avals[a].dtype)
+        steps = (target.strides, *[a.strides for a in accesses])
+        form = Form(GATHER, shape, (), None, tuple(literals), steps, tuple(dtypes), found.indexed)
+        self.statements.append(Statement(form, target, tuple(accesses)))
+
+    def _write(self, number: int, adds: bool, arguments: tuple[int, ...]) -> None:
+        base, idx, values = arguments
+        shape = self._shape(base)
+        if base in self._owned and base in self._single:
+            whole = self._accesses[number] = self._accesses[base]
+            self._owned.add(number)
+        else:
+            whole = self._new(number)
+            self._copy(base, whole, shape)
+        place = sliced(whole, shape, self.program.constants[idx])
+        region = self._shape(values)
+        if not adds:
+            self._copy(values, place, region)
+            return
+        # The place is read and written.
+        if 0 not in region:
+            place = _standard(place, region)
+            dtype = self.program.avals[number].dtype
+            literal = self._literals.get(values)
+            read = () if literal is not None else (self._accesses[values],)
+            steps = (place.strides, place.strides, *[self._over(values, region) for _ in read])
+            dtypes = (dtype, dtype, *[self.program.avals[values].dtype for _ in read])
+            form = Form("add", region, (), None, (None, literal), steps, dtypes)
+            self.statements.append(Statement(form, place, (place, *read)))
+
+    def _concatenate(self, number: int, axis: int, arguments: tuple[int, ...]) -> None:
+        whole = self._new(number)
+        offset = 0
+        for a in arguments:
+            shape = self._shape(a)
+            self._copy(a, whole._replace(offset=offset), shape)
+            offset += shape[axis] * whole.strides[axis]
+
+    def _reduce(self, number: int, name: str, signature: Signature, arguments: tuple[int, ...]) -> None:
+        (axes,) = signature.params
+        shape = signature.inputs[0].shape
+        target = self._new(number)
+        kept = iter(target.strides)
+        strides = tuple([0 if i in axes else next(kept) for i in range(len(shape))])
+        operands = [(a, self._over(a, shape)) for a in arguments]
+        self._emit(name, shape, target._replace(strides=strides), operands, signature, axes)
+
+    def _matmul(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+        """A sum of products over the axes (batch, row, column, inner)."""
+        out = signature.out.shape
+        inner = self._shape(arguments[0])[-1]
+        target = self._new(number)
+        batch = len(out) - 2
+        rows = self._over_batch(arguments[0], batch)
+        columns = self._over_batch(arguments[1], batch)
+        if inner == 1:
+            # A product of a column and a row sums nothing, so it may be part of a loop over its elements.
+            outer = [(arguments[0], (*rows[:-1], 0)), (arguments[1], (*columns[:-2], 0, columns[-1]))]
+            self._emit("multiply", out, target, outer)
+            return
+        operands = [
+            (arguments[0], (*rows[:-2], rows[-2], 0, rows[-1])),
+            (arguments[1], (*columns[:-2], 0, columns[-1], columns[-2])),
+        ]
+        whole = target._replace(strides=(*target.strides, 0))
+        self._emit("matmul", (*out, inner), whole, operands, signature, (len(out),))
+
+    def _over_batch(self, number: int, batch: int) -> tuple[int, ...]:
+        """Steps of a stack of matrices, broadcast to ``batch`` leading axes."""
+        if number in self._literals:
+            return (0,) * (batch + 2)
+        shape = self._shape(number)
+        strides = self._accesses[number].strides
+        lead = [0 if n == 1 else s for n, s in zip(shape[:-2], strides[:-2], strict=True)]
+        return (0,) * (batch - len(lead)) + (*lead, *strides[-2:])
+
+    def _output(self, number: int) -> int:
+        """The storage of an output: its own, written by nobody else."""
+        access = self._accesses.get(number)
+        if number in self._owned and access is not None and number not in self.inputs:
+            self._owned.discard(number)
+            return access.storage
+        aval = self.program.avals[number]
+        storage = self._storage(aval)
+        self._copy(number, Access(storage, 0, contiguous(aval.shape)), aval.shape)
+        return storage
+
+
+def _standard(access: Access, shape: tuple[int, ...]) -> Access:
+    """The same elements with steps of 0 along axes of size 1."""
+    return access._replace(strides=tuple([0 if n == 1 else s for n, s in zip(shape, access.strides, strict=True)]))
+
+
+def literal_text(value: Any) -> str:
+    """A number as source."""
+    if isinstance(value, (complex, np.complexfloating)):
+        return repr(complex(value))
+    if isinstance(value, (bool, np.bool_)):
+        return repr(bool(value))
+    if isinstance(value, (float, np.floating)):
+        return repr(float(value)) if math.isfinite(value) else f"float('{float(value)}')"
+    return repr(int(value))
+
+
+# Functions of float64 that are there as arithmetic without branches; two of them for angles that are not too large.
+ANGLES = frozenset({"sin", "cos"})
+
+
+VECTORISED = ANGLES | {"exp", "expm1", "log", "log1p", "logaddexp", "tanh"}
+
+
+def operand_dtypes(form: Form) -> list[np.dtype[Any]]:
+    """The dtype of each operand, literal or not."""
+    dtypes = iter(form.dtypes[1:])
+    found = []
+    for place, literal in enumerate(form.literals):
+        if literal is None:
+            found.append(next(dtypes))
+        elif form.signature is not None:
+            found.append(form.signature.inputs[place].dtype)
+        else:
+            found.append(form.dtypes[0])
+    return found

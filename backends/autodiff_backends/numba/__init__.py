@@ -1,0 +1,1 @@
+"""Numba: loops compiled for the CPU."""

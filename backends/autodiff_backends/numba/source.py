@@ -1,0 +1,495 @@
+"""A schedule as the source of one function that Numba compiles.
+
+The source holds forms and shapes only. Where storages are and how often a body is repeated comes in a table, so
+that ten steps and a thousand are the same source, compiled once and found on disk by the next process.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..loops.regions import loop_cost
+from ..loops.schedule import Group, Schedule, Segment
+from ..loops.statements import ANGLES, REDUCTIONS, VECTORISED, Statement
+from .expressions import accumulate, cast, expression, initial
+
+# A reduction's last kept axis is the innermost loop if it is this long: rows are added up, which vectorises.
+SHORTEST_ROW = 4
+
+# Estimated nanoseconds from which a loop nest is shared by threads: handing a part to another one costs 40 to 90 us.
+SMALLEST_SHARED = 400_000
+
+# So many Python numbers are parameters; more are written into the workspace by the caller.
+FEW_SCALARS = 16
+
+# Sums of more terms in float64 are added up in runs of so many: in a vector of sums each of which has a million terms,
+# a hundred units in the last place are lost, by NumPy one.
+LONGEST_SUM = RUN = 512
+
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
+class Stage:
+    """A part of a kernel that is executed as a whole before the next one.
+
+    Attributes
+    ----------
+    lines : list of str
+    extent : int or None
+        Iterations of its outermost loop, which threads may share; None for what one thread does.
+    """
+
+    __slots__ = ("extent", "lines")
+
+    def __init__(self, extent: int | None = None):
+        self.lines: list[str] = []
+        self.extent = extent
+
+
+class KernelSource:
+    """The text of a kernel, and the table it reads.
+
+    Attributes
+    ----------
+    source : str
+        A module that defines ``kernel``.
+    stages : list of Stage
+        If there are several, the kernel's parameters after the table are the number of the stage, the number of the
+        part, and the begin and end of the part's share of the outermost loop.
+    parameters : list of str
+        Its further parameters: workspaces, sums of parts, Python numbers, inputs, outputs.
+    table : ndarray of uint32
+    n_statements : int
+        Statements in the source.
+    """
+
+    def __init__(self, schedule: Schedule):
+        self.schedule = schedule
+        self.lowering = schedule.lowering
+        self.stages = [Stage()]
+        self._fixed: list[int] = []
+        self._tables: list[tuple[int, Any]] = []
+        self._used: set[str] = set()
+        # Where the parts of a shared loop leave their sums: a vector of each dtype.
+        self.parts: list[np.dtype[Any]] = []
+        self.few_scalars = sum(map(len, schedule.scalars.values())) <= FEW_SCALARS
+        self.n_statements = sum(segment.period for segment in schedule.segments)
+        self._copy_in()
+        for number, segment in enumerate(schedule.segments):
+            self._segment(segment, number)
+        self._copy_out()
+        if len(self.stages) > 1 and not self.stages[-1].lines:
+            self.stages.pop()
+        self.table = self._table()
+        self.parameters = self._parameters()
+        self.source = self._module()
+
+    # --- the table ---------------------------------------------------------------------------------------------------
+
+    def _entry(self, value: int) -> str:
+        """A fixed place of the table."""
+        self._fixed.append(value)
+        return f"t[{len(self._fixed) - 1}]"
+
+    def _table(self) -> Any:
+        tables = []
+        start = len(self._fixed)
+        for place, rows in self._tables:
+            self._fixed[place] = start
+            tables.append(rows.ravel())
+            start += rows.size
+        return np.concatenate([np.asarray(self._fixed, np.int64), *tables]).astype(np.uint32)
+
+    # --- in and out --------------------------------------------------------------------------------------------------
+
+    def _array(self, storage: int) -> str:
+        name = self.schedule.arrays[storage]
+        self._used.add(name)
+        return name
+
+    def _line(self, depth: int, text: str) -> None:
+        self.stages[-1].lines.append("    " * depth + text)
+
+    def _begin(self, extent: int | None) -> None:
+        """A new stage, unless one thread does this and what is before it."""
+        if not self.stages[-1].lines:
+            self.stages.pop()
+        elif extent is None and self.stages[-1].extent is None:
+            return
+        self.stages.append(Stage(extent))
+
+    def _copy_in(self) -> None:
+        storages = self.lowering.storages
+        for place, dtype in enumerate(self.schedule.dtypes):
+            for i in range(len(self.schedule.scalars.get(dtype, ()))):
+                if self.few_scalars:
+                    self._line(0, f"w{place}[{i}] = s{place}_{i}")
+                self._used.add(f"w{place}")
+        for place, storage in enumerate(self.lowering.inputs.values()):
+            name = f"x{place}"
+            if self.schedule.arrays[storage] != name and storage not in self.schedule.scalar_storages:
+                self._used.add(name)
+                self._line(0, f"a = {self._entry(self.schedule.offsets[storage])}")
+                self._line(0, f"for i in range({storages[storage].size}):")
+                self._line(1, f"{self._array(storage)}[a + i] = {name}[i]")
+
+    def _copy_out(self) -> None:
+        self._begin(None)
+        for place, storage in enumerate(self.lowering.outputs):
+            name = f"o{place}"
+            self._used.add(name)
+            if self.schedule.arrays[storage] != name:
+                self._line(0, f"a = {self._entry(self.schedule.offsets[storage])}")
+                self._line(0, f"for i in range({self.lowering.storages[storage].size}):")
+                self._line(1, f"{name}[i] = {self._array(storage)}[a + i]")
+
+    # --- bodies ------------------------------------------------------------------------------------------------------
+
+    def _segment(self, segment: Segment, number: int) -> None:
+        schedule = self.schedule
+        columns = [(j, c) for j in range(segment.period) for c in schedule.columns(segment, j)]
+        statements = schedule.statements
+        self._addresses: dict[tuple[int, int], str] = {}
+        # A name has one type in the whole function, so every segment has its own.
+        self._serial = number
+        if segment.count > 1:
+            self._begin(None)
+        if segment.count == 1:
+            # Where nothing is repeated, places are numbers in the source, so that LLVM sees that they do not overlap:
+            # else it compares all of them at run time or, being many, does not vectorise.
+            entry = str if len(schedule.segments) == 1 else self._entry
+            for j, c in columns:
+                self._addresses[j, c] = entry(schedule.address(statements[segment.start + j], c))
+            depth = 0
+        else:
+            rows = np.array(
+                [[schedule.address(statements[i], c) for i in schedule.instances(segment, j)] for j, c in columns]
+            )
+            unique, places = np.unique(rows, axis=0, return_inverse=True)
+            for column, place in zip(columns, places.ravel(), strict=True):
+                self._addresses[column] = f"t[q + {place}]"
+            count = self._entry(segment.count)
+            start = self._entry(0)
+            self._tables.append((len(self._fixed) - 1, unique.T))
+            self._line(0, f"q{number} = np.int64({start})")
+            self._line(0, f"for k in range({count}):")
+            self._line(1, f"q = q{number} + k * {len(unique)}")
+            depth = 1
+        for group in segment.groups:
+            self._group(segment, group, depth)
+
+    def _group(self, segment: Segment, group: Group, depth: int) -> None:
+        """One loop nest, and a second one for angles that the functions of the first are not for."""
+        nest = _Nest(self.schedule, segment, group)
+        first = nest.axes[0] if nest.axes else ()
+        nanoseconds = math.prod(group.shape) * sum(loop_cost(s.form.name, s.form.dtypes[0]) for _, s in nest.members)
+        shared = depth == 0 and nanoseconds >= SMALLEST_SHARED and bool(nest.outer or not nest.by_rows)
+        if shared:
+            nest.shared = first[-1]
+            self._begin(math.prod(group.shape[axis] for axis in first))
+        elif depth == 0:
+            self._begin(None)
+        for column, name in nest.names.items():
+            address = self._addresses[column]
+            if address.isdigit():
+                nest.names[column] = address
+            else:
+                self._line(depth, f"{name} = {address}")
+        nest.in_parts = shared and not nest.outer
+        if nest.watched:
+            self._line(depth, "far = 0")
+        self._loops(nest, depth, VECTORISED if nest.vectors else frozenset())
+        if nest.watched:
+            self._line(depth, "if far != 0:")
+            nest.open.clear()
+            self._loops(nest, depth + 1, VECTORISED - ANGLES)
+        if nest.in_parts and nest.reductions:
+            self._join_parts(nest)
+
+    def _loops(self, nest: _Nest, depth: int, vectorised: frozenset[str]) -> None:
+        """Kept axes, then reduced ones; or the last kept axis innermost, where rows are added up."""
+        at = depth
+        for axes in nest.outer:
+            at = self._open(nest, axes, at)
+        forms = {j: nest.statement(j).form for j in nest.reductions}
+        if nest.by_rows:
+            around = len(nest.open)
+            begun = self._open(nest, nest.inner[-1], at)
+            for j, form in forms.items():
+                self._line(begun, f"{self._element(nest, j, -1)} = {initial(form.name, form.dtypes[0])}")
+            del nest.open[around:]
+        else:
+            for j, form in forms.items():
+                self._line(at, f"{self._total(j)} = {initial(form.name, _accumulator(form.dtypes[0]))}")
+                if j in nest.long:
+                    self._line(at, f"{self._lost(j)} = 0.0")
+        deepest = at
+        for axes in nest.inner[: -1 if nest.long else None]:
+            deepest = self._open(nest, axes, deepest)
+        around = deepest
+        if nest.long:
+            deepest = self._open_runs(nest, nest.inner[-1], deepest)
+        for j, statement in nest.members:
+            self._statement(nest, j, statement, vectorised, deepest)
+        if nest.by_rows:
+            return
+        for j in sorted(nest.long):
+            both = f"{self._total(j)}, {self._lost(j)}"
+            self._line(around + 1, f"{both} = fn.two_sum({both}, {self._run(j)})")
+            self._line(at, f"{self._total(j)} = fn.with_lost({both})")
+        for place, (j, form) in enumerate(forms.items()):
+            if nest.in_parts:
+                self._line(at, f"p{len(self.parts) + place}[part] = {self._total(j)}")
+            elif nest.segment.stored[j]:
+                total = cast(self._total(j), _accumulator(form.dtypes[0]), form.dtypes[0])
+                self._line(at, f"{self._element(nest, j, -1)} = {total}")
+
+    def _join_parts(self, nest: _Nest) -> None:
+        """What the parts of a shared loop have summed up, put together by one thread."""
+        self._begin(None)
+        nest.open.clear()
+        for j in nest.reductions:
+            form = nest.statement(j).form
+            wide = _accumulator(form.dtypes[0])
+            name = f"p{len(self.parts)}"
+            self.parts.append(wide)
+            self._line(0, f"{self._total(j)} = {initial(form.name, wide)}")
+            self._line(0, f"for i in range({name}.size):")
+            self._line(1, f"{self._total(j)} = {accumulate(form.name, self._total(j), f'{name}[i]', wide)}")
+            if not nest.names[j, -1].isdigit():
+                self._line(0, f"{nest.names[j, -1]} = {self._addresses[j, -1]}")
+            self._line(0, f"{self._element(nest, j, -1)} = {cast(self._total(j), wide, form.dtypes[0])}")
+
+    def _open_runs(self, nest: _Nest, axes: tuple[int, ...], depth: int) -> int:
+        """A loop over runs of the last axes, each of which has sums of its own, and the loop over a run."""
+        axis = axes[-1]
+        first, last = ("lo", "hi") if axis == nest.shared else ("0", str(nest.extent(axes)))
+        self._line(depth, f"for b{axis} in range({first}, {last}, {RUN}):")
+        for j in sorted(nest.long):
+            self._line(depth + 1, f"{self._run(j)} = 0.0")
+        return self._open_from(nest, axis, f"b{axis}", f"min({RUN}, {last} - b{axis})", depth + 1)
+
+    def _open_from(self, nest: _Nest, axis: int, first: str, count: str, depth: int) -> int:
+        """A loop that does not begin at 0. Where LLVM does not see that no place is negative it makes no vectors."""
+        self._line(depth, f"for k{axis} in range({count}):")
+        self._line(depth + 1, f"i{axis} = np.int64(np.uint32({first} + k{axis}))")
+        nest.open.append(axis)
+        return depth + 1
+
+    def _total(self, j: int) -> str:
+        return f"r{self._serial}_{j}"
+
+    def _lost(self, j: int) -> str:
+        """What the additions to a total have lost."""
+        return f"l{self._serial}_{j}"
+
+    def _run(self, j: int) -> str:
+        """What a run of a long sum comes to."""
+        return f"u{self._serial}_{j}"
+
+    def _value(self, j: int) -> str:
+        return f"v{self._serial}_{j}"
+
+    def _statement(self, nest: _Nest, j: int, statement: Statement, vectorised: frozenset[str], depth: int) -> None:
+        """What is done for one place of the iteration space."""
+        form = statement.form
+        words = []
+        for place in range(len(statement.operands)):
+            source = nest.segment.local.get((j, place))
+            words.append(self._element(nest, j, place) if source is None else self._value(source))
+        if j in nest.watched and not vectorised.isdisjoint(ANGLES):
+            self._line(depth, f"far |= fn.is_far({words[0]})")
+        text = expression(form, words, vectorised)
+        if form.name not in REDUCTIONS:
+            self._line(depth, f"{self._value(j)} = {_bare(text)}")
+            if nest.segment.stored[j]:
+                self._line(depth, f"{self._element(nest, j, -1)} = {self._value(j)}")
+        elif nest.by_rows:
+            target = self._element(nest, j, -1)
+            self._line(depth, f"{target} = {accumulate(form.name, target, text, form.dtypes[0])}")
+        else:
+            wide = _accumulator(form.dtypes[0])
+            term = cast(text, form.dtypes[0], wide)
+            total = self._run(j) if j in nest.long else self._total(j)
+            self._line(depth, f"{total} = {accumulate(form.name, total, term, wide)}")
+
+    def _open(self, nest: _Nest, axes: tuple[int, ...], depth: int) -> int:
+        """A loop over axes that are one in memory."""
+        if axes[-1] == nest.shared:
+            return self._open_from(nest, axes[-1], "lo", "hi - lo", depth)
+        self._line(depth, f"for i{axes[-1]} in range({nest.extent(axes)}):")
+        nest.open.append(axes[-1])
+        return depth + 1
+
+    def _element(self, nest: _Nest, j: int, column: int) -> str:
+        """The element of an access at the present place of the loops."""
+        statement = nest.statement(j)
+        access = statement.target if column < 0 else statement.operands[column]
+        words = [nest.names[j, column]]
+        for axis in nest.open:
+            step = access.strides[axis]
+            if step:
+                words.append(f"i{axis}" if step == 1 else f"{step} * i{axis}" if step > 0 else f"({step}) * i{axis}")
+        if words[0] == "0" and len(words) > 1:
+            del words[0]
+        return f"{self._array(access.storage)}[{' + '.join(words)}]"
+
+    # --- the module --------------------------------------------------------------------------------------------------
+
+    def _parameters(self) -> list[str]:
+        workspaces = [f"w{i}" for i in range(len(self.schedule.dtypes)) if f"w{i}" in self._used]
+        inputs = [f"x{i}" for i in range(len(self.lowering.inputs)) if f"x{i}" in self._used]
+        scalars = [
+            f"s{place}_{i}"
+            for place, dtype in enumerate(self.schedule.dtypes)
+            for i in range(len(self.schedule.scalars.get(dtype, ())))
+            if self.few_scalars
+        ]
+        parts = [f"p{i}" for i in range(len(self.parts))]
+        return workspaces + parts + scalars + inputs + [f"o{i}" for i in range(len(self.lowering.outputs))]
+
+    def _module(self) -> str:
+        flat = [f"{p} = {p}_.ravel()" for p in self.parameters if p[0] in "xo"]
+        heads = [f"{p}_" if p[0] in "xo" else p for p in self.parameters]
+        body = flat
+        if len(self.stages) == 1 and self.stages[0].extent is None:
+            body += self.stages[0].lines
+            heads = ["t", *heads]
+        else:
+            heads = ["t", "stage", "part", "begin", "end", *heads]
+            body += ["lo = np.int64(begin)", "hi = np.int64(end)"]
+            for number, stage in enumerate(self.stages):
+                body.append(f"if stage == {number}:")
+                body += [f"    {line}" for line in stage.lines]
+        lines = [f"    {line}" for line in body] or ["    pass"]
+        imports = ["import numpy as np"]
+        if any("fn." in line for line in lines):
+            imports += ["", "from autodiff_backends.numba import functions as fn"]
+        return "\n".join([*imports, "", "", f"def kernel({', '.join(heads)}):", *lines, ""])
+
+
+class _Nest:
+    """The loops of a group: which axes are walked through in which order, and what is in the innermost loop.
+
+    Attributes
+    ----------
+    outer, inner : list of tuple of int
+        The axes of each loop around the beginning of sums, and in it.
+    by_rows : bool
+        Whether sums are rows in memory that are added up, the last kept axis being innermost.
+    vectors : bool
+        Whether the loop is worth functions that are made to be vectorised.
+    long : set of int
+        Sums of many terms: added up in runs, and what is lost between these is kept.
+    watched : set of int
+        Members whose angle may be too large for these.
+    open : list of int
+        The axes of the loops around the present line.
+    shared : int or None
+        The axis whose loop threads share.
+    in_parts : bool
+        Whether every thread leaves sums of its own.
+    """
+
+    def __init__(self, schedule: Schedule, segment: Segment, group: Group):
+        self.shape = group.shape
+        self.segment = segment
+        self._statements = schedule.statements
+        self.members = [(j, self.statement(j)) for j in group.members]
+        self.reductions = [j for j, s in self.members if s.form.name in REDUCTIONS]
+        self._strides = [strides for _, statement in self.members for strides in statement.form.strides]
+        columns = [(j, c) for j in group.members for c in schedule.columns(segment, j)]
+        self.names = {column: f"a{i}" for i, column in enumerate(columns)}
+        reduced = group.reduced or ()
+        kept = [axis for axis in range(len(group.shape)) if axis not in reduced]
+        self.by_rows = bool(self.reductions) and self._fits_rows(kept)
+        self.outer = self.merged(kept[:-1] if self.by_rows else kept)
+        self.inner = self.merged([*reduced, kept[-1]] if self.by_rows else [*reduced])
+        self.axes = self.outer + self.inner
+        self.vectors = bool(self.axes) and math.prod(self.shape[axis] for axis in self.axes[-1]) >= SHORTEST_ROW
+        self.watched = {
+            j for j, s in self.members if self.vectors and s.form.name in ANGLES and s.form.dtypes[0] == FLOAT64
+        }
+        if self.watched and self._rereads():
+            # It could not be done again.
+            self.vectors, self.watched = False, set()
+        terms = math.prod(self.extent(axes) for axes in self.inner)
+        self.long = {
+            j for j in self.reductions if not self.by_rows and terms > LONGEST_SUM and _adds_doubles(self.statement(j))
+        }
+        self.open: list[int] = []
+        self.shared: int | None = None
+        self.in_parts = False
+
+    def extent(self, axes: tuple[int, ...]) -> int:
+        """The iterations of a loop over axes."""
+        return math.prod(self.shape[axis] for axis in axes)
+
+    def statement(self, j: int) -> Statement:
+        """The first of the statements at a position."""
+        return self._statements[self.segment.start + j]
+
+    def _fits_rows(self, kept: list[int]) -> bool:
+        """Whether sums are contiguous rows, with operands that vectors can be read from."""
+        if not kept or self.shape[kept[-1]] < SHORTEST_ROW:
+            return False
+        last = kept[-1]
+        steps = [self.statement(j).form.strides for j in self.reductions]
+        return all(
+            own[0][last] == 1 and any(o[last] == 1 for o in own[1:]) and all(o[last] in (0, 1) for o in own[1:])
+            for own in steps
+        )
+
+    def _rereads(self) -> bool:
+        """Whether a storage that is written to in these loops is read in them too, in any iteration."""
+        end = self.segment.start + self.segment.period * self.segment.count
+        for j, _ in self.members:
+            for i in range(self.segment.start + j, end, self.segment.period):
+                written = self._statements[i].target.storage
+                here = i - j
+                if any(
+                    (k, c) in self.names and a.storage == written
+                    for k, _ in self.members
+                    for c, a in enumerate(self._statements[here + k].operands)
+                ):
+                    return True
+        return False
+
+    def merged(self, axes: list[int]) -> list[tuple[int, ...]]:
+        """Axes as runs that every access walks through in one step, those of size 1 left out."""
+        runs: list[tuple[int, ...]] = []
+        for axis in axes:
+            if self.shape[axis] == 1:
+                continue
+            if runs:
+                previous = runs[-1][-1]
+                n = self.shape[axis]
+                if previous < axis and all(s[previous] == n * s[axis] for s in self._strides):
+                    runs[-1] = (*runs[-1], axis)
+                    continue
+            runs.append((axis,))
+        return runs
+
+
+def _adds_doubles(statement: Statement) -> bool:
+    return statement.form.name in ("sum", "inner_product", "matmul") and statement.form.dtypes[0] == FLOAT64
+
+
+def _accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """What a sum is added up in; single precision in double, which costs nothing in a register."""
+    return FLOAT64 if dtype == FLOAT32 else dtype
+
+
+def _bare(text: str) -> str:
+    """Text without the parentheses around all of it."""
+    if not (text.startswith("(") and text.endswith(")")):
+        return text
+    depth = 0
+    for place, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if not depth and place < len(text) - 1:
+            return text
+    return text[1:-1]

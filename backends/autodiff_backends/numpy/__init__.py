@@ -1,0 +1,1 @@
+"""NumPy: programs as Python source of calls and blocks."""

@@ -1,0 +1,320 @@
+"""What each primitive means on NumPy arrays, one call each; and plans that interpret programs with these.
+
+This is the definition that faster executions are tested against, the exact fall-back of scalar code, and how
+programs too long to be worth compiling are run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from autodiff.core.avals import broadcast_shape, intern_aval
+from autodiff.core.primitives import Primitive, Signature
+from autodiff.core.program import Program
+from autodiff.plan.expand import expand
+from autodiff.whole import apart
+
+from .runtime import add_at, logistic, tanh_slope
+
+Function = Callable[..., Any]
+
+
+def _masked_multiply(ct: Any, factor: Any) -> Any:
+    chosen = np.not_equal(ct, 0)
+    out = np.zeros(broadcast_shape(np.shape(ct), np.shape(factor)), np.result_type(ct, factor))
+    return np.multiply(ct, factor, out=out, where=chosen)
+
+
+def _entries(spec: tuple[Any, ...], value: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+    rest = iter(arrays)
+    return tuple([next(rest) if entry == "a" else v for entry, v in zip(spec, value, strict=True)])
+
+
+def _index(signature: Signature) -> Function:
+    spec = signature.inputs[1].spec
+    assert spec is not None
+    if len(signature.inputs) == 2:
+        return lambda x, idx: x[idx]
+    return lambda x, idx, *arrays: x[_entries(spec, idx, arrays)]
+
+
+def _index_add(signature: Signature, target: Function = np.array) -> Function:
+    spec = signature.inputs[1].spec
+    assert spec is not None
+
+    def run(x: Any, idx: Any, values: Any, *arrays: Any) -> Any:
+        out = target(x)
+        if arrays:
+            add_at(out, _entries(spec, idx, arrays), values)
+        else:
+            out[idx] += values
+        return out
+
+    return run
+
+
+def _index_set(signature: Signature, target: Function = np.array) -> Function:
+    spec = signature.inputs[1].spec
+    assert spec is not None
+
+    def run(x: Any, idx: Any, values: Any, *arrays: Any) -> Any:
+        out = target(x)
+        out[_entries(spec, idx, arrays)] = values
+        return out
+
+    return run
+
+
+def _with(function: Function, *names: str) -> Callable[[Signature], Function]:
+    """A function whose parameters are those of the signature, in order, as keywords."""
+
+    def make(signature: Signature) -> Function:
+        keywords = dict(zip(names, signature.params, strict=True))
+        return lambda *arrays: function(*arrays, **keywords)
+
+    return make
+
+
+def _reduction(ufunc: np.ufunc) -> Callable[[Signature], Function]:
+    return _with(ufunc.reduce, "axis")
+
+
+def _always(function: Function) -> Callable[[Signature], Function]:
+    return lambda signature: function
+
+
+def _astype(signature: Signature) -> Function:
+    (dtype,) = signature.params
+    return lambda x: np.asarray(x).astype(dtype)
+
+
+def _inner_product(signature: Signature) -> Function:
+    (axes,) = signature.params
+    return lambda x, y: np.add.reduce(np.multiply(x, y), axis=axes)
+
+
+def _concatenate(signature: Signature) -> Function:
+    (axis,) = signature.params
+    return lambda *arrays: np.concatenate(arrays, axis=axis)
+
+
+SPECIAL: dict[str, Callable[[Signature], Function]] = {
+    "masked_multiply": _always(_masked_multiply),
+    "identity": _always(np.asarray),
+    "stop_gradient": _always(np.asarray),
+    "root_of_squares": _always(np.sqrt),
+    "logistic": _always(logistic),
+    "tanh_slope": _always(tanh_slope),
+    "frexp_exponent": _always(lambda x: np.frexp(x)[1]),
+    "real": _always(attrgetter("real")),
+    "imag": _always(attrgetter("imag")),
+    "where": _always(np.where),
+    "astype": _astype,
+    "reshape": lambda signature: lambda x: np.reshape(x, signature.params[0]),
+    "transpose": _with(np.transpose, "axes"),
+    "broadcast_to": _with(np.broadcast_to, "shape"),
+    "concatenate": _concatenate,
+    "inner_product": _inner_product,
+    "sum": _reduction(np.add),
+    "prod": _reduction(np.multiply),
+    "max": _reduction(np.maximum),
+    "min": _reduction(np.minimum),
+    "all": _reduction(np.logical_and),
+    "any": _reduction(np.logical_or),
+    "argmax": _with(np.argmax, "axis"),
+    "argmin": _with(np.argmin, "axis"),
+    "cumsum": _with(np.cumsum, "axis"),
+    "cumprod": _with(np.cumprod, "axis"),
+    "index": _index,
+    "index_add": _index_add,
+    "index_set": _index_set,
+    "matmul": _always(np.matmul),
+}
+
+
+def function_for(signature: Signature) -> Function:
+    """The NumPy function that computes a signature, taking and giving arrays (weak values: Python numbers)."""
+    primitive = signature.primitive
+    if primitive.name in SPECIAL:
+        function = SPECIAL[primitive.name](signature)
+    else:
+        function = primitive.numpy_ufunc or _composition(signature)
+    if signature.out.weak:
+        return lambda *arrays: np.asarray(function(*arrays)).item()
+    return function
+
+
+def _composition(signature: Signature) -> Function:
+    """A primitive of derivative rules, by what it is composed of."""
+    program = Program([intern_aval(a.shape, a.dtype, a.weak) for a in signature.inputs])
+    program.outputs = (program.call(signature.primitive, *range(program.n_inputs), params=signature.params),)
+    expanded = expand(program, ())
+    assert expanded is not program, signature.primitive.name
+    plan = Interpreted(expanded)
+    return lambda *arrays: plan(*arrays)[0]
+
+
+def constant_value(program: Program, number: int) -> Any:
+    """A constant of a program: a Python number if it is weak, an index as it is, else an array of its dtype."""
+    aval, value = program.avals[number], program.constants[number]
+    if aval.weak or aval.spec is not None:
+        return value
+    return np.asarray(value, aval.dtype)
+
+
+def _itself(x: Any) -> Any:
+    return x
+
+
+# Writes into the array that is given.
+IN_PLACE: dict[str, Callable[[Signature], Function]] = {
+    "index_add": partial(_index_add, target=_itself),
+    "index_set": partial(_index_set, target=_itself),
+}
+
+# Primitives whose result may be the operand, or look into its memory.
+SHARING = {"identity", "stop_gradient", "real", "imag", "reshape", "transpose", "broadcast_to", "index"}
+
+# A function, where its result goes, where its operands are, and those of them that nobody looks at later.
+Step = tuple[Function, int, tuple[int, ...], list[int]]
+
+
+class Interpreted:
+    """A plan that calls one function after another, freeing values after their last use.
+
+    Parameters
+    ----------
+    program : Program
+    functions : callable, optional
+        The function that computes a signature.
+    constant : callable, optional
+        The constant of a program with a number.
+    copy : callable, optional
+        A new array of the elements of one.
+    in_place : mapping of str to callable, optional
+        What writes into the array that it is given, by the name of the primitive.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        functions: Callable[[Signature], Function] = function_for,
+        constant: Callable[[Program, int], Any] = constant_value,
+        copy: Function = np.array,
+    ):
+        self._size = len(program.avals)
+        self._outputs = program.outputs
+        self._weak = [program.avals[n].weak for n in program.outputs]
+        self._constants: list[tuple[int, Any]] = []
+        self._steps: list[Step] = []
+        found: dict[Signature, Function] = {}
+        needed = bytearray(self._size)
+        for number in program.outputs:
+            needed[number] = True
+        # From the end: who asks for a value first is the last to use it.
+        for number in range(self._size - 1, -1, -1):
+            if not needed[number]:
+                continue
+            signature, arguments = program.signatures[number], program.arguments[number]
+            if signature is None:
+                if number in program.constants:
+                    self._constants.append((number, constant(program, number)))
+                continue
+            function = found.get(signature)
+            if function is None:
+                function = found[signature] = functions(signature)
+            dead = []
+            for a in arguments:
+                if not needed[a]:
+                    needed[a] = True
+                    dead.append(a)
+            self._steps.append((function, number, arguments, dead))
+        self._steps.reverse()
+        if functions is function_for:
+            _write_in_place(program, self._steps)
+        self._inputs = [number for number in range(program.n_inputs) if needed[number]]
+        self.n_operations = len(self._steps)
+        self._quiet = program.quiet
+        self._copy = copy
+        self._program = program if self._size <= SOURCE_SHOWN else None
+
+    @property
+    def source(self) -> str:
+        """The program, if it is not too long to be read."""
+        if self._program is None:
+            return f"# {self.n_operations} operations, interpreted one by one"
+        return str(self._program)
+
+    def __call__(self, *values: Any) -> tuple[Any, ...]:
+        registers: list[Any] = [None] * self._size
+        for number in self._inputs:
+            registers[number] = values[number]
+        for number, value in self._constants:
+            registers[number] = value
+        (_quietly if self._quiet else _executed)(self._steps, registers)
+        # Copies, because a result may be an input, a view of one, or the same array twice.
+        copy = self._copy
+        return tuple(
+            [registers[n] if weak else copy(registers[n]) for n, weak in zip(self._outputs, self._weak, strict=True)]
+        )
+
+
+def _executed(steps: list[Step], registers: list[Any]) -> None:
+    for function, number, arguments, dead in steps:
+        registers[number] = function(*[registers[a] for a in arguments])
+        for a in dead:
+            registers[a] = None
+
+
+@apart
+def _quietly(steps: list[Step], registers: list[Any]) -> None:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        _executed(steps, registers)
+
+
+def _write_in_place(program: Program, steps: list[Step]) -> None:
+    """Let a chain of writes work in one array, where each would make a copy.
+
+    A write is into what another one gives, if this is its last use, and if nothing that was made of it shares its
+    memory: reads of parts of it are copies then.
+    """
+    heads = program.heads
+    writes = {primitive for primitive in set(heads) if isinstance(primitive, Primitive) and primitive.name in IN_PLACE}
+    if not writes:
+        return
+    # Arrays that are written into, and the steps that write or read parts of them.
+    targets: dict[int, list[int]] = {}
+    for place, (_, number, arguments, dead) in enumerate(steps):
+        if heads[number] in writes:
+            target = arguments[0]
+            if heads[target] in writes and target in dead and arguments.count(target) == 1:
+                targets[target] = [place]
+    for place, (_, number, arguments, _) in enumerate(steps):
+        name = heads[number].name  # type: ignore[union-attr]
+        if name in SHARING and arguments[0] in targets:
+            if name == "index":
+                targets[arguments[0]].append(place)
+            else:
+                del targets[arguments[0]]
+    in_place: dict[Signature, Function] = {}
+    for places in targets.values():
+        for place in places:
+            function, number, arguments, dead = steps[place]
+            signature = program.signatures[number]
+            assert signature is not None
+            if signature not in in_place:
+                make = IN_PLACE.get(signature.primitive.name)
+                in_place[signature] = make(signature) if make else _copied(function)
+            steps[place] = (in_place[signature], number, arguments, dead)
+
+
+def _copied(function: Function) -> Function:
+    return lambda *arrays: function(*arrays).copy()
+
+
+SOURCE_SHOWN = 20_000

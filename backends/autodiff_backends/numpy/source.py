@@ -1,0 +1,180 @@
+"""Programs as straight-line Python source over NumPy: a module of one function, compiled once and called often.
+
+Names in the source are numbers: nothing a user wrote reaches it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from autodiff.background import check
+from autodiff.core.program import Program
+from autodiff.plan.slices import join_slices
+from autodiff.plan.workspaces import Workspaces
+from autodiff.whole import apart
+
+from .parts import LONGEST_PART, in_parts
+from .reference import Interpreted
+from .values import number_text
+from .writer import Writer
+
+EXTENDED = (np.dtype(np.longdouble), np.dtype(np.clongdouble))
+
+_serial = itertools.count()
+
+
+class Generated:
+    """A plan that is one Python function.
+
+    Attributes
+    ----------
+    source : str
+        The module text: its imports, the buffers it works in, and ``run``.
+    n_operations : int
+        Primitives executed by one call.
+    """
+
+    def __init__(self, program: Program):
+        writer = Writer(join_slices(program))
+        writer.write()
+        results = writer.results()
+        self.n_operations = len(writer.applications)
+        # For `_exactly`, where that may be needed.
+        self._program = program if writer.raises else None
+        self._exact: Interpreted | None = None
+        pieces = _pieces(writer, results)
+        self.source = "\n".join(pieces)
+        functions = _functions(pieces, f"<autodiff plan {next(_serial)}>")
+        run: Callable[..., tuple[Any, ...]] = functions["run"]
+        self._run = apart(run) if program.quiet else run
+        self._workspaces = Workspaces(functions["workspace"], writer.storage.nbytes)
+        self._spare = self._workspaces.spare
+
+    def __call__(self, *values: Any) -> tuple[Any, ...]:
+        spare: Any = self._spare
+        try:
+            buffers = spare.pop()
+        except IndexError:
+            buffers, spare = self._workspaces.take()
+        try:
+            results = self._run(buffers, *values)
+        except (ArithmeticError, ValueError):
+            if self._program is None:
+                raise
+            return self._exactly(self._program, values)
+        spare.append(buffers)
+        return results
+
+    def _exactly(self, program: Program, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The same with IEEE arithmetic, where Python's floats raise."""
+        if self._exact is None:
+            self._exact = Interpreted(program)
+        return self._exact(*values)
+
+
+def _functions(pieces: list[str], name: str) -> dict[str, Callable[..., Any]]:
+    """The functions that the pieces of a plan's module define, none of which refers to itself.
+
+    A function in its own globals is a reference cycle, and a plan that nobody needs would wait for the collector.
+    """
+    namespace: dict[str, Any] = {}
+    line = 0
+    for piece in pieces:
+        check()
+        exec(compile("\n" * line + piece, name, "exec"), namespace)
+        line += piece.count("\n") + 1
+    found = {key: f for key, f in namespace.items() if isinstance(f, FunctionType) and f.__globals__ is namespace}
+    scope = {key: value for key, value in namespace.items() if key not in found}
+    # Those of a group are called by parts, and these by ``run``: each sees those before it.
+    defined: dict[str, Callable[..., Any]] = {}
+    for kind in ("workspace", "group", "part", "run"):
+        made = {key: FunctionType(f.__code__, scope) for key, f in found.items() if key.startswith(kind)}
+        defined.update(made)
+        scope = {**scope, **made}
+    return defined
+
+
+def _pieces(writer: Writer, results: list[str]) -> list[str]:
+    """The text of a plan as a module, cut where it may be: Python compiles a piece without a pause."""
+    program = writer.program
+    buffers = writer.storage.buffers
+    statements = writer.lines
+    inputs = [f"x{i}" for i in range(program.n_inputs)]
+    views = [*[f"b{i}" for i in range(len(buffers))], *writer.views.values()]
+    parts: list[str] = []
+    if len(statements) > 2 * LONGEST_PART:
+        parts, statements = in_parts(statements, [*inputs, *views], results)
+    lines = [f"    {line}" for line in statements]
+    lines.append(f"    return ({', '.join(results)},)" if results else "    return ()")
+    if program.quiet:
+        with_ = f"    with {writer.use('errstate')}(divide='ignore', invalid='ignore'):"
+        lines = [with_, *[f"    {line}" for line in lines]]
+    if buffers:
+        lines.insert(0, f"    ({', '.join(views)},) = buffers")
+        writer.use("empty")
+    workspace = _workspace(writer)
+    parameters = ", ".join(["buffers", *inputs])
+    header = ["import math"] if any("math." in line for line in writer.lines) else []
+    if writer.helpers:
+        header.append(f"from autodiff_backends import {', '.join(sorted(writer.helpers))}")
+    comments = [f"# x{i}: {program.avals[i]!r}" for i in range(program.n_inputs) if program.avals[i].literal is None]
+    constants = [f"{name} = {_constant_text(writer, value)}" for name, value in writer.constants.items()]
+    if writer.names:
+        header.append(f"from numpy import {', '.join(sorted(writer.names))}")
+    return [
+        "\n".join([*header, "", *comments, *constants, ""]),
+        *_definitions(writer.functions),
+        "\n".join(["def workspace():", *workspace, ""]),
+        *parts,
+        "\n".join([f"def run({parameters}):", *lines, ""]),
+    ]
+
+
+def _definitions(lines: list[str]) -> list[str]:
+    """Functions, each of which ends with an empty line, as texts of a length that is compiled without a pause."""
+    pieces = []
+    piece: list[str] = []
+    for line in lines:
+        piece.append(line)
+        if not line and len(piece) >= LONGEST_PART:
+            pieces.append("\n".join(piece))
+            piece = []
+    return [*pieces, "\n".join(piece)] if piece else pieces
+
+
+def _workspace(writer: Writer) -> list[str]:
+    """Statements that make the buffers, and the views of them that calls work with."""
+    made = [f"empty({shape!r}, {dtype.name!r})" for shape, dtype in writer.storage.buffers]
+    if not writer.views:
+        return [f"    return ({''.join(f'{text}, ' for text in made)})"]
+    lines = [f"    b{i} = {text}" for i, text in enumerate(made)]
+    lines += [f"    {name} = {expression}" for expression, name in writer.views.items()]
+    names = [*[f"b{i}" for i in range(len(made))], *writer.views.values()]
+    return [*lines, f"    return ({', '.join(names)},)"]
+
+
+def _constant_text(writer: Writer, value: Any) -> str:
+    """An expression that makes a constant: a number, an index, or an array that a derivative rule made."""
+    if not isinstance(value, np.ndarray):
+        return repr(value)
+    if value.ndim == 1 and value.size and np.all(value == 1):
+        return f"{writer.use('ones')}({value.size}, {value.dtype.name!r})"
+    if value.ndim == 1 and value.dtype == np.int64 and np.array_equal(value, np.arange(value.size)):
+        return f"{writer.use('arange')}({value.size})"
+    numbers = value.tolist()
+    if value.dtype in EXTENDED:
+        # Constants of a program are Python numbers, so doubles hold them.
+        numbers = value.astype(complex if value.dtype.kind == "c" else float).tolist()
+    return f"{writer.use('array')}({_nested_text(numbers)}, {value.dtype.name!r})"
+
+
+def _nested_text(numbers: Any) -> str:
+    """Lists of Python numbers as an expression, infinities and NaN included."""
+    if isinstance(numbers, list):
+        return f"[{', '.join(map(_nested_text, numbers))}]"
+    return number_text(numbers)

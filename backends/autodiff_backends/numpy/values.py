@@ -1,0 +1,411 @@
+"""Values of a plan: which are Python floats, which buffers the others go into, what each is called in the source.
+
+Arrays go through ``out=`` into planned buffers, in place where an operand is not needed again. Values of one
+element in float64 are Python floats (a NumPy call costs 0.2 us or more, a float operation 0.03 us); where
+Python raises and IEEE arithmetic would give inf or NaN, the call is repeated exactly, by the interpreter.
+Names in the source are numbers: nothing a user wrote reaches it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from autodiff.core.avals import Aval
+from autodiff.core.primitives import Primitive
+from autodiff.core.program import Program
+
+from .blocks import Group, schedule
+from .reference import constant_value
+from .runtime import LONGEST_INNER
+from .trigonometry import SMALLEST_TOGETHER
+from .writes import Writes
+
+FLOAT64 = np.dtype(np.float64)
+
+# Templates for single float64 elements. They raise ArithmeticError or ValueError where IEEE gives inf or NaN.
+SCALAR: dict[str, str] = {
+    "add": "{0} + {1}",
+    "subtract": "{0} - {1}",
+    "multiply": "{0} * {1}",
+    "divide": "{0} / {1}",
+    "negative": "-{0}",
+    "square": "{0} * {0}",
+    "absolute": "abs({0})",
+    "conjugate": "{0}",
+    "real": "{0}",
+    "maximum": "({0} if {0} > {1} or {0} != {0} else {1})",
+    "minimum": "({0} if {0} < {1} or {0} != {0} else {1})",
+    "masked_multiply": "({0} * {1} if {0} != 0 else 0.0)",
+    "where": "({1} if {0} else {2})",
+    "equal": "{0} == {1}",
+    "not_equal": "{0} != {1}",
+    "less": "{0} < {1}",
+    "less_equal": "{0} <= {1}",
+    "greater": "{0} > {1}",
+    "greater_equal": "{0} >= {1}",
+    "isnan": "{0} != {0}",
+    "power": "math.pow({0}, {1})",
+    "sqrt": "math.sqrt({0})",
+    "root_of_squares": "math.sqrt({0})",
+    "logistic": "1.0 / (1.0 + math.exp(-{0}))",
+    "tanh_slope": "(1.0 - {0} * {0} if -0.998 < {0} < 0.998 else math.pow(math.cosh({1}), -2.0))",
+    **{name: f"math.{name}({{0}})" for name in ("exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan")},
+    **{name: f"math.{name}({{0}})" for name in ("sinh", "cosh", "tanh", "degrees", "radians")},
+    "arcsin": "math.asin({0})",
+    "arccos": "math.acos({0})",
+    "arctan": "math.atan({0})",
+    "arcsinh": "math.asinh({0})",
+    "arccosh": "math.acosh({0})",
+    "arctanh": "math.atanh({0})",
+    "arctan2": "math.atan2({0}, {1})",
+}
+
+# Primitives that leave a single element as it is; a sum begins with 0, as NumPy's do, so that -0 becomes 0.
+SCALAR_SAME = {"reshape", "transpose", "broadcast_to", "sum", "prod", "max", "min", "astype"}
+
+# Those of them whose result may be a truth value: Python's arithmetic on these gives integers.
+SCALAR_TRUTH = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "isnan", "where"}
+
+VIEWS = {"reshape", "transpose", "broadcast_to", "real", "imag", "identity", "stop_gradient"}
+
+# Sums of float64 up to this length are products with ones: 0.36 us instead of 0.69 for 400 elements. NumPy adds longer
+# ones pairwise, which is more accurate.
+LONGEST_DOT = LONGEST_INNER
+
+
+def number_text(value: Any) -> str:
+    """A Python number as an expression."""
+    if isinstance(value, complex):
+        return f"complex({number_text(value.real)}, {number_text(value.imag)})"
+    return repr(value) if not isinstance(value, float) or math.isfinite(value) else f"float('{value}')"
+
+
+class Storage:
+    """Buffers by liveness: each one is free again when the last value that looks into it is used."""
+
+    def __init__(self) -> None:
+        self.buffers: list[tuple[tuple[int, ...], np.dtype[Any]]] = []
+        self._free: dict[tuple[tuple[int, ...], np.dtype[Any]], list[int]] = {}
+
+    def take(self, aval: Aval) -> int:
+        """A free buffer of this shape and dtype, or a new one."""
+        key = (aval.shape, aval.dtype)
+        free = self._free.get(key)
+        if free:
+            return free.pop()
+        self.buffers.append(key)
+        return len(self.buffers) - 1
+
+    def give(self, buffer: int) -> None:
+        """A buffer that nobody looks into any more."""
+        self._free.setdefault(self.buffers[buffer], []).append(buffer)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(math.prod(shape) * dtype.itemsize for shape, dtype in self.buffers)
+
+
+class Values:
+    """The values of a program while a plan is written: their names, buffers and last uses."""
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.avals = program.avals
+        self.lines: list[str] = []
+        self.names: set[str] = set()
+        self.helpers: set[str] = set()
+        self.constants: dict[str, Any] = {}
+        self.functions: list[str] = []
+        self.storage = Storage()
+        self.arrays: dict[int, str] = {}
+        self.scalars: dict[int, str] = {}
+        self.roots: dict[int, int] = {}
+        self.buffer_of: dict[int, int] = {}
+        self.applications = program.applications()
+        self.outputs = set(program.outputs)
+        self.raises = False
+        self._literals: dict[tuple[int, np.dtype[Any]], str] = {}
+        self.schedule = schedule(program, self.applications)
+        self.partners = self._pair_sines_and_cosines()
+        self.writes = Writes(program, self.applications)
+        self._begun: dict[int, str] = {}
+        # Views of buffers are made with them: expression to name.
+        self.views: dict[str, str] = {}
+        self.in_place: set[int] = set()
+        self._place_constants()
+        self._decide_scalars()
+        self._find_last_uses()
+
+    def _pair_sines_and_cosines(self) -> dict[int, int]:
+        """For each sin or cos the other one of its argument, if one call gives both at the same place."""
+        partners: dict[int, int] = {}
+        places = [item.members if isinstance(item, Group) else [] for item in self.schedule]
+        places.append([item for item in self.schedule if not isinstance(item, Group)])
+        for numbers in places:
+            found: dict[tuple[str, int], int] = {}
+            for number in numbers:
+                aval, head = self.avals[number], self.program.heads[number]
+                if isinstance(head, Primitive) and head.name in ("sin", "cos") and aval.dtype == FLOAT64:
+                    (argument,) = self.program.arguments[number]
+                    other = found.get(("cos" if head.name == "sin" else "sin", argument))
+                    found[head.name, argument] = number
+                    if other is not None and aval.size >= SMALLEST_TOGETHER:
+                        partners[number], partners[other] = other, number
+        return partners
+
+    def leaves(self, number: int) -> bool:
+        """Whether a value, or a view of it, leaves the plan."""
+        return self.last_use.get(number) == len(self.schedule)
+
+    def _place_constants(self) -> None:
+        for number in self.program.live():
+            if number < self.program.n_inputs:
+                aval = self.avals[number]
+                (self.scalars if aval.weak else self.arrays)[number] = f"x{number}"
+                self.roots[number] = number
+            elif number in self.program.constants:
+                aval = self.avals[number]
+                if aval.weak or (aval.literal is not None and aval.spec is None and aval.dtype == FLOAT64):
+                    value = self.program.constants[number]
+                    self.scalars[number] = number_text(float(value) if aval.dtype == FLOAT64 else value)
+                else:
+                    self.arrays[number] = self.constant(constant_value(self.program, number))
+                self.roots[number] = number
+
+    def constant(self, value: Any) -> str:
+        """A name for a constant array."""
+        name = f"c{len(self.constants)}"
+        self.constants[name] = value
+        return name
+
+    def _decide_scalars(self) -> None:
+        """Which values are Python floats: one element of float64 that can be had cheaply as such."""
+        self.is_scalar: set[int] = set(self.scalars)
+        for number in self.applications:
+            signature = self.program.signatures[number]
+            assert signature is not None
+            name = signature.primitive.name
+            arguments = self.program.arguments[number]
+            aval = self.avals[number]
+            if aval.size != 1 or not (aval.dtype == FLOAT64 or aval.dtype.kind == "b"):
+                continue
+            small = all(self._scalar_like(a) for a in arguments)
+            if aval.dtype.kind == "b" and name not in SCALAR_TRUTH:
+                continue
+            same = name in SCALAR_SAME and self.avals[arguments[0]].dtype == FLOAT64
+            reduces = aval.dtype == FLOAT64 and name in ("matmul", "sum", "inner_product")
+            if (small and (name in SCALAR or same)) or reduces:
+                self.is_scalar.add(number)
+
+    def _scalar_like(self, number: int) -> bool:
+        """Whether a value can be taken as a Python number at the cost of one ``item`` call."""
+        aval = self.avals[number]
+        if number in self.is_scalar:
+            return aval.dtype.kind in "fib"
+        return aval.size == 1 and aval.spec is None and (aval.dtype == FLOAT64 or aval.dtype.kind == "b")
+
+    def _find_last_uses(self) -> None:
+        for number in self.applications:
+            signature = self.program.signatures[number]
+            assert signature is not None
+            arguments = self.program.arguments[number]
+            root = number
+            if number not in self.is_scalar and (
+                signature.primitive.name in VIEWS or (signature.primitive.name == "index" and len(arguments) == 2)
+            ):
+                root = self.roots[arguments[0]]
+            self.roots[number] = root
+        # The place in the schedule after which nobody looks into a root; the end for outputs.
+        self.last_use: dict[int, int] = {}
+        for place, item in enumerate(self.schedule):
+            for number in item.members if isinstance(item, Group) else (item,):
+                for argument in self.program.arguments[number]:
+                    self.last_use[self.roots[argument]] = place
+        for number in self.outputs:
+            self.last_use[self.roots[number]] = len(self.schedule)
+
+    def use(self, name: str) -> str:
+        """A NumPy name that the source imports."""
+        self.names.add(name)
+        return name
+
+    def scalar(self, number: int) -> str:
+        """A value of one element as a Python number."""
+        text = self.scalars.get(number)
+        if text is None:
+            text = self.scalars[number] = f"s{number}"
+            self.lines.append(f"{text} = {self.arrays[number]}.item()")
+        return text
+
+    def array(self, number: int) -> str:
+        """A value as an array of its shape and dtype."""
+        text = self.arrays.get(number)
+        if text is None:
+            aval = self.avals[number]
+            if number in self.program.constants:
+                text = self.constant(np.asarray(self.program.constants[number], aval.dtype))
+            else:
+                text = f"v{number}"
+                dtype = "" if aval.dtype == FLOAT64 else f", dtype={aval.dtype.name!r}"
+                shape = f", ndmin={aval.ndim}" if aval.ndim else ""
+                self.lines.append(f"{text} = {self.use('array')}({self.scalars[number]}{dtype}{shape})")
+            self.arrays[number] = text
+        return text
+
+    def operand(self, number: int, out: Aval, others: list[Aval]) -> str:
+        """A value as an operand of a ufunc whose result is ``out``; a Python number where that is as good."""
+        aval = self.avals[number]
+        # A weak number must stay one: as an array it would decide the dtype of the result.
+        if number not in self.scalars or (number in self.arrays and not aval.weak):
+            return self.array(number)
+        full = [a for a in others if a.shape == out.shape and not a.weak]
+        if aval.literal is not None and full:
+            # A zero-dimensional array is converted faster than a Python number.
+            dtype = self._literal_dtype(aval, full[0], out)
+            if dtype is not None and not (isinstance(aval.literal, complex) and dtype.kind != "c"):
+                key = (number, dtype)
+                if key not in self._literals:
+                    self._literals[key] = self.constant(np.asarray(aval.literal, dtype))
+                return self._literals[key]
+        if aval.weak or (full and all(a.dtype == FLOAT64 for a in full)):
+            return self.scalars[number]
+        return self.array(number)
+
+    def operands(self, out: Aval, arguments: tuple[int, ...]) -> list[str]:
+        """All operands of a ufunc. If ``out`` has axes, one operand at least is an array, and brings them."""
+        words = []
+        for i, argument in enumerate(arguments):
+            others = arguments[:i] + arguments[i + 1 :]
+            if out.ndim:
+                others = tuple([a for a in others if a not in self.scalars or a in self.arrays])
+            words.append(self.operand(argument, out, [self.avals[a] for a in others]))
+        return words
+
+    def _literal_dtype(self, aval: Aval, other: Aval, out: Aval) -> np.dtype[Any] | None:
+        """What NumPy converts a number of the structure to beside another operand; None where that is not known."""
+        if not aval.weak:
+            return aval.dtype
+        # A loop may compute in a wider dtype than its operand has (float_power), and then the number is of that.
+        known = other.dtype.kind in "fc" and (out.dtype == other.dtype or out.dtype.kind == "b")
+        return other.dtype if known else None
+
+    def inner(self, number: int, left: str, right: str) -> str:
+        """The sum of the products of all elements of two arrays, the first of which is the value ``number``."""
+        if self.avals[number].size <= LONGEST_INNER:
+            return f"{self.use('vdot')}({left}, {right})"
+        return f"{self.helper('inner')}({left}, {right})"
+
+    def ones(self, length: int, dtype: np.dtype[Any]) -> str:
+        """A name for a constant vector of ones."""
+        key = (-length, dtype)
+        if key not in self._literals:
+            self._literals[key] = self.constant(np.ones(length, dtype))
+        return self._literals[key]
+
+    def dottable(self, arguments: tuple[int, ...]) -> bool:
+        first, second = (self.avals[a] for a in arguments)
+        return first.ndim == second.ndim == 2 and first.dtype == second.dtype and first.dtype.kind in "fc"
+
+    def target(self, number: int) -> str | None:
+        """The buffer a value is computed into; None if it leaves the plan and must be new."""
+        write = self.writes.placed.get(number)
+        if write is not None:
+            return self._place(number, write)
+        if self.leaves(number):
+            return None
+        return self.buffer(number)
+
+    def _place(self, number: int, write: int) -> str:
+        """A view of the array that a value is written into, to be computed there."""
+        idx = self.program.arguments[write][1]
+        self.in_place.add(number)
+        return self.view(number, self.begin(write), f"[{self.array(idx)}]")
+
+    def begin(self, write: int) -> str:
+        """The array that a chain of writes into a repeated number works on, made when it is first needed."""
+        first = self.writes.firsts[write]
+        if first not in self._begun:
+            self._begun[first] = self._filled(first)
+        return self._begun[first]
+
+    def _filled(self, first: int) -> str:
+        """A new array, or a buffer, of the number that the base of a write repeats; as it is if all is written."""
+        aval = self.avals[first]
+        last = self.writes.last(first)
+        filling = self.writes.filling(self.program.arguments[first][0])
+        assert filling is not None
+        text = self.scalars[filling] if filling in self.scalars else self.array(filling)
+        complete = first in self.writes.complete
+        if not self.leaves(last):
+            target = self.buffer(last)
+            if not complete:
+                self.lines.append(f"{target}.fill({text})")
+            return target
+        name, words = "full", f"{aval.shape!r}, {text}, {aval.dtype.name!r}"
+        if complete or self.avals[filling].literal == 0:
+            # Zeros come from the system without being written.
+            name, words = "empty" if complete else "zeros", f"{aval.shape!r}, {aval.dtype.name!r}"
+        self.lines.append(f"v{last} = {self.use(name)}({words})")
+        return f"v{last}"
+
+    def buffer(self, number: int) -> str:
+        """The name of a free buffer that a value is computed into."""
+        place = self.storage.take(self.avals[number])
+        self.buffer_of[number] = place
+        return f"b{place}"
+
+    def view(self, number: int, source: str, suffix: str) -> str:
+        """The name of a view of an array, ``source`` followed by ``suffix``; of a buffer it is made only once."""
+        if source[0] in "bw" and (suffix[0] != "[" or suffix[1:-1] in self.constants):
+            # Integers alone would give a number: what the buffer held when it was made.
+            single = suffix[0] == "[" and not self.avals[number].ndim
+            expression = f"{source}[*{suffix[1:-1]}, ...]" if single else source + suffix
+            return self.views.setdefault(expression, f"w{len(self.views)}")
+        self.lines.append(f"v{number} = {source}{suffix}")
+        return f"v{number}"
+
+    def contiguous(self, number: int) -> bool:
+        """Whether a value is taken to be one run of elements: it may be a view only if it is reshaped."""
+        signature = self.program.signatures[number]
+        while signature is not None and signature.primitive.name == "reshape":
+            (number,) = self.program.arguments[number]
+            signature = self.program.signatures[number]
+        return signature is None or (self.roots[number] == number and signature.primitive.name != "index")
+
+    def helper(self, name: str) -> str:
+        """A function of this package that the source imports."""
+        self.helpers.add(name)
+        return name
+
+    def owned(self, number: int) -> str:
+        """The name of an uninitialised array for a value: a buffer, or a new array if it leaves the plan."""
+        target = self.target(number)
+        if target is None:
+            aval = self.avals[number]
+            target = f"v{number}"
+            self.lines.append(f"{target} = {self.use('empty')}({aval.shape!r}, {aval.dtype.name!r})")
+        self.arrays[number] = target
+        return target
+
+    def emit(self, number: int, call: str, out: bool) -> None:
+        """``call`` is text up to the closing parenthesis, which an out argument may precede."""
+        target = self.target(number) if out else None
+        if target is None:
+            self.arrays[number] = f"v{number}"
+            close = ").item()" if self.avals[number].weak else ")"
+            self.lines.append(f"v{number} = {call}{close}")
+            if self.avals[number].weak:
+                self.scalars[number] = f"v{number}"
+        else:
+            self.arrays[number] = target
+            # NumPy 2.4 deprecates a positional out for these two; for all others it is faster.
+            word = "out=" if call.startswith(("maximum(", "minimum(")) else ""
+            self.lines.append(f"{call}, {word}{target})")
+
+    def write_ufunc(self, number: int, name: str, arguments: tuple[int, ...]) -> None:
+        out = self.avals[number]
+        words = self.operands(out, arguments)
+        self.emit(number, f"{self.use(name)}({', '.join(words)}", out=not out.weak)
