@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,17 @@ from ..memo import Interned
 from .avals import Aval, common_place
 
 SIGNATURES_KEPT = 1 << 12
+
+
+# The Python scalar of a kind of dtype. (``item()`` of a long double is no Python scalar.)
+PYTHON_TYPES: dict[str, type] = {"i": int, "u": int, "f": float, "c": complex, "b": bool}
+
+
+def resolved_dtypes(ufunc: np.ufunc, avals: Sequence[Aval]) -> tuple[np.dtype[Any], ...]:
+    """What a ufunc calculates in; Python scalars are weak beside arrays (NEP 50). TypeError if it has no loop."""
+    weak = all(aval.weak for aval in avals)
+    kinds = [PYTHON_TYPES[a.dtype.kind] if a.weak and not weak else a.dtype for a in avals]
+    return ufunc.resolve_dtypes((*kinds, *[None] * ufunc.nout))
 
 
 class Signature:
@@ -59,6 +70,20 @@ class Signature:
         return found
 
     @property
+    def is_view(self) -> bool:
+        """Whether the result is the first operand's memory seen in another way."""
+        view = self.primitive.view
+        return view if isinstance(view, bool) else view(self.inputs)
+
+    @property
+    def loop_dtypes(self) -> tuple[np.dtype[Any], ...]:
+        """What an elementwise primitive (or a product) computes in: the dtypes of its operands, and of the result."""
+        loop = self.primitive.loop
+        if loop is None:
+            return (*[aval.dtype for aval in self.inputs], self.out.dtype)
+        return resolved_dtypes(loop, self.inputs)
+
+    @property
     def keywords(self) -> dict[str, Any]:
         """The static parameters by name."""
         return dict(zip(self.primitive.params, self.params, strict=True))
@@ -73,7 +98,7 @@ PRIMITIVES: dict[str, Primitive] = {}
 
 
 class Primitive(ABC):
-    """An operation that has a rule and that backends know.
+    """An operation that has a rule and that backends know: a card, on which stands all that is true of it.
 
     Parameters
     ----------
@@ -84,15 +109,41 @@ class Primitive(ABC):
         not fit.
     params : sequence of str, optional
         Names of the static, hashable parameters.
-    kind : {"elementwise", "view", "reduction", "contraction", "other"}
+    kind : {"elementwise", "view", "reduction", "contraction", "indexing", "other"}
         What a compiler may do with it.
     commutative : bool, optional
         Whether two inputs may change places.
     numpy_ufunc : numpy.ufunc, optional
-        Decides the dtypes of an elementwise primitive.
+        What computes an elementwise primitive.
+    loop : numpy.ufunc, optional
+        Which ufunc decides the dtypes that it computes in; ``numpy_ufunc`` if not given.
+    meaning : callable, optional
+        ``meaning(xp, *arrays, **params)``: what it computes, written for any array namespace; an index among the
+        operands is a tuple, and its form is given as ``spec``. A ufunc needs none.
+    view : bool or callable, optional
+        Whether the result is the first operand's memory seen in another way; if that depends on the operands,
+        ``view(avals)``.
+    in_place : bool, optional
+        False for an elementwise primitive that reads its operands after it has begun to write.
+    reduces : numpy.ufunc, optional
+        What a reduction combines elements with, and partial results with each other.
     """
 
-    __slots__ = ("commutative", "infer", "interned", "kind", "name", "numpy_ufunc", "params", "signatures")
+    __slots__ = (
+        "commutative",
+        "in_place",
+        "infer",
+        "interned",
+        "kind",
+        "loop",
+        "meaning",
+        "name",
+        "numpy_ufunc",
+        "params",
+        "reduces",
+        "signatures",
+        "view",
+    )
 
     def __init__(
         self,
@@ -103,6 +154,11 @@ class Primitive(ABC):
         kind: str = "other",
         commutative: bool = False,
         numpy_ufunc: np.ufunc | None = None,
+        loop: np.ufunc | None = None,
+        meaning: Callable[..., Any] | None = None,
+        view: bool | Callable[[tuple[Aval, ...]], bool] = False,
+        in_place: bool = True,
+        reduces: np.ufunc | None = None,
     ):
         if name in PRIMITIVES:
             raise ValueError(f"primitive {name!r} is defined twice")
@@ -113,6 +169,11 @@ class Primitive(ABC):
         self.kind = kind
         self.commutative = commutative
         self.numpy_ufunc = numpy_ufunc
+        self.loop = loop or numpy_ufunc
+        self.meaning = meaning
+        self.view = view
+        self.in_place = in_place
+        self.reduces = reduces
         # By abstract values and parameters; twins by their signature.
         self.interned: Interned[Any, Signature] = Interned(SIGNATURES_KEPT)
         # Looked into on the hot path before ``signature`` is called.

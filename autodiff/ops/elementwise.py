@@ -12,15 +12,11 @@ import numpy as np
 from ..backend import Backend
 from ..convert import as_node, literal
 from ..core.avals import BOOL, FLOAT64, Aval, broadcast_shape, intern_aval
-from ..core.primitives import COMPARED_BY_VALUE, Primitive
+from ..core.primitives import COMPARED_BY_VALUE, PYTHON_TYPES, Primitive, resolved_dtypes
 from ..errors import ArgumentError, BackendError, DTypeError, RangeError, ShapeError, shown
 from ..nodes import Node, Operation
 from ..operator import Operator
 from ..recipe import WITHHELD
-
-# The Python scalar of a kind of dtype. (``item()`` of a long double is no Python scalar.)
-PYTHON_TYPES: dict[str, type] = {"i": int, "u": int, "f": float, "c": complex, "b": bool}
-
 
 # Kinds of numbers, each of which has those before it.
 _KINDS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
@@ -50,9 +46,8 @@ def broadcast_shapes(name: str, avals: tuple[Aval, ...]) -> tuple[int, ...]:
 def result_dtype(ufunc: np.ufunc, avals: tuple[Aval, ...]) -> tuple[np.dtype[Any], bool]:
     """NumPy's result dtype of ``ufunc``, and whether the result is still weak."""
     weak = all(aval.weak for aval in avals)
-    wanted = [PYTHON_TYPES[a.dtype.kind] if a.weak and not weak else a.dtype for a in avals]
     try:
-        resolved = ufunc.resolve_dtypes((*wanted, *[None] * ufunc.nout))
+        resolved = resolved_dtypes(ufunc, avals)
     except TypeError as error:
         raise DTypeError(
             f"{ufunc.__name__}({listed(avals)}): NumPy has no loop for these dtypes ({error}); convert with .astype"
@@ -85,8 +80,13 @@ def infer_elementwise(primitive: Primitive, *avals: Aval) -> Aval:
     return intern_aval(broadcast_shapes(primitive.name, avals), dtype, weak and dtype.kind != "b")
 
 
-def _elementwise(ufunc: np.ufunc, commutative: bool = False) -> Operator:
-    return Operator(ufunc.__name__, infer_elementwise, kind="elementwise", commutative=commutative, numpy_ufunc=ufunc)
+def _is_real(avals: tuple[Aval, ...]) -> bool:
+    # The conjugate of a truth value is an int8.
+    return avals[0].dtype.kind in "iuf"
+
+
+def _elementwise(ufunc: np.ufunc, **facts: Any) -> Operator:
+    return Operator(ufunc.__name__, infer_elementwise, kind="elementwise", numpy_ufunc=ufunc, **facts)
 
 
 add = _elementwise(np.add, commutative=True)
@@ -113,7 +113,7 @@ negative = _elementwise(np.negative)
 absolute = _elementwise(np.absolute)
 sign = _elementwise(np.sign)
 heaviside = _elementwise(np.heaviside)
-conjugate = _elementwise(np.conjugate)
+conjugate = _elementwise(np.conjugate, view=_is_real)
 reciprocal = _elementwise(np.reciprocal)
 square = _elementwise(np.square)
 sqrt = _elementwise(np.sqrt)
@@ -126,7 +126,7 @@ log = _elementwise(np.log)
 log2 = _elementwise(np.log2)
 log10 = _elementwise(np.log10)
 log1p = _elementwise(np.log1p)
-logaddexp = _elementwise(np.logaddexp, commutative=True)
+logaddexp = _elementwise(np.logaddexp, commutative=True, in_place=False)
 logaddexp2 = _elementwise(np.logaddexp2, commutative=True)
 
 sin = _elementwise(np.sin)
@@ -189,7 +189,7 @@ def _infer_frexp_exponent(primitive: Primitive, x: Aval) -> Aval:
     return intern_aval(x.shape, dtype)
 
 
-frexp_exponent = Operator("frexp_exponent", _infer_frexp_exponent, kind="elementwise")
+frexp_exponent = Operator("frexp_exponent", _infer_frexp_exponent, kind="elementwise", loop=np.frexp)
 
 
 def _infer_part(primitive: Primitive, x: Aval) -> Aval:
@@ -197,7 +197,7 @@ def _infer_part(primitive: Primitive, x: Aval) -> Aval:
     return intern_aval(x.shape, real, x.weak)
 
 
-real = Operator("real", _infer_part, kind="elementwise")
+real = Operator("real", _infer_part, kind="elementwise", view=_is_real)
 imag = Operator("imag", _infer_part, kind="elementwise")
 
 
@@ -206,8 +206,8 @@ def _infer_same(primitive: Primitive, x: Aval) -> Aval:
 
 
 # A fresh name for the same quantity: what is differentiated with respect to in a nested derivative.
-identity = Operator("identity", _infer_same, kind="elementwise")
-stop_gradient = Operator("stop_gradient", _infer_same, kind="elementwise")
+identity = Operator("identity", _infer_same, kind="elementwise", view=True)
+stop_gradient = Operator("stop_gradient", _infer_same, kind="elementwise", view=True)
 
 
 def _infer_place(primitive: Primitive, x: Aval, *, backend: Backend) -> Aval:
@@ -229,7 +229,9 @@ def place(x: Node, backend: Backend) -> Node:
 
 # A cotangent times a derivative, where the cotangent may be zero for elements that were not chosen (by
 # `where`, `maximum`, an index): there the product is 0 even if the derivative is inf or NaN.
-masked_multiply = Operator("masked_multiply", infer_elementwise, kind="elementwise", numpy_ufunc=np.multiply)
+masked_multiply = Operator(
+    "masked_multiply", infer_elementwise, kind="elementwise", numpy_ufunc=np.multiply, in_place=False
+)
 
 
 def _infer_root_of_squares(primitive: Primitive, x: Aval) -> Aval:
@@ -237,7 +239,7 @@ def _infer_root_of_squares(primitive: Primitive, x: Aval) -> Aval:
 
 
 # sqrt of a sum of squares. As a norm it has the minimum-norm subgradient 0 at 0, where sqrt itself has inf.
-root_of_squares = Operator("root_of_squares", _infer_root_of_squares, kind="elementwise")
+root_of_squares = Operator("root_of_squares", _infer_root_of_squares, kind="elementwise", loop=np.sqrt)
 
 
 def _infer_logistic(primitive: Primitive, x: Aval) -> Aval:
@@ -247,7 +249,7 @@ def _infer_logistic(primitive: Primitive, x: Aval) -> Aval:
 
 
 # 1 / (1 + exp(-x)), and 0 where exp(-x) overflows: the weight of one of two in a softmax.
-logistic = Operator("logistic", _infer_logistic, kind="elementwise")
+logistic = Operator("logistic", _infer_logistic, kind="elementwise", loop=np.exp)
 
 
 def _infer_astype(primitive: Primitive, x: Aval, *, dtype: np.dtype[Any]) -> Aval:
@@ -330,7 +332,7 @@ def _infer_select(primitive: Primitive, condition: Aval, x: Aval, y: Aval) -> Av
     return intern_aval(shape, select_dtype(x, y))
 
 
-where_p = Operator("where", _infer_select, kind="elementwise")
+where_p = Operator("where", _infer_select, kind="elementwise", in_place=False)
 
 
 def where(condition: Any, x: Any, y: Any) -> Node:

@@ -28,9 +28,9 @@ def _infer_index_write(primitive: Primitive, x: Aval, index: Aval, values: Aval,
     return intern_aval(x.shape, x.dtype)
 
 
-index = Operator("index", _infer_index)
-index_add = Operator("index_add", _infer_index_write)
-index_set = Operator("index_set", _infer_index_write)
+index = Operator("index", _infer_index, kind="indexing", view=lambda avals: len(avals) == 2)
+index_add = Operator("index_add", _infer_index_write, kind="indexing", reduces=np.add)
+index_set = Operator("index_set", _infer_index_write, kind="indexing")
 
 
 def normalize_index(x: Aval, item: Any, concrete: Concrete) -> tuple[Constant, tuple[Node, ...]]:

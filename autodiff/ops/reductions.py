@@ -44,12 +44,12 @@ def _infer_truth(primitive: Primitive, x: Aval, *, axes: tuple[int, ...]) -> Ava
     return intern_aval(reduced_shape(x.shape, axes), BOOL)
 
 
-sum_p = Operator("sum", _infer_reduction, params=("axes",), kind="reduction")
-prod_p = Operator("prod", _infer_reduction, params=("axes",), kind="reduction")
-amax = Operator("max", _infer_extremum, params=("axes",), kind="reduction")
-amin = Operator("min", _infer_extremum, params=("axes",), kind="reduction")
-all_true = Operator("all", _infer_truth, params=("axes",), kind="reduction")
-any_true = Operator("any", _infer_truth, params=("axes",), kind="reduction")
+sum_p = Operator("sum", _infer_reduction, params=("axes",), kind="reduction", reduces=np.add)
+prod_p = Operator("prod", _infer_reduction, params=("axes",), kind="reduction", reduces=np.multiply)
+amax = Operator("max", _infer_extremum, params=("axes",), kind="reduction", reduces=np.maximum)
+amin = Operator("min", _infer_extremum, params=("axes",), kind="reduction", reduces=np.minimum)
+all_true = Operator("all", _infer_truth, params=("axes",), kind="reduction", reduces=np.logical_and)
+any_true = Operator("any", _infer_truth, params=("axes",), kind="reduction", reduces=np.logical_or)
 
 
 def sum(x: Node, axes: tuple[int, ...]) -> Node:
@@ -69,7 +69,9 @@ def _infer_inner_product(primitive: Primitive, x: Aval, y: Aval, *, axes: tuple[
 
 
 # sum(x * y) for two arrays of one shape and dtype, without the products being stored.
-inner_product = Operator("inner_product", _infer_inner_product, params=("axes",), kind="reduction", commutative=True)
+inner_product = Operator(
+    "inner_product", _infer_inner_product, params=("axes",), kind="reduction", commutative=True, reduces=np.add
+)
 
 
 def keep_axes(y: Node, x: Node, axes: tuple[int, ...]) -> Node:

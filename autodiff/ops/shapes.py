@@ -11,11 +11,11 @@ import numpy as np
 from ..arguments import integers, whole, word
 from ..convert import as_node, literal
 from ..core.avals import Aval, broadcast_shape, intern_aval
-from ..core.primitives import Primitive
+from ..core.primitives import PYTHON_TYPES, Primitive
 from ..errors import ArgumentError, AxisError, DTypeError, ShapeError, shown
 from ..nodes import Node
 from ..operator import Operator
-from .elementwise import PYTHON_TYPES, listed, number_in, select_dtype
+from .elementwise import listed, number_in, select_dtype
 
 
 def normalize_axis(axis: Any, ndim: int, name: str) -> int:
@@ -68,7 +68,7 @@ def _infer_reshape(primitive: Primitive, x: Aval, *, shape: tuple[int, ...]) -> 
     return intern_aval(shape, x.dtype)
 
 
-reshape_p = Operator("reshape", _infer_reshape, params=("shape",), kind="view")
+reshape_p = Operator("reshape", _infer_reshape, params=("shape",), kind="view", view=True)
 
 
 def reshape(x: Node, shape: Any, order: str = "C") -> Node:
@@ -84,7 +84,7 @@ def _infer_transpose(primitive: Primitive, x: Aval, *, axes: tuple[int, ...]) ->
     return intern_aval(tuple([x.shape[a] for a in axes]), x.dtype)
 
 
-transpose_p = Operator("transpose", _infer_transpose, params=("axes",), kind="view")
+transpose_p = Operator("transpose", _infer_transpose, params=("axes",), kind="view", view=True)
 
 
 def transpose(x: Node, axes: Any = None) -> Node:
@@ -139,7 +139,7 @@ def _infer_broadcast_to(primitive: Primitive, x: Aval, *, shape: tuple[int, ...]
     return intern_aval(shape, x.dtype)
 
 
-broadcast_to_p = Operator("broadcast_to", _infer_broadcast_to, params=("shape",), kind="view")
+broadcast_to_p = Operator("broadcast_to", _infer_broadcast_to, params=("shape",), kind="view", view=True)
 
 
 def broadcast_to(x: Node, shape: Any) -> Node:

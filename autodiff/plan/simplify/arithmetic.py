@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from ... import ops
-from ...core.primitives import Signature
+from ...core.primitives import PYTHON_TYPES, Signature
 from ...core.program import NUMBER, Program
-from ...ops.elementwise import PYTHON_TYPES
 from ...whole import apart
 from .rows import DERIVED, EXACT, EXTENDED, POWERS, Bindings, Row, Special, c, d, holds, weak_number, x, y
 

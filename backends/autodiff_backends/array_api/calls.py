@@ -55,28 +55,17 @@ class Call(NamedTuple):
     in_place: Callable[..., Any] | None = None
 
 
-# What Python numbers are to promotion.
-_WEAK: dict[str, type] = {"b": bool, "i": int, "f": float, "c": complex}
-
-# Primitives that are no ufuncs of their own but compute in the dtypes of one.
-_UFUNCS = {"root_of_squares": np.sqrt, "logistic": np.exp, "frexp_exponent": np.frexp, "matmul": np.matmul}
-
 COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
 
 
-def loop_dtypes(signature: Signature) -> tuple[DType, ...]:
-    """What NumPy converts the operands of an elementwise primitive (or a matrix product) to."""
-    primitive = signature.primitive
-    ufunc = primitive.numpy_ufunc or _UFUNCS.get(primitive.name)
-    if ufunc is None:
-        return tuple([aval.dtype for aval in signature.inputs])
-    kinds = [_WEAK[aval.dtype.kind] if aval.weak else aval.dtype for aval in signature.inputs]
-    return ufunc.resolve_dtypes((*kinds, *[None] * ufunc.nout))[: ufunc.nin]
+def operand_dtypes(signature: Signature) -> tuple[DType, ...]:
+    """What the operands of an elementwise primitive (or a matrix product) are converted to."""
+    return signature.loop_dtypes[: len(signature.inputs)]
 
 
 def elementwise_call(signature: Signature) -> Call:
     """The call of an elementwise primitive by the standard's functions."""
-    loop = loop_dtypes(signature)
+    loop = operand_dtypes(signature)
     name = signature.primitive.name
     if name in COMPARISONS and loop[0] != loop[1]:
         return Call(compare_mixed, loop, keywords={"comparison": name})
@@ -150,7 +139,7 @@ def _inner_product(signature: Signature) -> Call:
 
 
 def _matmul(signature: Signature) -> Call:
-    loop = loop_dtypes(signature)
+    loop = operand_dtypes(signature)
     return Call(reductions.matmul_truth if loop[0].kind == "b" else "matmul", loop)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from autodiff.core.primitives import Signature
 
-from ..loops.statements import COPY, Form, loop_dtypes, operand_dtypes
+from ..loops.statements import COPY, Form, operand_dtypes
 from .types import BOOL, C_NAMES, FLOAT16, arithmetic, cast, number, text_of
 
 # Primitives of one dtype that are no ufuncs, computed in the dtype of the result.
@@ -143,7 +143,7 @@ def template(signature: Signature) -> str | None:
     ufunc = signature.primitive.numpy_ufunc
     if ufunc is None or ufunc.nout != 1:
         return None
-    loop = loop_dtypes(signature)
+    loop = signature.loop_dtypes
     if any(dtype not in C_NAMES for dtype in loop):
         return None
     if loop[0] == FLOAT16 and ufunc.__name__ in _HALF:
@@ -221,7 +221,7 @@ def _ufunc(signature: Signature, operands: Operands, out: np.dtype[Any]) -> str:
     ufunc = signature.primitive.numpy_ufunc
     assert text is not None
     assert ufunc is not None
-    loop = loop_dtypes(signature)
+    loop = signature.loop_dtypes
     as_bits = loop[0] == FLOAT16 and ufunc.__name__ in _HALF
     dtypes = [dtype if as_bits else arithmetic(dtype) for dtype in loop]
     words = []

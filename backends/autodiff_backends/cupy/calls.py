@@ -35,10 +35,7 @@ VIEWS: dict[str, Maker] = {
 
 def is_look(signature: Signature) -> bool:
     """Whether a primitive only looks at memory in another way."""
-    name = signature.primitive.name
-    if name in ("real", "conjugate"):
-        return signature.inputs[0].dtype.kind != "c"
-    return name in VIEWS and (name != "index" or len(signature.inputs) == 2)
+    return signature.is_view
 
 
 # --- products, running sums and products, positions ------------------------------------------------------------------

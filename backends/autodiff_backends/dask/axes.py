@@ -35,8 +35,8 @@ def axes_of(signature: Signature, whole: Sequence[bool] = ()) -> Axes:
     name = signature.primitive.name
     if signature.primitive.kind == "elementwise" or name == "broadcast_to":
         return _broadcast(signature)
-    if name in COMBINED:
-        return _reduction(signature, COMBINED[name])
+    if signature.primitive.kind == "reduction":
+        return _reduction(signature)
     if name in INDEXING:
         return INDEXING[name](signature, whole)
     if name in BY_NAME:
@@ -63,10 +63,12 @@ def _broadcast(signature: Signature) -> Axes:
     return Axes(tuple([_aligned(x.shape, out) for x in signature.inputs]), tuple(range(len(out))))
 
 
-def _reduction(signature: Signature, combine: np.ufunc) -> Axes:
+def _reduction(signature: Signature) -> Axes:
     labels = tuple(range(signature.inputs[0].ndim))
     (gone,) = signature.params
-    return Axes((labels,) * len(signature.inputs), tuple([i for i in labels if i not in gone]), combine)
+    return Axes(
+        (labels,) * len(signature.inputs), tuple([i for i in labels if i not in gone]), signature.primitive.reduces
+    )
 
 
 def _transpose(signature: Signature) -> Axes:
@@ -102,7 +104,7 @@ def _matmul(signature: Signature) -> Axes:
     row, column, summed = len(batch), len(batch) + 1, len(batch) + 2
     left = (*_aligned(x.shape[:-2], batch), row, summed)
     right = (*_aligned(y.shape[:-2], batch), summed, column)
-    return Axes((left, right), tuple(range(summed)), np.add)
+    return Axes((left, right), tuple(range(summed)), signature.primitive.reduces)
 
 
 # --- indices ---------------------------------------------------------------------------------------------------------
@@ -147,11 +149,11 @@ def _index(signature: Signature, whole: Sequence[bool]) -> Axes:
     return Axes((form.array, form.entries, *form.arrays), form.taken)
 
 
-def _index_write(signature: Signature, whole: Sequence[bool], combine: np.ufunc | None) -> Axes:
+def _index_write(signature: Signature, whole: Sequence[bool]) -> Axes:
     x, index, values, *arrays = signature.inputs
     form = _form(x, index, tuple(arrays), whole)
     assert len(form.taken) == values.ndim
-    return Axes((form.array, form.entries, form.taken, *form.arrays), form.array, combine)
+    return Axes((form.array, form.entries, form.taken, *form.arrays), form.array, signature.primitive.reduces)
 
 
 def takes_whole(aval: Aval, value: tuple[Any, ...]) -> tuple[bool, ...]:
@@ -160,16 +162,6 @@ def takes_whole(aval: Aval, value: tuple[Any, ...]) -> tuple[bool, ...]:
     assert spec is not None
     return tuple([type(v) is slice and v == slice(0, n, 1) for n, v in zip(spec, value, strict=True)])
 
-
-COMBINED: dict[str, np.ufunc] = {
-    "all": np.logical_and,
-    "any": np.logical_or,
-    "inner_product": np.add,
-    "max": np.maximum,
-    "min": np.minimum,
-    "prod": np.multiply,
-    "sum": np.add,
-}
 
 BY_NAME: dict[str, Callable[[Signature], Axes]] = {
     "argmax": _along,
@@ -184,8 +176,8 @@ BY_NAME: dict[str, Callable[[Signature], Axes]] = {
 
 INDEXING: dict[str, Callable[[Signature, Sequence[bool]], Axes]] = {
     "index": _index,
-    "index_add": lambda signature, whole: _index_write(signature, whole, np.add),
-    "index_set": lambda signature, whole: _index_write(signature, whole, None),
+    "index_add": _index_write,
+    "index_set": _index_write,
 }
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autodiff.core.avals import Aval, broadcast_shape
-from autodiff.core.primitives import Signature
+from autodiff.core.primitives import PRIMITIVES, Signature
 from autodiff.core.program import Program
 
 from .accesses import Access, contiguous, gathered, reshaped, sliced
@@ -22,14 +22,10 @@ from .accesses import Access, contiguous, gathered, reshaped, sliced
 # What loops are generated for; complex numbers and extended precision are not among them.
 DTYPES = {np.dtype(code) for code in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")}
 
-# Primitives that only look at memory in another way.
-VIEWS = {"reshape", "transpose", "broadcast_to", "index", "identity", "stop_gradient", "real", "conjugate"}
-
-# Those that compute something where elements are complex.
-REAL_VIEWS = {"real", "conjugate"}
-
-# Reductions, and what they start from.
-REDUCTIONS = {"sum": 0, "prod": 1, "max": None, "min": None, "all": True, "any": False, "inner_product": 0, "matmul": 0}
+# Primitives that combine elements, by name: forms know no more of them.
+REDUCTIONS = {
+    p.name: p.reduces for p in PRIMITIVES.values() if p.kind in ("reduction", "contraction") and p.reduces is not None
+}
 
 # Elementwise primitives that are no ufuncs.
 EXPRESSIONS = {"where", "masked_multiply", "root_of_squares", "logistic", "tanh_slope", "astype"}
@@ -44,8 +40,6 @@ LEFT_TO_NUMPY = {
     **dict.fromkeys(("ldexp", "left_shift", "right_shift"), "iu"),
     "floor_divide": "iuf",
 }
-
-WEAK = {"b": bool, "i": int, "f": float, "c": complex}
 
 
 class Form(NamedTuple):
@@ -109,25 +103,16 @@ def supported(program: Program, number: int, ufuncs: frozenset[str], largest: in
     if name in ("index", "index_add", "index_set"):
         plain = 2 if name == "index" else 3
         return len(arguments) == plain and arguments[1] in program.constants
-    if name in VIEWS or name in EXPRESSIONS or name == "concatenate":
+    if signature.is_view or name in EXPRESSIONS or name == "concatenate":
         return True
     if name in REDUCTIONS:
-        return all(a.size for a in signature.inputs) or REDUCTIONS[name] is not None
+        return all(a.size for a in signature.inputs) or REDUCTIONS[name].identity is not None
     ufunc = signature.primitive.numpy_ufunc
     if ufunc is None or ufunc.nout != 1 or ufunc.__name__ not in ufuncs:
         return False
-    loop = loop_dtypes(signature)
+    loop = signature.loop_dtypes
     kinds = LEFT_TO_NUMPY.get(ufunc.__name__, "")
     return DTYPES.issuperset(loop) and not any(dtype.kind in kinds for dtype in loop[: ufunc.nin])
-
-
-def loop_dtypes(signature: Signature) -> tuple[np.dtype[Any], ...]:
-    """What a ufunc calculates in: the dtypes of its operands and of the result."""
-    ufunc = signature.primitive.numpy_ufunc
-    assert ufunc is not None
-    # What promotion sees: a dtype, or a Python type for weak numbers.
-    kinds: list[Any] = [WEAK[a.dtype.kind] if a.weak else a.dtype for a in signature.inputs]
-    return ufunc.resolve_dtypes((*kinds, None))
 
 
 class Lowering:
@@ -232,7 +217,7 @@ class Lowering:
         name = signature.primitive.name
         if name == "index" and len(arguments) > 2:
             self._gather(number, signature, arguments)
-        elif name in VIEWS and not (name in REAL_VIEWS and signature.inputs[0].dtype.kind == "c"):
+        elif signature.is_view:
             self._view(number, name, signature, arguments)
         elif name in ("index_add", "index_set"):
             self._write(number, name == "index_add", arguments)

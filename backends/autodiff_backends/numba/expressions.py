@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..loops.statements import COPY, Form, loop_dtypes, operand_dtypes
+from ..loops.statements import COPY, Form, operand_dtypes
 
 # For floating operands; anything else is a call of the ufunc for one element.
 OPERATORS = {
@@ -82,7 +82,7 @@ def expression(form: Form, words: list[str], vectorised: frozenset[str] = frozen
         return _grouped(both.format(_atom(as_(0, out)), _atom(as_(1, out))))
     ufunc = form.signature.primitive.numpy_ufunc
     assert ufunc is not None
-    loop = loop_dtypes(form.signature)
+    loop = form.signature.loop_dtypes
     arguments = [_atom(as_(i, dtype)) for i, dtype in enumerate(loop[: ufunc.nin])]
     template = OPERATORS.get(ufunc.__name__)
     if ufunc.__name__ == "square":

@@ -56,14 +56,13 @@ def _where(w: Values, number: int, signature: Signature, arguments: tuple[int, .
         w.emit(number, f"{w.use('where')}({', '.join(words)}", out=False)
 
 
-def _reduction(name: str) -> ArrayWriter:
-    def write(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
-        x = w.avals[arguments[0]]
-        (axes,) = signature.params
-        axis = "None" if len(axes) == x.ndim else repr(axes[0] if len(axes) == 1 else axes)
-        w.emit(number, f"{w.use(name)}.reduce({w.array(arguments[0])}, {axis}", out=False)
-
-    return write
+def _reduction(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    x = w.avals[arguments[0]]
+    (axes,) = signature.params
+    axis = "None" if len(axes) == x.ndim else repr(axes[0] if len(axes) == 1 else axes)
+    ufunc = signature.primitive.reduces
+    assert ufunc is not None
+    w.emit(number, f"{w.use(ufunc.__name__)}.reduce({w.array(arguments[0])}, {axis}", out=False)
 
 
 def _sum(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
@@ -78,7 +77,7 @@ def _sum(w: Values, number: int, signature: Signature, arguments: tuple[int, ...
     elif axes == (x.ndim - 1,) and _short_rows(x) and w.contiguous(value):
         _sum_rows(w, number, x, w.array(value))
     else:
-        _SUM_BY_REDUCTION(w, number, signature, arguments)
+        _reduction(w, number, signature, arguments)
 
 
 def _short_rows(x: Aval) -> bool:
@@ -133,6 +132,13 @@ def _view(template: str) -> ArrayWriter:
             w.arrays[number] = f"v{number}"
 
     return write
+
+
+def _conjugate(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    if signature.is_view:
+        _view("{0}")(w, number, signature, arguments)
+    else:
+        w.write_ufunc(number, "conjugate", arguments)
 
 
 def _transpose(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
@@ -290,8 +296,6 @@ def _frexp_exponent(w: Values, number: int, signature: Signature, arguments: tup
     w.lines.append(f"v{number} = {w.use('frexp')}({w.array(arguments[0])})[1]")
 
 
-_SUM_BY_REDUCTION = _reduction("add")
-
 WRITERS: dict[str, ArrayWriter] = {
     "masked_multiply": _masked_multiply,
     "root_of_squares": _root_of_squares,
@@ -299,6 +303,7 @@ WRITERS: dict[str, ArrayWriter] = {
     "logistic": _logistic,
     "tanh_slope": _tanh_slope,
     "frexp_exponent": _frexp_exponent,
+    "conjugate": _conjugate,
     "identity": _view("{0}"),
     "stop_gradient": _view("{0}"),
     "real": _view("{0}.real"),
@@ -311,11 +316,11 @@ WRITERS: dict[str, ArrayWriter] = {
     "concatenate": _concatenate,
     "sum": _sum,
     "inner_product": _inner_product,
-    "prod": _reduction("multiply"),
-    "max": _reduction("maximum"),
-    "min": _reduction("minimum"),
-    "all": _reduction("logical_and"),
-    "any": _reduction("logical_or"),
+    "prod": _reduction,
+    "max": _reduction,
+    "min": _reduction,
+    "all": _reduction,
+    "any": _reduction,
     "argmax": _function("argmax"),
     "argmin": _function("argmin"),
     "cumsum": _function("cumsum"),

@@ -10,9 +10,6 @@ from .groups import write_group
 from .primitives import WRITERS
 from .values import FLOAT64, LONGEST_DOT, SCALAR, SCALAR_SAME, SCALAR_TRUTH, Values, number_text
 
-# Elementwise primitives that read operands after they have begun to write.
-NOT_IN_PLACE = {"where", "masked_multiply", "logaddexp"}
-
 
 class Writer(Values):
     """Generates the body of a plan, value by value."""
@@ -60,7 +57,7 @@ class Writer(Values):
             # It may look at its second operand once more.
             return dying - {self.roots[arguments[1]]}
         if signature.primitive.kind == "elementwise":
-            return set() if signature.primitive.name in NOT_IN_PLACE else dying
+            return dying if signature.primitive.in_place else set()
         if signature.primitive.name in ("index_add", "index_set"):
             base = self.roots[arguments[0]]
             return dying & {base} if base not in {self.roots[a] for a in arguments[1:]} else set()

@@ -16,7 +16,7 @@ import torch
 
 from autodiff.core.primitives import Signature
 
-from ..array_api.calls import COMPARISONS, Call, elementwise_call, loop_dtypes, over_no_axes, standard_call
+from ..array_api.calls import COMPARISONS, Call, elementwise_call, operand_dtypes, over_no_axes, standard_call
 from ..array_api.elementwise import Meaning, compare_mixed, same
 from . import functions, indexing, unsigned
 
@@ -229,7 +229,7 @@ def torch_call(signature: Signature) -> Call:
 def gpu_call(signature: Signature) -> Call:
     """The same on a GPU."""
     if signature.primitive.name == "matmul" and signature.out.dtype.kind in "iu":
-        call = Call(functions.matmul_integers, loop_dtypes(signature), with_namespace=False)
+        call = Call(functions.matmul_integers, operand_dtypes(signature), with_namespace=False)
         return _of_wide_integers(signature, call)
     return torch_call(signature)
 
