@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -69,6 +70,18 @@ class Signature:
             found = interned.put(self, Signature(self.primitive, self.inputs, self.params, self.out, self))
         return found
 
+    def function(self, xp: Any) -> Callable[..., Any]:
+        """What computes it from arrays of a namespace, by the meaning of its primitive."""
+        meaning = self.primitive.meaning
+        assert meaning is not None, self.primitive.name
+        return functools.partial(meaning, xp, **self.meaning_keywords)
+
+    @property
+    def meaning_keywords(self) -> dict[str, Any]:
+        """What the meaning of its primitive takes by name: static parameters, and the form of an index."""
+        forms = [aval.spec for aval in self.inputs if aval.spec is not None]
+        return {**self.keywords, "spec": forms[0]} if forms else self.keywords
+
     @property
     def is_view(self) -> bool:
         """Whether the result is the first operand's memory seen in another way."""
@@ -115,11 +128,16 @@ class Primitive(ABC):
         Whether two inputs may change places.
     numpy_ufunc : numpy.ufunc, optional
         What computes an elementwise primitive.
+    module : str, optional
+        Where ``numpy_ufunc`` is imported from.
     loop : numpy.ufunc, optional
         Which ufunc decides the dtypes that it computes in; ``numpy_ufunc`` if not given.
     meaning : callable, optional
         ``meaning(xp, *arrays, **params)``: what it computes, written for any array namespace; an index among the
-        operands is a tuple, and its form is given as ``spec``. A ufunc needs none.
+        operands is a tuple, and its form is given as ``spec``. It runs wherever a backend has nothing of its own for
+        the primitive, and gives a new array, unless this is a view. Ufuncs and compositions need none.
+    needs : sequence of str, optional
+        The functions of the namespace that the meaning calls and not every library has: ``"linalg.solve"``.
     view : bool or callable, optional
         Whether the result is the first operand's memory seen in another way; if that depends on the operands,
         ``view(avals)``.
@@ -137,7 +155,9 @@ class Primitive(ABC):
         "kind",
         "loop",
         "meaning",
+        "module",
         "name",
+        "needs",
         "numpy_ufunc",
         "params",
         "reduces",
@@ -154,8 +174,10 @@ class Primitive(ABC):
         kind: str = "other",
         commutative: bool = False,
         numpy_ufunc: np.ufunc | None = None,
+        module: str = "numpy",
         loop: np.ufunc | None = None,
         meaning: Callable[..., Any] | None = None,
+        needs: Iterable[str] = (),
         view: bool | Callable[[tuple[Aval, ...]], bool] = False,
         in_place: bool = True,
         reduces: np.ufunc | None = None,
@@ -169,8 +191,10 @@ class Primitive(ABC):
         self.kind = kind
         self.commutative = commutative
         self.numpy_ufunc = numpy_ufunc
+        self.module = module
         self.loop = loop or numpy_ufunc
         self.meaning = meaning
+        self.needs = tuple(needs)
         self.view = view
         self.in_place = in_place
         self.reduces = reduces

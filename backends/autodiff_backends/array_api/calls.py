@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autodiff.core.primitives import Signature
+from autodiff.core.primitives import PRIMITIVES, Signature
 
 from . import indexing, reductions
 from .elementwise import ELEMENTWISE, Meaning, compare_mixed, same, truth
@@ -202,8 +202,18 @@ def standard_call(signature: Signature) -> Call:
     """The call of any primitive by the standard's functions."""
     if signature.primitive.kind == "reduction" and signature.params == ((),):
         return over_no_axes(signature)
-    make = ARRAYS.get(signature.primitive.name)
-    return elementwise_call(signature) if make is None else make(signature)
+    name = signature.primitive.name
+    if name in ARRAYS:
+        return ARRAYS[name](signature)
+    return elementwise_call(signature) if name in ELEMENTWISE else by_meaning(signature)
+
+
+def by_meaning(signature: Signature) -> Call:
+    """What the primitive's card says."""
+    primitive = signature.primitive
+    assert primitive.meaning is not None, primitive.name
+    operands = (None,) * len(signature.inputs)
+    return Call(primitive.meaning, operands, keywords=signature.meaning_keywords, view=signature.is_view)
 
 
 # Functions that are in the standard since 2022.12 or later and that functions of this package call, by primitive.
@@ -229,11 +239,23 @@ def _functions_of(primitive: str) -> set[str]:
     return {meaning for meaning in meanings if isinstance(meaning, str)} | set(NEEDS.get(primitive, ()))
 
 
+def _has(xp: Any, name: str) -> bool:
+    """Whether a namespace has a function, which may be in a module of it."""
+    for part in name.split("."):
+        xp = getattr(xp, part, None)
+    return xp is not None
+
+
 def missing(xp: Any) -> dict[str, str]:
     """The primitives that a namespace lacks functions for, and which."""
     result = {}
-    for primitive in (*ELEMENTWISE, *ARRAYS):
-        lacking = sorted(name for name in _functions_of(primitive) if not hasattr(xp, name))
+    needs = {p.name: set(p.needs) for p in PRIMITIVES.values() if p.needs}
+    for primitive in {**ELEMENTWISE, **ARRAYS, **needs}:
+        wanted = _functions_of(primitive) | needs.get(primitive, set())
+        lacking = sorted(name for name in wanted if not _has(xp, name))
         if lacking:
             result[primitive] = f"{xp.__name__} has no function {' and no '.join(lacking)}"
+    for card in PRIMITIVES.values():
+        if card.numpy_ufunc is not None and card.meaning is None and card.name not in ELEMENTWISE:
+            result[card.name] = f"{xp.__name__} has no such function"
     return result

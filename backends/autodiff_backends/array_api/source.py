@@ -187,7 +187,9 @@ class Writer:
         function = call.in_place if overwrite and call.in_place is not None else call.meaning
         if call.with_namespace:
             words.insert(0, "xp")
-        return f"{self.bind(function.__name__, function)}({', '.join(words)})", call.view
+        # The meaning on a card may be an expression without a name.
+        name = function.__name__ if function.__name__.isidentifier() else signature.primitive.name
+        return f"{self.bind(name, function)}({', '.join(words)})", call.view
 
     def _of_numbers(self, signature: Signature, arguments: tuple[int, ...]) -> str:
         """Python numbers are computed with here, whatever library has the arrays."""

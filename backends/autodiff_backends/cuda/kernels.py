@@ -14,7 +14,7 @@ import numpy as np
 from autodiff.core.program import Program
 
 from ..loops.schedule import Schedule
-from ..loops.statements import REDUCTIONS, Lowering
+from ..loops.statements import REDUCTIONS, Lowering, looks
 from . import launches
 from .bodies import Nest
 from .expressions import PARTS, PLAIN, template
@@ -63,7 +63,7 @@ def supported(program: Program, number: int) -> bool:
         inner = signature.inputs[0].shape[-1]
         return inner == 1 or signature.out.size * inner < SMALL_PRODUCT
     known = (
-        signature.is_view or name in REDUCTIONS or name in PLAIN or name in PARTS or name in ("concatenate", "astype")
+        looks(signature) or name in REDUCTIONS or name in PLAIN or name in PARTS or name in ("concatenate", "astype")
     )
     return known or template(signature) is not None
 

@@ -10,7 +10,7 @@ import numpy as np
 from autodiff.backend import Plan
 from autodiff.core.program import Program
 
-from .statements import COPY, DTYPES, REDUCTIONS, VECTORISED, supported
+from .statements import COPY, DTYPES, REDUCTIONS, VECTORISED, looks, supported
 
 # Nanoseconds of one element, in compiled loops and in NumPy's, and of one NumPy call and one kernel call beside that.
 # Measured on 1,000 elements in cache; functions that are not listed are called element by element in both.
@@ -65,7 +65,7 @@ def cost(program: Program, number: int) -> tuple[float, float]:
     signature = program.signatures[number]
     assert signature is not None
     name = signature.primitive.name
-    if signature.is_view:
+    if looks(signature):
         return 0.0, NUMPY_CALL / 2
     size = max([signature.out.size, *[a.size for a in signature.inputs if a.spec is None]])
     if name == "matmul":
@@ -182,7 +182,7 @@ def _waiting(program: Program, found: list[Region], rules: Rules) -> list[Region
 def is_view(program: Program, number: int) -> bool:
     """Whether an application is another look at an array that loops and NumPy both have."""
     signature = program.signatures[number]
-    if signature is None or not signature.is_view:
+    if signature is None or not looks(signature):
         return False
     if signature.primitive.kind == "indexing":
         return program.arguments[number][1] in program.constants

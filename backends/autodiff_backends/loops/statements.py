@@ -9,6 +9,7 @@ is a sum of products over three axes, and a concatenation is a few copies into o
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,6 +92,11 @@ class Storage(NamedTuple):
     dtype: np.dtype[Any]
 
 
+def looks(signature: Signature) -> bool:
+    """Whether an application is another ``Access`` of its operand's storage."""
+    return signature.is_view and (signature.primitive.kind == "elementwise" or signature.primitive.name in LOOKS)
+
+
 def supported(program: Program, number: int, ufuncs: frozenset[str], largest: int) -> bool:
     """Whether an application can be a statement (or a view): dtypes, sizes, primitive and known indices."""
     signature = program.signatures[number]
@@ -103,7 +109,7 @@ def supported(program: Program, number: int, ufuncs: frozenset[str], largest: in
     if name in ("index", "index_add", "index_set"):
         plain = 2 if name == "index" else 3
         return len(arguments) == plain and arguments[1] in program.constants
-    if signature.is_view or name in EXPRESSIONS or name == "concatenate":
+    if looks(signature) or name in EXPRESSIONS or name == "concatenate":
         return True
     if name in REDUCTIONS:
         return all(a.size for a in signature.inputs) or REDUCTIONS[name].identity is not None
@@ -217,8 +223,8 @@ class Lowering:
         name = signature.primitive.name
         if name == "index" and len(arguments) > 2:
             self._gather(number, signature, arguments)
-        elif signature.is_view:
-            self._view(number, name, signature, arguments)
+        elif looks(signature):
+            self._view(number, signature, arguments)
         elif name in ("index_add", "index_set"):
             self._write(number, name == "index_add", arguments)
         elif name == "concatenate":
@@ -235,31 +241,36 @@ class Lowering:
     def _copy(self, source: int, target: Access, shape: tuple[int, ...]) -> None:
         self._emit(COPY, shape, target, [(source, self._over(source, shape))])
 
-    def _view(self, number: int, name: str, signature: Signature, arguments: tuple[int, ...]) -> None:
+    def _view(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         source = arguments[0]
-        shape = signature.out.shape
         if source in self._literals:
             self._literals[number] = self._literals[source]
             return
-        access = self._accesses[source]
-        if name == "transpose":
-            (axes,) = signature.params
-            self._accesses[number] = access._replace(strides=tuple([access.strides[i] for i in axes]))
-        elif name == "broadcast_to":
-            self._accesses[number] = access._replace(strides=self._over(source, shape))
-        elif name == "reshape":
-            strides = reshaped(self._shape(source), access.strides, shape) if signature.out.size else contiguous(shape)
-            if strides is None:
-                copied = self._storage(signature.out)
-                own = self._shape(source)
-                self._copy(source, Access(copied, 0, contiguous(own)), own)
-                self._accesses[number] = Access(copied, 0, contiguous(shape))
-            else:
-                self._accesses[number] = access._replace(strides=strides)
-        elif name == "index":
-            self._accesses[number] = sliced(access, self._shape(source), self.program.constants[arguments[1]])
-        else:
-            self._accesses[number] = access
+        look = LOOKS.get(signature.primitive.name)
+        self._accesses[number] = self._accesses[source] if look is None else look(self, signature, arguments)
+
+    def _transposed(self, signature: Signature, arguments: tuple[int, ...]) -> Access:
+        access = self._accesses[arguments[0]]
+        return access._replace(strides=tuple([access.strides[i] for i in signature.params[0]]))
+
+    def _broadcast(self, signature: Signature, arguments: tuple[int, ...]) -> Access:
+        (source,) = arguments
+        return self._accesses[source]._replace(strides=self._over(source, signature.out.shape))
+
+    def _reshaped(self, signature: Signature, arguments: tuple[int, ...]) -> Access:
+        (source,) = arguments
+        access, shape = self._accesses[source], signature.out.shape
+        strides = reshaped(self._shape(source), access.strides, shape) if signature.out.size else contiguous(shape)
+        if strides is not None:
+            return access._replace(strides=strides)
+        copied = self._storage(signature.out)
+        own = self._shape(source)
+        self._copy(source, Access(copied, 0, contiguous(own)), own)
+        return Access(copied, 0, contiguous(shape))
+
+    def _sliced(self, signature: Signature, arguments: tuple[int, ...]) -> Access:
+        source, idx = arguments
+        return sliced(self._accesses[source], self._shape(source), self.program.constants[idx])
 
     def _gather(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         """What index arrays pick; they are operands after the array that they pick from."""
@@ -405,3 +416,12 @@ def operand_dtypes(form: Form) -> list[np.dtype[Any]]:
         else:
             found.append(form.dtypes[0])
     return found
+
+
+# How views of other elements than all in order look at a storage.
+LOOKS: dict[str, Callable[[Lowering, Signature, tuple[int, ...]], Access]] = {
+    "broadcast_to": Lowering._broadcast,
+    "index": Lowering._sliced,
+    "reshape": Lowering._reshaped,
+    "transpose": Lowering._transposed,
+}

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from autodiff.core.primitives import PRIMITIVES
+
 from .blocks import BLOCK_BYTES, SMALLEST_THREADED, Group, nanoseconds, rows_fit
 from .primitives import BLAS_REAL, tanh_slope_lines
 from .values import Values
@@ -172,7 +174,8 @@ class GroupWriter:
             self._heaviside(words, target)
         else:
             ufunc = "sqrt" if name == "root_of_squares" else name
-            self.lines.append(f"{use(ufunc)}({', '.join(words)}, out={target})")
+            module = PRIMITIVES[name].module
+            self.lines.append(f"{use(ufunc, module)}({', '.join(words)}, out={target})")
 
     def _heaviside(self, words: list[str], target: str) -> None:
         """heaviside(x, 0.5) = sign(x) / 2 + 1/2, which does not branch at each element as NumPy's does."""

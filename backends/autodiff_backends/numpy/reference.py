@@ -143,10 +143,14 @@ def function_for(signature: Signature) -> Function:
     if primitive.name in SPECIAL:
         function = SPECIAL[primitive.name](signature)
     else:
-        function = primitive.numpy_ufunc or _composition(signature)
+        function = primitive.numpy_ufunc or (_composition if primitive.meaning is None else _meant)(signature)
     if signature.out.weak:
         return lambda *arrays: np.asarray(function(*arrays)).item()
     return function
+
+
+def _meant(signature: Signature) -> Function:
+    return signature.function(np)
 
 
 def _composition(signature: Signature) -> Function:

@@ -122,10 +122,12 @@ def _pieces(writer: Writer, results: list[str]) -> list[str]:
     header = ["import math"] if any("math." in line for line in writer.lines) else []
     if writer.helpers:
         header.append(f"from autodiff_backends import {', '.join(sorted(writer.helpers))}")
+    if writer.meanings:
+        header += ["import numpy", "from autodiff.core.primitives import PRIMITIVES"]
+        header += [f"meaning_{name} = PRIMITIVES[{name!r}].meaning" for name in sorted(writer.meanings)]
     comments = [f"# x{i}: {program.avals[i]!r}" for i in range(program.n_inputs) if program.avals[i].literal is None]
     constants = [f"{name} = {_constant_text(writer, value)}" for name, value in writer.constants.items()]
-    if writer.names:
-        header.append(f"from numpy import {', '.join(sorted(writer.names))}")
+    header += [f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(writer.names.items())]
     return [
         "\n".join([*header, "", *comments, *constants, ""]),
         *_definitions(writer.functions),

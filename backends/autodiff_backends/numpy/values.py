@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core.avals import Aval
-from autodiff.core.primitives import Primitive
+from autodiff.core.primitives import PRIMITIVES, Primitive
 from autodiff.core.program import Program
 
 from .blocks import Group, schedule
@@ -116,8 +116,9 @@ class Values:
         self.program = program
         self.avals = program.avals
         self.lines: list[str] = []
-        self.names: set[str] = set()
+        self.names: dict[str, set[str]] = {}
         self.helpers: set[str] = set()
+        self.meanings: set[str] = set()
         self.constants: dict[str, Any] = {}
         self.functions: list[str] = []
         self.storage = Storage()
@@ -226,9 +227,9 @@ class Values:
         for number in self.outputs:
             self.last_use[self.roots[number]] = len(self.schedule)
 
-    def use(self, name: str) -> str:
-        """A NumPy name that the source imports."""
-        self.names.add(name)
+    def use(self, name: str, module: str = "numpy") -> str:
+        """A name that the source imports."""
+        self.names.setdefault(module, set()).add(name)
         return name
 
     def scalar(self, number: int) -> str:
@@ -374,6 +375,17 @@ class Values:
             signature = self.program.signatures[number]
         return signature is None or (self.roots[number] == number and signature.primitive.name != "index")
 
+    def meaning(self, primitive: str) -> str:
+        """The name that the source gives to the meaning of a primitive."""
+        self.meanings.add(primitive)
+        return f"meaning_{primitive}"
+
+    def static(self, value: Any) -> str:
+        """A static parameter as an expression."""
+        if isinstance(value, np.dtype):
+            return f"{self.use('dtype')}({value.str!r})"
+        return repr(value)
+
     def helper(self, name: str) -> str:
         """A function of this package that the source imports."""
         self.helpers.add(name)
@@ -407,4 +419,4 @@ class Values:
     def write_ufunc(self, number: int, name: str, arguments: tuple[int, ...]) -> None:
         out = self.avals[number]
         words = self.operands(out, arguments)
-        self.emit(number, f"{self.use(name)}({', '.join(words)}", out=not out.weak)
+        self.emit(number, f"{self.use(name, PRIMITIVES[name].module)}({', '.join(words)}", out=not out.weak)

@@ -122,9 +122,16 @@ class Writer(Values):
         writer = WRITERS.get(name)
         if writer is not None:
             writer(self, number, signature, arguments)
-        else:
-            assert signature.primitive.numpy_ufunc is not None, name
+        elif signature.primitive.numpy_ufunc is not None:
             self.write_ufunc(number, name, arguments)
+        else:
+            self._write_meaning(number, signature, arguments)
+
+    def _write_meaning(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+        """A call of what the primitive's card says."""
+        words = [self.array(a) if self.avals[a].spec is None else self.arrays[a] for a in arguments]
+        words += [f"{name}={self.static(value)}" for name, value in signature.meaning_keywords.items()]
+        self.emit(number, f"{self.meaning(signature.primitive.name)}({', '.join(['numpy', *words])}", out=False)
 
     def result(self, number: int) -> str:
         """The text of an output: an array that shares memory with nothing."""

@@ -16,7 +16,7 @@ import torch
 
 from autodiff.core.primitives import Signature
 
-from ..array_api.calls import COMPARISONS, Call, elementwise_call, operand_dtypes, over_no_axes, standard_call
+from ..array_api.calls import COMPARISONS, Call, operand_dtypes, over_no_axes, standard_call
 from ..array_api.elementwise import Meaning, compare_mixed, same
 from . import functions, indexing, unsigned
 
@@ -72,7 +72,7 @@ INT64 = np.dtype(np.int64)
 
 
 def _elementwise(signature: Signature) -> Call:
-    call = elementwise_call(signature)
+    call = standard_call(signature)
     name = signature.primitive.name
     at_zero = signature.inputs[-1].literal
     if name == "heaviside" and call.operands[0] in BLAS and at_zero is not None and 0 <= at_zero <= 1:
