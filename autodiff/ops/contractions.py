@@ -37,7 +37,14 @@ def _infer_matmul(primitive: Primitive, x: Aval, y: Aval) -> Aval:
 
 
 # Both operands have two or more dimensions; `matmul` below lifts vectors to that.
-matmul_p = Operator("matmul", _infer_matmul, kind="contraction", loop=np.matmul, reduces=np.add)
+matmul_p = Operator(
+    "matmul",
+    _infer_matmul,
+    kind="contraction",
+    loop=np.matmul,
+    reduces=np.add,
+    meaning=lambda xp, x, y: xp.matmul(x, y),
+)
 
 
 def matmul(x: Any, y: Any) -> Node:

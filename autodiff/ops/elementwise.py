@@ -189,7 +189,14 @@ def _infer_frexp_exponent(primitive: Primitive, x: Aval) -> Aval:
     return intern_aval(x.shape, dtype)
 
 
-frexp_exponent = Operator("frexp_exponent", _infer_frexp_exponent, kind="elementwise", loop=np.frexp)
+frexp_exponent = Operator(
+    "frexp_exponent",
+    _infer_frexp_exponent,
+    kind="elementwise",
+    loop=np.frexp,
+    meaning=lambda xp, x: xp.frexp(x)[1],
+    needs=("frexp",),
+)
 
 
 def _infer_part(primitive: Primitive, x: Aval) -> Aval:
@@ -197,8 +204,12 @@ def _infer_part(primitive: Primitive, x: Aval) -> Aval:
     return intern_aval(x.shape, real, x.weak)
 
 
-real = Operator("real", _infer_part, kind="elementwise", view=_is_real)
-imag = Operator("imag", _infer_part, kind="elementwise")
+real = Operator("real", _infer_part, kind="elementwise", view=_is_real, meaning=lambda xp, x: xp.real(x))
+imag = Operator("imag", _infer_part, kind="elementwise", meaning=lambda xp, x: xp.imag(x))
+
+
+def _same(xp: Any, x: Any) -> Any:
+    return xp.asarray(x)
 
 
 def _infer_same(primitive: Primitive, x: Aval) -> Aval:
@@ -206,8 +217,8 @@ def _infer_same(primitive: Primitive, x: Aval) -> Aval:
 
 
 # A fresh name for the same quantity: what is differentiated with respect to in a nested derivative.
-identity = Operator("identity", _infer_same, kind="elementwise", view=True)
-stop_gradient = Operator("stop_gradient", _infer_same, kind="elementwise", view=True)
+identity = Operator("identity", _infer_same, kind="elementwise", view=True, meaning=_same)
+stop_gradient = Operator("stop_gradient", _infer_same, kind="elementwise", view=True, meaning=_same)
 
 
 def _infer_place(primitive: Primitive, x: Aval, *, backend: Backend) -> Aval:
@@ -230,7 +241,12 @@ def place(x: Node, backend: Backend) -> Node:
 # A cotangent times a derivative, where the cotangent may be zero for elements that were not chosen (by
 # `where`, `maximum`, an index): there the product is 0 even if the derivative is inf or NaN.
 masked_multiply = Operator(
-    "masked_multiply", infer_elementwise, kind="elementwise", numpy_ufunc=np.multiply, in_place=False
+    "masked_multiply",
+    infer_elementwise,
+    kind="elementwise",
+    numpy_ufunc=np.multiply,
+    in_place=False,
+    meaning=lambda xp, ct, factor: xp.where(ct != 0, ct * factor, xp.zeros_like(ct * factor)),
 )
 
 
@@ -239,7 +255,9 @@ def _infer_root_of_squares(primitive: Primitive, x: Aval) -> Aval:
 
 
 # sqrt of a sum of squares. As a norm it has the minimum-norm subgradient 0 at 0, where sqrt itself has inf.
-root_of_squares = Operator("root_of_squares", _infer_root_of_squares, kind="elementwise", loop=np.sqrt)
+root_of_squares = Operator(
+    "root_of_squares", _infer_root_of_squares, kind="elementwise", loop=np.sqrt, meaning=lambda xp, x: xp.sqrt(x)
+)
 
 
 def _infer_logistic(primitive: Primitive, x: Aval) -> Aval:
@@ -249,14 +267,22 @@ def _infer_logistic(primitive: Primitive, x: Aval) -> Aval:
 
 
 # 1 / (1 + exp(-x)), and 0 where exp(-x) overflows: the weight of one of two in a softmax.
-logistic = Operator("logistic", _infer_logistic, kind="elementwise", loop=np.exp)
+logistic = Operator(
+    "logistic", _infer_logistic, kind="elementwise", loop=np.exp, meaning=lambda xp, x: 1 / (1 + xp.exp(-x))
+)
 
 
 def _infer_astype(primitive: Primitive, x: Aval, *, dtype: np.dtype[Any]) -> Aval:
     return intern_aval(x.shape, dtype)
 
 
-astype_p = Operator("astype", _infer_astype, params=("dtype",), kind="elementwise")
+astype_p = Operator(
+    "astype",
+    _infer_astype,
+    params=("dtype",),
+    kind="elementwise",
+    meaning=lambda xp, x, dtype: xp.asarray(x).astype(dtype),
+)
 
 
 def astype(x: Node, dtype: Any) -> Node:
@@ -332,7 +358,13 @@ def _infer_select(primitive: Primitive, condition: Aval, x: Aval, y: Aval) -> Av
     return intern_aval(shape, select_dtype(x, y))
 
 
-where_p = Operator("where", _infer_select, kind="elementwise", in_place=False)
+where_p = Operator(
+    "where",
+    _infer_select,
+    kind="elementwise",
+    in_place=False,
+    meaning=lambda xp, condition, x, y: xp.where(condition, x, y),
+)
 
 
 def where(condition: Any, x: Any, y: Any) -> Node:

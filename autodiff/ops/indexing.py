@@ -28,9 +28,33 @@ def _infer_index_write(primitive: Primitive, x: Aval, index: Aval, values: Aval,
     return intern_aval(x.shape, x.dtype)
 
 
-index = Operator("index", _infer_index, kind="indexing", view=lambda avals: len(avals) == 2)
-index_add = Operator("index_add", _infer_index_write, kind="indexing", reduces=np.add)
-index_set = Operator("index_set", _infer_index_write, kind="indexing")
+def _entries(spec: tuple[Any, ...], idx: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+    """An index with its arrays in their places."""
+    rest = iter(arrays)
+    return tuple([next(rest) if entry == ARRAY else value for entry, value in zip(spec, idx, strict=True)])
+
+
+def _read(xp: Any, x: Any, idx: Any, *arrays: Any, spec: tuple[Any, ...]) -> Any:
+    return x[_entries(spec, idx, arrays)]
+
+
+def _added(xp: Any, x: Any, idx: Any, values: Any, *arrays: Any, spec: tuple[Any, ...]) -> Any:
+    out = xp.asarray(x, copy=True)
+    xp.add.at(out, _entries(spec, idx, arrays), values)
+    return out
+
+
+def _set(xp: Any, x: Any, idx: Any, values: Any, *arrays: Any, spec: tuple[Any, ...]) -> Any:
+    out = xp.asarray(x, copy=True)
+    out[_entries(spec, idx, arrays)] = values
+    return out
+
+
+index = Operator("index", _infer_index, kind="indexing", view=lambda avals: len(avals) == 2, meaning=_read)
+index_add = Operator(
+    "index_add", _infer_index_write, kind="indexing", reduces=np.add, meaning=_added, needs=("add.at",)
+)
+index_set = Operator("index_set", _infer_index_write, kind="indexing", meaning=_set)
 
 
 def normalize_index(x: Aval, item: Any, concrete: Concrete) -> tuple[Constant, tuple[Node, ...]]:

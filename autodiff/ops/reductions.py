@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -44,12 +45,35 @@ def _infer_truth(primitive: Primitive, x: Aval, *, axes: tuple[int, ...]) -> Ava
     return intern_aval(reduced_shape(x.shape, axes), BOOL)
 
 
-sum_p = Operator("sum", _infer_reduction, params=("axes",), kind="reduction", reduces=np.add)
-prod_p = Operator("prod", _infer_reduction, params=("axes",), kind="reduction", reduces=np.multiply)
-amax = Operator("max", _infer_extremum, params=("axes",), kind="reduction", reduces=np.maximum)
-amin = Operator("min", _infer_extremum, params=("axes",), kind="reduction", reduces=np.minimum)
-all_true = Operator("all", _infer_truth, params=("axes",), kind="reduction", reduces=np.logical_and)
-any_true = Operator("any", _infer_truth, params=("axes",), kind="reduction", reduces=np.logical_or)
+def _reduction(name: str, infer: Callable[..., Aval], ufunc: np.ufunc) -> Operator:
+    return Operator(
+        name,
+        infer,
+        params=("axes",),
+        kind="reduction",
+        reduces=ufunc,
+        meaning=lambda xp, x, axes: getattr(xp, name)(x, axis=axes),
+    )
+
+
+def _along(name: str, infer: Callable[..., Aval], standard: str | None = None) -> Operator:
+    """What works along one axis, and what the standard calls it."""
+    function = standard or name
+    return Operator(
+        name,
+        infer,
+        params=("axis",),
+        meaning=lambda xp, x, axis: getattr(xp, function)(x, axis=axis),
+        needs=(function,),
+    )
+
+
+sum_p = _reduction("sum", _infer_reduction, np.add)
+prod_p = _reduction("prod", _infer_reduction, np.multiply)
+amax = _reduction("max", _infer_extremum, np.maximum)
+amin = _reduction("min", _infer_extremum, np.minimum)
+all_true = _reduction("all", _infer_truth, np.logical_and)
+any_true = _reduction("any", _infer_truth, np.logical_or)
 
 
 def sum(x: Node, axes: tuple[int, ...]) -> Node:
@@ -70,7 +94,13 @@ def _infer_inner_product(primitive: Primitive, x: Aval, y: Aval, *, axes: tuple[
 
 # sum(x * y) for two arrays of one shape and dtype, without the products being stored.
 inner_product = Operator(
-    "inner_product", _infer_inner_product, params=("axes",), kind="reduction", commutative=True, reduces=np.add
+    "inner_product",
+    _infer_inner_product,
+    params=("axes",),
+    kind="reduction",
+    commutative=True,
+    reduces=np.add,
+    meaning=lambda xp, x, y, axes: xp.sum(xp.multiply(x, y), axis=axes),
 )
 
 
@@ -90,16 +120,16 @@ def _infer_position(primitive: Primitive, x: Aval, *, axis: int) -> Aval:
     return intern_aval(reduced_shape(x.shape, (axis,)), INT64)
 
 
-argmax = Operator("argmax", _infer_position, params=("axis",))
-argmin = Operator("argmin", _infer_position, params=("axis",))
+argmax = _along("argmax", _infer_position)
+argmin = _along("argmin", _infer_position)
 
 
 def _infer_running(primitive: Primitive, x: Aval, *, axis: int) -> Aval:
     return intern_aval(x.shape, x.dtype)
 
 
-cumsum_p = Operator("cumsum", _infer_running, params=("axis",))
-cumprod_p = Operator("cumprod", _infer_running, params=("axis",))
+cumsum_p = _along("cumsum", _infer_running, "cumulative_sum")
+cumprod_p = _along("cumprod", _infer_running, "cumulative_prod")
 
 
 def _running(primitive: Primitive, x: Node, axis: Any, dtype: Any, name: str) -> Node:

@@ -68,7 +68,14 @@ def _infer_reshape(primitive: Primitive, x: Aval, *, shape: tuple[int, ...]) -> 
     return intern_aval(shape, x.dtype)
 
 
-reshape_p = Operator("reshape", _infer_reshape, params=("shape",), kind="view", view=True)
+reshape_p = Operator(
+    "reshape",
+    _infer_reshape,
+    params=("shape",),
+    kind="view",
+    view=True,
+    meaning=lambda xp, x, shape: xp.reshape(x, shape),
+)
 
 
 def reshape(x: Node, shape: Any, order: str = "C") -> Node:
@@ -84,7 +91,14 @@ def _infer_transpose(primitive: Primitive, x: Aval, *, axes: tuple[int, ...]) ->
     return intern_aval(tuple([x.shape[a] for a in axes]), x.dtype)
 
 
-transpose_p = Operator("transpose", _infer_transpose, params=("axes",), kind="view", view=True)
+transpose_p = Operator(
+    "transpose",
+    _infer_transpose,
+    params=("axes",),
+    kind="view",
+    view=True,
+    meaning=lambda xp, x, axes: xp.permute_dims(x, axes),
+)
 
 
 def transpose(x: Node, axes: Any = None) -> Node:
@@ -139,7 +153,14 @@ def _infer_broadcast_to(primitive: Primitive, x: Aval, *, shape: tuple[int, ...]
     return intern_aval(shape, x.dtype)
 
 
-broadcast_to_p = Operator("broadcast_to", _infer_broadcast_to, params=("shape",), kind="view", view=True)
+broadcast_to_p = Operator(
+    "broadcast_to",
+    _infer_broadcast_to,
+    params=("shape",),
+    kind="view",
+    view=True,
+    meaning=lambda xp, x, shape: xp.broadcast_to(x, shape),
+)
 
 
 def broadcast_to(x: Node, shape: Any) -> Node:
@@ -226,7 +247,12 @@ def _infer_concatenate(primitive: Primitive, *avals: Aval, axis: int) -> Aval:
     return intern_aval((*first[:axis], sum(a.shape[axis] for a in avals), *first[axis + 1 :]), avals[0].dtype)
 
 
-concatenate_p = Operator("concatenate", _infer_concatenate, params=("axis",))
+concatenate_p = Operator(
+    "concatenate",
+    _infer_concatenate,
+    params=("axis",),
+    meaning=lambda xp, *arrays, axis: xp.concat(arrays, axis=axis),
+)
 
 
 def concatenate(arrays: Sequence[Any], axis: Any = 0) -> Node:

@@ -29,7 +29,7 @@ NEVER_EXECUTED = {PRIMITIVES["place"], PRIMITIVES["in_range"], *ops.COMPOSITIONS
 
 @pytest.mark.parametrize("primitive", [p for p in PRIMITIVES.values() if p not in NEVER_EXECUTED], ids=lambda p: p.name)
 def test_every_primitive_has_a_function(primitive):
-    assert primitive.name in reference.SPECIAL or primitive.numpy_ufunc is not None
+    assert primitive.name in reference.SPECIAL or primitive.numpy_ufunc is not None or primitive.meaning is not None
 
 
 def test_no_function_without_a_primitive():

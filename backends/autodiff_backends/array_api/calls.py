@@ -249,8 +249,9 @@ def _has(xp: Any, name: str) -> bool:
 def missing(xp: Any) -> dict[str, str]:
     """The primitives that a namespace lacks functions for, and which."""
     result = {}
-    needs = {p.name: set(p.needs) for p in PRIMITIVES.values() if p.needs}
-    for primitive in {**ELEMENTWISE, **ARRAYS, **needs}:
+    own = {*ELEMENTWISE, *ARRAYS}
+    needs = {p.name: set(p.needs) for p in PRIMITIVES.values() if p.name not in own}
+    for primitive in (*ELEMENTWISE, *ARRAYS, *needs):
         wanted = _functions_of(primitive) | needs.get(primitive, set())
         lacking = sorted(name for name in wanted if not _has(xp, name))
         if lacking:

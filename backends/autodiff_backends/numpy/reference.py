@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from autodiff.core.avals import broadcast_shape, intern_aval
-from autodiff.core.primitives import Primitive, Signature
+from autodiff.core.primitives import PRIMITIVES, Primitive, Signature
 from autodiff.core.program import Program
 from autodiff.plan.expand import expand
 from autodiff.whole import apart
@@ -80,17 +79,8 @@ def _with(function: Function, *names: str) -> Callable[[Signature], Function]:
     return make
 
 
-def _reduction(ufunc: np.ufunc) -> Callable[[Signature], Function]:
-    return _with(ufunc.reduce, "axis")
-
-
 def _always(function: Function) -> Callable[[Signature], Function]:
     return lambda signature: function
-
-
-def _astype(signature: Signature) -> Function:
-    (dtype,) = signature.params
-    return lambda x: np.asarray(x).astype(dtype)
 
 
 def _inner_product(signature: Signature) -> Function:
@@ -98,42 +88,17 @@ def _inner_product(signature: Signature) -> Function:
     return lambda x, y: np.add.reduce(np.multiply(x, y), axis=axes)
 
 
-def _concatenate(signature: Signature) -> Function:
-    (axis,) = signature.params
-    return lambda *arrays: np.concatenate(arrays, axis=axis)
-
-
+# Where NumPy has something faster, or safer, than what the card says in any library's words.
 SPECIAL: dict[str, Callable[[Signature], Function]] = {
     "masked_multiply": _always(_masked_multiply),
-    "identity": _always(np.asarray),
-    "stop_gradient": _always(np.asarray),
-    "root_of_squares": _always(np.sqrt),
     "logistic": _always(logistic),
     "tanh_slope": _always(tanh_slope),
-    "frexp_exponent": _always(lambda x: np.frexp(x)[1]),
-    "real": _always(attrgetter("real")),
-    "imag": _always(attrgetter("imag")),
-    "where": _always(np.where),
-    "astype": _astype,
-    "reshape": lambda signature: lambda x: np.reshape(x, signature.params[0]),
-    "transpose": _with(np.transpose, "axes"),
-    "broadcast_to": _with(np.broadcast_to, "shape"),
-    "concatenate": _concatenate,
-    "inner_product": _inner_product,
-    "sum": _reduction(np.add),
-    "prod": _reduction(np.multiply),
-    "max": _reduction(np.maximum),
-    "min": _reduction(np.minimum),
-    "all": _reduction(np.logical_and),
-    "any": _reduction(np.logical_or),
-    "argmax": _with(np.argmax, "axis"),
-    "argmin": _with(np.argmin, "axis"),
     "cumsum": _with(np.cumsum, "axis"),
     "cumprod": _with(np.cumprod, "axis"),
     "index": _index,
     "index_add": _index_add,
-    "index_set": _index_set,
-    "matmul": _always(np.matmul),
+    **{p.name: _with(p.reduces.reduce, "axis") for p in PRIMITIVES.values() if p.kind == "reduction" and p.reduces},
+    "inner_product": _inner_product,
 }
 
 
@@ -181,8 +146,11 @@ IN_PLACE: dict[str, Callable[[Signature], Function]] = {
     "index_set": partial(_index_set, target=_itself),
 }
 
-# Primitives whose result may be the operand, or look into its memory.
-SHARING = {"identity", "stop_gradient", "real", "imag", "reshape", "transpose", "broadcast_to", "index"}
+
+def shares(signature: Signature) -> bool:
+    """Whether the result looks into the first operand's memory. NumPy has parts of complex arrays as views, too."""
+    return signature.is_view or signature.primitive.name in ("real", "imag")
+
 
 # A function, where its result goes, where its operands are, and those of them that nobody looks at later.
 Step = tuple[Function, int, tuple[int, ...], list[int]]
@@ -299,9 +267,9 @@ def _write_in_place(program: Program, steps: list[Step]) -> None:
             if heads[target] in writes and target in dead and arguments.count(target) == 1:
                 targets[target] = [place]
     for place, (_, number, arguments, _) in enumerate(steps):
-        name = heads[number].name  # type: ignore[union-attr]
-        if name in SHARING and arguments[0] in targets:
-            if name == "index":
+        signature = program.signatures[number]
+        if signature is not None and shares(signature) and arguments[0] in targets:
+            if signature.primitive.kind == "indexing":
                 targets[arguments[0]].append(place)
             else:
                 del targets[arguments[0]]

@@ -18,7 +18,7 @@ from autodiff.core.primitives import PRIMITIVES, Primitive
 from autodiff.core.program import Program
 
 from .blocks import Group, schedule
-from .reference import constant_value
+from .reference import constant_value, shares
 from .runtime import LONGEST_INNER
 from .trigonometry import SMALLEST_TOGETHER
 from .writes import Writes
@@ -68,9 +68,6 @@ SCALAR_SAME = {"reshape", "transpose", "broadcast_to", "sum", "prod", "max", "mi
 
 # Those of them whose result may be a truth value: Python's arithmetic on these gives integers.
 SCALAR_TRUTH = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "isnan", "where"}
-
-# Primitives that NumPy has as views of complex arrays too.
-PARTS = {"real", "imag"}
 
 # Sums of float64 up to this length are products with ones: 0.36 us instead of 0.69 for 400 elements. NumPy adds longer
 # ones pairwise, which is more accurate.
@@ -215,7 +212,7 @@ class Values:
             assert signature is not None
             arguments = self.program.arguments[number]
             root = number
-            if number not in self.is_scalar and (signature.is_view or signature.primitive.name in PARTS):
+            if number not in self.is_scalar and shares(signature):
                 root = self.roots[arguments[0]]
             self.roots[number] = root
         # The place in the schedule after which nobody looks into a root; the end for outputs.

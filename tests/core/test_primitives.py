@@ -1,0 +1,134 @@
+"""Cards: what stands on a primitive is true of it, and one that has nothing but its card runs on every backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autodiff as ad
+from autodiff import ops
+from autodiff.core.avals import INDEX_DTYPE, Aval, intern_aval
+from autodiff.core.primitives import PRIMITIVES, Primitive
+from autodiff.operator import Operator
+from autodiff.rules import TABLE
+from autodiff.rules.rows import Linear
+from autodiff.tensor import node_of, wrap
+from autodiff_backends.array_api.calls import missing
+from autodiff_backends.numpy.reference import function_for
+
+# Programs have no places, and positions are checked before a plan is made.
+EXECUTED = [p for p in PRIMITIVES.values() if p.name not in ("place", "in_range")]
+MEANT = [p for p in EXECUTED if p.meaning is not None]
+
+PARAMS: dict[str, tuple[Any, ...]] = {
+    "astype": (np.dtype(np.float32),),
+    "broadcast_to": ((2, 2, 3),),
+    "concatenate": (1,),
+    "reshape": ((3, 2),),
+    "transpose": ((1, 0),),
+    **{p.name: ((1,),) for p in PRIMITIVES.values() if p.kind == "reduction"},
+    **dict.fromkeys(("argmax", "argmin", "cumsum", "cumprod"), (1,)),
+}
+
+MATRIX = np.array([[0.5, -1.5, 2.0], [0.0, 3.0, -0.25]])
+POSITIONS = np.array([1, 0, 1])
+WITH_ARRAY = (intern_aval((), INDEX_DTYPE, spec=("a", 3)), (None, slice(0, 3, 1)))
+
+
+def arguments(primitive: Primitive) -> tuple[list[Aval], list[Any]]:
+    """Operands that a primitive takes: what is known of them, and their values."""
+    values: list[Any]
+    if primitive.kind == "indexing":
+        form, idx = WITH_ARRAY
+        written = [] if primitive is ops.index else [np.arange(9.0).reshape(3, 3)]
+        values = [MATRIX, idx, *written, POSITIONS]
+        avals = [form if v is idx else intern_aval(v.shape, v.dtype) for v in values]
+        return avals, values
+    count = {"where": 3, "masked_multiply": 2, "inner_product": 2, "matmul": 2, "concatenate": 2}.get(primitive.name, 1)
+    values = [MATRIX, MATRIX + 1, MATRIX * 2][:count]
+    if primitive.name == "where":
+        values[0] = MATRIX > 0
+    elif primitive.name == "root_of_squares":
+        values = [MATRIX**2]
+    elif primitive.name == "matmul":
+        values[1] = MATRIX.T.copy()
+    return [intern_aval(v.shape, v.dtype) for v in values], values
+
+
+@pytest.mark.parametrize("primitive", EXECUTED, ids=lambda p: p.name)
+def test_every_primitive_is_a_ufunc_or_means_something_or_is_composed(primitive):
+    assert primitive.numpy_ufunc is not None or primitive.meaning is not None or primitive in ops.COMPOSITIONS
+
+
+@pytest.mark.parametrize("primitive", MEANT, ids=lambda p: p.name)
+def test_meanings_are_what_numpy_computes(primitive):
+    if primitive.name in ("cumsum", "cumprod") and not hasattr(np, "cumulative_sum"):
+        pytest.skip("this NumPy does not have the standard's names of running sums")
+    avals, values = arguments(primitive)
+    signature = primitive.signature(tuple(avals), PARAMS.get(primitive.name, ()))
+    found = signature.function(np)(*values)
+    expected = function_for(signature)(*values)
+    np.testing.assert_array_equal(found, expected)
+    assert np.asarray(found).dtype == signature.out.dtype
+    assert np.shape(found) == signature.out.shape
+    shared = any(np.shares_memory(found, v) for v in values if isinstance(v, np.ndarray))
+    # NumPy has the parts of complex arrays as views, too.
+    assert shared == signature.is_view or primitive.name in ("real", "imag")
+
+
+@pytest.mark.parametrize("primitive", [p for p in EXECUTED if p.reduces is not None], ids=lambda p: p.name)
+def test_partial_results_are_combined_by_what_a_primitive_reduces_with(primitive):
+    if primitive.kind != "reduction":
+        pytest.skip("along one axis of two operands, or at positions: held to the backends' tests")
+    avals, values = arguments(primitive)
+    whole = function_for(primitive.signature(tuple(avals), ((0, 1),)))(*values)
+    parts = [[v[i : i + 1] for v in values] for i in range(2)]
+    own = tuple([intern_aval((1, 3), a.dtype) for a in avals])
+    combined = primitive.reduces(*[function_for(primitive.signature(own, ((0, 1),)))(*part) for part in parts])
+    np.testing.assert_allclose(combined, whole, rtol=1e-15)
+
+
+# --- a primitive that nothing but its card is known of ---------------------------------------------------------------
+
+
+@pytest.fixture
+def roll() -> Iterator[Primitive]:
+    """A primitive as someone would add it: a card and a row."""
+
+    def infer(primitive: Primitive, x: Aval, *, shift: int, axis: int) -> Aval:
+        return intern_aval(x.shape, x.dtype)
+
+    primitive = Operator(
+        "roll",
+        infer,
+        params=("shift", "axis"),
+        meaning=lambda xp, x, shift, axis: xp.roll(x, shift, axis=axis),
+        needs=("roll",),
+    )
+    TABLE[primitive] = Linear(primitive, (lambda ct, out, x, shift, axis: primitive(ct, shift=-shift, axis=axis),))
+    yield primitive
+    del PRIMITIVES["roll"], TABLE[primitive]
+
+
+def test_a_card_is_enough_for_every_backend(backend, roll):
+    t = ad.Tensor(MATRIX).to(backend.name) if backend.name != "emulated" else ad.Tensor(MATRIX)
+    graph = ad.Graph(backend=backend)
+    graph.add_variables(t)
+    y = np.sum(wrap(roll(node_of(t), shift=1, axis=1)) * t**3)
+    weights = np.roll(MATRIX, 1, axis=1)
+    first = 3 * MATRIX**2 * weights + np.roll(MATRIX**3, -1, axis=1)
+    for _ in range(3):
+        (found,) = graph.gradient(y, [t])
+        np.testing.assert_allclose(backend.home.to_numpy(found), first, rtol=1e-14)
+
+
+def test_what_a_library_lacks_is_an_error_before_anything_runs(roll):
+    assert "roll" not in missing(np)
+    without = SimpleNamespace(
+        __name__="without", **{k: v for k, v in vars(np).items() if k not in ("roll", "__name__")}
+    )
+    assert missing(without)["roll"] == "without has no function roll"
