@@ -61,7 +61,7 @@ class Rule(ABC):
     def __init__(
         self,
         primitive: Primitive,
-        arguments: Sequence[Derivative | State] | Cotangents,
+        arguments: Sequence[Derivative | State] | State | Cotangents,
         source: str = "",
         masks: bool = False,
     ):
@@ -71,8 +71,8 @@ class Rule(ABC):
         self.masks = masks
 
     def argument(self, position: int) -> Cotangents | State:
-        """The expression or state of one argument; a single one given stands for all of a variadic primitive."""
-        return self.arguments if callable(self.arguments) else self.arguments[position]
+        """The expression or state of one argument; a single one given stands for all."""
+        return self.arguments[position] if isinstance(self.arguments, Sequence) else self.arguments
 
     def passes(self, position: int) -> bool:
         """Whether a derivative could pass through this argument."""
@@ -178,6 +178,31 @@ class Multilinear(Linear):
         return total(terms)
 
 
+class Explicit(Rule):
+    """Neither elementwise nor linear: ``pull(ct, out, *inputs, **params)`` for each input, and ``push`` for all.
+
+    ``push(out, inputs, tangents, **params)`` gives the tangent of the output; a tangent that is None is zero.
+    """
+
+    __slots__ = ("_push",)
+
+    def __init__(
+        self,
+        primitive: Primitive,
+        pulls: Sequence[Derivative | State],
+        push: Callable[..., Node | None],
+        source: str = "",
+    ):
+        super().__init__(primitive, pulls, source)
+        self._push = push
+
+    def pull(self, ct: Node, op: Operation, positions: Sequence[int], masked: bool) -> list[Node | None]:
+        return [self.expression(i)(ct, op, *op.inputs, **op.params) for i in positions]
+
+    def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
+        return self._push(op, op.inputs, tangents, **op.params)
+
+
 class Via(Rule):
     """The derivative is that of an equivalent composition ``f(*inputs, **params)``."""
 
@@ -218,7 +243,7 @@ def binary(
 
 def without(state: State, *primitives: Primitive) -> list[Rule]:
     """Rows for primitives none of whose arguments has a derivative."""
-    return [Elementwise(primitive, (state,) * 8) for primitive in primitives]
+    return [Elementwise(primitive, state) for primitive in primitives]
 
 
 def build_table(*topics: Iterable[Rule]) -> dict[Primitive, Rule]:
