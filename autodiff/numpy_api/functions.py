@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import answers, products, reductions, selecting, shapes
+from . import answers, linalg, products, reductions, selecting, shapes
 from .calling import Handler, checked
 from .memo import memoised
 
 # Those of answers are about values.
-RECORDING = (reductions, shapes, selecting, products)
+RECORDING = (reductions, shapes, selecting, products, linalg)
 
 
 def function_table() -> dict[Any, Handler]:

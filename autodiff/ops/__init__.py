@@ -145,6 +145,7 @@ from .indexing import (
     write_index,
 )
 from .indices import in_range, indexed_shape
+from .linalg import solve, solve_p
 from .reductions import (
     all_true,
     amax,
@@ -342,6 +343,8 @@ __all__ = [
     "sin",
     "sinc",
     "sinh",
+    "solve",
+    "solve_p",
     "spacing",
     "spread",
     "sqrt",

@@ -17,7 +17,8 @@ class Draw:
 
     ``kind`` is "uniform" in (low, high), "signed" for that with random signs (so away from zero), "spaced" for
     distinct numbers 0.3 apart, "between" for numbers 0.1 or more away from integers and halves, "complex" for
-    both parts uniform, "integer" or "boolean" (which are constants).
+    both parts uniform, "invertible" and "complex invertible" for square matrices far from singular ones, "integer" or
+    "boolean" (which are constants).
     """
 
     shape: tuple[int, ...]
@@ -39,6 +40,12 @@ class Draw:
                 return np.asarray(rng.integers(-3, 3, self.shape) + rng.uniform(0.1, 0.4, self.shape))
             case "complex":
                 return np.asarray(uniform + 1j * rng.uniform(self.low, self.high, self.shape))
+            case "invertible":
+                return np.asarray(uniform + 3 * np.eye(self.shape[-1]))
+            case "complex invertible":
+                return np.asarray(
+                    uniform + 1j * rng.uniform(self.low, self.high, self.shape) + 3 * np.eye(self.shape[-1])
+                )
             case "integer":
                 return np.asarray(rng.integers(int(self.low), int(self.high), self.shape))
             case "boolean":
@@ -75,6 +82,10 @@ def between(*shape: int) -> Draw:
 
 def complexes(*shape: int, low: float = 0.3, high: float = 1.2) -> Draw:
     return Draw(shape, "complex", low, high)
+
+
+def invertible(*shape: int, kind: str = "invertible") -> Draw:
+    return Draw(shape, kind, -1.0, 1.0)
 
 
 def integers(*shape: int, low: int = 0, high: int = 9) -> Draw:

@@ -146,7 +146,7 @@ def numeric_gradient(case: Case, arrays: Sequence[np.ndarray], w: Sequence[np.nd
                 return np.float64(weighted(case(*moved), w))
 
             gradient[i] = difference(at)
-            if draw.kind == "complex":
+            if base.dtype.kind == "c":
                 gradient[i] -= 1j * difference(lambda step, at=at: at(1j * step))  # type: ignore[misc]
         gradients.append(gradient)
     return gradients

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import product_cases, reduction_cases, shape_cases, tensor_cases, ufunc_cases
+from . import linalg_cases, product_cases, reduction_cases, shape_cases, tensor_cases, ufunc_cases
 from .case import Case
 
 CASES: list[Case] = [
@@ -10,5 +10,6 @@ CASES: list[Case] = [
     *reduction_cases.CASES,
     *shape_cases.CASES,
     *product_cases.CASES,
+    *linalg_cases.CASES,
     *tensor_cases.CASES,
 ]
