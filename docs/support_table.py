@@ -41,6 +41,7 @@ NAMES = {
     "frexp_exponent": "np.frexp",
     "identity": "np.positive",
     "inner_product": "np.vecdot",
+    "solve": "np.linalg.solve",
     "index": "t[i], np.take",
     "index_add": "np.add.at, derivative of t[i]",
     "index_set": "t[i] = v",

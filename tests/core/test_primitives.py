@@ -50,7 +50,9 @@ def arguments(primitive: Primitive) -> tuple[list[Aval], list[Any]]:
         return avals, values
     count = {"where": 3, "masked_multiply": 2, "inner_product": 2, "matmul": 2, "concatenate": 2}.get(primitive.name, 1)
     values = [MATRIX, MATRIX + 1, MATRIX * 2][:count]
-    if primitive.name == "where":
+    if primitive.name == "solve":
+        values = [np.array([[2.0, 1.0], [0.5, 3.0]]), MATRIX]
+    elif primitive.name == "where":
         values[0] = MATRIX > 0
     elif primitive.name == "root_of_squares":
         values = [MATRIX**2]
