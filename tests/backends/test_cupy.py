@@ -125,7 +125,10 @@ def test_what_it_is(cupy):
     assert cupy.owns(cupy.asarray([1.0]))
 
 
-@pytest.mark.parametrize("device", [1, "cuda:1", "gpu:1", Device(1), np.int64(1)], ids=repr)
+NAMED_BY = [1, "cuda:1", "gpu:1", Device(1), np.int64(1)]
+
+
+@pytest.mark.parametrize("device", NAMED_BY, ids=lambda device: type(device).__name__)
 def test_one_backend_for_each_device(cupy, device):
     other = cupy.at(device)
     assert (other.device, other.name, other.label) == (1, "cupy", "cupy (1)")
