@@ -22,7 +22,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from ..convert import describe
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError, ShapeError, shown
 
 if sys.platform != "win32":
     import fcntl
@@ -273,14 +273,19 @@ def check(state: Any, optimizer: str, expected: Expected, what: str) -> dict[str
     return found
 
 
+def _text(name: Any) -> str:
+    """What a state calls itself or an array: text, of Python or NumPy, or anything that somebody has put there."""
+    return f"an integer {shown(name)}" if isinstance(name, int) else str(name)[:60]
+
+
 def check_names(names: Iterable[Any], saved: Any, optimizer: str, expected: Expected, what: str) -> None:
     """Raise an error if a state is of another optimizer, or its arrays have other names."""
     names = list(names)
-    if saved is None or str(saved) != optimizer:
-        raise ArgumentError(f"{what} is of {'no optimizer' if saved is None else str(saved)[:60]}, not of {optimizer}")
+    if saved is None or _text(saved) != optimizer:
+        raise ArgumentError(f"{what} is of {'no optimizer' if saved is None else _text(saved)}, not of {optimizer}")
     held = set(names)
     missing = [name for name in (*expected, "steps") if name not in held]
-    unknown = [str(name) for name in names if name not in expected and name not in ABOUT]
+    unknown = [_text(name) for name in names if name not in expected and name not in ABOUT]
     if missing or unknown:
         differences = [
             f"{word} {', '.join(name[:60] for name in words[:5])}{', ...' if len(words) > 5 else ''}"
