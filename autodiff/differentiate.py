@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 
 from . import ops
 from .core.avals import Aval
@@ -24,17 +23,17 @@ UNCHECKED_ORDERS, LOOKED_AHEAD, LONGEST_POLYNOMIAL = 4, 8, 256
 # Of memory, with what compiling it takes (measured: 300 for the node, 700 while it is compiled).
 BYTES_PER_OPERATION = 1000
 
-# Signatures for which it is remembered where derivatives pass.
-SIGNATURES_REMEMBERED = 1 << 12
 
-
-@lru_cache(SIGNATURES_REMEMBERED)
 def _passed(signature: Signature) -> tuple[int, ...]:
     """The arguments that a derivative could pass through."""
-    if not signature.out.differentiable:
-        return ()
-    rule = TABLE[signature.primitive]
-    return tuple([i for i, aval in enumerate(signature.inputs) if aval.differentiable and rule.passes(i)])
+    found = signature.passed
+    if found is None:
+        found = ()
+        if signature.out.differentiable:
+            rule = TABLE[signature.primitive]
+            found = tuple([i for i, aval in enumerate(signature.inputs) if aval.differentiable and rule.passes(i)])
+        signature.passed = found
+    return found
 
 
 def passes(op: Node, position: int) -> bool:
@@ -66,7 +65,7 @@ def active_operations(outputs: Sequence[Node], wrt: Sequence[Node]) -> tuple[Flo
     flows: Flows = {}
     for op in between:
         inputs = op.inputs
-        positions = tuple([i for i in _passed(op.signature) if inputs[i] in active])
+        positions = tuple([i for i in _passed(op.signature) if inputs[i] in active])  # type: ignore[arg-type]
         if positions:
             active.add(op)
             flows[op] = positions
@@ -191,7 +190,8 @@ class Forward:
                 if inputs:
                     fresh.append(node)
                     # No further back than a derivative passes: a composition may hold its own primitive beyond.
-                    stack += [inputs[i] for i in _passed(node.signature) if inputs[i].sequence > floor]
+                    passed = _passed(node.signature)  # type: ignore[arg-type]
+                    stack += [inputs[i] for i in passed if inputs[i].sequence > floor]
         fresh.sort(key=by_sequence)
         for op in fresh:
             signature, inputs = op.signature, op.inputs

@@ -285,7 +285,7 @@ def fork(storm: Storm, rng: random.Random) -> None:
             storm.forks = False
             for task in IN_CHILDREN:
                 storm.perform(rng, task)
-            ad.plan.background.wait()
+            ad.background.wait()
             sys.stderr.write("".join(storm.problems))
             status = 3 if storm.problems else 0
         except BaseException:
@@ -345,7 +345,7 @@ def main() -> None:
     storm.run()
     signal.setitimer(signal.ITIMER_REAL, 0)
     if not storm.problems:
-        ad.plan.background.wait()
+        ad.background.wait()
         gc.collect()
     counts = f"{sum(storm.done.values())} tasks in {time.monotonic() - begin:.0f} s: {dict(storm.done)}"
     sys.stdout.write("\n".join([counts, *storm.problems[:3], ""]))

@@ -303,7 +303,7 @@ def test_a_long_program_gets_better_when_it_is_called_again(monkeypatch):
     for _ in range(5):
         (found,) = graph.gradient(y, variables)
         np.testing.assert_allclose(found, first, rtol=1e-13)
-        ad.plan.background.wait()
+        ad.background.wait()
         sources.append("def run(" in graph.source(y, variables))
     assert sources[0] is False
     assert sources[-1] is True

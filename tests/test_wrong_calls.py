@@ -16,7 +16,7 @@ import pytest
 import autodiff as ad
 from autodiff import errors, optim
 from autodiff.callers import PACKAGES
-from autodiff.handle import placing
+from autodiff.handle import block_here
 
 HERE = Path(__file__).parent
 LINES = [line for line in (HERE / "wrong_calls.txt").read_text().splitlines() if line and not line.startswith("#")]
@@ -106,7 +106,7 @@ def test_wrong_calls(call):
 
 def assert_usable(given, tensors, before):
     assert gc.isenabled()
-    assert placing.get() is None
+    assert block_here() is None
     for name, (node, title, value) in before.items():
         x = tensors[name]
         assert x.node is node, f"{name} stands for another node"

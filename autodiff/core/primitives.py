@@ -39,9 +39,11 @@ class Signature:
         Whether it is the twin for nodes of derivatives.
     written : Signature
         The one for what a user wrote: itself, or its twin.
+    passed : tuple of int or None
+        The inputs that a derivative could pass through, once ``differentiate`` has asked.
     """
 
-    __slots__ = ("__weakref__", "inputs", "is_derived", "out", "params", "primitive", "written")
+    __slots__ = ("__weakref__", "inputs", "is_derived", "out", "params", "passed", "primitive", "written")
 
     def __init__(
         self,
@@ -57,6 +59,7 @@ class Signature:
         self.out = out
         self.is_derived = written is not None
         self.written: Signature = self if written is None else written
+        self.passed: tuple[int, ...] | None = None
 
     @property
     def derived(self) -> Signature:

@@ -242,6 +242,15 @@ def products():
             yield [sample(first, left), sample(second, right)], ()
 
 
+def solved():
+    """Triangular matrices of small whole numbers, on which every library is exact."""
+    for dtype in (np.dtype(code) for code in "fdFD"):
+        for shape in ((2,), (3, 2), (1, 3, 1)):
+            rows = shape[-2] if len(shape) > 1 else 2
+            matrix = np.triu(np.full((*shape[:-2], rows, rows), 2, dtype))
+            yield [matrix, sample((*shape[:-2], rows, shape[-1]), dtype) * 4], ()
+
+
 def conversions():
     for given, wanted in itertools.product(DTYPES, DTYPES):
         numbers = [0, 1, 2, 3, 100, *([-1, -100] if given.kind == "i" else [])]
@@ -319,6 +328,7 @@ CASES = {
     "cumsum": lambda: along_axes(whole=True),
     "cumprod": lambda: along_axes(whole=True),
     "concatenate": lambda: along_axes(count=3),
+    "solve": solved,
     "matmul": products,
     "where": choices,
     "astype": conversions,

@@ -239,5 +239,7 @@ def test_arrays_that_cannot_be_written_to(monkeypatch):
 
 def test_no_meaning_is_without_a_primitive():
     executed = {name for name, primitive in PRIMITIVES.items() if primitive not in COMPOSITIONS}
-    assert {*_array_api_calls.ELEMENTWISE, *_array_api_calls.ARRAYS} == executed - {"place", "in_range"}
+    own = {*_array_api_calls.ELEMENTWISE, *_array_api_calls.ARRAYS}
+    assert own <= executed
+    assert all(PRIMITIVES[name].meaning is not None for name in executed - own - {"place", "in_range"})
     assert set(_array_api_calls.NEEDS) <= set(PRIMITIVES)

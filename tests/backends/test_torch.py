@@ -137,7 +137,7 @@ def test_on_a_gpu(pytorch):
 @pytest.mark.parametrize("shapes", [((2, 2, 3), (3, 2)), ((2, 0), (0, 3)), ((1, 5), (4, 5, 2))])
 def test_integers_are_multiplied_without_blas(pytorch, monkeypatch, dtype, shapes):
     """GPUs have no product of integer matrices; it is tried here on the CPU."""
-    functions, calls = (sys.modules[f"autodiff_backends._torch_{name}"] for name in ("functions", "calls"))
+    functions, calls = (sys.modules[f"autodiff_backends.torch.{name}"] for name in ("functions", "calls"))
     monkeypatch.setattr(functions, "PRODUCTS", 8)
     x, y = ((np.arange(np.prod(shape)) - 3).astype(dtype).reshape(shape) for shape in shapes)
     signature = ops.matmul_p.signature((intern_aval(x.shape, x.dtype), intern_aval(y.shape, y.dtype)))

@@ -141,6 +141,7 @@ CALLS: dict[str, list[dict[str, Any]]] = {
         {"*": (M, [0, 1], V, [1], [0])},
     ],
     "kron": [{"a": M, "b": V}],
+    "linalg.solve": [{"a": Array((1, 1)), "b": Array((1,))}],
     "cross": [{"a": V, "b": V, "axisa": -1, "axisb": -1, "axisc": -1}, {"a": S, "b": S, "axis": 1}],
     "linalg.norm": [{"x": M, "ord": 1, "axis": 0, "keepdims": False}, {"x": M, "ord": 1, "axis": (0, 1)}],
     "shape": [{"a": M}],

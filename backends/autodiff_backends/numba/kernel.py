@@ -188,7 +188,7 @@ class KernelFile:
         import numba  # noqa: PLC0415
 
         # The functions that kernels call are compiled into them.
-        called = Path(__file__).with_name("numba/functions.py").read_bytes()
+        called = Path(__file__).with_name("functions.py").read_bytes()
         versions = (sys.version, numba.__version__, np.__version__, codegen.magic_tuple())
         about = repr((versions, str(signature), self._source)).encode() + called
         return kernel_name("kernel", about, ".numba"), about
