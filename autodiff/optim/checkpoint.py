@@ -275,7 +275,11 @@ def check(state: Any, optimizer: str, expected: Expected, what: str) -> dict[str
 
 def _text(name: Any) -> str:
     """What a state calls itself or an array: text, of Python or NumPy, or anything that somebody has put there."""
-    return f"an integer {shown(name)}" if isinstance(name, int) else str(name)[:60]
+    if isinstance(name, int):
+        # Python writes integers of up to 4,300 digits.
+        text = shown(name)
+        return f"an integer {text}" if text.startswith("of") else text
+    return str(name)[:60]
 
 
 def check_names(names: Iterable[Any], saved: Any, optimizer: str, expected: Expected, what: str) -> None:
