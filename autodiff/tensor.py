@@ -21,6 +21,7 @@ from .errors import ArgumentError, AutodiffError, DTypeError, TraceError
 from .foreign import PLAIN, PRIORITY, REFLECTED, answers, outranks, overrides, reflects, refuses
 from .handle import Handle, Placing, placing
 from .nodes import Constant, Node, Operation, Slot, history
+from .operator import Operator
 from .plan import concrete, fetched, on_host
 from .recipe import Composite
 from .watching import fresh, refuse_detached, traces
@@ -475,7 +476,7 @@ class Tensor(Handle):
                         error.within(ufunc.__name__)
                         raise
                     nodes, key = (y, z), (y.aval, z.aval)
-                if type(function) is not Primitive:
+                if type(function) is not Operator:
                     return wrap(function(*nodes))
                 tensor = _new(Tensor)
                 tensor._node = Operation(function.signatures.get(key) or function.signature(key), nodes)
