@@ -22,8 +22,6 @@ def aval_on(place: Backend, array: Any) -> Aval:
 # Python floats are data, so that a decaying learning rate does not change the structure; these few are
 # worth simplifying. Small integers are structure; a counter that runs far would compile without end.
 LITERAL_FLOATS = (0.0, 1.0, -1.0, 2.0, 0.5)
-
-
 LITERAL_INTEGER_BOUND = 64
 
 

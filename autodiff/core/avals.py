@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import BackendError, ShapeError, shown
 from ..memo import Interned
 
-# Abstract values kept at most, and signatures of each primitive, beside those that somebody holds: shapes that depend
+# Abstract values kept at most, beside those that somebody holds: shapes that depend
 # on data would make them grow without end.
 AVALS_KEPT = 1 << 14
 

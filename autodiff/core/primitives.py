@@ -12,8 +12,8 @@ import numpy as np
 from ..memo import Interned
 from .avals import Aval, common_place
 
+# Signatures of a primitive that are kept at most, beside those that somebody holds.
 SIGNATURES_KEPT = 1 << 12
-
 
 # The Python scalar of a kind of dtype. (``item()`` of a long double is no Python scalar.)
 PYTHON_TYPES: dict[str, type] = {"i": int, "u": int, "f": float, "c": complex, "b": bool}
