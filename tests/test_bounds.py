@@ -145,14 +145,16 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def held() -> int:
-    """Bytes of the process; in the short run those that Python and NumPy have allocated, which shows single entries.
+    """Bytes of the process, whose buffers have filled their bound when tables are full.
 
-    Buffers fill their bound, and are not counted there.
+    In the short run they have not, and are not counted: those that Python and NumPy have allocated, which shows single
+    entries.
     """
     background.wait()
     gc.collect()
-    whole = int(psutil.Process().memory_info().rss) if NIGHTLY else tracemalloc.get_traced_memory()[0]
-    return whole - workspaces.kept.nbytes
+    if NIGHTLY:
+        return int(psutil.Process().memory_info().rss)
+    return tracemalloc.get_traced_memory()[0] - workspaces.kept.nbytes
 
 
 @pytest.fixture
