@@ -272,8 +272,8 @@ def test_a_long_graph_lives_and_ends_without_recursion():
         again = pickle.loads(pickle.dumps(y))
         np.testing.assert_array_equal(again.value, y.value)
 
-    # A thread whose stack is small: what recursed for each operation would end it. (Python 3.13 frees chains of objects up
-    # to 10,000 deep before it begins anew, which takes half a megabyte however long the chain is.)
+    # A thread whose stack is small: what recursed for each operation would end it. (Python 3.13 frees chains of objects
+    # up to 10,000 deep before it begins anew, which takes half a megabyte however long the chain is.)
     before = threading.stack_size(2 << 20)
     try:
         failures = []
