@@ -110,11 +110,6 @@ class Recipe:
         return [nodes[i] for i in self.outputs]
 
 
-def described(value: Any) -> str:
-    """What a value is, for messages; of a Tensor what is known without computing it."""
-    return f"a Tensor {value.node.aval!r}" if isinstance(value, Tensor) else describe(value)
-
-
 class CompiledGradient:
     """A gradient as a function of arrays. Made by ``Graph.compile``.
 

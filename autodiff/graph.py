@@ -10,6 +10,7 @@ import numpy as np
 
 from .arguments import flag
 from .backend import Backend, get_backend
+from .convert import describe
 from .core.avals import Aval
 from .errors import ArgumentError, BackendError, DifferentiationError, shown
 from .gradients import (
@@ -19,7 +20,6 @@ from .gradients import (
     Places,
     Recipe,
     derivatives,
-    described,
     recorded_derivatives,
     warn_independent,
 )
@@ -34,22 +34,22 @@ from .tensor import Tensor, made_on, wrap
 def _check_dy(dy: Any, what: str) -> None:
     if not isinstance(dy, Tensor):
         raise DifferentiationError(
-            f"{what}: dy is {described(dy)}, not a Tensor, so nothing was recorded for it; compute it from Tensors"
+            f"{what}: dy is {describe(dy)}, not a Tensor, so nothing was recorded for it; compute it from Tensors"
         )
     if not dy.node.aval.differentiable:
         raise DifferentiationError(
-            f"{what}: dy is {described(dy)}; a result of dtype {dy.dtype} has no derivative. Comparisons, "
+            f"{what}: dy is {describe(dy)}; a result of dtype {dy.dtype} has no derivative. Comparisons, "
             "indices and roundings are no functions to differentiate; use a floating result"
         )
 
 
 def _check_dx(dx: Any, what: str) -> None:
     if isinstance(dx, Tensor) or not isinstance(dx, (list, tuple)):
-        raise ArgumentError(f"{what}: dx must be a list of Tensors, not {described(dx)}; write [x]")
+        raise ArgumentError(f"{what}: dx must be a list of Tensors, not {describe(dx)}; write [x]")
     for place, x in enumerate(dx):
         if not isinstance(x, Tensor):
             raise DifferentiationError(
-                f"{what}: dx[{place}] is {described(x)}, not a Tensor; give the Tensor that dy was computed from"
+                f"{what}: dx[{place}] is {describe(x)}, not a Tensor; give the Tensor that dy was computed from"
             )
         if isinstance(x.node, Constant):
             raise DifferentiationError(
@@ -58,7 +58,7 @@ def _check_dx(dx: Any, what: str) -> None:
             )
         if not x.node.aval.differentiable:
             raise DifferentiationError(
-                f"{what}: dx[{place}] is {described(x)}; there are no derivatives with respect to dtype {x.dtype}. "
+                f"{what}: dx[{place}] is {describe(x)}; there are no derivatives with respect to dtype {x.dtype}. "
                 "Use a floating dtype"
             )
 
@@ -431,9 +431,9 @@ class Graph:
         taken = []
         for place, (x, number) in enumerate(zip(inputs, slots, strict=True)):
             if isinstance(number, Aval) or number >= len(nodes):
-                raise ArgumentError(f"compile: inputs[{place}], {described(x)}, is not in the history of dy")
+                raise ArgumentError(f"compile: inputs[{place}], {describe(x)}, is not in the history of dy")
             if nodes[number] in taken:
-                raise ArgumentError(f"compile: inputs[{place}], {described(x)}, is given twice")
+                raise ArgumentError(f"compile: inputs[{place}], {describe(x)}, is given twice")
             taken.append(nodes[number])
         found = derivatives(root, nodes, places, 1)
         rest = [leaf for leaf in trace.leaves if leaf not in taken and not leaf.inputs and not is_fixed(leaf)]
@@ -530,8 +530,8 @@ class Graph:
 
 def _input_tensors(inputs: Any) -> Sequence[Tensor]:
     if isinstance(inputs, Tensor) or not isinstance(inputs, (list, tuple)):
-        raise ArgumentError(f"compile: inputs must be a list of Tensors, not {described(inputs)}")
+        raise ArgumentError(f"compile: inputs must be a list of Tensors, not {describe(inputs)}")
     for place, x in enumerate(inputs):
         if not isinstance(x, Tensor):
-            raise ArgumentError(f"compile: inputs[{place}] is {described(x)}, not a Tensor")
+            raise ArgumentError(f"compile: inputs[{place}] is {describe(x)}, not a Tensor")
     return inputs
