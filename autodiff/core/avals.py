@@ -171,3 +171,9 @@ def common_place(name: str, avals: Iterable[Aval]) -> Any:
                 )
             found = aval
     return None if found is None else found.place
+
+
+def index_with_arrays(spec: tuple[Any, ...], index: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+    """An index of the form ``spec`` with its index arrays, which are operands of their own, in their places."""
+    rest = iter(arrays)
+    return tuple([next(rest) if entry == "a" else value for entry, value in zip(spec, index, strict=True)])

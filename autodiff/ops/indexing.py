@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..convert import as_node
-from ..core.avals import INDEX_DTYPE, INT64, Aval, intern_aval
+from ..core.avals import INDEX_DTYPE, INT64, Aval, index_with_arrays, intern_aval
 from ..core.primitives import Primitive, Signature
 from ..errors import DTypeError, IndexingError
 from ..memo import Memo
@@ -28,25 +28,19 @@ def _infer_index_write(primitive: Primitive, x: Aval, index: Aval, values: Aval,
     return intern_aval(x.shape, x.dtype)
 
 
-def _entries(spec: tuple[Any, ...], idx: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Any, ...]:
-    """An index with its arrays in their places."""
-    rest = iter(arrays)
-    return tuple([next(rest) if entry == ARRAY else value for entry, value in zip(spec, idx, strict=True)])
-
-
 def _read(xp: Any, x: Any, idx: Any, *arrays: Any, spec: tuple[Any, ...]) -> Any:
-    return x[_entries(spec, idx, arrays)]
+    return x[index_with_arrays(spec, idx, arrays)]
 
 
 def _added(xp: Any, x: Any, idx: Any, values: Any, *arrays: Any, spec: tuple[Any, ...]) -> Any:
     out = xp.asarray(x, copy=True)
-    xp.add.at(out, _entries(spec, idx, arrays), values)
+    xp.add.at(out, index_with_arrays(spec, idx, arrays), values)
     return out
 
 
 def _set(xp: Any, x: Any, idx: Any, values: Any, *arrays: Any, spec: tuple[Any, ...]) -> Any:
     out = xp.asarray(x, copy=True)
-    out[_entries(spec, idx, arrays)] = values
+    out[index_with_arrays(spec, idx, arrays)] = values
     return out
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core.avals import broadcast_shape
+from autodiff.core.avals import broadcast_shape, index_with_arrays
 from autodiff.core.primitives import Signature
 
 Function = Callable[..., Any]
@@ -79,11 +79,6 @@ def _concatenate(signature: Signature, xp: Any) -> Function:
 # --- index arrays ----------------------------------------------------------------------------------------------------
 
 
-def _entries(spec: tuple[Any, ...], idx: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Any, ...]:
-    rest = iter(arrays)
-    return tuple([next(rest) if entry == "a" else v for entry, v in zip(spec, idx, strict=True)])
-
-
 def _spec(signature: Signature) -> tuple[Any, ...]:
     spec = signature.inputs[1].spec
     assert spec is not None
@@ -92,7 +87,7 @@ def _spec(signature: Signature) -> tuple[Any, ...]:
 
 def _index(signature: Signature, xp: Any) -> Function:
     spec = _spec(signature)
-    return lambda x, idx, *arrays: x[_entries(spec, idx, arrays)]
+    return lambda x, idx, *arrays: x[index_with_arrays(spec, idx, arrays)]
 
 
 # What an atomic addition is done in, where the GPU has none for a dtype: the bits of another one, or a wider one.
@@ -124,7 +119,7 @@ def _index_add(signature: Signature, xp: Any) -> Function:
 
         def add_complex(x: Any, idx: Any, values: Any, *arrays: Any) -> Any:
             out = xp.array(x, order="C")
-            xp.add.at(pairs(out), (*_entries(spec, idx, arrays), slice(None)), pairs(values))
+            xp.add.at(pairs(out), (*index_with_arrays(spec, idx, arrays), slice(None)), pairs(values))
             return out
 
         return add_complex
@@ -134,9 +129,9 @@ def _index_add(signature: Signature, xp: Any) -> Function:
     def add_repeatedly(x: Any, idx: Any, values: Any, *arrays: Any) -> Any:
         out = xp.array(x, work, order="C")
         if bits == dtype:
-            xp.add.at(out, _entries(spec, idx, arrays), values.astype(work, copy=False))
+            xp.add.at(out, index_with_arrays(spec, idx, arrays), values.astype(work, copy=False))
         else:
-            xp.add.at(out.view(bits), _entries(spec, idx, arrays), values.view(bits))
+            xp.add.at(out.view(bits), index_with_arrays(spec, idx, arrays), values.view(bits))
         return out.astype(dtype, copy=False)
 
     return add_repeatedly
@@ -148,7 +143,7 @@ def _index_set(signature: Signature, xp: Any) -> Function:
 
     def write(x: Any, idx: Any, values: Any, *arrays: Any) -> Any:
         out = x.copy()
-        out[_entries(spec, idx, arrays)] = values
+        out[index_with_arrays(spec, idx, arrays)] = values
         return out
 
     if together == 1:
@@ -159,7 +154,7 @@ def _index_set(signature: Signature, xp: Any) -> Function:
 
     def write_in_order(x: Any, idx: Any, values: Any, *arrays: Any) -> Any:
         # Threads write in any order, so that of repeated positions each gets the value of the last one.
-        entries = _entries(spec, idx, arrays)
+        entries = index_with_arrays(spec, idx, arrays)
         order = xp.arange(size, dtype=order_dtype).reshape(shape)
         last = xp.zeros(x.shape, order_dtype)
         xp.maximum.at(last, entries, order)

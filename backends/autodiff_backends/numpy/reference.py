@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core.avals import broadcast_shape, intern_aval
+from autodiff.core.avals import broadcast_shape, index_with_arrays, intern_aval
 from autodiff.core.primitives import PRIMITIVES, Primitive, Signature
 from autodiff.core.program import Program
 from autodiff.plan.expand import expand
@@ -29,17 +29,12 @@ def _masked_multiply(ct: Any, factor: Any) -> Any:
     return np.multiply(ct, factor, out=out, where=chosen)
 
 
-def _entries(spec: tuple[Any, ...], value: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Any, ...]:
-    rest = iter(arrays)
-    return tuple([next(rest) if entry == "a" else v for entry, v in zip(spec, value, strict=True)])
-
-
 def _index(signature: Signature) -> Function:
     spec = signature.inputs[1].spec
     assert spec is not None
     if len(signature.inputs) == 2:
         return lambda x, idx: x[idx]
-    return lambda x, idx, *arrays: x[_entries(spec, idx, arrays)]
+    return lambda x, idx, *arrays: x[index_with_arrays(spec, idx, arrays)]
 
 
 def _index_add(signature: Signature, target: Function = np.array) -> Function:
@@ -49,7 +44,7 @@ def _index_add(signature: Signature, target: Function = np.array) -> Function:
     def run(x: Any, idx: Any, values: Any, *arrays: Any) -> Any:
         out = target(x)
         if arrays:
-            add_at(out, _entries(spec, idx, arrays), values)
+            add_at(out, index_with_arrays(spec, idx, arrays), values)
         else:
             out[idx] += values
         return out
@@ -63,7 +58,7 @@ def _index_set(signature: Signature, target: Function = np.array) -> Function:
 
     def run(x: Any, idx: Any, values: Any, *arrays: Any) -> Any:
         out = target(x)
-        out[_entries(spec, idx, arrays)] = values
+        out[index_with_arrays(spec, idx, arrays)] = values
         return out
 
     return run
