@@ -79,9 +79,12 @@ def unflatten(structure: Structure, leaves: Iterator[Any]) -> Any:
         items = zip(keys, parts, strict=True)
         # A subclass may have any constructor; what it holds is what matters.
         return kind(items) if kind in (dict, OrderedDict) else dict(items)
-    if hasattr(kind, "_fields"):
-        return kind(*parts)
-    return kind(parts)
+    return maker(kind)(parts)
+
+
+def maker(kind: type) -> Callable[[Sequence[Any]], Any]:
+    """What makes a list or a tuple, also a named one, of a sequence."""
+    return getattr(kind, "_make", kind)
 
 
 def builder(structure: Structure) -> Callable[[Sequence[Any]], Any]:

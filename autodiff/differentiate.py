@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from . import ops
 from .core.avals import Aval
@@ -89,8 +90,9 @@ def reverse(outputs: Sequence[Node], cotangents: Sequence[Node], wrt: Sequence[N
         active -= irrelevant
         flows = {op: tuple([i for i in flows[op] if op.inputs[i] not in irrelevant]) for op in flows}
     kept = set(wrt)
-    # Cotangents, and whether all that they are sums of is zero for elements that were not chosen.
-    pending: dict[Node, tuple[Node, bool]] = {}
+    # Cotangents (of several outputs a tuple, with None for zero), and whether all that they are sums of is zero for
+    # elements that were not chosen.
+    pending: dict[Node, tuple[Any, bool]] = {}
     for node, ct in zip(outputs, cotangents, strict=True):
         if node in active:
             pending[node] = (pending[node][0] + ct if node in pending else ct, False)
@@ -105,14 +107,20 @@ def reverse(outputs: Sequence[Node], cotangents: Sequence[Node], wrt: Sequence[N
             results[op] = ct
         signature, inputs = op.signature, op.inputs
         assert signature is not None
-        key = (signature, ct.aval, positions, mask)
+        primitive = signature.primitive
+        if primitive is ops.part_p:
+            (whole,) = inputs
+            pending[whole] = (_with_part(pending.get(whole), op, ct), False)
+            continue
+        of_outputs = type(ct) is tuple
+        known = tuple([one and one.aval for one in ct]) if of_outputs else ct.aval
+        key = (signature, known, positions, mask)
         record = _pulls.get(key)
         if record is not None:
-            pulled = record(ct, op, *inputs)
+            pulled = record(*ct, op, *inputs) if of_outputs else record(ct, op, *inputs)
         else:
             pulled = _pull(ct, op, positions, mask)
             _pulls.met(key, _pull_recipe, *key)
-        primitive = signature.primitive
         mask = TABLE[primitive].masks or (mask and primitive.kind in ("elementwise", "view"))
         for i, contribution in zip(positions, pulled, strict=True):
             if contribution is not None:
@@ -131,7 +139,17 @@ RULES_ASKED = 8
 _pulls, _pushes = Recipes(after=RULES_ASKED), Recipes(after=RULES_ASKED)
 
 
-def _pull(ct: Node, op: Operation, positions: Sequence[int], mask: bool) -> list[Node | None]:
+def _with_part(found: tuple[Any, bool] | None, op: Operation, ct: Node) -> tuple[Node | None, ...]:
+    """The cotangents of several outputs, with one more for that which ``op`` takes."""
+    (whole,) = op.inputs
+    cotangents: list[Node | None] = [None] * len(whole.aval.parts) if found is None else list(found[0])
+    index = op.params["index"]
+    other = cotangents[index]
+    cotangents[index] = ct if other is None else other + ct
+    return tuple(cotangents)
+
+
+def _pull(ct: Any, op: Operation, positions: Sequence[int], mask: bool) -> list[Node | None]:
     """The cotangents that an operation passes to its inputs at ``positions``."""
     assert op.primitive is not None
     rule = TABLE[op.primitive]
@@ -143,10 +161,12 @@ def _pull(ct: Node, op: Operation, positions: Sequence[int], mask: bool) -> list
     return [None if v is None else _fit(v, op.inputs[i]) for i, v in zip(positions, pulled, strict=True)]
 
 
-def _pull_recipe(signature: Signature, ct: Aval, positions: tuple[int, ...], mask: bool) -> Record | None:
-    cotangent, *inputs = unknowns([ct, *signature.inputs])
+def _pull_recipe(signature: Signature, ct: Any, positions: tuple[int, ...], mask: bool) -> Record | None:
+    inputs = unknowns(signature.inputs)
     op = Operation(signature, tuple(inputs))
-    return recorded([cotangent, op, *inputs], _pull(cotangent, op, positions, mask))
+    cotangents = tuple([aval and unknowns([aval])[0] for aval in (ct if type(ct) is tuple else (ct,))])
+    pulled = _pull(cotangents if type(ct) is tuple else cotangents[0], op, positions, mask)
+    return recorded([*cotangents, op, *inputs], pulled)
 
 
 def _accumulated(total: Node, contribution: Node) -> Node:
@@ -174,7 +194,8 @@ class Forward:
 
     def __init__(self, wrt: Node, tangent: Node):
         self.wrt = wrt
-        self.tangents: dict[Node, Node | None] = {wrt: tangent}
+        # Of several outputs a tuple.
+        self.tangents: dict[Node, Any] = {wrt: tangent}
 
     def __call__(self, output: Node) -> Node | None:
         """The tangent of ``output``; None if it does not depend on ``wrt``."""
@@ -197,6 +218,9 @@ class Forward:
             signature, inputs = op.signature, op.inputs
             assert signature is not None
             incoming = [tangents.get(inputs[i]) for i in _passed(signature)]
+            if signature.primitive is ops.part_p:
+                tangents[op] = incoming[0] and incoming[0][op.params["index"]] if incoming else None
+                continue
             key = (signature, *[t and t.aval for t in incoming])
             record = _pushes.get(key)
             if record is not None:
@@ -204,10 +228,11 @@ class Forward:
             else:
                 tangents[op] = _push(op, incoming)  # type: ignore[arg-type]
                 _pushes.met(key, _push_recipe, *key)
-        return tangents[output]
+        found: Node | None = tangents[output]
+        return found
 
 
-def _push(op: Operation, incoming: Sequence[Node | None]) -> Node | None:
+def _push(op: Operation, incoming: Sequence[Node | None]) -> Any:
     """The tangent of an operation for those of the inputs that a derivative could pass through."""
     if incoming.count(None) == len(incoming):
         return None
@@ -218,14 +243,20 @@ def _push(op: Operation, incoming: Sequence[Node | None]) -> Node | None:
     rule = TABLE[op.signature.primitive]
     if isinstance(rule, Via):
         out, names = _composition(rule, op)
-        pushed = total([Forward(names[i], t)(out) for i, t in enumerate(tangents) if t is not None])
-    else:
-        pushed = rule.push(op, tangents)
-    if pushed is None:
+        return _fitted(total([Forward(names[i], t)(out) for i, t in enumerate(tangents) if t is not None]), op.aval)
+    pushed = rule.push(op, tangents)
+    if op.aval.parts:
+        return tuple([_fitted(one, aval) for one, aval in zip(pushed, op.aval.parts, strict=True)])
+    return _fitted(pushed, op.aval)
+
+
+def _fitted(tangent: Node | None, aval: Aval) -> Node | None:
+    """A tangent of the dtype and shape of what it belongs to."""
+    if tangent is None:
         return None
-    if pushed.aval.dtype != op.aval.dtype:
-        pushed = ops.astype(pushed, op.aval.dtype)
-    return ops.broadcast_to(pushed, op.aval.shape)
+    if tangent.aval.dtype != aval.dtype:
+        tangent = ops.astype(tangent, aval.dtype)
+    return ops.broadcast_to(tangent, aval.shape)
 
 
 def _push_recipe(signature: Signature, *tangents: Aval | None) -> Record | None:

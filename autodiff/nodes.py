@@ -153,6 +153,9 @@ def freeze(value: Any) -> Any:
     """A value that may be handed out but not written to, since graphs rely on it."""
     if isinstance(value, np.ndarray):
         value.flags.writeable = False
+    elif type(value) is tuple:
+        for part in value:
+            freeze(part)
     return value
 
 

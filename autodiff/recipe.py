@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
+from .containers import maker
 from .convert import as_node
 from .core.avals import Aval
 from .memo import Memo
@@ -81,7 +82,7 @@ def recorded(given: Sequence[Node | None], result: Any) -> Record | None:
         shared,
         [node.aval for node in made],
         [freeze(node.value) for node in made],
-        type(result),
+        maker(type(result)),
     )
 
 

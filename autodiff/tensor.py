@@ -13,6 +13,7 @@ import numpy as np
 from . import ops
 from .arguments import ORDERS, casts, flag, word
 from .backend import Backend, get_backend
+from .containers import maker
 from .convert import as_node, describe, numeric_dtype
 from .core.avals import FLOAT64, Aval
 from .core.primitives import Primitive
@@ -36,7 +37,7 @@ def wrap(result: Any) -> Any:
         tensor._slot = None
         return tensor
     if isinstance(result, (tuple, list)):
-        return type(result)([wrap(part) for part in result])
+        return maker(type(result))([wrap(part) for part in result])
     return result
 
 

@@ -37,6 +37,8 @@ NAMES = {
     "root_of_squares": "np.std, np.linalg.norm",
     "masked_multiply": "derivatives of selections",
     "stop_gradient": "ad.stop_gradient",
+    "part": "primitives of several outputs",
+    "svd": "np.linalg.svd",
     "logistic": "derivative of np.logaddexp",
     "frexp_exponent": "np.frexp",
     "identity": "np.positive",

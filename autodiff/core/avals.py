@@ -15,6 +15,9 @@ from ..memo import Interned
 # on data would make them grow without end.
 AVALS_KEPT = 1 << 14
 
+# The first entry of the form of several outputs; the others are their abstract values.
+OUTPUTS = "outputs"
+
 
 class Aval:
     """Abstract value: what is known of an array before it is computed. Interned, compared by identity.
@@ -30,12 +33,26 @@ class Aval:
     differentiable : bool
         Whether a value of this kind can carry a derivative: floating or complex, and no index.
     spec : tuple or None
-        The form of an index (see ``ops.indexing``); None for arrays.
+        The form of what is no array: of an index (see ``ops.indexing``), or of several outputs. None for arrays.
+    parts : tuple of Aval
+        The outputs of a primitive that has several, whose values are a tuple; empty for everything else.
     place : Backend or None (a type above this module)
         Where the array is, if somebody said so; None for what goes wherever it is needed, such as NumPy's constants.
     """
 
-    __slots__ = ("__weakref__", "differentiable", "dtype", "literal", "ndim", "place", "shape", "size", "spec", "weak")
+    __slots__ = (
+        "__weakref__",
+        "differentiable",
+        "dtype",
+        "literal",
+        "ndim",
+        "parts",
+        "place",
+        "shape",
+        "size",
+        "spec",
+        "weak",
+    )
 
     def __init__(
         self,
@@ -54,9 +71,12 @@ class Aval:
         self.place = place
         self.ndim = len(shape)
         self.size = math.prod(shape)
-        self.differentiable = dtype.kind in "fc" and spec is None
+        self.parts: tuple[Aval, ...] = spec[1:] if spec and spec[0] == OUTPUTS else ()
+        self.differentiable: bool = any(x.differentiable for x in self.parts) if self.parts else dtype.kind in "fc"
 
     def __repr__(self) -> str:
+        if self.parts:
+            return f"({', '.join(map(repr, self.parts))})"
         if self.spec is not None:
             return f"index{list(self.spec)}"
         if self.literal is not None:
@@ -71,6 +91,8 @@ class Aval:
         """The same on another backend, or on none."""
         if self.place is place:
             return self
+        if self.parts:
+            return several([part.at(place) for part in self.parts], place)
         return intern_aval(self.shape, self.dtype, self.weak, self.literal, self.spec, place)
 
 
@@ -118,6 +140,11 @@ def intern_aval(
             raise ShapeError(f"an array of shape {shown(shape)} and dtype {dtype} is too big for NumPy to address")
         found = _avals.put(key, Aval(shape, dtype, weak, literal, spec, place))
     return found
+
+
+def several(parts: Iterable[Aval], place: Any = None) -> Aval:
+    """What is known of the outputs of a primitive that has several: at run time they are a tuple."""
+    return intern_aval((), INDEX_DTYPE, spec=(OUTPUTS, *parts), place=place)
 
 
 def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:

@@ -82,7 +82,7 @@ class Signature:
     @property
     def meaning_keywords(self) -> dict[str, Any]:
         """What the meaning of its primitive takes by name: static parameters, and the form of an index."""
-        forms = [aval.spec for aval in self.inputs if aval.spec is not None]
+        forms = [aval.spec for aval in self.inputs if aval.spec is not None and not aval.parts]
         return {**self.keywords, "spec": forms[0]} if forms else self.keywords
 
     @property
@@ -122,11 +122,11 @@ class Primitive(ABC):
         As NumPy names it, where NumPy has it.
     infer : callable
         ``infer(primitive, *avals, **params) -> Aval``; raises an error of this library for arguments that do
-        not fit.
+        not fit. A primitive with several outputs gives ``avals.several`` of theirs; ``ops.part`` takes one of them.
     params : sequence of str, optional
         Names of the static, hashable parameters.
-    kind : {"elementwise", "view", "reduction", "contraction", "indexing", "other"}
-        What a compiler may do with it.
+    kind : {"elementwise", "view", "reduction", "contraction", "indexing", "routine", "other"}
+        What a compiler may do with it. A routine is a library's own, and costs more than a look at its operands.
     commutative : bool, optional
         Whether two inputs may change places.
     numpy_ufunc : numpy.ufunc, optional
@@ -137,8 +137,9 @@ class Primitive(ABC):
         Which ufunc decides the dtypes that it computes in; ``numpy_ufunc`` if not given.
     meaning : callable, optional
         ``meaning(xp, *arrays, **params)``: what it computes, written for any array namespace; an index among the
-        operands is a tuple, and its form is given as ``spec``. It runs wherever a backend has nothing of its own for
-        the primitive, and gives a new array, unless this is a view. Ufuncs and compositions need none.
+        operands is a tuple, and its form is given as ``spec``. Several outputs are a tuple. It runs wherever a backend
+        has nothing of its own for the primitive, and gives a new array, unless this is a view. Ufuncs and compositions
+        need none.
     needs : sequence of str, optional
         The functions of the namespace that the meaning calls and not every library has: ``"linalg.solve"``.
     view : bool or callable, optional

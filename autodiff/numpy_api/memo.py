@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..containers import maker
 from ..convert import NUMERIC_KINDS, as_node
 from ..core.avals import intern_aval
 from ..nodes import Constant, Node
@@ -107,7 +108,7 @@ def _replaced(arg: Any, tensors: Iterator[Tensor]) -> Any:
     """An argument with these Tensors for the data in it."""
     kind = type(arg)
     if kind is tuple or kind is list:
-        return kind([_replaced(part, tensors) for part in arg])
+        return maker(kind)([_replaced(part, tensors) for part in arg])
     return next(tensors) if kind in _DATA else arg
 
 
@@ -123,7 +124,7 @@ def _recipe(handler: Handler, given: list[Any], args: tuple[Any, ...], kwargs: d
         parts = result if isinstance(result, (tuple, list)) else (result,)
         if any(type(part) is not Tensor or part._slot or any(part is x for x in tensors) for part in parts):
             return None  # not a new Tensor
-        return type(result)([part._node for part in parts]) if parts is result else result._node
+        return maker(type(result))([part._node for part in parts]) if parts is result else result._node
 
     avals = tuple([intern_aval(x.shape, x.dtype) if type(x) is np.ndarray else x.aval for x in given])
     found = recipe(record, avals)

@@ -27,21 +27,6 @@ def _fabs(x: Node) -> Node:
     return ops.absolute(ops.astype(x, ops.result_dtype(np.fabs, (x.aval,))[0]))
 
 
-def _modf(x: Node) -> tuple[Node, Node]:
-    x = ops.astype(x, ops.result_dtype(np.modf, (x.aval,))[0])
-    whole = ops.trunc(x)
-    infinite = ops.isinf(x)
-    taken = ops.where(infinite, 0.0, whole)
-    # The part has the sign of x, where it is zero too: x - whole is never -0.
-    part = ops.where(ops.signbit(x), ops.negative(taken - x), x - taken)
-    return ops.where(infinite, ops.copysign(0.0, x), part), whole
-
-
-def _frexp(x: Node) -> tuple[Node, Node]:
-    exponent = ops.frexp_exponent(x)
-    return ops.ldexp(x, ops.negative(exponent)), exponent
-
-
 def _divmod(x: Node, y: Node) -> tuple[Node, Node]:
     return ops.floor_divide(x, y), ops.remainder(x, y)
 
@@ -103,8 +88,8 @@ COMPOSED: dict[np.ufunc, Callable[..., Any]] = {
     np.matmul: ops.matmul,
     np.positive: _positive,
     np.fabs: _fabs,
-    np.modf: _modf,
-    np.frexp: _frexp,
+    np.modf: ops.modf,
+    np.frexp: ops.frexp,
     np.ldexp: _ldexp,
     np.divmod: _divmod,
     np.deg2rad: ops.radians,

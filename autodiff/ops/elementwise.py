@@ -11,12 +11,13 @@ import numpy as np
 
 from ..backend import Backend
 from ..convert import as_node, literal
-from ..core.avals import BOOL, FLOAT64, Aval, broadcast_shape, intern_aval
+from ..core.avals import BOOL, FLOAT64, Aval, broadcast_shape, intern_aval, several
 from ..core.primitives import COMPARED_BY_VALUE, PYTHON_TYPES, Primitive, resolved_dtypes
 from ..errors import ArgumentError, BackendError, DTypeError, RangeError, ShapeError, shown
 from ..nodes import Node, Operation
 from ..operator import Operator
 from ..recipe import WITHHELD
+from .outputs import outputs
 
 # Kinds of numbers, each of which has those before it.
 _KINDS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
@@ -184,19 +185,27 @@ isfinite = _elementwise(np.isfinite)
 signbit = _elementwise(np.signbit)
 
 
-def _infer_frexp_exponent(primitive: Primitive, x: Aval) -> Aval:
-    dtype, _ = result_dtype(np.frexp, (x,))
-    return intern_aval(x.shape, dtype)
+def _infer_outputs(primitive: Primitive, x: Aval) -> Aval:
+    """Of a ufunc with several outputs: NumPy's own, also those of a Python number, which are float64."""
+    assert primitive.numpy_ufunc is not None
+    result_dtype(primitive.numpy_ufunc, (x,))
+    return several([intern_aval(x.shape, dtype) for dtype in resolved_dtypes(primitive.numpy_ufunc, (x,))[1:]])
 
 
-frexp_exponent = Operator(
-    "frexp_exponent",
-    _infer_frexp_exponent,
-    kind="elementwise",
-    loop=np.frexp,
-    meaning=lambda xp, x: xp.frexp(x)[1],
-    needs=("frexp",),
+frexp_p = Operator(
+    "frexp", _infer_outputs, numpy_ufunc=np.frexp, meaning=lambda xp, x: tuple(xp.frexp(x)), needs=("frexp",)
 )
+modf_p = Operator("modf", _infer_outputs, numpy_ufunc=np.modf, meaning=lambda xp, x: tuple(xp.modf(x)), needs=("modf",))
+
+
+def frexp(x: Any) -> tuple[Node, ...]:
+    """The mantissa, between a half and 1, and the exponent of x = mantissa * 2 ** exponent."""
+    return outputs(frexp_p(x))
+
+
+def modf(x: Any) -> tuple[Node, ...]:
+    """The part behind the point and the part before it, both of the sign of x."""
+    return outputs(modf_p(x))
 
 
 def _infer_part(primitive: Primitive, x: Aval) -> Aval:

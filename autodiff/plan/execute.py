@@ -80,7 +80,7 @@ def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Back
     known = {
         i: x.value
         for i, x in enumerate(inputs)
-        if x.aval.spec is not None and x.aval.literal is None and x.aval is not LINE
+        if x.aval.spec is not None and x.aval.literal is None and x.aval is not LINE and not x.aval.parts
     }
     nodes = below(inputs, outputs)
     if len(nodes) > LONGEST_SIMPLIFIED:
@@ -99,7 +99,7 @@ def expensive(node: Node) -> bool:
     if signature is None:
         return False
     kind = signature.primitive.kind
-    return kind == "contraction" or (kind == "reduction" and signature.inputs[0].size >= LARGE)
+    return kind in ("contraction", "routine") or (kind == "reduction" and signature.inputs[0].size >= LARGE)
 
 
 # --- where values are ------------------------------------------------------------------------------------------------
@@ -179,7 +179,8 @@ class Evaluation:
             for n in trace.numbers
             if n is not node and n.value is None and n.inputs and expensive(n) and n.aval.place is node.aval.place
         ]
-        self.plan = compile_nodes(trace.leaves, [node, *kept], home)
+        outputs = [part for n in kept for part in (ops.outputs(n) if n.aval.parts else (n,))]
+        self.plan = compile_nodes(trace.leaves, [node, *outputs], home)
         self.kept = [trace.numbers[n] for n in kept]
         self.moved = elsewhere(trace.leaves, home)
 
@@ -213,9 +214,10 @@ def evaluate(node: Node) -> Any:
     found = evaluations.get(trace.key, lambda: Evaluation(node, trace, home))
     values = found.plan(*(leaf_values(trace, found.moved, home) if found.moved else trace.values()))
     if found.kept:
-        nodes = list(trace.numbers)
-        for number, value in zip(found.kept, values[1:], strict=True):
-            nodes[number].value = freeze(value)
+        nodes, rest = list(trace.numbers), iter(values[1:])
+        for number in found.kept:
+            parts = nodes[number].aval.parts
+            nodes[number].value = freeze(tuple([next(rest) for _ in parts]) if parts else next(rest))
     node.value = freeze(values[0])
     return node.value
 

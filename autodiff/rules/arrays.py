@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import ops
 from ..nodes import Node
-from .rows import NONDIFFERENTIABLE, Linear, Multilinear, Rule, Via, without
+from .rows import NONDIFFERENTIABLE, Linear, Multilinear, Rule, Via, Walked, without
 
 
 def sum_to(ct: Node, shape: tuple[int, ...]) -> Node:
@@ -118,6 +118,7 @@ def _variadic(*leading: Any, rest: int = 32) -> tuple[Any, ...]:
 
 
 RULES: list[Rule] = [
+    Walked(ops.part_p, ()),
     Linear(ops.place_p, (lambda ct, out, x, backend: ct,)),
     Linear(ops.conjugate, (lambda ct, out, x: ops.conjugate(ct),)),
     Linear(

@@ -6,12 +6,13 @@ A complex derivative of a real function is du/dx - i du/dy. DLMF: NIST Digital L
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from .. import ops
 from ..convert import literal
 from ..nodes import Node
-from .rows import NONDIFFERENTIABLE, ZERO, Rule, Via, binary, unary, without
+from .rows import NONDIFFERENTIABLE, ZERO, Explicit, Rule, Via, binary, unary, without
 
 # Numbers of a rule are structure, not data.
 LN2 = literal(math.log(2.0))
@@ -168,6 +169,24 @@ def _sign(x: Node) -> Node:
 MAX_SOURCE = "ties share evenly: minimum-norm subgradient of a convex function"
 POWER_SOURCE = "x^0 = 1 everywhere, and d/dy 0^y = 0 (by continuity from y > 0)"
 
+
+def _frexp_pull(cts: Sequence[Node | None], out: Node, x: Node) -> Node | None:
+    _, exponent = ops.outputs(out)
+    return cts[0] and ops.ldexp(cts[0], ops.negative(exponent))
+
+
+def _frexp_push(out: Node, inputs: Sequence[Node], tangents: Sequence[Node]) -> tuple[Node | None, None]:
+    return _frexp_pull(tangents, out, *inputs), None
+
+
+def _modf_pull(cts: Sequence[Node | None], out: Node, x: Node) -> Node | None:
+    return cts[0] and ops.where(ops.isinf(x), 0, cts[0])
+
+
+def _modf_push(out: Node, inputs: Sequence[Node], tangents: Sequence[Node]) -> tuple[Node | None, None]:
+    return _modf_pull(tangents, out, *inputs), None
+
+
 RULES: list[Rule] = [
     binary(ops.add, lambda out, x, y: 1, lambda out, x, y: 1),
     binary(ops.subtract, lambda out, x, y: 1, lambda out, x, y: -1),
@@ -272,6 +291,8 @@ RULES: list[Rule] = [
     binary(ops.heaviside, ZERO, lambda out, x, y: ops.astype(ops.equal(x, 0), out.dtype), masks=True),
     binary(ops.nextafter, lambda out, x, y: 1, ZERO),
     binary(ops.ldexp, lambda out, x, y: ops.ldexp(ops.ones_like(x), y), NONDIFFERENTIABLE, "x 2^y"),
+    Explicit(ops.frexp_p, (_frexp_pull,), _frexp_push, "x 2^-n"),
+    Explicit(ops.modf_p, (_modf_pull,), _modf_push, "x - trunc(x); 0 at an infinity"),
     Via(ops.sign, _sign, "0 at 0"),
     *without(ZERO, ops.floor, ops.ceil, ops.trunc, ops.rint, ops.floor_divide, ops.spacing,
              ops.stop_gradient),
@@ -280,6 +301,6 @@ RULES: list[Rule] = [
         ops.equal, ops.not_equal, ops.less, ops.less_equal, ops.greater, ops.greater_equal,
         ops.logical_and, ops.logical_or, ops.logical_xor, ops.logical_not,
         ops.bitwise_and, ops.bitwise_or, ops.bitwise_xor, ops.invert, ops.left_shift, ops.right_shift,
-        ops.gcd, ops.lcm, ops.isnan, ops.isinf, ops.isfinite, ops.signbit, ops.frexp_exponent,
+        ops.gcd, ops.lcm, ops.isnan, ops.isinf, ops.isfinite, ops.signbit,
     ),
 ]  # fmt: skip

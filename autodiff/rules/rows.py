@@ -16,6 +16,8 @@ from ..errors import MissingRuleError
 from ..nodes import Node, Operation
 
 Derivative = Callable[..., "Node | float | complex"]
+# The cotangent of one input, for that of the output.
+Pull = Callable[..., "Node | None"]
 # Of all inputs together: their cotangents, or a composition.
 Cotangents = Callable[..., Any]
 
@@ -61,7 +63,7 @@ class Rule(ABC):
     def __init__(
         self,
         primitive: Primitive,
-        arguments: Sequence[Derivative | State] | State | Cotangents,
+        arguments: Sequence[Derivative | Pull | State] | State | Cotangents,
         source: str = "",
         masks: bool = False,
     ):
@@ -88,12 +90,12 @@ class Rule(ABC):
         )
 
     @abstractmethod
-    def pull(self, ct: Node, op: Operation, positions: Sequence[int], masked: bool) -> list[Node | None]:
+    def pull(self, ct: Any, op: Operation, positions: Sequence[int], masked: bool) -> list[Node | None]:
         """The cotangents of the inputs at ``positions`` for the cotangent ``ct`` of the output; None for zero."""
 
     @abstractmethod
-    def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
-        """The tangent of the output for tangents of the inputs, None being zero."""
+    def push(self, op: Operation, tangents: Sequence[Node | None]) -> Any:
+        """The tangent of the output for tangents of the inputs, None being zero; a tuple for several outputs."""
 
 
 def scaled(t: Node, factor: Node | float | complex, masked: bool) -> Node | None:
@@ -181,7 +183,9 @@ class Multilinear(Linear):
 class Explicit(Rule):
     """Neither elementwise nor linear: ``pull(ct, out, *inputs, **params)`` for each input, and ``push`` for all.
 
-    ``push(out, inputs, tangents, **params)`` gives the tangent of the output; a tangent that is None is zero.
+    ``push(out, inputs, tangents, **params)`` gives the tangent of the output; a tangent that is None is zero. Where a
+    primitive has several outputs, ``ct`` is a tuple of their cotangents and ``push`` gives a tuple of their tangents,
+    with None for zero in both; ``ops.outputs(out)`` are the outputs themselves.
     """
 
     __slots__ = ("_push",)
@@ -189,30 +193,40 @@ class Explicit(Rule):
     def __init__(
         self,
         primitive: Primitive,
-        pulls: Sequence[Derivative | State],
-        push: Callable[..., Node | None],
+        pulls: Sequence[Pull | State],
+        push: Callable[..., Any],
         source: str = "",
     ):
         super().__init__(primitive, pulls, source)
         self._push = push
 
-    def pull(self, ct: Node, op: Operation, positions: Sequence[int], masked: bool) -> list[Node | None]:
+    def pull(self, ct: Any, op: Operation, positions: Sequence[int], masked: bool) -> list[Node | None]:
         return [self.expression(i)(ct, op, *op.inputs, **op.params) for i in positions]
 
-    def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
+    def push(self, op: Operation, tangents: Sequence[Node | None]) -> Any:
         return self._push(op, op.inputs, tangents, **op.params)
 
 
-class Via(Rule):
-    """The derivative is that of an equivalent composition ``f(*inputs, **params)``."""
+class Walked(Rule):
+    """What the walkers of ``differentiate`` know how to pass."""
 
     __slots__ = ()
 
-    def pull(self, ct: Node, op: Operation, positions: Sequence[int], masked: bool) -> list[Node | None]:
-        raise AssertionError("the walker differentiates the composition")
+    def passes(self, position: int) -> bool:
+        """Whether a derivative could pass through this argument."""
+        return True
+
+    def pull(self, ct: Any, op: Operation, positions: Sequence[int], masked: bool) -> list[Node | None]:
+        raise AssertionError("the walker passes it")
 
     def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
-        raise AssertionError("the walker differentiates the composition")
+        raise AssertionError("the walker passes it")
+
+
+class Via(Walked):
+    """The derivative is that of an equivalent composition ``f(*inputs, **params)``."""
+
+    __slots__ = ()
 
     def composition(self, *inputs: Node, **params: Any) -> Node:
         """The equivalent of the primitive, made of others."""

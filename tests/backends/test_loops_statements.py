@@ -213,6 +213,16 @@ def test_writes_of_nothing_and_into_nothing(check):
     check([empty], z, np.sum(z, axis=0), np.sum(z), np.prod(z))
 
 
+def test_products_of_no_elements_are_no_statements(check):
+    """What only a write of nothing reads would be left over, in a loop with others that has no place for it."""
+    x, w = ad.Tensor(A), ad.Tensor(A.T @ A)
+    nothing = x @ w[:, 3:]
+    assert nothing.shape == (2, 0)
+    y = x @ w
+    y[:, 3:] += nothing
+    assert names(check([x, w], y)).count("matmul") == 1
+
+
 def test_writes_cast_to_the_dtype_of_the_base(check):
     x = ad.Tensor(A)
     counts = ad.Tensor(np.arange(6), constant=True)

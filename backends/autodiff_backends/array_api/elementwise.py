@@ -261,15 +261,22 @@ def ldexp(xp: Namespace, x: Array, n: Array) -> Array:
     return x
 
 
-def frexp_exponent(xp: Namespace, x: Array) -> Array:
-    """The floor of the logarithm, put right where the logarithm is rounded up or down to an integer."""
+def frexp(xp: Namespace, x: Array) -> tuple[Array, Array]:
+    """The exponent is that of the logarithm's floor, put right where the logarithm is rounded up or down to one."""
     size = xp.abs(x)
     regular = (size > 0) & (size < math.inf)
     size = xp.where(regular, size, number(xp, 0.5, x))
     exponent = xp.astype(xp.floor(xp.log2(size)), xp.int32) + 1
     mantissa = ldexp(xp, size, -exponent)
     exponent = exponent + xp.astype(mantissa >= 1, xp.int32) - xp.astype(mantissa < 0.5, xp.int32)
-    return xp.where(regular, exponent, number(xp, 0, exponent))
+    exponent = xp.where(regular, exponent, number(xp, 0, exponent))
+    return ldexp(xp, x, -exponent), exponent
+
+
+def modf(xp: Namespace, x: Array) -> tuple[Array, Array]:
+    whole = xp.trunc(x)
+    part = xp.where(xp.isinf(x), number(xp, 0, x), x - whole)
+    return xp.copysign(part, x), whole
 
 
 def logistic(xp: Namespace, x: Array) -> Array:
@@ -329,7 +336,8 @@ ELEMENTWISE: dict[str, dict[str, Meaning]] = {
     "radians": {"f": radians},
     "spacing": {"f": spacing},
     "ldexp": {"f": ldexp},
-    "frexp_exponent": {"f": frexp_exponent},
+    "frexp": {"f": frexp},
+    "modf": {"f": modf},
     "logistic": {"fc": logistic},
     "maximum": {"iuf": "maximum", "b": "logical_or", "c": maximum_complex},
     "minimum": {"iuf": "minimum", "b": "logical_and", "c": minimum_complex},

@@ -15,7 +15,7 @@ from .types import BOOL, C_NAMES, FLOAT16, arithmetic, cast, number, text_of
 PLAIN = {"where", "masked_multiply", "root_of_squares", "logistic", "tanh_slope"}
 
 # Primitives of which the operand may be of another kind than the result.
-PARTS = {"real", "imag", "frexp_exponent"}
+PARTS = {"real", "imag"}
 
 _COMPARISONS = {
     "equal": "{0} == {1}",
@@ -238,12 +238,9 @@ def _ufunc(signature: Signature, operands: Operands, out: np.dtype[Any]) -> str:
 
 
 def _part(name: str, operands: Operands) -> str:
-    """A real number that is part of the operand, or the exponent of a real one."""
+    """A real number that is part of the operand."""
     own = operands.dtypes[0]
     word = operands(0, own)
-    if name == "frexp_exponent":
-        loop = np.frexp.resolve_dtypes((own, None, None))[0]
-        return f"np_frexp_exponent({cast(word, own, arithmetic(loop))})"
     if own.kind != "c":
         return word if name == "real" else text_of(np.zeros((), own))
     return f"({word}).{'re' if name == 'real' else 'im'}"

@@ -265,17 +265,6 @@ FN double np_spacing(double x) { return away_from_zero(x, INF_F64) - x; }
 FN int clipped(long long n) { return n > 100000 ? 100000 : n < -100000 ? -100000 : (int)n; }
 FN float np_ldexp(float x, long long n) { return ldexpf(x, clipped(n)); }
 FN double np_ldexp(double x, long long n) { return ldexp(x, clipped(n)); }
-//// np_frexp_exponent
-FN int np_frexp_exponent(float x) {
-    int n = 0;
-    if (np_isfinite(x)) frexpf(x, &n);
-    return n;
-}
-FN int np_frexp_exponent(double x) {
-    int n = 0;
-    if (np_isfinite(x)) frexp(x, &n);
-    return n;
-}
 //// np_to_unsigned
 template <class T> FN unsigned long long np_to_unsigned(T x) {
     return x < 0 ? (unsigned long long)(long long)x : (unsigned long long)x;

@@ -193,7 +193,7 @@ class Lowering:
         reduced: tuple[int, ...] = (),
     ) -> None:
         """A statement; an operand is a value and its steps over the iteration space."""
-        if 0 in shape and name not in REDUCTIONS:
+        if any(n == 0 for axis, n in enumerate(shape) if axis not in reduced):
             return
         target = _standard(target, shape)
         literals = tuple([self._literals.get(number) for number, _ in operands])

@@ -291,23 +291,18 @@ def tanh_slope_lines(w: Values, out: Aval, tanh: str, x: str, target: str) -> li
     ]
 
 
-def _frexp_exponent(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
-    w.arrays[number] = f"v{number}"
-    w.lines.append(f"v{number} = {w.use('frexp')}({w.array(arguments[0])})[1]")
-
-
 WRITERS: dict[str, ArrayWriter] = {
     "masked_multiply": _masked_multiply,
     "root_of_squares": _root_of_squares,
     "logaddexp": _logaddexp,
     "logistic": _logistic,
     "tanh_slope": _tanh_slope,
-    "frexp_exponent": _frexp_exponent,
     "conjugate": _conjugate,
     "identity": _view("{0}"),
     "stop_gradient": _view("{0}"),
     "real": _view("{0}.real"),
     "imag": _view("{0}.imag"),
+    "part": _view("{0}[{p}]"),
     "where": _where,
     "astype": _astype,
     "reshape": _reshape,

@@ -416,4 +416,6 @@ class Values:
     def write_ufunc(self, number: int, name: str, arguments: tuple[int, ...]) -> None:
         out = self.avals[number]
         words = self.operands(out, arguments)
-        self.emit(number, f"{self.use(name, PRIMITIVES[name].module)}({', '.join(words)}", out=not out.weak)
+        self.emit(
+            number, f"{self.use(name, PRIMITIVES[name].module)}({', '.join(words)}", out=not (out.weak or out.parts)
+        )

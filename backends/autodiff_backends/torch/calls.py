@@ -52,7 +52,7 @@ ELEMENTWISE: dict[str, dict[str, Meaning]] = {
     "degrees": {"f": "rad2deg"},
     "radians": {"f": "deg2rad"},
     "ldexp": {"f": functions.ldexp},
-    "frexp_exponent": {"f": functions.frexp_exponent},
+    "frexp": {"f": functions.frexp},
     "lcm": {"i": functions.lcm, "u": functions.lcm},
 }
 

@@ -57,8 +57,8 @@ def lcm(x: Tensor, y: Tensor) -> Tensor:
     return torch.div(torch.abs(x), divisor, rounding_mode="floor") * torch.abs(y)
 
 
-def frexp_exponent(x: Tensor) -> Tensor:
-    return torch.frexp(x).exponent
+def frexp(x: Tensor) -> tuple[Tensor, Tensor]:
+    return tuple(torch.frexp(x))
 
 
 # Bits of the fraction, the exponent that stands for 0, and the integer of the same size.
