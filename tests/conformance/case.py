@@ -17,8 +17,9 @@ class Draw:
 
     ``kind`` is "uniform" in (low, high), "signed" for that with random signs (so away from zero), "spaced" for
     distinct numbers 0.3 apart, "between" for numbers 0.1 or more away from integers and halves, "complex" for
-    both parts uniform, "invertible" and "complex invertible" for square matrices far from singular ones, "integer" or
-    "boolean" (which are constants).
+    both parts uniform, "invertible" and "complex invertible" for square matrices far from singular ones, "spread" and
+    "complex spread" for matrices with singular values that are far from each other and from 0, "integer" or "boolean"
+    (which are constants).
     """
 
     shape: tuple[int, ...]
@@ -46,6 +47,11 @@ class Draw:
                 return np.asarray(
                     uniform + 1j * rng.uniform(self.low, self.high, self.shape) + 3 * np.eye(self.shape[-1])
                 )
+            case "spread" | "complex spread":
+                if self.kind == "complex spread":
+                    uniform = uniform + 1j * rng.uniform(self.low, self.high, self.shape)
+                u, s, vh = np.linalg.svd(uniform, full_matrices=False)
+                return np.asarray((u * (1 + 0.7 * np.arange(s.shape[-1])[::-1])) @ vh)
             case "integer":
                 return np.asarray(rng.integers(int(self.low), int(self.high), self.shape))
             case "boolean":
@@ -85,6 +91,10 @@ def complexes(*shape: int, low: float = 0.3, high: float = 1.2) -> Draw:
 
 
 def invertible(*shape: int, kind: str = "invertible") -> Draw:
+    return Draw(shape, kind, -1.0, 1.0)
+
+
+def spread(*shape: int, kind: str = "spread") -> Draw:
     return Draw(shape, kind, -1.0, 1.0)
 
 
