@@ -39,6 +39,7 @@ NAMES = {
     "stop_gradient": "ad.stop_gradient",
     "part": "primitives of several outputs",
     "svd": "np.linalg.svd",
+    "fft": "np.fft.fft",
     "logistic": "derivative of np.logaddexp",
     "frexp_exponent": "np.frexp",
     "identity": "np.positive",

@@ -131,6 +131,7 @@ from .elementwise import (
     where,
     where_p,
 )
+from .fft import complex_dtype, fft, fft_p
 from .indexing import (
     add_index,
     flip,
@@ -228,6 +229,7 @@ __all__ = [
     "cbrt",
     "ceil",
     "common_dtype",
+    "complex_dtype",
     "complex_tan_slope",
     "complex_tanh_slope",
     "concatenate",
@@ -250,6 +252,8 @@ __all__ = [
     "exp2",
     "expand_dims",
     "expm1",
+    "fft",
+    "fft_p",
     "flip",
     "float_power",
     "floor",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import linalg_cases, product_cases, reduction_cases, shape_cases, tensor_cases, ufunc_cases
+from . import fft_cases, linalg_cases, product_cases, reduction_cases, shape_cases, tensor_cases, ufunc_cases
 from .case import Case
 
 CASES: list[Case] = [
@@ -11,5 +11,6 @@ CASES: list[Case] = [
     *shape_cases.CASES,
     *product_cases.CASES,
     *linalg_cases.CASES,
+    *fft_cases.CASES,
     *tensor_cases.CASES,
 ]

@@ -29,6 +29,7 @@ PARAMS: dict[str, tuple[Any, ...]] = {
     "broadcast_to": ((2, 2, 3),),
     "concatenate": (1,),
     "reshape": ((3, 2),),
+    "fft": (1, "ortho"),
     "part": (1,),
     "svd": (False, True),
     "transpose": ((1, 0),),
@@ -56,6 +57,8 @@ def arguments(primitive: Primitive) -> tuple[list[Aval], list[Any]]:
         return [several([intern_aval(MATRIX.shape, MATRIX.dtype)] * 2)], [(MATRIX, MATRIX + 1)]
     if primitive.name == "solve":
         values = [np.array([[2.0, 1.0], [0.5, 3.0]]), MATRIX]
+    elif primitive is ops.fft_p:
+        values = [MATRIX + 1j]
     elif primitive.name == "where":
         values[0] = MATRIX > 0
     elif primitive.name == "root_of_squares":
