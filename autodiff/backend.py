@@ -65,6 +65,10 @@ FEATURES = (
 )
 
 
+# Follows the name of a primitive that a backend has for real numbers only.
+OF_COMPLEX = " of complex numbers"
+
+
 class Capabilities(NamedTuple):
     """What a backend can do, declared once: programs are checked against it, and the table in the docs is made of it.
 
@@ -75,7 +79,7 @@ class Capabilities(NamedTuple):
     features : frozenset of str
         Which of ``FEATURES`` it has.
     missing : mapping of str to str
-        The primitives that it cannot execute, and why not.
+        The primitives that it cannot execute, and why not; with ``OF_COMPLEX`` after the name if only those.
     """
 
     dtypes: frozenset[Any] = REAL_DTYPES | COMPLEX_DTYPES
@@ -335,8 +339,8 @@ def check_capabilities(program: Program, backend: Backend) -> None:
     dtypes, _, missing = backend.capabilities
 
     def lacking(aval: Aval, signature: Signature | None) -> AutodiffError | None:
-        if signature is not None and signature.primitive.name in missing:
-            name = signature.primitive.name
+        name = None if signature is None else _lacking(signature, missing)
+        if name is not None:
             return BackendError(f"{name} is not available on backend {backend.label}: {missing[name]}")
         if aval.spec is None and not aval.weak and aval.dtype not in dtypes:
             what = "an input" if signature is None else f"the result of {signature.primitive.name}"
@@ -352,6 +356,15 @@ def check_capabilities(program: Program, backend: Backend) -> None:
             error = lacking(program.avals[number], program.signatures[number])
             if error is not None:
                 raise error
+
+
+def _lacking(signature: Signature, missing: Mapping[str, str]) -> str | None:
+    """The name under which an application is among those that a backend has not."""
+    name = signature.primitive.name
+    if name in missing:
+        return name
+    name += OF_COMPLEX
+    return name if name in missing and any(aval.dtype.kind == "c" for aval in signature.inputs) else None
 
 
 # Built in: name -> where the backend object is. Looked up before entry points; nothing is imported until asked for.

@@ -40,6 +40,7 @@ NAMES = {
     "part": "primitives of several outputs",
     "svd": "np.linalg.svd",
     "fft": "np.fft.fft",
+    "erf": "scipy.special.erf",
     "logistic": "derivative of np.logaddexp",
     "frexp_exponent": "np.frexp",
     "identity": "np.positive",
@@ -110,7 +111,7 @@ def reasons() -> str:
     for name in COLUMNS:
         declared = capabilities(name)
         assert declared is not None
-        lines += [f"- {name}, {labels()[p]}: {why}" for p, why in sorted(declared.missing.items())]
+        lines += [f"- {name}, {labels().get(p, f'`{p}`')}: {why}" for p, why in sorted(declared.missing.items())]
     return "\n".join(lines) or "Nothing is."
 
 

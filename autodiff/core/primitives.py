@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -130,9 +131,9 @@ class Primitive(ABC):
     commutative : bool, optional
         Whether two inputs may change places.
     numpy_ufunc : numpy.ufunc, optional
-        What computes an elementwise primitive.
+        What computes an elementwise primitive. One that is not NumPy's is imported when it is first asked for.
     module : str, optional
-        Where ``numpy_ufunc`` is imported from.
+        Where the ufunc is from; another module than NumPy's has it under the name of the primitive.
     loop : numpy.ufunc, optional
         Which ufunc decides the dtypes that it computes in; ``numpy_ufunc`` if not given.
     meaning : callable, optional
@@ -169,6 +170,9 @@ class Primitive(ABC):
         "view",
     )
 
+    numpy_ufunc: np.ufunc | None
+    loop: np.ufunc | None
+
     def __init__(
         self,
         name: str,
@@ -194,9 +198,10 @@ class Primitive(ABC):
         self.params = tuple(params)
         self.kind = kind
         self.commutative = commutative
-        self.numpy_ufunc = numpy_ufunc
         self.module = module
-        self.loop = loop or numpy_ufunc
+        if module == "numpy":
+            self.numpy_ufunc = numpy_ufunc
+            self.loop = loop or numpy_ufunc
         self.meaning = meaning
         self.needs = tuple(needs)
         self.view = view
@@ -206,6 +211,12 @@ class Primitive(ABC):
         self.interned: Interned[Any, Signature] = Interned(SIGNATURES_KEPT)
         # Looked into on the hot path before ``signature`` is called.
         self.signatures = self.interned.hot
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("numpy_ufunc", "loop"):
+            raise AttributeError(name)
+        self.numpy_ufunc = self.loop = getattr(import_module(self.module), self.name)
+        return self.numpy_ufunc
 
     def signature(self, avals: tuple[Aval, ...], params: tuple[Any, ...] = ()) -> Signature:
         """The interned signature of this primitive on ``avals``, inferring the result the first time."""

@@ -19,6 +19,7 @@ from ..plan import concrete
 from ..recipe import Composite
 from ..tensor import Tensor, node_of, wrap
 from .calling import converted, mask, put
+from .special import from_scipy
 
 
 def _fabs(x: Node) -> Node:
@@ -105,7 +106,9 @@ COMPOSED: dict[np.ufunc, Callable[..., Any]] = {
 def ufunc_table() -> dict[np.ufunc, Callable[..., Any]]:
     """All ufuncs that are recorded."""
     table: dict[np.ufunc, Callable[..., Any]] = {
-        p.numpy_ufunc: p for p in PRIMITIVES.values() if p.numpy_ufunc is not None and p.name == p.numpy_ufunc.__name__
+        p.numpy_ufunc: p
+        for p in PRIMITIVES.values()
+        if p.module == "numpy" and p.numpy_ufunc is not None and p.name == p.numpy_ufunc.__name__
     }
     return {**table, **{ufunc: Composite(function) for ufunc, function in COMPOSED.items()}}
 
@@ -113,7 +116,7 @@ def ufunc_table() -> dict[np.ufunc, Callable[..., Any]]:
 def _call(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """``ufunc(*inputs, out=, where=, dtype=, casting=, order=, subok=)``."""
     name = ufunc.__name__
-    function = UFUNCS.get(ufunc)
+    function = UFUNCS.get(ufunc) or from_scipy(ufunc)
     if function is None:
         raise unsupported(ufunc)
     out = keywords.pop("out", None)

@@ -197,6 +197,7 @@ from .shapes import (
     zeros,
     zeros_like,
 )
+from .special import erf
 
 __all__ = [
     "COMPARED_BY_VALUE",
@@ -248,6 +249,7 @@ __all__ = [
     "dot",
     "einsum",
     "equal",
+    "erf",
     "exp",
     "exp2",
     "expand_dims",

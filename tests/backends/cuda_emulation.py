@@ -33,7 +33,7 @@ NO_COMPILER = missing(COMPILER, "g++, which compiles CUDA kernels for the proces
 _KERNEL = re.compile(r'extern "C" __global__ void __launch_bounds__\(\d+\) (\w+)\((.*)\) \{')
 
 _BOTH = "exp exp2 expm1 log log2 log10 log1p sqrt cbrt fabs sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh"
-_BOTH += " floor ceil trunc rint"
+_BOTH += " floor ceil trunc rint erf"
 _TWO = "pow atan2 hypot fmod copysign nextafter"
 
 _DECLARED = "".join(
@@ -47,7 +47,7 @@ _DECLARED = "".join(
 _BEFORE = f"""
 extern "C" {{
 {_DECLARED}
-double ldexp(double, int); float ldexpf(float, int); double frexp(double, int*); float frexpf(float, int*);
+double ldexp(double, int); float ldexpf(float, int);
 }}
 #define __device__
 #define __global__

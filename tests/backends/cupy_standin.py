@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
+import scipy.special
 
 from autodiff.backend import Backend
 from autodiff_backends.cupy.backend import CupyBackend
 from autodiff_backends.cupy.plan import CupyPlan
 
 from .cuda_emulation import EmulatedDevice
+
+# Where CuPy mirrors SciPy.
+sys.modules.setdefault("cupyx.scipy.special", scipy.special)
 
 # The devices made current, the innermost last; and those that were waited for.
 current = [0]

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from . import fft_cases, linalg_cases, product_cases, reduction_cases, shape_cases, tensor_cases, ufunc_cases
+from . import (
+    fft_cases,
+    linalg_cases,
+    product_cases,
+    reduction_cases,
+    shape_cases,
+    special_cases,
+    tensor_cases,
+    ufunc_cases,
+)
 from .case import Case
 
 CASES: list[Case] = [
@@ -12,5 +21,6 @@ CASES: list[Case] = [
     *product_cases.CASES,
     *linalg_cases.CASES,
     *fft_cases.CASES,
+    *special_cases.CASES,
     *tensor_cases.CASES,
 ]

@@ -6,12 +6,14 @@ import warnings
 from collections import Counter
 
 import numpy as np
+from scipy import special
 
 import autodiff as ad
 from autodiff.core.primitives import PRIMITIVES
 from autodiff.differentiate import Forward
 from autodiff.nodes import Node, history
 from autodiff.numpy_api.functions import function_table
+from autodiff.numpy_api.special import TABLE as SPECIAL
 from autodiff.numpy_api.ufuncs import ACCUMULATE, REDUCE, ufunc_table
 
 from . import checks
@@ -40,6 +42,10 @@ PYTHON = {
 
 def test_every_ufunc_is_in_the_table() -> None:
     assert not {f.__name__ for f in ufunc_table() if f not in COVERED}
+
+
+def test_every_ufunc_of_scipy_is_in_the_table() -> None:
+    assert not {name for name in SPECIAL if getattr(special, name) not in COVERED}
 
 
 def test_every_numpy_function_is_in_the_table() -> None:

@@ -70,7 +70,7 @@ class ArrayApiBackend(Backend):
     @cached_property
     def capabilities(self) -> Capabilities:
         """What it can do, as far as the namespace says."""
-        features = {"sort"} | {name for name in ("linalg", "fft") if hasattr(self._namespace, name)}
+        features = {"sort"} | {name for name in ("linalg", "fft", "special") if hasattr(self._namespace, name)}
         if compat.is_writeable_array(self._namespace.empty(0)):
             features.add("in-place")
         if self._info is None or self._info.capabilities().get("data-dependent shapes"):

@@ -258,6 +258,6 @@ def missing(xp: Any) -> dict[str, str]:
         if lacking:
             result[primitive] = f"{xp.__name__} has no function {' and no '.join(lacking)}"
     for card in PRIMITIVES.values():
-        if card.numpy_ufunc is not None and card.meaning is None and card.name not in ELEMENTWISE:
+        if card.meaning is None and card.name not in ELEMENTWISE and card.numpy_ufunc is not None:
             result[card.name] = f"{xp.__name__} has no such function"
     return result

@@ -99,6 +99,7 @@ _FLOAT = {
     **_EXTREMA,
     **_ARITHMETIC,
     **{name: f"m_{name}({{0}})" for name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt")},
+    "erf": "m_erf({0})",
     **{name: f"m_{name}({{0}})" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
     **{f"arc{name}": f"m_a{name}({{0}})" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
     **{name: f"m_{name}({{0}})" for name in ("floor", "ceil", "trunc", "rint")},

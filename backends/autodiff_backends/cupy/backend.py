@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.backend import COMPLEX_DTYPES, REAL_DTYPES, Backend, Capabilities, Plan
+from autodiff.backend import COMPLEX_DTYPES, OF_COMPLEX, REAL_DTYPES, Backend, Capabilities, Plan
 from autodiff.core.program import Program
 from autodiff.errors import BackendError, DTypeError
 
@@ -49,6 +49,7 @@ class CupyBackend(Backend):
         frozenset(
             ("in-place", "scatter-add", "data-dependent shapes", "linalg", "fft", "sort", "special", "asynchronous")
         ),
+        {f"erf{OF_COMPLEX}": "CuPy has it for real numbers only"},
     )
 
     def __init__(self, xp: Any, device: int, count: int):

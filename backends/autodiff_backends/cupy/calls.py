@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -186,5 +187,9 @@ def call_for(signature: Signature, xp: Any) -> Function:
         return (lambda x: x) if make is None else make(signature, xp)
     if name in ("index_add", "index_set") and signature.inputs[2].size == 0:
         return lambda x, *arguments: x.copy()
+    if signature.primitive.module != "numpy":
+        # CuPy mirrors SciPy's modules.
+        function: Function = getattr(import_module(f"cupyx.{signature.primitive.module}"), name)
+        return function
     make = CALLS.get(name)
     return signature.function(xp) if make is None else make(signature, xp)

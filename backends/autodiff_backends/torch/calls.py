@@ -46,6 +46,7 @@ ELEMENTWISE: dict[str, dict[str, Meaning]] = {
     "fmax": {"f": "fmax"},
     "fmin": {"f": "fmin"},
     "exp2": {"fc": "exp2"},
+    "erf": {"f": "erf"},
     "logaddexp2": {"f": "logaddexp2"},
     "logistic": {"fc": "sigmoid"},
     "rint": {"f": "round", "c": functions.rint_complex},
