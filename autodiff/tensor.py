@@ -459,7 +459,7 @@ class Tensor(Handle):
             if function is not None:
                 x = self._node
                 beside = x.aval
-                # No ufunc that is recorded takes more than two. Comprehensions would take 0.15 us each.
+                # No ufunc of this table takes more than two. Comprehensions would take 0.15 us each.
                 nodes: tuple[Node, ...]
                 key: tuple[Aval, ...]
                 if len(inputs) == 1:

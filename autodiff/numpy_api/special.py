@@ -9,17 +9,88 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..core.primitives import resolved_dtypes
 from ..dispatch import UFUNCS
+from ..errors import UnsupportedError
+from ..nodes import Node
+from ..recipe import Composite
 
-TABLE: dict[str, Callable[..., Any]] = {
-    "erf": ops.erf,
+# Those that NumPy has, too.
+NUMPYS: dict[str, Callable[..., Any]] = {
+    "cbrt": ops.cbrt,
+    "exp2": ops.exp2,
+    "expm1": ops.expm1,
+    "log1p": ops.log1p,
+}
+
+_INVERSE = "its derivative is by the order of an incomplete gamma or beta function, which SciPy does not have"
+_SPHEROIDAL = "spheroidal wave functions have no derivative by order, degree or parameter in closed form"
+
+# Ufuncs of SciPy that are not recorded, and why not.
+UNRECORDED: dict[str, str] = {
+    **dict.fromkeys(
+        ("bdtrik", "bdtrin", "btdtria", "btdtrib", "chdtriv", "chndtridf", "gdtrib", "nbdtrik", "nbdtrin", "pdtrik"),
+        _INVERSE,
+    ),
+    **dict.fromkeys(("fdtridfd", "stdtridf"), _INVERSE),
+    "chndtrinc": "it is the inverse of chndtr by its noncentrality; chndtr itself is recorded",
+    **dict.fromkeys(
+        ("ncfdtr", "ncfdtri", "ncfdtridfd", "ncfdtridfn", "ncfdtrinc", "nctdtr", "nctdtridf", "nctdtrinc", "nctdtrit"),
+        "the densities of noncentral t and F are no public ufuncs of SciPy",
+    ),
+    **dict.fromkeys(("kolmogi", "kolmogorov", "smirnov", "smirnovi"), "the density is no public ufunc of SciPy"),
+    **dict.fromkeys(
+        [
+            f"{kind}_{name}"
+            for kind in ("obl", "pro")
+            for name in ("ang1", "ang1_cv", "cv", "rad1", "rad1_cv", "rad2", "rad2_cv")
+        ],
+        _SPHEROIDAL,
+    ),
+    "elliprj": "its derivatives are differences of it and elliprd that cancel where two arguments meet",
 }
 
 
+# Those of more than two arguments, which `Tensor` does not look for.
+WIDE: dict[np.ufunc, Callable[..., Any]] = {}
+
+
 def from_scipy(ufunc: np.ufunc) -> Callable[..., Any] | None:
-    """What records a ufunc of SciPy; None if it is another's, or not recorded."""
+    """What records a ufunc of SciPy; None if it is another's, and an error that says why if it is not recorded."""
     module = sys.modules.get("scipy.special")
     if module is None:
         return None
-    UFUNCS.update({getattr(module, name): function for name, function in TABLE.items()})
-    return UFUNCS.get(ufunc)
+    if not WIDE:
+        _fill(module)
+    if ufunc not in UFUNCS and ufunc not in WIDE and getattr(module, ufunc.__name__, None) is ufunc:
+        reason = UNRECORDED.get(ufunc.__name__, "it is newer than this library")
+        raise UnsupportedError(
+            f"scipy.special.{ufunc.__name__} is not recorded for Tensors: {reason}; np.asarray(t) gives the value, "
+            "which no derivative passes through"
+        )
+    return UFUNCS.get(ufunc) or WIDE.get(ufunc)
+
+
+def _fill(module: Any) -> None:
+    for name, card in ops.special.CARDS.items():
+        # What the installed SciPy is too old for is not there.
+        ufunc = getattr(sys.modules[card.module], name, None)
+        if ufunc is not None:
+            table = UFUNCS if ufunc.nin < 3 else WIDE
+            table[ufunc] = card if card.kind == "elementwise" else Composite(_all_outputs(card))
+    for name, function in NUMPYS.items():
+        ufunc = getattr(module, name)
+        UFUNCS[ufunc] = Composite(_computed_as(ufunc, function))
+
+
+def _all_outputs(card: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *nodes: ops.outputs(card(*nodes))
+
+
+def _computed_as(ufunc: np.ufunc, function: Callable[..., Any]) -> Callable[..., Any]:
+    """NumPy's function of the same name, in the dtypes that SciPy has it for."""
+
+    def record(x: Node) -> Any:
+        return function(x if x.aval.weak else ops.astype(x, resolved_dtypes(ufunc, (x.aval,))[0]))
+
+    return record

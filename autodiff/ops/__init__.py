@@ -1,6 +1,7 @@
 """The primitives and the functions composed of them, from nodes to nodes. Derivative rules are written with these."""
 
 from ..core.primitives import COMPARED_BY_VALUE
+from . import special
 from .contractions import (
     dot,
     einsum,
@@ -197,7 +198,6 @@ from .shapes import (
     zeros,
     zeros_like,
 )
-from .special import erf
 
 __all__ = [
     "COMPARED_BY_VALUE",
@@ -249,7 +249,6 @@ __all__ = [
     "dot",
     "einsum",
     "equal",
-    "erf",
     "exp",
     "exp2",
     "expand_dims",
@@ -363,6 +362,7 @@ __all__ = [
     "solve",
     "solve_p",
     "spacing",
+    "special",
     "spread",
     "sqrt",
     "square",

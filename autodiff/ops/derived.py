@@ -54,9 +54,7 @@ def _infer_like_first(primitive: Primitive, *avals: Aval, **params: Any) -> Aval
     return intern_aval(broadcast_shapes(primitive.name, avals), avals[0].dtype, avals[0].weak)
 
 
-def _derived(
-    name: str, composition: Callable[..., Node], *, params: tuple[str, ...] = (), infer: Any = None
-) -> Operator:
+def derive(name: str, composition: Callable[..., Node], *, params: tuple[str, ...] = (), infer: Any = None) -> Operator:
     primitive = Operator(name, infer or _infer_like_first, params=params, kind="elementwise")
     COMPOSITIONS[primitive] = composition
     return primitive
@@ -79,7 +77,7 @@ def _one_minus_square(x: Node) -> Node:
 
 
 # 1 - x^2 without cancellation near 1 and -1.
-one_minus_square = _derived("one_minus_square", _one_minus_square)
+one_minus_square = derive("one_minus_square", _one_minus_square)
 
 
 def _lorentzian(x: Node) -> Node:
@@ -91,7 +89,7 @@ def _lorentzian(x: Node) -> Node:
 
 
 # 1 / (1 + x^2), the derivative of arctan.
-lorentzian = _derived("lorentzian", _lorentzian)
+lorentzian = derive("lorentzian", _lorentzian)
 
 
 def _root_lorentzian(x: Node) -> Node:
@@ -103,7 +101,7 @@ def _root_lorentzian(x: Node) -> Node:
 
 
 # 1 / sqrt(1 + x^2), the derivative of arcsinh.
-root_lorentzian = _derived("root_lorentzian", _root_lorentzian)
+root_lorentzian = derive("root_lorentzian", _root_lorentzian)
 
 
 # --- hyperbolic functions --------------------------------------------------------------------------------------------
@@ -122,7 +120,7 @@ def _tanh_slope(out: Node, x: Node) -> Node:
 
 
 # 1 / cosh(x)^2 for a real x, given out = tanh(x).
-tanh_slope = _derived("tanh_slope", _tanh_slope)
+tanh_slope = derive("tanh_slope", _tanh_slope)
 
 
 def _tan_slope(out: Node, x: Node) -> Node:
@@ -130,11 +128,11 @@ def _tan_slope(out: Node, x: Node) -> Node:
 
 
 # 1 / cos(x)^2 for a real x, given out = tan(x).
-tan_slope = _derived("tan_slope", _tan_slope)
+tan_slope = derive("tan_slope", _tan_slope)
 
 # The same for a complex x, where a square of the function cancels far from the real or the imaginary axis.
-complex_tanh_slope = _derived("complex_tanh_slope", lambda out, x: _inverse_square(cosh(x)))
-complex_tan_slope = _derived("complex_tan_slope", lambda out, x: _inverse_square(cos(x)))
+complex_tanh_slope = derive("complex_tanh_slope", lambda out, x: _inverse_square(cosh(x)))
+complex_tan_slope = derive("complex_tan_slope", lambda out, x: _inverse_square(cos(x)))
 
 
 # --- polar coordinates -----------------------------------------------------------------------------------------------
@@ -166,7 +164,7 @@ def _infer_polar(primitive: Primitive, x: Aval, y: Aval, **params: Any) -> Aval:
 
 # cos(a)^u sin(a)^v / hypot(x, y)^r, where a is the angle of (x, y): what all derivatives of hypot and arctan2 are made
 # of. At the origin it is 0 if that is in the domain, else NaN.
-polar = _derived("polar", _polar, params=("u", "v", "r", "origin"), infer=_infer_polar)
+polar = derive("polar", _polar, params=("u", "v", "r", "origin"), infer=_infer_polar)
 
 
 # --- powers ----------------------------------------------------------------------------------------------------------
@@ -200,7 +198,7 @@ def _power_part(x: Node, y: Node, polynomial: Polynomial, order: int) -> Node:
 
 
 # p(y) x^(y - n) for a polynomial p: what all derivatives of x^y are, together with powers of log(x).
-power_part = _derived(
+power_part = derive(
     "power_part",
     _power_part,
     params=("polynomial", "order"),
@@ -231,7 +229,7 @@ def _logistic_slope(x: Node) -> Node:
 
 
 # The derivative of the logistic function.
-logistic_slope = _derived("logistic_slope", _logistic_slope)
+logistic_slope = derive("logistic_slope", _logistic_slope)
 
 
 # --- sin(pi x) / (pi x) ----------------------------------------------------------------------------------------------
@@ -293,4 +291,4 @@ def _infer_sinc(primitive: Primitive, x: Aval, *, order: int) -> Aval:
 
 
 # The derivative of sinc of an order, and sinc itself for order 0.
-sinc = _derived("sinc", _sinc, params=("order",), infer=_infer_sinc)
+sinc = derive("sinc", _sinc, params=("order",), infer=_infer_sinc)

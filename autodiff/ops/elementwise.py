@@ -185,17 +185,19 @@ isfinite = _elementwise(np.isfinite)
 signbit = _elementwise(np.signbit)
 
 
-def _infer_outputs(primitive: Primitive, x: Aval) -> Aval:
+def infer_outputs(primitive: Primitive, *avals: Aval) -> Aval:
     """Of a ufunc with several outputs: NumPy's own, also those of a Python number, which are float64."""
-    assert primitive.numpy_ufunc is not None
-    result_dtype(primitive.numpy_ufunc, (x,))
-    return several([intern_aval(x.shape, dtype) for dtype in resolved_dtypes(primitive.numpy_ufunc, (x,))[1:]])
+    ufunc = primitive.numpy_ufunc
+    assert ufunc is not None
+    result_dtype(ufunc, avals)
+    shape = broadcast_shapes(primitive.name, avals)
+    return several([intern_aval(shape, dtype) for dtype in resolved_dtypes(ufunc, avals)[ufunc.nin :]])
 
 
 frexp_p = Operator(
-    "frexp", _infer_outputs, numpy_ufunc=np.frexp, meaning=lambda xp, x: tuple(xp.frexp(x)), needs=("frexp",)
+    "frexp", infer_outputs, numpy_ufunc=np.frexp, meaning=lambda xp, x: tuple(xp.frexp(x)), needs=("frexp",)
 )
-modf_p = Operator("modf", _infer_outputs, numpy_ufunc=np.modf, meaning=lambda xp, x: tuple(xp.modf(x)), needs=("modf",))
+modf_p = Operator("modf", infer_outputs, numpy_ufunc=np.modf, meaning=lambda xp, x: tuple(xp.modf(x)), needs=("modf",))
 
 
 def frexp(x: Any) -> tuple[Node, ...]:

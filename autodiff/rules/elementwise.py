@@ -19,7 +19,6 @@ LN2 = literal(math.log(2.0))
 LOG2_E = literal(math.log2(math.e))
 LOG10_E = literal(math.log10(math.e))
 THIRD = literal(1 / 3)
-TWO_OVER_ROOT_PI = literal(2 / math.sqrt(math.pi))
 
 
 # Smaller exponents of the structure are treated as data are: a tiny number times a power may be out of range.
@@ -294,7 +293,6 @@ RULES: list[Rule] = [
     binary(ops.ldexp, lambda out, x, y: ops.ldexp(ops.ones_like(x), y), NONDIFFERENTIABLE, "x 2^y"),
     Explicit(ops.frexp_p, (_frexp_pull,), _frexp_push, "x 2^-n"),
     Explicit(ops.modf_p, (_modf_pull,), _modf_push, "x - trunc(x); 0 at an infinity"),
-    unary(ops.erf, lambda out, x: TWO_OVER_ROOT_PI * ops.exp(-ops.square(x)), "DLMF 7.2.1"),
     Via(ops.sign, _sign, "0 at 0"),
     *without(ZERO, ops.floor, ops.ceil, ops.trunc, ops.rint, ops.floor_divide, ops.spacing,
              ops.stop_gradient),

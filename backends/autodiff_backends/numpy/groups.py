@@ -91,7 +91,8 @@ class GroupWriter:
         others = [self.program.avals[a] for a in self.program.arguments[consumer] if a != number]
         if self._cut(number):
             return self._parameter(self._flattened(self.w.array(number)), True)
-        text = self.w.operand(number, out, others)
+        loop = self.w.loop(consumer)[self.program.arguments[consumer].index(number)]
+        text = self.w.operand(number, out, others, loop)
         if self.flat and self.program.avals[number].ndim and text not in self.w.constants:
             # One element, but with axes that a block does not have.
             text = f"{self.w.array(number)}.reshape(())"

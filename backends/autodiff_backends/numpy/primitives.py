@@ -263,7 +263,7 @@ def _logaddexp(w: Values, number: int, signature: Signature, arguments: tuple[in
     if out.size < SMALLEST_LOGADDEXP or out.dtype not in BLAS_REAL:
         w.write_ufunc(number, "logaddexp", arguments)
         return
-    words = w.operands(out, arguments)
+    words = w.operands(number, arguments)
     w.lines.append(f"{w.helper('log_add_exp')}({', '.join(words)}, {w.owned(number)})")
 
 

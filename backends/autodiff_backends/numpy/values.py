@@ -9,6 +9,7 @@ Names in the source are numbers: nothing a user wrote reaches it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -252,8 +253,11 @@ class Values:
             self.arrays[number] = text
         return text
 
-    def operand(self, number: int, out: Aval, others: list[Aval]) -> str:
-        """A value as an operand of a ufunc whose result is ``out``; a Python number where that is as good."""
+    def operand(self, number: int, out: Aval, others: list[Aval], loop: np.dtype[Any] | None = None) -> str:
+        """A value as an operand of a ufunc whose result is ``out``; a Python number where that is as good.
+
+        ``loop`` is what a ufunc computes in that takes operands of different dtypes.
+        """
         aval = self.avals[number]
         # A weak number must stay one: as an array it would decide the dtype of the result.
         if number not in self.scalars or (number in self.arrays and not aval.weak):
@@ -261,7 +265,7 @@ class Values:
         full = [a for a in others if a.shape == out.shape and not a.weak]
         if aval.literal is not None and full:
             # A zero-dimensional array is converted faster than a Python number.
-            dtype = self._literal_dtype(aval, full[0], out)
+            dtype = loop or self._literal_dtype(aval, full[0], out)
             if dtype is not None and not (isinstance(aval.literal, complex) and dtype.kind != "c"):
                 key = (number, dtype)
                 if key not in self._literals:
@@ -271,15 +275,22 @@ class Values:
             return self.scalars[number]
         return self.array(number)
 
-    def operands(self, out: Aval, arguments: tuple[int, ...]) -> list[str]:
-        """All operands of a ufunc. If ``out`` has axes, one operand at least is an array, and brings them."""
-        words = []
+    def operands(self, number: int, arguments: tuple[int, ...]) -> list[str]:
+        """All operands of a ufunc. If the result has axes, one operand at least is an array, and brings them."""
+        words, out = [], self.avals[number]
+        loop = self.loop(number)
         for i, argument in enumerate(arguments):
             others = arguments[:i] + arguments[i + 1 :]
             if out.ndim:
                 others = tuple([a for a in others if a not in self.scalars or a in self.arrays])
-            words.append(self.operand(argument, out, [self.avals[a] for a in others]))
+            words.append(self.operand(argument, out, [self.avals[a] for a in others], loop[i]))
         return words
+
+    def loop(self, number: int) -> Sequence[np.dtype[Any] | None]:
+        """What a ufunc of SciPy computes its operands in; None for NumPy's, which have one dtype for all."""
+        signature = self.program.signatures[number]
+        assert signature is not None
+        return signature.loop_dtypes if signature.primitive.module != "numpy" else (None,) * len(signature.inputs)
 
     def _literal_dtype(self, aval: Aval, other: Aval, out: Aval) -> np.dtype[Any] | None:
         """What NumPy converts a number of the structure to beside another operand; None where that is not known."""
@@ -414,8 +425,7 @@ class Values:
             self.lines.append(f"{call}, {word}{target})")
 
     def write_ufunc(self, number: int, name: str, arguments: tuple[int, ...]) -> None:
-        out = self.avals[number]
-        words = self.operands(out, arguments)
+        out, words = self.avals[number], self.operands(number, arguments)
         self.emit(
             number, f"{self.use(name, PRIMITIVES[name].module)}({', '.join(words)}", out=not (out.weak or out.parts)
         )

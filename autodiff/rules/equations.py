@@ -1,0 +1,516 @@
+"""Derivatives of the special functions that solve differential equations, and of integrals: a row for each ufunc.
+
+As in ``special``; the recurrences of a family give derivatives by the argument, its equation those of derivatives that
+are outputs themselves.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .. import ops
+from ..convert import literal
+from ..nodes import Node
+from ..operator import Operator
+from ..ops import special as s
+from .rows import NONDIFFERENTIABLE, Derivative, Elementwise, Explicit, Rule, State, total
+from .special import DEGREE, ORDER, ROOT_PI, SHAPE, is_complex, moved, row, several, unless_zero, via
+
+# --- Bessel functions ------------------------------------------------------------------------------------------------
+
+
+def _neighbours(f: Operator, first: float, second: float) -> Derivative:
+    """A multiple of the function of the order below, and one of that of the order above."""
+
+    def derivative(out: Node, v: Node, z: Node, *size: Node) -> Node:
+        below, above = f(moved(v, -1), z, *size), f(moved(v, 1), z, *size)
+        return first * (below + above if first == second else below - above)
+
+    return derivative
+
+
+def _hankel_slope(f: Operator, turn: complex) -> Derivative:
+    plain = _neighbours(f, 0.5, -0.5)
+    return lambda out, v, z: plain(out, v, z) + turn * out
+
+
+# Where the terms of the recurrence of scaled functions nearly cancel, and confluent hypergeometric functions do not.
+_FAR, _HIGHEST = 50.0, 10.0
+
+
+def _far(v: Node | float, z: Node) -> Node:
+    if not isinstance(v, Node):
+        return ops.less(_FAR + v * v, z)
+    return ops.logical_and(ops.less(_FAR + ops.square(v), z), ops.less(ops.absolute(v), _HIGHEST))
+
+
+def _kve_slope(out: Node, v: Node, z: Node) -> Node:
+    """By the recurrence, or as sqrt(pi) (2z)^v U(v + 1/2, 2v + 1, 2z) (DLMF 10.39.6, 13.3.22)."""
+    if is_complex(z):
+        return out - 0.5 * (s.kve(moved(v, -1), z) + s.kve(moved(v, 1), z))
+    far = _far(v, z)
+    y, x, w = ops.where(far, z, 2 * _FAR), ops.where(far, 1.0, z), ops.where(far, v, 1.0)
+    near = s.kve(v, x) - 0.5 * (s.kve(moved(v, -1), x) + s.kve(moved(v, 1), x))
+    tail = ROOT_PI * (2 * w + 1) * (2 * y) ** w * s.hyperu(w + 1.5, 2 * w + 2, 2 * y)
+    return ops.where(far, w / y * s.kve(w, y) - tail, near)
+
+
+def _k0e_slope(z: Node) -> Node:
+    far = _far(0, z)
+    y, x = ops.where(far, z, 2 * _FAR), ops.where(far, 1.0, z)
+    return ops.where(far, -ROOT_PI * s.hyperu(1.5, 2.0, 2 * y), s.k0e(x) - s.k1e(x))
+
+
+def _i0e_slope(out: Node, x: Node) -> Node:
+    """exp(-|x|) I_0(x) is M(1/2, 1, -2|x|) (DLMF 10.39.5, 13.3.15); 0 at 0, by symmetry."""
+    return -ops.sign(x) * s.hyp1f1(1.5, 2.0, -2 * ops.absolute(x))
+
+
+def _i1e_slope(out: Node, x: Node) -> Node:
+    size = ops.absolute(x)
+    return 0.5 * (s.hyp1f1(1.5, 3.0, -2 * size) - size * s.hyp1f1(2.5, 4.0, -2 * size))
+
+
+def _ive(v: Node, z: Node) -> Node:
+    return s.ive_scaled(v, z, ops.absolute(ops.real(z))) if is_complex(z) else s.real_ive(v, z)
+
+
+def _ive_slope(out: Node, v: Node, x: Node) -> Node:
+    """By the recurrence, or as (x / 2)^v M(v + 1/2, 2v + 1, -2x) / Gamma(v + 1) (DLMF 10.39.5)."""
+    far = _far(v, x)
+    y, z, w = ops.where(far, x, 2 * _FAR), ops.where(far, 1.0, x), ops.where(far, v, 1.0)
+    near = 0.5 * (s.ive(moved(v, -1), z) + s.ive(moved(v, 1), z)) - ops.sign(z) * s.ive(v, z)
+    tail = (0.5 * y) ** w * s.rgamma(w + 1) * s.hyp1f1(w + 1.5, 2 * w + 2, -2 * y)
+    return ops.where(far, w / y * s.ive(w, y) - tail, near)
+
+
+def _damped(scaled: Operator, plain: Operator) -> Callable[[Node, Node], Node]:
+    """Which of real numbers is the plain function."""
+    return lambda v, z: scaled(v, z, ops.absolute(ops.imag(z))) if is_complex(z) else plain(v, z)
+
+
+def _struve_term(v: Node, x: Node) -> Node:
+    """What makes the recurrence of Struve functions another one than that of Bessel functions."""
+    return 0.5 * (0.5 * x) ** v * s.rgamma(v + 1.5) / ROOT_PI
+
+
+def _struve_slope(out: Node, v: Node, x: Node) -> Node:
+    """For large x by the order below only: the term and the function of the order above nearly cancel."""
+    small = ops.less(x, 1)
+    y, z = ops.where(small, x, 0.5), ops.where(small, 2.0, x)
+    near = 0.5 * (s.struve(moved(v, -1), y) - s.struve(moved(v, 1), y)) + _struve_term(v, y)
+    return ops.where(small, near, s.struve(moved(v, -1), z) - v / z * s.struve(v, z))
+
+
+def _modstruve_slope(out: Node, v: Node, x: Node) -> Node:
+    return 0.5 * (s.modstruve(moved(v, -1), x) + s.modstruve(moved(v, 1), x)) + _struve_term(v, x)
+
+
+def _without_one(x: Node, sign: int) -> Node:
+    """(I_0(x) - 1) / x, or (J_0(x) - 1) / x, by the series for small x (DLMF 10.2.2)."""
+    small = ops.less(ops.absolute(x), 1)
+    y, z = ops.where(small, x, 0), ops.where(small, 1.0, x)
+    q, value = 0.25 * ops.square(y), literal(0.0)
+    for k in range(10, 0, -1):
+        value = literal(sign**k / math.factorial(k) ** 2) + value * q
+    return ops.where(small, 0.25 * y * value, ((s.i0 if sign > 0 else s.j0)(z) - 1) / z)
+
+
+def _airye_parts(out: Node, z: Node) -> tuple[list[Node], Node, Node]:
+    """Derivatives as of analytic functions, the root of z, and the sign of the scale's exponent."""
+    a, da, b, db = ops.outputs(out)
+    # The exponents are 2/3 z^(3/2), of Bi its real part's absolute value.
+    left = ops.less(ops.real(z), 0)
+    root = ops.sqrt(z) if is_complex(z) else ops.where(left, 0, ops.sqrt(ops.where(left, 1, z)))
+    return [da + root * a, z * a + root * da, db, z * b], root, ops.sign(ops.real(z * root))
+
+
+def _airye_pull(cts: Sequence[Node | None], out: Node, z: Node) -> Node | None:
+    factors, root, sign = _airye_parts(out, z)
+    found = total([ct * d for ct, d in zip(cts, factors, strict=True) if ct is not None])
+    scaled = total([ct * b for ct, b in zip(cts[2:], ops.outputs(out)[2:], strict=True) if ct is not None])
+    return total([found, scaled and -sign * ops.real(scaled) * root])
+
+
+def _airye_push(out: Node, inputs: Sequence[Node], tangents: Sequence[Node]) -> tuple[Node, ...]:
+    factors, root, sign = _airye_parts(out, *inputs)
+    (t,) = tangents
+    scale = sign * ops.real(root * t)
+    _, _, b, db = ops.outputs(out)
+    return factors[0] * t, factors[1] * t, factors[2] * t - scale * b, factors[3] * t - scale * db
+
+
+def _over(y: Node, x: Node) -> Node:
+    """y / x where y is 0 at 0 with a higher order."""
+    zero = ops.equal(x, 0)
+    return ops.where(zero, 0, y / ops.where(zero, 1, x))
+
+
+def _beip_slope(out: Node, x: Node) -> Node:
+    zero = ops.equal(x, 0)
+    return s.ber(x) - ops.where(zero, 0.5, out / ops.where(zero, 1, x))
+
+
+BESSEL: list[Rule] = [
+    row("j0", "DLMF 10.6.3", lambda out, x: -s.j1(x)),
+    row("j1", "DLMF 10.6.1", lambda out, x: 0.5 * (s.j0(x) - s.jv(2, x))),
+    row("y0", "DLMF 10.6.3", lambda out, x: -s.y1(x)),
+    row("y1", "DLMF 10.6.1", lambda out, x: 0.5 * (s.y0(x) - s.yv(2, x))),
+    row("i0", "DLMF 10.29.3", lambda out, x: s.i1(x)),
+    row("i1", "DLMF 10.29.1", lambda out, x: 0.5 * (s.i0(x) + s.iv(2, x))),
+    row("k0", "DLMF 10.29.3", lambda out, x: -s.k1(x)),
+    row("k1", "DLMF 10.29.1", lambda out, x: -0.5 * (s.k0(x) + s.kv(2, x))),
+    row("jv", "DLMF 10.6.1", ORDER, _neighbours(s.jv, 0.5, -0.5)),
+    row("yv", "DLMF 10.6.1", ORDER, _neighbours(s.yv, 0.5, -0.5)),
+    row("yn", "DLMF 10.6.1", ORDER, _neighbours(s.yv, 0.5, -0.5)),
+    row("iv", "DLMF 10.29.1", ORDER, _neighbours(s.iv, 0.5, 0.5)),
+    row("kv", "DLMF 10.29.1", ORDER, _neighbours(s.kv, -0.5, -0.5)),
+    row("kn", "DLMF 10.29.1", ORDER, _neighbours(s.kv, -0.5, -0.5)),
+    row("hankel1", "DLMF 10.6.1", ORDER, _neighbours(s.hankel1, 0.5, -0.5)),
+    row("hankel2", "DLMF 10.6.1", ORDER, _neighbours(s.hankel2, 0.5, -0.5)),
+    row("hankel1e", "DLMF 10.6.1", ORDER, _hankel_slope(s.hankel1e, -1j)),
+    row("hankel2e", "DLMF 10.6.1", ORDER, _hankel_slope(s.hankel2e, 1j)),
+    row("i0e", "DLMF 10.39.5; 0 at 0, by symmetry", _i0e_slope),
+    row("i1e", "DLMF 10.39.5", _i1e_slope),
+    row("k0e", "DLMF 10.29.3, 10.39.6", lambda out, x: _k0e_slope(x)),
+    row("k1e", "DLMF 10.29.4, 10.39.6", lambda out, x: -_k0e_slope(x) - out / x),
+    row("kve", "DLMF 10.29.1, 10.39.6", ORDER, _kve_slope),
+    via("ive", "DLMF 10.29.1", _ive),
+    Elementwise(s.real_ive, (ORDER, _ive_slope), "DLMF 10.29.1, 10.39.5"),
+    via("jve", "DLMF 10.6.1", _damped(s.jve_scaled, s.jv)),
+    via("yve", "DLMF 10.6.1", _damped(s.yve_scaled, s.yv)),
+    *[
+        Elementwise(card, (ORDER, _neighbours(card, 0.5, sign), lambda out, v, z, size: -out), "DLMF 10.6, 10.29")
+        for card, sign in ((s.jve_scaled, -0.5), (s.yve_scaled, -0.5), (s.ive_scaled, 0.5))
+    ],
+    row("struve", "DLMF 11.4.23, 11.4.25", ORDER, _struve_slope),
+    row("modstruve", "DLMF 11.4.24, 11.4.26", ORDER, _modstruve_slope),
+    row("itstruve0", "DLMF 11.7", lambda out, x: s.struve(0, x)),
+    row("it2struve0", "DLMF 11.7", lambda out, x: -s.struve(0, x) / x),
+    row("itmodstruve0", "DLMF 11.7", lambda out, x: s.modstruve(0, x)),
+    several("itj0y0", "DLMF 10.22", lambda outs, x: (s.j0(x), s.y0(x))),
+    several("iti0k0", "DLMF 10.43", lambda outs, x: (s.i0(x), s.k0(x))),
+    several("it2j0y0", "DLMF 10.22", lambda outs, x: (-_without_one(x, -1), -s.y0(x) / x)),
+    several("it2i0k0", "DLMF 10.43", lambda outs, x: (_without_one(x, 1), -s.k0(x) / x)),
+    row(
+        "besselpoly",
+        "DLMF 10.6.1",
+        lambda out, a, p, v: s.besselpoly(a, p + 1, moved(v, -1)) - s.besselpoly(a, p + 1, moved(v, 1)),
+        SHAPE,
+        ORDER,
+    ),
+    # w'' = i w - w' / x for ber + i bei and ker + i kei.
+    row("ber", "DLMF 10.63", lambda out, x: s.berp(x)),
+    row("bei", "DLMF 10.63", lambda out, x: s.beip(x)),
+    row("ker", "DLMF 10.63", lambda out, x: s.kerp(x)),
+    row("kei", "DLMF 10.63", lambda out, x: s.keip(x)),
+    row("berp", "DLMF 10.61.3", lambda out, x: -s.bei(x) - _over(out, x)),
+    row("beip", "DLMF 10.61.3", _beip_slope),
+    row("kerp", "DLMF 10.61.3", lambda out, x: -s.kei(x) - out / x),
+    row("keip", "DLMF 10.61.3", lambda out, x: s.ker(x) - out / x),
+    several(
+        "kelvin",
+        "DLMF 10.61.3",
+        lambda outs, x: (outs[2], outs[3], 1j * outs[0] - outs[2] / x, 1j * outs[1] - outs[3] / x),
+    ),
+    several("airy", "DLMF 9.2.1", lambda outs, z: (outs[1], z * outs[0], outs[3], z * outs[2])),
+    Explicit(s.airye, (_airye_pull,), _airye_push, "DLMF 9.2.1"),
+    several(
+        "itairy",
+        "DLMF 9.10",
+        lambda outs, x: (*ops.outputs(s.airy(x))[::2], *ops.outputs(s.airy(-x))[::2]),
+    ),
+]  # fmt: skip
+
+
+# --- hypergeometric functions and integrals --------------------------------------------------------------------------
+
+
+def _expn_slope(out: Node, n: Node, x: Node) -> Node:
+    """-E_(n - 1); E_0 is exp(-x) / x, of which the derivative is elementary."""
+    elementary = ops.exp(-x) / x * (1 + 1 / x)
+    if n.aval.literal is not None:
+        return -s.expn(moved(n, -1), x) if n.aval.literal >= 1 else -elementary
+    return -ops.where(ops.less(n, 1), elementary, s.expn(ops.maximum(n - 1, 0), x))
+
+
+def _spence_slope(out: Node, z: Node) -> Node:
+    """log(z) / (1 - z), near 1 as a hypergeometric function (DLMF 15.4.1)."""
+    near = ops.less(ops.absolute(1 - z), 0.5)
+    y, x = ops.where(near, z, 1.0), ops.where(near, 2.0, z)
+    return ops.where(near, -s.hyp2f1(1.0, 1.0, 2.0, 1 - y), ops.log(x) / (1 - x))
+
+
+def _sine_integral_slope(x: Node) -> Node:
+    if is_complex(x):
+        return s.hyp0f1(1.5, -0.25 * ops.square(x))
+    return ops.sinc(literal(1 / math.pi) * x, order=0)
+
+
+INTEGRALS: list[Rule] = [
+    row("hyp0f1", "DLMF 16.3.1", SHAPE, lambda out, v, z: s.hyp0f1(moved(v, 1), z) / v),
+    row("hyp1f1", "DLMF 13.3.15", SHAPE, SHAPE, lambda out, a, b, z: a / b * s.hyp1f1(moved(a, 1), moved(b, 1), z)),
+    row(
+        "hyp2f1",
+        "DLMF 15.5.1",
+        SHAPE,
+        SHAPE,
+        SHAPE,
+        lambda out, a, b, c, z: a * b / c * s.hyp2f1(moved(a, 1), moved(b, 1), moved(c, 1), z),
+    ),
+    row("hyperu", "DLMF 13.3.22", SHAPE, SHAPE, lambda out, a, b, z: -a * s.hyperu(moved(a, 1), moved(b, 1), z)),
+    row("wright_bessel", "DLMF 10.46.1", SHAPE, SHAPE, lambda out, a, b, x: s.wright_bessel(a, a + b, x)),
+    row(
+        "log_wright_bessel",
+        "DLMF 10.46.1",
+        SHAPE,
+        SHAPE,
+        lambda out, a, b, x: ops.exp(s.log_wright_bessel(a, a + b, x) - out),
+    ),
+    row("expi", "DLMF 6.2.5", lambda out, x: ops.exp(x) / x),
+    row("exp1", "DLMF 6.2.1", lambda out, x: -ops.exp(-x) / x),
+    row("expn", "DLMF 8.19.13", ORDER, _expn_slope),
+    row("spence", "DLMF 25.12.1, 15.4.1", _spence_slope),
+    several("sici", "DLMF 6.2.9, 6.2.11", lambda outs, x: (_sine_integral_slope(x), ops.cos(x) / x)),
+    several(
+        "shichi",
+        "DLMF 6.2.15, 6.2.16",
+        lambda outs, x: (s.hyp0f1(1.5, 0.25 * ops.square(x)), ops.cosh(x) / x),
+    ),
+]
+
+
+# --- elliptic integrals ----------------------------------------------------------------------------------------------
+
+# Where a hypergeometric function has lost digits, and the combination of both complete integrals does not cancel.
+_LARGE_PARAMETER = 1e3
+
+
+def _k_slope(out: Node, m: Node) -> Node:
+    """(E / (1 - m) - K) / (2 m), which cancels at 0, as a hypergeometric function (DLMF 19.5.1, 15.5.1)."""
+    far = ops.less(m, -_LARGE_PARAMETER)
+    y, x = ops.where(far, m, -_LARGE_PARAMETER), ops.where(far, 0.0, m)
+    direct = 0.5 * (s.ellipe(y) / (1 - y) - s.ellipk(y)) / y
+    return ops.where(far, direct, literal(math.pi / 8) * s.hyp2f1(1.5, 1.5, 2.0, x))
+
+
+def _e_slope(out: Node, m: Node) -> Node:
+    return literal(-math.pi / 8) * s.hyp2f1(0.5, 1.5, 2.0, m)
+
+
+def _km1_slope(out: Node, p: Node) -> Node:
+    near, y, z = _of_complement(p)
+    direct = -0.5 * (s.ellipem1(y) / y - s.ellipkm1(y)) / (1 - y)
+    return ops.where(near, direct, literal(-math.pi / 8) * s.hyp2f1(1.5, 1.5, 2.0, 1 - z))
+
+
+def _em1_slope(out: Node, p: Node) -> Node:
+    near, y, z = _of_complement(p)
+    direct = 0.5 * (s.ellipkm1(y) - s.ellipem1(y)) / (1 - y)
+    return ops.where(near, direct, literal(math.pi / 8) * s.hyp2f1(0.5, 1.5, 2.0, 1 - z))
+
+
+def _of_complement(p: Node) -> tuple[Node, Node, Node]:
+    near = ops.logical_or(ops.less(p, 0.5), ops.less(_LARGE_PARAMETER, p))
+    return near, ops.where(near, p, 0.25), ops.where(near, 1.0, p)
+
+
+def _reduced(phi: Node) -> tuple[Node, Node, Node]:
+    """The number of half turns, and sine and squared cosine of what is left."""
+    turns = ops.rint(phi / literal(math.pi))
+    sine = ops.sin(phi) * (1 - 2 * ops.remainder(turns, 2))
+    return turns, sine, ops.square(ops.cos(phi))
+
+
+def _delta_squared(phi: Node, m: Node) -> Node:
+    """1 - m sin^2; for m near 1 without cancellation, and else with a derivative by phi that has none."""
+    sine2 = ops.square(ops.sin(phi))
+    return ops.where(ops.less(m, 0.5), 1 - m * sine2, ops.square(ops.cos(phi)) + (1 - m) * sine2)
+
+
+def _f_by_parameter(out: Node, phi: Node, m: Node) -> Node:
+    """By Carlson's R_D, and for each half turn that of the complete integral (DLMF 19.25.5, 19.18.1)."""
+    turns, sine, cosine2 = _reduced(phi)
+    part = sine**3 * s.elliprd(cosine2, 1.0, _delta_squared(phi, m)) / 6
+    return part + ops.masked_multiply(2 * turns, _k_slope(out, m))
+
+
+def _e_by_parameter(out: Node, phi: Node, m: Node) -> Node:
+    turns, sine, cosine2 = _reduced(phi)
+    part = sine**3 * s.elliprd(cosine2, _delta_squared(phi, m), 1.0) / 6
+    return ops.masked_multiply(2 * turns, _e_slope(out, m)) - part
+
+
+def _rd_by(x: Node, y: Node, z: Node) -> Node:
+    """The derivative of R_D(x, y, z) by x: a difference of two of them, or where x meets z its expansion.
+
+    The integrand is 1 / (((t + u)^2 - d^2)^(3/2) sqrt(t + y)) with u = (x + z) / 2 and d = (z - x) / 2.
+    """
+    u, d = 0.5 * (x + z), 0.5 * (z - x)
+    near = ops.less(ops.absolute(d), 0.1 * ops.absolute(u))
+    a, c, b = ops.where(near, 1.0, x), ops.where(near, 2.0, z), ops.where(near, 1.0, y)
+    direct = -0.5 * (s.elliprd(b, c, a) - s.elliprd(a, b, c)) / (c - a)
+    v, e, f = ops.where(near, u, 1.0), ops.where(near, d, 0.0), ops.where(near, y, 1.0)
+    square, w, coefficient = ops.square(e / v), 1 - f / v, 1.0
+    terms: list[Node] = []
+    for j in range(9):
+        p = 3 + 2 * j
+        terms.append(coefficient / (p - 0.5) * s.hyp2f1(0.5, p - 0.5, p + 0.5, w))
+        coefficient *= (1.5 + j) / (1 + j)
+    value = terms.pop()
+    while terms:
+        value = terms.pop() + value * square
+    return ops.where(near, -0.75 * v**-2.5 * value, direct)
+
+
+def _rd_by_last(out: Node, x: Node, y: Node, z: Node) -> Node:
+    """R_D is homogeneous of degree -3/2 (DLMF 19.16.9)."""
+    rest = ops.masked_multiply(x, _rd_by(x, y, z)) + ops.masked_multiply(y, _rd_by(y, x, z))
+    return (-1.5 * out - rest) / z
+
+
+def _rg_by(x: Node, y: Node, z: Node) -> Node:
+    return 0.25 * s.elliprf(x, y, z) - ops.masked_multiply(x, s.elliprd(y, z, x)) / 12
+
+
+def _jacobi_by_parameter(outs: Any, u: Node, m: Node) -> tuple[Node, ...]:
+    sn, cn, dn, phi = outs
+    by = -dn * _f_by_parameter(u, phi, m)
+    return cn * by, -sn * by, -sn * (0.5 * sn + m * cn * by) / dn, by
+
+
+ELLIPTIC: list[Rule] = [
+    row("ellipk", "DLMF 19.5.1, 15.5.1, 19.4.1", _k_slope),
+    row("ellipe", "DLMF 19.5.2, 15.5.1", _e_slope),
+    row("ellipkm1", "DLMF 19.4.1, 19.5.1", _km1_slope),
+    Elementwise(s.ellipem1, (_em1_slope,), "DLMF 19.4.2"),
+    row("ellipkinc", "DLMF 19.2.4, 19.25.5", lambda out, phi, m: 1 / ops.sqrt(_delta_squared(phi, m)), _f_by_parameter),
+    row("ellipeinc", "DLMF 19.2.5, 19.25.9", lambda out, phi, m: ops.sqrt(_delta_squared(phi, m)), _e_by_parameter),
+    row(
+        "elliprc",
+        "DLMF 19.18.1",
+        lambda out, x, y: s.elliprd(y, y, x) / -6,
+        lambda out, x, y: s.elliprd(x, y, y) / -3,
+    ),
+    row(
+        "elliprf",
+        "DLMF 19.18.1",
+        lambda out, x, y, z: s.elliprd(y, z, x) / -6,
+        lambda out, x, y, z: s.elliprd(x, z, y) / -6,
+        lambda out, x, y, z: s.elliprd(x, y, z) / -6,
+    ),
+    row(
+        "elliprd",
+        "DLMF 19.18.1, 19.16.9",
+        lambda out, x, y, z: _rd_by(x, y, z),
+        lambda out, x, y, z: _rd_by(y, x, z),
+        _rd_by_last,
+    ),
+    row(
+        "elliprg",
+        "DLMF 19.18.1",
+        lambda out, x, y, z: _rg_by(x, y, z),
+        lambda out, x, y, z: _rg_by(y, z, x),
+        lambda out, x, y, z: _rg_by(z, x, y),
+    ),
+    several(
+        "ellipj",
+        "DLMF 22.13, 22.16.1",
+        lambda outs, u, m: (outs[1] * outs[2], -outs[0] * outs[2], -m * outs[0] * outs[1], outs[2]),
+        _jacobi_by_parameter,
+    ),
+    via(
+        "agm",
+        "DLMF 19.8.5",
+        lambda a, b: literal(math.pi / 4) * (a + b) / s.ellipkm1(4 * (a / (a + b)) * (b / (a + b))),
+    ),
+]
+
+
+# --- orthogonal polynomials, and functions of equations of their own -------------------------------------------------
+
+
+def _cylinder(sign: int, parameter: Callable[[Node], Node]) -> Callable[..., Any]:
+    """w'' = (sign x^2 / 4 + a) w, of which the outputs are w and w'."""
+    return lambda outs, v, x: (outs[1], (0.25 * sign * ops.square(x) + parameter(v)) * outs[0])
+
+
+def _mathieu(characteristic: str, modified: bool) -> Callable[..., Any]:
+    """w'' = -(a - 2 q cos(2x)) w, where x is in degrees; of modified ones, with cosh, and the other sign."""
+
+    def by_argument(outs: Any, m: Node, q: Node, x: Node) -> tuple[Node, Node]:
+        a = s.CARDS[characteristic](m, q)
+        if modified:
+            return outs[1], (a - 2 * q * ops.cosh(2 * x)) * outs[0]
+        return DEGREE * outs[1], DEGREE * (2 * q * s.cosdg(2 * x) - a) * outs[0]
+
+    return by_argument
+
+
+def _legendre_slope(out: Node, m: Node, v: Node, x: Node) -> Node:
+    return (v * x * out - (v + m) * s.lpmv(m, moved(v, -1), x)) / ((x - 1) * (x + 1))
+
+
+def _polynomial(name: str, source: str, slope: Callable[..., Node], *states: State) -> Rule:
+    """The derivative by the last argument, in the degree n, those of which the states are given, and that argument."""
+    return row(name, source, *states, lambda out, n, *rest: unless_zero(n, lambda: slope(n, moved(n, -1), *rest)))
+
+
+def _gegenbauer(name: str, order: float, factor: float, at: Callable[[Node], Node]) -> Rule:
+    return _polynomial(name, "DLMF 18.9.19", lambda n, k, x: factor * s.eval_gegenbauer(k, order, at(x)), ORDER)
+
+
+POLYNOMIALS: list[Rule] = [
+    _gegenbauer("eval_legendre", 1.5, 1.0, lambda x: x),
+    _gegenbauer("eval_sh_legendre", 1.5, 2.0, lambda x: 2 * x - 1),
+    _gegenbauer("eval_chebyu", 2.0, 2.0, lambda x: x),
+    _gegenbauer("eval_sh_chebyu", 2.0, 4.0, lambda x: 2 * x - 1),
+    _gegenbauer("eval_chebys", 2.0, 1.0, lambda x: 0.5 * x),
+    _polynomial("eval_chebyt", "DLMF 18.9.21", lambda n, k, x: n * s.eval_chebyu(k, x), ORDER),
+    _polynomial("eval_sh_chebyt", "DLMF 18.9.21", lambda n, k, x: 2 * n * s.eval_sh_chebyu(k, x), ORDER),
+    _polynomial("eval_chebyc", "DLMF 18.9.21", lambda n, k, x: n * s.eval_chebys(k, x), ORDER),
+    _polynomial(
+        "eval_gegenbauer",
+        "DLMF 18.9.19",
+        lambda n, k, a, x: 2 * a * s.eval_gegenbauer(k, moved(a, 1), x),
+        ORDER,
+        SHAPE,
+    ),
+    _polynomial(
+        "eval_jacobi",
+        "DLMF 18.9.15",
+        lambda n, k, a, b, x: 0.5 * (n + a + b + 1) * s.eval_jacobi(k, moved(a, 1), moved(b, 1), x),
+        ORDER,
+        SHAPE,
+        SHAPE,
+    ),
+    _polynomial(
+        "eval_sh_jacobi",
+        "DLMF 18.9.15",
+        lambda n, k, p, q, x: (n + p) * s.eval_jacobi(k, p - q + 1, q, 2 * x - 1) / s.binom(2 * n + p - 1, n),
+        ORDER,
+        SHAPE,
+        SHAPE,
+    ),
+    _polynomial("eval_laguerre", "DLMF 18.9.23", lambda n, k, x: -s.eval_genlaguerre(k, 1.0, x), ORDER),
+    _polynomial(
+        "eval_genlaguerre", "DLMF 18.9.23", lambda n, k, a, x: -s.eval_genlaguerre(k, moved(a, 1), x), ORDER, SHAPE
+    ),
+    _polynomial("eval_hermite", "DLMF 18.9.25", lambda n, k, x: 2 * n * s.eval_hermite(k, x), NONDIFFERENTIABLE),
+    _polynomial("eval_hermitenorm", "DLMF 18.9.27", lambda n, k, x: n * s.eval_hermitenorm(k, x), NONDIFFERENTIABLE),
+    row("lpmv", "DLMF 14.10.5", ORDER, ORDER, _legendre_slope),
+    several("pbdv", "DLMF 12.2.4", ORDER, _cylinder(1, lambda v: -v - 0.5)),
+    several("pbvv", "DLMF 12.2.4", ORDER, _cylinder(1, lambda v: -v - 0.5)),
+    several("pbwa", "DLMF 12.14.1", ORDER, _cylinder(-1, lambda a: a)),
+    *[
+        several(f"mathieu_{name}", "DLMF 28.2.1, 28.20.1", ORDER, SHAPE, _mathieu(characteristic, name[:3] == "mod"))
+        for characteristic, names in (("mathieu_a", "cem modcem1 modcem2"), ("mathieu_b", "sem modsem1 modsem2"))
+        for name in names.split()
+    ],
+    row("mathieu_a", "", ORDER, SHAPE),
+    row("mathieu_b", "", ORDER, SHAPE),
+]  # fmt: skip
+
+RULES: list[Rule] = [*BESSEL, *INTEGRALS, *ELLIPTIC, *POLYNOMIALS]

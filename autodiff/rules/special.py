@@ -1,0 +1,461 @@
+"""Derivatives of special functions: a row for each ufunc of SciPy that is recorded.
+
+A row is written in functions that have rows themselves, so that every order is exact, and without terms that cancel
+where there is such a form. DLMF: NIST Digital Library of Mathematical Functions; by section where no equation is named.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .. import ops
+from ..convert import literal
+from ..nodes import Node
+from ..ops import special as s
+from .rows import NONDIFFERENTIABLE, NOT_IMPLEMENTED, ZERO, Derivative, Elementwise, Explicit, Rule, State, Via, total
+
+ROOT_PI = literal(math.sqrt(math.pi))
+HALF_ROOT_PI = literal(math.sqrt(math.pi) / 2)
+TWO_OVER_ROOT_PI = literal(s.TWO_OVER_ROOT_PI)
+ROOT_TWO_PI = literal(math.sqrt(2 * math.pi))
+ROOT_HALF = literal(math.sqrt(0.5))
+DEGREE = literal(math.pi / 180)
+LN10 = literal(math.log(10.0))
+QUARTER_TURN = literal(complex(math.sqrt(0.5), math.sqrt(0.5)) / math.sqrt(math.pi))
+
+ORDER = NOT_IMPLEMENTED("its derivative by the order is no function that SciPy has")
+SHAPE = NOT_IMPLEMENTED("its derivative by this parameter is no function that SciPy has")
+
+
+def row(name: str, source: str, *derivatives: Derivative | State) -> Rule:
+    return Elementwise(s.CARDS[name], derivatives, source)
+
+
+def via(name: str, source: str, composition: Callable[..., Node]) -> Rule:
+    """A function that is others applied to others, of numbers that are no integers."""
+    return Via(s.CARDS[name], lambda *inputs: composition(*map(floating, inputs)), source)
+
+
+def floating(x: Node) -> Node:
+    return ops.astype(x, float) if x.aval.dtype.kind in "biu" and not x.aval.weak else x
+
+
+def several(name: str, source: str, *columns: Callable[..., Sequence[Any]] | State) -> Rule:
+    """Of several outputs: for each input ``f(outputs, *inputs)``, the derivatives of all outputs by it, None for 0."""
+
+    def pull(column: Callable[..., Sequence[Any]]) -> Callable[..., Node | None]:
+        def pulled(cts: Sequence[Node | None], out: Node, *inputs: Node) -> Node | None:
+            factors = column(ops.outputs(out), *inputs)
+            return total([ct * d for ct, d in zip(cts, factors, strict=True) if ct is not None and d is not None])
+
+        return pulled
+
+    def push(out: Node, inputs: Sequence[Node], tangents: Sequence[Node | None]) -> tuple[Node | None, ...]:
+        outs = ops.outputs(out)
+        terms: list[list[Node]] = [[] for _ in outs]
+        for column, tangent in zip(columns, tangents, strict=True):
+            if tangent is not None and callable(column):
+                for found, d in zip(terms, column(outs, *inputs), strict=True):
+                    if d is not None:
+                        found.append(tangent * d)
+        return tuple([total(found) for found in terms])
+
+    pulls = [pull(column) if callable(column) else column for column in columns]
+    return Explicit(s.CARDS[name], pulls, push, source)
+
+
+def is_complex(x: Node) -> bool:
+    return x.aval.dtype.kind == "c"
+
+
+def valid(condition: Node, value: Node) -> Node:
+    """The value, and NaN with all its derivatives outside of the domain of a function."""
+    dtype = value.aval.dtype
+    return value * ops.where(condition, literal(1.0, dtype), literal(math.nan, dtype))
+
+
+def moved(n: Node, by: int) -> Node:
+    """An order plus or minus 1: a number of the structure if it is one."""
+    return n + by if n.aval.literal is None else literal(n.aval.literal + by)
+
+
+def unless_zero(n: Node, value: Callable[[], Node]) -> Node | float:
+    """What a polynomial of degree n differentiates to."""
+    if n.aval.literal is not None:
+        return value() if n.aval.literal else 0.0
+    return ops.where(ops.equal(n, 0), 0, value())
+
+
+# --- the error function ----------------------------------------------------------------------------------------------
+
+
+def _gaussian(x: Node) -> Node:
+    return ops.exp(-0.5 * ops.square(x)) / ROOT_TWO_PI
+
+
+def _dawsn_slope(out: Node, x: Node) -> Node:
+    if not is_complex(x):
+        return s.hyp1f1(1.0, 0.5, -ops.square(x))
+    # By w of the upper half-plane, of which the slope is that of erfcx; the function is odd.
+    z = ops.where(ops.less(ops.imag(x), 0), -x, x)
+    return -1j * HALF_ROOT_PI * (2 * z * ops.exp(-ops.square(z)) - 1j * s.erfcx_slope(-1j * z))
+
+
+def _hazard_slope(out: Node, x: Node) -> Node:
+    """-r (x + r); x + r cancels on the left, where it is the slope of erfcx over erfcx."""
+    if is_complex(x):
+        return out * ROOT_HALF * _log_slope_of_erfcx(x)
+    left = ops.less(x, 0)
+    (y,) = s.inside(left, 0.0, x)
+    return out * ops.where(left, ROOT_HALF * _log_slope_of_erfcx(y), -(x + out))
+
+
+def _log_slope_of_erfcx(x: Node) -> Node:
+    u = -ROOT_HALF * x
+    return s.erfcx_slope(u) / s.erfcx(u)
+
+
+ERRORS: list[Rule] = [
+    row("erf", "DLMF 7.2.1", lambda out, x: TWO_OVER_ROOT_PI * ops.exp(-ops.square(x))),
+    row("erfc", "DLMF 7.2.2", lambda out, x: -TWO_OVER_ROOT_PI * ops.exp(-ops.square(x))),
+    row("erfcx", "DLMF 7.10.2, 7.12.1", lambda out, x: s.erfcx_slope(x)),
+    row("erfi", "DLMF 7.2.1", lambda out, x: TWO_OVER_ROOT_PI * ops.exp(ops.square(x))),
+    row("dawsn", "DLMF 7.2.5, 13.3.22", _dawsn_slope),
+    row("wofz", "DLMF 7.10.2", lambda out, x: -1j * s.erfcx_slope(-1j * x)),
+    row("erfinv", "DLMF 7.17.1", lambda out, x: HALF_ROOT_PI * ops.exp(ops.square(out))),
+    row("erfcinv", "DLMF 7.17.1", lambda out, x: -HALF_ROOT_PI * ops.exp(ops.square(out))),
+    row("ndtr", "DLMF 7.2.1", lambda out, x: _gaussian(x)),
+    row("log_ndtr", "DLMF 7.2.1", lambda out, x: s.normal_hazard(x)),
+    Elementwise(s.normal_hazard, (_hazard_slope,), "DLMF 7.2.1"),
+    row("ndtri", "DLMF 7.17.1", lambda out, x: ROOT_TWO_PI * ops.exp(0.5 * ops.square(out))),
+    row("ndtri_exp", "the inverse of log_ndtr", lambda out, x: 1 / s.normal_hazard(out)),
+    row(
+        "owens_t",
+        "Owen 1956",
+        lambda out, h, a: -0.5 * _gaussian(h) * s.erf(ROOT_HALF * h * a),
+        lambda out, h, a: ops.exp(-0.5 * ops.square(h)) * ops.exp(-0.5 * ops.square(h * a))
+        / (literal(2 * math.pi) * (1 + ops.square(a))),
+    ),
+    via(
+        "voigt_profile",
+        "DLMF 7.19.3",
+        lambda x, sigma, gamma: ops.real(s.wofz((x + 1j * gamma) * (ROOT_HALF / sigma))) / (sigma * ROOT_TWO_PI),
+    ),
+    via("nrdtrimn", "the inverse of ndtr", lambda p, std, x: x - std * s.ndtri(p)),
+    via("nrdtrisd", "the inverse of ndtr", lambda mean, p, x: (x - mean) / s.ndtri(p)),
+    several("fresnel", "DLMF 7.2.7", lambda outs, x: _quarter_circle(x)),
+    several(
+        "modfresnelp",
+        "DLMF 7.2(iii)",
+        lambda outs, x: (
+            -ops.exp(1j * ops.square(x)),
+            -2j * x * outs[1] - ops.conjugate(QUARTER_TURN),
+        ),
+    ),
+    several(
+        "modfresnelm",
+        "DLMF 7.2(iii)",
+        lambda outs, x: (-ops.exp(-1j * ops.square(x)), 2j * x * outs[1] - QUARTER_TURN),
+    ),
+]  # fmt: skip
+
+
+def _quarter_circle(x: Node) -> tuple[Node, Node]:
+    angle = literal(math.pi / 2) * ops.square(x)
+    return ops.sin(angle), ops.cos(angle)
+
+
+# --- the gamma function, and what statistics makes of it -------------------------------------------------------------
+
+
+def _rgamma_slope(out: Node, x: Node) -> Node:
+    """-psi / Gamma; on the left by the reflected function, which has no poles there (DLMF 5.5.3)."""
+    left = ops.less(ops.real(x), 0.5)
+    y, z = ops.where(left, x, 0.25), ops.where(left, 1.0, x)
+    sine = s.sine_of_pi(y) / literal(math.pi)
+    reflected = s.gamma(1 - y) * (s.sine_of_pi(y, 0.5) - s.psi(1 - y) * sine)
+    return ops.where(left, reflected, -s.psi(z) * s.rgamma(z))
+
+
+def _loggamma_slope(out: Node, x: Node) -> Node:
+    return s.psi(x) if is_complex(x) else valid(ops.less_equal(0, x), s.psi(x))
+
+
+def _f_density(a: Node, b: Node, x: Node) -> Node:
+    """By the smaller of w and 1 - w, where w = a x / (b + a x)."""
+    scale = b + a * x
+    w, v = a * x / scale, b / scale
+    left = ops.less(w, 0.5)
+    c, d = ops.where(left, a, b), ops.where(left, b, a)
+    return s.beta_density(0.5 * c, 0.5 * d, ops.where(left, w, v)) * (a / scale) * v
+
+
+def _t_density(df: Node, t: Node) -> Node:
+    return ops.exp(-0.5 * (df + 1) * ops.log1p(ops.square(t) / df)) / (ops.sqrt(df) * s.beta(0.5, 0.5 * df))
+
+
+def _noncentral_density(x: Node, df: Node, nc: Node) -> Node:
+    """Of chi-square: by a scaled Bessel function, where the plain one is large."""
+    product = x * nc
+    large = ops.less(1e4, product)
+    y, n, p = ops.where(large, x, 1.0), ops.where(large, nc, 1.0), ops.where(large, 0.0, product)
+    far = (
+        ops.exp(-0.5 * ops.square(ops.sqrt(y) - ops.sqrt(n)))
+        * (y / n) ** (0.25 * df - 0.5)
+        * s.ive(0.5 * df - 1, ops.sqrt(y * n))
+    )
+    near = s.gamma_density(0.5 * df, 0.5 * x) * ops.exp(-0.5 * nc) * s.hyp0f1(0.5 * df, 0.25 * p)
+    return 0.5 * ops.where(large, far, near)
+
+
+def _tukey_slope(p: Node, shape: Node) -> Node:
+    inside = ops.less(0, p * (1 - p))
+    (q,) = s.inside(inside, 0.5, p)
+    return ops.where(inside, 1 / (q ** (shape - 1) + (1 - q) ** (shape - 1)), 0)
+
+
+def _tukey_by_shape(p: Node, x: Node, shape: Node) -> Node:
+    inside = ops.less(0, p * (1 - p))
+    (q,) = s.inside(inside, 0.5, p)
+    return (_power_by_shape(ops.log(1 - q), shape) - _power_by_shape(ops.log(q), shape)) * _tukey_slope(p, shape)
+
+
+GAMMAS: list[Rule] = [
+    row("gamma", "DLMF 5.2.2", lambda out, x: out * s.psi(x)),
+    row("rgamma", "DLMF 5.2.2, 5.5.3", _rgamma_slope),
+    row("gammaln", "DLMF 5.2.2", lambda out, x: s.psi(x)),
+    row("loggamma", "DLMF 5.2.2", _loggamma_slope),
+    row("gammasgn", "", ZERO),
+    row("psi", "DLMF 5.15.1", lambda out, x: s.polygamma(x, order=1)),
+    Elementwise(s.polygamma, (lambda out, x, order: s.polygamma(x, order=order + 1),), "DLMF 5.15"),
+    row("_zeta", "DLMF 25.11.17", SHAPE, lambda out, x, q: -x * s.CARDS["_zeta"](moved(x, 1), q)),
+    row("_riemann_zeta", "", SHAPE),
+    row("zetac", "", SHAPE),
+    Elementwise(
+        s.psi_step,
+        (
+            lambda out, x, d, order: s.psi_step(x, d, order=order + 1),
+            lambda out, x, d, order: s.polygamma(x + d, order=order + 1),
+        ),
+        "DLMF 5.15",
+    ),
+    row(
+        "poch",
+        "DLMF 5.2.5",
+        lambda out, z, m: out * s.psi_step(z, m, order=0),
+        lambda out, z, m: out * s.psi(z + m),
+    ),
+    row(
+        "beta",
+        "DLMF 5.12.1",
+        lambda out, a, b: -out * s.psi_step(a, b, order=0),
+        lambda out, a, b: -out * s.psi_step(b, a, order=0),
+    ),
+    row(
+        "betaln",
+        "DLMF 5.12.1",
+        lambda out, a, b: -s.psi_step(a, b, order=0),
+        lambda out, a, b: -s.psi_step(b, a, order=0),
+    ),
+    row(
+        "binom",
+        "DLMF 1.2.6",
+        lambda out, n, k: out * s.psi_step(n - k + 1, k, order=0),
+        lambda out, n, k: out * s.psi_step(k + 1, n - 2 * k, order=0),
+    ),
+    row("gammainc", "DLMF 8.8.13", SHAPE, lambda out, a, x: s.gamma_density(a, x)),
+    row("gammaincc", "DLMF 8.8.13", SHAPE, lambda out, a, x: -s.gamma_density(a, x)),
+    row("gammaincinv", "DLMF 8.8.13", SHAPE, lambda out, a, y: 1 / s.gamma_density(a, out)),
+    row("gammainccinv", "DLMF 8.8.13", SHAPE, lambda out, a, y: -1 / s.gamma_density(a, out)),
+    Elementwise(
+        s.gamma_density,
+        (lambda out, a, x: out * (ops.log(x) - s.psi(a)), lambda out, a, x: out * ((a - 1 - x) / x)),
+        "DLMF 8.8.13",
+    ),
+    row("betainc", "DLMF 8.17.1", SHAPE, SHAPE, lambda out, a, b, x: s.beta_density(a, b, x)),
+    row("betaincc", "DLMF 8.17.1", SHAPE, SHAPE, lambda out, a, b, x: -s.beta_density(a, b, x)),
+    row("betaincinv", "DLMF 8.17.1", SHAPE, SHAPE, lambda out, a, b, y: 1 / s.beta_density(a, b, out)),
+    row("betainccinv", "DLMF 8.17.1", SHAPE, SHAPE, lambda out, a, b, y: -1 / s.beta_density(a, b, out)),
+    Elementwise(
+        s.beta_density,
+        (
+            lambda out, a, b, x: out * (ops.log(x) + s.psi_step(a, b, order=0)),
+            lambda out, a, b, x: out * (ops.log1p(-x) + s.psi_step(b, a, order=0)),
+            lambda out, a, b, x: out * ((a - 1) / x - (b - 1) / (1 - x)),
+        ),
+        "DLMF 8.17.1",
+    ),
+    via("chdtr", "DLMF 8.2.4", lambda df, x: s.gammainc(0.5 * df, 0.5 * x)),
+    via("chdtrc", "DLMF 8.2.4", lambda df, x: s.gammaincc(0.5 * df, 0.5 * x)),
+    via("chdtri", "DLMF 8.2.4", lambda df, p: 2 * s.gammainccinv(0.5 * df, p)),
+    via("gdtr", "DLMF 8.2.4", lambda a, b, x: s.gammainc(b, a * x)),
+    via("gdtrc", "DLMF 8.2.4", lambda a, b, x: s.gammaincc(b, a * x)),
+    via("gdtria", "DLMF 8.2.4", lambda p, b, x: s.gammaincinv(b, p) / x),
+    via("gdtrix", "DLMF 8.2.4", lambda a, b, p: s.gammaincinv(b, p) / a),
+    via("pdtr", "DLMF 8.4.10", lambda k, m: s.gammaincc(ops.floor(k) + 1, m)),
+    via("pdtrc", "DLMF 8.4.10", lambda k, m: s.gammainc(ops.floor(k) + 1, m)),
+    via("pdtri", "DLMF 8.4.10", lambda k, y: s.gammainccinv(ops.floor(k) + 1, y)),
+    via("bdtr", "DLMF 8.17.5", lambda k, n, p: s.betaincc(ops.floor(k) + 1, n - ops.floor(k), p)),
+    via("bdtrc", "DLMF 8.17.5", lambda k, n, p: s.betainc(ops.floor(k) + 1, n - ops.floor(k), p)),
+    via("bdtri", "DLMF 8.17.5", lambda k, n, y: s.betainccinv(ops.floor(k) + 1, n - ops.floor(k), y)),
+    via("nbdtr", "DLMF 8.17.24", lambda k, n, p: s.betainc(n, k + 1, p)),
+    via("nbdtrc", "DLMF 8.17.24", lambda k, n, p: s.betaincc(n, k + 1, p)),
+    via("nbdtri", "DLMF 8.17.24", lambda k, n, y: s.betaincinv(n, k + 1, y)),
+    row("fdtr", "DLMF 8.17.1", SHAPE, SHAPE, lambda out, a, b, x: _f_density(a, b, x)),
+    row("fdtrc", "DLMF 8.17.1", SHAPE, SHAPE, lambda out, a, b, x: -_f_density(a, b, x)),
+    row("fdtri", "DLMF 8.17.1", SHAPE, SHAPE, lambda out, a, b, p: 1 / _f_density(a, b, out)),
+    row("stdtr", "DLMF 8.17.1", SHAPE, lambda out, df, t: _t_density(df, t)),
+    row("stdtrit", "DLMF 8.17.1", SHAPE, lambda out, df, p: 1 / _t_density(df, out)),
+    row(
+        "chndtr",
+        "Johnson, Kotz, Balakrishnan 1995, 29.3 and 29.4",
+        lambda out, x, df, nc: _noncentral_density(x, df, nc),
+        SHAPE,
+        lambda out, x, df, nc: -_noncentral_density(x, df + 2, nc),
+    ),
+    row(
+        "chndtrix",
+        "the inverse of chndtr",
+        lambda out, p, df, nc: 1 / _noncentral_density(out, df, nc),
+        SHAPE,
+        lambda out, p, df, nc: _noncentral_density(out, df + 2, nc) / _noncentral_density(out, df, nc),
+    ),
+    row(
+        "tklmbda",
+        "the inverse of Tukey's quantiles",
+        lambda out, x, shape: _tukey_slope(out, shape),
+        _tukey_by_shape,
+    ),
+]
+
+
+# --- powers, logarithms and losses -----------------------------------------------------------------------------------
+
+
+def _power_by_shape(log_x: Node, shape: Node) -> Node:
+    """The derivative by the shape of (x^shape - 1) / shape, which is log(x) exprel(shape log(x))."""
+    return ops.square(log_x) * _exprel_slope(shape * log_x)
+
+
+def _exprel_slope(x: Node) -> Node:
+    return 0.5 * s.hyp1f1(2.0, 3.0, x)
+
+
+def _root_by_shape(y: Node, shape: Node) -> Node:
+    """The derivative by the shape of log(1 + shape y) / shape."""
+    return -0.5 * ops.square(y) * s.hyp2f1(2.0, 2.0, 3.0, -shape * y)
+
+
+def _log_ratio(x: Node, y: Node) -> Node:
+    ratio = x / y
+    regular = ops.logical_and(ops.less(0, ratio), ops.isfinite(ratio))
+    a, b = s.inside(regular, 1.0, x, y)
+    c, d = ops.where(regular, 1.0, x), ops.where(regular, 1.0, y)
+    return ops.where(regular, ops.log(a / b), ops.log(c) - ops.log(d))
+
+
+def _kl_by_second(x: Node, y: Node) -> Node:
+    origin = ops.logical_and(ops.equal(x, 0), ops.equal(y, 0))
+    return ops.where(origin, 1, (y - x) / ops.where(origin, 1, y))
+
+
+def _in_quadrant(x: Node, y: Node) -> Node:
+    return ops.logical_and(ops.less_equal(0, x), ops.less_equal(0, y))
+
+
+def _pseudo_huber_by_delta(out: Node, delta: Node, r: Node) -> Node:
+    u = ops.square(r / delta)
+    root = ops.sqrt(1 + u)
+    return delta * ops.square(u / (1 + root)) / root
+
+
+POWERS: list[Rule] = [
+    row("expit", "DLMF 4.2.31", lambda out, x: ops.logistic_slope(x)),
+    row("log_expit", "DLMF 4.2.31", lambda out, x: s.expit(-x)),
+    row(
+        "logit",
+        "infinite at 0 and 1, by continuity",
+        lambda out, x: valid(ops.less_equal(0, x * (1 - x)), 1 / x / (1 - x)),
+    ),
+    row(
+        "xlogy",
+        "0 by y where x = 0, as the function is",
+        lambda out, x, y: ops.log(y),
+        lambda out, x, y: ops.masked_multiply(x, 1 / y),
+    ),
+    row(
+        "xlog1py",
+        "0 by y where x = 0, as the function is",
+        lambda out, x, y: ops.log1p(y),
+        lambda out, x, y: ops.masked_multiply(x, 1 / (1 + y)),
+    ),
+    row(
+        "entr",
+        "infinite at 0, by continuity",
+        lambda out, x: valid(ops.less_equal(0, x), -1 - ops.log(x)),
+    ),
+    row(
+        "rel_entr",
+        "0 by y where x = 0, as the function is",
+        lambda out, x, y: valid(_in_quadrant(x, y), 1 + _log_ratio(x, y)),
+        lambda out, x, y: valid(_in_quadrant(x, y), -ops.masked_multiply(x, 1 / y)),
+    ),
+    row(
+        "kl_div",
+        "1 by y where x = 0, as the function is y",
+        lambda out, x, y: valid(_in_quadrant(x, y), _log_ratio(x, y)),
+        lambda out, x, y: valid(_in_quadrant(x, y), _kl_by_second(x, y)),
+    ),
+    row("exprel", "DLMF 13.6.2, 13.3.15", lambda out, x: _exprel_slope(x)),
+    row("exp10", "DLMF 4.2.31", lambda out, x: LN10 * out),
+    row("cosm1", "DLMF 4.20.2", lambda out, x: -ops.sin(x)),
+    via("powm1", "DLMF 4.2.26", lambda x, y: x**y - 1),
+    row(
+        "boxcox",
+        "Box and Cox 1964; DLMF 13.6.2",
+        lambda out, x, shape: x ** (shape - 1),
+        lambda out, x, shape: _power_by_shape(ops.log(x), shape),
+    ),
+    row(
+        "boxcox1p",
+        "Box and Cox 1964; DLMF 13.6.2",
+        lambda out, x, shape: ops.exp((shape - 1) * ops.log1p(x)),
+        lambda out, x, shape: _power_by_shape(ops.log1p(x), shape),
+    ),
+    row(
+        "inv_boxcox",
+        "Box and Cox 1964; DLMF 15.4.1",
+        lambda out, y, shape: out / (1 + shape * y),
+        lambda out, y, shape: out * _root_by_shape(y, shape),
+    ),
+    row(
+        "inv_boxcox1p",
+        "Box and Cox 1964; DLMF 15.4.1",
+        lambda out, y, shape: (1 + out) / (1 + shape * y),
+        lambda out, y, shape: (1 + out) * _root_by_shape(y, shape),
+    ),
+    row(
+        "huber",
+        "Huber 1964",
+        lambda out, delta, r: valid(ops.less_equal(0, delta), ops.maximum(ops.absolute(r) - delta, 0)),
+        lambda out, delta, r: valid(ops.less_equal(0, delta), ops.minimum(ops.maximum(r, -delta), delta)),
+    ),
+    row(
+        "pseudo_huber",
+        "Charbonnier et al. 1997",
+        _pseudo_huber_by_delta,
+        lambda out, delta, r: r / ops.sqrt(1 + ops.square(r / delta)),
+    ),
+    row("round", "", ZERO),
+    row("radian", "", *[lambda out, *angle, part=part: literal(math.pi / 180 / part) for part in (1, 60, 3600)]),
+    row("sindg", "DLMF 4.20.1", lambda out, x: DEGREE * s.cosdg(x)),
+    row("cosdg", "DLMF 4.20.2", lambda out, x: -DEGREE * s.sindg(x)),
+    row("tandg", "DLMF 4.20.3", lambda out, x: DEGREE * (1 + ops.square(out))),
+    row("cotdg", "DLMF 4.20.6", lambda out, x: -DEGREE * (1 + ops.square(out))),
+    row("wrightomega", "Corless and Jeffrey 2002", lambda out, x: out / (1 + out)),
+    row("_lambertw", "DLMF 4.13.4", lambda out, x, k, tol: ops.exp(-out) / (1 + out), NONDIFFERENTIABLE, ZERO),
+]  # fmt: skip
+
+RULES: list[Rule] = [*ERRORS, *GAMMAS, *POWERS]
