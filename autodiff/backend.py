@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from .core.primitives import PRIMITIVES
 from .errors import ArgumentError, AutodiffError, BackendError, DTypeError, shown
 
 if TYPE_CHECKING:
@@ -67,6 +68,16 @@ FEATURES = (
 
 # Follows the name of a primitive that a backend has for real numbers only.
 OF_COMPLEX = " of complex numbers"
+
+
+def missing_special(library: str, names: Collection[str], of_complex: Collection[str] = ()) -> dict[str, str]:
+    """What a library lacks that has these of SciPy's functions, and for complex numbers only those of the others."""
+    special = [p.name for p in PRIMITIVES.values() if p.module != "numpy"]
+    lacking = {name: f"{library} has no such function" for name in special if name not in names}
+    real = {
+        f"{name}{OF_COMPLEX}": f"{library} has it for real numbers only" for name in names if name not in of_complex
+    }
+    return lacking | real
 
 
 class Capabilities(NamedTuple):

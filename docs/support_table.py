@@ -40,7 +40,6 @@ NAMES = {
     "part": "primitives of several outputs",
     "svd": "np.linalg.svd",
     "fft": "np.fft.fft",
-    "erf": "scipy.special.erf",
     "logistic": "derivative of np.logaddexp",
     "frexp_exponent": "np.frexp",
     "identity": "np.positive",
@@ -91,9 +90,10 @@ def labels() -> dict[str, str]:
     found = {}
     for name in sorted(PRIMITIVES):
         if name not in ("place", "in_range") and PRIMITIVES[name] not in COMPOSITIONS:
-            known = NAMES.get(name) or f"np.{'abs' if name == 'absolute' else name}"
+            module = "np" if PRIMITIVES[name].module == "numpy" else "scipy.special"
+            known = NAMES.get(name) or f"{module}.{'abs' if name == 'absolute' else name.lstrip('_')}"
             found[name] = ", ".join(
-                f"`{part}`" if part[:2] in ("np", "ad", "t[") else part for part in known.split(", ")
+                f"`{part}`" if part[:3] in ("np.", "ad.", "t[i", "sci") else part for part in known.split(", ")
             )
     return found
 
@@ -111,7 +111,10 @@ def reasons() -> str:
     for name in COLUMNS:
         declared = capabilities(name)
         assert declared is not None
-        lines += [f"- {name}, {labels().get(p, f'`{p}`')}: {why}" for p, why in sorted(declared.missing.items())]
+        lacking: dict[str, list[str]] = {}
+        for p, why in sorted(declared.missing.items()):
+            lacking.setdefault(why, []).append(labels().get(p, f"`{p}`"))
+        lines += [f"- {name}, {' '.join(ps)}: {why}" for why, ps in lacking.items()]
     return "\n".join(lines) or "Nothing is."
 
 

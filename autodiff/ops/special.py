@@ -204,7 +204,8 @@ def _stirling_rest(a: Node) -> Node:
     large = less(10, a)
     b = where(large, a, 11.0)
     inverse = 1 / b
-    square_, value = inverse * inverse, literal(0.0)
+    square_: Node = inverse * inverse
+    value: Node = literal(0.0)
     for k, bernoulli in reversed(list(enumerate(BERNOULLI, 1))):
         value = value * square_ + literal(bernoulli / (2 * k * (2 * k - 1)))
     c = where(large, 1.0, a)
@@ -267,7 +268,7 @@ def erfcx_slope(x: Node) -> Node:
         far = less(_FAR, x)
     y, z = where(far, x, _FAR), where(far, 0.0, x)
     inverse = square(1 / y)
-    value = literal(0.0)
+    value: Node = literal(0.0)
     for k in range(20, -1, -1):
         value = literal(math.prod(range(1, 2 * k + 2, 2)) * (-0.5) ** k / math.sqrt(math.pi)) + value * inverse
     return where(far, -value * inverse, 2 * z * CARDS["erfcx"](z) - TWO_OVER_ROOT_PI)

@@ -112,7 +112,8 @@ def _without_one(x: Node, sign: int) -> Node:
     """(I_0(x) - 1) / x, or (J_0(x) - 1) / x, by the series for small x (DLMF 10.2.2)."""
     small = ops.less(ops.absolute(x), 1)
     y, z = ops.where(small, x, 0), ops.where(small, 1.0, x)
-    q, value = 0.25 * ops.square(y), literal(0.0)
+    q: Node = 0.25 * ops.square(y)
+    value: Node = literal(0.0)
     for k in range(10, 0, -1):
         value = literal(sign**k / math.factorial(k) ** 2) + value * q
     return ops.where(small, 0.25 * y * value, ((s.i0 if sign > 0 else s.j0)(z) - 1) / z)

@@ -33,7 +33,7 @@ NO_COMPILER = missing(COMPILER, "g++, which compiles CUDA kernels for the proces
 _KERNEL = re.compile(r'extern "C" __global__ void __launch_bounds__\(\d+\) (\w+)\((.*)\) \{')
 
 _BOTH = "exp exp2 expm1 log log2 log10 log1p sqrt cbrt fabs sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh"
-_BOTH += " floor ceil trunc rint erf"
+_BOTH += " floor ceil trunc rint erf erfc"
 _TWO = "pow atan2 hypot fmod copysign nextafter"
 
 _DECLARED = "".join(

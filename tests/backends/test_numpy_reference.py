@@ -36,7 +36,11 @@ def test_no_function_without_a_primitive():
     assert set(reference.SPECIAL) <= set(PRIMITIVES)
 
 
-ELEMENTWISE = [p for p in PRIMITIVES.values() if p.numpy_ufunc is not None and p.name == p.numpy_ufunc.__name__]
+ELEMENTWISE = [
+    p
+    for p in PRIMITIVES.values()
+    if p.module == "numpy" and p.kind == "elementwise" and p.numpy_ufunc and p.name == p.numpy_ufunc.__name__
+]
 
 
 @pytest.mark.parametrize("primitive", ELEMENTWISE, ids=lambda p: p.name)

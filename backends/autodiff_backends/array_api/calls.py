@@ -212,7 +212,8 @@ def by_meaning(signature: Signature) -> Call:
     """What the primitive's card says."""
     primitive = signature.primitive
     assert primitive.meaning is not None, primitive.name
-    operands = (None,) * len(signature.inputs)
+    # A ufunc of another module than NumPy's may compute in another dtype than its operands'.
+    operands = operand_dtypes(signature) if primitive.module != "numpy" else (None,) * len(signature.inputs)
     return Call(primitive.meaning, operands, keywords=signature.meaning_keywords, view=signature.is_view)
 
 
@@ -256,7 +257,10 @@ def missing(xp: Any) -> dict[str, str]:
         wanted = _functions_of(primitive) | needs.get(primitive, set())
         lacking = sorted(name for name in wanted if not _has(xp, name))
         if lacking:
-            result[primitive] = f"{xp.__name__} has no function {' and no '.join(lacking)}"
+            modules = {name.partition(".")[0] for name in lacking if "." in name}
+            absent = sorted(module for module in modules if not hasattr(xp, module))
+            words = [f"module {name}" for name in absent] or [f"function {name}" for name in lacking]
+            result[primitive] = f"{xp.__name__} has no {' and no '.join(words)}"
     for card in PRIMITIVES.values():
         if card.meaning is None and card.name not in ELEMENTWISE and card.numpy_ufunc is not None:
             result[card.name] = f"{xp.__name__} has no such function"

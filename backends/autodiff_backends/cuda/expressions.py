@@ -92,6 +92,9 @@ _ARITHMETIC = {
     "square": "{0} * {0}",
 }
 
+# SciPy's functions.
+SPECIAL = {"erf": "m_erf({0})", "erfc": "m_erfc({0})"}
+
 _FLOAT = {
     **_COMPARISONS,
     **_LOGIC,
@@ -99,7 +102,7 @@ _FLOAT = {
     **_EXTREMA,
     **_ARITHMETIC,
     **{name: f"m_{name}({{0}})" for name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt")},
-    "erf": "m_erf({0})",
+    **SPECIAL,
     **{name: f"m_{name}({{0}})" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
     **{f"arc{name}": f"m_a{name}({{0}})" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
     **{name: f"m_{name}({{0}})" for name in ("floor", "ceil", "trunc", "rint")},

@@ -13,7 +13,8 @@ from .complex import TEXT as COMPLEX
 
 # CUDA's functions of float64 and, with an f, of float32: name -> number of arguments.
 MATH = {
-    **dict.fromkeys(("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "fabs", "erf"), 1),
+    **dict.fromkeys(("erf", "erfc"), 1),
+    **dict.fromkeys(("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "fabs"), 1),
     **dict.fromkeys(
         ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh"), 1
     ),

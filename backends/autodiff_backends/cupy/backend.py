@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.backend import COMPLEX_DTYPES, OF_COMPLEX, REAL_DTYPES, Backend, Capabilities, Plan
+from autodiff.backend import COMPLEX_DTYPES, REAL_DTYPES, Backend, Capabilities, Plan, missing_special
 from autodiff.core.program import Program
 from autodiff.errors import BackendError, DTypeError
 
+from .calls import SPECIAL
 from .device import CupyDevice, retried
 from .plan import CupyPlan
 
@@ -49,7 +50,7 @@ class CupyBackend(Backend):
         frozenset(
             ("in-place", "scatter-add", "data-dependent shapes", "linalg", "fft", "sort", "special", "asynchronous")
         ),
-        {f"erf{OF_COMPLEX}": "CuPy has it for real numbers only"},
+        missing_special("CuPy", SPECIAL, {"loggamma"}),
     )
 
     def __init__(self, xp: Any, device: int, count: int):

@@ -164,6 +164,16 @@ def _index_set(signature: Signature, xp: Any) -> Function:
     return write_in_order
 
 
+# Of SciPy's functions, those that CuPy has.
+_SPECIAL = """
+bdtr bdtrc bdtri beta betainc betaincinv betaln binom boxcox boxcox1p chdtr chdtrc chdtri cosdg cosm1 cotdg ellipk
+ellipkm1 entr erf erfc erfcinv erfcx erfinv exp1 exp10 expi expit expn exprel fdtr fdtrc fdtri gamma gammainc
+gammaincc gammainccinv gammaincinv gammaln gdtr gdtrc huber i0 i0e i1 i1e inv_boxcox inv_boxcox1p j0 j1 k0 k0e k1 k1e
+kl_div log_expit log_ndtr loggamma logit lpmv nbdtr nbdtrc nbdtri ndtr ndtri pdtr pdtrc pdtri poch pseudo_huber psi
+radian rel_entr rgamma round sindg tandg xlog1py xlogy y0 y1 yn zetac _zeta
+"""
+SPECIAL = frozenset(_SPECIAL.split())
+
 CALLS: dict[str, Maker] = {
     "matmul": _matmul,
     "cumsum": _running("cumsum"),
@@ -188,8 +198,7 @@ def call_for(signature: Signature, xp: Any) -> Function:
     if name in ("index_add", "index_set") and signature.inputs[2].size == 0:
         return lambda x, *arguments: x.copy()
     if signature.primitive.module != "numpy":
-        # CuPy mirrors SciPy's modules.
-        function: Function = getattr(import_module(f"cupyx.{signature.primitive.module}"), name)
+        function: Function = getattr(import_module("cupyx.scipy.special"), name.lstrip("_"))
         return function
     make = CALLS.get(name)
     return signature.function(xp) if make is None else make(signature, xp)

@@ -9,7 +9,7 @@ import array_api_compat.torch as compat_torch
 import numpy as np
 import torch
 
-from autodiff.backend import OF_COMPLEX, Backend, Capabilities, Plan
+from autodiff.backend import Backend, Capabilities, Plan, missing_special
 from autodiff.core.program import Program
 from autodiff.errors import BackendError, DTypeError
 
@@ -17,12 +17,11 @@ from ..array_api.calls import DTYPES
 from ..array_api.source import Dialect, compile_program, interpret_program
 from ..numpy.backend import SHORTEST_INTERPRETED
 from ..optional import no_dtype
-from .calls import gpu_call, torch_call
+from .calls import SPECIAL, gpu_call, torch_call
 
 Tensor = Any
 
-# Functions that SciPy has for complex numbers, too.
-REAL_ONLY = {f"erf{OF_COMPLEX}": "PyTorch has it for real numbers only"}
+MISSING = missing_special("PyTorch", SPECIAL)
 
 # NumPy's dtypes that PyTorch has too, and the other way about.
 TO_TORCH = {dtype: getattr(torch, dtype.name) for dtype in DTYPES if hasattr(torch, dtype.name)}
@@ -56,7 +55,7 @@ class TorchBackend(Backend):
         kind = self._torch_device.type
         wide = (np.dtype(np.float64), np.dtype(np.complex128)) if kind in SINGLE_ONLY else ()
         features = FEATURES | ({"asynchronous"} if kind != "cpu" else set())
-        return Capabilities(frozenset(TO_TORCH) - set(wide), features, REAL_ONLY)
+        return Capabilities(frozenset(TO_TORCH) - set(wide), features, MISSING)
 
     # --- plans -------------------------------------------------------------------------------------------------------
 

@@ -46,7 +46,6 @@ ELEMENTWISE: dict[str, dict[str, Meaning]] = {
     "fmax": {"f": "fmax"},
     "fmin": {"f": "fmin"},
     "exp2": {"fc": "exp2"},
-    "erf": {"f": "erf"},
     "logaddexp2": {"f": "logaddexp2"},
     "logistic": {"fc": "sigmoid"},
     "rint": {"f": "round", "c": functions.rint_complex},
@@ -56,6 +55,26 @@ ELEMENTWISE: dict[str, dict[str, Meaning]] = {
     "frexp": {"f": functions.frexp},
     "lcm": {"i": functions.lcm, "u": functions.lcm},
 }
+
+# Of SciPy's functions, those that PyTorch has; for real numbers.
+NAMES_OF_SPECIAL = {
+    "j0": "bessel_j0",
+    "j1": "bessel_j1",
+    "y0": "bessel_y0",
+    "y1": "bessel_y1",
+    "k0": "modified_bessel_k0",
+    "k1": "modified_bessel_k1",
+    "k0e": "scaled_modified_bessel_k0",
+    "k1e": "scaled_modified_bessel_k1",
+    "_zeta": "zeta",
+}
+_SAME_NAMES = "entr erf erfc erfcx erfinv expit gammainc gammaincc gammaln i0 i0e i1 i1e log_ndtr logit ndtr ndtri psi"
+_SAME_NAMES += " xlog1py xlogy"
+SPECIAL: dict[str, Callable[..., Any]] = {
+    name: getattr(torch.special, NAMES_OF_SPECIAL.get(name, name)) for name in (*_SAME_NAMES.split(), *NAMES_OF_SPECIAL)
+}
+SPECIAL["log_expit"] = torch.nn.functional.logsigmoid
+ELEMENTWISE |= {name: {"f": function} for name, function in SPECIAL.items()}
 
 # The operands that may be Python numbers, by the function. PyTorch gives numbers a dtype as NumPy does, but computes
 # half precision in single beside them.
