@@ -52,9 +52,9 @@ def _kve_slope(out: Node, v: Node, z: Node) -> Node:
         return out - 0.5 * (s.kve(moved(v, -1), z) + s.kve(moved(v, 1), z))
     far = _far(v, z)
     y, x, w = ops.where(far, z, 2 * _FAR), ops.where(far, 1.0, z), ops.where(far, v, 1.0)
-    near = s.kve(v, x) - 0.5 * (s.kve(moved(v, -1), x) + s.kve(moved(v, 1), x))
+    near = out - 0.5 * (s.kve(moved(v, -1), x) + s.kve(moved(v, 1), x))
     tail = ROOT_PI * (2 * w + 1) * (2 * y) ** w * s.hyperu(w + 1.5, 2 * w + 2, 2 * y)
-    return ops.where(far, w / y * s.kve(w, y) - tail, near)
+    return ops.where(far, w / y * out - tail, near)
 
 
 def _k0e_slope(z: Node) -> Node:
@@ -81,9 +81,9 @@ def _ive_slope(out: Node, v: Node, x: Node) -> Node:
     """By the recurrence, or as (x / 2)^v M(v + 1/2, 2v + 1, -2x) / Gamma(v + 1) (DLMF 10.39.5)."""
     far = _far(v, x)
     y, z, w = ops.where(far, x, 2 * _FAR), ops.where(far, 1.0, x), ops.where(far, v, 1.0)
-    near = 0.5 * (s.ive(moved(v, -1), z) + s.ive(moved(v, 1), z)) - ops.sign(z) * s.ive(v, z)
+    near = 0.5 * (s.ive(moved(v, -1), z) + s.ive(moved(v, 1), z)) - ops.sign(z) * out
     tail = (0.5 * y) ** w * s.rgamma(w + 1) * s.hyp1f1(w + 1.5, 2 * w + 2, -2 * y)
-    return ops.where(far, w / y * s.ive(w, y) - tail, near)
+    return ops.where(far, w / y * out - tail, near)
 
 
 def _damped(scaled: Operator, plain: Operator) -> Callable[[Node, Node], Node]:
@@ -101,7 +101,7 @@ def _struve_slope(out: Node, v: Node, x: Node) -> Node:
     small = ops.less(x, 1)
     y, z = ops.where(small, x, 0.5), ops.where(small, 2.0, x)
     near = 0.5 * (s.struve(moved(v, -1), y) - s.struve(moved(v, 1), y)) + _struve_term(v, y)
-    return ops.where(small, near, s.struve(moved(v, -1), z) - v / z * s.struve(v, z))
+    return ops.where(small, near, s.struve(moved(v, -1), z) - v / z * out)
 
 
 def _modstruve_slope(out: Node, v: Node, x: Node) -> Node:

@@ -57,6 +57,10 @@ def lcm(x: Tensor, y: Tensor) -> Tensor:
     return torch.div(torch.abs(x), divisor, rounding_mode="floor") * torch.abs(y)
 
 
+def ndtr(x: Tensor) -> Tensor:
+    return 0.5 * torch.special.erfc(-(0.5**0.5) * x)
+
+
 def frexp(x: Tensor) -> tuple[Tensor, Tensor]:
     return tuple(torch.frexp(x))
 
