@@ -40,6 +40,8 @@ NAMES = {
     "part": "primitives of several outputs",
     "svd": "np.linalg.svd",
     "fft": "np.fft.fft",
+    "_riemann_zeta": "scipy.special.zeta(x)",
+    "_zeta": "scipy.special.zeta(x, q)",
     "logistic": "derivative of np.logaddexp",
     "frexp_exponent": "np.frexp",
     "identity": "np.positive",
@@ -91,9 +93,11 @@ def labels() -> dict[str, str]:
     for name in sorted(PRIMITIVES):
         if name not in ("place", "in_range") and PRIMITIVES[name] not in COMPOSITIONS:
             module = "np" if PRIMITIVES[name].module == "numpy" else "scipy.special"
+            # SciPy's function of the same name calls a ufunc that begins with an underscore.
             known = NAMES.get(name) or f"{module}.{'abs' if name == 'absolute' else name.lstrip('_')}"
             found[name] = ", ".join(
-                f"`{part}`" if part[:3] in ("np.", "ad.", "t[i", "sci") else part for part in known.split(", ")
+                f"`{part}`" if part[:3] in ("np.", "ad.", "t[i", "sci") else part
+                for part in ([known] if "(" in known else known.split(", "))
             )
     return found
 

@@ -215,6 +215,8 @@ def test_semantics_page_has_the_choices_of_the_rules():
     for functions, choice in re.findall(r"^\| (`np\..*`) \| (.*) \|$", text, re.MULTILINE):
         for name in NUMPY_NAME.findall(functions):
             stated[getattr(np, name).__name__] = choice.replace("\\|", "|")
+    for functions, choice in re.findall(r"^\| (`scipy\.special\..*`) \| (.*) \|$", text, re.MULTILINE):
+        stated |= dict.fromkeys(re.findall(r"special\.(\w+)", functions), choice)
     choices = {
         SHOWS_IN.get(primitive.name, primitive.name): rule.source
         for primitive, rule in rules.TABLE.items()

@@ -173,7 +173,7 @@ BESSEL: list[Rule] = [
     row("hankel2", "DLMF 10.6.1", ORDER, _neighbours(s.hankel2, 0.5, -0.5)),
     row("hankel1e", "DLMF 10.6.1", ORDER, _hankel_slope(s.hankel1e, -1j)),
     row("hankel2e", "DLMF 10.6.1", ORDER, _hankel_slope(s.hankel2e, 1j)),
-    row("i0e", "DLMF 10.39.5; 0 at 0, by symmetry", _i0e_slope),
+    row("i0e", "0 at 0, by symmetry", _i0e_slope),
     row("i1e", "DLMF 10.39.5", _i1e_slope),
     row("k0e", "DLMF 10.29.3, 10.39.6", lambda out, x: _k0e_slope(x)),
     row("k1e", "DLMF 10.29.4, 10.39.6", lambda out, x: -_k0e_slope(x) - out / x),
