@@ -42,6 +42,7 @@ from .elementwise import (
 # Ufuncs by the number of their outputs; those that begin with an underscore are what SciPy's functions without it call.
 UFUNCS = {
     1: """
+    bdtrik bdtrin btdtria btdtrib chdtriv chndtrinc fdtridfd gdtrib nbdtrik nbdtrin pdtrik stdtridf
     agm bdtr bdtrc bdtri bei beip ber berp besselpoly beta betainc betaincc betainccinv betaincinv betaln binom
     boxcox boxcox1p chdtr chdtrc chdtri chndtr chndtrix cosdg cosm1 cotdg dawsn ellipe ellipeinc ellipk ellipkinc
     ellipkm1 elliprc elliprd elliprf elliprg entr erf erfc erfcinv erfcx erfi erfinv eval_chebyc eval_chebys
