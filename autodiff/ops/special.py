@@ -228,7 +228,8 @@ def _gamma_density(a: Node, x: Node) -> Node:
     b, y = where(far, a, 2 * _LARGE), where(far, x, 1.0)
     peaked = exp(b * _log1p_rest((y - b) / b) - _stirling_rest(b)) * sqrt(b / literal(2 * math.pi)) / y
     c, z = where(far, 1.0, a), where(far, 1.0, x)
-    return where(far, peaked, exp(CARDS["xlogy"](c - 1, z) - z - CARDS["gammaln"](c)))
+    direct = exp(CARDS["xlogy"](c - 1, z) - z - CARDS["gammaln"](c))
+    return where(far, peaked, where(less(x, 0), math.nan, direct))
 
 
 # x^(a - 1) exp(-x) / Gamma(a).
@@ -245,7 +246,7 @@ def _beta_density(a: Node, b: Node, x: Node) -> Node:
     peaked = exp(power) * sqrt(p * (q / n) / literal(2 * math.pi)) / (y * (1 - y))
     c, d, z = where(far, 1.0, a), where(far, 1.0, b), where(far, 0.5, x)
     direct = exp(CARDS["xlogy"](c - 1, z) + CARDS["xlog1py"](d - 1, -z) - CARDS["betaln"](c, d))
-    return where(far, peaked, direct)
+    return where(far, peaked, where(less(x * (1 - x), 0), math.nan, direct))
 
 
 # x^(a - 1) (1 - x)^(b - 1) / B(a, b).

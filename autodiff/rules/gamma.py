@@ -53,6 +53,7 @@ def _quadrature(integrand: Callable[..., Node], slope: Node, curvature: Node, *a
 
 
 def _gammainc_by_shape(a: Node, x: Node) -> Node:
+    domain = ops.logical_and(ops.less_equal(0, a), ops.less_equal(0, x))
     inner = ops.logical_and(ops.less(0, x), ops.isfinite(x))
     (x,) = s.inside(inner, 1.0, x)
     log_x: Node = ops.log(x)
@@ -69,12 +70,17 @@ def _gammainc_by_shape(a: Node, x: Node) -> Node:
         return ops.exp(a * t - x * ops.expm1(t)) * (offset + t)
 
     part = _quadrature(integrand, ops.absolute(a - x), x, a, x, sign, log_x - s.psi(a))
-    return ops.where(inner, total - sign * x * s.gamma_density(a, x) * part, 0)
+    return _where_defined(domain, inner, total - sign * x * s.gamma_density(a, x) * part)
+
+
+def _where_defined(domain: Node, inner: Node, value: Node) -> Node:
+    """The value, 0 at the ends of the domain, and NaN outside of it."""
+    return ops.where(ops.logical_and(domain, inner), value, ops.where(domain, 0.0, math.nan))
 
 
 def _betainc_by_first(a: Node, b: Node, x: Node, rest: Node) -> Node:
     """Of I_x(a, b), where ``rest`` is 1 - x."""
-    inner = ops.less(0, x * rest)
+    inner, domain = ops.less(0, x * rest), ops.less_equal(0, ops.minimum(ops.minimum(a, b), x * rest))
     x, rest = s.inside(inner, 0.5, x, rest)
     log_x: Node = ops.log(x)
     total: Node = literal(0.0)
@@ -97,7 +103,8 @@ def _betainc_by_first(a: Node, b: Node, x: Node, rest: Node) -> Node:
     odds = y / z
     slope = ops.maximum(p - (q - 1) * odds, 0)
     part = _quadrature(integrand, slope, (q - 1) * odds / z, p, q, odds, lower, log_x + s.psi_step(a, b, order=0))
-    return ops.where(inner, total + ops.where(lower, 1.0, -1.0) * _scaled_density(a, b, x, rest) / z * part, 0)
+    part = ops.where(lower, part, -part) * _scaled_density(a, b, x, rest) / z
+    return _where_defined(domain, inner, total + part)
 
 
 def _scaled_density(a: Node, b: Node, x: Node, rest: Node) -> Node:

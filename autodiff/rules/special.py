@@ -176,7 +176,10 @@ def power_by_shape(log_x: Node, shape: Node) -> Node:
 
 
 def _exprel_slope(x: Node) -> Node:
-    return 0.5 * s.hyp1f1(2.0, 3.0, x)
+    """M(2, 3, x) / 2; SciPy's never returns for what is far out of range, where the slope is infinite as exp(x) is."""
+    regular = ops.less(x, 1e4)
+    (y,) = s.inside(regular, 0.0, x)
+    return ops.where(regular, 0.5 * s.hyp1f1(2.0, 3.0, y), ops.exp(x))
 
 
 def _root_by_shape(y: Node, shape: Node) -> Node:
@@ -251,7 +254,7 @@ POWERS: list[Rule] = [
     row(
         "boxcox",
         "DLMF 13.6.2; Box and Cox 1964",
-        lambda out, x, shape: x ** (shape - 1),
+        lambda out, x, shape: valid(ops.less_equal(0, x), x ** (shape - 1)),
         lambda out, x, shape: power_by_shape(ops.log(x), shape),
     ),
     row(
