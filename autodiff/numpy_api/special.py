@@ -66,15 +66,20 @@ def from_scipy(ufunc: np.ufunc) -> Callable[..., Any] | None:
 
 
 def _fill(module: Any) -> None:
+    narrow: dict[np.ufunc, Callable[..., Any]] = {}
+    wide: dict[np.ufunc, Callable[..., Any]] = {}
     for name, card in ops.special.CARDS.items():
         # What the installed SciPy is too old for is not there.
         ufunc = getattr(sys.modules[card.module], name, None)
         if ufunc is not None:
-            table = UFUNCS if ufunc.nin < 3 else WIDE
+            table = narrow if ufunc.nin < 3 else wide
             table[ufunc] = card if card.kind == "elementwise" else Composite(_all_outputs(card))
     for name, function in NUMPYS.items():
         ufunc = getattr(module, name)
-        UFUNCS[ufunc] = Composite(_computed_as(ufunc, function))
+        narrow[ufunc] = Composite(_computed_as(ufunc, function))
+    UFUNCS.update(narrow)
+    # At once, and last: another thread takes this for a sign that all is there.
+    WIDE.update(wide)
 
 
 def _all_outputs(card: Callable[..., Any]) -> Callable[..., Any]:
