@@ -188,7 +188,9 @@ def state(ufunc):
     [("With a derivative", None), ("Derivative zero", rules.ZERO), ("No derivative", rules.NONDIFFERENTIABLE)],
 )
 def test_functions_page_has_the_ufuncs(heading, expected):
-    recorded = {ufunc for ufunc in dispatch.UFUNCS if state(ufunc) is expected}
+    # SciPy's are there, too, once one of them was met.
+    numpys = [ufunc for ufunc in dispatch.UFUNCS if getattr(np, ufunc.__name__, None) is ufunc]
+    recorded = {ufunc for ufunc in numpys if state(ufunc) is expected}
     assert named(recorded - listed(heading)) == []
     assert named(listed(heading) - recorded) == []
 

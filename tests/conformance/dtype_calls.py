@@ -160,8 +160,10 @@ NUMBERS = [0, 2, -1, 300, 2**40, True, 0.5, -1.5, 1j, -(2**63)]
 STRONG = [np.float32(1.5), np.float64(1.5), np.int8(2), np.uint8(3), np.bool_(True), np.complex64(1 + 1j)]
 STRONG += [np.array(2, np.int16), np.float16(2), np.longdouble(1.5)]
 
-UNARY = [u for u in UFUNCS if u.nin == 1]
-BINARY = [u for u in UFUNCS if u.nin == 2 and u.signature is None]
+# SciPy's are there, too, once one of them was met.
+NUMPYS = [u for u in UFUNCS if getattr(np, u.__name__, None) is u]
+UNARY = [u for u in NUMPYS if u.nin == 1]
+BINARY = [u for u in NUMPYS if u.nin == 2 and u.signature is None]
 
 
 def _beside(ufunc: np.ufunc, number: Any) -> dict[str, Call]:
@@ -176,7 +178,7 @@ for _ufunc, _number in itertools.product(BINARY, [*NUMBERS, *STRONG]):
     ELEMENTWISE |= _beside(_ufunc, _number)
 
 PAIRWISE: dict[str, Call] = {
-    **{u.__name__: u for u in UFUNCS if u.nin == 2},
+    **{u.__name__: u for u in NUMPYS if u.nin == 2},
     **{f.__name__: f for f in (np.dot, np.vdot, np.inner, np.outer, np.kron, np.concatenate, np.append)},
     "tensordot": lambda a, b: np.tensordot(a, b, 1),
     "einsum ...i,...i": lambda a, b: np.einsum("...i,...i->...", a, b),
