@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import backend_of
+from .registry import backend_of
 
 # What a Tensor's class claims, which is more than NumPy's matrices do.
 PRIORITY = 1000.0

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .backend import Backend, Plan, backend_of, get_backend
+from .backend import Backend, Plan
 from .callers import user_frame
 from .convert import as_array, describe, is_complex
 from .core.avals import Aval
@@ -18,6 +18,7 @@ from .nodes import Constant, Node, Operation
 from .ops import place_p, zeros
 from .plan import Trace, build
 from .plan.simplify import simplify_graph
+from .registry import backend_of, get_backend
 from .tensor import Tensor
 
 # Where variables are in a trace: their numbers. For one that the result does not depend on, what is known of it.

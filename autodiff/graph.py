@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .arguments import flag
-from .backend import Backend, get_backend
+from .backend import Backend
 from .convert import describe
 from .core.avals import Aval
 from .errors import ArgumentError, BackendError, DifferentiationError, shown
@@ -28,6 +28,7 @@ from .handle import Way
 from .nodes import Constant, Node, Variable, freeze, is_fixed, renamed
 from .plan import CacheInfo, PlanCache, Trace, brought, collect_below, compile_nodes, elsewhere, leaf_values
 from .plan.cache import DEFAULT_CAPACITY
+from .registry import get_backend
 from .tensor import Tensor, made_on, wrap
 
 

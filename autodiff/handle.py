@@ -15,13 +15,14 @@ import numpy as np
 
 from . import ops
 from .arguments import flag
-from .backend import Backend, backend_of
+from .backend import Backend
 from .convert import as_array, as_node, aval_on, is_complex
 from .core.avals import FLOAT64, Aval, broadcast_shape, intern_aval
 from .core.primitives import Primitive
 from .errors import ArgumentError, AutodiffError, BackendError, DTypeError, IndexingError, ShapeError
 from .nodes import Constant, Node, Slot, Unknown, Variable, freeze
 from .plan import evaluate, fetched, looked_at, on_host
+from .registry import backend_of
 from .watching import refuse_change, refuse_detached, traces
 
 
@@ -438,11 +439,22 @@ def _placed(data: Any, dtype: Any, constant: bool, copy: bool, place: Backend | 
     if place is None:
         place = source
     elif not place.owns(data):
-        data = place.from_dlpack(data)
+        data = _shared(data, source, place)
     wanted = given.dtype if dtype is None else _wanted(dtype)
     if dtype is None and not constant and given.dtype.kind in "biu":
         wanted = FLOAT64
     return freeze(place.asarray(data, wanted, copy=copy)), intern_aval(given.shape, wanted, place=place)
+
+
+def _shared(array: Any, source: Backend, place: Backend) -> Any:
+    """An array of another library on the same device, in the same memory; an error if the backend cannot use that."""
+    try:
+        return place.namespace.from_dlpack(array)
+    except (AttributeError, BufferError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        raise BackendError(
+            f"an array of backend {source.label} cannot be put on backend {place.label}: {error}; bring it to the host "
+            "first (np.asarray of a Tensor of it)"
+        ) from error
 
 
 def _wanted(dtype: Any) -> np.dtype[Any]:

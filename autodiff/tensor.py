@@ -12,7 +12,7 @@ import numpy as np
 
 from . import ops
 from .arguments import ORDERS, casts, flag, word
-from .backend import Backend, get_backend
+from .backend import Backend
 from .convert import as_node, describe, numeric_dtype
 from .core.avals import FLOAT64, Aval
 from .core.primitives import Primitive
@@ -24,6 +24,7 @@ from .nodes import Constant, Node, Operation, Slot, history
 from .operator import Operator
 from .plan import concrete, fetched, on_host
 from .recipe import Composite
+from .registry import get_backend
 from .watching import fresh, refuse_detached, traces
 from .whole import apart
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Backend, backend_of, get_backend
+from .backend import Backend
 from .callers import user_frame
 from .containers import builder, flatten, transform
 from .convert import as_array, aval_on, describe
@@ -18,6 +18,7 @@ from .core.avals import WEAK_FLOAT, Aval, common_place, intern_aval
 from .errors import ArgumentError, BackendError, RetraceWarning, TraceError, shown
 from .nodes import NO_SLOT, UNKNOWN, Argument, Constant, Node, Slot, history, is_fixed, renamed
 from .plan import PlanCache, compile_nodes, elsewhere, evaluate, looked_at
+from .registry import backend_of, get_backend
 from .static_keys import static_key
 from .tensor import Tensor, wrap
 from .watching import Look, call_watched, derivative_from, note_look, slot_of, traced, traces, watched, watched_nodes

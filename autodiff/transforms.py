@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .backend import backend_of
 from .containers import LEAF, flatten, is_container, transform, unflatten
 from .convert import as_array, aval_on
 from .core.avals import FLOAT64, WEAK_COMPLEX, WEAK_FLOAT, Aval, intern_aval
@@ -20,6 +19,7 @@ from .errors import ArgumentError, AutodiffError, DifferentiationError, RangeErr
 from .graph import Graph
 from .nodes import NO_SLOT, Argument, Node, Variable
 from .plan import collect_below
+from .registry import backend_of
 from .tensor import Tensor, wrap
 from .watching import belongs_to_larger, call_watched
 

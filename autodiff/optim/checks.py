@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Backend, backend_of, get_backend
+from ..backend import Backend
 from ..containers import LEAF, Structure, flatten, leaf_names
 from ..convert import as_array, describe
 from ..core.avals import Aval
 from ..errors import ArgumentError, AutodiffError, BackendError, DifferentiationError, DTypeError, ShapeError, shown
 from ..nodes import Constant
+from ..registry import backend_of, get_backend
 from ..tensor import Tensor
 
 

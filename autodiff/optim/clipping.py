@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import backend_of, get_backend
 from ..containers import flatten, leaf_names, transform, unflatten
 from ..convert import describe
 from ..errors import ArgumentError, DTypeError
+from ..registry import backend_of, get_backend
 from ..tensor import Tensor
 from ..tracing import Function, function
 from .checks import number

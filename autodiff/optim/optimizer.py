@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Backend, Plan, backend_of, get_backend
+from ..backend import Backend, Plan
 from ..containers import leaf_names
 from ..core.avals import WEAK_FLOAT, Aval
 from ..errors import BackendError
 from ..nodes import NO_SLOT, UNKNOWN, Argument
 from ..plan import PlanCache, compile_nodes
+from ..registry import backend_of, get_backend
 from ..tensor import Tensor, wrap
 from ..whole import commit
 from . import checkpoint

@@ -9,11 +9,12 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from .. import ops
-from ..backend import Backend, Plan, get_backend
+from ..backend import Backend, Plan
 from ..core.avals import LINE
 from ..core.program import Program, prune, rebuild
 from ..errors import TraceError
 from ..nodes import Node, Unknown, freeze, is_fixed
+from ..registry import get_backend
 from ..watching import is_tracing, note_look
 from .build import below, build, transcribe
 from .cache import PlanCache

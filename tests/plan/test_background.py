@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import autodiff as ad
 from autodiff import background
-from autodiff.backend import get_backend
 from autodiff.background import Later
 from autodiff.plan import specialize
+from autodiff.registry import get_backend
 from autodiff_backends.numpy import backend as numpy_
 from autodiff_backends.numpy.reference import Interpreted
 

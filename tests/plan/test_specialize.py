@@ -7,8 +7,8 @@ import pytest
 
 import autodiff as ad
 from autodiff import ops
-from autodiff.backend import get_backend
 from autodiff.plan import specialize
+from autodiff.registry import get_backend
 
 DATA = np.linspace(-1.0, 2.0, 12)
 
