@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import errors, numpy_api
 from .backend import Backend
+from .compiled import CompiledGradient, Explanation
 from .errors import AutodiffError, GrowthWarning, IndependentWarning, RetraceWarning
-from .gradients import CompiledGradient, Explanation
 from .graph import Graph
 from .machine import set_num_threads
 from .nodes import Constant, Node, Operation, Variable

@@ -16,21 +16,15 @@ from .containers import LEAF, flatten, is_container, transform, unflatten
 from .convert import as_array, aval_on
 from .core.avals import FLOAT64, WEAK_COMPLEX, WEAK_FLOAT, Aval, intern_aval
 from .errors import ArgumentError, AutodiffError, DifferentiationError, RangeError, shown
-from .graph import Graph
+from .gradients import Gradients
 from .nodes import NO_SLOT, Argument, Node, Variable
 from .plan import collect_below
 from .registry import backend_of
 from .tensor import Tensor, wrap
 from .watching import belongs_to_larger, call_watched
 
-
-@functools.cache
-def _gradients() -> Graph:
-    """The graph of all transformed functions: gradients are found by structure, whichever call made them.
-
-    Made when first needed, since a backend imports this package.
-    """
-    return Graph(cache_size=2048)
+# The gradients of all transformed functions: found by structure, whichever call made them.
+_GRADIENTS = Gradients(2048)
 
 
 def stop_gradient(x: Any) -> Any:
@@ -195,8 +189,8 @@ def _called(
     if not own:
         return out, []
     if _belongs_to_larger(out, own):
-        return out, _gradients()._record(out._node, own, 1)
-    return _gradients()._evaluate(out._node, own, 1)
+        return out, wrap(_GRADIENTS.record(out._node, own))
+    return _GRADIENTS.evaluate(out._node, own)
 
 
 def _value_and_gradients(

@@ -133,7 +133,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return
     for memo in memos():
         monkeypatch.setattr(memo, "_most_hot", min(memo._most_hot, 32))
-    caches = [execute.evaluations, ad.transforms._gradients()._cache, STATIC._cache, METHOD._cache]
+    caches = [execute.evaluations, ad.transforms._GRADIENTS.cache, STATIC._cache, METHOD._cache]
     for cache in caches:
         cache.clear()
         monkeypatch.setattr(cache, "capacity", 32)
@@ -187,7 +187,7 @@ def test_memory_is_flat(scenario: Callable[[int], Any], capsys: pytest.CaptureFi
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 # Functions that remember without a bound: they have no arguments, or functions of this library's modules.
-WITHOUT_BOUND = {"memory_bytes", "_gradients", "_compiled"}
+WITHOUT_BOUND = {"memory_bytes", "_compiled"}
 
 
 def globals_() -> Iterator[tuple[str, Any]]:
