@@ -23,8 +23,7 @@ from .numpy_api import implements
 from .plan import CacheInfo, set_buffer_limit
 from .registry import backends, get_backend, register_backend
 from .tensor import Tensor
-from .tracing import Function, function
-from .transforms import grad, stop_gradient, value_and_grad
+from .transforms import Function, function, grad, stop_gradient, value_and_grad
 
 if TYPE_CHECKING:
     from . import optim

@@ -16,7 +16,6 @@ import numpy as np
 from .callers import caller
 from .core.avals import Aval
 from .core.primitives import PRIMITIVES, Primitive, Signature
-from .errors import TraceError
 
 _next_sequence = itertools.count(1).__next__
 
@@ -190,15 +189,6 @@ class Unknown:
     __pow__ = __rpow__ = __neg__ = __abs__ = __getitem__ = __len__ = __iter__ = _refuse
     __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = __bool__ = __float__ = __int__ = _refuse
     __hash__ = None  # type: ignore[assignment]
-
-
-UNKNOWN = Unknown(
-    TraceError,
-    "a value was needed while autodiff.function traces a function, where only shapes and dtypes of its arguments are "
-    "known: print, float(), an if, or a conversion to an array. Use np.where instead of if, or call the function "
-    "without autodiff.function",
-    places=True,
-)
 
 
 class Argument(Variable):

@@ -16,7 +16,7 @@ from ..core.primitives import COMPARED_BY_VALUE, PYTHON_TYPES, Primitive, resolv
 from ..errors import ArgumentError, BackendError, DTypeError, RangeError, ShapeError, shown
 from ..nodes import Node, Operation
 from ..operator import Operator
-from ..recipe import WITHHELD
+from ..tracing import WITHHELD
 
 # Kinds of numbers, each of which has those before it.
 _KINDS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}

@@ -13,7 +13,7 @@ from ..convert import describe
 from ..errors import ArgumentError, DTypeError
 from ..registry import backend_of, get_backend
 from ..tensor import Tensor
-from ..tracing import Function, function
+from ..transforms import Function, function
 from .checks import number
 
 # Keeps gradients that are all zero from a division by zero; so small that nothing else changes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import numpy as np
 
 from ..backend import Backend, Plan
 from ..containers import leaf_names
-from ..core.avals import WEAK_FLOAT, Aval
+from ..core.avals import WEAK_FLOAT, Aval, intern_aval
 from ..errors import BackendError
-from ..nodes import NO_SLOT, UNKNOWN, Argument
+from ..nodes import Node
 from ..plan import PlanCache, compile_nodes
 from ..registry import backend_of, get_backend
 from ..tensor import Tensor, wrap
+from ..tracing import trace
 from ..whole import commit
 from . import checkpoint
 from .checks import gradient_array, gradient_leaves, number, parameter_leaves
@@ -79,9 +81,7 @@ class Optimizer:
         self.steps = 0
         self._backend = None if backend is None else get_backend(backend)
         self._moments: Sequence[Any] = [
-            np.zeros(p.shape, np.finfo(p.dtype).dtype if real else p.dtype)
-            for p in self._parameters
-            for real in formula.moments.values()
+            np.zeros(p.shape, _dtype(p, real)) for p in self._parameters for real in formula.moments.values()
         ]
         n = len(self._parameters)
         self._changing = ("_node",) * n + ("value",) * n + ("_moments", "steps")
@@ -178,30 +178,35 @@ class Optimizer:
                 )
         return wanted
 
-    def _recorded(self, avals: list[Aval]) -> tuple[list[Any], list[Any]]:
+    def _recorded(self, avals: list[Aval]) -> tuple[list[Node], list[Node]]:
         """A step recorded on arguments: their nodes, and those of new parameters and new moments."""
         kinds = self._formula.moments.values()
-        parameters = [_argument(aval) for aval in avals]
-        gradients = [_argument(aval) for aval in avals]
-        moments = [[_argument(_moment_aval(aval, real)) for real in kinds] for aval in avals]
-        numbers = [_argument(WEAK_FLOAT) for _ in (*range(4), *self._formula.numbers(1, 0.0))]
-        inputs = [*parameters, *gradients, *[m for kept in moments for m in kept], *numbers]
+        moments = [intern_aval(aval.shape, _dtype(aval, real), place=aval.place) for aval in avals for real in kinds]
+        numbers = [WEAK_FLOAT for _ in (*range(4), *self._formula.numbers(1, 0.0))]
 
-        rate, decay, norm, value, *own = numbers
-        # A gradient is du/dx - i du/dy, and its conjugate points uphill.
-        uphill = [np.conj(g) if g.dtype.kind == "c" else g for g in gradients]
-        uphill = clipped(uphill, None if self._clip_value is None else value, None if self._clip_norm is None else norm)
-        new_parameters: list[Tensor] = []
-        new_moments: list[Tensor] = []
-        for p, g, kept in zip(parameters, uphill, moments, strict=True):
-            if self._weight_decay and self._decoupled:
-                p = p * (1 - rate * decay)
-            elif self._weight_decay:
-                g = g + decay * p
-            new, moved = self._formula.update(p, g, kept, *own)
-            new_parameters.append(new)
-            new_moments += moved
-        return [t.node for t in inputs], [t.node for t in (*new_parameters, *new_moments)]
+        def step(*nodes: Node) -> list[Node]:
+            tensors = iter([wrap(node) for node in nodes])
+            parameters, gradients = [list(islice(tensors, len(avals))) for _ in range(2)]
+            kept = [list(islice(tensors, len(kinds))) for _ in avals]
+            rate, decay, norm, value, *own = tensors
+            # A gradient is du/dx - i du/dy, and its conjugate points uphill.
+            uphill = [np.conj(g) if g.dtype.kind == "c" else g for g in gradients]
+            uphill = clipped(
+                uphill, None if self._clip_value is None else value, None if self._clip_norm is None else norm
+            )
+            new_parameters: list[Tensor] = []
+            new_moments: list[Tensor] = []
+            for p, g, of in zip(parameters, uphill, kept, strict=True):
+                if self._weight_decay and self._decoupled:
+                    p = p * (1 - rate * decay)
+                elif self._weight_decay:
+                    g = g + decay * p
+                new, moved = self._formula.update(p, g, of, *own)
+                new_parameters.append(new)
+                new_moments += moved
+            return [t.node for t in (*new_parameters, *new_moments)]
+
+        return trace(step, [*avals, *avals, *moments, *numbers])
 
     # --- state -------------------------------------------------------------------------------------------------------
 
@@ -318,14 +323,9 @@ class Optimizer:
         return checkpoint.unique(names)
 
 
-def _argument(aval: Aval) -> Tensor:
-    tensor: Tensor = wrap(Argument(aval, UNKNOWN, NO_SLOT))
-    return tensor
-
-
-def _moment_aval(aval: Aval, real: bool) -> Aval:
-    """What is known of a moment of a parameter."""
-    return np.real(_argument(aval)).node.aval if real else aval
+def _dtype(parameter: Tensor | Aval, real: bool) -> Any:
+    """The dtype of a moment of a parameter, which may be real where that is complex."""
+    return np.finfo(parameter.dtype).dtype if real else parameter.dtype
 
 
 def _home(parameter: Tensor) -> Backend:

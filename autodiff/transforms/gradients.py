@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from . import ops
-from .containers import LEAF, flatten, is_container, transform, unflatten
-from .convert import as_array, aval_on
-from .core.avals import FLOAT64, WEAK_COMPLEX, WEAK_FLOAT, Aval, intern_aval
-from .errors import ArgumentError, AutodiffError, DifferentiationError, RangeError, shown
-from .gradients import Gradients
-from .nodes import NO_SLOT, Argument, Node, Variable
-from .plan import collect_below
-from .registry import backend_of
-from .tensor import Tensor, wrap
-from .watching import belongs_to_larger, call_watched
+from .. import ops
+from ..containers import LEAF, flatten, is_container, transform, unflatten
+from ..convert import as_array, aval_on
+from ..core.avals import FLOAT64, WEAK_COMPLEX, WEAK_FLOAT, Aval, intern_aval
+from ..errors import ArgumentError, AutodiffError, DifferentiationError, RangeError, shown
+from ..gradients import Gradients
+from ..nodes import NO_SLOT, Argument, Node, Variable
+from ..plan import collect_below
+from ..registry import backend_of
+from ..tensor import Tensor, wrap
+from ..watching import belongs_to_larger, call_watched
 
 # The gradients of all transformed functions: found by structure, whichever call made them.
 _GRADIENTS = Gradients(2048)
