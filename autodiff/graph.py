@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from .arguments import flag
+from .arguments import count, flag
 from .backend import Backend
 from .compiled import CompiledGradient, Explanation
 from .convert import describe
-from .errors import ArgumentError, DifferentiationError, shown
+from .errors import ArgumentError, DifferentiationError
 from .gradients import Gradients
 from .handle import Way
 from .nodes import Constant
@@ -53,11 +51,6 @@ def _check_dx(dx: Any, what: str) -> None:
             )
 
 
-def _check_order(n: Any, what: str) -> None:
-    if isinstance(n, (bool, np.timedelta64)) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise ArgumentError(f"{what}: n={shown(n)} must be an integer of at least 1, the order of the derivative")
-
-
 def _check(dy: Any, dx: Any, n: Any, what: str) -> None:
     """Errors for arguments that cannot be; the common case passes a few comparisons."""
     if type(dy) is Tensor and dy._node.aval.differentiable and type(n) is int and n >= 1 and type(dx) in (list, tuple):
@@ -68,7 +61,7 @@ def _check(dy: Any, dx: Any, n: Any, what: str) -> None:
             return
     _check_dy(dy, what)
     _check_dx(dx, what)
-    _check_order(n, what)
+    count(n, f"{what}: n", of=", the order of the derivative")
 
 
 class Graph:
@@ -110,13 +103,11 @@ class Graph:
     def __init__(
         self, backend: str | Backend | Any | None = None, cache_size: int = DEFAULT_CAPACITY, device: Any = None
     ):
-        if isinstance(cache_size, bool) or not isinstance(cache_size, int) or cache_size < 1:
-            raise ArgumentError(f"Graph: cache_size={shown(cache_size)} must be an integer of at least 1")
         self.backend = get_backend(backend, device)
         asked = None if backend is None and device is None else self.backend
         # Where variables are put; None for where they are.
         self._place = None if asked is None else asked.home
-        self._gradients = Gradients(cache_size, asked)
+        self._gradients = Gradients(count(cache_size, "Graph: cache_size"), asked)
 
     def __repr__(self) -> str:
         info = self._gradients.cache.info()

@@ -11,7 +11,7 @@ from ..backend import Backend
 from ..containers import LEAF, Structure, flatten, leaf_names
 from ..convert import as_array, describe
 from ..core.avals import Aval
-from ..errors import ArgumentError, AutodiffError, BackendError, DifferentiationError, DTypeError, ShapeError, shown
+from ..errors import ArgumentError, AutodiffError, BackendError, DifferentiationError, DTypeError, ShapeError
 from ..nodes import Constant
 from ..registry import backend_of, get_backend
 from ..tensor import Tensor
@@ -38,21 +38,6 @@ def _real(value: Any, name: str) -> float:
     except (TypeError, ValueError, OverflowError) as error:
         reason = " that a float can hold" if isinstance(error, OverflowError) else ""
         raise ArgumentError(f"{name}={describe(value)} must be a number{reason}") from None
-
-
-def flag(value: Any, name: str) -> bool:
-    """``value`` as a truth, which it must be: the text ``"no"`` would be true."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise ArgumentError(f"{name}={describe(value)} must be True or False")
-    return bool(value)
-
-
-def count(value: Any, name: str, low: int) -> int:
-    """``value`` as an integer that is at least ``low``."""
-    # A timedelta64 is an integer to NumPy's classes.
-    if isinstance(value, (bool, np.timedelta64)) or not isinstance(value, (int, np.integer)) or value < low:
-        raise ArgumentError(f"{name}={shown(value)} must be an integer of at least {low}")
-    return int(value)
 
 
 def parameter_leaves(parameters: Any, what: str) -> tuple[list[Tensor], list[str], Structure]:

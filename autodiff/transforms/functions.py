@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import count
 from ..backend import Backend
 from ..callers import user_frame
 from ..containers import builder, flatten, unflatten
 from ..convert import as_array, aval_on, describe
 from ..core.avals import WEAK_FLOAT, Aval, common_place, intern_aval
-from ..errors import ArgumentError, BackendError, RetraceWarning, TraceError, shown
+from ..errors import ArgumentError, BackendError, RetraceWarning, TraceError
 from ..nodes import NO_SLOT, Argument, Constant, Node, Slot, history, is_fixed, renamed
 from ..plan import PlanCache, compile_nodes, elsewhere, evaluate, looked_at
 from ..registry import backend_of, get_backend
@@ -192,11 +193,9 @@ class Function:
     """
 
     def __init__(self, function: Callable[..., Any], cache_size: int, backend: Any = None, device: Any = None):
-        if isinstance(cache_size, bool) or not isinstance(cache_size, int) or cache_size < 1:
-            raise ArgumentError(f"function: cache_size={shown(cache_size)} must be an integer of at least 1")
         functools.update_wrapper(self, function)
         self._function = function
-        self._cache = PlanCache(cache_size)
+        self._cache = PlanCache(count(cache_size, "function: cache_size"))
         self._backend = get_backend(backend, device)
         # Where arguments are brought; None for where they are.
         self._place = None if backend is None and device is None else self._backend.home
