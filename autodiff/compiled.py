@@ -10,9 +10,10 @@ from .backend import Backend, Plan
 from .convert import as_array, describe, is_complex
 from .core.avals import Aval
 from .errors import ArgumentError, DTypeError, ShapeError
-from .handle import Handle
 from .nodes import Node
+from .places import bring
 from .registry import backend_of, get_backend
+from .tensor.handle import Handle
 
 
 class Explanation(NamedTuple):
@@ -107,4 +108,4 @@ class CompiledGradient:
             )
         if not self._away:
             return as_array(value, dtype, copy=None)
-        return self._home.asarray(value if self._home.owns(value) else as_array(value, dtype, copy=None), dtype)
+        return bring(value if self._home.owns(value) else as_array(value, dtype, copy=None), self._home, dtype)

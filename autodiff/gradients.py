@@ -16,12 +16,13 @@ from .core.primitives import Primitive, Signature
 from .differentiate import derivative
 from .errors import ArgumentError, BackendError, IndependentWarning
 from .growth import RECORDED_STEPS, Growth
-from .handle import Handle
 from .nodes import Constant, Node, Operation, Variable, freeze, is_fixed, renamed
 from .ops import place_p, zeros
-from .plan import PlanCache, Trace, brought, build, collect_below, compile_nodes, elsewhere, leaf_values
+from .places import bring_leaves, brought, elsewhere
+from .plan import PlanCache, Trace, build, collect_below, compile_nodes
 from .plan.simplify import simplify_graph
 from .registry import get_backend
+from .tensor.handle import Handle
 
 # Where variables are in a trace: their numbers. For one that the result does not depend on, what is known of it.
 Places = tuple["int | Aval", ...]
@@ -146,10 +147,9 @@ class Gradients:
         rest = [leaf for leaf in trace.leaves if leaf not in taken and not leaf.inputs and not is_fixed(leaf)]
         backend = self._computing(root)
         plan = compile_nodes([*taken, *rest], [root, *found], backend, derivatives=True)
-        bound = [leaf.value for leaf in rest]
-        for i in elsewhere(rest, backend.home):
-            bound[i] = brought(rest[i], backend.home)
-        return CompiledGradient(plan, taken, bound, backend.home)
+        home = backend.home
+        bound = bring_leaves([leaf.value for leaf in rest], rest, elsewhere(rest, home), home)
+        return CompiledGradient(plan, taken, bound, home)
 
     def source(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle]) -> str:
         """The code that computes the derivatives."""
@@ -210,7 +210,8 @@ class Gradients:
         with_value = n == 1 and root.value is None
         key = (trace.key, places, n, with_value)
         found = self.cache.get(key, lambda: self._compiled(root, trace, places, wrt, n, with_value))
-        return found, leaf_values(trace, found.moved, found.home) if found.moved else trace.values()
+        values = trace.values()
+        return found, bring_leaves(values, trace.leaves, found.moved, found.home) if found.moved else values
 
     def _compiled(
         self, root: Node, trace: Trace, places: Places, wrt: list[Node], n: int, with_value: bool

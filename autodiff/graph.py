@@ -11,12 +11,12 @@ from .compiled import CompiledGradient, Explanation
 from .convert import describe
 from .errors import ArgumentError, DifferentiationError
 from .gradients import Gradients
-from .handle import Way
 from .nodes import Constant
+from .places import Way, made_on
 from .plan import CacheInfo
 from .plan.cache import DEFAULT_CAPACITY
 from .registry import get_backend
-from .tensor import Tensor, made_on, wrap
+from .tensor import Tensor, wrap
 
 
 def _check_dy(dy: Any, what: str) -> None:
@@ -151,7 +151,7 @@ class Graph:
         >>> ad.Graph(backend="numpy").tensor([1.0, 2.0])
         Tensor([1., 2.])
         """
-        return made_on(self._place, data, dtype, constant, copy, name)
+        return made_on(self._place, Tensor, data, dtype, constant, copy, name)  # type: ignore[no-any-return]
 
     # In the block, Tensors are made on the graph's backend.
     __enter__ = Way()

@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff import background, handle, watching, whole
+from autodiff import background, places, watching, whole
 from autodiff.nodes import Constant, Variable
 from autodiff.plan import execute
 from autodiff.plan.watch import Watched
@@ -528,7 +528,7 @@ class World:
         return {
             "collector": gc.isenabled(),
             "errors": (np.geterr(), np.geterrcall()),
-            "block": handle.block_here(),
+            "block": places.block_here(),
             "watched": dict(watching.watched),
             "traces": set(watching.traces),
             "trace": watching._tracing.get(),

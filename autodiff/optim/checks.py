@@ -13,7 +13,8 @@ from ..convert import as_array, describe
 from ..core.avals import Aval
 from ..errors import ArgumentError, AutodiffError, BackendError, DifferentiationError, DTypeError, ShapeError
 from ..nodes import Constant
-from ..registry import backend_of, get_backend
+from ..places import bring, home_of
+from ..registry import backend_of
 from ..tensor import Tensor
 
 
@@ -102,7 +103,7 @@ def gradient_array(gradient: Any, aval: Aval, name: str, home: Backend) -> Any:
         except AutodiffError as error:
             error.within(f"step: the gradient of {name}")
             raise
-    shape, dtype = get_backend(source).aval_of(gradient)
+    shape, dtype = home_of(gradient).aval_of(gradient)
     if shape != aval.shape:
         raise ShapeError(
             f"step: the gradient of {name} has shape {shape} and dtype {dtype}, but the parameter is {aval!r}; "
@@ -113,4 +114,4 @@ def gradient_array(gradient: Any, aval: Aval, name: str, home: Backend) -> Any:
             f"step: the gradient of {name} has dtype {dtype}, but the parameter is {aval!r}; "
             f"convert it with .astype('{aval.dtype}')"
         )
-    return gradient if source is home else home.asarray(gradient)
+    return gradient if source is home else bring(gradient, home)

@@ -11,7 +11,8 @@ import numpy as np
 from ..containers import flatten, leaf_names, transform, unflatten
 from ..convert import describe
 from ..errors import ArgumentError, DTypeError
-from ..registry import backend_of, get_backend
+from ..places import home_of
+from ..registry import backend_of
 from ..tensor import Tensor
 from ..transforms import Function, function
 from .checks import number
@@ -63,7 +64,7 @@ def _arrays(gradients: Any, what: str, kinds: str = "fc") -> Any:
         elif isinstance(g, Tensor):
             _check_kind(g.dtype, kinds, what, structure, place)
         elif isinstance(g, (np.ndarray, np.generic)) or backend_of(g) is not None:
-            _, dtype = get_backend(backend_of(g)).aval_of(g)
+            _, dtype = home_of(g).aval_of(g)
             _check_kind(dtype, kinds, what, structure, place)
         else:
             name = leaf_names(structure)[place]

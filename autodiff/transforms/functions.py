@@ -18,7 +18,8 @@ from ..convert import as_array, aval_on, describe
 from ..core.avals import WEAK_FLOAT, Aval, common_place, intern_aval
 from ..errors import ArgumentError, BackendError, RetraceWarning, TraceError
 from ..nodes import NO_SLOT, Argument, Constant, Node, Slot, history, is_fixed, renamed
-from ..plan import PlanCache, compile_nodes, elsewhere, evaluate, looked_at
+from ..places import bring, elsewhere, placed
+from ..plan import PlanCache, compile_nodes, evaluate, looked_at
 from ..registry import backend_of, get_backend
 from ..static_keys import static_key
 from ..tensor import Tensor, wrap
@@ -70,7 +71,7 @@ class _Captured:
             values.append(value)
         for place, (value, there) in self._moved.items():
             if values[place] is not value:
-                there = self._home.asarray(values[place])
+                there = bring(values[place], self._home)
                 self._moved[place] = (values[place], there)
             values[place] = there
         return values
@@ -107,13 +108,12 @@ class _Guard:
         What these are made of.
     """
 
-    __slots__ = ("_captured", "_home", "_met", "_plan", "_seen", "places")
+    __slots__ = ("_captured", "_met", "_plan", "_seen", "places")
 
     def __init__(self, looks: list[Look], captured: list[Node], begin: int):
         nodes = [look.node for look in looks]
         self.places = [look.place for look in looks]
         backend = common_place("autodiff.function", [node.aval for node in nodes]) or get_backend()
-        self._home = backend.home
         self._captured = _Captured(captured, begin, backend.home)
         self._plan = compile_nodes(captured, nodes, backend)
         values = self._captured.values()
@@ -122,7 +122,7 @@ class _Guard:
 
     def _looked_at(self, values: list[Any]) -> list[Any]:
         results = self._plan(*values)
-        return [np.asarray(x if isinstance(x, (int, float, complex)) else self._home.to_numpy(x)) for x in results]
+        return [bring(x, get_backend()) for x in results]
 
     def holds(self) -> bool:
         """Whether the function would see the same values today."""
@@ -236,26 +236,22 @@ class Function:
                 continue
             place = None if kind is np.ndarray else backend_of(leaf)
             if kind is np.ndarray or place is not None or isinstance(leaf, (np.generic, np.ndarray)):
-                aval, array = self._array(leaf, place)
+                array, aval = self._array(leaf, place)
                 key.append(aval)
                 values.append(array)
             else:
                 key.append(static_key(leaf))
         return self._replay(tuple(key), values, args, kwargs)
 
-    def _array(self, value: Any, source: Backend | None) -> tuple[Aval, Any]:
+    def _array(self, value: Any, source: Backend | None) -> tuple[Any, Aval]:
         """An array argument, brought to where it is needed, and what is known of it."""
         place = self._place
-        if source is None:
-            array = value if type(value) is np.ndarray else as_array(value)
-            aval = intern_aval(array.shape, array.dtype, place=place)
-            return aval, array if place is None else place.asarray(array)
-        if place is not None and place is not source:
+        if source is not None and place is not None and place is not source:
             raise BackendError(
                 f"autodiff.function: an argument, {describe(value)}, is not on {place.label}, where the function is to "
                 "compute; leave out backend= to compute where the arguments are"
             )
-        return aval_on(source, value), source.asarray(value)
+        return placed(value, place, constant=True)
 
     def _replay(self, key: Any, values: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The results for ``values``, tracing the function if there is no trace under this key that holds."""
