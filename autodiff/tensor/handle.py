@@ -42,13 +42,9 @@ class Handle:
         if block is not None:
             block = block_here()
         place = None if block is None else block.place
-        as_it_is = type(data) is np.ndarray and dtype is None and place is None
-        if as_it_is and data.dtype.kind in "fc" and data.dtype.isnative:
-            array = data.copy() if copy else data.view()
-            array.flags.writeable = False
-            aval = intern_aval(array.shape, array.dtype)
-        else:
-            array, aval = placed(plain(data, "Tensor()"), place, dtype, constant, copy)
+        if type(data) is not np.ndarray:
+            data = plain(data, "Tensor()")
+        array, aval = placed(data, place, dtype, constant, copy)
         self._slot = slot = Slot(array, name)
         self._node = Constant(aval, array, slot) if constant else Variable(aval, array, slot)
 
@@ -200,8 +196,7 @@ class Handle:
                 f"{f' {self.name!r}' if self.name else ''} has shape {aval.shape}; a variable keeps its shape "
                 "(np.broadcast_to or reshape the value, or make a new Tensor)"
             )
-        if type(value) is np.ndarray:
-            value.flags.writeable = False
+        value = freeze(value)
         if aval.place is not None:
             (value,) = aval.place.keep([value], [self._node.value])
         if aval.weak:
