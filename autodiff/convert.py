@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Backend, backend_of
+from .backend import Backend
 from .core.avals import BOOL, WEAK_COMPLEX, WEAK_FLOAT, WEAK_INT, Aval, intern_aval
 from .errors import AutodiffError, BackendError, DTypeError, RangeError, ShapeError, shown
 from .nodes import Constant, Node
+from .registry import backend_of
 
 
 def aval_on(place: Backend, array: Any) -> Aval:

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 from .callers import caller
 from .differentiate import derivative, passes
 from .errors import AutodiffError, DetachedError, TraceError
-from .nodes import NO_SLOT, UNKNOWN, Constant, Node, Slot, Variable, renamed
+from .nodes import NO_SLOT, Constant, Node, Slot, Variable, renamed
 from .ops import identity
+from .tracing import UNKNOWN
 
 # The arguments of transformations that are running, in any thread, with the name of the transformation. What a finished
 # transformation was about is a constant to all others. An entry for each, so that one call into C ends it.

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff import backend, dispatch, nodes, rules
+from autodiff import dispatch, nodes, registry, rules
 from autodiff.plan import simplify
 from autodiff_backends.numpy import primitives as _numpy_primitives
 from autodiff_backends.numpy import reference as _numpy_reference
@@ -34,8 +34,8 @@ NUMPY_NAME = re.compile(r"`np\.([\w.]+)`")
 
 # What pages add to: put back afterwards.
 TABLES = (
-    backend._loaded,
-    backend._registered,
+    registry._loaded,
+    registry._registered,
     dispatch.FUNCTIONS,
     dispatch.UFUNCS,
     nodes.PRIMITIVES,

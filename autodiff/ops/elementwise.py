@@ -16,7 +16,7 @@ from ..core.primitives import COMPARED_BY_VALUE, PYTHON_TYPES, Primitive, resolv
 from ..errors import ArgumentError, BackendError, DTypeError, RangeError, ShapeError, shown
 from ..nodes import Node, Operation
 from ..operator import Operator
-from ..recipe import WITHHELD
+from ..tracing import WITHHELD
 from .outputs import outputs
 
 # Kinds of numbers, each of which has those before it.

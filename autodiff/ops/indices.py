@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import backend_of
 from ..callers import caller
 from ..convert import as_array, as_node, describe, literal
 from ..core.avals import INDEX_DTYPE, INT64, LINE, Aval, intern_aval
@@ -21,6 +20,7 @@ from ..core.primitives import Primitive
 from ..errors import ArgumentError, AutodiffError, DTypeError, IndexingError, ShapeError, shown
 from ..nodes import Constant, Node
 from ..operator import Operator
+from ..registry import backend_of
 from .elementwise import astype, broadcast_shapes, minimum
 
 INTEGER, NEWAXIS, ARRAY = "i", "n", "a"

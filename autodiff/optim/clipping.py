@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import backend_of, get_backend
 from ..containers import flatten, leaf_names, transform, unflatten
 from ..convert import describe
 from ..errors import ArgumentError, DTypeError
+from ..places import home_of
+from ..registry import backend_of
 from ..tensor import Tensor
-from ..tracing import Function, function
+from ..transforms import Function, function
 from .checks import number
 
 # Keeps gradients that are all zero from a division by zero; so small that nothing else changes.
@@ -63,7 +64,7 @@ def _arrays(gradients: Any, what: str, kinds: str = "fc") -> Any:
         elif isinstance(g, Tensor):
             _check_kind(g.dtype, kinds, what, structure, place)
         elif isinstance(g, (np.ndarray, np.generic)) or backend_of(g) is not None:
-            _, dtype = get_backend(backend_of(g)).aval_of(g)
+            _, dtype = home_of(g).aval_of(g)
             _check_kind(dtype, kinds, what, structure, place)
         else:
             name = leaf_names(structure)[place]
