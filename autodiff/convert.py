@@ -10,7 +10,7 @@ import numpy as np
 from .backend import Backend
 from .core.avals import BOOL, WEAK_COMPLEX, WEAK_FLOAT, WEAK_INT, Aval, intern_aval
 from .errors import AutodiffError, BackendError, DTypeError, RangeError, ShapeError, shown
-from .nodes import Constant, Node
+from .nodes import Constant, Node, Reference
 from .registry import backend_of
 
 
@@ -72,6 +72,8 @@ def as_node(value: Any, beside: Aval | None = None) -> Node:
         return literal(value)
     if kind is complex:
         return Constant(WEAK_COMPLEX, value)
+    if isinstance(value, Reference):
+        return value._node
     owner = backend_of(value)
     if owner is not None:
         return Constant(aval_on(owner, value), owner.asarray(value, copy=True))

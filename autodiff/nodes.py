@@ -84,6 +84,14 @@ class Node:
         return result
 
 
+class Reference:
+    """What stands for a node: a Tensor."""
+
+    __slots__ = ()
+
+    _node: Node
+
+
 class Slot:
     """What the versions of one Tensor have in common, so that its present value can be found from an old one.
 

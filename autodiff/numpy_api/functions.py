@@ -9,6 +9,7 @@ from typing import Any
 
 from . import answers, fft, linalg, products, reductions, selecting, shapes
 from .calling import Handler, checked
+from .looks import looking
 from .memo import memoised
 
 # Those of answers are about values.
@@ -18,4 +19,5 @@ RECORDING = (reductions, shapes, selecting, products, linalg, fft)
 def function_table() -> dict[Any, Handler]:
     """All NumPy functions, other than ufuncs, that take Tensors."""
     recording = [pair for topic in RECORDING for pair in topic.TABLE.items()]
-    return {function: memoised(checked(function, handler)) for function, handler in recording} | answers.TABLE
+    handlers = {f: looking(f, memoised(checked(f, handler))) for f, handler in recording}
+    return handlers | answers.TABLE

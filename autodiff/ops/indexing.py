@@ -214,6 +214,14 @@ def write_index(x: Node, item: Any, values: Any, concrete: Concrete) -> Node:
     return _written(index_set, x, Normalized(x.aval, item, concrete), values)
 
 
+def is_written(x: Node, item: Any, values: Node) -> bool:
+    """Whether ``x`` is what writing ``values`` at a basic index has made."""
+    if x.signature is None or x.signature.primitive is not index_set or x.inputs[2] is not values:
+        return False
+    basic = _basic(x.aval, item)
+    return basic is not None and x.inputs[1].aval is basic[0].aval and bool(x.inputs[1].value == basic[1])
+
+
 def add_index(x: Node, item: Any, values: Any, concrete: Concrete) -> Node:
     """``x`` with ``values`` added at ``item``, repeated positions each time (``np.add.at``)."""
     node = strong(as_node(values, x.aval))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -14,20 +14,26 @@ from ..convert import as_array, as_node, is_complex
 from ..core.avals import Aval, broadcast_shape, intern_aval
 from ..core.primitives import Primitive
 from ..errors import ArgumentError, AutodiffError, BackendError, DTypeError, ShapeError
-from ..nodes import Constant, Node, Slot, Unknown, Variable, freeze
+from ..nodes import Constant, Node, Reference, Slot, Unknown, Variable, freeze
 from ..places import block_here, bring, placed, placing
 from ..plan import evaluate, looked_at
 from ..registry import backend_of
 from ..watching import refuse_change, refuse_detached, traces
+from . import views
 
 
-class Handle:
+class Handle(Reference):
     """A reference to a node that can be made to stand for another: by ``assign``, or by an operation in place."""
 
-    __slots__ = ("__weakref__", "_node", "_slot")
+    __slots__ = ("__weakref__", "_node", "_slot", "_tie")
 
     _node: Node
     _slot: Slot | None
+    # See ``views``; None for what has no views and is none.
+    _tie: Any
+    # The class, and that of a view whose base has changed since it was read.
+    _live: ClassVar[Any]
+    _stale: ClassVar[Any]
 
     def __init__(
         self, data: Any, dtype: Any = None, constant: bool = False, copy: bool = True, name: str | None = None
@@ -45,6 +51,7 @@ class Handle:
         if type(data) is not np.ndarray:
             data = plain(data, "Tensor()")
         array, aval = placed(data, place, dtype, constant, copy)
+        self._tie = None
         self._slot = slot = Slot(array, name)
         self._node = Constant(aval, array, slot) if constant else Variable(aval, array, slot)
 
@@ -137,10 +144,12 @@ class Handle:
                     "write t = ... instead, or .astype"
                 )
             node = ops.astype(node, old.dtype)
-        self._stand_for(node)
+        if self._tie is None or not views.written(self, node, what):
+            self._stand_for(node)
 
     def _stand_for(self, node: Node) -> None:
         """Let the handle stand for a result of operations, as a version of what it is."""
+        views.forget(self)
         slot, reference = self._named_slot(), weakref.ref(node)
         # On one line, and without a call: no interrupt comes between these.
         node.renamed, slot.value, slot.node, self._node = slot, None, reference, node
@@ -172,6 +181,9 @@ class Handle:
         if copy is not True:
             copy = flag(copy, "assign: copy")
         aval = self._node.aval
+        if self._tie is not None and views.view_of(self) is not None:
+            self._rebind(Constant(aval, self._taken(plain(value, "assign"), aval, copy)), "assign")
+            return self
         if type(value) is not np.ndarray or value.dtype != aval.dtype or copy or aval.place is not None:
             value = self._taken(plain(value, "assign"), aval, copy)
         if type(value) is np.ndarray and not copy:
@@ -189,6 +201,12 @@ class Handle:
         node, slot = self._node, self._slot
         if traces:
             refuse_change(node, slot, "assign")
+        if self._tie is not None:
+            if views.view_of(self) is not None:
+                raise ArgumentError(
+                    f"a Tensor {node.aval!r} that is a view of another one is no variable of its own; give that one"
+                )
+            views.forget(self)
         aval = node.aval
         if value.shape != aval.shape:
             raise ShapeError(
@@ -281,7 +299,10 @@ class Handle:
     def _put(self, place: Backend) -> None:
         """Let the handle stand for the same quantity on a backend."""
         node = self._node
+        views.forget(self)
         if node.inputs:
+            # There it is no view any more.
+            self._tie = None
             self._stand_for(ops.place(node, place))
             return
         array = freeze(bring(looked_at(node), place, node.aval.dtype))

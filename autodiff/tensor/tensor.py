@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from ..registry import get_backend
 from ..watching import fresh, refuse_detached, traces
 from .foreign import PLAIN, PRIORITY, decides, left_alone, left_alone_in_place, not_understood, operand
 from .valued import Valued
+from .views import NOTED, Views, look, remade
 
 
 def wrap(result: Any) -> Any:
@@ -32,7 +34,7 @@ def wrap(result: Any) -> Any:
     if isinstance(result, Node):
         tensor = _new(Tensor)
         tensor._node = fresh(result) if traces else result
-        tensor._slot = None
+        tensor._slot = tensor._tie = None
         return tensor
     if isinstance(result, (tuple, list)):
         return maker(type(result))([wrap(part) for part in result])
@@ -62,7 +64,7 @@ def _binary(name: str, primitive: Primitive, reflected: bool = False) -> Callabl
             key = (x.aval, y.aval)
             tensor = _new(Tensor)
             tensor._node = Operation(signatures.get(key) or primitive.signature(key), (x, y))
-            tensor._slot = None
+            tensor._slot = tensor._tie = None
             return tensor
 
     else:
@@ -78,7 +80,7 @@ def _binary(name: str, primitive: Primitive, reflected: bool = False) -> Callabl
             key = (x.aval, y.aval)
             tensor = _new(Tensor)
             tensor._node = Operation(signatures.get(key) or primitive.signature(key), (x, y))
-            tensor._slot = None
+            tensor._slot = tensor._tie = None
             return tensor
 
     return operator
@@ -109,7 +111,7 @@ def _unary(primitive: Primitive) -> Callable[[Tensor], Tensor]:
         key = (x.aval,)
         tensor = _new(Tensor)
         tensor._node = Operation(signatures.get(key) or primitive.signature(key), (x,))
-        tensor._slot = None
+        tensor._slot = tensor._tie = None
         return tensor
 
     return operator
@@ -194,12 +196,12 @@ class Tensor(Valued):
     @property
     def T(self) -> Tensor:
         """The axes reversed."""
-        return wrap(_transpose(self._node))  # type: ignore[no-any-return]
+        return look(wrap(_transpose(self._node)), self)  # type: ignore[no-any-return]
 
     @property
     def mT(self) -> Tensor:
         """The last two axes exchanged."""
-        return wrap(_matrix_transpose(self._node))  # type: ignore[no-any-return]
+        return look(wrap(_matrix_transpose(self._node)), self)  # type: ignore[no-any-return]
 
     @property
     def real(self) -> Tensor:
@@ -339,11 +341,24 @@ class Tensor(Valued):
         node = ops.read_index(self._node, _index_nodes(item), concrete)
         tensor = _new(Tensor)
         tensor._node = fresh(node) if traces else node
-        tensor._slot = None
+        tensor._slot = tensor._tie = None
+        if node.aval.ndim or (type(item) is not int and _keeps_array(item)):
+            views = self._tie
+            if type(views) is Views and node is not self._node:
+                # As ``look`` does; written out, since slices are what loops read.
+                tensor._tie = self
+                views.append(ref(tensor))
+                if not len(views) % NOTED:
+                    views.prune()
+            else:
+                look(tensor, self)
         return tensor
 
     def __setitem__(self, item: Any, value: Any) -> None:
         node = self._node
+        if type(value) is Tensor and ops.is_written(node, item, value._node):
+            # ``t[1:] += x`` has written into the view already.
+            return
         try:
             node = ops.write_index(node, _index_nodes(item), node_of(value), concrete)
         except AutodiffError as error:
@@ -386,7 +401,7 @@ class Tensor(Valued):
                     return wrap(function(*nodes))
                 tensor = _new(Tensor)
                 tensor._node = Operation(function.signatures.get(key) or function.signature(key), nodes)
-                tensor._slot = None
+                tensor._slot = tensor._tie = None
                 return tensor
         for x in (*inputs, *keywords.get("out", ())):
             if decides(x):
@@ -439,7 +454,7 @@ class Tensor(Valued):
 
     def flatten(self, order: str = "C") -> Tensor:
         """See `numpy.ndarray.flatten`."""
-        return FUNCTIONS[np.ravel](self, order)  # type: ignore[no-any-return]
+        return FUNCTIONS[np.ravel](self.copy(), order)  # type: ignore[no-any-return]
 
     def reshape(self, *shape: Any, order: str = "C") -> Tensor:
         """See `numpy.ndarray.reshape`."""
@@ -473,17 +488,34 @@ class Tensor(Valued):
 _new = Tensor.__new__
 
 
+class _Stale(Tensor):
+    """A Tensor, that is a view, whose base has changed: who reads its node makes it a Tensor with a new one."""
+
+    __slots__ = ()
+
+    _node = property(remade)
+
+
+_Stale.__name__ = _Stale.__qualname__ = "Tensor"
+Tensor._live, Tensor._stale = Tensor, _Stale
+
+
 def _restore(nodes: list[Node], slot: Slot | None) -> Tensor:
     tensor: Tensor = wrap(nodes[-1])
     tensor._slot = slot
     return tensor
 
 
+def _keeps_array(item: Any) -> bool:
+    """Whether an index that leaves no axes gives an array all the same, not a number: one with an ellipsis does."""
+    return any(x is Ellipsis for x in (item if type(item) is tuple else (item,)))
+
+
 def _index_nodes(item: Any) -> Any:
     """An index with nodes in place of Tensors."""
     if type(item) is tuple:
         for x in item:
-            if type(x) is Tensor:
-                return tuple([x._node if type(x) is Tensor else x for x in item])
+            if type(x) is Tensor or type(x) is _Stale:
+                return tuple([x._node if isinstance(x, Tensor) else x for x in item])
         return item
-    return item._node if type(item) is Tensor else item
+    return item._node if isinstance(item, Tensor) else item

@@ -227,7 +227,7 @@ class Function:
         values = []
         for leaf in leaves:
             kind = type(leaf)
-            if kind is Tensor:
+            if isinstance(leaf, Tensor):
                 # Part of a larger computation: record it there.
                 return self._function(*args, **kwargs)
             if kind is float:

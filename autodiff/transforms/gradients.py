@@ -57,7 +57,7 @@ def _argument(value: Any, name: str, position: int) -> Node:
     kind = type(value)
     if kind is float:
         return Argument(WEAK_FLOAT, value, NO_SLOT)
-    if kind is Tensor:
+    if kind is Tensor or isinstance(value, Tensor):
         if not value._node.aval.differentiable:
             raise _no_derivative(f"{name}, argument {position}", value._node.aval)
         # A fresh name: in a nested derivative the same Tensor may be an argument of both.
