@@ -140,12 +140,15 @@ class Tracing(NamedTuple):
         Nodes are younger than this if they belong to the trace.
     looks : list of Look
         Values that were looked at.
+    ordered : list of Node
+        Arguments whose elements were taken to be in C order in memory.
     outer : Tracing or None
         The trace in which this one is made.
     """
 
     begin: int
     looks: list[Look]
+    ordered: list[Node]
     outer: Tracing | None
 
 
@@ -154,14 +157,14 @@ _tracing: ContextVar[Tracing | None] = ContextVar("tracing", default=None)
 traces: set[int] = set()
 
 
-def traced(begin: int, function: Callable[..., Any], *args: Any) -> tuple[Any, list[Look]]:
-    """What a function returns, which is traced, and the values that were looked at meanwhile."""
-    trace = Tracing(begin, [], _tracing.get())
+def traced(begin: int, function: Callable[..., Any], *args: Any) -> tuple[Any, Tracing]:
+    """What a function returns, which is traced, and what was noted meanwhile."""
+    trace = Tracing(begin, [], [], _tracing.get())
     context = copy_context()
     context.run(_tracing.set, trace)
     try:
         traces.add(begin)
-        return context.run(function, *args), trace.looks
+        return context.run(function, *args), trace
     finally:
         traces.discard(begin)
 
@@ -176,6 +179,14 @@ def note_look(node: Node) -> None:
         while trace is not None:
             trace.looks.append(look)
             trace = trace.outer
+
+
+def note_order(node: Node) -> None:
+    """Note that an argument is taken to be in C order, for all traces that are being made in this thread."""
+    trace = _tracing.get()
+    while trace is not None:
+        trace.ordered.append(node)
+        trace = trace.outer
 
 
 def is_tracing() -> bool:

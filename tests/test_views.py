@@ -260,6 +260,19 @@ def test_views_are_written_while_a_function_is_traced():
         ad.function(lambda x: outside[0].__iadd__(x))(np.ones(3))
 
 
+def test_a_traced_function_that_writes_into_a_reshape_takes_arrays_in_c_order():
+    def f(x):
+        y = x * 2.0
+        y.reshape(-1)[1] = 0.0
+        return y
+
+    data = np.arange(6.0).reshape(2, 3)
+    traced = ad.function(f)
+    np.testing.assert_array_equal(traced(data), f(data))
+    with pytest.raises(errors.ArgumentError, match="not in C order"):
+        traced(np.asfortranarray(data))
+
+
 def test_views_that_are_gone_are_forgotten():
     t = ad.Tensor(np.zeros((4, 4)))
     kept = [t[i] for i in range(4)]

@@ -27,21 +27,24 @@ def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "
     if not x.aval.ndim:
         x = ops.reshape(x, (1,))
     place = ops.normalize_axis(axis, x.aval.ndim, "take")
-    size = x.aval.shape[place]
-    word(mode, "take: mode", ("raise", "wrap", "clip"))
-    positions = _integers(indices, "take")
-    if mode != "raise" and positions.aval.size:
-        if not size:
-            raise IndexingError(f"take({x.aval!r}, axis={axis}): the axis is empty, and nothing can be taken from it")
-        if isinstance(positions, Constant) and positions.slot is None:
-            # Of no Tensor: what is known is done now.
-            known = positions.value % size if mode == "wrap" else np.clip(positions.value, 0, size - 1)
-            positions = as_node(known)
-        elif mode == "wrap":
-            positions = ops.remainder(positions, size)
-        else:
-            positions = ops.minimum(ops.maximum(positions, 0), size - 1)
+    positions = positions_in(x.aval.shape[place], indices, mode, "take")
     return put(out, ops.read_index(x, (*[slice(None)] * place, positions), concrete), "take")
+
+
+def positions_in(size: int, indices: Any, mode: Any, name: str) -> Node:
+    """Positions along an axis, those beyond it brought back as ``mode`` says."""
+    word(mode, f"{name}: mode", ("raise", "wrap", "clip"))
+    positions = _integers(indices, name)
+    if mode == "raise" or not positions.aval.size:
+        return positions
+    if not size:
+        raise IndexingError(f"{name}: the axis is empty, and has no positions")
+    if isinstance(positions, Constant) and positions.slot is None:
+        # Of no Tensor: what is known is done now.
+        return as_node(positions.value % size if mode == "wrap" else np.clip(positions.value, 0, size - 1))
+    if mode == "wrap":
+        return ops.remainder(positions, size)
+    return ops.minimum(ops.maximum(positions, 0), size - 1)
 
 
 def _integers(indices: Any, name: str) -> Node:
@@ -277,19 +280,25 @@ def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 
 def _take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
-    x, positions = node_of(arr), node_of(indices)
+    x = node_of(arr)
     if axis is None:
         x, axis = ops.reshape(x, (-1,)), 0
-    place = ops.normalize_axis(axis, x.aval.ndim, "take_along_axis")
+    return wrap(ops.read_index(x, along(x, indices, axis, "take_along_axis"), concrete))
+
+
+def along(x: Node, indices: Any, axis: Any, name: str) -> tuple[Any, ...]:
+    """The index of one position along an axis for each place of the others."""
+    positions = node_of(indices)
+    place = ops.normalize_axis(axis, x.aval.ndim, name)
     if positions.aval.ndim != x.aval.ndim or positions.aval.dtype.kind not in "iu":
         raise ArgumentError(
-            f"take_along_axis({x.aval!r}, {positions.aval!r}): the indices must be integers of as many dimensions"
+            f"{name}({x.aval!r}, {positions.aval!r}): the indices must be integers of as many dimensions"
         )
     item: list[Any] = []
     for i, n in enumerate(x.aval.shape):
         others = [n if i == j else 1 for j in range(x.aval.ndim)]
         item.append(positions if i == place else np.arange(n).reshape(others))
-    return wrap(ops.read_index(x, tuple(item), concrete))
+    return tuple(item)
 
 
 TABLE: dict[Any, Handler] = {

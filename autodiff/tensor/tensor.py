@@ -444,6 +444,7 @@ class Tensor(Valued):
     round = _method(np.round)
     dot = _method(np.dot)
     nonzero = _method(np.nonzero)
+    put = _method(np.put)
 
     def conjugate(self) -> Tensor:
         """See `numpy.ndarray.conjugate`."""

@@ -21,12 +21,14 @@ from ..core.avals import Aval
 from ..core.primitives import Primitive, Signature
 from ..errors import ArgumentError, UnsupportedError
 from ..nodes import Node, Operation
+from ..tracing import UNKNOWN
+from ..watching import note_order
 
 # What each operation is, and what it takes: the results of those before by number (the base is 0), or other nodes.
 Way = tuple[tuple[Signature, tuple["int | Node", ...]], ...]
 
 # Whether NumPy has a view there or a copy; where that depends on strides that a Tensor does not have, nobody knows.
-VIEW, COPY, UNKNOWN = "view", "copy", "unknown"
+VIEW, COPY, UNDECIDED = "view", "copy", "undecided"
 
 # A base looks which of its views are still there each time that it has noted so many more.
 NOTED = 64
@@ -144,7 +146,7 @@ def remade(tensor: Any) -> Node:
     view = tensor._tie
     assert type(view) is View
     assert view.way is not None
-    if view.state is UNKNOWN:
+    if view.state is UNDECIDED:
         raise _ambiguous("reading", view)
     node = _made(view.base._node, view.way)[-1]
     _revive(tensor, view, node)
@@ -170,7 +172,7 @@ def written(tensor: Any, node: Node, what: str) -> bool:
         raise ArgumentError(
             f"{what}: this Tensor {node.aval!r} is a view that is read-only, as NumPy's; write into its base"
         )
-    if view.state is UNKNOWN:
+    if view.state is UNDECIDED:
         raise _ambiguous(what, view)
     base, way = view.base, view.way
     assert way is not None
@@ -235,7 +237,7 @@ def _state(base: Any, way: Way) -> str:
         return VIEW
     views, node = base._tie, base._node
     first = views.first() if type(views) is Views and views.first else None
-    return (VIEW if _shares(node.aval, way) else COPY) if _is_ordered(first or node) else UNKNOWN
+    return (VIEW if _shares(node.aval, way) else COPY) if _is_ordered(first or node) else UNDECIDED
 
 
 def _merges(signature: Signature) -> bool:
@@ -283,14 +285,15 @@ def _is_ordered(base: Node) -> bool:
             return False
         node = stack.pop()
         signature = node.signature
-        if signature is None:
+        if signature is None and node.value is UNKNOWN:
+            note_order(node)
+        elif signature is None:
             flags = getattr(node.value, "flags", None)
             if node.aval.ndim > 1 and not (flags is not None and flags.c_contiguous):
                 return False
+        if signature is None or signature.primitive.kind == "contraction" or node.aval.ndim < 2:
             continue
         primitive = signature.primitive
-        if primitive.kind == "contraction" or node.aval.ndim < 2:
-            continue
         if primitive.kind not in _KEEPING and primitive not in _ORDERED:
             return False
         # What is written into an array does not change its order.

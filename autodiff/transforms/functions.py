@@ -147,19 +147,29 @@ def _reference(value: Any) -> Callable[[], Any]:
 class _Traced:
     """A function traced for one structure: its plan, where the plan's inputs come from, and while what it holds."""
 
-    __slots__ = ("_build", "_captured", "_constants", "guard", "plan")
+    __slots__ = ("_build", "_captured", "_constants", "_ordered", "guard", "plan")
 
     def __init__(
-        self, plan: Any, captured: _Captured | None, structure: Any, constants: dict[int, Any], guard: _Guard | None
+        self,
+        plan: Any,
+        captured: _Captured | None,
+        structure: Any,
+        constants: dict[int, Any],
+        guard: _Guard | None,
+        ordered: bool,
     ):
         self.plan = plan
         self.guard = guard
+        # Whether arguments must be in C order, since the function writes into a reshape of one.
+        self._ordered = ordered
         self._captured = captured
         self._build = builder(structure)
         self._constants = constants
 
     def __call__(self, values: Sequence[Any]) -> Any:
         """The results for these values of the arguments, in the structure that the function returned."""
+        if self._ordered:
+            _check_order(values)
         results = self.plan(*values) if self._captured is None else self.plan(*values, *self._captured.values())
         if self._constants:
             computed = iter(results)
@@ -310,7 +320,7 @@ class Function:
             return call_watched(self._function, args, kwargs, list(nodes), "function")
 
         begin = Argument(WEAK_FLOAT, UNKNOWN, NO_SLOT).sequence
-        (arguments, out), looks = traced(begin, trace, called, [aval for aval in avals if aval is not None])
+        (arguments, out), noted = traced(begin, trace, called, [aval for aval in avals if aval is not None])
         leaves, structure = flatten(out)
         outputs = [leaf._node for leaf in leaves if isinstance(leaf, Tensor)]
         constants = {i: leaf for i, leaf in enumerate(leaves) if not isinstance(leaf, Tensor)}
@@ -322,7 +332,7 @@ class Function:
                 backend = place
         plan = compile_nodes([*arguments, *outside], outputs, backend)
         captured = _Captured(outside, begin, backend.home) if outside else None
-        return _Traced(plan, captured, structure, constants, _guard(looks, begin))
+        return _Traced(plan, captured, structure, constants, _guard(noted.looks, begin), bool(noted.ordered))
 
     def cache_info(self) -> Any:
         """What the cache of traces has done.
@@ -340,6 +350,16 @@ class Function:
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self.__call__, instance)
+
+
+def _check_order(values: Sequence[Any]) -> None:
+    """Raise an error if an argument is not in C order, in which a reshape of it would be a copy."""
+    for value in values:
+        if isinstance(value, np.ndarray) and not value.flags.c_contiguous:
+            raise ArgumentError(
+                f"autodiff.function: an argument, {describe(value)}, is not in C order in memory, and the function "
+                "writes into a reshape, which NumPy then has as a copy; give np.ascontiguousarray of it"
+            )
 
 
 def _check_hashable(key: Any) -> None:
