@@ -40,5 +40,4 @@ CASES: list[Case] = [
     _into(np.fill_diagonal, (5, 2), real(3), wrap=True),
     _into(np.fill_diagonal, (2, 2, 2), real(2)),
     _into(np.put_along_axis, (3, 2), np.array([[1], [0], [1]]), real(3, 1), axis=1),
-    _into(np.put_along_axis, (3, 2), np.array([4, 0]), real(2), axis=None),
 ]
