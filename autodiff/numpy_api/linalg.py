@@ -17,7 +17,7 @@ def _solve(a: Any, b: Any) -> Any:
     return wrap(ops.solve(node_of(a), node_of(b)))
 
 
-@functools.cache
+@functools.lru_cache(16)
 def _named(function: Callable[..., Any]) -> Callable[..., Any]:
     """The named tuple that a function gives, which NumPy does not export."""
     return type(function(np.eye(1)))
