@@ -1,4 +1,4 @@
-"""Write the pages that are made of the library's tables: docs/functions.md and docs/support.md.
+"""Write the pages that are made of others and of the library's tables: docs/functions.md, support.md, decisions.md.
 
 Run as ``python -m docs.generate`` where every backend's library is installed. The functions and their rules come from
 the tables that the code reads. Calls of them come from tests/conformance, whose table has rows for every function: each
@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -351,9 +352,40 @@ def support_page() -> str:
     return "\n".join(parts) + "\n"
 
 
+# --- docs/decisions.md -----------------------------------------------------------------------------------------------
+
+DECISIONS_HEAD = f"""\
+# Decisions
+
+<!-- Written by `{COMMAND}` from the headings of docs/decisions/; add a decision there, under a heading of its own. -->
+
+What was decided by measurement, or against the obvious, with the figures. Times are medians on a shared machine with two
+cores (Python 3.11, NumPy 2.4); ratios are what carries over. `python -m benchmarks` measures again.
+"""
+
+
+def decisions_page() -> str:
+    """docs/decisions.md: an index of the pages in docs/decisions/."""
+    parts = [DECISIONS_HEAD]
+    for page in sorted((DOCS / "decisions").glob("*.md")):
+        title, *headings = re.findall(r"^##? (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        links = [f"[{heading}](decisions/{page.name}#{anchor(heading)})" for heading in headings]
+        parts.append(f"**[{title}](decisions/{page.name})**: {', '.join(links)}.\n")
+    return "\n".join(parts)
+
+
+def anchor(heading: str) -> str:
+    """The anchor of a heading, as its readers' browsers know it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
 # --- writing ---------------------------------------------------------------------------------------------------------
 
-PAGES: dict[str, Callable[[], str]] = {"functions.md": functions_page, "support.md": support_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "decisions.md": decisions_page,
+    "functions.md": functions_page,
+    "support.md": support_page,
+}
 
 if __name__ == "__main__":
     for page, write in PAGES.items():

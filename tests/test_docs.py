@@ -216,6 +216,10 @@ def test_support_page_has_what_backends_declare(generate, place):
     assert stated == declared, f"write the page again: {generate.COMMAND}"
 
 
+def test_decisions_page_has_every_decision(generate):
+    assert generate.decisions_page() == TEXTS["docs/decisions.md"], f"write it again: {generate.COMMAND}"
+
+
 def test_support_page_is_what_the_generator_writes(generate):
     if None in [generate.column(name) for name in generate.COLUMNS]:
         pytest.skip("a column's library is not installed")
