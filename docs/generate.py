@@ -359,7 +359,7 @@ DECISIONS_HEAD = f"""\
 
 <!-- Written by `{COMMAND}` from the headings of docs/decisions/; add a decision there, under a heading of its own. -->
 
-What was decided by measurement, or against the obvious, with the figures. Times are medians on a shared machine with two
+What was decided by measurement, or against the obvious, with the figures. Times are medians on a shared machine of two
 cores (Python 3.11, NumPy 2.4); ratios are what carries over. `python -m benchmarks` measures again.
 """
 
