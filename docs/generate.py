@@ -33,6 +33,8 @@ from tests.conformance import checks
 from tests.conformance.case import Case
 from tests.conformance.table import CASES
 
+from . import house, walks
+
 DOCS = Path(__file__).parent
 COMMAND = "python -m docs.generate"
 
@@ -379,11 +381,24 @@ def anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
+# --- docs/internals.md -----------------------------------------------------------------------------------------------
+
+
+def internals_page() -> str:
+    """docs/internals.md, whose walks are made of calls."""
+    page = (DOCS / "internals.md").read_text(encoding="utf-8")
+    begin, end = "<!-- walks: begin -->\n", "<!-- walks: end -->"
+    return f"{page[: page.index(begin)]}{begin}\n{walks.text()}\n{page[page.index(end) :]}"
+
+
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 PAGES: dict[str, Callable[[], str]] = {
     "decisions.md": decisions_page,
     "functions.md": functions_page,
+    "house.md": house.page,
+    "internals.md": internals_page,
+    "pictures/house.svg": house.picture,
     "support.md": support_page,
 }
 

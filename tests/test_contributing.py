@@ -100,7 +100,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folders |= {name: ROOT / name for name in ("docs", "tests/conformance")}
     for name, folder in folders.items():
         shutil.copytree(folder, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "tests" / "__init__.py", root / "tests")
+    for file in ("pyproject.toml", "tests/__init__.py", "tests/import_graph.py"):
+        shutil.copy(ROOT / file, root / file)
     for block in BLOCK.findall(TEXT):
         if PLACE.match(block):
             put(root, block)
