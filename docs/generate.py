@@ -55,7 +55,7 @@ class Recorded:
     passed : dict of Primitive to None
         Those of them that a derivative passes through.
     needed : set of str
-        The primitives that its values and gradients are executed with.
+        The primitives that its values and gradients are executed with, as ``Capabilities.missing`` names them.
     """
 
     derivative: str = "none"
@@ -89,14 +89,20 @@ class Recorded:
         return "; ".join(source if own else f"`{name}`: {source}" for name, source in sources.items())
 
 
+# As a backend says that it has a primitive for real numbers only.
+OF_COMPLEX = " of complex numbers"
+
+
 def executed(signatures: Iterable[Any]) -> set[str]:
     """The names of the primitives in these signatures, compositions taken apart."""
     found = set()
     for signature in signatures:
-        parts = (
-            composed_of(signature.written) if signature.primitive in ops.COMPOSITIONS else {signature.primitive.name}
-        )
-        found |= parts
+        if signature.primitive in ops.COMPOSITIONS:
+            found |= composed_of(signature.written)
+        else:
+            found.add(signature.primitive.name)
+            if any(aval.dtype.kind == "c" for aval in signature.inputs):
+                found.add(signature.primitive.name + OF_COMPLEX)
     return found
 
 
@@ -110,20 +116,17 @@ def composed_of(signature: Any) -> set[str]:
 @cache
 def recorded() -> dict[Any, Recorded]:
     """All functions of the tables, with what is recorded for them."""
-    found: dict[Any, Recorded] = {function: Recorded() for function in [*UFUNCS, *FUNCTIONS]}
+    found: dict[Any, Recorded] = {}
     # Some rows call a function by way of another, and record more than it does.
     direct = {case.function for case in CASES}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ad.errors.IndependentWarning)
         for case in CASES:
             for function in case.covers:
-                if (
-                    not isinstance(function, str)
-                    and function in found
-                    and (case.function is function) == (function in direct)
-                ):
-                    found[function].add(case)
-    return found
+                if not isinstance(function, str) and (case.function is function) == (function in direct):
+                    found.setdefault(function, Recorded()).add(case)
+    # Ufuncs of other libraries come into the table when they are called.
+    return {function: found.get(function, Recorded()) for function in [*UFUNCS, *FUNCTIONS]}
 
 
 # --- what it is called -----------------------------------------------------------------------------------------------
@@ -133,7 +136,8 @@ def module_of(function: Any) -> str:
     """Where a NumPy function, or another library's ufunc, is imported from."""
     if not isinstance(function, np.ufunc):
         return str(function.__module__)
-    return next((p.module for p in PRIMITIVES.values() if p.numpy_ufunc is function), "numpy")
+    card = PRIMITIVES.get(function.__name__)
+    return card.module if card is not None and card.numpy_ufunc is function else "numpy"
 
 
 def names(function: Any) -> list[str]:
@@ -296,12 +300,13 @@ def topics() -> dict[str, Iterable[Any]]:
 
 
 def lacking(functions: Iterable[Any], missing: Mapping[str, str]) -> dict[str, list[str]]:
-    """Those of these functions that need what is missing: their names, and why."""
+    """Those of these functions that need what is missing: what they are called, and why."""
     found = {}
     for function in functions:
-        reasons = sorted({missing[name] for name in recorded()[function].needed & missing.keys()})
-        if reasons:
-            found[names(function)[0]] = reasons
+        lacks = recorded()[function].needed & missing.keys()
+        if lacks:
+            suffix = OF_COMPLEX if all(name.endswith(OF_COMPLEX) for name in lacks) else ""
+            found[names(function)[0] + suffix] = sorted({missing[name] for name in lacks})
     return found
 
 
@@ -314,7 +319,7 @@ def column(name: str) -> dict[str, str] | None:
     cells |= {feature: "yes" if feature in declared.features else "-" for feature in FEATURES}
     for title, functions in topics().items():
         without = lacking(functions, declared.missing)
-        cells[title] = f"all but {' '.join(without)}" if without else "all"
+        cells[title] = f"all but {', '.join(without)}" if without else "all"
     return cells
 
 
