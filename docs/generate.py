@@ -129,6 +129,11 @@ def recorded() -> dict[Any, Recorded]:
     return {function: found.get(function, Recorded()) for function in [*UFUNCS, *FUNCTIONS]}
 
 
+def ufuncs() -> list[Any]:
+    """Those functions that are ufuncs: elementwise ones before products of arrays."""
+    return sorted([f for f in recorded() if isinstance(f, np.ufunc)], key=lambda ufunc: ufunc.signature is not None)
+
+
 # --- what it is called -----------------------------------------------------------------------------------------------
 
 
@@ -187,8 +192,8 @@ def methods() -> str:
     assert calls.keys() == UFUNC_METHODS.keys() - {"__call__"}
     rows = [("method", "recorded for")]
     for method, call in calls.items():
-        those = [ufunc for ufunc in UFUNCS if answers_to(call, ufunc)]
-        two = [ufunc for ufunc in UFUNCS if ufunc.nin == 2]
+        those = [ufunc for ufunc in ufuncs() if answers_to(call, ufunc)]
+        two = [ufunc for ufunc in ufuncs() if ufunc.nin == 2]
         rest = [ufunc for ufunc in two if ufunc not in those]
         if len(those) > len(rest):
             words = f"every ufunc of two arguments except {listed(rest)}"
@@ -250,7 +255,7 @@ derivative at a point, the last column says which value is taken there; otherwis
 
 def functions_page() -> str:
     """docs/functions.md."""
-    parts = [FUNCTIONS_HEAD, "## Ufuncs\n", topic(sorted(UFUNCS, key=lambda ufunc: ufunc.signature is not None)), ""]
+    parts = [FUNCTIONS_HEAD, "## Ufuncs\n", topic(ufuncs()), ""]
     parts += ["### Methods of ufuncs\n", methods(), ""]
     for module in RECORDING:
         parts += [heading(module) + "\n", topic(module.TABLE), ""]
@@ -296,7 +301,7 @@ def capabilities(name: str) -> Capabilities | None:
 
 def topics() -> dict[str, Iterable[Any]]:
     """The functions that record, by topic."""
-    return {"Ufuncs": UFUNCS, **{heading(module).split("\n")[0][3:]: module.TABLE for module in RECORDING}}
+    return {"Ufuncs": ufuncs(), **{heading(module).split("\n")[0][3:]: module.TABLE for module in RECORDING}}
 
 
 def lacking(functions: Iterable[Any], missing: Mapping[str, str]) -> dict[str, list[str]]:
