@@ -103,7 +103,7 @@ class ArrayApiBackend(Backend):
         )
 
     def _computed_in(self, dtype: np.dtype[Any]) -> Any:
-        """The library's dtype for operands: single precision for half, of which signs and exponents are the same."""
+        """The library's dtype for operands; for half precision, single precision, which has all its numbers."""
         return self._dtypes.get(dtype) or self._dtypes[np.dtype(np.float32)]
 
     # --- arrays ------------------------------------------------------------------------------------------------------
