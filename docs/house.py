@@ -15,6 +15,8 @@ from pathlib import Path
 
 from tests.import_graph import Graph, import_graph, modules
 
+from .markdown import COMMAND
+
 SETTINGS = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
 MODULES = modules()
 
@@ -41,8 +43,10 @@ marker path { fill: #8fa0b3; stroke: none }
 <path d="M0 0 L8 4 L0 8 z"/>
 </marker></defs>"""
 
-HEAD = """\
+HEAD = f"""\
 # The house
+
+<!-- Written by `{COMMAND}` from imports, layers and docstrings; change those instead. -->
 
 Rooms from the top layer down. An arrow leads from a room to one that it imports, unless a longer way of arrows does. No
 room imports one above it, or itself by way of others. Backends import the orange ones and nothing else of `autodiff`,

@@ -217,11 +217,11 @@ def test_a_walk_has_to_be_true(generate, size, steps, error):
     ],
 )  # fmt: skip
 def test_generator_tells_derivatives(generate, function, derivative):
-    assert generate.recorded()[function].derivative == derivative
+    assert generate.functions.recorded()[function].derivative == derivative
 
 
 def test_generator_tells_choices(generate):
-    found = generate.recorded()
+    found = generate.functions.recorded()
     assert "0 at 0" in found[np.abs].notes
     assert "`root_of_squares`: minimum-norm" in found[np.std].notes
     assert found[np.mean].notes == ""
@@ -229,25 +229,29 @@ def test_generator_tells_choices(generate):
 
 def test_generator_tells_what_a_backend_lacks(generate):
     only_real = {"sqrt of complex numbers": "no complex root"}
-    assert generate.lacking([np.sqrt, np.sin], only_real) == {"`np.sqrt` of complex numbers": ["no complex root"]}
-    without = generate.lacking([np.tanh, np.sin, np.arctan2, np.linalg.norm], {"cosh": "no cosh", "hypot": "no hypot"})
+    assert generate.support.lacking([np.sqrt, np.sin], only_real) == {
+        "`np.sqrt` of complex numbers": ["no complex root"]
+    }
+    without = generate.support.lacking(
+        [np.tanh, np.sin, np.arctan2, np.linalg.norm], {"cosh": "no cosh", "hypot": "no hypot"}
+    )
     # The slopes of these are compositions that have those primitives.
     assert without == {"`np.tanh`": ["no cosh"], "`np.arctan2`": ["no hypot"]}
 
 
 @pytest.mark.parametrize("place", range(6))
 def test_support_page_has_what_backends_declare(generate, place):
-    name = list(generate.COLUMNS)[place]
-    declared = generate.column(name)
+    name = list(generate.support.COLUMNS)[place]
+    declared = generate.support.column(name)
     if declared is None:
         pytest.skip(f"the library of {name} is not installed")
-    rows = [row for row in cells(TEXTS["docs/support.md"]) if len(row) == len(generate.COLUMNS) + 1]
+    rows = [row for row in cells(TEXTS["docs/support.md"]) if len(row) == len(generate.support.COLUMNS) + 1]
     header = next(row for row in rows if name in row)
     stated = {row[0]: row[header.index(name)] for row in rows if name not in row and not row[0].startswith("---")}
     assert stated == declared, f"write the page again: {generate.COMMAND}"
 
 
 def test_support_page_is_what_the_generator_writes(generate):
-    if None in [generate.column(name) for name in generate.COLUMNS]:
+    if None in [generate.support.column(name) for name in generate.support.COLUMNS]:
         pytest.skip("a column's library is not installed")
-    assert generate.support_page() == TEXTS["docs/support.md"], f"write it again: {generate.COMMAND}"
+    assert generate.support.page() == TEXTS["docs/support.md"], f"write it again: {generate.COMMAND}"
