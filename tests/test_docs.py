@@ -95,6 +95,11 @@ def test_readme_programs_are_complete_and_checked():
     assert sum(len(PRINTED.findall(block)) for block in blocks) == 3
 
 
+def test_readers_are_told_figures_and_no_targets():
+    pages = [TEXTS[name] for name in ("README.md", "docs/benchmarks.md", "docs/benchmarks-figures.md")]
+    assert not [page for page in pages if re.search(r"MISSED|\btargets?\b", page)]
+
+
 # --- links -----------------------------------------------------------------------------------------------------------
 
 
