@@ -14,7 +14,7 @@ from .types import BOOL, C_NAMES, FLOAT16, arithmetic, cast, number, text_of
 # Primitives of one dtype that are no ufuncs, computed in the dtype of the result.
 PLAIN = {"where", "masked_multiply", "root_of_squares", "logistic", "tanh_slope"}
 
-# Primitives whose operand and result may differ in kind.
+# Primitives of which the operand may be of another kind than the result.
 PARTS = {"real", "imag", "frexp_exponent"}
 
 _COMPARISONS = {
