@@ -20,8 +20,8 @@ from .watching import is_tracing
 
 # So many compilations in a row that each continue the one before.
 STEPS = 16
-# Of derivatives that are recorded as many more may be meant: the steps of an inner problem, or of an integrator, in the
-# first iteration of an outer loop, through all of which a derivative is taken.
+# More may be meant where derivatives are recorded: one may be taken through all steps of an inner problem, or of an
+# integrator, in the first iteration of an outer loop.
 RECORDED_STEPS = 64
 
 # Lines of the user's that are remembered.

@@ -19,7 +19,7 @@ from ..operator import Operator
 from ..recipe import WITHHELD
 from .outputs import outputs
 
-# Kinds of numbers, each of which has those before it.
+# Kinds of numbers. Each contains those before it.
 _KINDS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
 
 

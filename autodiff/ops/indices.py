@@ -71,8 +71,8 @@ def _infer_in_range(primitive: Primitive, positions: Aval, line: Aval, *, size: 
 
 
 # Positions on an axis of ``size``, counted from the front; an IndexingError naming the user's line if one is out of
-# range. The line is an input, so that it is no part of the structure. Backends do not meet this primitive:
-# ``plan.ranges`` writes what it means with others.
+# range. The line is an input, so the structure does not depend on it. Backends do not meet this primitive:
+# ``plan.ranges`` writes it in others.
 in_range = Operator("in_range", _infer_in_range, params=("size", "axis"))
 
 LARGEST = np.iinfo(np.int64).max

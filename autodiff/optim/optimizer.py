@@ -135,7 +135,7 @@ class Optimizer:
     def _commit(self, values: Sequence[Any], moments: Sequence[Any], steps: int) -> None:
         """A new state: as a whole, or not at all if this is interrupted."""
         parameters = self._parameters
-        # Old versions are let go of after the new ones are there: what else is told of that is no part of it.
+        # Old versions are let go of after the new ones are there. Whoever is told of that comes after the step.
         before = [p._node for p in parameters]
         versions = [p._version(value) for p, value in zip(parameters, values)]  # noqa: B905  (moments follow)
         slots, values, nodes = zip(*versions)  # noqa: B905  (costs 0.3 us, and they are triples)

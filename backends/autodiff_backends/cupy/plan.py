@@ -73,7 +73,7 @@ class KernelPlan:
         *self._workspaces, self._nbytes = [n * WORKSPACE_ALIGNMENT for n in accumulate(sizes, initial=0)]
         self._sizes_of_counters = list(region.counters)
         self._counters: dict[Hashable, list[Any]] = {}
-        # The arguments of a call are one list, of which each launch takes its own.
+        # The arguments of a call are one list. Each launch takes its own from it.
         counts = [len(part) for part in (self._inputs, self._scalars, self._outputs, self._workspaces)]
         begins = dict(zip("xsowc", accumulate(counts, initial=0), strict=True))
         self._launches = [
@@ -110,7 +110,7 @@ class KernelPlan:
         return outputs
 
     def bound(self) -> Bound:
-        """New arrays for all that the launches take and make; there are no numbers among it."""
+        """New arrays for all that the launches take and make. None of it is a number."""
         empty = self._device.empty
         given = {n: empty(aval.shape, aval.dtype) for n, aval in self._given}
         outputs = [empty(shape, dtype) for shape, dtype in self._outputs]

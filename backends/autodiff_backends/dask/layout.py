@@ -23,7 +23,7 @@ class Group(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """A value in blocks: which of its axes is cut, and into the blocks of which group.
+    """A value in blocks: the axis that is cut, and the group of values that are cut alike.
 
     The axis has as many elements as there are rows, or a multiple of that.
     """

@@ -64,7 +64,7 @@ class Parts(NamedTuple):
 
     ``group`` has the rows that it is computed for block by block; None if it is computed once. ``made`` are constants
     and applications, whose arguments are places in inputs and these; ``outputs`` are places too, first those of
-    partial results, each of which ``combine`` makes a total.
+    partial results, which ``combine`` makes totals.
     """
 
     group: Group | None

@@ -25,8 +25,8 @@ SMALLEST_SHARED = 400_000
 # So many Python numbers are parameters; more are written into the workspace by the caller.
 FEW_SCALARS = 16
 
-# Sums of more terms in float64 are added up in runs of so many: in a vector of sums each of which has a million terms,
-# a hundred units in the last place are lost, by NumPy one.
+# Sums of more terms in float64 are added up in runs of so many. A plain loop over a million terms loses a hundred units
+# in the last place, and NumPy loses one.
 LONGEST_SUM = RUN = 512
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)

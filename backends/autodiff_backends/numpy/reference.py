@@ -83,7 +83,7 @@ def _inner_product(signature: Signature) -> Function:
     return lambda x, y: np.add.reduce(np.multiply(x, y), axis=axes)
 
 
-# Where NumPy has something faster, or safer, than what the card says in any library's words.
+# Where NumPy has something faster or safer than the meaning on the card.
 SPECIAL: dict[str, Callable[[Signature], Function]] = {
     "masked_multiply": _always(_masked_multiply),
     "logistic": _always(logistic),
@@ -183,7 +183,7 @@ class Interpreted:
         needed = bytearray(self._size)
         for number in program.outputs:
             needed[number] = True
-        # From the end: who asks for a value first is the last to use it.
+        # From the end, where the first use that is met is the last one.
         for number in range(self._size - 1, -1, -1):
             if not needed[number]:
                 continue

@@ -31,7 +31,7 @@ TO_NUMPY = {own: dtype for dtype, own in TO_TORCH.items()}
 # Kinds of device without double precision.
 SINGLE_ONLY = ("mps",)
 
-FEATURES = frozenset(("in-place", "scatter-add", "data-dependent shapes", "linalg", "fft", "sort", "special"))
+FEATURES = frozenset(("in-place", "scatter-add", "data-dependent shapes"))
 
 
 class TorchBackend(Backend):
