@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -123,8 +123,8 @@ class Primitive(ABC):
     infer : callable
         ``infer(primitive, *avals, **params) -> Aval``; raises an error of this library for arguments that do
         not fit.
-    params : sequence of str, optional
-        Names of the static, hashable parameters.
+    params : mapping of str to type, optional
+        The static, hashable parameters: the type of each, by its name (see ``core.parameters``).
     kind : {"elementwise", "view", "reduction", "contraction", "indexing", "other"}
         What a compiler may do with it.
     commutative : bool, optional
@@ -148,10 +148,15 @@ class Primitive(ABC):
         False for an elementwise primitive that reads its operands after it has begun to write.
     reduces : numpy.ufunc, optional
         What a reduction combines elements with, and partial results with each other.
+    core : str, optional
+        The last axes of the operands and of the result, ``"ik,kj->ij"``, that it works on for each place of those
+        before them, which are broadcast. Each letter is an axis through which blocks pass, and ``.`` one that is
+        taken as a whole.
     """
 
     __slots__ = (
         "commutative",
+        "core",
         "in_place",
         "infer",
         "interned",
@@ -173,7 +178,7 @@ class Primitive(ABC):
         name: str,
         infer: Callable[..., Aval],
         *,
-        params: Iterable[str] = (),
+        params: Mapping[str, Any] | None = None,
         kind: str = "other",
         commutative: bool = False,
         numpy_ufunc: np.ufunc | None = None,
@@ -184,13 +189,14 @@ class Primitive(ABC):
         view: bool | Callable[[tuple[Aval, ...]], bool] = False,
         in_place: bool = True,
         reduces: np.ufunc | None = None,
+        core: str | None = None,
     ):
         if name in PRIMITIVES:
             raise ValueError(f"primitive {name!r} is defined twice")
         PRIMITIVES[name] = self
         self.name = name
         self.infer = infer
-        self.params = tuple(params)
+        self.params = dict(params or {})
         self.kind = kind
         self.commutative = commutative
         self.numpy_ufunc = numpy_ufunc
@@ -201,6 +207,7 @@ class Primitive(ABC):
         self.view = view
         self.in_place = in_place
         self.reduces = reduces
+        self.core = core
         # By abstract values and parameters; twins by their signature.
         self.interned: Interned[Any, Signature] = Interned(SIGNATURES_KEPT)
         # Looked into on the hot path before ``signature`` is called.

@@ -12,6 +12,7 @@ import numpy as np
 from ..backend import Backend
 from ..convert import as_node, literal
 from ..core.avals import BOOL, FLOAT64, Aval, broadcast_shape, intern_aval
+from ..core.parameters import DType, Static
 from ..core.primitives import COMPARED_BY_VALUE, PYTHON_TYPES, Primitive, resolved_dtypes
 from ..errors import ArgumentError, BackendError, DTypeError, RangeError, ShapeError, shown
 from ..nodes import Node, Operation
@@ -230,7 +231,7 @@ def _infer_place(primitive: Primitive, x: Aval, *, backend: Backend) -> Aval:
 
 
 # The same quantity, said to be on a backend. It moves nothing: a program is executed on one backend, and has no places.
-place_p = Operator("place", _infer_place, params=("backend",), kind="view")
+place_p = Operator("place", _infer_place, params={"backend": Static}, kind="view", core="->")
 
 
 def place(x: Node, backend: Backend) -> Node:
@@ -279,7 +280,7 @@ def _infer_astype(primitive: Primitive, x: Aval, *, dtype: np.dtype[Any]) -> Ava
 astype_p = Operator(
     "astype",
     _infer_astype,
-    params=("dtype",),
+    params={"dtype": DType},
     kind="elementwise",
     meaning=lambda xp, x, dtype: xp.asarray(x).astype(dtype),
 )

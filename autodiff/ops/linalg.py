@@ -30,6 +30,7 @@ def _infer_solve(primitive: Primitive, a: Aval, b: Aval) -> Aval:
 solve_p = Operator(
     "solve",
     _infer_solve,
+    core="..,.j->.j",
     meaning=lambda xp, a, b: xp.linalg.solve(a, b),
     needs=("linalg.solve",),
 )

@@ -12,6 +12,7 @@ import pytest
 import autodiff as ad
 from autodiff import ops
 from autodiff.core.avals import INDEX_DTYPE, Aval, intern_aval
+from autodiff.core.parameters import Axis, Static
 from autodiff.core.primitives import PRIMITIVES, Primitive
 from autodiff.operator import Operator
 from autodiff.rules import TABLE
@@ -107,7 +108,7 @@ def roll() -> Iterator[Primitive]:
     primitive = Operator(
         "roll",
         infer,
-        params=("shift", "axis"),
+        params={"shift": Static, "axis": Axis},
         meaning=lambda xp, x, shift, axis: xp.roll(x, shift, axis=axis),
         needs=("roll",),
     )
