@@ -89,17 +89,13 @@ def _mapped(signature: Signature) -> AxisLabels:
     return AxisLabels(tuple(labels), out, signature.primitive.reduces)
 
 
-def _reduced(signature: Signature, gone: tuple[int, ...]) -> AxisLabels:
-    labels = tuple(range(signature.inputs[0].ndim))
-    out = tuple([i for i in labels if i not in gone])
-    return AxisLabels((labels,) * len(signature.inputs), out, signature.primitive.reduces)
-
-
-def _along(signature: Signature, axis: int) -> AxisLabels:
-    """All axes but the one that the primitive works along."""
-    labels = tuple([None if i == axis else i for i in range(signature.inputs[0].ndim)])
-    out = labels if signature.out.ndim == len(labels) else labels[:axis] + labels[axis + 1 :]
-    return AxisLabels((labels,) * len(signature.inputs), out)
+def _along(signature: Signature, axes: int | tuple[int, ...]) -> AxisLabels:
+    """All axes but those that the primitive works along, which the result has or lacks; these too if it reduces."""
+    worked = axes if isinstance(axes, tuple) else (axes,)
+    ndim, reduces = signature.inputs[0].ndim, signature.primitive.reduces
+    labels = tuple([None if i in worked and reduces is None else i for i in range(ndim)])
+    out = labels if signature.out.ndim == ndim else tuple([labels[i] for i in range(ndim) if i not in worked])
+    return AxisLabels((labels,) * len(signature.inputs), out, reduces)
 
 
 def _permuted(signature: Signature, order: tuple[int, ...]) -> AxisLabels:
@@ -120,8 +116,8 @@ def _in_order(signature: Signature, after: tuple[int, ...]) -> AxisLabels:
 
 
 BY_TYPE: dict[Any, Callable[[Signature, Any], AxisLabels]] = {
-    Axes: _reduced,
     Axis: _along,
+    Axes: _along,
     Permutation: _permuted,
     Shape: _in_order,
 }

@@ -7,10 +7,10 @@ from typing import NewType
 
 import numpy as np
 
-# An axis of every operand, counted from the front: the primitive works along it. The result has it or lacks it.
+# An axis of every operand, counted from the front. The primitive works along it, and the result has it or lacks it.
 Axis = NewType("Axis", int)
 
-# Axes of every operand, counted from the front and sorted, that the result lacks.
+# Several of them, sorted.
 Axes = NewType("Axes", tuple[int, ...])
 
 # The axis of the operand that each axis of the result is.
