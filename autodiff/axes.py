@@ -6,6 +6,7 @@ and what runs along an axis, are followed through a program with it.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -18,7 +19,7 @@ from .core.primitives import Signature
 from .errors import BackendError
 
 # A label for each axis; None for one that cannot be cut.
-Labels = tuple["int | None", ...]
+Labels = tuple[int | None, ...]
 
 T = TypeVar("T")
 
@@ -143,25 +144,21 @@ def _indexed(signature: Signature, whole: Sequence[bool] | None) -> AxisLabels:
     x, index, *rest = signature.inputs
     spec = index.spec
     assert spec is not None
-    n_arrays = spec.count("a")
-    written, arrays = rest[: len(rest) - n_arrays], [a.shape for a in rest[len(rest) - n_arrays :]]
+    count = len(rest) - spec.count("a")
+    written, arrays = rest[:count], [a.shape for a in rest[count:]]
     together = broadcast_shape(*arrays)
     first = arrays_stand(spec) if arrays else 0
     if whole is None:
         whole = [False] * len(spec) if index.literal is None else takes_whole(index, index.literal)
-    places = iter([i if i < first else i + len(together) for i in range(len(spec))])
     sizes = iter(x.shape)
-    array: list[int | None] = []
-    entries: list[int | None] = []
-    for entry, is_whole in zip(spec, whole, strict=True):
-        place = None if entry in ("i", "a") else next(places)
-        size = None if entry == "n" else next(sizes)
-        entries.append(place if is_whole and entry == size else None)
-        if size is not None:
-            array.append(entries[-1])
-    labels = [tuple(entries), *[_aligned(shape, together, first) for shape in arrays]]
-    known = {label for part in labels for label in part}
-    region = tuple([i if i in known else None for i in range((written[0] if written else signature.out).ndim)])
+    is_all = [entry != "n" and (entry == next(sizes)) and taken for entry, taken in zip(spec, whole, strict=True)]
+    others = [i for i, entry in enumerate(spec) if entry not in ("i", "a")]
+    places = {i: k if k < first else k + len(together) for k, i in enumerate(others)}
+    entries = tuple([places[i] if taken else None for i, taken in enumerate(is_all)])
+    array = tuple([label for label, entry in zip(entries, spec, strict=True) if entry != "n"])
+    positions = [_aligned(shape, together, first) for shape in arrays]
+    known = {*entries, *itertools.chain(*positions)}
+    region = tuple([i if i in known else None for i in range((*written, signature.out)[0].ndim)])
     if not written:
-        return AxisLabels((tuple(array), *labels), region)
-    return AxisLabels((tuple(array), labels[0], region, *labels[1:]), tuple(array), signature.primitive.reduces, base=0)
+        return AxisLabels((array, entries, *positions), region)
+    return AxisLabels((array, entries, region, *positions), array, signature.primitive.reduces, base=0)

@@ -7,6 +7,7 @@ respect to ``m`` is found to be zero here, where the walker would make ``1 - s *
 
 from __future__ import annotations
 
+import functools
 import heapq
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -26,7 +27,7 @@ class Shift(NamedTuple):
 
 Move = Callable[..., "Shift | None"]
 # The axis of t that each axis of a value runs along; None where t is the same everywhere.
-Along = tuple["int | None", ...]
+Along = tuple[int | None, ...]
 
 # A path from an extremum to where it has cancelled is short; nothing longer is searched.
 LONGEST_SEARCH = 64
@@ -36,10 +37,6 @@ def _sum(op: Operation, x: Shift | None, y: Shift | None, sign: int = 1) -> Shif
     if (x and x.relative) or (y and y.relative):
         return x if x == y else None
     return Shift((x.factor if x else 0) + sign * (y.factor if y else 0), False)
-
-
-def _difference(op: Operation, x: Shift | None, y: Shift | None) -> Shift | None:
-    return _sum(op, x, y, -1)
 
 
 def _bilinear(op: Operation, x: Shift | None, y: Shift | None, sign: int = 1) -> Shift | None:
@@ -93,7 +90,7 @@ def _total(op: Operation, x: Shift) -> Shift | None:
 
 MOVES: dict[Primitive, Move] = {
     ops.add: _sum,
-    ops.subtract: _difference,
+    ops.subtract: functools.partial(_sum, sign=-1),
     ops.multiply: _product,
     ops.divide: _quotient,
     ops.power: _power,
