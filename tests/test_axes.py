@@ -120,6 +120,7 @@ def indexed(primitive: Primitive) -> Iterator[Sample]:
     kinds = {
         "whole": lambda n: (n, slice(0, n, 1)),
         "part": lambda n: (2, slice(1, 3, 1)),
+        "first": lambda n: (2, slice(0, 2, 1)),
         "reversed": lambda n: (n, slice(n - 1, None, -1)),
         "integer": lambda n: ("i", 1),
         "array": lambda n: ("a", None),
