@@ -45,10 +45,12 @@ def axis_labels(signature: Signature, whole: Sequence[bool] | None = None) -> Ax
     ``whole`` says which entries of its index take a whole axis; if it is not given, the structure has to know.
     """
     primitive = signature.primitive
+    if primitive.kind == "elementwise":
+        return _broadcast(signature)
     if primitive.kind == "indexing":
         return _indexed(signature, whole)
-    if primitive.kind == "elementwise" or primitive.core is not None:
-        return _mapped(signature)
+    if primitive.core is not None:
+        return _mapped(signature, primitive.core)
     for value, kind in zip(signature.params, primitive.params.values(), strict=True):
         if kind in BY_TYPE:
             return BY_TYPE[kind](signature, value)
@@ -58,12 +60,15 @@ def axis_labels(signature: Signature, whole: Sequence[bool] | None = None) -> Ax
     )
 
 
-def carried(signature: Signature, position: int, along: Sequence[T | None]) -> tuple[T | None, ...] | None:
+def carried(signature: Signature, position: int, along: tuple[T | None, ...]) -> tuple[T | None, ...] | None:
     """What runs along each axis of the result if ``along`` runs along those of an operand; None if some is lost."""
+    shape, out = signature.inputs[position].shape, signature.out.shape
+    if signature.primitive.kind == "elementwise" and shape == out:
+        return along  # 3 us less for most operations
     labels = axis_labels(signature)
-    own = zip(labels.operands[position], signature.inputs[position].shape, along, strict=True)
+    own = zip(labels.operands[position], shape, along, strict=True)
     runs = {(label, size): what for label, size, what in own if what is not None}
-    axes = zip(labels.out, signature.out.shape, strict=True)
+    axes = zip(labels.out, out, strict=True)
     found = tuple([None if label is None else runs.pop((label, size), None) for label, size in axes])
     return None if runs else found
 
@@ -73,20 +78,27 @@ def carried(signature: Signature, position: int, along: Sequence[T | None]) -> t
 
 def _aligned(shape: tuple[int, ...], out: tuple[int, ...], first: int = 0) -> Labels:
     """Labels of what is broadcast to ``out``, whose labels count from ``first``; none where it is repeated."""
+    if shape == out:
+        return tuple(range(first, first + len(out)))
     offset = len(out) - len(shape)
     return tuple([first + offset + i if n == out[offset + i] else None for i, n in enumerate(shape)])
 
 
-def _mapped(signature: Signature) -> AxisLabels:
-    """Leading axes are broadcast; the last ones are those that ``core`` names, none of an elementwise primitive."""
-    operands, _, result = (signature.primitive.core or "," * (len(signature.inputs) - 1)).partition("->")
+def _broadcast(signature: Signature) -> AxisLabels:
+    out = signature.out.shape
+    return AxisLabels(tuple([_aligned(x.shape, out) for x in signature.inputs]), tuple(range(len(out))))
+
+
+def _mapped(signature: Signature, core: str) -> AxisLabels:
+    """The last axes are those that ``core`` names; those before them are broadcast."""
+    operands, _, result = core.partition("->")
     batch = signature.out.shape[: signature.out.ndim - len(result)]
     letters = dict.fromkeys([c for c in operands if c not in ".,"])
-    core: dict[str, int | None] = {c: i for i, c in enumerate(letters, len(batch))}
+    own: dict[str, int | None] = {c: i for i, c in enumerate(letters, len(batch))}
     labels = []
     for x, names in zip(signature.inputs, operands.split(","), strict=True):
-        labels.append(_aligned(x.shape[: x.ndim - len(names)], batch) + tuple([core.get(c) for c in names]))
-    out = (*range(len(batch)), *[core.get(c) for c in result])
+        labels.append(_aligned(x.shape[: x.ndim - len(names)], batch) + tuple([own.get(c) for c in names]))
+    out = (*range(len(batch)), *[own.get(c) for c in result])
     return AxisLabels(tuple(labels), out, signature.primitive.reduces)
 
 
