@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,6 @@ from .errors import BackendError
 
 # A label for each axis; None for one that cannot be cut.
 Labels = tuple[int | None, ...]
-
-T = TypeVar("T")
 
 
 class AxisLabels(NamedTuple):
@@ -60,7 +58,7 @@ def axis_labels(signature: Signature, whole: Sequence[bool] | None = None) -> Ax
     )
 
 
-def carried(signature: Signature, position: int, along: tuple[T | None, ...]) -> tuple[T | None, ...] | None:
+def carried(signature: Signature, position: int, along: tuple[Any, ...]) -> tuple[Any, ...] | None:
     """What runs along each axis of the result if ``along`` runs along those of an operand; None if some is lost."""
     shape, out = signature.inputs[position].shape, signature.out.shape
     if signature.primitive.kind == "elementwise" and shape == out:
@@ -98,8 +96,7 @@ def _mapped(signature: Signature, core: str) -> AxisLabels:
     labels = []
     for x, names in zip(signature.inputs, operands.split(","), strict=True):
         labels.append(_aligned(x.shape[: x.ndim - len(names)], batch) + tuple([own.get(c) for c in names]))
-    out = (*range(len(batch)), *[own.get(c) for c in result])
-    return AxisLabels(tuple(labels), out, signature.primitive.reduces)
+    return AxisLabels(tuple(labels), (*range(len(batch)), *[own.get(c) for c in result]), signature.primitive.reduces)
 
 
 def _along(signature: Signature, axes: int | tuple[int, ...]) -> AxisLabels:

@@ -12,9 +12,8 @@ from autodiff.core.primitives import Signature
 
 def is_cut_by(signature: Signature, axes: AxisLabels, label: int, rows: int) -> bool:
     """Whether blocks of a label hold whole rows everywhere; only a reshape may make more or fewer elements of a row."""
-    shapes = [(x.shape, labels) for x, labels in zip(signature.inputs, axes.operands, strict=True) if x.spec is None]
-    shapes.append((signature.out.shape, axes.out))
-    sizes = [n for shape, labels in shapes for n, own in zip(shape, labels, strict=True) if own == label]
+    pairs = zip((*signature.inputs, signature.out), (*axes.operands, axes.out), strict=True)
+    sizes = [n for x, labels in pairs if x.spec is None for n, own in zip(x.shape, labels, strict=True) if own == label]
     return all(n > 0 and n % rows == 0 for n in sizes) and (label in axes.out or axes.combine is not None)
 
 
@@ -43,6 +42,5 @@ def block_params(signature: Signature, axis: int | None, rows: int, size: int) -
     """The parameters of a primitive whose result is cut along an axis: a shape among them is that of the block."""
     if axis is None:
         return signature.params
-    kinds = signature.primitive.params.values()
-    pairs = zip(signature.params, kinds, strict=True)
+    pairs = zip(signature.params, signature.primitive.params.values(), strict=True)
     return tuple([block_shape(value, axis, rows, size) if kind is Shape else value for value, kind in pairs])
