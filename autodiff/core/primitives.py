@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -123,9 +123,11 @@ class Primitive(ABC):
         As NumPy names it, where NumPy has it.
     infer : callable
         ``infer(primitive, *avals, **params) -> Aval``; raises an error of this library for arguments that do
-        not fit. A primitive with several outputs gives ``avals.several`` of theirs; ``ops.part`` takes one of them.
-    params : sequence of str, optional
-        Names of the static, hashable parameters.
+        not fit.
+    several : bool, optional
+        Whether it has several outputs: ``infer`` gives ``avals.several`` of theirs, and ``ops.part`` takes one of them.
+    params : mapping of str to type, optional
+        The static, hashable parameters: the type of each, by its name (see ``core.parameters``).
     kind : {"elementwise", "view", "reduction", "contraction", "indexing", "routine", "other"}
         What a compiler may do with it. A routine is a library's own, and costs more than a look at its operands.
     commutative : bool, optional
@@ -150,10 +152,15 @@ class Primitive(ABC):
         False for an elementwise primitive that reads its operands after it has begun to write.
     reduces : numpy.ufunc, optional
         What a reduction combines elements with, and partial results with each other.
+    core : str, optional
+        The last axes of the operands and of the result, ``"ik,kj->ij"``, that it works on for each place of those
+        before them, which are broadcast. Each letter is an axis through which blocks pass, and ``.`` one that is
+        taken as a whole.
     """
 
     __slots__ = (
         "commutative",
+        "core",
         "in_place",
         "infer",
         "interned",
@@ -166,6 +173,7 @@ class Primitive(ABC):
         "numpy_ufunc",
         "params",
         "reduces",
+        "several",
         "signatures",
         "view",
     )
@@ -178,7 +186,8 @@ class Primitive(ABC):
         name: str,
         infer: Callable[..., Aval],
         *,
-        params: Iterable[str] = (),
+        several: bool = False,
+        params: Mapping[str, Any] | None = None,
         kind: str = "other",
         commutative: bool = False,
         numpy_ufunc: np.ufunc | None = None,
@@ -189,13 +198,15 @@ class Primitive(ABC):
         view: bool | Callable[[tuple[Aval, ...]], bool] = False,
         in_place: bool = True,
         reduces: np.ufunc | None = None,
+        core: str | None = None,
     ):
         if name in PRIMITIVES:
             raise ValueError(f"primitive {name!r} is defined twice")
         PRIMITIVES[name] = self
         self.name = name
         self.infer = infer
-        self.params = tuple(params)
+        self.several = several
+        self.params = dict(params or {})
         self.kind = kind
         self.commutative = commutative
         self.module = module
@@ -207,6 +218,7 @@ class Primitive(ABC):
         self.view = view
         self.in_place = in_place
         self.reduces = reduces
+        self.core = core
         # By abstract values and parameters; twins by their signature.
         self.interned: Interned[Any, Signature] = Interned(SIGNATURES_KEPT)
         # Looked into on the hot path before ``signature`` is called.

@@ -11,13 +11,14 @@ import functools
 import itertools
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ..convert import literal
 from ..core.avals import Aval, intern_aval
+from ..core.parameters import Static
 from ..core.primitives import Primitive
 from ..nodes import Node
 from ..operator import Operator
@@ -55,7 +56,7 @@ def _infer_like_first(primitive: Primitive, *avals: Aval, **params: Any) -> Aval
 
 
 def _derived(
-    name: str, composition: Callable[..., Node], *, params: tuple[str, ...] = (), infer: Any = None
+    name: str, composition: Callable[..., Node], *, params: Mapping[str, Any] | None = None, infer: Any = None
 ) -> Operator:
     primitive = Operator(name, infer or _infer_like_first, params=params, kind="elementwise")
     COMPOSITIONS[primitive] = composition
@@ -166,7 +167,7 @@ def _infer_polar(primitive: Primitive, x: Aval, y: Aval, **params: Any) -> Aval:
 
 # cos(a)^u sin(a)^v / hypot(x, y)^r, where a is the angle of (x, y): what all derivatives of hypot and arctan2 are made
 # of. At the origin it is 0 if that is in the domain, else NaN.
-polar = _derived("polar", _polar, params=("u", "v", "r", "origin"), infer=_infer_polar)
+polar = _derived("polar", _polar, params=dict.fromkeys(("u", "v", "r", "origin"), Static), infer=_infer_polar)
 
 
 # --- powers ----------------------------------------------------------------------------------------------------------
@@ -203,7 +204,7 @@ def _power_part(x: Node, y: Node, polynomial: Polynomial, order: int) -> Node:
 power_part = _derived(
     "power_part",
     _power_part,
-    params=("polynomial", "order"),
+    params={"polynomial": Static, "order": Static},
     infer=lambda primitive, x, y, **_: infer_elementwise(power, x, y),
 )
 
@@ -293,4 +294,4 @@ def _infer_sinc(primitive: Primitive, x: Aval, *, order: int) -> Aval:
 
 
 # The derivative of sinc of an order, and sinc itself for order 0.
-sinc = _derived("sinc", _sinc, params=("order",), infer=_infer_sinc)
+sinc = _derived("sinc", _sinc, params={"order": Static}, infer=_infer_sinc)

@@ -12,6 +12,7 @@ import numpy as np
 from ..backend import Backend
 from ..convert import as_node, literal
 from ..core.avals import BOOL, FLOAT64, Aval, broadcast_shape, intern_aval, several
+from ..core.parameters import DType, Static
 from ..core.primitives import COMPARED_BY_VALUE, PYTHON_TYPES, Primitive, resolved_dtypes
 from ..errors import ArgumentError, BackendError, DTypeError, RangeError, ShapeError, shown
 from ..nodes import Node, Operation
@@ -192,10 +193,14 @@ def _infer_outputs(primitive: Primitive, x: Aval) -> Aval:
     return several([intern_aval(x.shape, dtype) for dtype in resolved_dtypes(primitive.numpy_ufunc, (x,))[1:]])
 
 
-frexp_p = Operator(
-    "frexp", _infer_outputs, numpy_ufunc=np.frexp, meaning=lambda xp, x: tuple(xp.frexp(x)), needs=("frexp",)
-)
-modf_p = Operator("modf", _infer_outputs, numpy_ufunc=np.modf, meaning=lambda xp, x: tuple(xp.modf(x)), needs=("modf",))
+def _several(ufunc: np.ufunc) -> Operator:
+    name = ufunc.__name__
+    meaning = lambda xp, x: tuple(getattr(xp, name)(x))  # noqa: E731
+    return Operator(name, _infer_outputs, several=True, numpy_ufunc=ufunc, meaning=meaning, needs=(name,))
+
+
+frexp_p = _several(np.frexp)
+modf_p = _several(np.modf)
 
 
 def frexp(x: Any) -> tuple[Node, ...]:
@@ -239,7 +244,7 @@ def _infer_place(primitive: Primitive, x: Aval, *, backend: Backend) -> Aval:
 
 
 # The same quantity, said to be on a backend. It moves nothing: a program is executed on one backend, and has no places.
-place_p = Operator("place", _infer_place, params=("backend",), kind="view")
+place_p = Operator("place", _infer_place, params={"backend": Static}, kind="view", core="->")
 
 
 def place(x: Node, backend: Backend) -> Node:
@@ -288,7 +293,7 @@ def _infer_astype(primitive: Primitive, x: Aval, *, dtype: np.dtype[Any]) -> Ava
 astype_p = Operator(
     "astype",
     _infer_astype,
-    params=("dtype",),
+    params={"dtype": DType},
     kind="elementwise",
     meaning=lambda xp, x, dtype: xp.asarray(x).astype(dtype),
 )

@@ -160,6 +160,7 @@ PASSES = {
     "choice": (lambda x, z: np.where(x > z, x * z, 0.5), (X, Z), (0,), 1),
     "complex": (lambda x, y: np.abs(np.sum(np.exp(1j * x) * y[:, None])), (X, Y), (0,), 2),
     "rows repeated": (lambda x, w: np.broadcast_to(w[0], (N, 3)) * np.ones((N, 1)) * x[:, :3], (X, W), (1,), 1),
+    "solutions": (lambda x: np.linalg.solve(W.T @ W, x[:, :3].T), (X,), (0,), 1),
     "column by row": (lambda x: np.sum(x.T, axis=0)[:, None] * np.arange(5.0), (X,), (0,), 1),
 }
 

@@ -15,7 +15,7 @@ from autodiff.core.program import Program
 from autodiff.plan.cache import PlanCache
 
 from ..numpy.backend import BACKEND as NUMPY
-from .axes import block_aval, block_index, block_params
+from .blocks import block_aval, block_index, block_params
 from .layout import Group
 
 # Stages that came from another process, once for each of their tasks: the first one has the plans.

@@ -215,7 +215,7 @@ class Staging:
                 [self._taken(item, source) for item, source in taken],
                 [self._entry(item, [places[x] for x in operands]) for item, operands in made],
                 [places[item] for item in (*draft.totals, *draft.others)],
-                [combine for _, _, combine in axes if combine is not None],
+                [found.combine for found in axes if found.combine is not None],
                 self._program.quiet,
             )
         )
