@@ -165,19 +165,19 @@ class Unknown:
         What is raised.
     message : str
         What it says.
-    places : bool, optional
+    lines : bool, optional
         Whether it says at which line, too.
     """
 
-    __slots__ = ("_error", "_message", "_places")
+    __slots__ = ("_error", "_lines", "_message")
 
-    def __init__(self, error: type[Exception], message: str, places: bool = False):
+    def __init__(self, error: type[Exception], message: str, lines: bool = False):
         self._error = error
         self._message = message
-        self._places = places
+        self._lines = lines
 
     def _refuse(self, *args: Any, **kwargs: Any) -> Any:
-        raise self._error(f"{self._message} ({caller().place})" if self._places else self._message)
+        raise self._error(f"{self._message} ({caller().line})" if self._lines else self._message)
 
     def __getattr__(self, name: str) -> Any:
         # Tools that look at modules ask objects for names like __wrapped__; only arrays are asked for values.

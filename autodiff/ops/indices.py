@@ -91,7 +91,7 @@ def _checked_later(positions: Node, size: int, axis: int, x: Aval) -> Node:
         return positions
     if not size:
         raise IndexingError(f"index of {x!r}: axis {axis} has size 0, and so no element that an index could mean")
-    line = Constant(LINE, f"{x!r}, indexed at {caller().place}")
+    line = Constant(LINE, f"{x!r}, indexed at {caller().line}")
     return in_range(_signed(positions), line, size=size, axis=axis)
 
 

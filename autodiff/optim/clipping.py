@@ -58,16 +58,16 @@ def _arrays(gradients: Any, what: str, kinds: str = "fc") -> Any:
     """Gradients with arrays in place of Python numbers, which are what ``grad`` gives for such; an error for others."""
     leaves, structure = flatten(gradients)
     arrays = []
-    for place, g in enumerate(leaves):
+    for position, g in enumerate(leaves):
         if isinstance(g, (float, complex)):
             g = np.asarray(g)
         elif isinstance(g, Tensor):
-            _check_kind(g.dtype, kinds, what, structure, place)
+            _check_kind(g.dtype, kinds, what, structure, position)
         elif isinstance(g, (np.ndarray, np.generic)) or backend_of(g) is not None:
             _, dtype = home_of(g).aval_of(g)
-            _check_kind(dtype, kinds, what, structure, place)
+            _check_kind(dtype, kinds, what, structure, position)
         else:
-            name = leaf_names(structure)[place]
+            name = leaf_names(structure)[position]
             hint = "; give zeros where there is none" if g is None else ""
             raise ArgumentError(
                 f"{what}: gradients{name} is {describe(g)}, which is no array of numbers and no Tensor{hint}"
@@ -76,10 +76,10 @@ def _arrays(gradients: Any, what: str, kinds: str = "fc") -> Any:
     return unflatten(structure, iter(arrays))
 
 
-def _check_kind(dtype: Any, kinds: str, what: str, structure: Any, place: int) -> None:
+def _check_kind(dtype: Any, kinds: str, what: str, structure: Any, position: int) -> None:
     if dtype.kind not in kinds:
         raise DTypeError(
-            f"{what}: gradients{leaf_names(structure)[place]} has dtype {dtype}; give floating or complex numbers "
+            f"{what}: gradients{leaf_names(structure)[position]} has dtype {dtype}; give floating or complex numbers "
             "(.astype('float64'))"
         )
 

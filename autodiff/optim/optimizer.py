@@ -320,10 +320,10 @@ class Optimizer:
         return [*[p.value for p in self._parameters], *self._moments]
 
     def _array_names(self) -> list[str]:
-        """What the arrays are called in files: places of parameters are part of it, their own names are not."""
-        places = leaf_names(self._structure)
+        """What the arrays are called in files: where parameters stand is part of it, their own names are not."""
+        paths = leaf_names(self._structure)
         kinds = self._formula.moments
-        names = [f"parameters{place}" for place in places] + [f"{kind}{place}" for place in places for kind in kinds]
+        names = [f"parameters{path}" for path in paths] + [f"{kind}{path}" for path in paths for kind in kinds]
         return checkpoint.unique(names)
 
 
