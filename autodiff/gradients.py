@@ -116,10 +116,10 @@ class Gradients:
         """The value of ``root``, if there is one at hand by then, and its derivatives of order ``n``."""
         compiled, values = self._found(root, wrt, n, handles)
         results = compiled.plan(*values)
+        value = root.value
         if not compiled.with_value:
-            at_hand = compiled.keeps or root.value is None
-            return root.value if at_hand else brought(root, compiled.home), list(results)
-        if root.value is None and compiled.keeps:
+            return value if compiled.keeps or value is None else brought(root, compiled.home), list(results)
+        if value is None and compiled.keeps:
             root.value = freeze(results[0])
         return results[0], list(results[1:])
 
@@ -213,8 +213,9 @@ class Gradients:
         with_value = n == 1 and root.value is None
         key = (trace.key, positions, n, with_value)
         found = self.cache.get(key, lambda: self._compiled(root, trace, positions, wrt, n, with_value))
-        values = trace.values()
-        return found, bring_leaves(values, trace.leaves, found.moved, found.home) if found.moved else values
+        if not found.moved:
+            return found, trace.values()
+        return found, bring_leaves(trace.values(), trace.leaves, found.moved, found.home)
 
     def _compiled(
         self, root: Node, trace: Trace, positions: Positions, wrt: list[Node], n: int, with_value: bool

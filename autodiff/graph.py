@@ -231,10 +231,10 @@ class Graph:
         _check(dy, dx, n, "gradient")
         if not dx:
             return []
-        root, wrt = dy._node, [x._node for x in dx]
+        wrt = [x._node for x in dx]
         if as_tensors is not False and flag(as_tensors, "gradient: as_tensors"):
-            return wrap(self._gradients.record(root, wrt, n, dx))  # type: ignore[no-any-return]
-        return self._gradients.evaluate(root, wrt, n, dx)[1]
+            return wrap(self._gradients.record(dy._node, wrt, n, dx))  # type: ignore[no-any-return]
+        return self._gradients.evaluate(dy._node, wrt, n, dx)[1]
 
     def value_and_gradient(self, dy: Tensor, dx: Sequence[Tensor]) -> tuple[Any, list[Any]]:
         """The value of ``dy`` and its derivatives, computed by one plan.
