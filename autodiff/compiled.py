@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .backend import Backend, Plan
-from .convert import as_array, describe, is_complex
+from .convert import describe, is_complex
 from .core.avals import Aval
 from .errors import ArgumentError, DTypeError, ShapeError
 from .nodes import Node
-from .places import bring
-from .registry import backend_of, get_backend
+from .places import taken
+from .registry import get_backend
 from .tensor.handle import Handle
 
 
@@ -98,14 +98,9 @@ class CompiledGradient:
 
     def _taken(self, value: Any, aval: Aval, i: int) -> Any:
         """An argument where the gradient computes."""
-        dtype = aval.dtype
-        owner = backend_of(value)
-        complex_values = is_complex(value) if owner is None else owner.aval_of(value)[1].kind == "c"
-        if complex_values and dtype.kind != "c":
+        if aval.dtype.kind != "c" and is_complex(value):
             raise DTypeError(
                 f"argument {i} of the compiled gradient is {describe(value)}, and it was compiled for {aval!r}, "
                 "which has no imaginary part; take np.real of it, or compile another for complex numbers"
             )
-        if not self._away:
-            return as_array(value, dtype, copy=None)
-        return bring(value if self._home.owns(value) else as_array(value, dtype, copy=None), self._home, dtype)
+        return taken(value, aval, self._home if self._away else None)
