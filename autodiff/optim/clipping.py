@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,7 @@ from ..errors import ArgumentError, DTypeError
 from ..places import home_of
 from ..registry import backend_of
 from ..tensor import Tensor
-from ..transforms import Function, function
+from ..transforms import function
 from .checks import number
 
 # Keeps gradients that are all zero from a division by zero; so small that nothing else changes.
@@ -47,11 +45,9 @@ def _clip_value(gradients: Any, limit: Any) -> Any:
     return transform(clip, gradients)
 
 
-@functools.cache
-def _compiled(f: Callable[..., Any]) -> Function:
-    """``function(f)``, made when first needed, since a backend imports this package."""
-    found: Function = function(f)
-    return found
+_compiled_norm = function(_global_norm)
+_compiled_clip_norm = function(_clip_norm)
+_compiled_clip_value = function(_clip_value)
 
 
 def _arrays(gradients: Any, what: str, kinds: str = "fc") -> Any:
@@ -104,7 +100,7 @@ def global_norm(gradients: Any) -> Any:
     >>> float(ad.optim.global_norm([np.array([3.0, 0.0]), np.array(4.0)]))
     5.0
     """
-    return _compiled(_global_norm)(_arrays(gradients, "global_norm", "biufc"))
+    return _compiled_norm(_arrays(gradients, "global_norm", "biufc"))
 
 
 def clip_norm(gradients: Any, limit: float) -> Any:
@@ -137,7 +133,7 @@ def clip_norm(gradients: Any, limit: float) -> Any:
     >>> [g.round(3) for g in ad.optim.clip_norm([np.array([3.0, 0.0]), np.array([4.0])], 1.0)]
     [array([0.6, 0. ]), array([0.8])]
     """
-    return _compiled(_clip_norm)(_arrays(gradients, "clip_norm"), number(limit, "clip_norm: limit"))
+    return _compiled_clip_norm(_arrays(gradients, "clip_norm"), number(limit, "clip_norm: limit"))
 
 
 def clip_value(gradients: Any, limit: float) -> Any:
@@ -167,7 +163,7 @@ def clip_value(gradients: Any, limit: float) -> Any:
     >>> ad.optim.clip_value([np.array([3.0, -0.5])], 1.0)
     [array([ 1. , -0.5])]
     """
-    return _compiled(_clip_value)(_arrays(gradients, "clip_value", "iufc"), number(limit, "clip_value: limit"))
+    return _compiled_clip_value(_arrays(gradients, "clip_value", "iufc"), number(limit, "clip_value: limit"))
 
 
 def clipped(gradients: list[Any], value: Any | None, norm: Any | None) -> list[Any]:

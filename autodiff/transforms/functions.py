@@ -196,9 +196,9 @@ class Function:
         functools.update_wrapper(self, function)
         self._function = function
         self._cache = PlanCache(count(cache_size, "function: cache_size"))
-        self._backend = get_backend(backend, device)
-        # Where arguments are brought; None for where they are.
-        self._place = None if backend is None and device is None else self._backend.home
+        # None for that of the arguments.
+        self._backend = None if backend is None and device is None else get_backend(backend, device)
+        self._place = None if self._backend is None else self._backend.home
         # Whether it was said that values it looks at change all the time.
         self._warned = False
         # NumPy's arrays are taken as they are, unless they have to be brought somewhere else.
@@ -316,10 +316,9 @@ class Function:
         constants = {i: leaf for i, leaf in enumerate(leaves) if not isinstance(leaf, Tensor)}
         outside = _outside(outputs, begin, set(arguments))
         backend = self._backend
-        if self._place is None:
-            place = common_place("autodiff.function", [node.aval for node in [*outputs, *arguments, *outside]])
-            if place is not None and place is not backend.home:
-                backend = place
+        if backend is None:
+            nodes = [*outputs, *arguments, *outside]
+            backend = common_place("autodiff.function", [node.aval for node in nodes]) or get_backend()
         plan = compile_nodes([*arguments, *outside], outputs, backend)
         captured = _Captured(outside, begin, backend.home) if outside else None
         return _Traced(plan, captured, structure, constants, _guard(looks, begin))
