@@ -16,8 +16,9 @@ from .core.primitives import Signature
 from .errors import ArgumentError, shown
 from .machine import memory_bytes
 from .nodes import Node, Operation, by_sequence
-from .recipe import Recipes, Record, recorded, unknowns
+from .recipe import Recipes, Record, recorded
 from .rules import TABLE, Via, irrelevant_extrema, sum_to, total
+from .tracing import unknowns
 
 # Orders that are nobody's mistake; how many more are foreseen; and of how many a polynomial may have, which then ends.
 UNCHECKED_ORDERS, LOOKED_AHEAD, LONGEST_POLYNOMIAL = 4, 8, 256

@@ -79,9 +79,9 @@ def _continues(before: _Step, trace: Trace, nodes: Sequence[Node]) -> bool:
 
 
 def _message(wrt: Sequence[Node], count: int) -> str:
-    place = next(i for i, x in enumerate(wrt) if x.inputs)
+    i = next(i for i, x in enumerate(wrt) if x.inputs)
     return (
-        f"variable {place} of this gradient, a Tensor {wrt[place].aval!r}, is a result of operations on that of "
+        f"variable {i} of this gradient, a Tensor {wrt[i].aval!r}, is a result of operations on that of "
         f"the call before, {count} times in a row by now: its history grows, and each call compiles a longer one. To "
         "update a variable write w.assign_sub(rate * g) instead of w = w - rate * g, or use ad.optim"
     )

@@ -114,7 +114,7 @@ def shelves(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     module = ModuleType("shelves")
     module.source = text  # type: ignore[attr-defined]
     exec(compile(text, "CONTRIBUTING.md", "exec"), vars(module))
-    registry = importlib.import_module("autodiff.backend")
+    registry = importlib.import_module("autodiff.registry")
     monkeypatch.setattr(registry, "_registered", dict(registry._registered))
     monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
     ad.register_backend("shelves", module.backend)

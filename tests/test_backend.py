@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff import backend, errors
+from autodiff import errors, registry
 
 
 class Recording(ad.Backend):
@@ -26,10 +26,10 @@ class Recording(ad.Backend):
 
 @pytest.fixture(autouse=True)
 def _restore_registry(monkeypatch):
-    monkeypatch.setattr(backend, "_registered", dict(backend._registered))
-    monkeypatch.setattr(backend, "_loaded", dict(backend._loaded))
+    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
     yield
-    backend._owners.clear()
+    registry._owners.clear()
 
 
 def test_numpy_is_the_default():
@@ -75,11 +75,11 @@ def test_a_registered_backend_replaces_one_of_the_name():
 
 
 def test_entry_points_are_found(monkeypatch):
-    monkeypatch.setattr(backend, "_entry_points", lambda: {"installed": "autodiff_backends.numpy.backend:BACKEND"})
+    monkeypatch.setattr(registry, "_entry_points", lambda: {"installed": "autodiff_backends.numpy.backend:BACKEND"})
     assert "installed" in ad.backends()
     assert ad.get_backend("installed").name == "numpy"
-    monkeypatch.setattr(backend, "_entry_points", lambda: {"numpy": "nowhere:NOTHING"})
-    backend._loaded.clear()
+    monkeypatch.setattr(registry, "_entry_points", lambda: {"numpy": "nowhere:NOTHING"})
+    registry._loaded.clear()
     assert ad.get_backend("numpy").name == "numpy"  # the built-in table comes first
 
 
@@ -172,16 +172,16 @@ def test_lists_and_numbers_import_nothing(tmp_path, monkeypatch):
 def test_a_backend_that_can_be_loaded_later_owns_its_arrays_then(tmp_path, monkeypatch, shelves):
     (tmp_path / "late_backend.py").write_text("raise ImportError('not yet')\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(backend, "_registered", {"late": "late_backend:backend"})
-    monkeypatch.setattr(backend, "_loaded", {})
+    monkeypatch.setattr(registry, "_registered", {"late": "late_backend:backend"})
+    monkeypatch.setattr(registry, "_loaded", {})
     array = shelves.backend.asarray(np.ones(2))
-    backend._owners.clear()
-    assert backend.backend_of(array) is None
+    registry._owners.clear()
+    assert registry.backend_of(array) is None
     with pytest.raises(errors.BackendError, match="not yet"):
         ad.get_backend("late")
     monkeypatch.setitem(sys.modules, "late_backend", shelves)
     assert ad.get_backend("late").owns(array)
-    assert backend.backend_of(array) is ad.get_backend("late")
+    assert registry.backend_of(array) is ad.get_backend("late")
 
 
 @pytest.mark.parametrize("value", [3, object(), ["numpy"], np.random], ids=["number", "object", "list", "module"])

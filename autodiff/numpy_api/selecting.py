@@ -9,12 +9,12 @@ import numpy as np
 
 from .. import ops
 from ..arguments import ORDERS, check_memory, items, word
-from ..backend import backend_of
 from ..convert import as_array, as_node, numeric_dtype
 from ..core.avals import INT64, intern_aval
 from ..errors import ArgumentError, DTypeError, IndexingError, UnsupportedError
 from ..nodes import Constant, Node
 from ..plan import concrete, on_host
+from ..registry import backend_of
 from ..tensor import Tensor, node_of, wrap
 from .calling import NOT_GIVEN, Handler, put, truth
 from .reductions import TABLE as REDUCTIONS

@@ -17,7 +17,7 @@ from ..core.primitives import COMPARED_BY_VALUE, PYTHON_TYPES, Primitive, resolv
 from ..errors import ArgumentError, BackendError, DTypeError, RangeError, ShapeError, shown
 from ..nodes import Node, Operation
 from ..operator import Operator
-from ..recipe import WITHHELD
+from ..tracing import WITHHELD
 from .outputs import outputs
 
 # Kinds of numbers. Each contains those before it.

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from ..axes import arrays_stand
-from ..backend import backend_of
 from ..callers import caller
 from ..convert import as_array, as_node, describe, literal
 from ..core.avals import INDEX_DTYPE, INT64, LINE, Aval, intern_aval
@@ -23,6 +22,7 @@ from ..core.primitives import Primitive
 from ..errors import ArgumentError, AutodiffError, DTypeError, IndexingError, ShapeError, shown
 from ..nodes import Constant, Node
 from ..operator import Operator
+from ..registry import backend_of
 from .elementwise import astype, broadcast_shapes, minimum
 
 INTEGER, NEWAXIS, ARRAY = "i", "n", "a"
@@ -91,7 +91,7 @@ def _checked_later(positions: Node, size: int, axis: int, x: Aval) -> Node:
         return positions
     if not size:
         raise IndexingError(f"index of {x!r}: axis {axis} has size 0, and so no element that an index could mean")
-    line = Constant(LINE, f"{x!r}, indexed at {caller().place}")
+    line = Constant(LINE, f"{x!r}, indexed at {caller().line}")
     return in_range(_signed(positions), line, size=size, axis=axis)
 
 

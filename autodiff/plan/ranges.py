@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
-from ..backend import Backend, Plan, check_capabilities, get_backend
+from ..backend import Backend, Plan, check_capabilities
 from ..core.avals import INT64, intern_aval
 from ..core.primitives import Signature
 from ..core.program import Program, prune
 from ..errors import ArgumentError, IndexingError
+from ..registry import get_backend
 from .wrapped import Wrapped
 
 

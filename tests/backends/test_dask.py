@@ -468,7 +468,7 @@ def test_arrays_of_the_backend(lazy):
     assert lazy.namespace is da
     assert lazy.owns(x)
     assert not lazy.owns(X)
-    assert ad.backend.backend_of(x) is lazy
+    assert ad.registry.backend_of(x) is lazy
     assert pickle.loads(pickle.dumps(lazy)) is lazy
     assert lazy.aval_of(x) == ((N, 4), np.dtype(np.float64))
     np.testing.assert_array_equal(lazy.to_numpy(x), X)

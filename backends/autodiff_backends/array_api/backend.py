@@ -13,9 +13,10 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from autodiff.backend import Backend, Capabilities, Plan, get_backend
+from autodiff.backend import Backend, Capabilities, Plan
 from autodiff.core.program import Program
 from autodiff.errors import BackendError, DTypeError, ShapeError
+from autodiff.registry import get_backend
 
 from ..numpy.backend import SHORTEST_INTERPRETED
 from ..optional import no_dtype, required

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.backend import Backend, Plan, thread_count
+from autodiff.backend import Backend, Plan
 from autodiff.core.program import Program
 from autodiff.errors import BackendError
+from autodiff.machine import thread_count
 from autodiff.plan.workspaces import Workspaces
 
 from ..loops.regions import LOOPS, Composed, faster, regions, whole

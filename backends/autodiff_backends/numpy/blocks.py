@@ -11,8 +11,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from autodiff.backend import thread_count
 from autodiff.core.program import Program
+from autodiff.machine import thread_count
 
 from .workers import shares, together
 

@@ -1,7 +1,4 @@
-"""``Tensor``: a handle to a node, with NumPy's operators and methods.
-
-What NumPy functions do with Tensors is in the tables of ``dispatch``.
-"""
+"""``Tensor``: NumPy's operators, methods and protocols. What its functions do with Tensors is said in ``dispatch``."""
 
 from __future__ import annotations
 
@@ -10,23 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from . import ops
-from .arguments import ORDERS, casts, flag, word
-from .backend import Backend, get_backend
-from .containers import maker
-from .convert import as_node, describe, numeric_dtype
-from .core.avals import FLOAT64, Aval
-from .core.primitives import Primitive
-from .dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, unsupported
-from .errors import ArgumentError, AutodiffError, DTypeError, TraceError
-from .foreign import PLAIN, PRIORITY, REFLECTED, answers, outranks, overrides, reflects, refuses
-from .handle import Handle, Placing, placing
-from .nodes import Constant, Node, Operation, Slot, history
-from .operator import Operator
-from .plan import concrete, fetched, on_host
-from .recipe import Composite
-from .watching import fresh, refuse_detached, traces
-from .whole import apart
+from .. import ops
+from ..arguments import ORDERS, casts, flag, word
+from ..backend import Backend
+from ..containers import maker
+from ..convert import as_node, describe, numeric_dtype
+from ..core.avals import Aval
+from ..core.primitives import Primitive
+from ..dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, unsupported
+from ..errors import ArgumentError, AutodiffError, DTypeError
+from ..nodes import Constant, Node, Operation, Slot, history
+from ..operator import Operator
+from ..places import bring, made_on
+from ..plan import concrete, looked_at
+from ..recipe import Composite
+from ..registry import get_backend
+from ..watching import fresh, refuse_detached, traces
+from .foreign import PLAIN, PRIORITY, decides, left_alone, left_alone_in_place, not_understood, operand
+from .valued import Valued
 
 
 def wrap(result: Any) -> Any:
@@ -46,43 +44,6 @@ def node_of(value: Any) -> Node:
     return value._node if type(value) is Tensor else as_node(value)
 
 
-def _operand(value: Any, beside: Aval) -> Node | None:
-    """The other operand of an operator; None if its own class should decide (see ``foreign``)."""
-    kind = type(value)
-    if kind is float or kind is int or kind in PLAIN:
-        return as_node(value, beside)
-    if isinstance(value, Tensor):
-        return value._node
-    if overrides(value) or outranks(value):
-        return None
-    if isinstance(value, np.matrix):
-        raise DTypeError(
-            "a Tensor beside an np.matrix: * and ** would be elementwise here, and products of matrices in NumPy; "
-            "write np.asarray(matrix), with @ for products"
-        )
-    return as_node(value, beside)
-
-
-def _decides(value: Any) -> bool:
-    """Whether a class other than ours says what ufuncs do with a value."""
-    return type(value) not in PLAIN and not isinstance(value, Tensor) and overrides(value)
-
-
-def _left_alone(operator: str, tensor: Tensor, other: Any, ufunc: np.ufunc) -> Any:
-    """What an operator gives for an object whose class should decide."""
-    if refuses(other) or outranks(other) or reflects(other, operator):
-        return NotImplemented
-    return ufunc(tensor, other) if operator in REFLECTED else ufunc(other, tensor)
-
-
-def _not_understood(operator: str, other: Any, error: DTypeError) -> Any:
-    """NotImplemented for an object that is no operand, if its class may know better; else the error."""
-    if answers(other, operator):
-        return NotImplemented
-    error.within(operator.strip("_"))
-    raise error
-
-
 def _binary(name: str, primitive: Primitive, reflected: bool = False) -> Callable[[Tensor, Any], Any]:
     """An operator method that records ``primitive``. The hot path: 0.6 us, of which 0.2 us are the node."""
     signatures = primitive.signatures
@@ -93,11 +54,11 @@ def _binary(name: str, primitive: Primitive, reflected: bool = False) -> Callabl
         def operator(self: Tensor, other: Any) -> Any:
             y = self._node
             try:
-                x = other._node if type(other) is Tensor else _operand(other, y.aval)
+                x = other._node if type(other) is Tensor else operand(other, y.aval)
             except DTypeError as error:
-                return _not_understood(name, other, error)
+                return not_understood(name, other, error)
             if x is None:
-                return _left_alone(name, self, other, ufunc)
+                return left_alone(name, self, other, ufunc)
             key = (x.aval, y.aval)
             tensor = _new(Tensor)
             tensor._node = Operation(signatures.get(key) or primitive.signature(key), (x, y))
@@ -109,11 +70,11 @@ def _binary(name: str, primitive: Primitive, reflected: bool = False) -> Callabl
         def operator(self: Tensor, other: Any) -> Any:
             x = self._node
             try:
-                y = other._node if type(other) is Tensor else _operand(other, x.aval)
+                y = other._node if type(other) is Tensor else operand(other, x.aval)
             except DTypeError as error:
-                return _not_understood(name, other, error)
+                return not_understood(name, other, error)
             if y is None:
-                return _left_alone(name, self, other, ufunc)
+                return left_alone(name, self, other, ufunc)
             key = (x.aval, y.aval)
             tensor = _new(Tensor)
             tensor._node = Operation(signatures.get(key) or primitive.signature(key), (x, y))
@@ -130,11 +91,11 @@ def _binary_function(
 
     def operator(self: Tensor, other: Any) -> Any:
         try:
-            node = _operand(other, self._node.aval)
+            node = operand(other, self._node.aval)
         except DTypeError as error:
-            return _not_understood(name, other, error)
+            return not_understood(name, other, error)
         if node is None:
-            return _left_alone(name, self, other, ufunc)
+            return left_alone(name, self, other, ufunc)
         return wrap(function(node, self._node) if reflected else function(self._node, node))
 
     return operator
@@ -167,7 +128,7 @@ def _in_place(name: str) -> Callable[[Tensor, Any], Tensor]:
     def operator(self: Tensor, other: Any) -> Tensor:
         result = getattr(self, plain_name)(other)
         if type(result) is not Tensor:
-            return self._left_alone_in_place(own_name, other)  # type: ignore[no-any-return]
+            return left_alone_in_place(own_name, other)  # type: ignore[no-any-return]
         self._rebind(result._node, own_name)
         return self
 
@@ -191,7 +152,7 @@ def _spread(args: tuple[Any, ...]) -> Any:
     return args[0] if len(args) == 1 and not isinstance(args[0], (int, np.integer)) else args
 
 
-class Tensor(Handle):
+class Tensor(Valued):
     """An array whose history is recorded, so that it can be differentiated.
 
     Operations on it compute nothing: they check shapes and dtypes and record. A value is computed when it is
@@ -296,8 +257,8 @@ class Tensor(Handle):
         """
         refuse_detached(self._node, "to()", "Put the values that the function starts from there before it is called")
         home = get_backend(backend, device).home
-        array = home.asarray(fetched(self._node, home), self.dtype, copy=True)
-        return made_on(home, array, self.dtype, self.constant, False, self.name)
+        array = bring(looked_at(self._node), home, self.dtype, copy=True)
+        return made_on(home, Tensor, array, self.dtype, self.constant, False, self.name)  # type: ignore[no-any-return]
 
     def astype(
         self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
@@ -363,15 +324,6 @@ class Tensor(Handle):
     __ilshift__ = _in_place("lshift")
     __irshift__ = _in_place("rshift")
 
-    def _left_alone_in_place(self, name: str, other: Any) -> Any:
-        """An augmented assignment with an object whose class decides what the result is."""
-        if outranks(other):
-            return NotImplemented
-        raise DTypeError(
-            f"{name}: what comes of a Tensor and an object of class {type(other).__name__} is for that class to say, "
-            "and does not go into the Tensor; write t = t + other, with the operator that is meant"
-        )
-
     def __pos__(self) -> Tensor:
         return UFUNCS[np.positive](self._node) if self.dtype.kind == "b" else wrap(ops.identity(self._node))  # type: ignore[no-any-return]
 
@@ -399,59 +351,12 @@ class Tensor(Handle):
             raise
         self._rebind(node, "__setitem__")
 
-    def __len__(self) -> int:
-        if not self.shape:
-            raise DTypeError("len() of a Tensor without dimensions; write t[None] for one with one")
-        return self.shape[0]
-
     def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:
             raise DTypeError("iteration over a Tensor without dimensions; write t[None] for one with one")
         return (self[i] for i in range(self.shape[0]))
 
-    def __contains__(self, value: Any) -> bool:
-        try:
-            return bool(np.any(on_host(self._node) == (on_host(value._node) if type(value) is Tensor else value)))
-        except (TypeError, ValueError, OverflowError) as error:
-            raise ArgumentError(f"in: {describe(value)} cannot be compared with {self._node.aval!r}: {error}") from None
-
-    def __repr__(self) -> str:
-        try:
-            value = np.asarray(on_host(self._node))
-        except TraceError:
-            return f"Tensor(<{self._node.aval!r}, being traced>)"
-        text = np.array2string(value, separator=", ", prefix="Tensor(")
-        dtype = "" if self.dtype in (FLOAT64, np.dtype(np.int64), np.dtype(bool)) else f", dtype={self.dtype}"
-        name = f", name={self.name!r}" if self.name else ""
-        place = self._node.aval.place
-        where = "" if place is None or place is get_backend() else f", backend={place.label!r}"
-        return f"Tensor({text}{dtype}{name}{where})"
-
-    def __str__(self) -> str:
-        return str(on_host(self._node))
-
-    def __format__(self, spec: str) -> str:
-        if not spec:
-            return str(self)
-        return format(self._single("format", on_host(self._node)), spec)
-
     # --- NumPy's protocols -------------------------------------------------------------------------------------------
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        refuse_detached(
-            self._node,
-            "a conversion to an array (np.asarray, np.array)",
-            "Give the Tensor to functions of NumPy that are recorded, join Tensors by np.stack or np.concatenate, and "
-            "write into a Tensor (ad.Tensor(np.zeros(n))), not into an array",
-        )
-        return np.array(on_host(self._node), dtype=dtype, copy=copy)
-
-    def __dlpack__(self, **keywords: Any) -> Any:
-        refuse_detached(self._node, "__dlpack__", "Give the Tensor itself to functions that are recorded")
-        return self.value.__dlpack__(**keywords)
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return self.value.__dlpack_device__()  # type: ignore[no-any-return]
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
         if method == "__call__" and not keywords:
@@ -466,9 +371,9 @@ class Tensor(Handle):
                     nodes, key = (x,), (beside,)
                 else:
                     a, b = inputs
-                    if type(a) is not Tensor and type(a) not in PLAIN and _decides(a):
+                    if type(a) is not Tensor and type(a) not in PLAIN and decides(a):
                         return NotImplemented
-                    if type(b) is not Tensor and type(b) not in PLAIN and _decides(b):
+                    if type(b) is not Tensor and type(b) not in PLAIN and decides(b):
                         return NotImplemented
                     try:
                         y = a._node if type(a) is Tensor else as_node(a, beside)
@@ -484,7 +389,7 @@ class Tensor(Handle):
                 tensor._slot = None
                 return tensor
         for x in (*inputs, *keywords.get("out", ())):
-            if _decides(x):
+            if decides(x):
                 return NotImplemented
         try:
             return UFUNC_METHODS[method](ufunc, inputs, keywords)
@@ -568,15 +473,6 @@ class Tensor(Handle):
 _new = Tensor.__new__
 
 
-@apart
-def made_on(place: Backend | None, *args: Any) -> Tensor:
-    """A Tensor on a backend."""
-    block = Placing(place)
-    block.held.acquire()
-    placing.set(block)
-    return Tensor(*args)
-
-
 def _restore(nodes: list[Node], slot: Slot | None) -> Tensor:
     tensor: Tensor = wrap(nodes[-1])
     tensor._slot = slot
@@ -591,6 +487,3 @@ def _index_nodes(item: Any) -> Any:
                 return tuple([x._node if type(x) is Tensor else x for x in item])
         return item
     return item._node if type(item) is Tensor else item
-
-
-__all__ = ["Tensor", "made_on", "node_of", "wrap"]
