@@ -360,7 +360,7 @@ def test_random_programs_are_what_the_interpreter_computes(as_program, random_gr
 
 
 def is_supported(program, largest=1000, ufuncs=ALL):
-    return [supported(program, number, ufuncs, largest) for number in program.applications()]
+    return [supported(program, made, ufuncs, largest) for made in program.applications()]
 
 
 def test_dtypes_sizes_and_indices_decide_what_is_supported(as_program, variable):

@@ -206,14 +206,11 @@ class Writer:
         """All applications as lines, values forgotten after their last use."""
         program = self.program
         applications = program.applications()
-        last_use = {a: number for number in applications for a in program.arguments[number]}
+        last_use = {a: number for number, _, arguments in applications for a in arguments}
         last_use |= dict.fromkeys(program.outputs, len(program.avals))
         # When the memory of each value is last looked into, by itself or by a view.
         self._needed = last_use.copy()
-        for number in applications:
-            signature = program.signatures[number]
-            assert signature is not None
-            arguments = program.arguments[number]
+        for number, signature, arguments in applications:
             text, view = self.expression(signature, arguments, self._is_free(number, arguments))
             self.lines.append(f"v{number} = {text}")
             if view:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autodiff.core.program import Program
+from autodiff.core.program import Application, Program
 
 from ..loops.schedule import Schedule
 from ..loops.statements import REDUCTIONS, Lowering, looks
@@ -48,12 +48,10 @@ class Launch(NamedTuple):
     arguments: tuple[Argument, ...]
 
 
-def supported(program: Program, number: int) -> bool:
+def supported(program: Program, application: Application) -> bool:
     """Whether an application can be in a kernel region."""
-    signature = program.signatures[number]
-    assert signature is not None
+    _, signature, arguments = application
     name = signature.primitive.name
-    arguments = program.arguments[number]
     if any(a.spec is None and a.dtype not in C_NAMES for a in (signature.out, *signature.inputs)):
         return False
     if name in ("index", "index_add", "index_set"):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core.program import Program
+from autodiff.core.program import Application, Program
 
 from ..cuda.kernels import KernelRegion, supported
 from ..loops.regions import LOOPS, Composed, Rules, regions, whole
@@ -24,9 +24,9 @@ from .scalars import split
 SHOWN = 4
 
 
-def _fits(program: Program, number: int) -> bool:
+def _fits(program: Program, application: Application) -> bool:
     # What has no elements takes no kernel.
-    return program.avals[number].size > 0 and supported(program, number)
+    return application.signature.out.size > 0 and supported(program, application)
 
 
 def _is_view(program: Program, number: int) -> bool:
@@ -175,13 +175,11 @@ class CallPlan:
         ]
         self._constants = [(n, _constant(program, n, device)) for n in live if n in program.constants]
         last: dict[int, int] = {}
-        for number in applications:
-            last.update(dict.fromkeys(program.arguments[number], number))
+        for number, _, arguments in applications:
+            last.update(dict.fromkeys(arguments, number))
         self._steps: list[tuple[Callable[..., Any], int, tuple[int, ...], list[int]]] = []
         made = set()
-        for number in applications:
-            signature, arguments = program.signatures[number], program.arguments[number]
-            assert signature is not None
+        for number, signature, arguments in applications:
             dead = [a for a in set(arguments) if last[a] == number and a not in program.outputs]
             self._steps.append((call_for(signature, self._xp), number, arguments, dead))
             if not is_look(signature):

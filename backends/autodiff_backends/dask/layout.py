@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from autodiff.core.program import Program
+from autodiff.core.program import Application, Program
 
 from .axes import INDEXING, Axes, axes_of, is_cut_by, takes_whole
 
@@ -73,23 +73,22 @@ class Layout:
         self.totals: dict[int, tuple[int, int]] = {}
         self._whole = dict(whole)
         self._axes: dict[int, Axes] = {}
-        for number in program.live():
-            if program.signatures[number] is not None:
-                self._place(number)
+        for application in program.applications():
+            self._axes[application.number] = self._axes_of(application)
+            self._place(application.number)
 
     def axes(self, number: int) -> Axes:
         """Which axes of an application belong together."""
-        found = self._axes.get(number)
-        if found is None:
-            signature = self.program.signatures[number]
-            assert signature is not None
-            whole: Sequence[bool] = ()
-            if signature.primitive.name in INDEXING:
-                index = self.program.arguments[number][1]
-                value: Any = self.program.constants.get(index)
-                whole = self._whole[index] if value is None else takes_whole(self.program.avals[index], value)
-            found = self._axes[number] = axes_of(signature, whole)
-        return found
+        return self._axes[number]
+
+    def _axes_of(self, application: Application) -> Axes:
+        _, signature, arguments = application
+        whole: Sequence[bool] = ()
+        if signature.primitive.name in INDEXING:
+            index = arguments[1]
+            value: Any = self.program.constants.get(index)
+            whole = self._whole[index] if value is None else takes_whole(self.program.avals[index], value)
+        return axes_of(signature, whole)
 
     def available(self, number: int) -> int:
         """The level at which a value is known as a whole, gathered if it is in blocks."""

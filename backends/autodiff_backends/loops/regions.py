@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autodiff.backend import Plan
-from autodiff.core.program import Program
+from autodiff.core.primitives import Signature
+from autodiff.core.program import Application, Program
 
 from .statements import COPY, DTYPES, REDUCTIONS, VECTORISED, looks, supported
 
@@ -48,22 +49,20 @@ class Rules(NamedTuple):
     Parameters
     ----------
     fits : callable
-        ``fits(program, number)``: whether compiled loops are to execute an application, if they can.
+        ``fits(program, application)``: whether compiled loops are to execute an application, if they can.
     is_view : callable
-        ``is_view(program, number)``: whether an application costs nothing wherever it is done.
+        ``is_view(program, number)``: whether a value is an application that costs nothing wherever it is done.
     pays : callable
         ``pays(program, members)``: whether compiling these applications is worth it.
     """
 
-    fits: Callable[[Program, int], bool]
+    fits: Callable[[Program, Application], bool]
     is_view: Callable[[Program, int], bool]
-    pays: Callable[[Program, list[int]], bool]
+    pays: Callable[[Program, list[Application]], bool]
 
 
-def cost(program: Program, number: int) -> tuple[float, float]:
+def cost(signature: Signature) -> tuple[float, float]:
     """A rough estimate of what an application takes in compiled loops and in NumPy, in nanoseconds."""
-    signature = program.signatures[number]
-    assert signature is not None
     name = signature.primitive.name
     if looks(signature):
         return 0.0, NUMPY_CALL / 2
@@ -99,12 +98,12 @@ class Region:
     ----------
     kind : str
         ``LOOPS`` or ``CALLS``.
-    members : list of int
+    members : list of Application
     """
 
     __slots__ = ("kind", "members")
 
-    def __init__(self, kind: str, members: list[int]):
+    def __init__(self, kind: str, members: list[Application]):
         self.kind = kind
         self.members = members
 
@@ -112,11 +111,11 @@ class Region:
 def faster(ufuncs: frozenset[str], largest: int) -> Rules:
     """Loops where they are estimated to be faster than NumPy, of these ufuncs and of arrays of this size at most."""
 
-    def fits(program: Program, number: int) -> bool:
-        return supported(program, number, ufuncs, largest) and _short(program, number)
+    def fits(program: Program, application: Application) -> bool:
+        return supported(program, application, ufuncs, largest) and _short(application.signature)
 
-    def pays(program: Program, members: list[int]) -> bool:
-        costs = [cost(program, n) for n in members if not is_view(program, n)]
+    def pays(program: Program, members: list[Application]) -> bool:
+        costs = [cost(signature) for number, signature, _ in members if not is_view(program, number)]
         return not costs or sum(loops for loops, _ in costs) + KERNEL_CALL < sum(vectors for _, vectors in costs)
 
     return Rules(fits, is_view, pays)
@@ -125,41 +124,37 @@ def faster(ufuncs: frozenset[str], largest: int) -> Rules:
 def regions(program: Program, rules: Rules) -> list[Region]:
     """Regions in the order of execution; few, and kernels only where they pay."""
     applications = program.applications()
-    kinds = {number: LOOPS if rules.fits(program, number) else CALLS for number in applications}
+    kinds = {a.number: LOOPS if rules.fits(program, a) else CALLS for a in applications}
     while True:
         found = _stages(program, applications, kinds, rules)
         wrong = [r for r in found if r.kind == LOOPS and not rules.pays(program, r.members)]
         if not wrong:
             return found
         for region in wrong:
-            kinds.update(dict.fromkeys(region.members, CALLS))
+            kinds.update(dict.fromkeys([number for number, _, _ in region.members], CALLS))
 
 
-def _short(program: Program, number: int) -> bool:
+def _short(signature: Signature) -> bool:
     """Whether loops are no hopeless match for BLAS."""
-    signature = program.signatures[number]
-    assert signature is not None
-    loops, vectors = cost(program, number)
+    loops, vectors = cost(signature)
     return signature.primitive.name != "matmul" or loops < 2 * vectors
 
 
-def _stages(program: Program, applications: list[int], kinds: dict[int, str], rules: Rules) -> list[Region]:
+def _stages(program: Program, applications: list[Application], kinds: dict[int, str], rules: Rules) -> list[Region]:
     """Each application in the earliest stage after its arguments; stages of loops and of calls alternate."""
     stage: dict[int, int] = {}
     kind_of_stage = (LOOPS, CALLS)
-    for number in applications:
-        signature = program.signatures[number]
-        assert signature is not None
-        first = max([0, *[stage.get(a, 0) for a in program.arguments[number]]])
+    for number, _, arguments in applications:
+        first = max([0, *[stage.get(a, 0) for a in arguments]])
         if rules.is_view(program, number):
             # Where its argument is; whoever looks through it later does so there.
-            stage[number] = stage.get(program.arguments[number][0], 0)
+            stage[number] = stage.get(arguments[0], 0)
             kinds[number] = kind_of_stage[stage[number] % 2]
             continue
         stage[number] = first + (kind_of_stage[first % 2] != kinds[number])
-    members: dict[int, list[int]] = {}
-    for number in applications:
-        members.setdefault(stage[number], []).append(number)
+    members: dict[int, list[Application]] = {}
+    for application in applications:
+        members.setdefault(stage[application.number], []).append(application)
     return _waiting(program, [Region(kind_of_stage[s % 2], members[s]) for s in sorted(members)], rules)
 
 
@@ -168,10 +163,10 @@ def _waiting(program: Program, found: list[Region], rules: Rules) -> list[Region
     for i in range(len(found) - 3, -1, -1):
         if i + 2 >= len(found):
             continue
-        made = set(found[i].members)
-        if any(a in made for n in found[i + 1].members for a in _bases(program, n, rules)):
+        made = {application.number for application in found[i].members}
+        if any(a in made for application in found[i + 1].members for a in _bases(program, application, rules)):
             continue
-        found[i + 2].members = sorted(made.union(found[i + 2].members))
+        found[i + 2].members = sorted([*found[i].members, *found[i + 2].members])
         if i:
             found[i - 1].members = sorted([*found[i - 1].members, *found[i + 1].members])
             del found[i + 1]
@@ -266,21 +261,21 @@ def _last_readings(steps: Sequence[tuple[Plan, list[int], list[int]]], outputs: 
 
 def _read_later(program: Program, found: list[Region], rules: Rules) -> set[int]:
     """Values that a region gives to another one or to the caller; not views, which the reader makes itself."""
-    place = {number: i for i, region in enumerate(found) for number in region.members}
+    place = {application.number: i for i, region in enumerate(found) for application in region.members}
     needed = set(program.outputs)
     for i, region in enumerate(found):
-        for number in region.members:
-            if rules.is_view(program, number) and number not in program.outputs:
+        for application in region.members:
+            if rules.is_view(program, application.number) and application.number not in program.outputs:
                 continue
-            for a in _bases(program, number, rules):
+            for a in _bases(program, application, rules):
                 if place.get(a, i) != i:
                     needed.add(a)
     return needed
 
 
-def _bases(program: Program, number: int, rules: Rules) -> Iterable[int]:
+def _bases(program: Program, application: Application, rules: Rules) -> Iterable[int]:
     """What an application reads, looking through views."""
-    for a in program.arguments[number]:
+    for a in application.arguments:
         while rules.is_view(program, a):
             a = program.arguments[a][0]
         yield a
@@ -288,7 +283,7 @@ def _bases(program: Program, number: int, rules: Rules) -> Iterable[int]:
 
 def _part(program: Program, region: Region, outside: set[int], rules: Rules) -> tuple[Program, list[int], list[int]]:
     """The program of a region, and the numbers of its inputs and outputs in the whole one."""
-    own = {n for n in region.members if not rules.is_view(program, n) or n in program.outputs}
+    own = {n for n, _, _ in region.members if not rules.is_view(program, n) or n in program.outputs}
     needed: list[int] = []
     seen: set[int] = set()
     inputs: list[int] = []
@@ -322,5 +317,5 @@ def _part(program: Program, region: Region, outside: set[int], rules: Rules) -> 
 
 def whole(program: Program, found: Sequence[Region], rules: Rules) -> str | None:
     """The kind of all regions that compute anything; None if there are both."""
-    kinds = {region.kind for region in found if any(not rules.is_view(program, n) for n in region.members)}
+    kinds = {region.kind for region in found if any(not rules.is_view(program, a.number) for a in region.members)}
     return (kinds.pop() if kinds else CALLS) if len(kinds) < 2 else None

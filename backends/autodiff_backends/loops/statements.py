@@ -16,7 +16,7 @@ import numpy as np
 
 from autodiff.core.avals import Aval, broadcast_shape
 from autodiff.core.primitives import PRIMITIVES, Signature
-from autodiff.core.program import Program
+from autodiff.core.program import Application, Program
 
 from .accesses import Access, contiguous, gathered, reshaped, sliced
 
@@ -97,12 +97,10 @@ def looks(signature: Signature) -> bool:
     return signature.is_view and (signature.primitive.kind == "elementwise" or signature.primitive.name in LOOKS)
 
 
-def supported(program: Program, number: int, ufuncs: frozenset[str], largest: int) -> bool:
+def supported(program: Program, application: Application, ufuncs: frozenset[str], largest: int) -> bool:
     """Whether an application can be a statement (or a view): dtypes, sizes, primitive and known indices."""
-    signature = program.signatures[number]
-    assert signature is not None
+    _, signature, arguments = application
     name = signature.primitive.name
-    arguments = program.arguments[number]
     for aval in (signature.out, *signature.inputs):
         if aval.spec is None and (aval.dtype not in DTYPES or aval.size > largest):
             return False
@@ -145,18 +143,18 @@ class Lowering:
         self._owned: set[int] = set()
         applications = program.applications()
         uses: dict[int, int] = dict.fromkeys(program.outputs, 2)
-        for number in applications:
-            for a in program.arguments[number]:
+        for _, _, arguments in applications:
+            for a in arguments:
                 uses[a] = uses.get(a, 0) + 1
         self._single = {number for number, count in uses.items() if count == 1}
         self._place_leaves(applications)
-        for number in applications:
-            self._lower(number)
+        for application in applications:
+            self._lower(*application)
         self.outputs = [self._output(number) for number in program.outputs]
 
-    def _place_leaves(self, applications: list[int]) -> None:
+    def _place_leaves(self, applications: list[Application]) -> None:
         program = self.program
-        used = {a for number in applications for a in program.arguments[number]} | set(program.outputs)
+        used = {a for application in applications for a in application.arguments} | set(program.outputs)
         for number in sorted(used):
             aval = program.avals[number]
             if aval.spec is not None:
@@ -216,10 +214,7 @@ class Lowering:
         strides = self._accesses[number].strides
         return (0,) * (len(shape) - len(own)) + tuple([0 if n == 1 else s for n, s in zip(own, strides, strict=True)])
 
-    def _lower(self, number: int) -> None:
-        signature = self.program.signatures[number]
-        assert signature is not None
-        arguments = self.program.arguments[number]
+    def _lower(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         name = signature.primitive.name
         if name == "index" and len(arguments) > 2:
             self._gather(number, signature, arguments)

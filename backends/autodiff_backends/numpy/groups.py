@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core.primitives import PRIMITIVES
+from autodiff.core.primitives import PRIMITIVES, Signature
 
 from .blocks import BLOCK_BYTES, SMALLEST_THREADED, Group, nanoseconds, rows_fit
 from .primitives import BLAS_REAL, tanh_slope_lines
@@ -26,8 +26,8 @@ class GroupWriter:
         self.program = writer.program
         self.group = group
         self.place = place
-        self.members = set(group.members)
-        self.sums = [n for n in group.members if self.program.avals[n].ndim == 0]
+        self.members = {member.number for member in group.members}
+        self.sums = [n for n, signature, _ in group.members if signature.out.ndim == 0]
         self.names: dict[int, str] = {}
         self.operands: dict[str, str] = {}  # argument text in the plan -> parameter name
         self.sliced: set[str] = set()
@@ -35,9 +35,9 @@ class GroupWriter:
         self.scratch: dict[Any, list[str]] = {}
         self.made: list[tuple[str, np.dtype[Any]]] = []
         used_outside = self._used_outside()
-        self.whole = [n for n in group.members if n in used_outside and n not in self.sums]
-        self.last_use = {a: n for n in group.members for a in self.program.arguments[n] if a in self.members}
-        itemsize = max(self.program.avals[n].dtype.itemsize for n in group.members)
+        self.whole = [n for n, _, _ in group.members if n in used_outside and n not in self.sums]
+        self.last_use = {a: n for n, _, arguments in group.members for a in arguments if a in self.members}
+        itemsize = max(signature.out.dtype.itemsize for _, signature, _ in group.members)
         self.flat = group.flat and not self._strided(itemsize)
         if self.flat and len(group.shape) > 1:
             for number in self.whole:
@@ -47,9 +47,9 @@ class GroupWriter:
 
     def _used_outside(self) -> set[int]:
         used = set(self.w.outputs)
-        for number in self.w.applications:
+        for number, _, arguments in self.w.applications:
             if number not in self.members:
-                used.update(self.program.arguments[number])
+                used.update(arguments)
         return used
 
     def _strided(self, itemsize: int) -> bool:
@@ -57,7 +57,7 @@ class GroupWriter:
         shape = self.group.shape
         if len(shape) == 1 or shape[-1] < SHORTEST_STRIDED_ROW or not rows_fit(shape, itemsize):
             return False
-        operands = {a for number in self.group.members for a in self.program.arguments[number]} - self.members
+        operands = {a for member in self.group.members for a in member.arguments} - self.members
         return any(self.program.avals[a].shape == shape and not self.w.contiguous(a) for a in operands) or any(
             number in self.w.writes.placed for number in self.whole
         )
@@ -115,11 +115,8 @@ class GroupWriter:
 
     # --- statements --------------------------------------------------------------------------------------------------
 
-    def _member(self, number: int) -> None:
-        signature = self.program.signatures[number]
-        assert signature is not None
+    def _member(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         name = signature.primitive.name
-        arguments = self.program.arguments[number]
         if number in self.w.partners:
             self._pair(number, name, arguments)
             return
@@ -193,8 +190,8 @@ class GroupWriter:
 
     def write(self) -> None:
         """Append the function to the plan's module, and its call to the plan."""
-        for number in self.group.members:
-            self._member(number)
+        for member in self.group.members:
+            self._member(*member)
         name = f"group{self.place}"
         parameters = ", ".join(["start", "stop", *self.operands.values()])
         body = [f"{t} = {self.w.use('empty')}({self._block_shape()}, {d.name!r})" for t, d in self.made]
@@ -204,7 +201,7 @@ class GroupWriter:
         body.append(f"return ({''.join(f's{n}, ' for n in self.sums)})")
         self.w.functions += [f"def {name}({parameters}):", *[f"    {line}" for line in body], ""]
         extent = math.prod(self.group.shape) if self.flat else self.group.shape[0]
-        threaded = nanoseconds(self.program, self.group) >= SMALLEST_THREADED
+        threaded = nanoseconds(self.group) >= SMALLEST_THREADED
         arguments = ", ".join([name, str(extent), str(self.block), str(threaded), *self.operands])
         call = f"{self.w.helper('run_blocks')}({arguments})"
         self.w.lines.append(f"parts{self.place} = {call}" if self.sums else call)

@@ -179,6 +179,7 @@ class Interpreted:
         self._weak = [program.avals[n].weak for n in program.outputs]
         self._constants: list[tuple[int, Any]] = []
         self._steps: list[Step] = []
+        made: list[Signature] = []
         found: dict[Signature, Function] = {}
         needed = bytearray(self._size)
         for number in program.outputs:
@@ -201,9 +202,10 @@ class Interpreted:
                     needed[a] = True
                     dead.append(a)
             self._steps.append((function, number, arguments, dead))
+            made.append(signature)
         self._steps.reverse()
         if functions is function_for:
-            _write_in_place(program, self._steps)
+            _write_in_place(program, self._steps, made[::-1])
         self._inputs = [number for number in range(program.n_inputs) if needed[number]]
         self.n_operations = len(self._steps)
         self._quiet = program.quiet
@@ -244,7 +246,7 @@ def _quietly(steps: list[Step], registers: list[Any]) -> None:
         _executed(steps, registers)
 
 
-def _write_in_place(program: Program, steps: list[Step]) -> None:
+def _write_in_place(program: Program, steps: list[Step], signatures: list[Signature]) -> None:
     """Let a chain of writes work in one array, where each would make a copy.
 
     A write is into what another one gives, if this is its last use, and if nothing that was made of it shares its
@@ -261,9 +263,9 @@ def _write_in_place(program: Program, steps: list[Step]) -> None:
             target = arguments[0]
             if heads[target] in writes and target in dead and arguments.count(target) == 1:
                 targets[target] = [place]
-    for place, (_, number, arguments, _) in enumerate(steps):
-        signature = program.signatures[number]
-        if signature is not None and shares(signature) and arguments[0] in targets:
+    for place, signature in enumerate(signatures):
+        arguments = steps[place][2]
+        if shares(signature) and arguments[0] in targets:
             if signature.primitive.kind == "indexing":
                 targets[arguments[0]].append(place)
             else:
@@ -272,8 +274,7 @@ def _write_in_place(program: Program, steps: list[Step]) -> None:
     for places in targets.values():
         for place in places:
             function, number, arguments, dead = steps[place]
-            signature = program.signatures[number]
-            assert signature is not None
+            signature = signatures[place]
             if signature not in in_place:
                 make = IN_PLACE.get(signature.primitive.name)
                 in_place[signature] = make(signature) if make else _copied(function)

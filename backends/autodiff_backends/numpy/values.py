@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core.avals import Aval
-from autodiff.core.primitives import PRIMITIVES, Primitive
+from autodiff.core.primitives import PRIMITIVES
 from autodiff.core.program import Program
 
 from .blocks import Group, schedule
@@ -127,7 +127,7 @@ class Values:
         self.outputs = set(program.outputs)
         self.raises = False
         self._literals: dict[tuple[int, np.dtype[Any]], str] = {}
-        self.schedule = schedule(program, self.applications)
+        self.schedule = schedule(self.applications)
         self.partners = self._pair_sines_and_cosines()
         self.writes = Writes(program, self.applications)
         self._begun: dict[int, str] = {}
@@ -145,10 +145,10 @@ class Values:
         places.append([item for item in self.schedule if not isinstance(item, Group)])
         for numbers in places:
             found: dict[tuple[str, int], int] = {}
-            for number in numbers:
-                aval, head = self.avals[number], self.program.heads[number]
-                if isinstance(head, Primitive) and head.name in ("sin", "cos") and aval.dtype == FLOAT64:
-                    (argument,) = self.program.arguments[number]
+            for number, signature, arguments in numbers:
+                aval, head = signature.out, signature.primitive
+                if head.name in ("sin", "cos") and aval.dtype == FLOAT64:
+                    (argument,) = arguments
                     other = found.get(("cos" if head.name == "sin" else "sin", argument))
                     found[head.name, argument] = number
                     if other is not None and aval.size >= SMALLEST_TOGETHER:
@@ -183,12 +183,9 @@ class Values:
     def _decide_scalars(self) -> None:
         """Which values are Python floats: one element of float64 that can be had cheaply as such."""
         self.is_scalar: set[int] = set(self.scalars)
-        for number in self.applications:
-            signature = self.program.signatures[number]
-            assert signature is not None
+        for number, signature, arguments in self.applications:
             name = signature.primitive.name
-            arguments = self.program.arguments[number]
-            aval = self.avals[number]
+            aval = signature.out
             if aval.size != 1 or not (aval.dtype == FLOAT64 or aval.dtype.kind == "b"):
                 continue
             small = all(self._scalar_like(a) for a in arguments)
@@ -207,10 +204,7 @@ class Values:
         return aval.size == 1 and aval.spec is None and (aval.dtype == FLOAT64 or aval.dtype.kind == "b")
 
     def _find_last_uses(self) -> None:
-        for number in self.applications:
-            signature = self.program.signatures[number]
-            assert signature is not None
-            arguments = self.program.arguments[number]
+        for number, signature, arguments in self.applications:
             root = number
             if number not in self.is_scalar and shares(signature):
                 root = self.roots[arguments[0]]
@@ -218,8 +212,8 @@ class Values:
         # The place in the schedule after which nobody looks into a root; the end for outputs.
         self.last_use: dict[int, int] = {}
         for place, item in enumerate(self.schedule):
-            for number in item.members if isinstance(item, Group) else (item,):
-                for argument in self.program.arguments[number]:
+            for _, _, arguments in item.members if isinstance(item, Group) else (item,):
+                for argument in arguments:
                     self.last_use[self.roots[argument]] = place
         for number in self.outputs:
             self.last_use[self.roots[number]] = len(self.schedule)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from autodiff.background import check
 from autodiff.core.primitives import Signature
+from autodiff.core.program import Application
 
 from .blocks import Group
 from .groups import write_group
@@ -24,11 +25,9 @@ class Writer(Values):
             else:
                 self._write_one(place, item)
 
-    def _write_one(self, place: int, number: int) -> None:
-        signature = self.program.signatures[number]
-        assert signature is not None
-        arguments = self.program.arguments[number]
-        dying = self.dying(place, [number])
+    def _write_one(self, place: int, application: Application) -> None:
+        number, signature, arguments = application
+        dying = self.dying(place, [application])
         if number in self.is_scalar:
             self._write_scalar(number, signature, arguments)
         elif number in self.partners:
@@ -63,9 +62,9 @@ class Writer(Values):
             return dying & {base} if base not in {self.roots[a] for a in arguments[1:]} else set()
         return set()
 
-    def dying(self, place: int, numbers: list[int]) -> set[int]:
+    def dying(self, place: int, applications: list[Application]) -> set[int]:
         """Values in buffers that nobody looks into after this place."""
-        roots = {self.roots[a] for number in numbers for a in self.program.arguments[number]}
+        roots = {self.roots[a] for application in applications for a in application.arguments}
         return {root for root in roots if self.last_use.get(root) == place and root in self.buffer_of}
 
     def release(self, roots: set[int]) -> None:

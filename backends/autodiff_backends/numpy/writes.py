@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from typing import Any
 
-from autodiff.core.program import NUMBER, Program
+from autodiff.core.program import NUMBER, Application, Program
 
 # Where a write goes: the elements of each axis.
 Box = tuple[range, ...]
@@ -41,7 +41,7 @@ class Writes:
 
     __slots__ = ("_lasts", "_program", "_uses", "complete", "fills", "firsts", "heirs", "placed", "untouched")
 
-    def __init__(self, program: Program, applications: Iterable[int]):
+    def __init__(self, program: Program, applications: Iterable[Application]):
         self._program = program
         self.heirs: dict[int, int] = {}
         self.fills: set[int] = set()
@@ -51,8 +51,7 @@ class Writes:
         self.placed: dict[int, int] = {}
         self._uses: dict[int, list[int]] = {number: [-1] for number in program.outputs}
         bases: dict[int, list[int]] = {}
-        for number in applications:
-            arguments = program.arguments[number]
+        for number, _, arguments in applications:
             for argument in arguments:
                 self._uses.setdefault(argument, []).append(number)
             if self._writes(number):
