@@ -18,7 +18,7 @@ from .primitives import COMPARED_BY_VALUE, Primitive, Signature
 
 Rewrite = Callable[["Program", Signature, "tuple[int, ...]"], "int | None"]
 
-Replace = Callable[["Program", "Application"], "int | None"]
+Replace = Callable[["Program", int, Signature, "tuple[int, ...]"], "int | None"]
 
 # A row may make values that rows apply to, as a sum moves down a chain of products. This far, not to the end of a
 # chain of any length: what is left is as right as it was.
@@ -208,7 +208,7 @@ def rebuild(program: Program, rewrite: Rewrite, known: Mapping[int, Any], watche
         result,
         leaves,
         lambda aval, value: _leaf(result, aval, value),
-        lambda application: _applied(result, application.signature, application.arguments),
+        lambda _, signature, arguments: _applied(result, signature, arguments),
     )
 
 
@@ -248,15 +248,14 @@ def _applied(program: Program, signature: Signature, arguments: tuple[int, ...])
 def prune(program: Program, replace: Replace | None = None) -> Program:
     """The same program without what no output needs.
 
-    ``replace`` may give another value for an application: it gets the program in the making, and the application
-    with its number in the old one and its arguments in the new one.
+    ``replace`` may give another value for an application: it gets the program in the making, the number of the
+    application in the old one, what it is, and its arguments in the new one.
     """
     result = Program(program.avals[: program.n_inputs])
 
-    def make(application: Application) -> int:
-        _, signature, arguments = application
+    def make(number: int, signature: Signature, arguments: tuple[int, ...]) -> int:
         result.derived = signature.is_derived
-        other = None if replace is None else replace(result, application)
+        other = None if replace is None else replace(result, number, signature, arguments)
         return result.apply(signature, arguments) if other is None else other
 
     return _copied(program, result, {}, result.constant, make)
@@ -267,12 +266,12 @@ def _copied(
     result: Program,
     leaves: Mapping[int, int],
     known: Callable[[Aval, Any], int],
-    make: Callable[[Application], int],
+    make: Callable[[int, Signature, tuple[int, ...]], int],
 ) -> Program:
     """``result`` filled with what outputs of ``program`` need.
 
     ``leaves`` has the inputs that are other values there; ``known`` makes a constant; ``make`` gives the new value of
-    an application with its old number and its new arguments.
+    an application, from its old number, its signature and its new arguments.
     """
     numbers = {**{i: i for i in range(program.n_inputs)}, **leaves}
     for number in program.live():
@@ -281,8 +280,7 @@ def _copied(
         if number in program.constants:
             numbers[number] = known(program.avals[number], program.constants[number])
         elif signature is not None:
-            arguments = tuple([numbers[a] for a in program.arguments[number]])
-            numbers[number] = make(Application(number, signature, arguments))
+            numbers[number] = make(number, signature, tuple([numbers[a] for a in program.arguments[number]]))
     result.outputs = tuple([numbers[i] for i in program.outputs])
     result.quiet = program.quiet
     return result

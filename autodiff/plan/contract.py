@@ -13,7 +13,7 @@ import numpy as np
 from .. import ops
 from ..core.avals import Aval
 from ..core.primitives import Signature
-from ..core.program import Application, Program, prune
+from ..core.program import Program, prune
 
 CONTRACTED = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -26,8 +26,7 @@ def contract_sums(program: Program) -> Program:
     uses = Counter(a for number in program.live() for a in program.arguments[number])
     uses.update(program.outputs)
 
-    def contracted(result: Program, application: Application) -> int | None:
-        number, signature, arguments = application
+    def contracted(result: Program, number: int, signature: Signature, arguments: tuple[int, ...]) -> int | None:
         if signature.primitive is not ops.sum_p or uses[program.arguments[number][0]] != 1:
             return None
         return sum_of_product(result, signature, arguments)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from .. import ops
 from ..core.avals import intern_aval
 from ..core.primitives import Primitive, Signature
-from ..core.program import Application, Program, prune
+from ..core.program import Program, prune
 from ..nodes import NO_SLOT, Argument, Unknown
 from .build import build
 
@@ -25,8 +25,7 @@ def expand(program: Program, known: Collection[str]) -> Program:
     if not any(_expands(head, known) for head in set(program.heads) if isinstance(head, Primitive)):
         return program
 
-    def expanded(result: Program, application: Application) -> int | None:
-        _, signature, arguments = application
+    def expanded(result: Program, _: int, signature: Signature, arguments: tuple[int, ...]) -> int | None:
         return _spliced(result, signature, arguments, known) if _expands(signature.primitive, known) else None
 
     return prune(program, expanded)

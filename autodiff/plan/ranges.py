@@ -16,7 +16,7 @@ from .. import ops
 from ..backend import Backend, Plan, check_capabilities, get_backend
 from ..core.avals import INT64, intern_aval
 from ..core.primitives import Signature
-from ..core.program import Application, Program, prune
+from ..core.program import Program, prune
 from ..errors import ArgumentError, IndexingError
 from .wrapped import Wrapped
 
@@ -79,8 +79,7 @@ def with_ranges(program: Program) -> tuple[Program, list[Range | Exponents]]:
             end = result.call(extremum, wide, params=(axes,)) if axes else wide
             ends.append(result.call(ops.reshape_p, end, params=((1,),)))
 
-    def replace(result: Program, application: Application) -> int | None:
-        _, signature, arguments = application
+    def replace(result: Program, _: int, signature: Signature, arguments: tuple[int, ...]) -> int | None:
         if signature.primitive is ops.in_range:
             positions, line = arguments
             size, axis = signature.params

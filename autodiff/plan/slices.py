@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from .. import ops
 from ..core.avals import INDEX_DTYPE, intern_aval
+from ..core.primitives import Signature
 from ..core.program import Application, Program, prune
 
 # Calls on larger arrays cost what they compute, joined or not.
@@ -35,8 +36,7 @@ def join_slices(program: Program) -> Program:
     if not runs:
         return program
 
-    def joined(result: Program, application: Application) -> int | None:
-        number, signature, arguments = application
+    def joined(result: Program, number: int, signature: Signature, arguments: tuple[int, ...]) -> int | None:
         if number not in runs:
             return None
         part, start, stop = runs[number]
