@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -112,6 +112,8 @@ class Signature:
 
 PRIMITIVES: dict[str, Primitive] = {}
 
+Row = TypeVar("Row")
+
 
 class Primitive(ABC):
     """An operation that has a rule and that backends know: a card, on which stands all that is true of it.
@@ -144,15 +146,20 @@ class Primitive(ABC):
     view : bool or callable, optional
         Whether the result is the first operand's memory seen in another way; if that depends on the operands,
         ``view(avals)``.
-    in_place : bool, optional
-        False for an elementwise primitive that reads its operands after it has begun to write.
+    rereads : sequence of int, optional
+        The operands of an elementwise primitive that it may read after it has begun to write: the others' memory can
+        be the result's.
+    writes : bool, optional
+        Whether the result is the first operand with some elements written to.
+    cheap : bool, optional
+        Whether an element is computed faster than fetched from memory.
     reduces : numpy.ufunc, optional
         What a reduction combines elements with, and partial results with each other.
     """
 
     __slots__ = (
+        "cheap",
         "commutative",
-        "in_place",
         "infer",
         "interned",
         "kind",
@@ -164,8 +171,10 @@ class Primitive(ABC):
         "numpy_ufunc",
         "params",
         "reduces",
+        "rereads",
         "signatures",
         "view",
+        "writes",
     )
 
     def __init__(
@@ -182,7 +191,9 @@ class Primitive(ABC):
         meaning: Callable[..., Any] | None = None,
         needs: Iterable[str] = (),
         view: bool | Callable[[tuple[Aval, ...]], bool] = False,
-        in_place: bool = True,
+        rereads: Iterable[int] = (),
+        writes: bool = False,
+        cheap: bool = False,
         reduces: np.ufunc | None = None,
     ):
         if name in PRIMITIVES:
@@ -199,7 +210,9 @@ class Primitive(ABC):
         self.meaning = meaning
         self.needs = tuple(needs)
         self.view = view
-        self.in_place = in_place
+        self.rereads = tuple(rereads)
+        self.writes = writes
+        self.cheap = cheap
         self.reduces = reduces
         # By abstract values and parameters; twins by their signature.
         self.interned: Interned[Any, Signature] = Interned(SIGNATURES_KEPT)
@@ -231,6 +244,11 @@ class Primitive(ABC):
 
 def _restore_primitive(name: str) -> Primitive:
     return PRIMITIVES[name]
+
+
+def by_primitive(rows: Mapping[str, Row]) -> dict[Primitive, Row]:
+    """A table of a backend by the primitives that its rows name; KeyError for a name of none."""
+    return {PRIMITIVES[name]: row for name, row in rows.items()}
 
 
 # Python integers of any size are compared with integers of any dtype.

@@ -51,6 +51,7 @@ def _reduction(name: str, infer: Callable[..., Aval], ufunc: np.ufunc) -> Operat
         infer,
         params=("axes",),
         kind="reduction",
+        cheap=True,
         reduces=ufunc,
         meaning=lambda xp, x, axes: getattr(xp, name)(x, axis=axes),
     )
@@ -98,6 +99,7 @@ inner_product = Operator(
     _infer_inner_product,
     params=("axes",),
     kind="reduction",
+    cheap=True,
     commutative=True,
     reduces=np.add,
     meaning=lambda xp, x, y, axes: xp.sum(xp.multiply(x, y), axis=axes),

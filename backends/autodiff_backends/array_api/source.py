@@ -18,8 +18,8 @@ from autodiff.core.program import Program
 from autodiff.whole import apart
 
 from ..numpy.backend import planned
-from ..numpy.reference import Interpreted, constant_value, function_for
-from ..numpy.values import number_text
+from ..numpy.reference import Interpreted, function_for
+from ..numpy.values import constant_value, number_text
 from .calls import ARRAYS, Call, DType
 from .elementwise import same
 
@@ -206,6 +206,7 @@ class Writer:
         """All applications as lines, values forgotten after their last use."""
         program = self.program
         applications = program.applications()
+        self.n_operations = len(applications)
         last_use = {a: number for number, _, arguments in applications for a in arguments}
         last_use |= dict.fromkeys(program.outputs, len(program.avals))
         # When the memory of each value is last looked into, by itself or by a view.
@@ -284,7 +285,7 @@ class Generated:
         writer = Writer(program, dialect)
         writer.write()
         results = writer.results()
-        self.n_operations = len(program.applications())
+        self.n_operations = writer.n_operations
         self.n_launches = writer.n_launches
         lines = [*writer.lines, f"return ({', '.join(results)},)" if results else "return ()"]
         quiet = dialect.quiet or (program.quiet and writer.numbers)

@@ -10,7 +10,7 @@ from dask.array.core import normalize_chunks
 from autodiff.core.program import Program
 from autodiff.plan.cache import PlanCache
 
-from ..numpy.reference import constant_value
+from ..numpy.values import constant_value
 from .axes import takes_whole
 from .graph import Tasks, in_blocks
 from .kept import computed, settle

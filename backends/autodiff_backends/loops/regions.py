@@ -8,37 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autodiff.backend import Plan
-from autodiff.core.primitives import Signature
 from autodiff.core.program import Application, Program
 
-from .statements import COPY, DTYPES, REDUCTIONS, VECTORISED, looks, supported
-
-# Nanoseconds of one element, in compiled loops and in NumPy's, and of one NumPy call and one kernel call beside that.
-# Measured on 1,000 elements in cache; functions that are not listed are called element by element in both.
-ARITHMETIC = (0.1, 0.2)
-FUNCTIONS = {
-    "sqrt": (0.2, 0.9),
-    **dict.fromkeys(("exp", "exp2", "log", "log2", "log10", "logistic"), (4.0, 0.6)),
-    **dict.fromkeys(("expm1", "log1p", "cbrt"), (6.0, 0.8)),
-    **dict.fromkeys(("tanh", "sinh", "cosh", "arctan", "arcsin", "arccos", "tan", "power"), (11.0, 0.9)),
-    **dict.fromkeys(("arcsinh", "arccosh", "arctanh", "arctan2"), (13.0, 1.2)),
-}
-SCALAR_FUNCTION = (9.0, 9.0)
-STATEMENT = 20.0
-SINGLE_SIN = (2.1, 0.4)
-# Of those that loops have as vectorised arithmetic, or as an expression of such.
-VECTOR_FUNCTION = 1.4
-VECTOR_FUNCTIONS = VECTORISED | {"logistic", "tanh_slope"}
-MULTIPLY_ADD = (0.4, 0.1)
-NUMPY_CALL, KERNEL_CALL = 250.0, 1_500.0
-
-CHEAP = {
-    *("add", "subtract", "multiply", "divide", "negative", "absolute", "square", "maximum", "minimum", "sign"),
-    *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "where", "masked_multiply", "astype"),
-    *("logical_and", "logical_or", "logical_not", "isnan", "isfinite", "isinf", "conjugate", "reciprocal", "positive"),
-    *(COPY, "root_of_squares", "concatenate", "index_add", "index_set", "floor", "ceil", "rint", "trunc", "copysign"),
-    *(name for name in REDUCTIONS if name not in ("matmul", "inner_product")),
-}
+from .statements import DTYPES, looks
 
 LOOPS, CALLS = "loops", "calls"
 
@@ -61,36 +33,6 @@ class Rules(NamedTuple):
     pays: Callable[[Program, list[Application]], bool]
 
 
-def cost(signature: Signature) -> tuple[float, float]:
-    """A rough estimate of what an application takes in compiled loops and in NumPy, in nanoseconds."""
-    name = signature.primitive.name
-    if looks(signature):
-        return 0.0, NUMPY_CALL / 2
-    size = max([signature.out.size, *[a.size for a in signature.inputs if a.spec is None]])
-    if name == "matmul":
-        size = signature.out.size * signature.inputs[0].shape[-1]
-    loops, vectors = _element(name, signature.out.dtype)
-    # One element is a Python number in a NumPy plan.
-    call = NUMPY_CALL if size > 1 else NUMPY_CALL / 8
-    return (STATEMENT if size > 1 else 1.0) + size * loops, call + size * vectors
-
-
-def loop_cost(name: str, dtype: np.dtype[Any]) -> float:
-    """A rough estimate of what a statement takes for one element in compiled loops, in nanoseconds."""
-    return _element(name, dtype)[0]
-
-
-def _element(name: str, dtype: np.dtype[Any]) -> tuple[float, float]:
-    if name in ("matmul", "inner_product"):
-        return MULTIPLY_ADD
-    if name in CHEAP:
-        return ARITHMETIC
-    if name in ("sin", "cos") and dtype == np.float32:
-        return SINGLE_SIN
-    loops, vectors = FUNCTIONS.get(name, SCALAR_FUNCTION)
-    return (VECTOR_FUNCTION if name in VECTOR_FUNCTIONS and dtype == np.float64 else loops), vectors
-
-
 class Region:
     """Applications executed by one plan.
 
@@ -108,19 +50,6 @@ class Region:
         self.members = members
 
 
-def faster(ufuncs: frozenset[str], largest: int) -> Rules:
-    """Loops where they are estimated to be faster than NumPy, of these ufuncs and of arrays of this size at most."""
-
-    def fits(program: Program, application: Application) -> bool:
-        return supported(program, application, ufuncs, largest) and _short(application.signature)
-
-    def pays(program: Program, members: list[Application]) -> bool:
-        costs = [cost(signature) for number, signature, _ in members if not is_view(program, number)]
-        return not costs or sum(loops for loops, _ in costs) + KERNEL_CALL < sum(vectors for _, vectors in costs)
-
-    return Rules(fits, is_view, pays)
-
-
 def regions(program: Program, rules: Rules) -> list[Region]:
     """Regions in the order of execution; few, and kernels only where they pay."""
     applications = program.applications()
@@ -132,12 +61,6 @@ def regions(program: Program, rules: Rules) -> list[Region]:
             return found
         for region in wrong:
             kinds.update(dict.fromkeys([number for number, _, _ in region.members], CALLS))
-
-
-def _short(signature: Signature) -> bool:
-    """Whether loops are no hopeless match for BLAS."""
-    loops, vectors = cost(signature)
-    return signature.primitive.name != "matmul" or loops < 2 * vectors
 
 
 def _stages(program: Program, applications: list[Application], kinds: dict[int, str], rules: Rules) -> list[Region]:

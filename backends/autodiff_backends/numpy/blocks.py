@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
+import numpy as np
+
 from autodiff.backend import thread_count
-from autodiff.core.primitives import Signature
+from autodiff.core.primitives import Primitive, Signature
 from autodiff.core.program import Application
 
 from .workers import shares, together
@@ -25,17 +27,9 @@ SMALLEST_BLOCKED = 1 << 15
 # vectorised functions. Cheap ones wait for memory, and two threads wait as long or longer.
 SMALLEST_THREADED = 400_000
 NANOSECONDS_SINGLE, NANOSECONDS_DOUBLE = 0.3, 4.5
-CHEAP = {
-    *("add", "subtract", "multiply", "negative", "absolute", "square", "maximum", "minimum", "sign", "conjugate"),
-    *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "where", "masked_multiply", "astype"),
-    *("sum", "inner_product", "logical_and", "logical_or", "logical_not", "isnan", "isfinite", "real", "imag"),
-}
 
 # Bytes of one array's block: a dozen of them fit the second-level cache of one core.
 BLOCK_BYTES = 1 << 16
-
-# Elementwise primitives without a ufunc that the generated blocks know.
-BLOCKED_NAMES = {"masked_multiply", "where", "astype", "root_of_squares", "logistic", "tanh_slope"}
 
 
 class Group:
@@ -60,12 +54,12 @@ class Group:
         self.flat = True
 
 
-def _blockable(signature: Signature) -> bool:
+def _blockable(signature: Signature, written: Container[Primitive]) -> bool:
     """Whether an operation is elementwise over a large array, with operands that blocks can be cut from."""
     primitive, aval = signature.primitive, signature.out
     if primitive.kind != "elementwise" or aval.ndim == 0 or aval.size < SMALLEST_BLOCKED:
         return False
-    if primitive.name not in BLOCKED_NAMES and (primitive.numpy_ufunc is None or primitive.numpy_ufunc.nout != 1):
+    if primitive not in written and (primitive.numpy_ufunc is None or primitive.numpy_ufunc.nout != 1):
         return False
     return _flat(signature) or aval.shape[0] >= 2 * thread_count()
 
@@ -82,7 +76,8 @@ def _flat(signature: Signature) -> bool:
 
 def _full_sum(signature: Signature) -> bool:
     return (
-        signature.primitive.name in ("sum", "inner_product")
+        signature.primitive.kind == "reduction"
+        and signature.primitive.reduces is np.add
         and signature.out.ndim == 0
         and signature.out.dtype.kind == "f"
         # Half precision is added up in single, and rounded once.
@@ -91,11 +86,12 @@ def _full_sum(signature: Signature) -> bool:
     )
 
 
-def schedule(applications: list[Application]) -> list[Application | Group]:
+def schedule(applications: list[Application], written: Container[Primitive]) -> list[Application | Group]:
     """The operations in an order of execution, large elementwise ones gathered into groups.
 
-    What cannot be in a group and needs something of it waits until the group has ended, so that the group goes on
-    with what does not: a loss and its gradient are often one pass over the data.
+    Those of a ufunc can be in a group, and those that are ``written`` for blocks without one. What cannot be and needs
+    something of a group waits until it has ended, so that the group goes on with what does not: a loss and its gradient
+    are often one pass over the data.
     """
     order: list[Application | Group] = []
     group: Group | None = None
@@ -106,7 +102,7 @@ def schedule(applications: list[Application]) -> list[Application | Group]:
     for application in applications:
         number, signature, arguments = application
         summed = _full_sum(signature)
-        if not summed and not _blockable(signature):
+        if not summed and not _blockable(signature, written):
             if members.isdisjoint(arguments) and waiting.isdisjoint(arguments):
                 order.append(application)
             else:
@@ -140,7 +136,7 @@ def nanoseconds(group: Group) -> float:
     """A rough estimate of what the costly operations of a group take on one thread."""
     total = 0.0
     for _, signature, _ in group.members:
-        if signature.primitive.name not in CHEAP:
+        if not signature.primitive.cheap:
             total += NANOSECONDS_SINGLE if signature.inputs[0].dtype.itemsize <= 4 else NANOSECONDS_DOUBLE
     return total * math.prod(group.shape)
 
