@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..errors import BackendError
 from ..memo import Interned
 from .avals import Aval, common_place
 
@@ -75,9 +76,14 @@ class Signature:
 
     def function(self, xp: Any) -> Callable[..., Any]:
         """What computes it from arrays of a namespace, by the meaning of its primitive."""
+        return functools.partial(self.meaning(xp.__name__), xp, **self.meaning_keywords)
+
+    def meaning(self, library: str) -> Callable[..., Any]:
+        """The meaning of its primitive; an error that names the library if the card has none."""
         meaning = self.primitive.meaning
-        assert meaning is not None, self.primitive.name
-        return functools.partial(meaning, xp, **self.meaning_keywords)
+        if meaning is None:
+            raise BackendError(f"{self!r} is not available in {library}, which has no function for it")
+        return meaning
 
     @property
     def meaning_keywords(self) -> dict[str, Any]:
@@ -154,7 +160,8 @@ class Primitive(ABC):
     cheap : bool, optional
         Whether an element is computed faster than fetched from memory.
     reduces : numpy.ufunc, optional
-        What a reduction combines elements with, and partial results with each other.
+        What a reduction combines elements with, or the products of those of two operands; and partial results with
+        each other.
     """
 
     __slots__ = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from operator import getitem
 from typing import Any, NamedTuple
 
@@ -81,7 +81,7 @@ class Override(NamedTuple):
         for kinds, meaning in self.kinds.items():
             if kind in kinds:
                 return meaning
-        raise BackendError(f"{signature!r} cannot be computed in the functions of the Array API standard")
+        raise BackendError(f"{signature!r} is not available in a library of the Array API standard")
 
 
 def operand_dtypes(signature: Signature) -> tuple[DType, ...]:
@@ -201,10 +201,9 @@ def standard_call(signature: Signature) -> Call:
 
 def by_meaning(signature: Signature) -> Call:
     """What the primitive's card says."""
-    primitive = signature.primitive
-    assert primitive.meaning is not None, primitive.name
+    meaning = signature.meaning("a library of the Array API standard")
     operands = (None,) * len(signature.inputs)
-    return Call(primitive.meaning, operands, keywords=signature.meaning_keywords, view=signature.is_view)
+    return Call(meaning, operands, keywords=signature.meaning_keywords, view=signature.is_view)
 
 
 NOTHING = Override()
@@ -257,12 +256,14 @@ def _has(xp: Any, name: str) -> bool:
     return xp is not None
 
 
-def missing(xp: Any) -> dict[str, str]:
-    """The primitives that a namespace lacks functions for, and which."""
+def missing(xp: Any, own: Container[Primitive] = ()) -> dict[str, str]:
+    """The primitives that a namespace lacks functions for, and which; a backend may have some of its ``own``."""
     result = {}
     for primitive in PRIMITIVES.values():
         row = OVERRIDES.get(primitive)
-        if row is None and primitive.numpy_ufunc is not None and primitive.meaning is None:
+        if row is None and primitive in own:
+            continue
+        if row is None and primitive.meaning is None and primitive.numpy_ufunc is not None:
             result[primitive.name] = f"{xp.__name__} has no such function"
             continue
         wanted = {*primitive.needs} if row is None else {*row.needs, *[m for m in row.kinds.values() if type(m) is str]}

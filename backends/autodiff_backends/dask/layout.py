@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from autodiff.core.program import Application, Program
+from autodiff.core.program import Program
 
 from .axes import INDEXING, Axes, axes_of, is_cut_by, takes_whole
 
@@ -73,22 +73,23 @@ class Layout:
         self.totals: dict[int, tuple[int, int]] = {}
         self._whole = dict(whole)
         self._axes: dict[int, Axes] = {}
-        for application in program.applications():
-            self._axes[application.number] = self._axes_of(application)
-            self._place(application.number)
+        for number in program.live():
+            if program.signatures[number] is not None:
+                self._place(number)
 
     def axes(self, number: int) -> Axes:
         """Which axes of an application belong together."""
-        return self._axes[number]
-
-    def _axes_of(self, application: Application) -> Axes:
-        _, signature, arguments = application
-        whole: Sequence[bool] = ()
-        if signature.primitive.name in INDEXING:
-            index = arguments[1]
-            value: Any = self.program.constants.get(index)
-            whole = self._whole[index] if value is None else takes_whole(self.program.avals[index], value)
-        return axes_of(signature, whole)
+        found = self._axes.get(number)
+        if found is None:
+            signature = self.program.signatures[number]
+            assert signature is not None
+            whole: Sequence[bool] = ()
+            if signature.primitive.name in INDEXING:
+                index = self.program.arguments[number][1]
+                value: Any = self.program.constants.get(index)
+                whole = self._whole[index] if value is None else takes_whole(self.program.avals[index], value)
+            found = self._axes[number] = axes_of(signature, whole)
+        return found
 
     def available(self, number: int) -> int:
         """The level at which a value is known as a whole, gathered if it is in blocks."""
@@ -102,14 +103,14 @@ class Layout:
         if label is None or signature is None or not is_cut_by(signature, axes, label, self.groups[group].rows):
             return False
         # Each block adds to an array of its own: there must be nothing in it.
-        if label in axes.out or signature.primitive.name != "index_add":
+        if label in axes.out or not signature.primitive.writes:
             return True
         return self._is_zero(self.program.arguments[number][0])
 
     def _is_zero(self, number: int) -> bool:
         """Whether an array is one zero, repeated."""
         signature = self.program.signatures[number]
-        while signature is not None and signature.primitive.name == "broadcast_to":
+        while signature is not None and signature.primitive.kind == "view":
             (number,) = self.program.arguments[number]
             signature = self.program.signatures[number]
         literal = self.program.avals[number].literal

@@ -31,9 +31,9 @@ def along(function: Function) -> FunctionMaker:
     return lambda signature: partial(function, axis=signature.params[0])
 
 
-def sum_of_products(signature: Signature) -> Function:
-    (axes,) = signature.params
-    return lambda x, y: np.add.reduce(np.multiply(x, y), axis=axes)
+def reduction(signature: Signature, reduces: np.ufunc) -> Function:
+    reduce = partial(reduces.reduce, axis=signature.params[0])
+    return reduce if len(signature.inputs) == 1 else lambda x, y: reduce(np.multiply(x, y))
 
 
 def read(signature: Signature) -> Function:

@@ -110,7 +110,10 @@ def write_reduction(w: Values, number: int, signature: Signature, arguments: tup
     axis = "None" if len(axes) == x.ndim else repr(axes[0] if len(axes) == 1 else axes)
     ufunc = signature.primitive.reduces
     assert ufunc is not None
-    w.emit(number, f"{w.use(ufunc.__name__)}.reduce({w.array(arguments[0])}, {axis}", out=False)
+    word, *others = [w.array(a) for a in arguments]
+    if others:
+        word = f"{w.use('multiply')}({word}, {others[0]})"
+    w.emit(number, f"{w.use(ufunc.__name__)}.reduce({word}, {axis}", out=False)
 
 
 def _sum(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
@@ -155,8 +158,7 @@ def _inner_product(w: Values, number: int, signature: Signature, arguments: tupl
     elif axes == (x.ndim - 1,) and x.shape[-1] <= LONGEST_INNER:
         w.emit(number, f"{w.use('vecdot')}({left}, {right}", out=True)
     else:
-        axis = axes[0] if len(axes) == 1 else axes
-        w.emit(number, f"{w.use('add')}.reduce({w.use('multiply')}({left}, {right}), {axis}", out=False)
+        write_reduction(w, number, signature, arguments)
 
 
 def _astype(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
@@ -448,7 +450,7 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
         "broadcast_to": Override(_broadcast_to),
         "concatenate": Override(_concatenate),
         "sum": Override(_sum),
-        "inner_product": Override(_inner_product, function=functions.sum_of_products),
+        "inner_product": Override(_inner_product),
         "matmul": Override(_matmul),
         "argmax": Override(_function("argmax")),
         "argmin": Override(_function("argmin")),

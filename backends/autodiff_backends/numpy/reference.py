@@ -7,7 +7,6 @@ programs too long to be worth compiling are run.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from autodiff.core.program import Program
 from autodiff.plan.expand import expand
 from autodiff.whole import apart
 
-from .functions import Function
+from .functions import Function, reduction
 from .primitives import NOTHING, OVERRIDES
 from .values import constant_value
 
@@ -30,7 +29,7 @@ def function_for(signature: Signature) -> Function:
     if own is not None:
         function = own(signature)
     elif primitive.kind == "reduction" and primitive.reduces is not None:
-        function = partial(primitive.reduces.reduce, axis=signature.params[0])
+        function = reduction(signature, primitive.reduces)
     else:
         function = primitive.numpy_ufunc or (_composition if primitive.meaning is None else _meant)(signature)
     if signature.out.weak:
