@@ -17,7 +17,6 @@ import autodiff as ad
 from autodiff import backend, dispatch, nodes, rules
 from autodiff.plan import simplify
 from autodiff_backends.numpy import primitives as _numpy_primitives
-from autodiff_backends.numpy import reference as _numpy_reference
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -40,8 +39,7 @@ TABLES = (
     dispatch.UFUNCS,
     nodes.PRIMITIVES,
     rules.TABLE,
-    _numpy_reference.SPECIAL,
-    _numpy_primitives.WRITERS,
+    _numpy_primitives.OVERRIDES,
 )
 
 

@@ -21,8 +21,6 @@ from autodiff_backends.numpy.reference import Interpreted
 from autodiff_backends.numpy.source import Generated
 
 SPECIAL_VALUES = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -2.5, 3.0, 710.0, -1e308, 1e-320, np.inf, -np.inf, np.nan]
-# Programs have no places; positions are checked, and compositions expanded, before a plan is made.
-NEVER_EXECUTED = {PRIMITIVES["place"], PRIMITIVES["in_range"], *ops.COMPOSITIONS} - {PRIMITIVES["tanh_slope"]}
 ELEMENTWISE = [p for p in PRIMITIVES.values() if p.kind == "elementwise" and not p.params and p not in ops.COMPOSITIONS]
 
 
