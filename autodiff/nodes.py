@@ -248,6 +248,8 @@ class Operation(Node):
 
     __slots__ = ()
 
+    signature: Signature
+
     def __init__(self, signature: Signature, inputs: tuple[Node, ...]):
         self.signature = signature
         self.inputs = inputs
@@ -261,7 +263,6 @@ class Operation(Node):
 
     def __reduce__(self) -> tuple[Any, ...]:
         signature = self.signature
-        assert signature is not None
         return _restore_operation, (
             signature.primitive,
             signature.params,

@@ -6,10 +6,11 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from ..errors import BackendError
 from ..memo import Interned
 from .avals import Aval, common_place
 
@@ -76,9 +77,14 @@ class Signature:
 
     def function(self, xp: Any) -> Callable[..., Any]:
         """What computes it from arrays of a namespace, by the meaning of its primitive."""
+        return functools.partial(self.meaning(xp.__name__), xp, **self.meaning_keywords)
+
+    def meaning(self, library: str) -> Callable[..., Any]:
+        """The meaning of its primitive; an error that names the library if the card has none."""
         meaning = self.primitive.meaning
-        assert meaning is not None, self.primitive.name
-        return functools.partial(meaning, xp, **self.meaning_keywords)
+        if meaning is None:
+            raise BackendError(f"{self!r} is not available in {library}, which has no function for it")
+        return meaning
 
     @property
     def meaning_keywords(self) -> dict[str, Any]:
@@ -112,6 +118,8 @@ class Signature:
 
 
 PRIMITIVES: dict[str, Primitive] = {}
+
+Row = TypeVar("Row")
 
 
 class Primitive(ABC):
@@ -148,10 +156,16 @@ class Primitive(ABC):
     view : bool or callable, optional
         Whether the result is the first operand's memory seen in another way; if that depends on the operands,
         ``view(avals)``.
-    in_place : bool, optional
-        False for an elementwise primitive that reads its operands after it has begun to write.
+    rereads : sequence of int, optional
+        The operands of an elementwise primitive that it may read after it has begun to write: the others' memory can
+        be the result's.
+    writes : bool, optional
+        Whether the result is the first operand with some elements written to.
+    cheap : bool, optional
+        Whether an element is computed faster than fetched from memory.
     reduces : numpy.ufunc, optional
-        What a reduction combines elements with, and partial results with each other.
+        What a reduction combines elements with, or the products of those of two operands; and partial results with
+        each other.
     core : str, optional
         The last axes of the operands and of the result, ``"ik,kj->ij"``, that it works on for each place of those
         before them, which are broadcast. Each letter is an axis through which blocks pass, and ``.`` one that is
@@ -159,6 +173,7 @@ class Primitive(ABC):
     """
 
     __slots__ = (
+        "cheap",
         "commutative",
         "core",
         "in_place",
@@ -173,9 +188,11 @@ class Primitive(ABC):
         "numpy_ufunc",
         "params",
         "reduces",
+        "rereads",
         "several",
         "signatures",
         "view",
+        "writes",
     )
 
     numpy_ufunc: np.ufunc | None
@@ -196,7 +213,9 @@ class Primitive(ABC):
         meaning: Callable[..., Any] | None = None,
         needs: Iterable[str] = (),
         view: bool | Callable[[tuple[Aval, ...]], bool] = False,
-        in_place: bool = True,
+        rereads: Iterable[int] = (),
+        writes: bool = False,
+        cheap: bool = False,
         reduces: np.ufunc | None = None,
         core: str | None = None,
     ):
@@ -216,7 +235,9 @@ class Primitive(ABC):
         self.meaning = meaning
         self.needs = tuple(needs)
         self.view = view
-        self.in_place = in_place
+        self.rereads = tuple(rereads)
+        self.writes = writes
+        self.cheap = cheap
         self.reduces = reduces
         self.core = core
         # By abstract values and parameters; twins by their signature.
@@ -255,6 +276,11 @@ class Primitive(ABC):
 
 def _restore_primitive(name: str) -> Primitive:
     return PRIMITIVES[name]
+
+
+def by_primitive(rows: Mapping[str, Row]) -> dict[Primitive, Row]:
+    """A table of a backend by the primitives that its rows name; KeyError for a name of none."""
+    return {PRIMITIVES[name]: row for name, row in rows.items()}
 
 
 # Python integers of any size are compared with integers of any dtype.

@@ -11,7 +11,7 @@ import functools
 import itertools
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -55,10 +55,8 @@ def _infer_like_first(primitive: Primitive, *avals: Aval, **params: Any) -> Aval
     return intern_aval(broadcast_shapes(primitive.name, avals), avals[0].dtype, avals[0].weak)
 
 
-def _derived(
-    name: str, composition: Callable[..., Node], *, params: Mapping[str, Any] | None = None, infer: Any = None
-) -> Operator:
-    primitive = Operator(name, infer or _infer_like_first, params=params, kind="elementwise")
+def _derived(name: str, composition: Callable[..., Node], *, infer: Any = _infer_like_first, **facts: Any) -> Operator:
+    primitive = Operator(name, infer, kind="elementwise", **facts)
     COMPOSITIONS[primitive] = composition
     return primitive
 
@@ -122,8 +120,8 @@ def _tanh_slope(out: Node, x: Node) -> Node:
     return 4 * (e / square(1 + e))
 
 
-# 1 / cosh(x)^2 for a real x, given out = tanh(x).
-tanh_slope = _derived("tanh_slope", _tanh_slope)
+# 1 / cosh(x)^2 for a real x, given out = tanh(x); x is looked at where the output does not tell.
+tanh_slope = _derived("tanh_slope", _tanh_slope, rereads=(1,))
 
 
 def _tan_slope(out: Node, x: Node) -> Node:

@@ -52,6 +52,7 @@ def _reduction(name: str, infer: Callable[..., Aval], ufunc: np.ufunc) -> Operat
         infer,
         params={"axes": Axes},
         kind="reduction",
+        cheap=True,
         reduces=ufunc,
         meaning=lambda xp, x, axes: getattr(xp, name)(x, axis=axes),
     )
@@ -99,6 +100,7 @@ inner_product = Operator(
     _infer_inner_product,
     params={"axes": Axes},
     kind="reduction",
+    cheap=True,
     commutative=True,
     reduces=np.add,
     meaning=lambda xp, x, y, axes: xp.sum(xp.multiply(x, y), axis=axes),

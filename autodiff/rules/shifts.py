@@ -139,7 +139,7 @@ def _irrelevant(extrema: Sequence[Operation], users: dict[Node, list[Operation]]
                 return False
             # What moves along different axes of t neither cancels nor adds up.
             moving = [(i, along[x]) for i, x in enumerate(op.inputs) if x in shifts]
-            ways = {carried(op.signature, i, own) for i, own in moving}  # type: ignore[arg-type]
+            ways = {carried(op.signature, i, own) for i, own in moving}
             way = ways.pop()
             if ways or way is None:
                 return False

@@ -240,9 +240,8 @@ def _repeated(layout: Layout) -> set[int]:
     """
     program = layout.program
     operations: dict[int, int] = {}
-    for number in program.applications():
-        signature, arguments = program.signatures[number], program.arguments[number]
-        if signature is None or number in layout.totals:
+    for number, signature, arguments in program.applications():
+        if number in layout.totals:
             continue
         cheap = signature.primitive.kind == "view"
         if number in layout.rows:
