@@ -50,10 +50,6 @@ FEATURES = (
     "in-place",
     "scatter-add",
     "data-dependent shapes",
-    "linalg",
-    "fft",
-    "sort",
-    "special",
     "asynchronous",
     "lazy",
 )

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .backend import Backend, Plan
-from .convert import as_array, describe, is_complex
+from .convert import describe, is_complex
 from .core.avals import Aval
 from .errors import ArgumentError, DTypeError, ShapeError
 from .nodes import Node
-from .places import bring
-from .registry import backend_of, get_backend
+from .places import taken
+from .registry import get_backend
 from .tensor.handle import Handle
 
 
@@ -84,28 +84,23 @@ class CompiledGradient:
         if len(values) != len(self._avals):
             raise ArgumentError(f"the compiled gradient takes {len(self._avals)} arrays, not {len(values)}")
         arrays = []
-        for place, (value, aval) in enumerate(zip(values, self._avals, strict=True)):
+        for i, (value, aval) in enumerate(zip(values, self._avals, strict=True)):
             if type(value) is not np.ndarray or value.dtype != aval.dtype or self._away:
-                value = self._taken(value.value if isinstance(value, Handle) else value, aval, place)
+                value = self._taken(value.value if isinstance(value, Handle) else value, aval, i)
             if value.shape != aval.shape:
                 raise ShapeError(
-                    f"argument {place} of the compiled gradient has shape {value.shape}, but it was compiled for "
+                    f"argument {i} of the compiled gradient has shape {value.shape}, but it was compiled for "
                     f"{aval!r}; compile another for this shape"
                 )
             arrays.append(value)
         results = self._plan(*arrays, *self._bound)
         return results[0], list(results[1:])
 
-    def _taken(self, value: Any, aval: Aval, place: int) -> Any:
+    def _taken(self, value: Any, aval: Aval, i: int) -> Any:
         """An argument where the gradient computes."""
-        dtype = aval.dtype
-        owner = backend_of(value)
-        complex_values = is_complex(value) if owner is None else owner.aval_of(value)[1].kind == "c"
-        if complex_values and dtype.kind != "c":
+        if aval.dtype.kind != "c" and is_complex(value):
             raise DTypeError(
-                f"argument {place} of the compiled gradient is {describe(value)}, and it was compiled for {aval!r}, "
+                f"argument {i} of the compiled gradient is {describe(value)}, and it was compiled for {aval!r}, "
                 "which has no imaginary part; take np.real of it, or compile another for complex numbers"
             )
-        if not self._away:
-            return as_array(value, dtype, copy=None)
-        return bring(value if self._home.owns(value) else as_array(value, dtype, copy=None), self._home, dtype)
+        return taken(value, aval, self._home if self._away else None)

@@ -156,9 +156,10 @@ def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndar
 
 
 def is_complex(value: Any) -> bool:
-    """Whether what would be made an array has imaginary parts."""
-    array = value if type(value) is np.ndarray else as_array(value, copy=None)
-    return bool(array.dtype.kind == "c")
+    """Whether an array, or what would be made one, has imaginary parts."""
+    owner = None if type(value) is np.ndarray else backend_of(value)
+    dtype = as_array(value, copy=None).dtype if owner is None else owner.aval_of(value)[1]
+    return bool(dtype.kind == "c")
 
 
 def _refuse_none(value: Any, array: np.ndarray[Any, Any]) -> None:

@@ -24,8 +24,8 @@ from .plan.simplify import simplify_graph
 from .registry import get_backend
 from .tensor.handle import Handle
 
-# Where variables are in a trace: their numbers. For one that the result does not depend on, what is known of it.
-Places = tuple["int | Aval", ...]
+# The numbers of variables in a trace. For one that the result does not depend on, what is known of it.
+Positions = tuple["int | Aval", ...]
 
 
 class Gradient:
@@ -116,34 +116,37 @@ class Gradients:
         """The value of ``root``, if there is one at hand by then, and its derivatives of order ``n``."""
         compiled, values = self._found(root, wrt, n, handles)
         results = compiled.plan(*values)
+        value = root.value
         if not compiled.with_value:
-            return root.value if compiled.keeps else brought(root, compiled.home), list(results)
-        if root.value is None and compiled.keeps:
+            return value if compiled.keeps or value is None else brought(root, compiled.home), list(results)
+        if value is None and compiled.keeps:
             root.value = freeze(results[0])
         return results[0], list(results[1:])
 
     def record(self, root: Node, wrt: list[Node], n: int = 1, handles: Sequence[Handle] = ()) -> list[Node]:
         """Derivatives as nodes, recorded again from a cached recipe."""
-        trace, places = self.trace(root, wrt, handles)
-        recipe = self.cache.get((trace.key, places, n, "recorded"), lambda: self._recipe(root, trace, places, wrt, n))
+        trace, positions = self.trace(root, wrt, handles)
+        recipe = self.cache.get(
+            (trace.key, positions, n, "recorded"), lambda: self._recipe(root, trace, positions, wrt, n)
+        )
         return recipe.record([*trace.numbers, root])  # type: ignore[no-any-return]
 
     def compile(
         self, root: Node, wrt: list[Node], handles: Sequence[Handle], inputs: Sequence[Handle]
     ) -> CompiledGradient:
         """The value and the derivatives as a function of the values of ``inputs``."""
-        trace, places = self._trace_versions(root, wrt, handles)
-        _warn_independent(places)
+        trace, positions = self._trace_versions(root, wrt, handles)
+        _warn_independent(positions)
         nodes = [*trace.numbers, root]
         taken: list[Node] = []
         _, numbers = self._trace_versions(root, [x.node for x in inputs], inputs)
-        for place, (x, number) in enumerate(zip(inputs, numbers, strict=True)):
+        for i, (x, number) in enumerate(zip(inputs, numbers, strict=True)):
             if isinstance(number, Aval):
-                raise ArgumentError(f"compile: inputs[{place}], {describe(x)}, is not in the history of dy")
+                raise ArgumentError(f"compile: inputs[{i}], {describe(x)}, is not in the history of dy")
             if nodes[number] in taken:
-                raise ArgumentError(f"compile: inputs[{place}], {describe(x)}, is given twice")
+                raise ArgumentError(f"compile: inputs[{i}], {describe(x)}, is given twice")
             taken.append(nodes[number])
-        found = derivatives(root, nodes, places, 1)
+        found = derivatives(root, nodes, positions, 1)
         rest = [leaf for leaf in trace.leaves if leaf not in taken and not leaf.inputs and not is_fixed(leaf)]
         backend = self._computing(root)
         plan = compile_nodes([*taken, *rest], [root, *found], backend, derivatives=True)
@@ -169,7 +172,7 @@ class Gradients:
 
     # --- finding plans -----------------------------------------------------------------------------------------------
 
-    def trace(self, root: Node, wrt: list[Node], handles: Sequence[Handle] = ()) -> tuple[Trace, Places]:
+    def trace(self, root: Node, wrt: list[Node], handles: Sequence[Handle] = ()) -> tuple[Trace, Positions]:
         """The structure of ``root`` back to ``wrt``, and where ``wrt`` are in it; a warning for those that are not."""
         floor = min([x.sequence for x in wrt])
         trace: Trace | None = root.trace
@@ -178,12 +181,12 @@ class Gradients:
         numbers = trace.numbers
         found = tuple([numbers.get(x) for x in wrt])
         if None in found:
-            trace, places = self._trace_versions(root, wrt, handles)
-            _warn_independent(places)
-            return trace, places
+            trace, positions = self._trace_versions(root, wrt, handles)
+            _warn_independent(positions)
+            return trace, positions
         return trace, found  # type: ignore[return-value]
 
-    def _trace_versions(self, root: Node, wrt: list[Node], handles: Sequence[Handle]) -> tuple[Trace, Places]:
+    def _trace_versions(self, root: Node, wrt: list[Node], handles: Sequence[Handle]) -> tuple[Trace, Positions]:
         """As ``trace`` where a variable has a newer version than the one ``root`` was recorded with."""
         trace: Trace | None = root.trace
         if trace is None or trace.floor > 0:
@@ -206,18 +209,19 @@ class Gradients:
 
     def _found(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle]) -> tuple[Gradient, list[Any]]:
         """The compiled gradient and the values it takes."""
-        trace, places = self.trace(root, wrt, handles)
+        trace, positions = self.trace(root, wrt, handles)
         with_value = n == 1 and root.value is None
-        key = (trace.key, places, n, with_value)
-        found = self.cache.get(key, lambda: self._compiled(root, trace, places, wrt, n, with_value))
-        values = trace.values()
-        return found, bring_leaves(values, trace.leaves, found.moved, found.home) if found.moved else values
+        key = (trace.key, positions, n, with_value)
+        found = self.cache.get(key, lambda: self._compiled(root, trace, positions, wrt, n, with_value))
+        if not found.moved:
+            return found, trace.values()
+        return found, bring_leaves(trace.values(), trace.leaves, found.moved, found.home)
 
     def _compiled(
-        self, root: Node, trace: Trace, places: Places, wrt: list[Node], n: int, with_value: bool
+        self, root: Node, trace: Trace, positions: Positions, wrt: list[Node], n: int, with_value: bool
     ) -> Gradient:
         self._growth.note(trace, wrt)
-        found = derivatives(root, [*trace.numbers, root], places, n)
+        found = derivatives(root, [*trace.numbers, root], positions, n)
         outputs = [root, *found] if with_value else found
         backend = self._computing(root)
         plan = compile_nodes(trace.leaves, outputs, backend, derivatives=True)
@@ -225,10 +229,10 @@ class Gradients:
         keeps = root.aval.place is home or (root.aval.place is None and home is get_backend())
         return Gradient(plan, with_value, home, keeps, elsewhere(trace.leaves, home))
 
-    def _recipe(self, root: Node, trace: Trace, places: Places, wrt: list[Node], n: int) -> Recipe:
+    def _recipe(self, root: Node, trace: Trace, positions: Positions, wrt: list[Node], n: int) -> Recipe:
         self._growth.note(trace, wrt, RECORDED_STEPS)
         home = self._computing(root).home
-        return recorded_derivatives(root, trace, places, n, None if home is get_backend() else home)
+        return recorded_derivatives(root, trace, positions, n, None if home is get_backend() else home)
 
     def _computing(self, root: Node) -> Backend:
         """The backend that derivatives of ``root`` are computed on."""
@@ -243,45 +247,45 @@ class Gradients:
         )
 
 
-def derivatives(root: Node, nodes: list[Node], places: Places, n: int) -> list[Node]:
+def derivatives(root: Node, nodes: list[Node], positions: Positions, n: int) -> list[Node]:
     """Derivatives of ``root`` as nodes; zeros where there is no connection."""
-    connected = [nodes[place] for place in places if not isinstance(place, Aval)]
+    connected = [nodes[position] for position in positions if not isinstance(position, Aval)]
     found = iter(derivative(root, connected, n) if connected else [])
     results = []
-    for place in places:
-        node = None if isinstance(place, Aval) else next(found)
+    for position in positions:
+        node = None if isinstance(position, Aval) else next(found)
         if node is None:
-            node = zeros(place if isinstance(place, Aval) else nodes[place].aval)
+            node = zeros(position if isinstance(position, Aval) else nodes[position].aval)
         results.append(node)
     return results
 
 
-def _warn_independent(places: Places) -> None:
+def _warn_independent(positions: Positions) -> None:
     """Warn of each variable that a result does not depend on."""
-    for i, place in enumerate(places):
-        if isinstance(place, Aval):
+    for i, position in enumerate(positions):
+        if isinstance(position, Aval):
             warnings.warn(
-                f"the result does not depend on variable {i}, a Tensor {place!r}: its gradient is zero. Was it "
+                f"the result does not depend on variable {i}, a Tensor {position!r}: its gradient is zero. Was it "
                 "computed from the value (t.value, np.asarray(t)) instead of the Tensor?",
                 IndependentWarning,
                 stacklevel=user_frame()[1],
             )
 
 
-def recorded_derivatives(root: Node, trace: Trace, places: Places, n: int, place: Backend | None) -> Recipe:
+def recorded_derivatives(root: Node, trace: Trace, positions: Positions, n: int, place: Backend | None) -> Recipe:
     """The derivative in terms of the nodes of the trace, simplified as far as it stays differentiable.
 
     What does not depend on anything that is on a backend is said to be on ``place``.
     """
     nodes = [*trace.numbers, root]
-    program = build(nodes, derivatives(root, nodes, places, n), simplify_graph)
-    place_of = {i: i for i in range(len(nodes))}
+    program = build(nodes, derivatives(root, nodes, positions, n), simplify_graph)
+    number_of = {i: i for i in range(len(nodes))}
     constants: list[Constant] = []
     steps: list[tuple[Signature, tuple[int, ...]]] = []
     live = program.live()
     for number in live:
         if number in program.constants:
-            place_of[number] = len(nodes) + len(constants)
+            number_of[number] = len(nodes) + len(constants)
             constants.append(Constant(program.avals[number], program.constants[number]))
     avals = [node.aval for node in [*nodes, *constants]]
 
@@ -295,9 +299,9 @@ def recorded_derivatives(root: Node, trace: Trace, places: Places, n: int, place
     for number in live:
         signature = program.signatures[number]
         if signature is not None:
-            arguments = tuple([place_of[a] for a in program.arguments[number]])
-            place_of[number] = step(signature.primitive, signature.params, arguments)
-    outputs = [place_of[i] for i in program.outputs]
+            arguments = tuple([number_of[a] for a in program.arguments[number]])
+            number_of[number] = step(signature.primitive, signature.params, arguments)
+    outputs = [number_of[i] for i in program.outputs]
     if place is not None:
         outputs = [i if avals[i].place is place else step(place_p, (place,), (i,)) for i in outputs]
     return Recipe(steps, constants, tuple(outputs))

@@ -34,19 +34,19 @@ def _check_dy(dy: Any, what: str) -> None:
 def _check_dx(dx: Any, what: str) -> None:
     if isinstance(dx, Tensor) or not isinstance(dx, (list, tuple)):
         raise ArgumentError(f"{what}: dx must be a list of Tensors, not {describe(dx)}; write [x]")
-    for place, x in enumerate(dx):
+    for i, x in enumerate(dx):
         if not isinstance(x, Tensor):
             raise DifferentiationError(
-                f"{what}: dx[{place}] is {describe(x)}, not a Tensor; give the Tensor that dy was computed from"
+                f"{what}: dx[{i}] is {describe(x)}, not a Tensor; give the Tensor that dy was computed from"
             )
         if isinstance(x.node, Constant):
             raise DifferentiationError(
-                f"{what}: dx[{place}] is a constant Tensor {x.node.aval!r}; make it with constant=False to "
+                f"{what}: dx[{i}] is a constant Tensor {x.node.aval!r}; make it with constant=False to "
                 "differentiate with respect to it"
             )
         if not x.node.aval.differentiable:
             raise DifferentiationError(
-                f"{what}: dx[{place}] is {describe(x)}; there are no derivatives with respect to dtype {x.dtype}. "
+                f"{what}: dx[{i}] is {describe(x)}; there are no derivatives with respect to dtype {x.dtype}. "
                 "Use a floating dtype"
             )
 
@@ -231,10 +231,10 @@ class Graph:
         _check(dy, dx, n, "gradient")
         if not dx:
             return []
-        root, wrt = dy._node, [x._node for x in dx]
+        wrt = [x._node for x in dx]
         if as_tensors is not False and flag(as_tensors, "gradient: as_tensors"):
-            return wrap(self._gradients.record(root, wrt, n, dx))  # type: ignore[no-any-return]
-        return self._gradients.evaluate(root, wrt, n, dx)[1]
+            return wrap(self._gradients.record(dy._node, wrt, n, dx))  # type: ignore[no-any-return]
+        return self._gradients.evaluate(dy._node, wrt, n, dx)[1]
 
     def value_and_gradient(self, dy: Tensor, dx: Sequence[Tensor]) -> tuple[Any, list[Any]]:
         """The value of ``dy`` and its derivatives, computed by one plan.
@@ -385,7 +385,7 @@ class Graph:
 def _input_tensors(inputs: Any) -> Sequence[Tensor]:
     if isinstance(inputs, Tensor) or not isinstance(inputs, (list, tuple)):
         raise ArgumentError(f"compile: inputs must be a list of Tensors, not {describe(inputs)}")
-    for place, x in enumerate(inputs):
+    for i, x in enumerate(inputs):
         if not isinstance(x, Tensor):
-            raise ArgumentError(f"compile: inputs[{place}] is {describe(x)}, not a Tensor")
+            raise ArgumentError(f"compile: inputs[{i}] is {describe(x)}, not a Tensor")
     return inputs

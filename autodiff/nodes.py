@@ -176,19 +176,19 @@ class Unknown:
         What is raised.
     message : str
         What it says.
-    places : bool, optional
+    lines : bool, optional
         Whether it says at which line, too.
     """
 
-    __slots__ = ("_error", "_message", "_places")
+    __slots__ = ("_error", "_lines", "_message")
 
-    def __init__(self, error: type[Exception], message: str, places: bool = False):
+    def __init__(self, error: type[Exception], message: str, lines: bool = False):
         self._error = error
         self._message = message
-        self._places = places
+        self._lines = lines
 
     def _refuse(self, *args: Any, **kwargs: Any) -> Any:
-        raise self._error(f"{self._message} ({caller().place})" if self._places else self._message)
+        raise self._error(f"{self._message} ({caller().line})" if self._lines else self._message)
 
     def __getattr__(self, name: str) -> Any:
         # Tools that look at modules ask objects for names like __wrapped__; only arrays are asked for values.
@@ -256,6 +256,8 @@ class Operation(Node):
 
     __slots__ = ()
 
+    signature: Signature
+
     def __init__(self, signature: Signature, inputs: tuple[Node, ...]):
         self.signature = signature
         self.inputs = inputs
@@ -269,7 +271,6 @@ class Operation(Node):
 
     def __reduce__(self) -> tuple[Any, ...]:
         signature = self.signature
-        assert signature is not None
         return _restore_operation, (
             signature.primitive,
             signature.params,

@@ -41,6 +41,15 @@ def bring(array: Any, place: Backend, dtype: np.dtype[Any] | None = None, copy: 
     return place.asarray(array, dtype, copy=copy)
 
 
+def taken(value: Any, aval: Aval, place: Backend | None, copy: bool = False) -> Any:
+    """A value as an array in the dtype of ``aval``, on a place whose own it may be; NumPy's if that is None."""
+    if place is None:
+        return as_array(value, aval.dtype, copy=copy or None)
+    if isinstance(value, np.ndarray) or not place.owns(value):
+        value = as_array(value, aval.dtype, copy=None)
+    return place.asarray(value, aval.dtype, copy=copy)
+
+
 def placed(
     data: Any, place: Backend | None = None, dtype: Any = None, constant: bool = False, copy: bool = False
 ) -> tuple[Any, Aval]:

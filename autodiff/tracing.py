@@ -22,7 +22,7 @@ UNKNOWN = Unknown(
     "a value was needed while autodiff.function traces a function, where only shapes and dtypes of its arguments are "
     "known: print, float(), an if, or a conversion to an array. Use np.where instead of if, or call the function "
     "without autodiff.function",
-    places=True,
+    lines=True,
 )
 WITHHELD = Unknown(ValueNeeded, "a recipe does not know values")
 

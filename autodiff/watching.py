@@ -82,12 +82,12 @@ def refuse_detached(node: Node, asked: str, instead: str) -> None:
     # Some rows find by the dtype that there is nothing to pass: that of np.sign does.
     if source is None or source.value is UNKNOWN or derivative(node, [source], 1) == [None]:
         return
-    place, function = caller()
+    line, function = caller()
     unaware = "" if function is None else f"{function} does not know Tensors: "
     name = watched_nodes().get(source, "grad")
     raise DetachedError(
         f"{unaware}{asked} would take the value of a Tensor {node.aval!r} that autodiff.{name} "
-        f"differentiates through, and lose its derivative, at {place}. {instead}; ad.stop_gradient(t) or t.value takes "
+        f"differentiates through, and lose its derivative, at {line}. {instead}; ad.stop_gradient(t) or t.value takes "
         "the value where no derivative is meant to pass"
     )
 
@@ -123,12 +123,12 @@ class Look(NamedTuple):
     Parameters
     ----------
     node : Node
-    place : str
+    line : str
         The line of the user's code.
     """
 
     node: Node
-    place: str
+    line: str
 
 
 class Tracing(NamedTuple):
@@ -175,7 +175,7 @@ def note_look(node: Node) -> None:
         trace = _tracing.get()
         if trace is None:
             return
-        look = Look(node, caller().place)
+        look = Look(node, caller().line)
         while trace is not None:
             trace.looks.append(look)
             trace = trace.outer
@@ -219,8 +219,8 @@ def refuse_change(node: Node, slot: Slot | None, what: str) -> None:
         return
     made = slot.made if slot is not None else node.sequence or trace.begin
     if made < trace.begin:
-        place, _ = caller()
+        line, _ = caller()
         raise TraceError(
-            f"{what} at {place} changes a Tensor {node.aval!r} of the outside while autodiff.function traces: calls "
+            f"{what} at {line} changes a Tensor {node.aval!r} of the outside while autodiff.function traces: calls "
             "that replay the trace would not change it again. Return the new value, and assign it after the call"
         )

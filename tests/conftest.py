@@ -96,7 +96,7 @@ def _loops_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     What is compiled is tested in ``backends/test_numba.py``.
     """
     monkeypatch.setattr(importlib.import_module("numba").config, "DISABLE_JIT", True)
-    monkeypatch.setattr(importlib.import_module("autodiff_backends.loops.regions"), "KERNEL_CALL", float("-inf"))
+    monkeypatch.setattr(importlib.import_module("autodiff_backends.numba.costs"), "KERNEL_CALL", float("-inf"))
 
 
 @pytest.fixture

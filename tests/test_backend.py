@@ -144,6 +144,24 @@ def test_what_cannot_be_loaded_breaks_only_who_asks_for_it(where, tmp_path, monk
             ask("m")
 
 
+def test_a_backend_that_comes_while_it_is_asked_whose_an_array_is_owns_it_from_then_on():
+    class Owning(Recording):
+        def owns(self, value):
+            return isinstance(value, Foreign)
+
+    class Slow(Recording):
+        def owns(self, value):
+            # What another thread may do just now.
+            if "owning" not in ad.backends():
+                ad.register_backend("owning", late)
+            return False
+
+    late = Owning()
+    ad.register_backend("slow", Slow())
+    assert registry.backend_of(Foreign()) is None
+    assert registry.backend_of(Foreign()) is late
+
+
 def test_a_backend_that_fails_on_what_others_own_breaks_nobody():
     class Failing(Recording):
         @property

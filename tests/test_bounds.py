@@ -188,7 +188,7 @@ def test_memory_is_flat(scenario: Callable[[int], Any], capsys: pytest.CaptureFi
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 # Functions that remember without a bound: they have no arguments, or functions of this library's modules.
-WITHOUT_BOUND = {"memory_bytes", "_compiled"}
+WITHOUT_BOUND = {"memory_bytes"}
 
 
 def globals_() -> Iterator[tuple[str, Any]]:

@@ -71,6 +71,16 @@ def test_gradient_of_what_was_recorded_before_its_variable_was_put_there(upper):
     assert isinstance(loss.value, np.ndarray)  # nobody has put the loss anywhere
 
 
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_gradient_of_what_nobody_has_put_anywhere_is_computed_on_the_backend(order):
+    xp = pytest.importorskip("array_api_strict")
+    w = ad.Tensor([1.0, -1.0])
+    for _ in range(2):
+        (gradient,) = ad.Graph(backend=xp).gradient(w**3, [w], order)
+        np.testing.assert_allclose(np.asarray(gradient), [[3.0, 3.0], [6.0, -6.0], [6.0, 6.0]][order - 1])
+        assert isinstance(gradient, type(xp.empty(0)))
+
+
 def test_results_of_operations_are_put_where_they_are_computed(upper):
     graph = ad.Graph(backend="shelves")
     w = ad.Tensor([1.0, -1.0])

@@ -233,6 +233,20 @@ def test_a_view_of_a_variable_follows_it():
         ad.optim.SGD([view], rate=1.0).step([np.ones(1)])
 
 
+def test_views_of_what_is_put_on_a_backend_are_there_too(backend):
+    x = ad.Tensor([1.0, 2.0, 3.0]) * 1.0
+    view = x[1:]
+    x._put(backend.home)
+    assert view.node.aval.place is backend.home
+    view += 1.0
+    assert x.tolist() == [1.0, 3.0, 4.0]
+    moved = x[:2]
+    if backend.home is not ad.get_backend():
+        moved._put(ad.get_backend())
+        moved += 1.0
+        assert (x.tolist(), moved.tolist()) == ([1.0, 3.0, 4.0], [2.0, 4.0])
+
+
 def test_a_traced_function_reads_views_of_the_outside_as_they_are():
     base = ad.Tensor([1.0, 2.0, 3.0])
     view = base[1:]

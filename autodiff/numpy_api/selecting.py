@@ -222,7 +222,7 @@ def _copy(a: Any, order: str = "K", subok: bool = False) -> Any:
 
 
 def _replacement(value: Any, x: Node) -> Node:
-    """What goes where an element is no number; it does not enlarge the array."""
+    """What replaces an element that is not a number. It does not enlarge the array."""
     found = node_of(value)
     if found.aval.dtype.kind == "c":
         raise DTypeError(f"nan_to_num: a complex number does not go into {x.aval!r}; take its real part")

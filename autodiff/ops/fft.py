@@ -8,6 +8,7 @@ import numpy as np
 
 from ..convert import as_node
 from ..core.avals import Aval, intern_aval
+from ..core.parameters import Axis, Static
 from ..core.primitives import Primitive
 from ..errors import ShapeError
 from ..nodes import Node
@@ -25,7 +26,7 @@ def _infer_fft(primitive: Primitive, x: Aval, *, axis: int, norm: str) -> Aval:
 fft_p = Operator(
     "fft",
     _infer_fft,
-    params=("axis", "norm"),
+    params={"axis": Axis, "norm": Static},
     kind="routine",
     meaning=lambda xp, x, axis, norm: xp.fft.fft(x, axis=axis, norm=norm),
     needs=("fft.fft",),

@@ -46,9 +46,16 @@ def _set(xp: Any, x: Any, idx: Any, values: Any, *arrays: Any, spec: tuple[Any, 
 
 index = Operator("index", _infer_index, kind="indexing", view=lambda avals: len(avals) == 2, meaning=_read)
 index_add = Operator(
-    "index_add", _infer_index_write, kind="indexing", reduces=np.add, meaning=_added, needs=("add.at",)
+    "index_add",
+    _infer_index_write,
+    kind="indexing",
+    writes=True,
+    cheap=True,
+    reduces=np.add,
+    meaning=_added,
+    needs=("add.at",),
 )
-index_set = Operator("index_set", _infer_index_write, kind="indexing", meaning=_set)
+index_set = Operator("index_set", _infer_index_write, kind="indexing", writes=True, cheap=True, meaning=_set)
 
 
 def normalize_index(x: Aval, item: Any, concrete: Concrete) -> tuple[Constant, tuple[Node, ...]]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..convert import as_node
 from ..core.avals import Aval, broadcast_shape, intern_aval, several
+from ..core.parameters import Static
 from ..core.primitives import Primitive
 from ..errors import DTypeError, ShapeError
 from ..nodes import Node
@@ -32,6 +33,7 @@ solve_p = Operator(
     "solve",
     _infer_solve,
     kind="routine",
+    core="..,.j->.j",
     meaning=lambda xp, a, b: xp.linalg.solve(a, b),
     needs=("linalg.solve",),
 )
@@ -55,7 +57,13 @@ def _svd(xp: Any, a: Any, *, full_matrices: bool, compute_uv: bool) -> tuple[Any
 
 
 svd_p = Operator(
-    "svd", _infer_svd, params=("full_matrices", "compute_uv"), kind="routine", meaning=_svd, needs=("linalg.svd",)
+    "svd",
+    _infer_svd,
+    several=True,
+    params={"full_matrices": Static, "compute_uv": Static},
+    kind="routine",
+    meaning=_svd,
+    needs=("linalg.svd",),
 )
 
 

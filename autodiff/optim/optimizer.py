@@ -137,7 +137,7 @@ class Optimizer:
     def _commit(self, values: Sequence[Any], moments: Sequence[Any], steps: int) -> None:
         """A new state: as a whole, or not at all if this is interrupted."""
         parameters = self._parameters
-        # Old versions are let go of after the new ones are there: what else is told of that is no part of it.
+        # Old versions are let go of after the new ones are there. Whoever is told of that comes after the step.
         before = [p._node for p in parameters]
         versions = [p._version(value) for p, value in zip(parameters, values)]  # noqa: B905  (moments follow)
         slots, values, nodes = zip(*versions)  # noqa: B905  (costs 0.3 us, and they are triples)
@@ -320,10 +320,10 @@ class Optimizer:
         return [*[p.value for p in self._parameters], *self._moments]
 
     def _array_names(self) -> list[str]:
-        """What the arrays are called in files: places of parameters are part of it, their own names are not."""
-        places = leaf_names(self._structure)
+        """What the arrays are called in files: where parameters stand is part of it, their own names are not."""
+        paths = leaf_names(self._structure)
         kinds = self._formula.moments
-        names = [f"parameters{place}" for place in places] + [f"{kind}{place}" for place in places for kind in kinds]
+        names = [f"parameters{path}" for path in paths] + [f"{kind}{path}" for path in paths for kind in kinds]
         return checkpoint.unique(names)
 
 

@@ -19,9 +19,7 @@ def expand(program: Program, known: Collection[str]) -> Program:
     if not any(_expands(head, known) for head in set(program.heads) if isinstance(head, Primitive)):
         return program
 
-    def expanded(result: Program, number: int, arguments: tuple[int, ...]) -> int | None:
-        signature = program.signatures[number]
-        assert signature is not None
+    def expanded(result: Program, _: int, signature: Signature, arguments: tuple[int, ...]) -> int | None:
         return _spliced(result, signature, arguments, known) if _expands(signature.primitive, known) else None
 
     return prune(program, expanded)

@@ -15,7 +15,7 @@ from ..core.avals import Aval, broadcast_shape, intern_aval
 from ..core.primitives import Primitive
 from ..errors import ArgumentError, AutodiffError, BackendError, DTypeError, ShapeError
 from ..nodes import Constant, Node, Reference, Slot, Unknown, Variable, freeze
-from ..places import block_here, bring, placed, placing
+from ..places import block_here, bring, placed, placing, taken
 from ..plan import evaluate, looked_at
 from ..registry import backend_of
 from ..watching import refuse_change, refuse_detached, traces
@@ -232,20 +232,13 @@ class Handle(Reference):
                 f"{f' {self.name!r}' if self.name else ''} is {aval!r}; put the variable there "
                 f"(ad.Graph(backend={source.name!r}).add_variables), or bring the value to the host (np.asarray)"
             )
-        if source is None:
-            try:
-                if aval.dtype.kind != "c" and is_complex(value):
-                    raise DTypeError(f"assign: complex values do not go into a variable of {aval.dtype}; take np.real")
-                value = as_array(value, aval.dtype, copy=True if copy and place is None else None)
-            except AutodiffError as error:
-                error.within("assign")
-                raise
-            return value if place is None else place.asarray(value, copy=copy)
-        assert place is not None
-        _, dtype = place.aval_of(value)
-        if dtype.kind == "c" and aval.dtype.kind != "c":
-            raise DTypeError(f"assign: complex values do not go into a variable of {aval.dtype}; take np.real")
-        return place.asarray(value, aval.dtype, copy=copy)
+        try:
+            if aval.dtype.kind != "c" and is_complex(value):
+                raise DTypeError(f"complex values do not go into a variable of {aval.dtype}; take np.real")
+            return taken(value, aval, place, copy)
+        except AutodiffError as error:
+            error.within("assign")
+            raise
 
     def assign_add(self, value: Any) -> Self:
         """Add to the variable's value: a new version, without history.
@@ -299,10 +292,11 @@ class Handle(Reference):
     def _put(self, place: Backend) -> None:
         """Let the handle stand for the same quantity on a backend."""
         node = self._node
+        if views.view_of(self) is not None:
+            # There it is a copy.
+            self._tie = None
         views.forget(self)
         if node.inputs:
-            # There it is no view any more.
-            self._tie = None
             self._stand_for(ops.place(node, place))
             return
         array = freeze(bring(looked_at(node), place, node.aval.dtype))

@@ -47,13 +47,13 @@ class _Captured:
         self.sources: list[Slot | Node] = [_lasting_slot(node, begin) or node for node in nodes]
         self._avals = [node.aval for node in nodes]
         self._home = home
-        # Values that are brought to the backend, by place: as they were found, and there.
+        # Values that are brought to the backend, by their numbers: as they were found, and there.
         self._moved: dict[int, tuple[Any, Any]] = dict.fromkeys(elsewhere(nodes, home), (None, None))
 
     def values(self) -> list[Any]:
         """The present values, where the plan computes."""
         values = []
-        for place, source in enumerate(self.sources):
+        for number, source in enumerate(self.sources):
             if type(source) is Slot and source.value is not None and not traces:
                 # The common case: a Tensor that was given a value, and no trace around that hears of it.
                 values.append(source.value)
@@ -63,17 +63,17 @@ class _Captured:
                 if slot is None:
                     values.append(looked_at(source))
                     continue
-                source = self.sources[place] = slot
+                source = self.sources[number] = slot
             value = _present(source)
             if traces:
                 # What is recorded by a trace around this one depends on it.
-                note_look(Constant(self._avals[place], value, source))
+                note_look(Constant(self._avals[number], value, source))
             values.append(value)
-        for place, (value, there) in self._moved.items():
-            if values[place] is not value:
-                there = bring(values[place], self._home)
-                self._moved[place] = (values[place], there)
-            values[place] = there
+        for number, (value, there) in self._moved.items():
+            if values[number] is not value:
+                there = bring(values[number], self._home)
+                self._moved[number] = (values[number], there)
+            values[number] = there
         return values
 
 
@@ -108,11 +108,11 @@ class _Guard:
         What these are made of.
     """
 
-    __slots__ = ("_captured", "_met", "_plan", "_seen", "places")
+    __slots__ = ("_captured", "_met", "_plan", "_seen", "lines")
 
     def __init__(self, looks: list[Look], captured: list[Node], begin: int):
         nodes = [look.node for look in looks]
-        self.places = [look.place for look in looks]
+        self.lines = [look.line for look in looks]
         backend = common_place("autodiff.function", [node.aval for node in nodes]) or get_backend()
         self._captured = _Captured(captured, begin, backend.home)
         self._plan = compile_nodes(captured, nodes, backend)
@@ -206,9 +206,9 @@ class Function:
         functools.update_wrapper(self, function)
         self._function = function
         self._cache = PlanCache(count(cache_size, "function: cache_size"))
-        self._backend = get_backend(backend, device)
-        # Where arguments are brought; None for where they are.
-        self._place = None if backend is None and device is None else self._backend.home
+        # None for that of the arguments.
+        self._backend = None if backend is None and device is None else get_backend(backend, device)
+        self._place = None if self._backend is None else self._backend.home
         # Whether it was said that values it looks at change all the time.
         self._warned = False
         # NumPy's arrays are taken as they are, unless they have to be brought somewhere else.
@@ -280,9 +280,9 @@ class Function:
 
     def _retraced(self, variants: _Variants, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Traced:
         """A trace for the values that the function sees today: one made before, or a new one."""
-        for place, found in enumerate(variants):
+        for i, found in enumerate(variants):
             if found.guard is None or found.guard.holds():
-                variants[:] = [found, *variants[:place], *variants[place + 1 :]]
+                variants[:] = [found, *variants[:i], *variants[i + 1 :]]
                 return found
         if len(variants) >= VARIANTS_KEPT and not self._warned:
             self._warned = True
@@ -290,7 +290,7 @@ class Function:
             assert guard is not None
             warnings.warn(
                 f"{getattr(self, '__name__', 'a function')} is traced anew at each call, since it looks at values that "
-                f"change: at {guard.places[0]}. Compute with the Tensor instead (np.where for an if), or make what is "
+                f"change: at {guard.lines[0]}. Compute with the Tensor instead (np.where for an if), or make what is "
                 "looked at an argument",
                 RetraceWarning,
                 stacklevel=user_frame()[1],
@@ -326,10 +326,9 @@ class Function:
         constants = {i: leaf for i, leaf in enumerate(leaves) if not isinstance(leaf, Tensor)}
         outside = _outside(outputs, begin, set(arguments))
         backend = self._backend
-        if self._place is None:
-            place = common_place("autodiff.function", [node.aval for node in [*outputs, *arguments, *outside]])
-            if place is not None and place is not backend.home:
-                backend = place
+        if backend is None:
+            nodes = [*outputs, *arguments, *outside]
+            backend = common_place("autodiff.function", [node.aval for node in nodes]) or get_backend()
         plan = compile_nodes([*arguments, *outside], outputs, backend)
         captured = _Captured(outside, begin, backend.home) if outside else None
         return _Traced(plan, captured, structure, constants, _guard(noted.looks, begin), bool(noted.ordered))

@@ -23,19 +23,6 @@ def variable(value=None, aval=VECTOR):
     return Variable(aval, value, Slot(value))
 
 
-# Programs have no places; positions are checked, and compositions expanded, before a plan is made.
-NEVER_EXECUTED = {PRIMITIVES["place"], PRIMITIVES["in_range"], *ops.COMPOSITIONS}
-
-
-@pytest.mark.parametrize("primitive", [p for p in PRIMITIVES.values() if p not in NEVER_EXECUTED], ids=lambda p: p.name)
-def test_every_primitive_has_a_function(primitive):
-    assert primitive.name in reference.SPECIAL or primitive.numpy_ufunc is not None or primitive.meaning is not None
-
-
-def test_no_function_without_a_primitive():
-    assert set(reference.SPECIAL) <= set(PRIMITIVES)
-
-
 ELEMENTWISE = [p for p in PRIMITIVES.values() if p.numpy_ufunc is not None and p.name == p.numpy_ufunc.__name__]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff import nodes, ops, recipe, tensor
+from autodiff import nodes, ops, recipe
 from autodiff.core import avals as core_avals
 from autodiff.dispatch import FUNCTIONS, UFUNCS
 from autodiff.memo import Memo
@@ -18,6 +18,7 @@ from autodiff.nodes import history
 from autodiff.numpy_api.memo import memoised
 from autodiff.ops import indexing
 from autodiff.plan import collect
+from autodiff.tensor import tensor
 
 from . import checks
 from .case import Case

@@ -12,6 +12,7 @@ import pytest
 import autodiff as ad
 from autodiff import ops
 from autodiff.core.avals import INDEX_DTYPE, Aval, intern_aval, several
+from autodiff.core.parameters import Axis, Static
 from autodiff.core.primitives import PRIMITIVES, Primitive
 from autodiff.operator import Operator
 from autodiff.rules import TABLE
@@ -82,6 +83,7 @@ def test_meanings_are_what_numpy_computes(primitive):
     signature = primitive.signature(tuple(avals), PARAMS.get(primitive.name, ()))
     found = signature.function(np)(*values)
     expected = function_for(signature)(*values)
+    assert primitive.several == bool(signature.out.parts)
     if not signature.out.parts:
         found, expected = (found,), (expected,)
     avals = signature.out.parts or (signature.out,)
@@ -120,7 +122,7 @@ def roll() -> Iterator[Primitive]:
     primitive = Operator(
         "roll",
         infer,
-        params=("shift", "axis"),
+        params={"shift": Static, "axis": Axis},
         meaning=lambda xp, x, shift, axis: xp.roll(x, shift, axis=axis),
         needs=("roll",),
     )

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from dask.array.core import normalize_chunks
 
+from autodiff.axes import takes_whole
 from autodiff.core.program import Program
 from autodiff.plan.cache import PlanCache
 
-from ..numpy.reference import constant_value
-from .axes import takes_whole
+from ..numpy.values import constant_value
 from .graph import Tasks, in_blocks
 from .kept import computed, settle
 from .layout import Chunks, Group, Layout, Rows, row_axes

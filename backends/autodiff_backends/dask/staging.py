@@ -215,7 +215,7 @@ class Staging:
                 [self._taken(item, source) for item, source in taken],
                 [self._entry(item, [places[x] for x in operands]) for item, operands in made],
                 [places[item] for item in (*draft.totals, *draft.others)],
-                [combine for _, _, combine in axes if combine is not None],
+                [found.combine for found in axes if found.combine is not None],
                 self._program.quiet,
             )
         )
@@ -240,9 +240,8 @@ def _repeated(layout: Layout) -> set[int]:
     """
     program = layout.program
     operations: dict[int, int] = {}
-    for number in program.applications():
-        signature, arguments = program.signatures[number], program.arguments[number]
-        if signature is None or number in layout.totals:
+    for number, signature, arguments in program.applications():
+        if number in layout.totals:
             continue
         cheap = signature.primitive.kind == "view"
         if number in layout.rows:

@@ -15,12 +15,14 @@ from autodiff.errors import BackendError
 from autodiff.machine import thread_count
 from autodiff.plan.workspaces import Workspaces
 
-from ..loops.regions import LOOPS, Composed, faster, regions, whole
+from ..loops.regions import LOOPS, Composed, regions, whole
 from ..loops.schedule import Schedule
 from ..loops.statements import Lowering
 from ..numpy.backend import BACKEND as NUMPY
-from ..numpy.reference import Interpreted, constant_value
+from ..numpy.reference import Interpreted
+from ..numpy.values import constant_value
 from ..numpy.workers import shares, together
+from .costs import faster
 from .kernel import Entered, Exhausted, load, numba_alone
 from .source import KernelSource
 

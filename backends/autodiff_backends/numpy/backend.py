@@ -43,7 +43,7 @@ class NumpyBackend(Backend):
     primitives = frozenset(("tanh_slope",))
     capabilities = Capabilities(
         REAL_DTYPES | COMPLEX_DTYPES | {np.dtype(code) for code in ("f2", "g", "G")},
-        frozenset(("in-place", "scatter-add", "data-dependent shapes", "linalg", "fft", "sort")),
+        frozenset(("in-place", "scatter-add", "data-dependent shapes")),
     )
 
     def compile(self, program: Program) -> Plan:

@@ -78,7 +78,7 @@ class Generated:
 
 
 def _functions(pieces: list[str], name: str) -> dict[str, Callable[..., Any]]:
-    """The functions that the pieces of a plan's module define, none of which refers to itself.
+    """The functions that the pieces of a plan's module define. None refers to itself.
 
     A function in its own globals is a reference cycle, and a plan that nobody needs would wait for the collector.
     """
@@ -138,7 +138,7 @@ def _pieces(writer: Writer, results: list[str]) -> list[str]:
 
 
 def _definitions(lines: list[str]) -> list[str]:
-    """Functions, each of which ends with an empty line, as texts of a length that is compiled without a pause."""
+    """Functions, each ending with an empty line, as texts of a length that is compiled without a pause."""
     pieces = []
     piece: list[str] = []
     for line in lines:
