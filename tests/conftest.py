@@ -108,9 +108,7 @@ def xp(backend: ad.Backend) -> Any:
 @pytest.fixture
 def shelves(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The backend that CONTRIBUTING.md shows, with arrays of its own on two devices: a module, with its source."""
-    (text,) = re.findall(
-        r"^```python\n(import collections\n.*?)^ad\.register_backend", CONTRIBUTING.read_text(), re.M | re.S
-    )
+    (text,) = re.findall(r"^```python\n# shelves\.py\n(.*?)^```$", CONTRIBUTING.read_text(), re.M | re.S)
     module = ModuleType("shelves")
     module.source = text  # type: ignore[attr-defined]
     exec(compile(text, "CONTRIBUTING.md", "exec"), vars(module))
