@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .core.avals import Aval, broadcast_shape
-from .core.parameters import Axes, Axis, Permutation, Shape
+from .core.parameters import Axes, Axis, Output, Permutation, Shape
 from .core.primitives import Signature
 from .errors import BackendError
 
@@ -43,8 +43,6 @@ def axis_labels(signature: Signature, whole: Sequence[bool] | None = None) -> Ax
     ``whole`` says which entries of its index take a whole axis; if it is not given, the structure has to know.
     """
     primitive = signature.primitive
-    if signature.out.parts or any(x.parts for x in signature.inputs):
-        return _whole(signature)
     if primitive.kind == "elementwise":
         return _broadcast(signature)
     if primitive.kind == "indexing":
@@ -60,9 +58,17 @@ def axis_labels(signature: Signature, whole: Sequence[bool] | None = None) -> Ax
     )
 
 
+def extent(aval: Aval) -> tuple[int, ...]:
+    """The sizes of the axes that have labels: of several outputs the first ones, as far as these are the same."""
+    if not aval.parts:
+        return aval.shape
+    sizes = zip(*[part.shape for part in aval.parts], strict=False)
+    return tuple([n for n, *_ in itertools.takewhile(lambda those: len({*those}) == 1, sizes)])
+
+
 def carried(signature: Signature, position: int, along: tuple[Any, ...]) -> tuple[Any, ...] | None:
     """What runs along each axis of the result if ``along`` runs along those of an operand; None if some is lost."""
-    shape, out = signature.inputs[position].shape, signature.out.shape
+    shape, out = extent(signature.inputs[position]), extent(signature.out)
     if signature.primitive.kind == "elementwise" and shape == out:
         return along  # 3 us less for most operations
     labels = axis_labels(signature)
@@ -89,19 +95,18 @@ def _broadcast(signature: Signature) -> AxisLabels:
     return AxisLabels(tuple([_aligned(x.shape, out) for x in signature.inputs]), tuple(range(len(out))))
 
 
-def _whole(signature: Signature) -> AxisLabels:
-    """Several outputs are one value, and are computed at once."""
-    return AxisLabels(tuple([(None,) * x.ndim for x in signature.inputs]), (None,) * signature.out.ndim)
-
-
 def _mapped(signature: Signature, core: str) -> AxisLabels:
-    """The last axes are those that ``core`` names; those before them are broadcast."""
+    """The last axes are those that ``core`` names; those before them are broadcast, and are all that outputs share."""
     operands, _, result = core.partition("->")
+    cores = [*zip(signature.inputs, operands.split(","), strict=True)]
     batch = signature.out.shape[: signature.out.ndim - len(result)]
+    if signature.out.parts:
+        batch = broadcast_shape(*[x.shape[: x.ndim - len(names)] for x, names in cores])
+        result = "." * (len(extent(signature.out)) - len(batch))
     letters = dict.fromkeys([c for c in operands if c not in ".,"])
     own: dict[str, int | None] = {c: i for i, c in enumerate(letters, len(batch))}
     labels = []
-    for x, names in zip(signature.inputs, operands.split(","), strict=True):
+    for x, names in cores:
         labels.append(_aligned(x.shape[: x.ndim - len(names)], batch) + tuple([own.get(c) for c in names]))
     return AxisLabels(tuple(labels), (*range(len(batch)), *[own.get(c) for c in result]), signature.primitive.reduces)
 
@@ -132,11 +137,17 @@ def _in_order(signature: Signature, after: tuple[int, ...]) -> AxisLabels:
     return AxisLabels((tuple(operand),), tuple(out))
 
 
+def _one_of(signature: Signature, output: int) -> AxisLabels:
+    labels = tuple(range(len(extent(signature.inputs[0]))))
+    return AxisLabels((labels,), labels + (None,) * (signature.out.ndim - len(labels)))
+
+
 BY_TYPE: dict[Any, Callable[[Signature, Any], AxisLabels]] = {
     Axis: _along,
     Axes: _along,
     Permutation: _permuted,
     Shape: _in_order,
+    Output: _one_of,
 }
 
 

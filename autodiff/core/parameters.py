@@ -19,6 +19,9 @@ Permutation = NewType("Permutation", tuple[int, ...])
 # The shape of the result.
 Shape = NewType("Shape", tuple[int, ...])
 
+# Which of several outputs is taken.
+Output = NewType("Output", int)
+
 # The dtype of the result.
 DType = np.dtype
 

@@ -196,7 +196,7 @@ def _infer_outputs(primitive: Primitive, x: Aval) -> Aval:
 def _several(ufunc: np.ufunc) -> Operator:
     name = ufunc.__name__
     meaning = lambda xp, x: tuple(getattr(xp, name)(x))  # noqa: E731
-    return Operator(name, _infer_outputs, several=True, numpy_ufunc=ufunc, meaning=meaning, needs=(name,))
+    return Operator(name, _infer_outputs, several=True, core="->,", numpy_ufunc=ufunc, meaning=meaning, needs=(name,))
 
 
 frexp_p = _several(np.frexp)

@@ -60,6 +60,7 @@ svd_p = Operator(
     "svd",
     _infer_svd,
     several=True,
+    core="..->..,.,..",
     params={"full_matrices": Static, "compute_uv": Static},
     kind="routine",
     meaning=_svd,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from autodiff.axes import AxisLabels
-from autodiff.core.avals import INDEX_DTYPE, Aval, intern_aval
+from autodiff.axes import AxisLabels, extent
+from autodiff.core.avals import INDEX_DTYPE, Aval, intern_aval, several
 from autodiff.core.parameters import Shape
 from autodiff.core.primitives import Signature
 
@@ -13,7 +13,8 @@ from autodiff.core.primitives import Signature
 def is_cut_by(signature: Signature, axes: AxisLabels, label: int, rows: int) -> bool:
     """Whether blocks of a label hold whole rows everywhere; only a reshape may make more or fewer elements of a row."""
     pairs = zip((*signature.inputs, signature.out), (*axes.operands, axes.out), strict=True)
-    sizes = [n for x, labels in pairs if x.spec is None for n, own in zip(x.shape, labels, strict=True) if own == label]
+    shapes = [(extent(x), labels) for x, labels in pairs if x.spec is None or x.parts]
+    sizes = [n for shape, labels in shapes for n, own in zip(shape, labels, strict=True) if own == label]
     return all(n > 0 and n % rows == 0 for n in sizes) and (label in axes.out or axes.combine is not None)
 
 
@@ -21,6 +22,8 @@ def block_aval(aval: Aval, axis: int | None, rows: int, size: int) -> Aval:
     """What is known of a block of ``size`` rows of a value that is cut along an axis into ``rows``."""
     if axis is None:
         return aval
+    if aval.parts:
+        return several([block_aval(part, axis, rows, size) for part in aval.parts])
     if aval.spec is not None:
         spec = (*aval.spec[:axis], aval.spec[axis] // rows * size, *aval.spec[axis + 1 :])
         literal = None if aval.literal is None else block_index(aval.literal, axis, spec[axis])

@@ -75,6 +75,10 @@ class Staging:
         # Of values in blocks that are worth keeping, the first stage that computes each.
         self._kept: dict[int, _Draft] = {}
         self._repeated = _repeated(layout)
+        # Stages give arrays: several outputs are taken apart where they are computed.
+        live = self._program.live()
+        several = {n for n in live if self._program.avals[n].parts}
+        self._bound = several | {n for n in live if several & {*self._program.arguments[n]}}
         self._gathered: dict[int, Gathered] = {}
         # By level, so that later passes find what earlier ones compute.
         self._missing: list[tuple[int, int, _Draft, Item]] = []
@@ -128,6 +132,10 @@ class Staging:
             return None
         if axis == PARTIAL:
             return self._cut(number, layout.labels[number])
+        if number in self._bound:
+            axis_there, group = layout.rows.get(number, (None, None))
+            at_home = draft.key == (layout.levels[number], group) and axis == axis_there
+            return self._cut(number, layout.labels.get(number)) if at_home else None
         if number in layout.rows:
             if draft.group is None or layout.rows[number] != (axis, draft.group):
                 return None
