@@ -25,7 +25,7 @@ from ..recipe import Composite
 from ..registry import get_backend
 from ..watching import fresh, refuse_detached, traces
 from .foreign import PLAIN, PRIORITY, decides, left_alone, left_alone_in_place, not_understood, operand
-from .valued import Valued
+from .methods import Methods
 from .views import NOTED, Views, look, remade
 
 
@@ -137,24 +137,7 @@ def _in_place(name: str) -> Callable[[Tensor, Any], Tensor]:
     return operator
 
 
-def _method(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The method that is a NumPy function of the Tensor."""
-
-    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        handler = FUNCTIONS.get(function)
-        return function(self, *args, **kwargs) if handler is None else handler(self, *args, **kwargs)
-
-    method.__name__ = function.__name__
-    method.__doc__ = f"See `numpy.{function.__name__}`."
-    return method
-
-
-def _spread(args: tuple[Any, ...]) -> Any:
-    """``f(2, 3)`` and ``f((2, 3))`` mean the same."""
-    return args[0] if len(args) == 1 and not isinstance(args[0], (int, np.integer)) else args
-
-
-class Tensor(Valued):
+class Tensor(Methods):
     """An array whose history is recorded, so that it can be differentiated.
 
     Operations on it compute nothing: they check shapes and dtypes and record. A value is computed when it is
@@ -420,50 +403,12 @@ class Tensor(Valued):
 
     # --- NumPy's methods ---------------------------------------------------------------------------------------------
 
-    sum = _method(np.sum)
-    prod = _method(np.prod)
-    mean = _method(np.mean)
-    var = _method(np.var)
-    std = _method(np.std)
-    max = _method(np.max)
-    min = _method(np.min)
-    all = _method(np.all)
-    any = _method(np.any)
-    argmax = _method(np.argmax)
-    argmin = _method(np.argmin)
-    cumsum = _method(np.cumsum)
-    cumprod = _method(np.cumprod)
-    clip = _method(np.clip)
-    ravel = _method(np.ravel)
-    squeeze = _method(np.squeeze)
-    swapaxes = _method(np.swapaxes)
-    diagonal = _method(np.diagonal)
-    trace = _method(np.trace)
-    repeat = _method(np.repeat)
-    take = _method(np.take)
-    round = _method(np.round)
-    dot = _method(np.dot)
-    nonzero = _method(np.nonzero)
-    put = _method(np.put)
-
     def conjugate(self) -> Tensor:
         """See `numpy.ndarray.conjugate`."""
         # Unlike np.conjugate it leaves booleans as they are.
         return wrap((ops.conjugate if self.dtype.kind == "c" else ops.identity)(self._node))  # type: ignore[no-any-return]
 
     conj = conjugate
-
-    def flatten(self, order: str = "C") -> Tensor:
-        """See `numpy.ndarray.flatten`."""
-        return FUNCTIONS[np.ravel](self.copy(), order)  # type: ignore[no-any-return]
-
-    def reshape(self, *shape: Any, order: str = "C") -> Tensor:
-        """See `numpy.ndarray.reshape`."""
-        return FUNCTIONS[np.reshape](self, _spread(shape), order)  # type: ignore[no-any-return]
-
-    def transpose(self, *axes: Any) -> Tensor:
-        """See `numpy.ndarray.transpose`."""
-        return FUNCTIONS[np.transpose](self, _spread(axes) if axes else None)  # type: ignore[no-any-return]
 
     def fill(self, value: Any) -> None:
         """See `numpy.ndarray.fill`."""
