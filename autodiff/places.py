@@ -33,7 +33,9 @@ def home_of(array: Any) -> Backend:
 
 
 def bring(array: Any, place: Backend, dtype: np.dtype[Any] | None = None, copy: bool = False) -> Any:
-    """An array on a place; one of another library by way of the host."""
+    """An array on a place, or the several outputs of a primitive; what is another library's by way of the host."""
+    if type(array) is tuple:
+        return tuple([bring(part, place, dtype, copy) for part in array])
     if not place.owns(array):
         source = backend_of(array)
         if source is not None:
@@ -131,7 +133,8 @@ def elsewhere(leaves: Sequence[Node], place: Backend) -> list[int]:
     """Which leaves have to be brought to a place for its plans: arrays that nobody has put anywhere."""
     if place is get_backend():
         return []
-    return [i for i, x in enumerate(leaves) if x.aval.place is None and not x.aval.weak and x.aval.spec is None]
+    avals = [x.aval for x in leaves]
+    return [i for i, a in enumerate(avals) if a.place is None and not a.weak and (a.spec is None or a.parts)]
 
 
 def bring_leaves(values: list[Any], leaves: Sequence[Node], moved: Sequence[int], place: Backend) -> list[Any]:

@@ -526,3 +526,14 @@ def test_an_installed_package_offers_its_backend(shelves, tmp_path):
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(target)!r}){PROGRAM}"]
     result = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
     assert (result.stdout.strip(), result.stderr) == ("Shelved lower [2. 4.]", "")
+
+
+def test_outputs_that_were_looked_at_on_the_host_are_brought_together(backend):
+    x = ad.Tensor(np.random.default_rng(0).random((3, 3)))
+    u, s, vh = np.linalg.svd(x)
+    assert s.value.shape == (3,)
+    y = np.sum(s**2) + np.sum(u[:, :1] * (u @ np.diag([1.0, 2.0, 3.0]) @ u.T @ vh.T)[:, :1])
+    (expected,) = ad.Graph().gradient(y, [x])
+    for _ in range(3):
+        (found,) = ad.Graph(backend=backend).gradient(y, [x])
+        np.testing.assert_allclose(backend.home.to_numpy(found), expected, rtol=1e-9)
