@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar, copy_context
+from threading import get_ident
 from typing import Any, NamedTuple
 
 from .callers import caller
@@ -17,14 +18,21 @@ from .nodes import NO_SLOT, Constant, Node, Slot, Variable, renamed
 from .ops import identity
 from .tracing import UNKNOWN
 
-# The arguments of transformations that are running, in any thread, with the name of the transformation. What a finished
-# transformation was about is a constant to all others. An entry for each, so that one call into C ends it.
-watched: dict[int, tuple[list[Node], str]] = {}
+# The arguments of transformations that are running, in any thread, with the name of the transformation and the thread.
+# What a finished transformation was about is a constant to all others. An entry for each, so that one call into C ends
+# it.
+watched: dict[int, tuple[list[Node], str, int]] = {}
 
 
 def watched_nodes() -> dict[Node, str]:
     """All that running transformations watch, with their names."""
-    return {node: name for nodes, name in list(watched.values()) for node in nodes}
+    return {node: name for nodes, name, _ in list(watched.values()) for node in nodes}
+
+
+def is_transforming() -> bool:
+    """Whether a transformation runs in this thread."""
+    thread = get_ident()
+    return any(thread == one for _, _, one in list(watched.values()))
 
 
 def derivative_from(node: Node) -> Node | None:
@@ -101,7 +109,7 @@ def call_watched(
     """
     key = id(nodes)
     try:
-        watched[key] = nodes, name
+        watched[key] = nodes, name, get_ident()
         return function(*args, **kwargs)
     except AutodiffError:
         raise

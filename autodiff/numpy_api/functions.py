@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import answers, fft, linalg, products, reductions, selecting, shapes, writing
+from . import answers, creation, fft, linalg, products, reductions, selecting, shapes, writing
 from .calling import Handler, checked
 from .looks import looking
 from .memo import memoised
@@ -20,4 +20,5 @@ def function_table() -> dict[Any, Handler]:
     """All NumPy functions, other than ufuncs, that take Tensors."""
     recording = [pair for topic in RECORDING for pair in topic.TABLE.items()]
     handlers = {f: looking(f, memoised(checked(f, handler))) for f, handler in recording}
-    return handlers | {f: checked(f, handler) for f, handler in writing.TABLE.items()} | answers.TABLE
+    own = writing.TABLE | creation.TABLE
+    return handlers | {f: checked(f, handler) for f, handler in own.items()} | answers.TABLE
