@@ -464,4 +464,6 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
 
 # Those without a ufunc that blocks are written for.
 BLOCKED = frozenset(primitive for primitive, row in OVERRIDES.items() if row.block is not None)
+# Looked into for each signature of a plan that is interpreted.
+FUNCTIONS = {primitive: row.function for primitive, row in OVERRIDES.items() if row.function is not None}
 NOTHING = Override()
