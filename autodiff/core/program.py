@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..background import check
 from .avals import WEAK_FLOAT, Aval, intern_aval
 from .primitives import COMPARED_BY_VALUE, Primitive, Signature
+
+# A primitive applied to values: the number of the value that it makes, what it is, and the values that it takes.
+Application = tuple[int, Signature, tuple[int, ...]]
 
 Rewrite = Callable[["Program", Signature, "tuple[int, ...]"], "int | None"]
 
@@ -26,14 +29,6 @@ DEEPEST_REWRITE = 32
 
 # The head of a value that is a number of the structure.
 NUMBER = "number"
-
-
-class Application(NamedTuple):
-    """A primitive applied to values: the value that it makes, what it is, and what it takes."""
-
-    number: int
-    signature: Signature
-    arguments: tuple[int, ...]
 
 
 class Program:
@@ -186,7 +181,7 @@ class Program:
     def applications(self) -> list[Application]:
         """The applications that outputs need, in order: what a plan executes."""
         signatures, arguments = self.signatures, self.arguments
-        return [Application(n, made, arguments[n]) for n in self.live() if (made := signatures[n]) is not None]
+        return [(n, made, arguments[n]) for n in self.live() if (made := signatures[n]) is not None]
 
     def __str__(self) -> str:
         lines = [f"inputs {', '.join(f'v{i}: {self.avals[i]!r}' for i in range(self.n_inputs))}"]

@@ -93,12 +93,12 @@ def _only_written(program: Program) -> set[int]:
 
 def _read(program: Program, application: Application) -> Part | None:
     """A slice with step 1 along one axis, of at least two elements."""
-    array, idx, *arrays = application.arguments
+    _, signature, (array, idx, *arrays) = application
     entries, shape = program.avals[idx].literal, program.avals[array].shape
     if entries is None or arrays or not all(isinstance(e, slice) and e.step == 1 for e in entries):
         return None
     cut = [axis for axis, (e, n) in enumerate(zip(entries, shape, strict=True)) if (e.start, e.stop) != (0, n)]
-    if len(cut) != 1 or application.signature.out.shape[cut[0]] < 2:
+    if len(cut) != 1 or signature.out.shape[cut[0]] < 2:
         return None
     return Part(array, cut[0], entries[cut[0]].start, entries[cut[0]].stop)
 

@@ -223,7 +223,7 @@ def test_what_nobody_knows_is_an_error_before_anything_runs(name, unknown):
     if name == "cupy":
         calls = importlib.import_module("autodiff_backends.cupy.calls")
         with pytest.raises(BackendError, match="unheard_of"):
-            calls.call_for(program.applications()[0].signature, np)
+            calls.call_for(program.applications()[0][1], np)
         return
     pytest.importorskip(name)
     backend = ad.get_backend(name)

@@ -144,7 +144,7 @@ def _by_kind(*names: str, **meanings: Meaning) -> Callable[[Signature], Call]:
     return make
 
 
-def _shaped(name: str) -> Callable[[Signature], Call]:
+def shaped(name: str) -> Callable[[Signature], Call]:
     """A view in a shape, or with axes, that the first parameter says."""
     return lambda signature: Call(name, (None,), (signature.params[0],), view=True)
 
@@ -227,9 +227,9 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
         **{name: _FURTHER.get(name, NOTHING)._replace(kinds=kinds) for name, kinds in ELEMENTWISE.items()},
         "where": Override(call=_where),
         "astype": Override(call=_astype),
-        "reshape": Override(call=_shaped("reshape")),
-        "transpose": Override(call=_shaped("permute_dims")),
-        "broadcast_to": Override(call=_shaped("broadcast_to")),
+        "reshape": Override(call=shaped("reshape")),
+        "transpose": Override(call=shaped("permute_dims")),
+        "broadcast_to": Override(call=shaped("broadcast_to")),
         "concatenate": Override(call=_concatenate),
         "sum": Override(call=_sum_like("sum")),
         "prod": Override(call=_sum_like("prod")),

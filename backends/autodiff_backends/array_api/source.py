@@ -169,8 +169,7 @@ class Writer:
 
         ``overwrite`` says that nothing else needs the first operand.
         """
-        own = OVERRIDES.get(signature.primitive)
-        if all(a.weak for a in signature.inputs) and (own is None or own.kinds):
+        if all(a.weak for a in signature.inputs) and _is_elementwise(signature):
             return self._of_numbers(signature, arguments), False
         if signature.out.weak:
             chosen = self.bind("choose_number", _choose_number)
@@ -231,10 +230,10 @@ class Writer:
         """Note that a value is a view of another one."""
         root = self._roots[number] = self._roots.get(value, value)
         self._needed[root] = max(self._needed[root], self._needed[number])
-        (x, *_), out = signature.inputs, signature.out
-        # The first is a part of complex numbers, or of the elements; the last may have some of them repeatedly.
-        partial = out.dtype != x.dtype or signature.primitive.kind == "indexing" or signature.primitive is BROADCAST_TO
-        if value in self._partial or (signature.is_view and partial):
+        primitive = signature.primitive
+        # Parts of complex numbers, some of the elements, or some of them repeatedly.
+        parts = signature.out.dtype != signature.inputs[0].dtype and signature.is_view
+        if value in self._partial or parts or primitive.kind == "indexing" or primitive is BROADCAST_TO:
             self._partial.add(number)
 
     def results(self) -> list[str]:
@@ -253,6 +252,12 @@ class Writer:
                 words.append(self._word(number))
             taken.add(root)
         return words
+
+
+def _is_elementwise(signature: Signature) -> bool:
+    """Whether numbers are computed with as elements are."""
+    own = OVERRIDES.get(signature.primitive)
+    return own is None or bool(own.kinds)
 
 
 def _choose_number(condition: Any, x: Any, y: Any) -> Any:

@@ -176,14 +176,6 @@ def _enclosed(text: str) -> bool:
 # --- primitives without a ufunc --------------------------------------------------------------------------------------
 
 
-def _copied(operands: Operands, out: DType) -> str:
-    return operands(0, out)
-
-
-def _where(operands: Operands, out: DType) -> str:
-    return f"{operands(0, BOOL)} ? {operands(1, out)} : {operands(2, out)}"
-
-
 def _masked_multiply(operands: Operands, out: DType) -> str:
     wide = arithmetic(out)
     zero = text_of(np.zeros((), wide))
@@ -259,8 +251,8 @@ NOTHING = Override()
 OVERRIDES: dict[Primitive, Override] = by_primitive(
     {
         **_templates(),
-        "astype": Override(_copied),
-        "where": Override(_where),
+        "astype": Override(lambda x, out: x(0, out)),
+        "where": Override(lambda x, out: f"{x(0, BOOL)} ? {x(1, out)} : {x(2, out)}"),
         "masked_multiply": Override(_masked_multiply),
         "root_of_squares": Override(_root_of_squares),
         "logistic": Override(_logistic),
@@ -298,7 +290,7 @@ def expression(form: Form, words: list[str]) -> str:
     out = form.dtypes[0]
     primitive = form.primitive
     if primitive is None:
-        return _copied(operands, out)
+        return operands(0, out)
     text = OVERRIDES.get(primitive, NOTHING).text
     if text is not None:
         return text(operands, out)

@@ -27,7 +27,7 @@ SHOWN = 4
 
 def _fits(program: Program, application: Application) -> bool:
     # What has no elements takes no kernel.
-    return application.signature.out.size > 0 and supported(program, application)
+    return application[1].out.size > 0 and supported(program, application)
 
 
 def _is_view(program: Program, number: int) -> bool:

@@ -53,7 +53,7 @@ class Region:
 def regions(program: Program, rules: Rules) -> list[Region]:
     """Regions in the order of execution; few, and kernels only where they pay."""
     applications = program.applications()
-    kinds = {a.number: LOOPS if rules.fits(program, a) else CALLS for a in applications}
+    kinds = {application[0]: LOOPS if rules.fits(program, application) else CALLS for application in applications}
     while True:
         found = _stages(program, applications, kinds, rules)
         wrong = [r for r in found if r.kind == LOOPS and not rules.pays(program, r.members)]
@@ -77,7 +77,7 @@ def _stages(program: Program, applications: list[Application], kinds: dict[int, 
         stage[number] = first + (kind_of_stage[first % 2] != kinds[number])
     members: dict[int, list[Application]] = {}
     for application in applications:
-        members.setdefault(stage[application.number], []).append(application)
+        members.setdefault(stage[application[0]], []).append(application)
     return _waiting(program, [Region(kind_of_stage[s % 2], members[s]) for s in sorted(members)], rules)
 
 
@@ -86,8 +86,8 @@ def _waiting(program: Program, found: list[Region], rules: Rules) -> list[Region
     for i in range(len(found) - 3, -1, -1):
         if i + 2 >= len(found):
             continue
-        made = {application.number for application in found[i].members}
-        if any(a in made for application in found[i + 1].members for a in _bases(program, application, rules)):
+        made = {number for number, _, _ in found[i].members}
+        if any(a in made for _, _, arguments in found[i + 1].members for a in _bases(program, arguments, rules)):
             continue
         found[i + 2].members = sorted([*found[i].members, *found[i + 2].members])
         if i:
@@ -184,21 +184,21 @@ def _last_readings(steps: Sequence[tuple[Plan, list[int], list[int]]], outputs: 
 
 def _read_later(program: Program, found: list[Region], rules: Rules) -> set[int]:
     """Values that a region gives to another one or to the caller; not views, which the reader makes itself."""
-    place = {application.number: i for i, region in enumerate(found) for application in region.members}
+    place = {number: i for i, region in enumerate(found) for number, _, _ in region.members}
     needed = set(program.outputs)
     for i, region in enumerate(found):
-        for application in region.members:
-            if rules.is_view(program, application.number) and application.number not in program.outputs:
+        for number, _, arguments in region.members:
+            if rules.is_view(program, number) and number not in program.outputs:
                 continue
-            for a in _bases(program, application, rules):
+            for a in _bases(program, arguments, rules):
                 if place.get(a, i) != i:
                     needed.add(a)
     return needed
 
 
-def _bases(program: Program, application: Application, rules: Rules) -> Iterable[int]:
-    """What an application reads, looking through views."""
-    for a in application.arguments:
+def _bases(program: Program, arguments: tuple[int, ...], rules: Rules) -> Iterable[int]:
+    """What an application to these values reads, looking through views."""
+    for a in arguments:
         while rules.is_view(program, a):
             a = program.arguments[a][0]
         yield a
@@ -240,5 +240,5 @@ def _part(program: Program, region: Region, outside: set[int], rules: Rules) -> 
 
 def whole(program: Program, found: Sequence[Region], rules: Rules) -> str | None:
     """The kind of all regions that compute anything; None if there are both."""
-    kinds = {region.kind for region in found if any(not rules.is_view(program, a.number) for a in region.members)}
+    kinds = {region.kind for region in found if any(not rules.is_view(program, n) for n, _, _ in region.members)}
     return (kinds.pop() if kinds else CALLS) if len(kinds) < 2 else None

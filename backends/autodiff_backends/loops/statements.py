@@ -171,7 +171,7 @@ class Lowering:
 
     def _place_leaves(self, applications: list[Application]) -> None:
         program = self.program
-        used = {a for application in applications for a in application.arguments} | set(program.outputs)
+        used = {a for _, _, arguments in applications for a in arguments} | set(program.outputs)
         for number in sorted(used):
             aval = program.avals[number]
             if aval.spec is not None:

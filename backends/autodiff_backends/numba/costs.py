@@ -81,7 +81,7 @@ def faster(ufuncs: frozenset[str], largest: int) -> Rules:
     """Loops where they are estimated to be faster than NumPy, of these ufuncs and of arrays of this size at most."""
 
     def fits(program: Program, application: Application) -> bool:
-        return supported(program, application, ufuncs, largest) and _short(application.signature)
+        return supported(program, application, ufuncs, largest) and _short(application[1])
 
     def pays(program: Program, members: list[Application]) -> bool:
         costs = [cost(signature) for number, signature, _ in members if not is_view(program, number)]

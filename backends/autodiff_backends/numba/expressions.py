@@ -12,6 +12,7 @@ from autodiff.core.primitives import PRIMITIVES, Primitive, by_primitive
 from ..loops.statements import Form, first_of, operand_dtypes
 
 DType = np.dtype[Any]
+BOOL = np.dtype(bool)
 
 
 def cast(text: str, dtype: DType, to: DType) -> str:
@@ -70,14 +71,6 @@ class Override(NamedTuple):
     angle: bool = False
 
 
-def _astype(operand: Operand, out: DType, vectorised: frozenset[str]) -> str:
-    return operand(0, out)
-
-
-def _root_of_squares(operand: Operand, out: DType, vectorised: frozenset[str]) -> str:
-    return f"np.sqrt({operand(0, out)})"
-
-
 def _logistic(operand: Operand, out: DType, vectorised: frozenset[str]) -> str:
     one = number("1", out)
     return f"({one} / ({one} + {_module('exp', out, vectorised)}.exp(-{_atom(operand(0, out))})))"
@@ -90,14 +83,6 @@ def _tanh_slope(operand: Operand, out: DType, vectorised: frozenset[str]) -> str
     # In single precision no function is vectorised, and a branch costs nothing.
     square = f"{operand(0, out)} * {operand(0, out)}"
     return f"({number('1', out)} - {square} if {square} < {number('0.99', out)} else {exact})"
-
-
-def _where(operand: Operand, out: DType, vectorised: frozenset[str]) -> str:
-    return f"({operand(1, out)} if {operand(0, np.dtype(bool))} else {operand(2, out)})"
-
-
-def _masked_multiply(operand: Operand, out: DType, vectorised: frozenset[str]) -> str:
-    return f"({operand(0, out)} * {operand(1, out)} if {operand(0, out)} != 0 else {number('0', out)})"
 
 
 # What takes as long as an addition, though NumPy's threads may share it.
@@ -136,10 +121,12 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
         "tanh": Override(cost=_SLOW, vectorised=True),
         **dict.fromkeys(("sinh", "cosh", "tan", "arctan", "arcsin", "arccos"), Override(cost=_SLOW)),
         **dict.fromkeys(("arcsinh", "arccosh", "arctanh", "arctan2"), Override(cost=_SLOWEST)),
-        "astype": Override(text=_astype),
-        "where": Override(text=_where),
-        "masked_multiply": Override(text=_masked_multiply),
-        "root_of_squares": Override(text=_root_of_squares, cost=ARITHMETIC),
+        "astype": Override(text=lambda x, out, vectorised: x(0, out)),
+        "where": Override(text=lambda x, out, vectorised: f"({x(1, out)} if {x(0, BOOL)} else {x(2, out)})"),
+        "masked_multiply": Override(
+            text=lambda x, out, vectorised: f"({x(0, out)} * {x(1, out)} if {x(0, out)} != 0 else {number('0', out)})"
+        ),
+        "root_of_squares": Override(text=lambda x, out, vectorised: f"np.sqrt({x(0, out)})", cost=ARITHMETIC),
         "logistic": Override(text=_logistic, cost=_FAST, vectorised=True),
         "tanh_slope": Override(text=_tanh_slope, vectorised=True),
     }

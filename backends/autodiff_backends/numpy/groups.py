@@ -26,7 +26,7 @@ class GroupWriter:
         self.program = writer.program
         self.group = group
         self.place = place
-        self.members = {member.number for member in group.members}
+        self.members = {number for number, _, _ in group.members}
         self.sums = [n for n, signature, _ in group.members if signature.out.ndim == 0]
         self.names: dict[int, str] = {}
         self.operands: dict[str, str] = {}  # argument text in the plan -> parameter name
@@ -57,7 +57,7 @@ class GroupWriter:
         shape = self.group.shape
         if len(shape) == 1 or shape[-1] < SHORTEST_STRIDED_ROW or not rows_fit(shape, itemsize):
             return False
-        operands = {a for member in self.group.members for a in member.arguments} - self.members
+        operands = {a for _, _, arguments in self.group.members for a in arguments} - self.members
         return any(self.program.avals[a].shape == shape and not self.w.contiguous(a) for a in operands) or any(
             number in self.w.writes.placed for number in self.whole
         )

@@ -299,14 +299,12 @@ def _index_write(w: Values, number: int, signature: Signature, arguments: tuple[
         w.lines.append(f"{target}[{places}] {'+=' if adds else '='} {text}")
 
 
-def _masked_multiply(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
-    ct, factor = (w.array(a) for a in arguments)
-    target = w.owned(number)
-    w.lines.append(f"{w.helper('masked_product')}({ct}, {factor}, {target})")
-
-
-def _root_of_squares(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
-    w.write_ufunc(number, np.sqrt, arguments)
+def _as_block(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    """What is written for blocks, of whole arrays."""
+    block = OVERRIDES[signature.primitive].block
+    assert block is not None
+    words = [w.array(a) for a in arguments]
+    w.lines += block(w, signature, words, w.owned(number))
 
 
 def _logaddexp(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
@@ -324,13 +322,9 @@ def _logistic(w: Values, number: int, signature: Signature, arguments: tuple[int
     w.emit(number, f"{w.helper('logistic')}({word}", out=not weak)
 
 
-def _tanh_slope(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
-    tanh, x = (w.array(a) for a in arguments)
-    w.lines += tanh_slope_lines(w, signature.out, tanh, x, w.owned(number))
-
-
-def tanh_slope_lines(w: Values, out: Aval, tanh: str, x: str, target: str) -> list[str]:
+def _tanh_slope(w: Values, signature: Signature, words: list[str], target: str) -> list[str]:
     """1 - tanh^2, and from x where that cancels, which the least element shows (0.3 us; NaN is the least of all)."""
+    (tanh, x), out = words, signature.out
     if not out.size:
         return []
     one = w.constant(np.ones((), out.dtype))
@@ -357,15 +351,6 @@ def _helped(name: str) -> BlockWriter:
 
 def _astype_block(w: Values, signature: Signature, words: list[str], target: str) -> list[str]:
     return [f"{w.use('copyto')}({target}, {words[0]}, 'unsafe')"]
-
-
-def _sqrt_block(w: Values, signature: Signature, words: list[str], target: str) -> list[str]:
-    return block_of_ufunc(w, np.sqrt, words, target)
-
-
-def _tanh_slope_block(w: Values, signature: Signature, words: list[str], target: str) -> list[str]:
-    tanh, x = words
-    return tanh_slope_lines(w, signature.out, tanh, x, target)
 
 
 def _logaddexp_block(w: Values, signature: Signature, words: list[str], target: str) -> list[str]:
@@ -420,18 +405,22 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
         "heaviside": Override(block=_heaviside_block),
         "logaddexp": Override(_logaddexp, _logaddexp_block),
         "masked_multiply": Override(
-            _masked_multiply,
+            _as_block,
             _helped("masked_product"),
             Scalar("({0} * {1} if {0} != 0 else 0.0)"),
             functions.always(functions.masked_product),
         ),
-        "root_of_squares": Override(_root_of_squares, _sqrt_block, Scalar("math.sqrt({0})")),
+        "root_of_squares": Override(
+            lambda w, number, signature, arguments: w.write_ufunc(number, np.sqrt, arguments),
+            lambda w, signature, words, target: block_of_ufunc(w, np.sqrt, words, target),
+            Scalar("math.sqrt({0})"),
+        ),
         "logistic": Override(
             _logistic, _helped("logistic"), Scalar("1.0 / (1.0 + math.exp(-{0}))"), functions.always(runtime.logistic)
         ),
         "tanh_slope": Override(
+            _as_block,
             _tanh_slope,
-            _tanh_slope_block,
             Scalar("(1.0 - {0} * {0} if -0.998 < {0} < 0.998 else math.pow(math.cosh({1}), -2.0))"),
             functions.always(runtime.tanh_slope),
         ),
@@ -459,4 +448,6 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
 
 # Those without a ufunc that blocks are written for.
 BLOCKED = frozenset(primitive for primitive, row in OVERRIDES.items() if row.block is not None)
+# Looked into for each signature of a plan that is interpreted.
+FUNCTIONS = {primitive: row.function for primitive, row in OVERRIDES.items() if row.function is not None}
 NOTHING = Override()

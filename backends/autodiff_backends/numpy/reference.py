@@ -18,27 +18,26 @@ from autodiff.plan.expand import expand
 from autodiff.whole import apart
 
 from .functions import Function, reduction
-from .primitives import NOTHING, OVERRIDES
+from .primitives import FUNCTIONS, NOTHING, OVERRIDES
 from .values import constant_value
 
 
 def function_for(signature: Signature) -> Function:
     """The NumPy function that computes a signature, taking and giving arrays (weak values: Python numbers)."""
     primitive = signature.primitive
-    own = OVERRIDES.get(primitive, NOTHING).function
+    own = FUNCTIONS.get(primitive)
+    function: Function
     if own is not None:
         function = own(signature)
+    elif primitive.numpy_ufunc is not None:
+        function = primitive.numpy_ufunc
     elif primitive.kind == "reduction" and primitive.reduces is not None:
         function = reduction(signature, primitive.reduces)
     else:
-        function = primitive.numpy_ufunc or (_composition if primitive.meaning is None else _meant)(signature)
+        function = _composition(signature) if primitive.meaning is None else signature.function(np)
     if signature.out.weak:
         return lambda *arrays: np.asarray(function(*arrays)).item()
     return function
-
-
-def _meant(signature: Signature) -> Function:
-    return signature.function(np)
 
 
 def _composition(signature: Signature) -> Function:
@@ -81,7 +80,6 @@ class Interpreted:
         self._weak = [program.avals[n].weak for n in program.outputs]
         self._constants: list[tuple[int, Any]] = []
         self._steps: list[Step] = []
-        made: list[Signature] = []
         found: dict[Signature, Function] = {}
         needed = bytearray(self._size)
         for number in program.outputs:
@@ -104,10 +102,9 @@ class Interpreted:
                     needed[a] = True
                     dead.append(a)
             self._steps.append((function, number, arguments, dead))
-            made.append(signature)
         self._steps.reverse()
         if functions is function_for:
-            _write_in_place(program, self._steps, made[::-1])
+            _write_in_place(program, self._steps)
         self._inputs = [number for number in range(program.n_inputs) if needed[number]]
         self.n_operations = len(self._steps)
         self._quiet = program.quiet
@@ -148,7 +145,7 @@ def _quietly(steps: list[Step], registers: list[Any]) -> None:
         _executed(steps, registers)
 
 
-def _write_in_place(program: Program, steps: list[Step], signatures: list[Signature]) -> None:
+def _write_in_place(program: Program, steps: list[Step]) -> None:
     """Let a chain of writes work in one array, where each would make a copy.
 
     A write is into what another one gives, if this is its last use, and if nothing that was made of it shares its
@@ -165,6 +162,7 @@ def _write_in_place(program: Program, steps: list[Step], signatures: list[Signat
             target = arguments[0]
             if heads[target] in writes and target in dead and arguments.count(target) == 1:
                 targets[target] = [place]
+    signatures = [made for _, number, _, _ in steps if (made := program.signatures[number]) is not None]
     for place, signature in enumerate(signatures):
         arguments = steps[place][2]
         if signature.is_view and arguments[0] in targets:

@@ -105,7 +105,7 @@ class Writer(Values):
 
     def dying(self, place: int, applications: list[Application]) -> set[int]:
         """Values in buffers that nobody looks into after this place."""
-        roots = {self.roots[a] for application in applications for a in application.arguments}
+        roots = {self.roots[a] for _, _, arguments in applications for a in arguments}
         return {root for root in roots if self.last_use.get(root) == place and root in self.buffer_of}
 
     def release(self, roots: set[int]) -> None:

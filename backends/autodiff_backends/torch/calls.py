@@ -16,7 +16,7 @@ import torch
 
 from autodiff.core.primitives import COMPARED_BY_VALUE, Primitive, Signature, by_primitive
 
-from ..array_api.calls import Call, operand_dtypes, over_no_axes, standard_call
+from ..array_api.calls import Call, operand_dtypes, over_no_axes, shaped, standard_call
 from ..array_api.elementwise import Meaning, compare_mixed, same
 from . import functions, indexing, unsigned
 
@@ -132,10 +132,6 @@ def _inner_product(signature: Signature) -> Call:
     return Call(functions.inner_product, (dtype, dtype), (axes,), with_namespace=False)
 
 
-def _shaped(name: str) -> Callable[[Signature], Call]:
-    return lambda signature: Call(name, (None,), (signature.params[0],), view=True)
-
-
 def _matmul(signature: Signature) -> Call:
     call = standard_call(signature)
     if call.meaning != "matmul":
@@ -227,9 +223,9 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
             kinds={"i": functions.lcm, "u": functions.lcm}, wide=_replaced(unsigned.in_64_bits(unsigned.lcm))
         ),
         "astype": Override(call=_astype),
-        "reshape": Override(call=_shaped("reshape")),
-        "transpose": Override(call=_shaped("permute")),
-        "broadcast_to": Override(call=_shaped("broadcast_to")),
+        "reshape": Override(call=shaped("reshape")),
+        "transpose": Override(call=shaped("permute")),
+        "broadcast_to": Override(call=shaped("broadcast_to")),
         "concatenate": Override(call=_concatenate),
         "sum": Override(call=_over_axes("sum"), wide=unsigned.same_bits),
         "prod": Override(call=_prod, wide=unsigned.same_bits),
