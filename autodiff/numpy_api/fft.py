@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import integer, integers, word
+from ..arguments import integers, word
 from ..nodes import Node
 from ..tensor import node_of
 from .calling import Handler, put
@@ -23,7 +23,6 @@ def _along(name: str) -> Handler:
     transform: Callable[..., Node] = getattr(ops, name)
 
     def handler(a: Any, n: Any = None, axis: Any = -1, norm: Any = None, out: Any = None) -> Any:
-        n = None if n is None else integer(n, f"{name}: n")
         return put(out, transform(node_of(a), n, axis, _norm(norm, name)), name)
 
     return handler

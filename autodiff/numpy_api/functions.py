@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import answers, fft, linalg, products, reductions, selecting, shapes
+from . import answers, fft, linalg, norms, products, reductions, selecting, shapes
 from .calling import Handler, checked
 from .memo import memoised
 
 # Those of answers are about values.
-RECORDING = (reductions, shapes, selecting, products, linalg, fft)
+RECORDING = (reductions, shapes, selecting, products, linalg, norms, fft)
 
 
 def function_table() -> dict[Any, Handler]:

@@ -242,7 +242,7 @@ def _rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
 
 
 def _diff(a: Any, n: int = 1, axis: Any = -1, prepend: Any = np._NoValue, append: Any = np._NoValue) -> Any:
-    x = node_of(a)
+    x, n = node_of(a), integer(n, "diff: n", low=0)
     if not n:
         return wrap(ops.identity(x))
     if x.aval.ndim == 0:

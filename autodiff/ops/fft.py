@@ -160,12 +160,3 @@ def over_axes(
     for function, n, axis in steps if last is irfft else reversed(steps):
         x = function(x, n, axis, norm)
     return x
-
-
-def half_weights(n: int, inner: float) -> np.ndarray[Any, Any]:
-    """1 for those of half a Hermitian spectrum of ``n`` numbers that stand for themselves, ``inner`` for the others."""
-    weights = np.full(n // 2 + 1, inner)
-    weights[0] = 1.0
-    if n % 2 == 0:
-        weights[-1] = 1.0
-    return weights

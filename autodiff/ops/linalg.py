@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ from ..core.primitives import Primitive
 from ..errors import DTypeError, ShapeError
 from ..nodes import Node
 from ..operator import Operator
-from .elementwise import astype, conjugate, real, where
+from .contractions import matmul
+from .elementwise import astype, conjugate, equal, greater_equal, less_equal, real, where
+from .indexing import flip, take
 from .outputs import outputs
-from .shapes import expand_dims, matrix_transpose, reshape, squeeze
+from .shapes import broadcast_to, expand_dims, full, matrix_transpose, reshape, squeeze
 
 
 def _infer_solve(primitive: Primitive, a: Aval, b: Aval) -> Aval:
@@ -37,26 +40,100 @@ solve_p = Operator(
 )
 
 
-def _infer_svd(primitive: Primitive, a: Aval, *, full_matrices: bool, compute_uv: bool) -> Aval:
-    *batch, m, n = a.shape
-    k = min(m, n)
-    values = intern_aval((*batch, k), a.dtype if a.dtype.kind == "f" else np.empty(0, a.dtype).real.dtype)
-    if not compute_uv:
-        return several([values])
-    left, right = (m, n) if full_matrices else (k, k)
-    return several([intern_aval((*batch, m, left), a.dtype), values, intern_aval((*batch, right, n), a.dtype)])
+def _infer_solve_triangular(primitive: Primitive, a: Aval, b: Aval, *, lower: bool) -> Aval:
+    return _infer_solve(primitive, a, b)
 
 
-def _svd(xp: Any, a: Any, *, full_matrices: bool, compute_uv: bool) -> tuple[Any, ...]:
-    if compute_uv:
-        return tuple(xp.linalg.svd(a, full_matrices=full_matrices))
-    values = getattr(xp.linalg, "svdvals", None)
-    return (xp.linalg.svd(a, compute_uv=False) if values is None else values(a),)
+def _solve_triangular(xp: Any, a: Any, b: Any, *, lower: bool) -> Any:
+    function = getattr(xp.linalg, "solve_triangular", None)
+    return xp.linalg.solve(a, b) if function is None else function(a, b, upper=not lower)
 
 
-svd_p = Operator(
-    "svd", _infer_svd, params=("full_matrices", "compute_uv"), kind="routine", meaning=_svd, needs=("linalg.svd",)
+# The same of matrices with zeros in one triangle. Where a library has nothing of its own for them, solving is that.
+solve_triangular_p = Operator(
+    "solve_triangular",
+    _infer_solve_triangular,
+    params=("lower",),
+    kind="routine",
+    meaning=_solve_triangular,
+    needs=("linalg.solve",),
 )
+
+
+def _infer_like(primitive: Primitive, a: Aval) -> Aval:
+    return intern_aval(a.shape, a.dtype)
+
+
+# The lower factor, of what the lower triangle says.
+cholesky_p = Operator(
+    "cholesky",
+    _infer_like,
+    kind="routine",
+    meaning=lambda xp, a: xp.linalg.cholesky(a),
+    needs=("linalg.cholesky",),
+)
+
+det_p = Operator(
+    "det",
+    lambda primitive, a: intern_aval(a.shape[:-2], a.dtype),
+    kind="routine",
+    meaning=lambda xp, a: xp.linalg.det(a),
+    needs=("linalg.det",),
+)
+
+
+def _infer_slogdet(primitive: Primitive, a: Aval) -> Aval:
+    return several([intern_aval(a.shape[:-2], a.dtype), intern_aval(a.shape[:-2], real_dtype(a.dtype))])
+
+
+slogdet_p = Operator(
+    "slogdet",
+    _infer_slogdet,
+    kind="routine",
+    meaning=lambda xp, a: tuple(xp.linalg.slogdet(a)),
+    needs=("linalg.slogdet",),
+)
+
+
+def meant_transpose(xp: Any, a: Any) -> Any:
+    """The last two axes of an array of any library exchanged."""
+    return xp.permute_dims(a, (*range(a.ndim - 2), a.ndim - 1, a.ndim - 2))
+
+
+def meant_adjoint(xp: Any, a: Any) -> Any:
+    """The conjugate transpose of matrices of any library."""
+    return meant_transpose(xp, xp.conj(a) if xp.isdtype(a.dtype, "complex floating") else a)
+
+
+def _cofactors(xp: Any, a: Any) -> Any:
+    """det(a) / a, transposed; of a singular matrix, for which that is 0 / 0, by its singular values."""
+    one = xp.tril(xp.triu(xp.ones_like(a)))
+    det = xp.linalg.det(a)[..., None, None]
+    singular = det == 0
+    found = det * meant_transpose(xp, xp.linalg.inv(xp.where(singular, one, a)))
+    if not bool(xp.any(singular)):
+        return found
+    u, s, vh = xp.linalg.svd(xp.where(singular, a, one))
+    # The product of all singular values but one.
+    s = xp.where(one == 1, xp.ones_like(s[..., None, :]), s[..., None, :])
+    minors = xp.astype(xp.prod(s, axis=-1), a.dtype)[..., None, :]
+    sign = (xp.linalg.det(u) * xp.linalg.det(vh))[..., None, None]
+    return xp.where(singular, sign * meant_transpose(xp, meant_adjoint(xp, (u * minors) @ vh)), found)
+
+
+# The derivative of the determinant by each element.
+cofactors_p = Operator(
+    "cofactors",
+    _infer_like,
+    kind="routine",
+    meaning=_cofactors,
+    needs=("linalg.det", "linalg.inv", "linalg.svd"),
+)
+
+
+def real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype of the parts of numbers."""
+    return np.empty(0, dtype).real.dtype
 
 
 def matrix_dtype(name: str, *nodes: Node) -> np.dtype[Any]:
@@ -106,25 +183,112 @@ def adjoint(a: Node) -> Node:
     return matrix_transpose(conjugate(a) if a.aval.dtype.kind == "c" else a)
 
 
-def _check_matrices(name: str, a: Node) -> None:
+@functools.lru_cache(16)
+def positions(n: int) -> Node:
+    """The numbers from 0 on: one constant, so that equal applications are one. Masks of matrices are made of it."""
+    return as_node(np.arange(n))
+
+
+def eye(n: int) -> Node:
+    """Which elements of matrices are on the diagonal."""
+    return equal(expand_dims(positions(n), 1), positions(n))
+
+
+def identity_like(a: Node) -> Node:
+    """The identity matrix, for matrices like these."""
+    n = a.aval.shape[-1]
+    return reshape(astype(eye(n), a.aval.dtype), (*(1,) * (a.aval.ndim - 2), n, n))
+
+
+def _inside(shape: tuple[int, ...], k: int, upper: bool) -> Node:
+    """Which elements of matrices are in a triangle: on and below a diagonal, or above and on it."""
+    rows, columns = expand_dims(positions(shape[0]), 1), positions(shape[1])
+    return (less_equal if upper else greater_equal)(rows + k if k else rows, columns)
+
+
+def _square(name: str, a: Any) -> Node:
+    a = as_node(a)
+    check_square(name, a)
+    return astype(a, matrix_dtype(name, a))
+
+
+def inv(a: Any) -> Node:
+    """The inverses of matrices: the solution of a x = 1, as in NumPy."""
+    a = _square("inv", a)
+    return solve_p(a, identity_like(a))
+
+
+def det(a: Any) -> Node:
+    """The determinants of matrices."""
+    return det_p(_square("det", a))
+
+
+def slogdet(a: Any) -> tuple[Node, ...]:
+    """The signs of determinants, and the logarithms of their sizes."""
+    return outputs(slogdet_p(_square("slogdet", a)))
+
+
+def cofactors(a: Node) -> Node:
+    """The derivative of the determinant by each element of matrices: for up to 3 rows a polynomial of the elements."""
+    n = a.aval.shape[-1]
+    if n > 3:
+        return cofactors_p(a)
+    if n < 2:
+        return full(a.aval.shape, 1, a.aval.dtype)
+    rows, columns = a.aval.ndim - 2, a.aval.ndim - 1
+    if n == 2:
+        return flip(a, (rows, columns)) * as_node(np.array([[1, -1], [-1, 1]], a.aval.dtype))
+    first, second = np.array([1, 2, 0]), np.array([2, 0, 1])
+    above, below = take(a, first, rows), take(a, second, rows)
+    left = take(above, first, columns) * take(below, second, columns)
+    return left - take(above, second, columns) * take(below, first, columns)
+
+
+def cholesky(a: Any, upper: bool = False) -> Node:
+    """The lower factor l of a = l l^H, of what the lower triangle says; or the upper one, of the upper triangle."""
+    a = _square("cholesky", a)
+    return adjoint(cholesky_p(adjoint(a))) if upper else cholesky_p(a)
+
+
+def check_matrices(name: str, a: Node) -> None:
+    """An error for what is no matrix, or stack of such."""
     if a.aval.ndim < 2:
         raise ShapeError(f"{name}({a.aval!r}): it takes matrices, or stacks of them, which have two axes or more")
 
 
+def triangle(a: Node, k: int = 0, upper: bool = False) -> Node:
+    """Matrices with zeros outside of a triangle: on and below a diagonal, or above and on it."""
+    return where(_inside(a.aval.shape[-2:], k, upper), a, 0)
+
+
 def from_triangle(a: Node, upper: bool = False) -> Node:
     """The Hermitian matrices of which ``a`` has one triangle; what the other one has is not looked at."""
-    n = a.aval.shape[-1]
-    kept = np.triu(np.ones((n, n), bool)) if upper else np.tril(np.ones((n, n), bool))
-    mirrored = where(as_node(kept), a, adjoint(a))
-    return where(as_node(np.eye(n, dtype=bool)), real(a), mirrored) if a.aval.dtype.kind == "c" else mirrored
+    mirrored = where(_inside(a.aval.shape[-2:], 0, upper), a, adjoint(a))
+    return where(eye(a.aval.shape[-1]), real(a), mirrored) if a.aval.dtype.kind == "c" else mirrored
 
 
-def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> tuple[Node, ...]:
-    """The singular value decomposition u, s, vh of matrices; (s,) alone if ``compute_uv`` is false."""
+def to_triangle(a: Node, upper: bool = False) -> Node:
+    """The gradient of one triangle for that of the Hermitian matrices that it stands for."""
+    inside = triangle(a + adjoint(a), 1 if upper else -1, upper)
+    return where(eye(a.aval.shape[-1]), real(a), inside)
+
+
+def matrix_power(a: Any, n: int) -> Node:
+    """A matrix times itself, by squares as NumPy does it; for negative ``n`` its inverse."""
     a = as_node(a)
-    _check_matrices("svd", a)
-    a = astype(a, matrix_dtype("svd", a))
-    if hermitian:
-        check_square("svd", a)
-        a = from_triangle(a)
-    return outputs(svd_p(a, full_matrices=full_matrices, compute_uv=compute_uv))
+    check_square("matrix_power", a)
+    if n < 0:
+        a, n = inv(a), -n
+    if n == 0:
+        return broadcast_to(identity_like(a), a.aval.shape)
+    if n == 3:
+        return matmul(matmul(a, a), a)
+    result: Node | None = None
+    while n:
+        n, bit = divmod(n, 2)
+        if bit:
+            result = a if result is None else matmul(result, a)
+        if n:
+            a = matmul(a, a)
+    assert result is not None
+    return result

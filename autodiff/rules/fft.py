@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from .. import ops
-from ..convert import as_node
 from ..nodes import Node
 from .rows import Linear, Rule
 
 
 def _weighted(half: Node, n: int, axis: int, inner: float) -> Node:
-    """Half of a spectrum times the weights of its numbers, whose mirror images are not there."""
-    shape = [1] * half.aval.ndim
-    shape[axis] = half.aval.shape[axis]
-    weights = ops.half_weights(n, inner).astype(np.empty(0, half.aval.dtype).real.dtype)
-    return half * as_node(weights.reshape(shape))
+    """Half of a spectrum of ``n`` numbers, those multiplied of which the other half has a mirror image."""
+    place = ops.positions(half.aval.shape[axis])
+    alone = ops.equal(place, 0)
+    if n % 2 == 0:
+        alone = ops.logical_or(alone, ops.equal(place, n // 2))
+    mask = ops.reshape(alone, [-1 if i == axis else 1 for i in range(half.aval.ndim)])
+    return ops.where(mask, half, half * inner)
 
 
 def _rfft(ct: Node, out: Node, x: Node, axis: int, norm: str) -> Node:
