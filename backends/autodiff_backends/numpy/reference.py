@@ -18,6 +18,7 @@ from autodiff.core.program import Program
 from autodiff.plan.expand import expand
 from autodiff.whole import apart
 
+from .lapack import ROUTINES
 from .runtime import add_at, logistic, tanh_slope
 
 Function = Callable[..., Any]
@@ -78,6 +79,10 @@ def _always(function: Function) -> Callable[[Signature], Function]:
     return lambda signature: function
 
 
+def _by_keywords(function: Function) -> Callable[[Signature], Function]:
+    return lambda signature: partial(function, **signature.keywords)
+
+
 def _inner_product(signature: Signature) -> Function:
     (axes,) = signature.params
     return lambda x, y: np.add.reduce(np.multiply(x, y), axis=axes)
@@ -94,6 +99,7 @@ SPECIAL: dict[str, Callable[[Signature], Function]] = {
     "index_add": _index_add,
     **{p.name: _with(p.reduces.reduce, "axis") for p in PRIMITIVES.values() if p.kind == "reduction" and p.reduces},
     "inner_product": _inner_product,
+    **{name: _by_keywords(function) for name, function in ROUTINES.items()},
 }
 
 
