@@ -29,7 +29,7 @@ PRINTED = re.compile(r"^ *print\(.*\)  # (.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:)([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 # How sources of formulas begin; the others say what is chosen where there is no derivative.
-FORMULAS = ("DLMF", "Giles")
+FORMULAS = ("DLMF", "Giles", "Golub", "Walter")
 NUMPY_NAME = re.compile(r"`np\.([\w.]+)`")
 
 # What pages add to: put back afterwards.

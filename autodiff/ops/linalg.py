@@ -15,9 +15,20 @@ from ..nodes import Node
 from ..operator import Operator
 from .contractions import matmul
 from .elementwise import astype, conjugate, equal, greater_equal, less_equal, real, where
-from .indexing import flip, take
-from .outputs import outputs
-from .shapes import broadcast_to, expand_dims, full, matrix_transpose, reshape, squeeze
+from .indexing import take_range
+from .outputs import outputs, part_p
+from .shapes import (
+    broadcast_to,
+    concatenate,
+    expand_dims,
+    full,
+    matrix_transpose,
+    reshape,
+    reshape_p,
+    squeeze,
+    transpose,
+    transpose_p,
+)
 
 
 def _infer_solve(primitive: Primitive, a: Aval, b: Aval) -> Aval:
@@ -40,6 +51,19 @@ solve_p = Operator(
 )
 
 
+def _infer_like(primitive: Primitive, a: Aval) -> Aval:
+    return intern_aval(a.shape, a.dtype)
+
+
+inv_p = Operator(
+    "inv",
+    _infer_like,
+    kind="routine",
+    meaning=lambda xp, a: xp.linalg.inv(a),
+    needs=("linalg.inv",),
+)
+
+
 def _infer_solve_triangular(primitive: Primitive, a: Aval, b: Aval, *, lower: bool) -> Aval:
     return _infer_solve(primitive, a, b)
 
@@ -58,10 +82,6 @@ solve_triangular_p = Operator(
     meaning=_solve_triangular,
     needs=("linalg.solve",),
 )
-
-
-def _infer_like(primitive: Primitive, a: Aval) -> Aval:
-    return intern_aval(a.shape, a.dtype)
 
 
 # The lower factor, of what the lower triangle says.
@@ -157,6 +177,28 @@ def check_square(name: str, a: Node) -> None:
         )
 
 
+def known_triangle(a: Node) -> bool | None:
+    """Whether matrices are lower triangular (True) or upper (False), if that is known of what made them."""
+    turned = False
+    while a.inputs:
+        (x,), primitive = a.inputs[:1], a.primitive
+        if primitive is cholesky_p:
+            return not turned
+        if primitive is part_p and x.primitive is not None and x.primitive.name == "qr":
+            is_r = a.params["index"] == len(x.aval.parts) - 1
+            return turned if is_r and a.aval.shape[-1] == a.aval.shape[-2] else None
+        if primitive is transpose_p:
+            row, column = a.params["axes"][-2:]
+            if (row, column) == (a.aval.ndim - 1, a.aval.ndim - 2):
+                turned = not turned
+            elif (row, column) != (a.aval.ndim - 2, a.aval.ndim - 1):
+                return None
+        elif primitive is not conjugate and (primitive is not reshape_p or x.aval.shape[-2:] != a.aval.shape[-2:]):
+            return None
+        a = x
+    return None
+
+
 def solve(a: Any, b: Any) -> Node:
     """The solution x of a x = b: of a vector if ``b`` has one axis, else of matrices."""
     a, b = as_node(a), as_node(b)
@@ -173,8 +215,9 @@ def solve(a: Any, b: Any) -> Node:
         b = expand_dims(b, 1)
     ndim = max(a.aval.ndim, b.aval.ndim)
     # With as many axes nobody can take a matrix for a stack of vectors, as some libraries do.
+    lower = known_triangle(a)
     a, b = [reshape(v, (*(1,) * (ndim - v.aval.ndim), *v.aval.shape)) for v in (a, b)]
-    x = solve_p(a, b)
+    x = solve_p(a, b) if lower is None else solve_triangular_p(a, b, lower=lower)
     return squeeze(x, (-1,)) if is_vector else x
 
 
@@ -213,9 +256,8 @@ def _square(name: str, a: Any) -> Node:
 
 
 def inv(a: Any) -> Node:
-    """The inverses of matrices: the solution of a x = 1, as in NumPy."""
-    a = _square("inv", a)
-    return solve_p(a, identity_like(a))
+    """The inverses of matrices."""
+    return inv_p(_square("inv", a))
 
 
 def det(a: Any) -> Node:
@@ -228,20 +270,38 @@ def slogdet(a: Any) -> tuple[Node, ...]:
     return outputs(slogdet_p(_square("slogdet", a)))
 
 
+# Of so many rows minors are cheaper as sums of products than by a factorisation, and exact for singular matrices.
+MOST_ROWS_EXPANDED = 4
+
+
 def cofactors(a: Node) -> Node:
-    """The derivative of the determinant by each element of matrices: for up to 3 rows a polynomial of the elements."""
-    n = a.aval.shape[-1]
-    if n > 3:
+    """The derivative of the determinant by each element of matrices."""
+    *batch, n, _ = a.aval.shape
+    if n > MOST_ROWS_EXPANDED:
         return cofactors_p(a)
     if n < 2:
         return full(a.aval.shape, 1, a.aval.dtype)
-    rows, columns = a.aval.ndim - 2, a.aval.ndim - 1
-    if n == 2:
-        return flip(a, (rows, columns)) * as_node(np.array([[1, -1], [-1, 1]], a.aval.dtype))
-    first, second = np.array([1, 2, 0]), np.array([2, 0, 1])
-    above, below = take(a, first, rows), take(a, second, rows)
-    left = take(above, first, columns) * take(below, second, columns)
-    return left - take(above, second, columns) * take(below, first, columns)
+    ndim = a.aval.ndim
+    # Each element of all matrices is a row in memory.
+    planes = reshape(transpose(a, (ndim - 2, ndim - 1, *range(ndim - 2))), (n * n, -1 if a.aval.size else 0))
+    minors = {((i,), (j,)): take_range(planes, 0, n * i + j, n * i + j + 1) for i in range(n) for j in range(n)}
+
+    def minor(rows: tuple[int, ...], columns: tuple[int, ...]) -> Node:
+        found = minors.get((rows, columns))
+        if found is None:
+            for k, column in enumerate(columns):
+                part = minors[rows[:1], (column,)] * minor(rows[1:], columns[:k] + columns[k + 1 :])
+                found = part if found is None else found - part if k % 2 else found + part
+            assert found is not None
+            minors[rows, columns] = found
+        return found
+
+    def without(i: int) -> tuple[int, ...]:
+        return tuple([j for j in range(n) if j != i])
+
+    signed = [minor(without(i), without(j)) * (-1) ** (i + j) for i in range(n) for j in range(n)]
+    matrices = reshape(concatenate(signed, 0), (n, n, *batch))
+    return transpose(matrices, (*range(2, ndim), 0, 1))
 
 
 def cholesky(a: Any, upper: bool = False) -> Node:

@@ -31,28 +31,26 @@ def column(s: Node) -> Node:
     return ops.expand_dims(s, -1)
 
 
-def _nothing(*parts: Node | None) -> Node | None:
-    """Where all of these, that are there, are 0."""
-    asked = [ops.equal(x, 0) for x in parts if x is not None]
-    return _every(asked)
-
-
-def _every(conditions: Sequence[Node | None]) -> Node | None:
-    found: Node | None = None
-    for condition in conditions:
-        if condition is not None:
-            found = condition if found is None else ops.logical_and(found, condition)
+def _quiet(values: Node | None, *vectors: Node | None) -> Node | None:
+    """Of which values and vectors nothing is asked: their cotangents are 0."""
+    found = values and ops.equal(values, 0)
+    for g in vectors:
+        if g is not None:
+            still = ops.all_true(ops.equal(g, 0), axes=(g.aval.ndim - 2,))
+            found = still if found is None else ops.logical_and(found, still)
     return found
+
+
+def _pairs(quiet: Node | None) -> Node:
+    """The pairs of values and vectors of which nothing is asked."""
+    assert quiet is not None
+    return ops.logical_and(row(quiet), column(quiet))
 
 
 def _divided(x: Node, gap: Node, free: Node) -> Node:
     """x / gap; where the gap is 0, 0 if ``free`` and else NaN."""
     closed = ops.equal(gap, 0)
     return ops.where(closed, ops.where(free, 0.0, literal(float("nan"))), x / ops.where(closed, 1, gap))
-
-
-def _on_diagonal_or(condition: Node | None, n: int) -> Node:
-    return ops.eye(n) if condition is None else ops.logical_or(ops.eye(n), condition)
 
 
 def _shared(g: Node, s: Node) -> Node:
@@ -95,11 +93,11 @@ class _Decomposed:
         n = w.aval.shape[-1]
         return _columns(w, self.k, n) if n > self.k else None
 
-    def turned(self, both: Node, apart: Node, free: Node | None) -> Node:
+    def turned(self, both: Node, apart: Node, free: Node, free_apart: Node) -> Node:
         """How far columns turn into each other: both / (s_j - s_i) + apart / (s_j + s_i), halved."""
         near, far = row(self.s) - column(self.s), row(self.s) + column(self.s)
-        still = _on_diagonal_or(free, self.k)
-        return _divided(both, 2 * near, still) + _divided(apart, 2 * far, still if free is None else free)
+        still = ops.logical_or(ops.eye(self.k), free)
+        return _divided(both, 2 * near, still) + _divided(apart, 2 * far, free_apart)
 
 
 def _svd_pull(cts: Sequence[Node | None], out: Node, a: Node, *, full_matrices: bool, compute_uv: bool) -> Node:
@@ -113,15 +111,14 @@ def _svd_pull(cts: Sequence[Node | None], out: Node, a: Node, *, full_matrices: 
     gu, gv = gu and conj(gu), gv and transpose(gv)
     pu = gu and matmul(adjoint(d.u1), _columns(gu, 0, d.k))
     pv = gv and matmul(adjoint(d.v1), _columns(gv, 0, d.k))
-    quiet = gs and ops.equal(gs, 0)
-    free = _every(
-        [_nothing(pu, pv, pu and adjoint(pu), pv and adjoint(pv)), quiet and row(quiet), quiet and column(quiet)]
-    )
     ku, kv = pu and _skew(pu), pv and _skew(pv)
     both, apart = total([ku, kv]), total([ku, kv and -kv])
     assert both is not None
     assert apart is not None
-    inner = d.turned(both, apart, free)
+    quiet = _quiet(gs, gu and _columns(gu, 0, d.k), gv and _columns(gv, 0, d.k))
+    free = _pairs(quiet)
+    # A real vector of the value 0 has a sign, and no phase.
+    inner = d.turned(both, apart, free, free if a.aval.dtype.kind == "c" else ops.logical_or(ops.eye(d.k), free))
     if gs is not None:
         inner = inner + as_diagonal(gs)
     left = gu and _beyond(d, gu, d.u, d.u1, quiet)
@@ -145,9 +142,8 @@ def _beyond(d: _Decomposed, g: Node, w: Node, w1: Node, quiet: Node | None) -> N
     rest = d.rest(w)
     if rest is not None:
         away = away - matmul(rest, matmul(adjoint(_columns(g, d.k, w.aval.shape[-1])), w1))
-    free = _every([_nothing(away), quiet and row(quiet)])
-    assert free is not None
-    return _divided(away, row(d.s), free)
+    assert quiet is not None
+    return _divided(away, row(d.s), ops.logical_and(row(quiet), ops.equal(away, 0)))
 
 
 def _svd_push(
@@ -160,8 +156,8 @@ def _svd_push(
     if not compute_uv:
         return (ops.where(ops.equal(d.s, 0), 0, _shared(ds, d.s)),)
     both, apart = dp + adjoint(dp), _skew(dp)
-    free = _nothing(both, apart)
-    du, dv = d.turned(both, apart, free), d.turned(both, -apart, free)
+    free = ops.equal(both, 0), ops.equal(apart, 0)
+    du, dv = d.turned(both, apart, *free), d.turned(both, -apart, *free)
     moved = []
     for w, w1, turned, along in (
         (d.u, d.u1, du, matmul(da, d.v1)),
@@ -188,15 +184,9 @@ def _with_vectors(primitive: Any, out: Node, a: Node, **params: Any) -> tuple[No
     return found if len(found) == 2 else ops.outputs(primitive(a, **params, vectors=True))
 
 
-def _gaps(w: Node) -> Node:
-    return row(w) - column(w)
-
-
-def _of_vectors(p: Node, gw: Node | None, w: Node, other: Node | None = None) -> Node:
-    """What of a gradient is in vectors that turn into each other: p_ij / (w_j - w_i)."""
-    quiet = gw and ops.equal(gw, 0)
-    free = _every([_nothing(p, other), quiet and row(quiet), quiet and column(quiet)])
-    return _divided(p if other is None else (p - other) * 0.5, _gaps(w), _on_diagonal_or(free, w.aval.shape[-1]))
+def _of_vectors(p: Node, w: Node, free: Node) -> Node:
+    """How far eigenvectors turn into each other: p_ij / (w_j - w_i)."""
+    return _divided(p, row(w) - column(w), ops.logical_or(ops.eye(w.aval.shape[-1]), free))
 
 
 def _eigh_pull(cts: Sequence[Node | None], out: Node, a: Node, *, upper: bool, vectors: bool) -> Node:
@@ -206,8 +196,7 @@ def _eigh_pull(cts: Sequence[Node | None], out: Node, a: Node, *, upper: bool, v
         assert gw is not None
         found = matmul(v * row(_shared(gw, w)), adjoint(v))
     else:
-        p = matmul(adjoint(v), conj(gv))
-        inner = _of_vectors(p, gw, w, adjoint(p))
+        inner = _of_vectors(_skew(matmul(adjoint(v), conj(gv))) * 0.5, w, _pairs(_quiet(gw, gv)))
         found = matmul(matmul(v, inner if gw is None else inner + as_diagonal(gw)), adjoint(v))
     return conj(ops.to_triangle(found, upper))
 
@@ -220,7 +209,7 @@ def _eigh_push(
     dw = ops.real(diagonal(c))
     if not vectors:
         return (_shared(dw, w),)
-    return dw, matmul(v, _of_vectors(c, None, w))
+    return dw, matmul(v, _of_vectors(c, w, ops.equal(c, 0)))
 
 
 def _eig_pull(cts: Sequence[Node | None], out: Node, a: Node, *, vectors: bool) -> Node:
@@ -231,7 +220,7 @@ def _eig_pull(cts: Sequence[Node | None], out: Node, a: Node, *, vectors: bool) 
         assert gw is not None
         inner = as_diagonal(_shared(gw, w))
     else:
-        inner = _of_vectors(matmul(vh, _kept(v, conj(gv))), gw, conj(w))
+        inner = _of_vectors(matmul(vh, _kept(v, conj(gv))), conj(w), _pairs(_quiet(gw, gv)))
         inner = inner if gw is None else inner + as_diagonal(gw)
     return conj(ops.solve_p(vh, matmul(inner, vh)))
 
@@ -246,7 +235,7 @@ def _eig_push(out: Node, inputs: Sequence[Node], tangents: Sequence[Node], *, ve
     c = ops.solve_p(v, matmul(tangents[0], v))
     if not vectors:
         return (_shared(diagonal(c), w),)
-    return diagonal(c), _kept(v, matmul(v, _of_vectors(c, None, w)))
+    return diagonal(c), _kept(v, matmul(v, _of_vectors(c, w, ops.equal(c, 0))))
 
 
 # --- orthogonal and triangular factors -------------------------------------------------------------------------------
@@ -389,7 +378,7 @@ RULES: list[Rule] = [
     Explicit(ops.svd_p, (_svd_pull,), _svd_push, "Giles 2008, 3.2; Wan and Zhang 2019, arXiv:1909.02659"),
     Explicit(ops.eigh_p, (_eigh_pull,), _eigh_push, "Giles 2008, 3.1"),
     Explicit(ops.eig_p, (_eig_pull,), _eig_push, "Giles 2008, 3.1; vectors stay of length 1"),
-    Explicit(ops.qr_p, (_qr_pull,), _qr_push, "Walter and Lehmann 2010; Roberts 2020, arXiv:2009.10071"),
-    Explicit(ops.pinv_p, (_pinv_pull, NONDIFFERENTIABLE), _pinv_push, "Golub and Pereyra 1973"),
-    Explicit(ops.lstsq_p, (_lstsq_left, _lstsq_right, NONDIFFERENTIABLE), _lstsq_push, "Golub and Pereyra 1973"),
+    Explicit(ops.qr_p, (_qr_pull,), _qr_push, "Walter and Lehmann 2010, arXiv:1001.1654; Roberts 2020"),
+    Explicit(ops.pinv_p, (_pinv_pull, NONDIFFERENTIABLE), _pinv_push, "Golub and Pereyra 1973, 4.12"),
+    Explicit(ops.lstsq_p, (_lstsq_left, _lstsq_right, NONDIFFERENTIABLE), _lstsq_push, "Golub and Pereyra 1973, 4.12"),
 ]

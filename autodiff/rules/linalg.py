@@ -75,6 +75,14 @@ def _triangular_push(x: Node, inputs: Sequence[Node], tangents: Sequence[Node | 
     return ops.solve_triangular_p(a, _moved(x, (da, db)), lower=lower)
 
 
+def _inv_pull(ct: Node, x: Node, a: Node) -> Node:
+    return -ops.matmul(ops.matmul(transpose(x), ct), transpose(x))
+
+
+def _inv_push(x: Node, inputs: Sequence[Node], tangents: Sequence[Node]) -> Node:
+    return -ops.matmul(ops.matmul(x, tangents[0]), x)
+
+
 # --- the Cholesky factor ---------------------------------------------------------------------------------------------
 
 
@@ -147,8 +155,15 @@ def _slogdet_push(out: Node, inputs: Sequence[Node], tangents: Sequence[Node]) -
 RULES: list[Rule] = [
     Explicit(ops.solve_p, (_solve_left, _solve_right), _solve_push, "Giles 2008, 2.3.1"),
     Explicit(ops.solve_triangular_p, (_triangular_left, _triangular_right), _triangular_push, "Giles 2008, 2.3.1"),
-    Explicit(ops.cholesky_p, (_cholesky_pull,), _cholesky_push, "Murray 2016, arXiv:1602.07527"),
-    Explicit(ops.det_p, (_det_pull,), _det_push, "Jacobi's formula; Giles 2008, 2.2.4"),
-    Explicit(ops.cofactors_p, (_cofactors_pull,), _cofactors_push, "of det(a) / a; a singular matrix is an error"),
+    # The inverse is what was asked for.
+    Explicit(ops.inv_p, (_inv_pull,), _inv_push, "Giles 2008, 2.2.3"),
+    Explicit(ops.cholesky_p, (_cholesky_pull,), _cholesky_push, "Giles 2008; Murray 2016, arXiv:1602.07527"),
+    Explicit(ops.det_p, (_det_pull,), _det_push, "Giles 2008, 2.2.4"),
+    Explicit(
+        ops.cofactors_p,
+        (_cofactors_pull,),
+        _cofactors_push,
+        "Giles 2008, of det(a) / a; singular: an error",
+    ),
     Explicit(ops.slogdet_p, (_slogdet_pull,), _slogdet_push, "Giles 2008, 2.2.4"),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,10 @@ LEAST_TRIANGULAR = 24
 def _substitution(dtype: np.dtype[Any]) -> Callable[..., Array] | None:
     """BLAS's routine for triangular matrices, by SciPy; None if there is no SciPy."""
     try:
-        from scipy.linalg import get_blas_funcs
+        scipy = import_module("scipy.linalg")
     except ImportError:
         return None
-    found: Callable[..., Array] = get_blas_funcs("trsm", dtype=dtype)
+    found: Callable[..., Array] = scipy.get_blas_funcs("trsm", dtype=dtype)
     return found
 
 
