@@ -151,6 +151,43 @@ cofactors_p = Operator(
 )
 
 
+# What a backend may make of several applications to one matrix: its factors are found once. Nobody records these. The
+# matrix itself stands for its factors where a library shows none.
+
+
+def _infer_lu(primitive: Primitive, a: Aval) -> Aval:
+    return several([intern_aval(a.shape, a.dtype), intern_aval(a.shape[:-1], np.dtype(np.int32))])
+
+
+lu_p = Operator(
+    "lu",
+    _infer_lu,
+    kind="routine",
+    meaning=lambda xp, a: (xp.asarray(a, copy=True), xp.zeros(a.shape[:-1], dtype=xp.int32)),
+)
+lu_slogdet_p = Operator(
+    "lu_slogdet",
+    lambda primitive, factors: _infer_slogdet(primitive, factors.parts[0]),
+    kind="routine",
+    meaning=lambda xp, factors: tuple(xp.linalg.slogdet(factors[0])),
+    needs=("linalg.slogdet",),
+)
+
+
+def _lu_solve(xp: Any, factors: tuple[Any, ...], b: Any, *, transposed: bool) -> Any:
+    return xp.linalg.solve(meant_transpose(xp, factors[0]) if transposed else factors[0], b)
+
+
+lu_solve_p = Operator(
+    "lu_solve",
+    lambda primitive, factors, b, transposed: _infer_solve(primitive, factors.parts[0], b),
+    params=("transposed",),
+    kind="routine",
+    meaning=_lu_solve,
+    needs=("linalg.solve",),
+)
+
+
 def real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype of the parts of numbers."""
     return np.empty(0, dtype).real.dtype

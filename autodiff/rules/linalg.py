@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from .. import ops
 from ..nodes import Node
-from .rows import Explicit, Rule
+from .rows import NONDIFFERENTIABLE, Explicit, Rule, without
 
 transpose, adjoint, solve = ops.matrix_transpose, ops.adjoint, ops.solve_p
 
@@ -166,4 +166,6 @@ RULES: list[Rule] = [
         "Giles 2008, of det(a) / a; singular: an error",
     ),
     Explicit(ops.slogdet_p, (_slogdet_pull,), _slogdet_push, "Giles 2008, 2.2.4"),
+    # Derivatives are taken before plans are made.
+    *without(NONDIFFERENTIABLE, ops.lu_p, ops.lu_solve_p, ops.lu_slogdet_p),
 ]

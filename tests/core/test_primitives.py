@@ -36,6 +36,7 @@ PARAMS: dict[str, tuple[Any, ...]] = {
     "eig": (True,),
     "eigh": (True, True),
     "irfft": (3, 1, "ortho"),
+    "lu_solve": (True,),
     "qr": ("r",),
     "solve_triangular": (True,),
     "transpose": ((1, 0),),
@@ -61,9 +62,14 @@ def arguments(primitive: Primitive) -> tuple[list[Aval], list[Any]]:
     values = [MATRIX, MATRIX + 1, MATRIX * 2][:count]
     if primitive is ops.part_p:
         return [several([intern_aval(MATRIX.shape, MATRIX.dtype)] * 2)], [(MATRIX, MATRIX + 1)]
+    if primitive in (ops.lu_solve_p, ops.lu_slogdet_p):
+        a, exchanges = np.array([[2.0, 1.0], [0.5, 3.0]]), np.zeros(2, np.int32)
+        known = several([intern_aval(x.shape, x.dtype) for x in (a, exchanges)])
+        rest = [MATRIX] if primitive is ops.lu_solve_p else []
+        return [known, *[intern_aval(x.shape, x.dtype) for x in rest]], [(a, exchanges), *rest]
     if primitive.name in ("solve", "solve_triangular"):
         values = [np.array([[2.0, 0.0], [0.5, 3.0]]), MATRIX]
-    elif primitive.name in ("cholesky", "cofactors", "det", "eig", "eigh", "inv", "slogdet"):
+    elif primitive.name in ("cholesky", "cofactors", "det", "eig", "eigh", "inv", "lu", "slogdet"):
         values = [np.array([[2.0, 0.5], [0.5, 3.0]])]
     elif primitive in (ops.fft_p, ops.ifft_p, ops.irfft_p):
         values = [MATRIX[:, :2] + 1j]

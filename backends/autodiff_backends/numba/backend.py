@@ -18,6 +18,7 @@ from ..loops.regions import LOOPS, Composed, faster, regions, whole
 from ..loops.schedule import Schedule
 from ..loops.statements import Lowering
 from ..numpy.backend import BACKEND as NUMPY
+from ..numpy.factors import with_factors
 from ..numpy.reference import Interpreted, constant_value
 from ..numpy.workers import shares, together
 from .kernel import Entered, Exhausted, load, numba_alone
@@ -165,6 +166,7 @@ class NumbaBackend(Backend):
 
     def compile(self, program: Program) -> Plan:
         """Kernels where they are estimated to be faster, the rest as on NumPy."""
+        program = with_factors(program)
         try:
             rules = faster(self._supported_ufuncs(), LARGEST_ARRAY)
             found = regions(program, rules)
