@@ -109,7 +109,7 @@ def _cond(x: Any, p: Any = None) -> Any:
         (s,) = ops.svd(node, compute_uv=False)
         ends = _nth(s, 0), _nth(s, -1)
         least, greatest = ends if p == -2 else ends[::-1]
-        result = greatest / least
+        result: Node = greatest / least
     else:
         ops.check_square("cond", node)
         # A singular matrix is no error here.
@@ -132,7 +132,7 @@ def _matrix_rank(A: Any, tol: Any = None, hermitian: Any = False, *, rtol: Any =
     last = (s.aval.ndim - 1,)
     if tol is None:
         rtol = max(node.aval.shape[-2:]) * np.finfo(s.aval.dtype).eps if rtol is None else rtol
-        least = ops.keep_axes(_extreme(s, np.inf, last), s, last) * _each(rtol)
+        least: Node = ops.keep_axes(_extreme(s, np.inf, last), s, last) * _each(rtol)
     elif rtol is not None:
         raise ArgumentError("matrix_rank: tol and rtol cannot both be given")
     else:

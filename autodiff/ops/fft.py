@@ -152,11 +152,11 @@ def over_axes(
     name: str, x: Any, s: Any, axes: Any, norm: str | None, each: Callable[..., Node], last: Callable[..., Node]
 ) -> Node:
     """Transforms over several axes, ``last`` over the last one and ``each`` over the others, as NumPy orders them."""
-    x = as_node(x)
-    sizes, places = _lengths_and_axes(name, x, s, axes, last is irfft)
+    y: Node = as_node(x)
+    sizes, places = _lengths_and_axes(name, y, s, axes, last is irfft)
     steps = list(zip([*[each] * (len(places) - 1), last], sizes, places, strict=False))
     if not steps and last is not each:
-        raise ArgumentError(f"{name}({x.aval!r}): at least one axis is needed")
+        raise ArgumentError(f"{name}({y.aval!r}): at least one axis is needed")
     for function, n, axis in steps if last is irfft else reversed(steps):
-        x = function(x, n, axis, norm)
-    return x
+        y = function(y, n, axis, norm)
+    return y

@@ -321,6 +321,7 @@ def cofactors(a: Node) -> Node:
     ndim = a.aval.ndim
     # Each element of all matrices is a row in memory.
     planes = reshape(transpose(a, (ndim - 2, ndim - 1, *range(ndim - 2))), (n * n, -1 if a.aval.size else 0))
+    minors: dict[tuple[tuple[int, ...], tuple[int, ...]], Node]
     minors = {((i,), (j,)): take_range(planes, 0, n * i + j, n * i + j + 1) for i in range(n) for j in range(n)}
 
     def minor(rows: tuple[int, ...], columns: tuple[int, ...]) -> Node:

@@ -307,10 +307,10 @@ def _qr_push(out: Node, inputs: Sequence[Node], tangents: Sequence[Node], *, mod
     z = transpose(ops.solve_triangular_p(transpose(d.r1), left, lower=True))
     c = matmul(adjoint(d.q1), z)
     turned = _rotation(c)
-    dr = matmul(adjoint(d.q1), da) - matmul(turned, d.r)
+    dr: Node = matmul(adjoint(d.q1), da) - matmul(turned, d.r)
     if mode == "r":
         return (dr,)
-    dq = matmul(d.q1, turned)
+    dq: Node = matmul(d.q1, turned)
     if a.aval.shape[-2] > d.k:
         dq = dq + (z - matmul(d.q1, c))
     if d.q2 is not None:

@@ -76,6 +76,7 @@ def of_squares() -> list[Case]:
     rows += [case(np.linalg.matrix_power, invertible(2, 2, 2, kind="complex invertible"), n) for n in (-2, 4)]
     rows += [answer(np.linalg.matrix_power, integers(2, 2), n) for n in (0, 3)]
     rows += [case(np.linalg.det, real(*shape)) for shape in [(2, 2), (3, 3), (4, 4)]]
+    rows += [case(np.linalg.det, invertible(5, 5)), case(np.linalg.det, invertible(2, 5, 5, kind="complex invertible"))]
     rows += [
         case(np.linalg.tensorinv, invertible(6, 6), ind=1),
         case(tensor_inverse, invertible(6, 6), covers=np.linalg.tensorinv),

@@ -107,13 +107,13 @@ def lu_slogdet(factors: tuple[Array, Array]) -> tuple[Any, Any]:
 
 def eigh(a: Array, upper: bool, vectors: bool) -> tuple[Array, ...]:
     """Eigenvalues and eigenvectors of what one triangle stands for."""
-    uplo = "U" if upper else "L"
+    uplo: Any = "U" if upper else "L"
     return tuple(np.linalg.eigh(a, uplo)) if vectors else (np.linalg.eigvalsh(a, uplo),)
 
 
-def qr(a: Array, mode: str) -> tuple[Array, ...]:
+def qr(a: Array, mode: Any) -> tuple[Array, ...]:
     """The factors, or the triangular one alone."""
-    found = np.linalg.qr(a, mode)
+    found: Any = np.linalg.qr(a, mode)
     return (found,) if mode == "r" else tuple(found)
 
 
