@@ -181,3 +181,23 @@ def test_named_tuples_are_numpys():
         found = function(t)
         assert type(found) is type(function(t.value))
         assert all(isinstance(part, ad.Tensor) for part in found)
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (lambda a: np.linalg.norm(a, "nuc"), "svd"),
+        (lambda a: np.sum(np.linalg.eigvalsh(a) ** 3), "eigh"),
+        (lambda a: np.sum(np.real(np.linalg.eigvals(a) ** 3)), "eig"),
+        (lambda a: np.sum(np.linalg.qr(a, mode="r") ** 3), "qr"),
+        (lambda a: np.sum(np.linalg.pinv(a)) + np.linalg.norm(a, "nuc"), "svd"),
+    ],
+)
+def test_values_and_derivatives_have_one_factorisation(function, name):
+    a = np.arange(9.0).reshape(3, 3) + 4 * np.eye(3)
+    graph = ad.Graph()
+    t = graph.tensor(a)
+    compiled = graph.compile(function(t), [t], [t])
+    calls = [line for line in compiled.source.splitlines() if f"meaning_{name}(" in line or f" {name}(" in line]
+    assert len(calls) == 1
+    close(compiled(a)[0], function(a))
