@@ -84,6 +84,8 @@ def _tolerance(rcond: Any, a: Node) -> Node:
 def _pinv(a: Any, rcond: Any = None, hermitian: Any = False, *, rtol: Any = np._NoValue) -> Any:
     node = node_of(a)
     ops.check_matrices("pinv", node)
+    if 0 in node.aval.shape[-2:]:
+        return wrap(ops.matrix_transpose(ops.identity(node)))
     node = ops.astype(node, ops.matrix_dtype("pinv", node))
     if rcond is not None and rtol is not np._NoValue:
         raise ArgumentError("pinv: rtol and rcond cannot both be given")

@@ -70,16 +70,27 @@ def _check_length(name: str, x: Node, n: int) -> None:
         raise ShapeError(f"{name}({x.aval!r}): there is no transform of {n} points; a length must be at least 1")
 
 
+def _transformed(primitive: Operator, x: Node, given: Node, size: int, norm: str | None, **params: Any) -> Node:
+    """The transform of ``x``, which is what was ``given`` in the dtype and the length that are needed."""
+    norm = norm or "backward"
+    plain = "forward" if primitive.name[0] == "i" else "backward"
+    if given.aval.dtype != np.float16 or norm == plain:
+        return primitive(x, **params, norm=norm)
+    # The factor of numbers in half precision is rounded to that, as NumPy does it.
+    root = np.sqrt(size, dtype=np.float16) if norm == "ortho" else size
+    return primitive(x, **params, norm=plain) * float(np.reciprocal(root, dtype=np.float16))
+
+
 def _complex(primitive: Operator) -> Callable[..., Node]:
     name = primitive.name
 
     def transform(x: Any, n: int | None = None, axis: Any = -1, norm: str | None = None) -> Node:
-        x = as_node(x)
-        axis = normalize_axis(axis, x.aval.ndim, name)
-        n = x.aval.shape[axis] if n is None else n
-        _check_length(name, x, n)
-        x = _of_length(astype(x, complex_dtype(x.aval.dtype)), n, axis)
-        return primitive(x, axis=axis, norm=norm or "backward")
+        given = as_node(x)
+        axis = normalize_axis(axis, given.aval.ndim, name)
+        n = given.aval.shape[axis] if n is None else n
+        _check_length(name, given, n)
+        whole = _of_length(astype(given, complex_dtype(given.aval.dtype)), n, axis)
+        return _transformed(primitive, whole, given, n, norm, axis=axis)
 
     return transform
 
@@ -97,8 +108,8 @@ def rfft(x: Any, n: int | None = None, axis: Any = -1, norm: str | None = None) 
     axis = normalize_axis(axis, x.aval.ndim, "rfft")
     n = x.aval.shape[axis] if n is None else n
     _check_length("rfft", x, n)
-    x = astype(x, np.empty(0, complex_dtype(x.aval.dtype)).real.dtype)
-    return rfft_p(_of_length(x, n, axis), axis=axis, norm=norm or "backward")
+    whole = _of_length(astype(x, np.empty(0, complex_dtype(x.aval.dtype)).real.dtype), n, axis)
+    return _transformed(rfft_p, whole, x, n, norm, axis=axis)
 
 
 def irfft(x: Any, n: int | None = None, axis: Any = -1, norm: str | None = None) -> Node:
@@ -108,7 +119,7 @@ def irfft(x: Any, n: int | None = None, axis: Any = -1, norm: str | None = None)
     n = 2 * (x.aval.shape[axis] - 1) if n is None else n
     _check_length("irfft", x, n)
     half = _of_length(astype(x, complex_dtype(x.aval.dtype)), n // 2 + 1, axis)
-    result = irfft_p(half, n=n, axis=axis, norm=norm or "backward")
+    result = _transformed(irfft_p, half, x, n, norm, n=n, axis=axis)
     # NumPy transforms half precision in single, and gives half back here alone.
     return astype(result, np.float16) if x.aval.dtype == np.float16 else result
 

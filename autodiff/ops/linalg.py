@@ -117,12 +117,12 @@ slogdet_p = Operator(
 
 def meant_transpose(xp: Any, a: Any) -> Any:
     """The last two axes of an array of any library exchanged."""
-    return xp.permute_dims(a, (*range(a.ndim - 2), a.ndim - 1, a.ndim - 2))
+    return xp.moveaxis(a, -1, -2)
 
 
 def meant_adjoint(xp: Any, a: Any) -> Any:
     """The conjugate transpose of matrices of any library."""
-    return meant_transpose(xp, xp.conj(a) if xp.isdtype(a.dtype, "complex floating") else a)
+    return meant_transpose(xp, xp.conj(a) if "complex" in str(a.dtype) else a)
 
 
 def _cofactors(xp: Any, a: Any) -> Any:
@@ -136,7 +136,7 @@ def _cofactors(xp: Any, a: Any) -> Any:
     u, s, vh = xp.linalg.svd(xp.where(singular, a, one))
     # The product of all singular values but one.
     s = xp.where(one == 1, xp.ones_like(s[..., None, :]), s[..., None, :])
-    minors = xp.astype(xp.prod(s, axis=-1), a.dtype)[..., None, :]
+    minors = xp.prod(s, axis=-1)[..., None, :]
     sign = (xp.linalg.det(u) * xp.linalg.det(vh))[..., None, None]
     return xp.where(singular, sign * meant_transpose(xp, meant_adjoint(xp, (u * minors) @ vh)), found)
 

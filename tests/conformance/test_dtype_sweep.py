@@ -145,7 +145,7 @@ def accepted(results: list[Any], numpys: Exception) -> str | None:
     """What is wrong with results where NumPy raises: they may be errors only when somebody looks."""
     try:
         values = [np.asarray(r) for r in results]
-    except ad.errors.AutodiffError as error:
+    except (ad.errors.AutodiffError, np.linalg.LinAlgError) as error:
         same = any(isinstance(error, builtin) and isinstance(numpys, builtin) for builtin in BUILTINS)
         return None if same else f"{type(error).__name__} {error} for {type(numpys).__name__} {numpys}"
     return f"gives {[v.tolist() for v in values]} where NumPy raises {type(numpys).__name__}: {numpys}"
