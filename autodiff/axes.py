@@ -98,16 +98,16 @@ def _broadcast(signature: Signature) -> AxisLabels:
 def _mapped(signature: Signature, core: str) -> AxisLabels:
     """The last axes are those that ``core`` names; those before them are broadcast, and are all that outputs share."""
     operands, _, result = core.partition("->")
-    cores = [*zip(signature.inputs, operands.split(","), strict=True)]
+    cores = [*zip(map(extent, signature.inputs), operands.split(","), strict=True)]
     batch = signature.out.shape[: signature.out.ndim - len(result)]
     if signature.out.parts:
-        batch = broadcast_shape(*[x.shape[: x.ndim - len(names)] for x, names in cores])
+        batch = broadcast_shape(*[shape[: len(shape) - len(names)] for shape, names in cores])
         result = "." * (len(extent(signature.out)) - len(batch))
     letters = dict.fromkeys([c for c in operands if c not in ".,"])
     own: dict[str, int | None] = {c: i for i, c in enumerate(letters, len(batch))}
     labels = []
-    for x, names in cores:
-        labels.append(_aligned(x.shape[: x.ndim - len(names)], batch) + tuple([own.get(c) for c in names]))
+    for shape, names in cores:
+        labels.append(_aligned(shape[: len(shape) - len(names)], batch) + tuple([own.get(c) for c in names]))
     return AxisLabels(tuple(labels), (*range(len(batch)), *[own.get(c) for c in result]), signature.primitive.reduces)
 
 

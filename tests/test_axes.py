@@ -33,13 +33,29 @@ STATIC: dict[str, Any] = {
     "size": 8,
     "axis": 0,
     "norm": "ortho",
+    "n": 5,
+    "lower": True,
+    "upper": False,
+    "transposed": True,
+    "vectors": True,
+    "mode": "reduced",
+    "full_matrices": False,
+    "compute_uv": True,
 }
 
-# What no plan computes.
-MEANT = {"place": lambda x: x, "in_range": lambda positions, line: positions % 8}
+# What no plan computes, and what not every matrix has.
+MEANT = {
+    "place": lambda x: x,
+    "in_range": lambda positions, line: positions % 8,
+    "cholesky": lambda a: np.linalg.cholesky(a @ a.swapaxes(-1, -2) + 4 * np.eye(a.shape[-1])),
+}
 
-# Slopes are computed from a function's value and its argument, which have one shape.
-OF_A_VALUE = (ops.tanh_slope, ops.tan_slope, ops.complex_tanh_slope, ops.complex_tan_slope)
+# Slopes are computed from a function's value and its argument, which have one shape; what is too small beside singular
+# values is one number for each matrix.
+ALIKE = (
+    *(ops.tanh_slope, ops.tan_slope, ops.complex_tanh_slope, ops.complex_tan_slope),
+    *(ops.pinv_p, ops.lstsq_p),
+)
 
 LEADING = [((), (), ()), ((4,), (4,), (4,)), ((2, 1, 4), (4, 1), (1,)), ((4,), (2, 4), (1, 1))]
 SHAPES = [(4,), (6, 4), (2, 1, 6)]
@@ -66,7 +82,8 @@ def n_operands(primitive: Primitive) -> int:
     if primitive.core is not None:
         return primitive.core.count(",") + 1
     function = primitive.meaning or ops.COMPOSITIONS[primitive]
-    names = [n for n in inspect.signature(function).parameters if n not in ("xp", *primitive.params)]
+    given = inspect.signature(function).parameters.values()
+    names = [p.name for p in given if p.kind is not p.VAR_KEYWORD and p.name not in ("xp", *primitive.params)]
     return 2 if names == ["arrays"] else len(names)
 
 
@@ -78,7 +95,7 @@ def shapes_of(primitive: Primitive) -> Iterator[tuple[tuple[int, ...], ...]]:
     if primitive.kind == "elementwise" or primitive.core is not None:
         core = (primitive.core or "," * (count - 1)).partition("->")[0].split(",")
         sizes = {".": 4, **dict(zip("ijkl", (2, 4, 6, 8), strict=True))}
-        for leading in LEADING[:2] if primitive in OF_A_VALUE else LEADING:
+        for leading in LEADING[:2] if primitive in ALIKE else LEADING:
             yield tuple([(*a, *[sizes[c] for c in names]) for a, names in zip(leading, core, strict=False)])
     else:
         shapes = [(24,), (4, 6), (2, 3, 4), (6, 1, 4)] if Shape in primitive.params.values() else SHAPES
@@ -119,6 +136,10 @@ def applied(primitive: Primitive, shapes: Sequence[tuple[int, ...]], params: tup
             avals[1], values[1] = LINE, "here"
         if Output in primitive.params.values():
             avals, values = [several(avals)], [tuple(values)]
+        if primitive in (ops.lu_slogdet_p, ops.lu_solve_p):
+            # Factors and exchanges of square matrices.
+            factors = (values[0][..., None] + np.eye(values[0].shape[-1]), np.zeros(values[0].shape, np.int32))
+            avals[0], values[0] = several([intern_aval(x.shape, x.dtype) for x in factors]), factors
         if primitive is ops.where_p:
             values[0] = values[0] > 0.5
             avals[0] = intern_aval(avals[0].shape, values[0].dtype)

@@ -66,7 +66,8 @@ def _value(x: Any) -> Any:
     return on_host(x) if isinstance(x, Node) else x
 
 
-def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """NumPy's ``diagonal``."""
     x = node_of(a)
     if x.aval.ndim < 2:
         raise ArgumentError(f"diagonal({x.aval!r}): needs at least two dimensions")
@@ -78,14 +79,15 @@ def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return wrap(ops.read_index(moved, item, concrete))
 
 
-def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
-    return REDUCTIONS[np.sum](_diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype, out=out)
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
+    """NumPy's ``trace``."""
+    return REDUCTIONS[np.sum](diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype, out=out)
 
 
 def _diag(v: Any, k: int = 0) -> Any:
     x = node_of(v)
     if x.aval.ndim == 2:
-        return _diagonal(v, k)
+        return diagonal(v, k)
     if x.aval.ndim != 1:
         raise ArgumentError(f"diag({x.aval!r}): needs one or two dimensions")
     size = x.aval.size + abs(k)
@@ -303,8 +305,8 @@ def along(x: Node, indices: Any, axis: Any, name: str) -> tuple[Any, ...]:
 
 TABLE: dict[Any, Handler] = {
     np.take: _take,
-    np.diagonal: _diagonal,
-    np.trace: _trace,
+    np.diagonal: diagonal,
+    np.trace: trace,
     np.diag: _diag,
     np.tril: _triangle(np.tri, "tril"),
     np.triu: _triangle(lambda rows, columns, k: ~np.tri(rows, columns, k - 1, dtype=bool), "triu"),

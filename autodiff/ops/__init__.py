@@ -8,6 +8,7 @@ A name that a topic defines is here too, unless it begins with an underscore.
 from .contractions import *
 from .derived import *
 from .elementwise import *
+from .factorizations import *
 from .fft import *
 from .indexing import *
 from .indices import *

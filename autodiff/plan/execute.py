@@ -25,6 +25,7 @@ from .ranges import checked
 from .simplify import simplify
 from .specialize import Make, Specialized
 from .tiers import Tiered
+from .vectors import with_vectors
 from .watch import Watched
 
 # Reductions of arrays this large are worth keeping when a node above them is evaluated.
@@ -48,7 +49,7 @@ def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Back
         return ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
 
     def finish(program: Program) -> Plan:
-        program = contract_sums(expand(prune(program), backend.primitives))
+        program = contract_sums(with_vectors(expand(prune(program), backend.primitives)))
         program.quiet = chooses(program)
         plan = checked(program, backend, backend.compile)
         assert plan is not None

@@ -19,6 +19,7 @@ from ..loops.regions import LOOPS, Composed, regions, whole
 from ..loops.schedule import Schedule
 from ..loops.statements import Lowering
 from ..numpy.backend import BACKEND as NUMPY
+from ..numpy.factors import with_factors
 from ..numpy.reference import Interpreted
 from ..numpy.values import constant_value
 from ..numpy.workers import shares, together
@@ -168,6 +169,7 @@ class NumbaBackend(Backend):
 
     def compile(self, program: Program) -> Plan:
         """Kernels where they are estimated to be faster, the rest as on NumPy."""
+        program = with_factors(program)
         try:
             rules = faster(self._supported_ufuncs(), LARGEST_ARRAY)
             found = regions(program, rules)

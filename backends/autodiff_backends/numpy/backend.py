@@ -12,6 +12,7 @@ from autodiff.background import is_at_work
 from autodiff.core.program import Program
 from autodiff.plan.tiers import Tiered
 
+from .factors import with_factors
 from .reference import Interpreted
 from .source import Generated
 
@@ -48,7 +49,7 @@ class NumpyBackend(Backend):
 
     def compile(self, program: Program) -> Plan:
         """See ``planned``."""
-        return planned(program, Interpreted, Generated)
+        return planned(with_factors(program), Interpreted, Generated)
 
     def interpret(self, program: Program) -> Plan | None:
         """One call after another, if the program is not so short that source is made as fast."""

@@ -27,6 +27,11 @@ def masked_product(ct: Any, factor: Any) -> Any:
     return np.multiply(ct, factor, out=out, where=chosen)
 
 
+def by_keywords(function: Function) -> FunctionMaker:
+    """A function that takes the parameters of the signature by name."""
+    return lambda signature: partial(function, **signature.keywords)
+
+
 def along(function: Function) -> FunctionMaker:
     return lambda signature: partial(function, axis=signature.params[0])
 

@@ -10,7 +10,7 @@ import numpy as np
 from autodiff.core.avals import Aval
 from autodiff.core.primitives import Primitive, Signature, by_primitive
 
-from . import functions, runtime
+from . import functions, lapack, runtime
 from .functions import FunctionMaker
 from .runtime import LONGEST_INNER, MOST_DIMENSIONS_ADDED_AT, SMALLEST_LOGADDEXP, SMALLEST_MASKED, least_tanh_slope
 from .values import Values
@@ -66,6 +66,8 @@ class Override(NamedTuple):
         Makes the function of arrays that programs are interpreted with.
     in_place : callable, optional
         Makes one that writes into the first operand.
+    routine : callable, optional
+        What computes it from arrays and the primitive's parameters by name: source imports it from its module.
     """
 
     array: ArrayWriter | None = None
@@ -73,6 +75,7 @@ class Override(NamedTuple):
     scalar: Scalar | None = None
     function: FunctionMaker | None = None
     in_place: FunctionMaker | None = None
+    routine: Callable[..., Any] | None = None
 
 
 # --- statements ------------------------------------------------------------------------------------------------------
@@ -403,6 +406,7 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
         **{f"arc{f}": _scalar(f"math.a{f}({{0}})") for f in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
         "arctan2": _scalar("math.atan2({0}, {1})"),
         "heaviside": Override(block=_heaviside_block),
+        **{routine.__name__: Override(routine=routine) for routine in lapack.ROUTINES},
         "logaddexp": Override(_logaddexp, _logaddexp_block),
         "masked_multiply": Override(
             _as_block,
@@ -450,4 +454,5 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
 BLOCKED = frozenset(primitive for primitive, row in OVERRIDES.items() if row.block is not None)
 # Looked into for each signature of a plan that is interpreted.
 FUNCTIONS = {primitive: row.function for primitive, row in OVERRIDES.items() if row.function is not None}
+FUNCTIONS |= {p: functions.by_keywords(row.routine) for p, row in OVERRIDES.items() if row.routine is not None}
 NOTHING = Override()

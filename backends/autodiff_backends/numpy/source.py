@@ -164,7 +164,9 @@ def _constant_text(writer: Writer, value: Any) -> str:
     """An expression that makes a constant: a number, an index, or an array that a derivative rule made."""
     if not isinstance(value, np.ndarray):
         return repr(value)
-    if value.ndim == 1 and value.size and np.all(value == 1):
+    if not value.size:
+        return f"{writer.use('empty')}({value.shape!r}, {value.dtype.name!r})"
+    if value.ndim == 1 and np.all(value == 1):
         return f"{writer.use('ones')}({value.size}, {value.dtype.name!r})"
     if value.ndim == 1 and value.dtype == np.int64 and np.array_equal(value, np.arange(value.size)):
         return f"{writer.use('arange')}({value.size})"

@@ -170,10 +170,15 @@ class Writer(Values):
             self._write_meaning(number, signature, arguments)
 
     def _write_meaning(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
-        """A call of what the primitive's card says."""
+        """A call of what the primitive's card says, or of what NumPy has beyond that."""
+        routine = OVERRIDES.get(signature.primitive, NOTHING).routine
         words = [self.array(a) if self.avals[a].spec is None else self.arrays[a] for a in arguments]
-        words += [f"{name}={self.static(value)}" for name, value in signature.meaning_keywords.items()]
-        self.emit(number, f"{self.meaning(signature.primitive.name)}({', '.join(['numpy', *words])}", out=False)
+        words += [f"{key}={self.static(value)}" for key, value in signature.meaning_keywords.items()]
+        if routine is not None:
+            function = self.use(routine.__name__, routine.__module__)
+        else:
+            function, words = self.meaning(signature.primitive.name), ["numpy", *words]
+        self.emit(number, f"{function}({', '.join(words)}", out=False)
 
     def result(self, number: int) -> str:
         """The text of an output: an array that shares memory with nothing."""
