@@ -6,6 +6,7 @@ from autodiff import ops
 from autodiff.core.program import Program, prune
 
 from .lapack import has_factors
+from .small import is_small
 
 USERS = (ops.solve_p, ops.slogdet_p, ops.det_p)
 
@@ -15,9 +16,18 @@ def with_factors(program: Program) -> Program:
     users: dict[int, list[int]] = {}
     for number in program.live():
         arguments = program.arguments[number]
-        if program.heads[number] in USERS and has_factors(program.avals[arguments[0]].shape):
-            users.setdefault(_untransposed(program, arguments[0])[0], []).append(number)
-    shared = {number for numbers in users.values() if len(numbers) > 1 for number in numbers}
+        if program.heads[number] in USERS:
+            shape = program.avals[arguments[0]].shape
+            of_each = all(program.avals[b].shape[:-2] == shape[:-2] for b in arguments[1:])
+            if has_factors(shape) and of_each:
+                users.setdefault(_untransposed(program, arguments[0])[0], []).append(number)
+    # Many small matrices have theirs sooner than a solution.
+    shared = {
+        number
+        for a, numbers in users.items()
+        if len(numbers) > 1 or is_small(program.avals[a].shape)
+        for number in numbers
+    }
     if not shared:
         return program
 
@@ -40,6 +50,9 @@ def with_factors(program: Program) -> Program:
 
 def _untransposed(program: Program, number: int) -> tuple[int, bool]:
     """The matrix that a value is, or is the transpose of, and which of both."""
-    if program.is_primitive(number, ops.transpose_p):
-        return program.arguments[number][0], True
+    signature = program.signatures[number]
+    if signature is not None and signature.primitive is ops.transpose_p:
+        ndim = signature.out.ndim
+        if signature.params[0] == (*range(ndim - 2), ndim - 1, ndim - 2):
+            return program.arguments[number][0], True
     return number, False
