@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff_backends.numpy import lapack
+from autodiff_backends.numpy import lapack, small
 
 RNG = np.random.default_rng(5)
 
@@ -60,6 +60,54 @@ def test_factors(scipy, dtype):
         assert lapack.lu_slogdet(lapack.lu(singular)) == (0, -np.inf)
         with pytest.raises(np.linalg.LinAlgError, match="Singular"):
             lapack.lu_solve(lapack.lu(singular), b, False)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "F", "D"])
+@pytest.mark.parametrize("n", [2, 3, 4])
+@pytest.mark.parametrize("batch", [(small.LEAST_MATRICES,), (2, small.BLOCK + 5)])
+def test_many_small_matrices(dtype, n, batch):
+    a, b = RNG.normal(size=(*batch, n, n)), RNG.normal(size=(*batch, n, 2))
+    if dtype in "FD":
+        a, b = a + 1j * RNG.normal(size=a.shape), b + 1j * RNG.normal(size=b.shape)
+    # Rows in every order, zeros among them.
+    a[np.abs(a) < 0.2] = 0
+    a = (a + 3 * np.eye(n)[RNG.permuted(np.tile(np.arange(n), (*batch, 1)), axis=-1)]).astype(dtype)
+    b = b.astype(dtype)
+    rtol = 1e-3 if dtype in ("f4", "F") else 1e-9
+    factors = lapack.lu(a)
+    for transposed in (False, True):
+        x = lapack.lu_solve(factors, b, transposed)
+        assert (x.dtype, x.shape) == (b.dtype, b.shape)
+        back = (a.swapaxes(-1, -2) if transposed else a) @ x
+        np.testing.assert_allclose(back, b, rtol=rtol, atol=rtol)
+    for found, expected in zip(lapack.lu_slogdet(factors), np.linalg.slogdet(a), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol)
+        assert found.dtype == expected.dtype
+    np.testing.assert_allclose(lapack.inv(a) @ a, np.broadcast_to(np.eye(n), a.shape), rtol=rtol, atol=rtol)
+    a[..., 7, :, :] = 1
+    sign, log = lapack.lu_slogdet(lapack.lu(a))
+    assert (sign[..., 7] == 0).all()
+    assert (log[..., 7] == -np.inf).all()
+    assert np.isfinite(np.delete(log, 7, -1)).all()
+    for function in (lapack.inv, lambda a: lapack.lu_solve(lapack.lu(a), b, False)):
+        with pytest.raises(np.linalg.LinAlgError, match="Singular"):
+            function(a)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_derivatives_of_many_small_matrices(n):
+    a = RNG.normal(size=(small.LEAST_MATRICES, n, n)) + 3 * np.eye(n)
+    b = RNG.normal(size=(small.LEAST_MATRICES, n, 1))
+
+    def total(a: Any, b: Any) -> Any:
+        return np.sum(np.linalg.solve(a, b) ** 2) + np.sum(np.linalg.slogdet(a)[1]) + np.sum(np.linalg.inv(a) ** 3)
+
+    def slopes(a: np.ndarray, b: np.ndarray) -> Any:
+        return ad.grad(lambda a, b: np.sum(ad.grad(total)(a, b) * (a + 1)))(a, b)
+
+    found = slopes(a, b)
+    for i in (0, 17):
+        np.testing.assert_allclose(found[i], slopes(a[i : i + 1], b[i : i + 1])[0], rtol=1e-9, atol=1e-10)
 
 
 def likelihood(a: Any, y: Any) -> Any:

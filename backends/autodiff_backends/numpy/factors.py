@@ -6,18 +6,29 @@ from autodiff.core.primitives import PRIMITIVES, Signature
 from autodiff.core.program import Program, prune
 
 from .lapack import has_factors
+from .small import is_small
 
-SOLVE, SLOGDET, DET = USERS = tuple([PRIMITIVES[name] for name in ("solve", "slogdet", "det")])
+SOLVE, SLOGDET, DET = (PRIMITIVES[name] for name in ("solve", "slogdet", "det"))
+LU, LU_SOLVE, LU_SLOGDET = (PRIMITIVES[name] for name in ("lu", "lu_solve", "lu_slogdet"))
+PART, TRANSPOSE, MULTIPLY, EXP = (PRIMITIVES[name] for name in ("part", "transpose", "multiply", "exp"))
+USERS = (SOLVE, SLOGDET, DET)
 
 
 def with_factors(program: Program) -> Program:
     """The same program, where factors are found once for matrices that several applications need them of."""
     users: dict[int, list[int]] = {}
     for number in program.live():
-        arguments = program.arguments[number]
-        if program.heads[number] in USERS and has_factors(program.avals[arguments[0]].shape):
-            users.setdefault(_untransposed(program, arguments[0])[0], []).append(number)
-    shared = {number for numbers in users.values() if len(numbers) > 1 for number in numbers}
+        if program.heads[number] in USERS:
+            a, *right = program.arguments[number]
+            if all(program.avals[b].shape[:-2] == program.avals[a].shape[:-2] for b in right):
+                users.setdefault(_untransposed(program, a)[0], []).append(number)
+    # Many small matrices have theirs sooner than a solution. (SciPy is imported if it is needed.)
+    shared = {
+        number
+        for a, numbers in users.items()
+        if is_small(program.avals[a].shape) or (len(numbers) > 1 and has_factors(program.avals[a].shape))
+        for number in numbers
+    }
     if not shared:
         return program
 
@@ -25,21 +36,24 @@ def with_factors(program: Program) -> Program:
         if number not in shared:
             return None
         a, transposed = _untransposed(result, arguments[0])
-        factors = result.call(PRIMITIVES["lu"], a)
+        factors = result.call(LU, a)
         if signature.primitive is SOLVE:
-            return result.call(PRIMITIVES["lu_solve"], factors, arguments[1], params=(transposed,))
-        both = result.call(PRIMITIVES["lu_slogdet"], factors)
+            return result.call(LU_SOLVE, factors, arguments[1], params=(transposed,))
+        both = result.call(LU_SLOGDET, factors)
         if signature.primitive is SLOGDET:
             return both
-        sign, log = (result.call(PRIMITIVES["part"], both, params=(i,)) for i in range(2))
+        sign, log = (result.call(PART, both, params=(i,)) for i in range(2))
         # As NumPy has it.
-        return result.call(PRIMITIVES["multiply"], sign, result.call(PRIMITIVES["exp"], log))
+        return result.call(MULTIPLY, sign, result.call(EXP, log))
 
     return prune(program, replaced)
 
 
 def _untransposed(program: Program, number: int) -> tuple[int, bool]:
     """The matrix that a value is, or is the transpose of, and which of both."""
-    if program.is_primitive(number, PRIMITIVES["transpose"]):
-        return program.arguments[number][0], True
+    signature = program.signatures[number]
+    if signature is not None and signature.primitive is TRANSPOSE:
+        ndim = signature.out.ndim
+        if signature.params[0] == (*range(ndim - 2), ndim - 1, ndim - 2):
+            return program.arguments[number][0], True
     return number, False

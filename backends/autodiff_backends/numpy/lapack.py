@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from . import small
+from .small import factors, is_small
+
 Array = np.ndarray[Any, Any]
 
 # Rows from which substitution by BLAS beats a factorisation by NumPy: 8 us a matrix are the calls.
@@ -70,16 +73,15 @@ def _substituted(function: Callable[..., Array], a: Array, b: Array, lower: bool
 
 
 def has_factors(shape: tuple[int, ...]) -> bool:
-    """Whether matrices of a shape are worth factors of their own here: SciPy finds those of one matrix at a time."""
-    return len(shape) == 2 and shape[0] >= LEAST_FACTORED and _scipy() is not None
+    """Whether matrices of a shape are worth factors of their own here: many small ones, or a large one by SciPy."""
+    return is_small(shape) or (len(shape) == 2 and shape[0] >= LEAST_FACTORED and _scipy() is not None)
 
 
 def lu(a: Array) -> tuple[Array, Array]:
-    """The triangular factors in one matrix, and the exchanges of rows; the matrix itself if it is small."""
+    """The triangular factors in one matrix, and the exchanges of rows; the matrix itself if it is not worth them."""
     if not has_factors(a.shape):
         return a.copy(), np.zeros(a.shape[:-1], np.int32)
-    factors, exchanges, _ = _lapack("getrf", a.dtype)(a)
-    return factors, exchanges
+    return factors(a) if is_small(a.shape) else _lapack("getrf", a.dtype)(a)[:2]
 
 
 def lu_solve(factors: tuple[Array, Array], b: Array, transposed: bool) -> Array:
@@ -88,6 +90,8 @@ def lu_solve(factors: tuple[Array, Array], b: Array, transposed: bool) -> Array:
     if not has_factors(a.shape) or not b.size:
         return np.linalg.solve(a.swapaxes(-1, -2) if transposed else a, b)
     _check_regular(a)
+    if is_small(a.shape):
+        return small.solve(a, exchanges, b, transposed)
     found: Array = _lapack("getrs", a.dtype)(a, exchanges, b, trans=int(transposed))[0]
     return found
 
@@ -97,12 +101,19 @@ def lu_slogdet(factors: tuple[Array, Array]) -> tuple[Any, Any]:
     a, exchanges = factors
     if not has_factors(a.shape):
         return tuple(np.linalg.slogdet(a))
-    diagonal = np.diagonal(a)
+    diagonal = np.diagonal(a, axis1=-2, axis2=-1)
     sizes = np.abs(diagonal)
-    if not sizes.all():
-        return a.dtype.type(0), sizes.dtype.type(-np.inf)
-    odd = np.count_nonzero(exchanges != np.arange(len(a))) % 2
-    return np.prod(diagonal / sizes) * (-1) ** odd, np.sum(np.log(sizes))
+    singular = ~sizes.all(-1)
+    odd = np.count_nonzero(exchanges != np.arange(a.shape[-1]), axis=-1) % 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sign = np.prod(diagonal / sizes, axis=-1) * np.where(odd, -1, 1).astype(a.dtype)
+        log = np.sum(np.log(sizes), axis=-1)
+    return np.where(singular, a.dtype.type(0), sign), np.where(singular, sizes.dtype.type(-np.inf), log)
+
+
+def inv(a: Array) -> Array:
+    """The inverses of matrices."""
+    return lu_solve(lu(a), np.eye(a.shape[-1], dtype=a.dtype), False) if is_small(a.shape) else np.linalg.inv(a)
 
 
 def eigh(a: Array, upper: bool, vectors: bool) -> tuple[Array, ...]:
@@ -118,4 +129,4 @@ def qr(a: Array, mode: Any) -> tuple[Array, ...]:
 
 
 # What computes the primitives of these names, with their parameters by name.
-ROUTINES: tuple[Callable[..., Any], ...] = (solve_triangular, lu, lu_solve, lu_slogdet, eigh, qr)
+ROUTINES: tuple[Callable[..., Any], ...] = (solve_triangular, lu, lu_solve, lu_slogdet, inv, eigh, qr)
