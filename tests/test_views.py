@@ -164,6 +164,25 @@ def test_an_element_is_a_number_and_no_view():
 
 
 @pytest.mark.parametrize(
+    "item",
+    [
+        0, -1, slice(1), (0, 1), (0, ...), (0, 1, ...), ..., None, (None, 0), (slice(None), 1), np.int64(1),
+        np.array(1), (np.array(1), ...), (np.array(1), None), [0], np.array([True, False]), (slice(None), [0, 1]),
+        (np.int64(0), None),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_an_index_gives_a_view_where_numpy_gives_one(item):
+    x = np.arange(6.0).reshape(2, 3)
+    found = x[item]
+    shared = isinstance(found, np.ndarray) and np.shares_memory(found, x)
+    t = ad.Tensor(x)
+    view = t[item]
+    t += 10.0
+    np.testing.assert_array_equal(view.value, np.asarray(x[item]) + 10 * shared)
+
+
+@pytest.mark.parametrize(
     "copied",
     [
         lambda t: t[[0, 1]],

@@ -9,6 +9,8 @@ import numpy as np
 
 from .. import ops
 from ..arguments import integers, word
+from ..convert import describe
+from ..errors import ArgumentError
 from ..nodes import Node
 from ..tensor import node_of
 from .calling import Handler, put
@@ -38,6 +40,8 @@ def _over(name: str, each: Callable[..., Node], last: Callable[..., Node], defau
 def _shift(direction: int, name: str) -> Handler:
     def handler(x: Any, axes: Any = None) -> Any:
         shape = node_of(x).aval.shape
+        if isinstance(axes, np.ndarray) and not axes.ndim:
+            raise ArgumentError(f"{name}: axes={describe(axes)} must be an integer or a sequence of integers")
         places = list(range(len(shape))) if axes is None else integers(axes, f"{name}: axes")
         by = [direction * (shape[ops.normalize_axis(a, len(shape), name)] // 2) for a in places]
         return roll(x, by, places) if places else roll(x, 0)

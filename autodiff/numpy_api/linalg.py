@@ -12,6 +12,8 @@ import numpy as np
 
 from .. import ops
 from ..arguments import integer, integers, items, word
+from ..convert import describe
+from ..core.avals import FLOAT64, intern_aval
 from ..errors import ArgumentError, ShapeError, UnsupportedError
 from ..nodes import Node
 from ..tensor import node_of, wrap
@@ -96,7 +98,11 @@ def _pinv(a: Any, rcond: Any = None, hermitian: Any = False, *, rtol: Any = np._
     if hermitian:
         ops.check_square("pinv", node)
         node = ops.from_triangle(node)
-    return wrap(ops.pinv_p(node, _tolerance(rcond, node)))
+    tolerance = _tolerance(rcond, node)
+    batch = node.aval.shape[:-2]
+    if tolerance.aval.ndim and ops.broadcast_shapes("pinv", (tolerance.aval, intern_aval(batch, FLOAT64))) != batch:
+        raise ShapeError(f"pinv({node.aval!r}): rcond={describe(rcond)} must be one number, or one for each matrix")
+    return wrap(ops.pinv_p(node, tolerance))
 
 
 def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
@@ -112,6 +118,8 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     # NumPy computes in double precision, and asks for that.
     rcond = max(m, n) * float(np.finfo(np.float64).eps) if rcond is None else rcond
     tolerance = _tolerance(rcond, x)
+    if tolerance.aval.ndim:
+        raise ShapeError(f"lstsq: rcond={describe(rcond)} must be one number")
     _, s, _ = ops.svd(x, full_matrices=False)
     large = ops.greater(s, tolerance * ops.amax(s, axes=(0,))) if min(m, n) else ops.not_equal(s, 0)
     rank = ops.astype(ops.sum(large, (0,)), np.dtype(np.int32))

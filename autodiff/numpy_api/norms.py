@@ -101,6 +101,8 @@ def _norm_of_matrices(x: Any, /, *, keepdims: Any = False, ord: Any = "fro") -> 
 
 def _cond(x: Any, p: Any = None) -> Any:
     node = node_of(x)
+    if p is not None and not isinstance(p, (str, int, float, np.generic)):
+        raise ArgumentError(f"cond: p={describe(p)} is no order of a norm")
     ops.check_matrices("cond", node)
     if 0 in node.aval.shape[-2:]:
         raise ArgumentError(f"cond({node.aval!r}): an empty matrix has no condition number")
@@ -137,7 +139,8 @@ def _matrix_rank(A: Any, tol: Any = None, hermitian: Any = False, *, rtol: Any =
         raise ArgumentError("matrix_rank: tol and rtol cannot both be given")
     else:
         least = _each(tol)
-    return wrap(ops.sum(ops.greater(s, least), last))
+    large: Node = ops.greater(s, least)
+    return wrap(ops.sum(large, (large.aval.ndim - 1,)))
 
 
 def _each(tolerance: Any) -> Node:

@@ -27,18 +27,19 @@ def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "
     if not x.aval.ndim:
         x = ops.reshape(x, (1,))
     place = ops.normalize_axis(axis, x.aval.ndim, "take")
-    positions = positions_in(x.aval.shape[place], indices, mode, "take")
+    positions = positions_in(x, place, indices, mode, "take")
     return put(out, ops.read_index(x, (*[slice(None)] * place, positions), concrete), "take")
 
 
-def positions_in(size: int, indices: Any, mode: Any, name: str) -> Node:
+def positions_in(x: Node, axis: int, indices: Any, mode: Any, name: str) -> Node:
     """Positions along an axis, those beyond it brought back as ``mode`` says."""
     word(mode, f"{name}: mode", ("raise", "wrap", "clip"))
     positions = _integers(indices, name)
     if mode == "raise" or not positions.aval.size:
         return positions
+    size = x.aval.shape[axis]
     if not size:
-        raise IndexingError(f"{name}: the axis is empty, and has no positions")
+        raise IndexingError(f"{name}({x.aval!r}, axis={axis}): the axis is empty, and nothing can be taken from it")
     if isinstance(positions, Constant) and positions.slot is None:
         # Of no Tensor: what is known is done now.
         return as_node(positions.value % size if mode == "wrap" else np.clip(positions.value, 0, size - 1))

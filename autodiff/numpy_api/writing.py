@@ -50,7 +50,7 @@ def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -
 def _put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     target = _target(a, "put")
     flat = ops.reshape(target._node, (-1,))
-    positions = ops.reshape(positions_in(flat.aval.size, ind, mode, "put"), (-1,))
+    positions = ops.reshape(positions_in(flat, 0, ind, mode, "put"), (-1,))
     values = _repeated(v, positions.aval.size)
     if positions.aval.size and values.aval.size:
         written = ops.write_index(flat, positions, values, concrete)

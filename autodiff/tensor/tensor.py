@@ -325,7 +325,8 @@ class Tensor(Methods):
         tensor = _new(Tensor)
         tensor._node = fresh(node) if traces else node
         tensor._slot = tensor._tie = None
-        if node.aval.ndim or (type(item) is not int and _keeps_array(item)):
+        kind, ndim = type(item), node.aval.ndim
+        if ndim > 0 if kind is int or kind is slice else _gives_view(item, ndim):
             views = self._tie
             if type(views) is Views and node is not self._node:
                 # As ``look`` does; written out, since slices are what loops read.
@@ -452,9 +453,19 @@ def _restore(nodes: list[Node], slot: Slot | None) -> Tensor:
     return tensor
 
 
-def _keeps_array(item: Any) -> bool:
-    """Whether an index that leaves no axes gives an array all the same, not a number: one with an ellipsis does."""
-    return any(x is Ellipsis for x in (item if type(item) is tuple else (item,)))
+_BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
+
+
+def _gives_view(item: Any, ndim: int) -> bool:
+    """Whether an index that leaves so many axes gives a view.
+
+    NumPy copies where an entry is an array, even one without axes; and what has no axes is a number, unless there is an
+    ellipsis.
+    """
+    parts = item if type(item) is tuple else (item,)
+    if not _BASIC.issuperset([int if isinstance(x, np.integer) else type(x) for x in parts]):
+        return False
+    return ndim > 0 or any(x is Ellipsis for x in parts)
 
 
 def _index_nodes(item: Any) -> Any:

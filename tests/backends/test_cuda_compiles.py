@@ -81,7 +81,8 @@ def elementwise(dtype: np.dtype[Any]) -> Program:
     program = Program([intern_aval((1000, 1000), dtype)] * 2)
     made = []
     for primitive in [p for p in PRIMITIVES.values() if p not in COMPOSITIONS]:
-        if primitive.kind != "elementwise" or primitive.name in ("where", "astype"):
+        lacking = dtype.kind == "c" and primitive.module != "numpy"
+        if primitive.kind != "elementwise" or primitive.name in ("where", "astype") or lacking:
             continue
         count = 1 if primitive.numpy_ufunc is None else primitive.numpy_ufunc.nin
         try:

@@ -23,7 +23,8 @@ def variable(value=None, aval=VECTOR):
     return Variable(aval, value, Slot(value))
 
 
-ELEMENTWISE = [p for p in PRIMITIVES.values() if p.numpy_ufunc is not None and p.name == p.numpy_ufunc.__name__]
+UFUNCS = [p for p in PRIMITIVES.values() if p.numpy_ufunc is not None and p.name == p.numpy_ufunc.__name__]
+ELEMENTWISE = [p for p in UFUNCS if p.kind == "elementwise"]
 
 
 @pytest.mark.parametrize("primitive", ELEMENTWISE, ids=lambda p: p.name)

@@ -362,8 +362,8 @@ def like() -> list[Case]:
     for f in (np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray):
         rows += [case(lambda x, f=f: f(x, like=x), real(2, 3), covers=f)]
         rows += [case(lambda x, y, f=f: f([[x, y], (y, 2 * x)], like=x), real(3), real(3), covers=f)]
-        rows += [case(lambda x, f=f: f([x, 1.5], dtype=np.float64, like=x), real(), covers=f, single=False)]
-    rows += [case(lambda x: np.array([x, 2], ndmin=3, like=x), real(), covers=np.array)]
+        rows += [case(lambda x, f=f: f([x[0], 1.5], dtype=np.float64, like=x), real(1), covers=f, single=False)]
+    rows += [case(lambda x: np.array([x[0], 2], ndmin=3, like=x), real(1), covers=np.array)]
     return rows
 
 
