@@ -453,7 +453,7 @@ class Kernels(Case):
     def __init__(self) -> None:
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(importlib.import_module("numba").config, "DISABLE_JIT", True)
-        self.patch.setattr(importlib.import_module("autodiff_backends.loops.regions"), "KERNEL_CALL", float("-inf"))
+        self.patch.setattr(importlib.import_module("autodiff_backends.numba.costs"), "KERNEL_CALL", float("-inf"))
         self.graph = ad.Graph(backend="numba")
 
     def gradient(self) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -19,7 +19,7 @@ LEAST_TRIANGULAR = 24
 LEAST_FACTORED = 32
 
 
-@cache
+@lru_cache(32)
 def _scipy() -> Any:
     """SciPy's linear algebra; None if it is not installed."""
     try:
@@ -28,13 +28,13 @@ def _scipy() -> Any:
         return None
 
 
-@cache
+@lru_cache(32)
 def _blas(name: str, dtype: np.dtype[Any]) -> Callable[..., Any]:
     found: Callable[..., Any] = _scipy().get_blas_funcs(name, dtype=dtype)
     return found
 
 
-@cache
+@lru_cache(32)
 def _lapack(name: str, dtype: np.dtype[Any]) -> Callable[..., Any]:
     found: Callable[..., Any] = _scipy().get_lapack_funcs(name, dtype=dtype)
     return found
