@@ -173,7 +173,7 @@ def docs(session: nox.Session) -> None:
     extras, requirements = (list(dict.fromkeys(x for pair in BACKENDS.values() for x in pair[i])) for i in (0, 1))
     session.install(f"{wheel}[{','.join(['test', *extras])}]", *requirements)
     session.run("pytest", "--doctest-modules", "--pyargs", *PACKAGES)
-    session.run("pytest", "tests/test_docs.py")
+    session.run("pytest", "tests/test_docs.py", "tests/test_contributing.py")
 
 
 @nox.session

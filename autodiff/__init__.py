@@ -13,16 +13,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import errors, numpy_api
-from .backend import Backend, backends, get_backend, register_backend, set_num_threads
+from .backend import Backend
+from .compiled import CompiledGradient, Explanation
 from .errors import AutodiffError, GrowthWarning, IndependentWarning, RetraceWarning
-from .gradients import CompiledGradient, Explanation
 from .graph import Graph
+from .machine import set_num_threads
 from .nodes import Constant, Node, Operation, Variable
 from .numpy_api import implements
 from .plan import CacheInfo, set_buffer_limit
+from .registry import backends, get_backend, register_backend
 from .tensor import Tensor
-from .tracing import Function, function
-from .transforms import grad, stop_gradient, value_and_grad
+from .transforms import Function, function, grad, stop_gradient, value_and_grad
 
 if TYPE_CHECKING:
     from . import optim

@@ -11,7 +11,7 @@ import numpy as np
 
 from .convert import describe
 from .core.avals import INT64
-from .errors import ArgumentError, DTypeError, OutOfMemoryError, shown
+from .errors import ArgumentError, AutodiffError, DTypeError, OutOfMemoryError, shown
 from .machine import memory_bytes
 
 # What NumPy's functions count with.
@@ -64,11 +64,19 @@ def integers(value: Any, what: str, each: Callable[[Any, str], int] = whole) -> 
     return [each(value, what)] if single(value) else [each(number, what) for number in items(value, what, kind)]
 
 
-def flag(value: Any, what: str) -> bool:
+def count(value: Any, what: str, low: int = 1, of: str = "") -> int:
+    """How many, as an option of this library; ``of`` says what it counts."""
+    # A timedelta64 is an integer to NumPy's classes.
+    if isinstance(value, (bool, np.timedelta64)) or not isinstance(value, (int, np.integer)) or value < low:
+        raise ArgumentError(f"{what}={shown(value)} must be an integer of at least {low}{of}")
+    return int(value)
+
+
+def flag(value: Any, what: str, error: type[AutodiffError] = DTypeError) -> bool:
     """A truth: the text ``"no"`` would be true, and None false."""
     if isinstance(value, TRUTHS) or (type(value) is int and value in (0, 1)):
         return bool(value)
-    raise DTypeError(f"{what}={describe(value)} must be True or False")
+    raise error(f"{what}={describe(value)} must be True or False")
 
 
 def casts(dtype: np.dtype[Any], wanted: np.dtype[Any], casting: Any, name: str) -> bool:

@@ -19,13 +19,13 @@ class Caller(NamedTuple):
 
     Parameters
     ----------
-    place : str
-        File and line of the user's code, and the text of that line where it can be read.
+    line : str
+        File and number of the line of the user's code, and its text where it can be read.
     function : str or None
         The function of another package that the line called, if the call came through one.
     """
 
-    place: str
+    line: str
     function: str | None
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Backend, backend_of
+from .backend import Backend
 from .core.avals import BOOL, WEAK_COMPLEX, WEAK_FLOAT, WEAK_INT, Aval, intern_aval
 from .errors import AutodiffError, BackendError, DTypeError, RangeError, ShapeError, shown
-from .nodes import Constant, Node
+from .nodes import Constant, Node, Reference
+from .registry import backend_of
 
 
 def aval_on(place: Backend, array: Any) -> Aval:
@@ -71,6 +72,8 @@ def as_node(value: Any, beside: Aval | None = None) -> Node:
         return literal(value)
     if kind is complex:
         return Constant(WEAK_COMPLEX, value)
+    if isinstance(value, Reference):
+        return value._node
     owner = backend_of(value)
     if owner is not None:
         return Constant(aval_on(owner, value), owner.asarray(value, copy=True))
@@ -153,9 +156,10 @@ def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndar
 
 
 def is_complex(value: Any) -> bool:
-    """Whether what would be made an array has imaginary parts."""
-    array = value if type(value) is np.ndarray else as_array(value, copy=None)
-    return bool(array.dtype.kind == "c")
+    """Whether an array, or what would be made one, has imaginary parts."""
+    owner = None if type(value) is np.ndarray else backend_of(value)
+    dtype = as_array(value, copy=None).dtype if owner is None else owner.aval_of(value)[1]
+    return bool(dtype.kind == "c")
 
 
 def _refuse_none(value: Any, array: np.ndarray[Any, Any]) -> None:

@@ -16,8 +16,9 @@ from .core.primitives import Signature
 from .errors import ArgumentError, shown
 from .machine import memory_bytes
 from .nodes import Node, Operation, by_sequence
-from .recipe import Recipes, Record, recorded, unknowns
+from .recipe import Recipes, Record, recorded
 from .rules import TABLE, Via, irrelevant_extrema, sum_to, total
+from .tracing import unknowns
 
 # Orders that are nobody's mistake; how many more are foreseen; and of how many a polynomial may have, which then ends.
 UNCHECKED_ORDERS, LOOKED_AHEAD, LONGEST_POLYNOMIAL = 4, 8, 256
@@ -66,7 +67,7 @@ def active_operations(outputs: Sequence[Node], wrt: Sequence[Node]) -> tuple[Flo
     flows: Flows = {}
     for op in between:
         inputs = op.inputs
-        positions = tuple([i for i in _passed(op.signature) if inputs[i] in active])  # type: ignore[arg-type]
+        positions = tuple([i for i in _passed(op.signature) if inputs[i] in active])
         if positions:
             active.add(op)
             flows[op] = positions
@@ -106,7 +107,6 @@ def reverse(outputs: Sequence[Node], cotangents: Sequence[Node], wrt: Sequence[N
         if op in kept:
             results[op] = ct
         signature, inputs = op.signature, op.inputs
-        assert signature is not None
         primitive = signature.primitive
         if primitive is ops.part_p:
             (whole,) = inputs
@@ -151,8 +151,7 @@ def _with_part(found: tuple[Any, bool] | None, op: Operation, ct: Node) -> tuple
 
 def _pull(ct: Any, op: Operation, positions: Sequence[int], mask: bool) -> list[Node | None]:
     """The cotangents that an operation passes to its inputs at ``positions``."""
-    assert op.primitive is not None
-    rule = TABLE[op.primitive]
+    rule = TABLE[op.signature.primitive]
     if isinstance(rule, Via):
         out, names = _composition(rule, op)
         pulled = reverse([out], [ct], [names[i] for i in positions])
@@ -202,21 +201,19 @@ class Forward:
         tangents = self.tangents
         floor = self.wrt.sequence
         stack = [output]
-        fresh: list[Node] = []
+        fresh: list[Operation] = []
         while stack:
             node = stack.pop()
             if node not in tangents:
                 tangents[node] = None
-                inputs = node.inputs
-                if inputs:
+                if isinstance(node, Operation):
                     fresh.append(node)
+                    inputs = node.inputs
                     # No further back than a derivative passes: a composition may hold its own primitive beyond.
-                    passed = _passed(node.signature)  # type: ignore[arg-type]
-                    stack += [inputs[i] for i in passed if inputs[i].sequence > floor]
+                    stack += [inputs[i] for i in _passed(node.signature) if inputs[i].sequence > floor]
         fresh.sort(key=by_sequence)
         for op in fresh:
             signature, inputs = op.signature, op.inputs
-            assert signature is not None
             incoming = [tangents.get(inputs[i]) for i in _passed(signature)]
             if signature.primitive is ops.part_p:
                 tangents[op] = incoming[0] and incoming[0][op.params["index"]] if incoming else None
@@ -226,7 +223,7 @@ class Forward:
             if record is not None:
                 tangents[op] = record(op, *inputs, *incoming)
             else:
-                tangents[op] = _push(op, incoming)  # type: ignore[arg-type]
+                tangents[op] = _push(op, incoming)
                 _pushes.met(key, _push_recipe, *key)
         found: Node | None = tangents[output]
         return found
@@ -236,7 +233,6 @@ def _push(op: Operation, incoming: Sequence[Node | None]) -> Any:
     """The tangent of an operation for those of the inputs that a derivative could pass through."""
     if incoming.count(None) == len(incoming):
         return None
-    assert op.signature is not None
     tangents: list[Node | None] = [None] * len(op.inputs)
     for i, t in zip(_passed(op.signature), incoming, strict=True):
         tangents[i] = t
@@ -279,7 +275,6 @@ def _elementwise_part(output: Node, wrt: Node) -> tuple[Node, Node] | None:
         return None
     operations = list(flows)
     for place, op in enumerate(operations):  # noqa: B007  (used after the loop)
-        assert op.signature is not None
         if op.signature.primitive.kind != "elementwise" or op.aval.shape != shape or op.aval.dtype != dtype:
             break
     else:

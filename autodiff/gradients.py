@@ -1,27 +1,31 @@
-"""Compiled gradients: what a ``Graph`` keeps and gives, and the derivatives that they are compiled from."""
+"""Compiled gradients: nodes in, values or nodes out. ``Graph`` and the transformations are façades of this."""
 
 from __future__ import annotations
 
 import warnings
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import Any
 
-import numpy as np
-
-from .backend import Backend, Plan, backend_of, get_backend
+from .backend import Backend, Plan
 from .callers import user_frame
-from .convert import as_array, describe, is_complex
+from .compiled import CompiledGradient, Explanation
+from .convert import describe
 from .core.avals import Aval
 from .core.primitives import Primitive, Signature
 from .differentiate import derivative
-from .errors import ArgumentError, DTypeError, IndependentWarning, ShapeError
-from .nodes import Constant, Node, Operation
+from .errors import ArgumentError, BackendError, IndependentWarning
+from .growth import RECORDED_STEPS, Growth
+from .nodes import Constant, Node, Operation, Variable, freeze, is_fixed, renamed
 from .ops import place_p, zeros
-from .plan import Trace, build
+from .places import bring_leaves, brought, elsewhere
+from .plan import PlanCache, Trace, build, collect_below, compile_nodes
 from .plan.simplify import simplify_graph
-from .tensor import Tensor
+from .registry import get_backend
+from .tensor.handle import Handle
 
-# Where variables are in a trace: their numbers. For one that the result does not depend on, what is known of it.
-Places = tuple["int | Aval", ...]
+# The numbers of variables in a trace. For one that the result does not depend on, what is known of it.
+Positions = tuple["int | Aval", ...]
 
 
 class Gradient:
@@ -55,36 +59,6 @@ class Gradient:
         return self.plan.n_operations
 
 
-class Explanation(NamedTuple):
-    """What a gradient costs: from ``Graph.explain``. Printed, it is a text.
-
-    Parameters
-    ----------
-    backend : str
-        What computes it, and where.
-    operations : int
-        The primitives that one call executes.
-    launches : int
-        The kernels and library functions that one call starts.
-    brought : tuple of str
-        Shape and dtype of the arrays that are brought to the backend's device for it, once for each recording.
-    source : str
-        The code that runs.
-    """
-
-    backend: str
-    operations: int
-    launches: int
-    brought: tuple[str, ...]
-    source: str
-
-    def __str__(self) -> str:
-        lines = [f"on {self.backend}: {self.operations} operations in {self.launches} launches"]
-        if self.brought:
-            lines.append(f"brought from NumPy: {', '.join(self.brought)}")
-        return "\n".join([*lines, "", self.source])
-
-
 class Recipe:
     """A derivative as operations to record again on other nodes of the same structure."""
 
@@ -110,110 +84,208 @@ class Recipe:
         return [nodes[i] for i in self.outputs]
 
 
-class CompiledGradient:
-    """A gradient as a function of arrays. Made by ``Graph.compile``.
+class Gradients:
+    """The engine: differentiates nodes, and finds compiled gradients again by the structure of the graph.
+
+    ``wrt`` is never empty. ``handles`` are its Tensors: one that was assigned to since stands for the node that the
+    result was recorded with.
 
     Parameters
     ----------
-    plan : Plan
-        What computes the value and the gradients.
-    inputs : list of Node
-        What the arguments stand for.
-    bound : list
-        Values of the other inputs of the plan.
-    home : Backend
-        Where it computes.
+    capacity : int
+        Plans kept at most.
+    backend : Backend, optional
+        What computes; what the result is on if not given.
 
     Attributes
     ----------
-    source : str
-        The code that runs.
+    cache : PlanCache
+        The compiled gradients.
     """
 
-    __slots__ = ("_avals", "_away", "_bound", "_home", "_plan")
+    __slots__ = ("_growth", "backend", "cache")
 
-    def __init__(self, plan: Plan, inputs: list[Node], bound: list[Any], home: Backend):
-        self._plan = plan
-        self._avals = [node.aval for node in inputs]
-        self._bound = bound
-        self._home = home
-        self._away = home is not get_backend()
+    def __init__(self, capacity: int, backend: Backend | None = None):
+        self.backend = backend
+        self.cache = PlanCache(capacity)
+        self._growth = Growth()
 
-    @property
-    def source(self) -> str:
-        """The code that runs."""
-        return self._plan.source
-
-    def __call__(self, *values: Any) -> tuple[Any, list[Any]]:
-        if len(values) != len(self._avals):
-            raise ArgumentError(f"the compiled gradient takes {len(self._avals)} arrays, not {len(values)}")
-        arrays = []
-        for place, (value, aval) in enumerate(zip(values, self._avals, strict=True)):
-            if type(value) is not np.ndarray or value.dtype != aval.dtype or self._away:
-                value = self._taken(value.value if isinstance(value, Tensor) else value, aval, place)
-            if value.shape != aval.shape:
-                raise ShapeError(
-                    f"argument {place} of the compiled gradient has shape {value.shape}, but it was compiled for "
-                    f"{aval!r}; compile another for this shape"
-                )
-            arrays.append(value)
-        results = self._plan(*arrays, *self._bound)
+    def evaluate(
+        self, root: Node, wrt: list[Node], n: int = 1, handles: Sequence[Handle] = ()
+    ) -> tuple[Any, list[Any]]:
+        """The value of ``root``, if there is one at hand by then, and its derivatives of order ``n``."""
+        compiled, values = self._found(root, wrt, n, handles)
+        results = compiled.plan(*values)
+        value = root.value
+        if not compiled.with_value:
+            return value if compiled.keeps or value is None else brought(root, compiled.home), list(results)
+        if value is None and compiled.keeps:
+            root.value = freeze(results[0])
         return results[0], list(results[1:])
 
-    def _taken(self, value: Any, aval: Aval, place: int) -> Any:
-        """An argument where the gradient computes."""
-        dtype = aval.dtype
-        owner = backend_of(value)
-        complex_values = is_complex(value) if owner is None else owner.aval_of(value)[1].kind == "c"
-        if complex_values and dtype.kind != "c":
-            raise DTypeError(
-                f"argument {place} of the compiled gradient is {describe(value)}, and it was compiled for {aval!r}, "
-                "which has no imaginary part; take np.real of it, or compile another for complex numbers"
-            )
-        if not self._away:
-            return as_array(value, dtype, copy=None)
-        return self._home.asarray(value if self._home.owns(value) else as_array(value, dtype, copy=None), dtype)
+    def record(self, root: Node, wrt: list[Node], n: int = 1, handles: Sequence[Handle] = ()) -> list[Node]:
+        """Derivatives as nodes, recorded again from a cached recipe."""
+        trace, positions = self.trace(root, wrt, handles)
+        recipe = self.cache.get(
+            (trace.key, positions, n, "recorded"), lambda: self._recipe(root, trace, positions, wrt, n)
+        )
+        return recipe.record([*trace.numbers, root])  # type: ignore[no-any-return]
+
+    def compile(
+        self, root: Node, wrt: list[Node], handles: Sequence[Handle], inputs: Sequence[Handle]
+    ) -> CompiledGradient:
+        """The value and the derivatives as a function of the values of ``inputs``."""
+        trace, positions = self._trace_versions(root, wrt, handles)
+        _warn_independent(positions)
+        nodes = [*trace.numbers, root]
+        taken: list[Node] = []
+        _, numbers = self._trace_versions(root, [x.node for x in inputs], inputs)
+        for i, (x, number) in enumerate(zip(inputs, numbers, strict=True)):
+            if isinstance(number, Aval):
+                raise ArgumentError(f"compile: inputs[{i}], {describe(x)}, is not in the history of dy")
+            if nodes[number] in taken:
+                raise ArgumentError(f"compile: inputs[{i}], {describe(x)}, is given twice")
+            taken.append(nodes[number])
+        found = derivatives(root, nodes, positions, 1)
+        rest = [leaf for leaf in trace.leaves if leaf not in taken and not leaf.inputs and not is_fixed(leaf)]
+        backend = self._computing(root)
+        plan = compile_nodes([*taken, *rest], [root, *found], backend, derivatives=True)
+        home = backend.home
+        bound = bring_leaves([leaf.value for leaf in rest], rest, elsewhere(rest, home), home)
+        return CompiledGradient(plan, taken, bound, home)
+
+    def source(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle]) -> str:
+        """The code that computes the derivatives."""
+        return self._found(root, wrt, n, handles)[0].plan.source
+
+    def explain(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle]) -> Explanation:
+        """What the derivatives cost."""
+        compiled, _ = self._found(root, wrt, n, handles)
+        plan, leaves = compiled.plan, root.trace.leaves
+        return Explanation(
+            (self.backend or compiled.home).label,
+            plan.n_operations,
+            getattr(plan, "n_launches", plan.n_operations),
+            tuple([repr(leaves[i].aval) for i in compiled.moved]),
+            plan.source,
+        )
+
+    # --- finding plans -----------------------------------------------------------------------------------------------
+
+    def trace(self, root: Node, wrt: list[Node], handles: Sequence[Handle] = ()) -> tuple[Trace, Positions]:
+        """The structure of ``root`` back to ``wrt``, and where ``wrt`` are in it; a warning for those that are not."""
+        floor = min([x.sequence for x in wrt])
+        trace: Trace | None = root.trace
+        if trace is None or trace.floor > floor:
+            trace = root.trace = collect_below(root, floor)
+        numbers = trace.numbers
+        found = tuple([numbers.get(x) for x in wrt])
+        if None in found:
+            trace, positions = self._trace_versions(root, wrt, handles)
+            _warn_independent(positions)
+            return trace, positions
+        return trace, found  # type: ignore[return-value]
+
+    def _trace_versions(self, root: Node, wrt: list[Node], handles: Sequence[Handle]) -> tuple[Trace, Positions]:
+        """As ``trace`` where a variable has a newer version than the one ``root`` was recorded with."""
+        trace: Trace | None = root.trace
+        if trace is None or trace.floor > 0:
+            trace = root.trace = collect_below(root, 0)
+        numbers = trace.numbers
+        newest: dict[Any, Node] = {}
+        for node in [*numbers, root]:
+            slot = node.slot if isinstance(node, Variable) else renamed(node)
+            if slot is not None:
+                other = newest.get(slot)
+                if other is None or other.sequence < node.sequence:
+                    newest[slot] = node
+        found: list[int | Aval] = []
+        for node, handle in zip_longest(wrt, handles):
+            if node not in numbers and node is not root and handle is not None and handle._slot in newest:
+                node = newest[handle._slot]
+            # The zeros for what the result does not depend on have a shape and a dtype, which the key must know.
+            found.append(len(numbers) if node is root else numbers.get(node, node.aval))
+        return trace, tuple(found)
+
+    def _found(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle]) -> tuple[Gradient, list[Any]]:
+        """The compiled gradient and the values it takes."""
+        trace, positions = self.trace(root, wrt, handles)
+        with_value = n == 1 and root.value is None
+        key = (trace.key, positions, n, with_value)
+        found = self.cache.get(key, lambda: self._compiled(root, trace, positions, wrt, n, with_value))
+        if not found.moved:
+            return found, trace.values()
+        return found, bring_leaves(trace.values(), trace.leaves, found.moved, found.home)
+
+    def _compiled(
+        self, root: Node, trace: Trace, positions: Positions, wrt: list[Node], n: int, with_value: bool
+    ) -> Gradient:
+        self._growth.note(trace, wrt)
+        found = derivatives(root, [*trace.numbers, root], positions, n)
+        outputs = [root, *found] if with_value else found
+        backend = self._computing(root)
+        plan = compile_nodes(trace.leaves, outputs, backend, derivatives=True)
+        home = backend.home
+        keeps = root.aval.place is home or (root.aval.place is None and home is get_backend())
+        return Gradient(plan, with_value, home, keeps, elsewhere(trace.leaves, home))
+
+    def _recipe(self, root: Node, trace: Trace, positions: Positions, wrt: list[Node], n: int) -> Recipe:
+        self._growth.note(trace, wrt, RECORDED_STEPS)
+        home = self._computing(root).home
+        return recorded_derivatives(root, trace, positions, n, None if home is get_backend() else home)
+
+    def _computing(self, root: Node) -> Backend:
+        """The backend that derivatives of ``root`` are computed on."""
+        place: Backend | None = root.aval.place
+        if self.backend is None:
+            return place or get_backend()
+        if place is None or place is self.backend.home:
+            return self.backend
+        raise BackendError(
+            f"the graph computes on {self.backend.label}, but dy, {root.aval!r}, is not there; use a graph of that "
+            "backend, or put the variables on this one (add_variables) before dy is computed from them"
+        )
 
 
-def derivatives(root: Node, nodes: list[Node], places: Places, n: int) -> list[Node]:
+def derivatives(root: Node, nodes: list[Node], positions: Positions, n: int) -> list[Node]:
     """Derivatives of ``root`` as nodes; zeros where there is no connection."""
-    connected = [nodes[place] for place in places if not isinstance(place, Aval)]
+    connected = [nodes[position] for position in positions if not isinstance(position, Aval)]
     found = iter(derivative(root, connected, n) if connected else [])
     results = []
-    for place in places:
-        node = None if isinstance(place, Aval) else next(found)
+    for position in positions:
+        node = None if isinstance(position, Aval) else next(found)
         if node is None:
-            node = zeros(place if isinstance(place, Aval) else nodes[place].aval)
+            node = zeros(position if isinstance(position, Aval) else nodes[position].aval)
         results.append(node)
     return results
 
 
-def warn_independent(places: Places) -> None:
+def _warn_independent(positions: Positions) -> None:
     """Warn of each variable that a result does not depend on."""
-    for i, place in enumerate(places):
-        if isinstance(place, Aval):
+    for i, position in enumerate(positions):
+        if isinstance(position, Aval):
             warnings.warn(
-                f"the result does not depend on variable {i}, a Tensor {place!r}: its gradient is zero. Was it "
+                f"the result does not depend on variable {i}, a Tensor {position!r}: its gradient is zero. Was it "
                 "computed from the value (t.value, np.asarray(t)) instead of the Tensor?",
                 IndependentWarning,
                 stacklevel=user_frame()[1],
             )
 
 
-def recorded_derivatives(root: Node, trace: Trace, places: Places, n: int, place: Backend | None) -> Recipe:
+def recorded_derivatives(root: Node, trace: Trace, positions: Positions, n: int, place: Backend | None) -> Recipe:
     """The derivative in terms of the nodes of the trace, simplified as far as it stays differentiable.
 
     What does not depend on anything that is on a backend is said to be on ``place``.
     """
     nodes = [*trace.numbers, root]
-    program = build(nodes, derivatives(root, nodes, places, n), simplify_graph)
-    place_of = {i: i for i in range(len(nodes))}
+    program = build(nodes, derivatives(root, nodes, positions, n), simplify_graph)
+    number_of = {i: i for i in range(len(nodes))}
     constants: list[Constant] = []
     steps: list[tuple[Signature, tuple[int, ...]]] = []
     live = program.live()
     for number in live:
         if number in program.constants:
-            place_of[number] = len(nodes) + len(constants)
+            number_of[number] = len(nodes) + len(constants)
             constants.append(Constant(program.avals[number], program.constants[number]))
     avals = [node.aval for node in [*nodes, *constants]]
 
@@ -227,9 +299,9 @@ def recorded_derivatives(root: Node, trace: Trace, places: Places, n: int, place
     for number in live:
         signature = program.signatures[number]
         if signature is not None:
-            arguments = tuple([place_of[a] for a in program.arguments[number]])
-            place_of[number] = step(signature.primitive, signature.params, arguments)
-    outputs = [place_of[i] for i in program.outputs]
+            arguments = tuple([number_of[a] for a in program.arguments[number]])
+            number_of[number] = step(signature.primitive, signature.params, arguments)
+    outputs = [number_of[i] for i in program.outputs]
     if place is not None:
         outputs = [i if avals[i].place is place else step(place_p, (place,), (i,)) for i in outputs]
     return Recipe(steps, constants, tuple(outputs))

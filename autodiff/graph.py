@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import zip_longest
 from typing import Any
 
-import numpy as np
-
-from .arguments import flag
-from .backend import Backend, get_backend
+from .arguments import count, flag
+from .backend import Backend
+from .compiled import CompiledGradient, Explanation
 from .convert import describe
-from .core.avals import Aval
-from .errors import ArgumentError, BackendError, DifferentiationError, shown
-from .gradients import (
-    CompiledGradient,
-    Explanation,
-    Gradient,
-    Places,
-    Recipe,
-    derivatives,
-    recorded_derivatives,
-    warn_independent,
-)
-from .growth import RECORDED_STEPS, Growth
-from .handle import Way
-from .nodes import Constant, Node, Variable, freeze, is_fixed, renamed
-from .plan import CacheInfo, PlanCache, Trace, brought, collect_below, compile_nodes, elsewhere, leaf_values
+from .errors import ArgumentError, DifferentiationError
+from .gradients import Gradients
+from .nodes import Constant
+from .places import Way, made_on
+from .plan import CacheInfo
 from .plan.cache import DEFAULT_CAPACITY
-from .tensor import Tensor, made_on, wrap
+from .registry import get_backend
+from .tensor import Tensor, wrap
 
 
 def _check_dy(dy: Any, what: str) -> None:
@@ -46,26 +34,34 @@ def _check_dy(dy: Any, what: str) -> None:
 def _check_dx(dx: Any, what: str) -> None:
     if isinstance(dx, Tensor) or not isinstance(dx, (list, tuple)):
         raise ArgumentError(f"{what}: dx must be a list of Tensors, not {describe(dx)}; write [x]")
-    for place, x in enumerate(dx):
+    for i, x in enumerate(dx):
         if not isinstance(x, Tensor):
             raise DifferentiationError(
-                f"{what}: dx[{place}] is {describe(x)}, not a Tensor; give the Tensor that dy was computed from"
+                f"{what}: dx[{i}] is {describe(x)}, not a Tensor; give the Tensor that dy was computed from"
             )
         if isinstance(x.node, Constant):
             raise DifferentiationError(
-                f"{what}: dx[{place}] is a constant Tensor {x.node.aval!r}; make it with constant=False to "
+                f"{what}: dx[{i}] is a constant Tensor {x.node.aval!r}; make it with constant=False to "
                 "differentiate with respect to it"
             )
         if not x.node.aval.differentiable:
             raise DifferentiationError(
-                f"{what}: dx[{place}] is {describe(x)}; there are no derivatives with respect to dtype {x.dtype}. "
+                f"{what}: dx[{i}] is {describe(x)}; there are no derivatives with respect to dtype {x.dtype}. "
                 "Use a floating dtype"
             )
 
 
-def _check_order(n: Any, what: str) -> None:
-    if isinstance(n, (bool, np.timedelta64)) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise ArgumentError(f"{what}: n={shown(n)} must be an integer of at least 1, the order of the derivative")
+def _check(dy: Any, dx: Any, n: Any, what: str) -> None:
+    """Errors for arguments that cannot be; the common case passes a few comparisons."""
+    if type(dy) is Tensor and dy._node.aval.differentiable and type(n) is int and n >= 1 and type(dx) in (list, tuple):
+        for x in dx:
+            if type(x) is not Tensor or not x._node.sequence or not x._node.aval.differentiable:
+                break
+        else:
+            return
+    _check_dy(dy, what)
+    _check_dx(dx, what)
+    count(n, f"{what}: n", of=", the order of the derivative")
 
 
 class Graph:
@@ -102,21 +98,19 @@ class Graph:
     [array([2., 4., 6., 8.])]
     """
 
-    __slots__ = ("__weakref__", "_cache", "_growth", "_place", "backend")
+    __slots__ = ("__weakref__", "_gradients", "_place", "backend")
 
     def __init__(
         self, backend: str | Backend | Any | None = None, cache_size: int = DEFAULT_CAPACITY, device: Any = None
     ):
-        if isinstance(cache_size, bool) or not isinstance(cache_size, int) or cache_size < 1:
-            raise ArgumentError(f"Graph: cache_size={shown(cache_size)} must be an integer of at least 1")
         self.backend = get_backend(backend, device)
+        asked = None if backend is None and device is None else self.backend
         # Where variables are put; None for where they are.
-        self._place: Backend | None = None if backend is None and device is None else self.backend.home
-        self._cache = PlanCache(cache_size)
-        self._growth = Growth()
+        self._place = None if asked is None else asked.home
+        self._gradients = Gradients(count(cache_size, "Graph: cache_size"), asked)
 
     def __repr__(self) -> str:
-        info = self._cache.info()
+        info = self._gradients.cache.info()
         return f"Graph(backend={self.backend.label!r}, {info.entries} compiled gradients, {info.hits} hits)"
 
     # --- placement ---------------------------------------------------------------------------------------------------
@@ -157,7 +151,7 @@ class Graph:
         >>> ad.Graph(backend="numpy").tensor([1.0, 2.0])
         Tensor([1., 2.])
         """
-        return made_on(self._place, data, dtype, constant, copy, name)
+        return made_on(self._place, Tensor, data, dtype, constant, copy, name)  # type: ignore[no-any-return]
 
     # In the block, Tensors are made on the graph's backend.
     __enter__ = Way()
@@ -187,89 +181,6 @@ class Graph:
                 _check_dx(tensors, "add_variables")
             if place is not None and x._node.aval.place is not place:
                 x._put(place)
-
-    # --- finding plans -----------------------------------------------------------------------------------------------
-
-    def _trace(self, root: Node, wrt: list[Node], handles: Sequence[Tensor] = ()) -> tuple[Trace, Places]:
-        """The structure of ``root`` back to ``wrt``, and where ``wrt`` are in it; a warning for those that are not.
-
-        ``handles`` are those of ``wrt`` that may have stood for other nodes when ``root`` was recorded.
-        """
-        floor = min([x.sequence for x in wrt])
-        trace: Trace | None = root.trace
-        if trace is None or trace.floor > floor:
-            trace = root.trace = collect_below(root, floor)
-        numbers = trace.numbers
-        found = tuple([numbers.get(x) for x in wrt])
-        if None in found:
-            trace, places = self._trace_versions(root, wrt, handles)
-            warn_independent(places)
-            return trace, places
-        return trace, found  # type: ignore[return-value]
-
-    def _trace_versions(self, root: Node, wrt: list[Node], handles: Sequence[Tensor]) -> tuple[Trace, Places]:
-        """As ``_trace`` where a variable has a newer version than the one ``root`` was recorded with."""
-        trace: Trace | None = root.trace
-        if trace is None or trace.floor > 0:
-            trace = root.trace = collect_below(root, 0)
-        numbers = trace.numbers
-        newest: dict[Any, Node] = {}
-        for node in [*numbers, root]:
-            slot = node.slot if isinstance(node, Variable) else renamed(node)
-            if slot is not None:
-                other = newest.get(slot)
-                if other is None or other.sequence < node.sequence:
-                    newest[slot] = node
-        found: list[int | Aval] = []
-        for node, handle in zip_longest(wrt, handles):
-            if node not in numbers and node is not root and handle is not None and handle._slot in newest:
-                node = newest[handle._slot]
-            # The zeros for what the result does not depend on have a shape and a dtype, which the key must know.
-            found.append(len(numbers) if node is root else numbers.get(node, node.aval))
-        return trace, tuple(found)
-
-    def _gradient(
-        self, root: Node, wrt: list[Node], n: int, handles: Sequence[Tensor] = ()
-    ) -> tuple[Gradient, list[Any]]:
-        """The compiled gradient and the values it takes."""
-        trace, places = self._trace(root, wrt, handles)
-        with_value = n == 1 and root.value is None
-        key = (trace.key, places, n, with_value)
-        found = self._cache.get(key, lambda: self._compile(root, trace, places, wrt, n, with_value))
-        return found, leaf_values(trace, found.moved, found.home) if found.moved else trace.values()
-
-    def _evaluate(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Tensor] = ()) -> tuple[Any, list[Any]]:
-        """The value of ``root``, if there is one at hand by then, and its gradients."""
-        compiled, values = self._gradient(root, wrt, n, handles)
-        results = compiled.plan(*values)
-        if not compiled.with_value:
-            return root.value if compiled.keeps else brought(root, compiled.home), list(results)
-        if root.value is None and compiled.keeps:
-            root.value = freeze(results[0])
-        return results[0], list(results[1:])
-
-    def _compile(self, root: Node, trace: Trace, places: Places, wrt: list[Node], n: int, with_value: bool) -> Gradient:
-        self._growth.note(trace, wrt)
-        found = derivatives(root, [*trace.numbers, root], places, n)
-        outputs = [root, *found] if with_value else found
-        backend = self._computing(root)
-        plan = compile_nodes(trace.leaves, outputs, backend, derivatives=True)
-        home = backend.home
-        keeps = root.aval.place is home or (root.aval.place is None and home is get_backend())
-        return Gradient(plan, with_value, home, keeps, elsewhere(trace.leaves, home))
-
-    def _computing(self, root: Node) -> Backend:
-        """The backend that derivatives of ``root`` are computed on."""
-        place = root.aval.place
-        if place is None or place is self.backend.home:
-            return self.backend
-        if self._place is not None:
-            raise BackendError(
-                f"the graph computes on {self.backend.label}, but dy, {root.aval!r}, is not there; use a graph of that "
-                "backend, or put the variables on this one (add_variables) before dy is computed from them"
-            )
-        found: Backend = place
-        return found
 
     # --- gradients ---------------------------------------------------------------------------------------------------
 
@@ -317,13 +228,13 @@ class Graph:
         >>> ad.Graph().gradient(y, [x], 2)
         [array([ 6., 12.])]
         """
-        self._check(dy, dx, n, "gradient")
+        _check(dy, dx, n, "gradient")
         if not dx:
             return []
-        root, wrt = dy._node, [x._node for x in dx]
+        wrt = [x._node for x in dx]
         if as_tensors is not False and flag(as_tensors, "gradient: as_tensors"):
-            return self._record(root, wrt, n, dx)
-        return self._evaluate(root, wrt, n, dx)[1]
+            return wrap(self._gradients.record(dy._node, wrt, n, dx))  # type: ignore[no-any-return]
+        return self._gradients.evaluate(dy._node, wrt, n, dx)[1]
 
     def value_and_gradient(self, dy: Tensor, dx: Sequence[Tensor]) -> tuple[Any, list[Any]]:
         """The value of ``dy`` and its derivatives, computed by one plan.
@@ -354,39 +265,10 @@ class Graph:
         >>> ad.Graph().value_and_gradient(x * x, [x])
         (array([9.]), [array([6.])])
         """
-        self._check(dy, dx, 1, "value_and_gradient")
+        _check(dy, dx, 1, "value_and_gradient")
         if not dx:
             return dy.value, []
-        return self._evaluate(dy._node, [x._node for x in dx], 1, dx)
-
-    def _check(self, dy: Any, dx: Any, n: Any, what: str) -> None:
-        """Errors for arguments that cannot be; the common case passes a few comparisons."""
-        if (
-            type(dy) is Tensor
-            and dy._node.aval.differentiable
-            and type(n) is int
-            and n >= 1
-            and type(dx) in (list, tuple)
-        ):
-            for x in dx:
-                if type(x) is not Tensor or not x._node.sequence or not x._node.aval.differentiable:
-                    break
-            else:
-                return
-        _check_dy(dy, what)
-        _check_dx(dx, what)
-        _check_order(n, what)
-
-    def _record(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Tensor] = ()) -> list[Any]:
-        """Derivatives as Tensors: recorded again from a cached recipe."""
-        trace, places = self._trace(root, wrt, handles)
-        recipe = self._cache.get((trace.key, places, n, "recorded"), lambda: self._recipe(root, trace, places, wrt, n))
-        return [wrap(node) for node in recipe.record([*trace.numbers, root])]
-
-    def _recipe(self, root: Node, trace: Trace, places: Places, wrt: list[Node], n: int) -> Recipe:
-        self._growth.note(trace, wrt, RECORDED_STEPS)
-        home = self._computing(root).home
-        return recorded_derivatives(root, trace, places, n, None if home is get_backend() else home)
+        return self._gradients.evaluate(dy._node, [x._node for x in dx], 1, dx)
 
     def compile(self, dy: Tensor, dx: Sequence[Tensor], inputs: Sequence[Tensor]) -> CompiledGradient:
         """The gradient as a function of new values for ``inputs``, which records nothing.
@@ -422,27 +304,8 @@ class Graph:
         >>> f([3.0, 4.0])
         (array(25.), [array([6., 8.])])
         """
-        self._check(dy, dx, 1, "compile")
-        root = dy._node
-        trace, places = self._trace_versions(root, [x._node for x in dx], dx)
-        warn_independent(places)
-        _, slots = self._trace_versions(root, [x._node for x in _input_tensors(inputs)], inputs)
-        nodes = [*trace.numbers, root]
-        taken = []
-        for place, (x, number) in enumerate(zip(inputs, slots, strict=True)):
-            if isinstance(number, Aval) or number >= len(nodes):
-                raise ArgumentError(f"compile: inputs[{place}], {describe(x)}, is not in the history of dy")
-            if nodes[number] in taken:
-                raise ArgumentError(f"compile: inputs[{place}], {describe(x)}, is given twice")
-            taken.append(nodes[number])
-        found = derivatives(root, nodes, places, 1)
-        rest = [leaf for leaf in trace.leaves if leaf not in taken and not leaf.inputs and not is_fixed(leaf)]
-        backend = self._computing(root)
-        plan = compile_nodes([*taken, *rest], [root, *found], backend, derivatives=True)
-        bound = [leaf.value for leaf in rest]
-        for i in elsewhere(rest, backend.home):
-            bound[i] = brought(rest[i], backend.home)
-        return CompiledGradient(plan, taken, bound, backend.home)
+        _check(dy, dx, 1, "compile")
+        return self._gradients.compile(dy._node, [x._node for x in dx], dx, _input_tensors(inputs))
 
     # --- looking in --------------------------------------------------------------------------------------------------
 
@@ -468,8 +331,8 @@ class Graph:
         DifferentiationError
             As from ``gradient``.
         """
-        self._check(dy, dx, n, "source")
-        return self._gradient(dy._node, [x._node for x in dx], n, dx)[0].plan.source
+        _check(dy, dx, n, "source")
+        return self._gradients.source(dy._node, [x._node for x in dx], n, dx)
 
     def explain(self, dy: Tensor, dx: Sequence[Tensor], n: int = 1) -> Explanation:
         """What ``gradient(dy, dx, n)`` costs.
@@ -501,17 +364,8 @@ class Graph:
         >>> ad.Graph().explain(x**3 + x, [x]).operations
         5
         """
-        self._check(dy, dx, n, "explain")
-        compiled, _ = self._gradient(dy._node, [x._node for x in dx], n, dx)
-        plan = compiled.plan
-        leaves = dy._node.trace.leaves
-        return Explanation(
-            compiled.home.label if self._place is None else self.backend.label,
-            plan.n_operations,
-            getattr(plan, "n_launches", plan.n_operations),
-            tuple([repr(leaves[i].aval) for i in compiled.moved]),
-            plan.source,
-        )
+        _check(dy, dx, n, "explain")
+        return self._gradients.explain(dy._node, [x._node for x in dx], n, dx)
 
     def cache_info(self) -> CacheInfo:
         """What the cache of compiled gradients has done.
@@ -521,17 +375,17 @@ class Graph:
         CacheInfo
             ``hits``, ``misses``, ``entries``, ``capacity`` and ``compile_seconds``.
         """
-        return self._cache.info()
+        return self._gradients.cache.info()
 
     def clear_cache(self) -> None:
         """Forget all compiled gradients and counts."""
-        self._cache.clear()
+        self._gradients.cache.clear()
 
 
 def _input_tensors(inputs: Any) -> Sequence[Tensor]:
     if isinstance(inputs, Tensor) or not isinstance(inputs, (list, tuple)):
         raise ArgumentError(f"compile: inputs must be a list of Tensors, not {describe(inputs)}")
-    for place, x in enumerate(inputs):
+    for i, x in enumerate(inputs):
         if not isinstance(x, Tensor):
-            raise ArgumentError(f"compile: inputs[{place}] is {describe(x)}, not a Tensor")
+            raise ArgumentError(f"compile: inputs[{i}] is {describe(x)}, not a Tensor")
     return inputs

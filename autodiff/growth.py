@@ -20,8 +20,8 @@ from .watching import is_tracing
 
 # So many compilations in a row that each continue the one before.
 STEPS = 16
-# Of derivatives that are recorded as many more may be meant: the steps of an inner problem, or of an integrator, in the
-# first iteration of an outer loop, through all of which a derivative is taken.
+# More may be meant where derivatives are recorded: one may be taken through all steps of an inner problem, or of an
+# integrator, in the first iteration of an outer loop.
 RECORDED_STEPS = 64
 
 # Lines of the user's that are remembered.
@@ -79,9 +79,9 @@ def _continues(before: _Step, trace: Trace, nodes: Sequence[Node]) -> bool:
 
 
 def _message(wrt: Sequence[Node], count: int) -> str:
-    place = next(i for i, x in enumerate(wrt) if x.inputs)
+    i = next(i for i, x in enumerate(wrt) if x.inputs)
     return (
-        f"variable {place} of this gradient, a Tensor {wrt[place].aval!r}, is a result of operations on that of "
+        f"variable {i} of this gradient, a Tensor {wrt[i].aval!r}, is a result of operations on that of "
         f"the call before, {count} times in a row by now: its history grows, and each call compiles a longer one. To "
         "update a variable write w.assign_sub(rate * g) instead of w = w - rate * g, or use ad.optim"
     )

@@ -1,4 +1,4 @@
-"""What the machine has. Imports nothing of this package."""
+"""What the machine has, and how much of it plans may use."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+
+from .errors import ArgumentError, shown
 
 # Where Linux says what a container may take: the second and the first version of control groups.
 CONTROL_GROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -30,3 +32,45 @@ def memory_bytes() -> int:
         if limit != resource.RLIM_INFINITY:
             found.append(limit)
     return min([bytes_ for bytes_ in found if bytes_ > 0], default=UNKNOWN_BYTES)
+
+
+_threads: int | None = None
+
+
+def thread_count() -> int:
+    """How many threads plans may use: what was set, else ``OMP_NUM_THREADS``, else the processors at hand."""
+    if _threads is not None:
+        return _threads
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdigit() and int(given) > 0:
+        return int(given)
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
+
+
+def set_num_threads(count: int | None) -> None:
+    """Set how many threads plans on the CPU may use for elementwise work on large arrays.
+
+    Parameters
+    ----------
+    count : int or None
+        At least 1; None for the default: ``OMP_NUM_THREADS`` if it is set, else the processors at hand.
+        Products of matrices use what the BLAS library is set to.
+
+    Raises
+    ------
+    ArgumentError
+        If it is no integer of at least 1.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> ad.set_num_threads(2)
+    >>> ad.set_num_threads(None)
+    """
+    global _threads  # noqa: PLW0603  (a setting of the process, as the number of threads itself is)
+    if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+        raise ArgumentError(f"set_num_threads: {shown(count)} must be an integer of at least 1, or None")
+    _threads = count

@@ -10,12 +10,12 @@ V = TypeVar("V")
 
 
 class Memo(Generic[K, V]):
-    """A table that keeps what was asked for lately: two generations, the younger of which is looked into first.
+    """A table that keeps what was asked for lately, in two generations. The younger one is looked into first.
 
-    When the younger one is full it becomes the older one, and what was there and was not asked for since is dropped.
-    So a loop keeps what it uses however much else comes by, dropping costs no search, and no look-up takes a lock:
-    each step is one operation on a dict, which threads, signal handlers and finalizers may do at any time. Where two
-    of them meet, an entry may be lost; it is made again.
+    When it is full it becomes the older one, and what the older one had and nobody asked for since is dropped. So a
+    loop keeps what it uses, however much else comes by. Dropping costs no search, and no look-up takes a lock: each
+    step is one operation on a dict, which threads, signal handlers and finalizers may do at any time. Where two of
+    them meet, an entry may be lost; it is made again.
 
     Parameters
     ----------

@@ -16,7 +16,6 @@ import numpy as np
 from .callers import caller
 from .core.avals import Aval
 from .core.primitives import PRIMITIVES, Primitive, Signature
-from .errors import TraceError
 
 _next_sequence = itertools.count(1).__next__
 
@@ -83,6 +82,14 @@ class Node:
     def __neg__(self) -> Operation:
         result: Operation = PRIMITIVES["negative"](self)
         return result
+
+
+class Reference:
+    """What stands for a node: a Tensor."""
+
+    __slots__ = ()
+
+    _node: Node
 
 
 class Slot:
@@ -152,7 +159,8 @@ def _restore_leaf(kind: type[Variable | Constant], aval: Aval, value: Any, slot:
 def freeze(value: Any) -> Any:
     """A value that may be handed out but not written to, since graphs rely on it."""
     if isinstance(value, np.ndarray):
-        value.flags.writeable = False
+        # Positional: a quarter of the time of ``flags.writeable = False``.
+        value.setflags(False)  # type: ignore[call-arg]
     elif type(value) is tuple:
         for part in value:
             freeze(part)
@@ -168,19 +176,19 @@ class Unknown:
         What is raised.
     message : str
         What it says.
-    places : bool, optional
+    lines : bool, optional
         Whether it says at which line, too.
     """
 
-    __slots__ = ("_error", "_message", "_places")
+    __slots__ = ("_error", "_lines", "_message")
 
-    def __init__(self, error: type[Exception], message: str, places: bool = False):
+    def __init__(self, error: type[Exception], message: str, lines: bool = False):
         self._error = error
         self._message = message
-        self._places = places
+        self._lines = lines
 
     def _refuse(self, *args: Any, **kwargs: Any) -> Any:
-        raise self._error(f"{self._message} ({caller().place})" if self._places else self._message)
+        raise self._error(f"{self._message} ({caller().line})" if self._lines else self._message)
 
     def __getattr__(self, name: str) -> Any:
         # Tools that look at modules ask objects for names like __wrapped__; only arrays are asked for values.
@@ -193,15 +201,6 @@ class Unknown:
     __pow__ = __rpow__ = __neg__ = __abs__ = __getitem__ = __len__ = __iter__ = _refuse
     __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = __bool__ = __float__ = __int__ = _refuse
     __hash__ = None  # type: ignore[assignment]
-
-
-UNKNOWN = Unknown(
-    TraceError,
-    "a value was needed while autodiff.function traces a function, where only shapes and dtypes of its arguments are "
-    "known: print, float(), an if, or a conversion to an array. Use np.where instead of if, or call the function "
-    "without autodiff.function",
-    places=True,
-)
 
 
 class Argument(Variable):
@@ -257,6 +256,8 @@ class Operation(Node):
 
     __slots__ = ()
 
+    signature: Signature
+
     def __init__(self, signature: Signature, inputs: tuple[Node, ...]):
         self.signature = signature
         self.inputs = inputs
@@ -270,7 +271,6 @@ class Operation(Node):
 
     def __reduce__(self) -> tuple[Any, ...]:
         signature = self.signature
-        assert signature is not None
         return _restore_operation, (
             signature.primitive,
             signature.params,

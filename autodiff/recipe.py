@@ -7,7 +7,7 @@ times what recording them does. It depends on abstract values and on static argu
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +15,8 @@ from .containers import maker
 from .convert import as_node
 from .core.avals import Aval
 from .memo import Memo
-from .nodes import NO_SLOT, Argument, Constant, Node, Operation, Unknown, freeze, history
+from .nodes import Constant, Node, Operation, freeze, history
+from .tracing import WITHHELD, ValueNeeded, trace
 
 # What a function of nodes records, as a function of nodes: a node, or a tuple or list of nodes.
 Record = Callable[..., Any]
@@ -27,28 +28,15 @@ RECIPES_KEPT = 1 << 9
 IMPOSSIBLE = -math.inf
 
 
-class ValueNeeded(Exception):
-    """A function that was to be made a recipe looked at a value, so that it does not do the same each time."""
-
-
-WITHHELD = Unknown(ValueNeeded, "a recipe does not know values")
-
-
 def recipe(function: Record, avals: tuple[Aval, ...]) -> Record | None:
     """What ``function`` records for nodes of ``avals``, with ValueNeeded raised if that depends on their values.
 
     None if that is no recipe: made of older nodes, of no nodes, or of very many. Constants that the function makes are
     made anew each time, with the same values, so that the structural key does not depend on whether a recipe was used.
     """
-    given = unknowns(avals)
-    result = function(*given)
+    given, result = trace(function, avals, WITHHELD)
     several = isinstance(result, (tuple, list))
     return recorded(given, result) if all(isinstance(x, Node) for x in (result if several else [result])) else None
-
-
-def unknowns(avals: Iterable[Aval]) -> list[Node]:
-    """Nodes of which nothing else is known."""
-    return [Argument(aval, WITHHELD, NO_SLOT) for aval in avals]
 
 
 def recorded(given: Sequence[Node | None], result: Any) -> Record | None:

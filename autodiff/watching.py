@@ -8,22 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar, copy_context
+from threading import get_ident
 from typing import Any, NamedTuple
 
 from .callers import caller
 from .differentiate import derivative, passes
 from .errors import AutodiffError, DetachedError, TraceError
-from .nodes import NO_SLOT, UNKNOWN, Constant, Node, Slot, Variable, renamed
+from .nodes import NO_SLOT, Constant, Node, Slot, Variable, renamed
 from .ops import identity
+from .tracing import UNKNOWN
 
-# The arguments of transformations that are running, in any thread, with the name of the transformation. What a finished
-# transformation was about is a constant to all others. An entry for each, so that one call into C ends it.
-watched: dict[int, tuple[list[Node], str]] = {}
+# The arguments of transformations that are running, in any thread, with the name of the transformation and the thread.
+# What a finished transformation was about is a constant to all others. An entry for each, so that one call into C ends
+# it.
+watched: dict[int, tuple[list[Node], str, int]] = {}
 
 
 def watched_nodes() -> dict[Node, str]:
     """All that running transformations watch, with their names."""
-    return {node: name for nodes, name in list(watched.values()) for node in nodes}
+    return {node: name for nodes, name, _ in list(watched.values()) for node in nodes}
+
+
+def is_transforming() -> bool:
+    """Whether a transformation runs in this thread."""
+    thread = get_ident()
+    return any(thread == one for _, _, one in list(watched.values()))
 
 
 def derivative_from(node: Node) -> Node | None:
@@ -81,12 +90,12 @@ def refuse_detached(node: Node, asked: str, instead: str) -> None:
     # Some rows find by the dtype that there is nothing to pass: that of np.sign does.
     if source is None or source.value is UNKNOWN or derivative(node, [source], 1) == [None]:
         return
-    place, function = caller()
+    line, function = caller()
     unaware = "" if function is None else f"{function} does not know Tensors: "
     name = watched_nodes().get(source, "grad")
     raise DetachedError(
         f"{unaware}{asked} would take the value of a Tensor {node.aval!r} that autodiff.{name} "
-        f"differentiates through, and lose its derivative, at {place}. {instead}; ad.stop_gradient(t) or t.value takes "
+        f"differentiates through, and lose its derivative, at {line}. {instead}; ad.stop_gradient(t) or t.value takes "
         "the value where no derivative is meant to pass"
     )
 
@@ -100,7 +109,7 @@ def call_watched(
     """
     key = id(nodes)
     try:
-        watched[key] = nodes, name
+        watched[key] = nodes, name, get_ident()
         return function(*args, **kwargs)
     except AutodiffError:
         raise
@@ -122,12 +131,12 @@ class Look(NamedTuple):
     Parameters
     ----------
     node : Node
-    place : str
+    line : str
         The line of the user's code.
     """
 
     node: Node
-    place: str
+    line: str
 
 
 class Tracing(NamedTuple):
@@ -139,12 +148,15 @@ class Tracing(NamedTuple):
         Nodes are younger than this if they belong to the trace.
     looks : list of Look
         Values that were looked at.
+    ordered : list of Node
+        Arguments whose elements were taken to be in C order in memory.
     outer : Tracing or None
         The trace in which this one is made.
     """
 
     begin: int
     looks: list[Look]
+    ordered: list[Node]
     outer: Tracing | None
 
 
@@ -153,14 +165,14 @@ _tracing: ContextVar[Tracing | None] = ContextVar("tracing", default=None)
 traces: set[int] = set()
 
 
-def traced(begin: int, function: Callable[..., Any], *args: Any) -> tuple[Any, list[Look]]:
-    """What a function returns, which is traced, and the values that were looked at meanwhile."""
-    trace = Tracing(begin, [], _tracing.get())
+def traced(begin: int, function: Callable[..., Any], *args: Any) -> tuple[Any, Tracing]:
+    """What a function returns, which is traced, and what was noted meanwhile."""
+    trace = Tracing(begin, [], [], _tracing.get())
     context = copy_context()
     context.run(_tracing.set, trace)
     try:
         traces.add(begin)
-        return context.run(function, *args), trace.looks
+        return context.run(function, *args), trace
     finally:
         traces.discard(begin)
 
@@ -171,10 +183,18 @@ def note_look(node: Node) -> None:
         trace = _tracing.get()
         if trace is None:
             return
-        look = Look(node, caller().place)
+        look = Look(node, caller().line)
         while trace is not None:
             trace.looks.append(look)
             trace = trace.outer
+
+
+def note_order(node: Node) -> None:
+    """Note that an argument is taken to be in C order, for all traces that are being made in this thread."""
+    trace = _tracing.get()
+    while trace is not None:
+        trace.ordered.append(node)
+        trace = trace.outer
 
 
 def is_tracing() -> bool:
@@ -207,8 +227,8 @@ def refuse_change(node: Node, slot: Slot | None, what: str) -> None:
         return
     made = slot.made if slot is not None else node.sequence or trace.begin
     if made < trace.begin:
-        place, _ = caller()
+        line, _ = caller()
         raise TraceError(
-            f"{what} at {place} changes a Tensor {node.aval!r} of the outside while autodiff.function traces: calls "
+            f"{what} at {line} changes a Tensor {node.aval!r} of the outside while autodiff.function traces: calls "
             "that replay the trace would not change it again. Return the new value, and assign it after the call"
         )

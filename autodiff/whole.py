@@ -27,7 +27,7 @@ def commit(objects: Iterable[object], names: Iterable[str], values: Iterable[obj
 
 
 def apart(function: Callable[..., T]) -> Callable[..., T]:
-    """The function of positions, each call of which has its own context variables, NumPy's error state among them.
+    """The function of positions, with context variables of its own in each call, NumPy's error state among them.
 
     What it sets there is gone when it ends, however it does. (``np.errstate`` alone does not restore the state if an
     interrupt comes just before its end.)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,7 @@ STYLE: dict[Any, Any] = {
 COLUMNS = 4
 
 
-def save_plots(measurements: Sequence[Measurement], folder: Path) -> dict[str, str]:
+def save_plots(measurements: Sequence[Measurement], folder: Path, *, targets: bool = True) -> dict[str, str]:
     """Save both pictures as PNG and SVG; titles and names of the SVG files, or nothing without matplotlib."""
     try:
         import matplotlib as mpl
@@ -50,7 +52,7 @@ def save_plots(measurements: Sequence[Measurement], folder: Path) -> dict[str, s
     comparisons = compare(measurements)
     saved = {}
     with mpl.rc_context(STYLE):
-        for name, draw in ((RATIOS, draw_ratios), (SCALING, draw_scaling)):
+        for name, draw in ((RATIOS, partial(draw_ratios, targets=targets)), (SCALING, draw_scaling)):
             figure = Figure(layout="constrained")
             if draw(figure, comparisons):
                 for suffix in ("png", "svg"):
@@ -63,9 +65,10 @@ def save_plots(measurements: Sequence[Measurement], folder: Path) -> dict[str, s
 # --- ratios -----------------------------------------------------------------------------------------------------------
 
 
-def draw_ratios(figure: Any, comparisons: Sequence[Comparison]) -> bool:
+def draw_ratios(figure: Any, comparisons: Sequence[Comparison], *, targets: bool) -> bool:
     """A line for each row of the headline, the fastest against its peer on top; whether there is anything to draw."""
-    rows = sorted(headlines(comparisons), key=lambda row: row.ratio.median, reverse=True)
+    rows = [row if targets else replace(row, verdicts=()) for row in headlines(comparisons)]
+    rows.sort(key=lambda row: row.ratio.median, reverse=True)
     if not rows:
         return False
     figure.set_size_inches(9.5, 1.5 + 0.3 * len(rows))
@@ -86,7 +89,8 @@ def draw_ratios(figure: Any, comparisons: Sequence[Comparison]) -> bool:
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("time of ours / time of the best peer: left of 1, ours is faster; bars are quartiles")
     axes.set_title(TITLES[RATIOS], loc="left", pad=8)
-    _ratio_legend(figure, axes, f"geometric mean {format_value(mean, '')} (target {MEAN_TARGET})")
+    wanted = f" (target {MEAN_TARGET})" if targets else ""
+    _ratio_legend(figure, axes, f"geometric mean {format_value(mean, '')}{wanted}", targets=targets)
     return True
 
 
@@ -107,15 +111,15 @@ def _limits(row: Headline) -> set[float]:
     return {verdict.target.limit for verdict in row.verdicts if verdict.target.against == BEST_PEER}
 
 
-def _ratio_legend(figure: Any, axes: Any, mean: str) -> None:
+def _ratio_legend(figure: Any, axes: Any, mean: str, *, targets: bool) -> None:
     marks = [
         axes.plot([], [], "o", color=OURS, label="ours is faster")[0],
         axes.plot([], [], "s", color=SLOWER, label="the peer is faster")[0],
-        axes.plot([], [], "|", color="black", markersize=11, markeredgewidth=2, label="target against the best peer")[
-            0
-        ],
         axes.plot([], [], color=OURS, linewidth=1, linestyle=(0, (4, 3)), label=mean)[0],
     ]
+    if targets:
+        label = "target against the best peer"
+        marks += axes.plot([], [], "|", color="black", markersize=11, markeredgewidth=2, label=label)
     figure.legend(handles=marks, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
 
 

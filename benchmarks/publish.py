@@ -1,7 +1,8 @@
 """Put a run's tables into the documentation: ``python -m benchmarks.publish [DIR]``.
 
-Writes ``docs/benchmarks.md`` with its pictures, and the part of ``README.md`` between the two comments; of a run on a
-GPU, ``docs/benchmarks-gpu.md``.
+Writes ``docs/benchmarks.md`` with its pictures, ``docs/benchmarks-figures.md``, and the part of ``README.md`` between
+the two comments; of a run on a GPU, ``docs/benchmarks-gpu.md`` and ``docs/benchmarks-gpu-figures.md``. Targets are left
+to the report of a run.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.compare import Comparison
 from benchmarks.gpu.report import GPU, compare_on
 from benchmarks.libraries import ROOT
 from benchmarks.places import CPU, CUDA, PLACES
 from benchmarks.plots import save_plots
-from benchmarks.report import compare, headline_lines, headlines, markdown
+from benchmarks.report import PROCESSOR, Edition, compare, headlines, pages, summary_lines
 from benchmarks.results import Measurement
 
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
@@ -41,16 +43,28 @@ def publish(results: Path, root: Path) -> None:
         raise ValueError(f"{results} is of a {place.name}, which is nothing to publish")
     measurements = [Measurement.from_json(one) for one in data["measurements"]]
     if place is CUDA:
-        comparisons = compare_on(measurements, place)
-        page = markdown(comparisons, data["machine"], failed=(), quick=data["quick"], edition=GPU)
-        (root / "docs").mkdir(exist_ok=True)
-        (root / "docs" / "benchmarks-gpu.md").write_text(page, encoding="utf-8")
+        _write(compare_on(measurements, place), data, root, GPU)
     else:
         _publish_with_pictures(data, measurements, root)
 
 
+def _write(
+    comparisons: Sequence[Comparison],
+    data: Mapping[str, Any],
+    root: Path,
+    edition: Edition,
+    pictures: Mapping[str, str] | None = None,
+) -> None:
+    """Write the two pages of an edition."""
+    folder = root / "docs"
+    folder.mkdir(exist_ok=True)
+    first, figures = pages(comparisons, data["machine"], quick=data["quick"], pictures=pictures, edition=edition)
+    (folder / f"{edition.name}.md").write_text(first, encoding="utf-8")
+    (folder / f"{edition.name}-figures.md").write_text(figures, encoding="utf-8")
+
+
 def _publish_with_pictures(data: Mapping[str, Any], measurements: Sequence[Measurement], root: Path) -> None:
-    """Write the page of the processor, its pictures, and the table in the README."""
+    """Write the pages of the processor, their pictures, and the table in the README."""
     comparisons = compare(measurements)
     readme = root / "README.md"
     text = readme.read_text(encoding="utf-8")
@@ -59,13 +73,12 @@ def _publish_with_pictures(data: Mapping[str, Any], measurements: Sequence[Measu
 
     folder = root / "docs" / PICTURES
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = {title: f"{PICTURES}/{name}" for title, name in save_plots(measurements, folder).items()}
-    page = markdown(comparisons, data["machine"], failed=(), quick=data["quick"], pictures=pictures)
-    (root / "docs" / "benchmarks.md").write_text(page, encoding="utf-8")
+    saved = save_plots(measurements, folder, targets=False)
+    _write(comparisons, data, root, PROCESSOR, {title: f"{PICTURES}/{name}" for title, name in saved.items()})
 
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    table = "\n".join(headline_lines(headlines(comparisons)))
+    table = "\n".join(summary_lines(headlines(comparisons)))
     if data["quick"]:
         table = f"From a quick run, which makes few rounds.\n\n{table}"
     readme.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}", encoding="utf-8")

@@ -1,9 +1,9 @@
-"""The report: measurements as Markdown tables of the headline, targets, ratios, scaling and absolute figures."""
+"""Measurements as Markdown tables: the report of a run, which has targets, and the pages that are published of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from benchmarks.compare import Comparison, Headline, Verdict, geometric_mean
@@ -21,6 +21,8 @@ MEAN_TARGET = 0.7
 
 _QUICK = "**Quick run: few rounds. It shows that the benchmarks run, and only roughly how fast.**"
 
+_WARM = "The fastest of ours against the fastest peer, warm. A row over several sizes is their geometric mean."
+
 _HOW_TO_READ = (
     "A ratio is ours divided by theirs, round by round: median [quartiles], below 1 is faster or smaller. "
     "*first* is the first call of a fresh entry, which compiles; *warm* are later calls. *Peak memory* is what a "
@@ -37,18 +39,24 @@ class Edition:
     ----------
     title : str
         Its heading.
+    name : str
+        What its pages are called, without the suffix.
     how_to_read : str
         What the figures are.
     mean_target : float or None
         Upper limit of the geometric mean over the headline, if it has one.
     sections : mapping, optional
         By its heading, what makes the lines of a section after the headline.
+    targets : bool, optional
+        Whether the headline is held to targets.
     """
 
     title: str = "Benchmarks"
+    name: str = "benchmarks"
     how_to_read: str = _HOW_TO_READ
     mean_target: float | None = MEAN_TARGET
     sections: Mapping[str, Callable[[Sequence[Comparison]], list[str]]] = field(default_factory=dict)
+    targets: bool = True
 
 
 PROCESSOR = Edition()
@@ -90,55 +98,126 @@ def markdown(
     edition : Edition, optional
         What it says.
     """
-    rows = headlines(comparisons)
-    lines = [f"# {edition.title}", ""]
-    if quick:
-        lines += [_QUICK, ""]
+    lines = [f"# {edition.title}", "", *_quick_lines(quick)]
     if failed:
         lines += [f"**Failed: {', '.join(failed)}.** What is known of it stands under *Not measured*.", ""]
-    versions = {name: version for one in comparisons for name, version in one.measurement.versions.items()}
-    for facts in (machine, versions):
-        lines += ["; ".join(f"{name} {value}" for name, value in facts.items()), ""]
-    lines += [edition.how_to_read, "", "## Headline", "", *headline_lines(rows, edition.mean_target), ""]
-    for title, address in (pictures or {}).items():
-        lines += [f"![{title}]({address})", ""]
-    sections = {title: make(comparisons) for title, make in edition.sections.items()}
-    for title, section in (sections | {"Cost against size": scaling_lines(comparisons)}).items():
-        if section:
-            lines += [f"## {title}", "", *section, ""]
+    lines += [*_fact_lines(comparisons, machine), edition.how_to_read, ""]
+    lines += ["## Headline", "", *headline_lines(headlines(comparisons), edition), "", *_picture_lines(pictures)]
+    lines += _section_lines(comparisons, edition)
     lines += ["## Targets", ""]
     header = ("workload", "case", "contestant", "figure", "measured", "target", "")
     lines += table(header, (row for one in comparisons for row in _target_rows(one)))
     lines += ["", "## Not measured", "", *_remark_lines(comparisons)]
     for one in comparisons:
         lines += _workload_lines(one)
+    return _text(lines)
+
+
+def pages(
+    comparisons: Sequence[Comparison],
+    machine: Mapping[str, str],
+    *,
+    quick: bool,
+    pictures: Mapping[str, str] | None = None,
+    edition: Edition = PROCESSOR,
+) -> tuple[str, str]:
+    """What is published of all measurements: a page with the headline and its picture, and one with all figures.
+
+    Parameters
+    ----------
+    comparisons : sequence of Comparison
+        In the order of the pages.
+    machine : mapping
+        Facts about the machine, by name.
+    quick : bool
+        Whether this was a quick run, of which the figures mean little.
+    pictures : mapping, optional
+        Titles and addresses of pictures.
+    edition : Edition, optional
+        What they say.
+    """
+    edition = replace(edition, targets=False)
+    figures = f"[All figures]({edition.name}-figures.md): every workload, size and contestant."
+    above, below = _picture_lines(pictures)[:2], _picture_lines(pictures)[2:]
+    first = [f"# {edition.title}", "", *_quick_lines(quick), *above]
+    first += [*headline_lines(headlines(comparisons), edition), "", figures, ""]
+    first += ["## How to read this", "", edition.how_to_read, "", *_fact_lines(comparisons, machine)]
+    behind = [f"# {edition.title}: all figures", "", *_quick_lines(quick)]
+    behind += [f"The headline, and how to read these, are in [{edition.title.lower()}]({edition.name}.md).", ""]
+    behind += [*below, *_section_lines(comparisons, edition), "## Not measured", "", *_remark_lines(comparisons)]
+    for one in comparisons:
+        behind += _workload_lines(one)
+    return _text(first), _text(behind)
+
+
+def _text(lines: Sequence[str]) -> str:
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _quick_lines(quick: bool) -> list[str]:
+    return [_QUICK, ""] if quick else []
+
+
+def _fact_lines(comparisons: Sequence[Comparison], machine: Mapping[str, str]) -> list[str]:
+    """The machine, and the versions of the libraries."""
+    versions = {name: version for one in comparisons for name, version in one.measurement.versions.items()}
+    lines = []
+    for facts in (machine, versions):
+        lines += ["; ".join(f"{name} {value}" for name, value in facts.items()), ""]
+    return lines
+
+
+def _picture_lines(pictures: Mapping[str, str] | None) -> list[str]:
+    return [line for title, address in (pictures or {}).items() for line in (f"![{title}]({address})", "")]
+
+
+def _section_lines(comparisons: Sequence[Comparison], edition: Edition) -> list[str]:
+    """The edition's sections, and cost against size."""
+    sections = {title: make(comparisons) for title, make in edition.sections.items()}
+    lines = []
+    for title, section in (sections | {"Cost against size": scaling_lines(comparisons)}).items():
+        if section:
+            lines += [f"## {title}", "", *section, ""]
+    return lines
 
 
 # --- the headline -----------------------------------------------------------------------------------------------------
 
 
-def headline_lines(rows: Sequence[Headline], mean_target: float | None = MEAN_TARGET) -> list[str]:
+def headline_lines(rows: Sequence[Headline], edition: Edition = PROCESSOR) -> list[str]:
     """The headline table, the mean below it, and what they say."""
     if not rows:
         return ["Nothing was measured."]
-    mean = geometric_mean([row.ratio.median for row in rows])
-    verdicts = [verdict for row in rows for verdict in row.verdicts]
-    met, judged = (sum(v.met is wanted for v in verdicts) for wanted in (True, False))
-    wanted = "" if mean_target is None else f" (target {mean_target}: {'met' if mean <= mean_target else 'MISSED'})"
     beside = [column for column in _BESIDE if any(column.pair(row) != (None, None) for row in rows)]
     titles = [title for column in beside for title in (f"{column.title}, ours", "best peer's")]
-    header = ("", "ours", "best peer", "ours / best peer", *titles, "target", "")
-    return [
-        "The fastest of ours against the fastest peer, warm. A row over several sizes is their geometric mean.",
-        "",
-        *table(header, (_headline_cells(row, beside) for row in rows)),
-        "",
-        (
-            f"Geometric mean over the rows: **{format_value(mean, '')}**{wanted}. "
-            f"Of the rows' targets, {met} of {met + judged} are met."
-        ),
-    ]
+    header = ["", "ours", "best peer", "ours / best peer", *titles]
+    cells = [_headline_cells(row, beside) for row in rows]
+    mean = f"Geometric mean over the rows: **{format_value(_mean(rows), '')}**"
+    if edition.targets:
+        header += ["target", ""]
+        cells = [(*row_cells, *_target_cells(row.verdicts)) for row_cells, row in zip(cells, rows, strict=True)]
+        mean += _judged(rows, edition.mean_target)
+    return [_WARM, "", *table(header, cells), "", f"{mean}."]
+
+
+def summary_lines(rows: Sequence[Headline]) -> list[str]:
+    """The headline in short, for those who want to know how fast this is."""
+    cells = [(*_headline_cells(row, ())[:3], format_value(row.ratio.median, "")) for row in rows]
+    mean = f"On average (geometric mean) ours takes **{format_value(_mean(rows), '')}** of the fastest peer's time."
+    return [mean, "", _WARM, "", *table(("", "ours", "fastest peer", "ratio"), cells)]
+
+
+def _mean(rows: Sequence[Headline]) -> float:
+    return geometric_mean([row.ratio.median for row in rows])
+
+
+def _judged(rows: Sequence[Headline], mean_target: float | None) -> str:
+    """What the targets say of the mean and of the rows."""
+    verdicts = [verdict for row in rows for verdict in row.verdicts]
+    met, judged = (sum(v.met is wanted for v in verdicts) for wanted in (True, False))
+    met_mean = mean_target is not None and _mean(rows) <= mean_target
+    wanted = "" if mean_target is None else f" (target {mean_target}: {'met' if met_mean else 'MISSED'})"
+    return f"{wanted}. Of the rows' targets, {met} of {met + judged} are met"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +236,6 @@ def _headline_cells(row: Headline, beside: Sequence[_Column]) -> tuple[str, ...]
         f"{_range([duel.peer_seconds for duel in row.duels], 's')} ({_names([duel.peer for duel in row.duels])})",
         format_spread(row.ratio, ""),
         *(column.form(value) for column in beside for value in column.pair(row)),
-        *_target_cells(row.verdicts),
     )
 
 

@@ -335,7 +335,7 @@ def main() -> None:
     count, seed, *backends = sys.argv[1:]
     if "numba" in backends:
         # Kernels everywhere: they would not pay for what is this small.
-        import_module("autodiff_backends.loops.regions").KERNEL_CALL = float("-inf")
+        import_module("autodiff_backends.numba.costs").KERNEL_CALL = float("-inf")
     faulthandler.enable()
     sys.setswitchinterval(1e-4)
     storm = Storm(int(count), int(seed), backends)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff import backend, errors
+from autodiff import errors, registry
 
 
 class Recording(ad.Backend):
@@ -26,10 +26,10 @@ class Recording(ad.Backend):
 
 @pytest.fixture(autouse=True)
 def _restore_registry(monkeypatch):
-    monkeypatch.setattr(backend, "_registered", dict(backend._registered))
-    monkeypatch.setattr(backend, "_loaded", dict(backend._loaded))
+    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
     yield
-    backend._owners.clear()
+    registry._owners.clear()
 
 
 def test_numpy_is_the_default():
@@ -75,11 +75,11 @@ def test_a_registered_backend_replaces_one_of_the_name():
 
 
 def test_entry_points_are_found(monkeypatch):
-    monkeypatch.setattr(backend, "_entry_points", lambda: {"installed": "autodiff_backends.numpy.backend:BACKEND"})
+    monkeypatch.setattr(registry, "_entry_points", lambda: {"installed": "autodiff_backends.numpy.backend:BACKEND"})
     assert "installed" in ad.backends()
     assert ad.get_backend("installed").name == "numpy"
-    monkeypatch.setattr(backend, "_entry_points", lambda: {"numpy": "nowhere:NOTHING"})
-    backend._loaded.clear()
+    monkeypatch.setattr(registry, "_entry_points", lambda: {"numpy": "nowhere:NOTHING"})
+    registry._loaded.clear()
     assert ad.get_backend("numpy").name == "numpy"  # the built-in table comes first
 
 
@@ -144,6 +144,24 @@ def test_what_cannot_be_loaded_breaks_only_who_asks_for_it(where, tmp_path, monk
             ask("m")
 
 
+def test_a_backend_that_comes_while_it_is_asked_whose_an_array_is_owns_it_from_then_on():
+    class Owning(Recording):
+        def owns(self, value):
+            return isinstance(value, Foreign)
+
+    class Slow(Recording):
+        def owns(self, value):
+            # What another thread may do just now.
+            if "owning" not in ad.backends():
+                ad.register_backend("owning", late)
+            return False
+
+    late = Owning()
+    ad.register_backend("slow", Slow())
+    assert registry.backend_of(Foreign()) is None
+    assert registry.backend_of(Foreign()) is late
+
+
 def test_a_backend_that_fails_on_what_others_own_breaks_nobody():
     class Failing(Recording):
         @property
@@ -172,16 +190,16 @@ def test_lists_and_numbers_import_nothing(tmp_path, monkeypatch):
 def test_a_backend_that_can_be_loaded_later_owns_its_arrays_then(tmp_path, monkeypatch, shelves):
     (tmp_path / "late_backend.py").write_text("raise ImportError('not yet')\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(backend, "_registered", {"late": "late_backend:backend"})
-    monkeypatch.setattr(backend, "_loaded", {})
+    monkeypatch.setattr(registry, "_registered", {"late": "late_backend:backend"})
+    monkeypatch.setattr(registry, "_loaded", {})
     array = shelves.backend.asarray(np.ones(2))
-    backend._owners.clear()
-    assert backend.backend_of(array) is None
+    registry._owners.clear()
+    assert registry.backend_of(array) is None
     with pytest.raises(errors.BackendError, match="not yet"):
         ad.get_backend("late")
     monkeypatch.setitem(sys.modules, "late_backend", shelves)
     assert ad.get_backend("late").owns(array)
-    assert backend.backend_of(array) is ad.get_backend("late")
+    assert registry.backend_of(array) is ad.get_backend("late")
 
 
 @pytest.mark.parametrize("value", [3, object(), ["numpy"], np.random], ids=["number", "object", "list", "module"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -165,10 +166,21 @@ def test_publishing_writes_page_and_readme(bench, tiny, tmp_path):
     before, after = text.split(bench.publish.BEGIN)[0], text.split(bench.publish.END)[1]
     assert (before, after) == ("before\n", "\nafter\n")
     assert "old" not in text
-    assert "Geometric mean over the rows: **0.25** (target 0.7: met)" in text
+    assert "ours takes **0.25** of the fastest peer's time" in text
+    assert "| twice | 1 s (autodiff) | 4 s (peer) | 0.25 |" in text
+    figures = (tmp_path / "docs" / "benchmarks-figures.md").read_text(encoding="utf-8")
+    assert "## tiny" in figures
     page = (tmp_path / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    assert "Geometric mean over the rows: **0.25**.\n" in page
+    assert "(benchmarks-figures.md)" in page
+    picture = (tmp_path / "docs" / "pictures" / "ratios.svg").read_text(encoding="utf-8")
+    assert "ours is faster" in picture
+    # Those are what a run's report is for.
+    assert not re.search("target|missed", text + page + figures + picture, re.IGNORECASE)
+    report = bench.report.markdown(bench.report.compare([measured(bench, [1.0], [4.0])]), {}, failed=(), quick=False)
+    assert "Geometric mean over the rows: **0.25** (target 0.7: met). Of the rows' targets, 2 of 2 are met." in report
     assert "](pictures/ratios.svg)" in page
-    assert "](pictures/scaling.svg)" in page
+    assert "](pictures/scaling.svg)" in figures
     assert {path.name for path in (tmp_path / "docs" / "pictures").iterdir()} == {
         f"{name}.{suffix}" for name in ("ratios", "scaling") for suffix in ("png", "svg")
     }
@@ -279,7 +291,7 @@ def test_all_of_the_gpu_is_rehearsed_and_published_only_from_a_gpu(bench, gpu, m
         bench.publish.publish(tmp_path / "results.json", tmp_path)
     (tmp_path / "results.json").write_text(json.dumps(data | {"place": "cuda"}))
     bench.publish.publish(tmp_path / "results.json", tmp_path)
-    assert [path.name for path in (tmp_path / "docs").iterdir()] == ["benchmarks-gpu.md"]
+    assert {path.name for path in (tmp_path / "docs").iterdir()} == {"benchmarks-gpu.md", "benchmarks-gpu-figures.md"}
 
 
 def test_the_gpu_command_measures_other_libraries_too(bench, tmp_path):

@@ -21,6 +21,7 @@ import autodiff.optim
 from autodiff import background
 from autodiff.memo import Memo
 from autodiff.plan import execute, workspaces
+from autodiff.transforms import gradients
 
 NIGHTLY = "NIGHTLY" in os.environ
 # Steps until tables are full, and after that.
@@ -133,7 +134,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return
     for memo in memos():
         monkeypatch.setattr(memo, "_most_hot", min(memo._most_hot, 32))
-    caches = [execute.evaluations, ad.transforms._gradients()._cache, STATIC._cache, METHOD._cache]
+    caches = [execute.evaluations, gradients._GRADIENTS.cache, STATIC._cache, METHOD._cache]
     for cache in caches:
         cache.clear()
         monkeypatch.setattr(cache, "capacity", 32)
@@ -187,7 +188,7 @@ def test_memory_is_flat(scenario: Callable[[int], Any], capsys: pytest.CaptureFi
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 # Functions that remember without a bound: they have no arguments, or functions of this library's modules.
-WITHOUT_BOUND = {"memory_bytes", "_gradients", "_compiled"}
+WITHOUT_BOUND = {"memory_bytes"}
 
 
 def globals_() -> Iterator[tuple[str, Any]]:

@@ -150,7 +150,6 @@ BAD = {
     "unpack": ("p, q, r, s = np.argmax(x)", errors.DTypeError, ["iteration"]),
     # NumPy
     "unknown function": ("np.median(x)", errors.UnsupportedError, ["numpy.median", "implements"]),
-    "unknown linalg": ("np.linalg.qr(x)", errors.UnsupportedError, ["numpy.linalg.qr", "implements"]),
     "out": ("np.add(x, 1, out=a)", errors.UnsupportedError, ["add", "out="]),
     "where without out": ("np.add(x, 1, where=a > 0)", errors.ArgumentError, ["add", "where", "out="]),
     "max where": ("np.max(x, where=a > 0)", errors.ArgumentError, ["max", "initial"]),

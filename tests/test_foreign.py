@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff import errors, foreign
+from autodiff import errors
+from autodiff.tensor import foreign
 
 A = np.array([1.0, 2.0])
 

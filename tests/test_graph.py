@@ -195,7 +195,7 @@ def test_value_comes_from_the_same_plan(graph, monkeypatch):
     x = ad.Tensor(A)
     y = np.sum(np.tanh(x))
     graph.gradient(y, [x])
-    monkeypatch.setattr("autodiff.handle.evaluate", lambda node: pytest.fail("evaluated again"))
+    monkeypatch.setattr("autodiff.tensor.handle.evaluate", lambda node: pytest.fail("evaluated again"))
     assert float(y) == pytest.approx(np.sum(np.tanh(A)))
 
 
@@ -543,7 +543,7 @@ def test_source_compiles_and_runs(graph, function):
     y = function(x)
     source = graph.source(y, [x])
     expected = graph.gradient(y, [x])[0]
-    (entry,) = graph._cache.values()
+    (entry,) = graph._gradients.cache.values()
     trace = y.node.trace
     namespace = {}
     exec(compile(source, "<source>", "exec"), namespace)
@@ -578,7 +578,7 @@ def test_source_of_higher_orders_shares_subexpressions(graph):
     for n in range(1, 7):
         d = np.sin((a**2) * np.tanh(a))
         graph.gradient(d, [a], n)
-        counts.append(graph._cache.values()[-1].plan.n_operations)
+        counts.append(graph._gradients.cache.values()[-1].plan.n_operations)
     growth = np.diff(counts) / counts[:-1]
     assert max(growth) < 2
     assert counts[-1] < 200

@@ -199,7 +199,7 @@ def test_nothing_is_kept_alive_and_tables_are_bounded(monkeypatch):
         source = "\n" * i + "graph.gradient(np.sum(x**2), [x])"
         x = ad.Tensor(np.ones(i + 1))
         exec(compile(source, "lines", "exec"), {"graph": graph, "np": np, "x": x})
-    assert len(graph._growth._lines) == 3
+    assert len(graph._gradients._growth._lines) == 3
     ref = weakref.ref(x)
     gc.disable()
     try:

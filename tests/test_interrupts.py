@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff import background, handle, watching, whole
+from autodiff import background, places, watching, whole
 from autodiff.nodes import Constant, Variable
 from autodiff.plan import execute
 from autodiff.plan.watch import Watched
@@ -443,7 +443,7 @@ class Overflowing(Case):
     def again(self) -> None:
         for size in (1.0, 1e308):
             np.testing.assert_allclose(self.gradient(size), np.sum(np.full((4, 2), size) @ self.T.T, 0), rtol=1e-12)
-        (compiled,) = self.graph._cache.values()
+        (compiled,) = self.graph._gradients.cache.values()
         assert isinstance(compiled.plan._current.plan if hasattr(compiled.plan, "_current") else compiled.plan, Watched)
 
 
@@ -453,7 +453,7 @@ class Kernels(Case):
     def __init__(self) -> None:
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(importlib.import_module("numba").config, "DISABLE_JIT", True)
-        self.patch.setattr(importlib.import_module("autodiff_backends.loops.regions"), "KERNEL_CALL", float("-inf"))
+        self.patch.setattr(importlib.import_module("autodiff_backends.numba.costs"), "KERNEL_CALL", float("-inf"))
         self.graph = ad.Graph(backend="numba")
 
     def gradient(self) -> Any:
@@ -469,7 +469,7 @@ class Kernels(Case):
 
     def again(self) -> None:
         value, (gradient,) = self.gradient()
-        (compiled,) = self.graph._cache.values()
+        (compiled,) = self.graph._gradients.cache.values()
         assert "def kernel(" in compiled.plan.source
         self.patch.undo()
         np.testing.assert_allclose(value, np.sum(np.tanh(A) * A + np.where(A > 0.5, np.log(A), A)), rtol=1e-12)
@@ -528,7 +528,7 @@ class World:
         return {
             "collector": gc.isenabled(),
             "errors": (np.geterr(), np.geterrcall()),
-            "block": handle.block_here(),
+            "block": places.block_here(),
             "watched": dict(watching.watched),
             "traces": set(watching.traces),
             "trace": watching._tracing.get(),

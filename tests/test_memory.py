@@ -274,7 +274,7 @@ def test_dropped_plans_die_by_reference_counting():
     with without_collector():
         x = ad.Tensor(A)
         graph.gradient(np.sum(np.sin(x) ** 3), [x])
-        (entry,) = graph._cache.values()
+        (entry,) = graph._gradients.cache.values()
         plan = weakref.ref(entry.plan)
         code = weakref.ref(entry.plan._run)
         del entry

@@ -1,9 +1,10 @@
 """What is installed: metadata, types, entry points, public names, what an import brings in."""
 
+import ast
 import re
 import subprocess
 import sys
-from importlib import metadata, resources
+from importlib import import_module, metadata, resources
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,21 @@ def test_numpy_backend_is_an_entry_point():
 def test_public_names_exist_once():
     assert len(set(autodiff.__all__)) == len(autodiff.__all__)
     assert [name for name in autodiff.__all__ if not hasattr(autodiff, name)] == []
+
+
+def test_what_a_topic_of_ops_defines_is_in_ops():
+    """A name of two topics would be in ``ops`` once."""
+    names = []
+    # Those of SciPy are in a namespace of their own.
+    for path in set((ROOT / "autodiff" / "ops").glob("[a-z]*.py")) - {ROOT / "autodiff" / "ops" / "special.py"}:
+        topic = import_module(f"autodiff.ops.{path.stem}")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            targets = getattr(node, "targets", [getattr(node, "target", node)])
+            found = [getattr(target, "name", getattr(target, "id", "_")) for target in targets]
+            names += [(name, topic) for name in found if not name.startswith("_")]
+    assert [name for name, topic in names if getattr(topic, name) is not getattr(autodiff.ops, name, None)] == []
+    assert len(names) > 150
+    assert len(dict(names)) == len(names)
 
 
 def test_import_brings_in_numpy_alone(tmp_path):

@@ -71,6 +71,16 @@ def test_gradient_of_what_was_recorded_before_its_variable_was_put_there(upper):
     assert isinstance(loss.value, np.ndarray)  # nobody has put the loss anywhere
 
 
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_gradient_of_what_nobody_has_put_anywhere_is_computed_on_the_backend(order):
+    xp = pytest.importorskip("array_api_strict")
+    w = ad.Tensor([1.0, -1.0])
+    for _ in range(2):
+        (gradient,) = ad.Graph(backend=xp).gradient(w**3, [w], order)
+        np.testing.assert_allclose(np.asarray(gradient), [[3.0, 3.0], [6.0, -6.0], [6.0, 6.0]][order - 1])
+        assert isinstance(gradient, type(xp.empty(0)))
+
+
 def test_results_of_operations_are_put_where_they_are_computed(upper):
     graph = ad.Graph(backend="shelves")
     w = ad.Tensor([1.0, -1.0])
@@ -516,3 +526,14 @@ def test_an_installed_package_offers_its_backend(shelves, tmp_path):
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(target)!r}){PROGRAM}"]
     result = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
     assert (result.stdout.strip(), result.stderr) == ("Shelved lower [2. 4.]", "")
+
+
+def test_outputs_that_were_looked_at_on_the_host_are_brought_together(backend):
+    x = ad.Tensor(np.random.default_rng(0).random((3, 3)))
+    u, s, vh = np.linalg.svd(x)
+    assert s.value.shape == (3,)
+    y = np.sum(s**2) + np.sum(u[:, :1] * (u @ np.diag([1.0, 2.0, 3.0]) @ u.T @ vh.T)[:, :1])
+    (expected,) = ad.Graph().gradient(y, [x])
+    for _ in range(3):
+        (found,) = ad.Graph(backend=backend).gradient(y, [x])
+        np.testing.assert_allclose(backend.home.to_numpy(found), expected, rtol=1e-9)

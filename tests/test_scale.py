@@ -235,9 +235,9 @@ def test_a_chain_of_writes_copies_its_array_once(name):
     """A copy for each write would be quadratic in memory traffic, which calls do not show."""
     y, variables = SHAPES[name](50)
     graph = ad.Graph()
-    (trace, _), nodes = graph._trace(y.node, [x.node for x in variables]), [x.node for x in variables]
-    derivatives = graph._record(y.node, nodes, 1)
-    program = build(trace.leaves, [y.node, *[d.node for d in derivatives]])
+    (trace, _), nodes = graph._gradients.trace(y.node, [x.node for x in variables]), [x.node for x in variables]
+    derivatives = graph._gradients.record(y.node, nodes)
+    program = build(trace.leaves, [y.node, *derivatives])
     plan = Interpreted(program)
     values = trace.values()
     expected = plan(*values)

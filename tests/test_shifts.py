@@ -31,6 +31,21 @@ def attention(x):
     return (e @ V) / np.sum(e, axis=1)[:, None]
 
 
+def attention_from_the_left(x):
+    e = np.exp(x - np.max(x, axis=1, keepdims=True))
+    return (V.T @ e.T) / np.sum(e, axis=1)
+
+
+def in_other_shapes(x):
+    e = np.exp(x.T - np.max(x, axis=1))
+    return np.reshape(np.reshape(e, (3, 1, 4)), (3, 4)).T.reshape(2, 2, 3) / np.sum(e, axis=0).reshape(2, 2, 1)
+
+
+def with_axes_taken_apart(x):
+    e = np.exp(x.T - np.max(x.T, axis=1, keepdims=True))
+    return e.reshape(3, 2, 2) / np.sum(e, axis=1)[:, None, None]
+
+
 def smooth_minimum(x):
     m = np.min(x, axis=0)
     return m - np.log(np.sum(np.exp(-(x - m)), axis=0))
@@ -52,6 +67,8 @@ IRRELEVANT = {
         - np.log(np.sum(np.exp(x - np.max(x, axis=1, keepdims=True)), axis=1, keepdims=True))
     ),
     "attention": attention,
+    "attention from the left": attention_from_the_left,
+    "axes taken apart": with_axes_taken_apart,
     "smooth minimum": smooth_minimum,
     "normalized": normalized,
     "twice": lambda x: log_sum_exp(softmax(x)),
@@ -71,6 +88,7 @@ RELEVANT = {
     "a product along": lambda x: (np.exp(-np.max(x, axis=0)) * X) @ V * np.sum(np.exp(np.max(x, axis=0))),
     "products": lambda x: (x - np.max(x)) * np.max(x),
     "an exponent": lambda x: np.abs(X) ** np.max(x) / np.exp(np.max(x)),
+    "an axis taken apart": in_other_shapes,
     "a reordered axis": lambda x: np.reshape(np.exp(np.max(x[:, None] + X, axis=2)), (2, 8)) / 2,
 }
 

@@ -16,7 +16,7 @@ import pytest
 import autodiff as ad
 from autodiff import errors, optim
 from autodiff.callers import PACKAGES
-from autodiff.handle import block_here
+from autodiff.places import block_here
 
 HERE = Path(__file__).parent
 LINES = [line for line in (HERE / "wrong_calls.txt").read_text().splitlines() if line and not line.startswith("#")]

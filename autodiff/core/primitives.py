@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from ..errors import BackendError
 from ..memo import Interned
 from .avals import Aval, common_place
 
@@ -76,9 +77,14 @@ class Signature:
 
     def function(self, xp: Any) -> Callable[..., Any]:
         """What computes it from arrays of a namespace, by the meaning of its primitive."""
+        return functools.partial(self.meaning(xp.__name__), xp, **self.meaning_keywords)
+
+    def meaning(self, library: str) -> Callable[..., Any]:
+        """The meaning of its primitive; an error that names the library if the card has none."""
         meaning = self.primitive.meaning
-        assert meaning is not None, self.primitive.name
-        return functools.partial(meaning, xp, **self.meaning_keywords)
+        if meaning is None:
+            raise BackendError(f"{self!r} is not available in {library}, which has no function for it")
+        return meaning
 
     @property
     def meaning_keywords(self) -> dict[str, Any]:
@@ -113,6 +119,8 @@ class Signature:
 
 PRIMITIVES: dict[str, Primitive] = {}
 
+Row = TypeVar("Row")
+
 
 class Primitive(ABC):
     """An operation that has a rule and that backends know: a card, on which stands all that is true of it.
@@ -123,9 +131,11 @@ class Primitive(ABC):
         As NumPy names it, where NumPy has it.
     infer : callable
         ``infer(primitive, *avals, **params) -> Aval``; raises an error of this library for arguments that do
-        not fit. A primitive with several outputs gives ``avals.several`` of theirs; ``ops.part`` takes one of them.
-    params : sequence of str, optional
-        Names of the static, hashable parameters.
+        not fit.
+    several : bool, optional
+        Whether it has several outputs: ``infer`` gives ``avals.several`` of theirs, and ``ops.part`` takes one of them.
+    params : mapping of str to type, optional
+        The static, hashable parameters: the type of each, by its name (see ``core.parameters``).
     kind : {"elementwise", "view", "reduction", "contraction", "indexing", "routine", "other"}
         What a compiler may do with it. A routine is a library's own, and costs more than a look at its operands.
     commutative : bool, optional
@@ -146,14 +156,26 @@ class Primitive(ABC):
     view : bool or callable, optional
         Whether the result is the first operand's memory seen in another way; if that depends on the operands,
         ``view(avals)``.
-    in_place : bool, optional
-        False for an elementwise primitive that reads its operands after it has begun to write.
+    rereads : sequence of int, optional
+        The operands of an elementwise primitive that it may read after it has begun to write: the others' memory can
+        be the result's.
+    writes : bool, optional
+        Whether the result is the first operand with some elements written to.
+    cheap : bool, optional
+        Whether an element is computed faster than fetched from memory.
     reduces : numpy.ufunc, optional
-        What a reduction combines elements with, and partial results with each other.
+        What a reduction combines elements with, or the products of those of two operands; and partial results with
+        each other.
+    core : str, optional
+        The last axes of the operands and of the result, ``"ik,kj->ij"``, that it works on for each place of those
+        before them, which are broadcast. Each letter is an axis through which blocks pass, and ``.`` one that is
+        taken as a whole.
     """
 
     __slots__ = (
+        "cheap",
         "commutative",
+        "core",
         "in_place",
         "infer",
         "interned",
@@ -166,8 +188,11 @@ class Primitive(ABC):
         "numpy_ufunc",
         "params",
         "reduces",
+        "rereads",
+        "several",
         "signatures",
         "view",
+        "writes",
     )
 
     numpy_ufunc: np.ufunc | None
@@ -178,7 +203,8 @@ class Primitive(ABC):
         name: str,
         infer: Callable[..., Aval],
         *,
-        params: Iterable[str] = (),
+        several: bool = False,
+        params: Mapping[str, Any] | None = None,
         kind: str = "other",
         commutative: bool = False,
         numpy_ufunc: np.ufunc | None = None,
@@ -187,15 +213,19 @@ class Primitive(ABC):
         meaning: Callable[..., Any] | None = None,
         needs: Iterable[str] = (),
         view: bool | Callable[[tuple[Aval, ...]], bool] = False,
-        in_place: bool = True,
+        rereads: Iterable[int] = (),
+        writes: bool = False,
+        cheap: bool = False,
         reduces: np.ufunc | None = None,
+        core: str | None = None,
     ):
         if name in PRIMITIVES:
             raise ValueError(f"primitive {name!r} is defined twice")
         PRIMITIVES[name] = self
         self.name = name
         self.infer = infer
-        self.params = tuple(params)
+        self.several = several
+        self.params = dict(params or {})
         self.kind = kind
         self.commutative = commutative
         self.module = module
@@ -205,8 +235,11 @@ class Primitive(ABC):
         self.meaning = meaning
         self.needs = tuple(needs)
         self.view = view
-        self.in_place = in_place
+        self.rereads = tuple(rereads)
+        self.writes = writes
+        self.cheap = cheap
         self.reduces = reduces
+        self.core = core
         # By abstract values and parameters; twins by their signature.
         self.interned: Interned[Any, Signature] = Interned(SIGNATURES_KEPT)
         # Looked into on the hot path before ``signature`` is called.
@@ -243,6 +276,11 @@ class Primitive(ABC):
 
 def _restore_primitive(name: str) -> Primitive:
     return PRIMITIVES[name]
+
+
+def by_primitive(rows: Mapping[str, Row]) -> dict[Primitive, Row]:
+    """A table of a backend by the primitives that its rows name; KeyError for a name of none."""
+    return {PRIMITIVES[name]: row for name, row in rows.items()}
 
 
 # Python integers of any size are compared with integers of any dtype.

@@ -16,9 +16,12 @@ from ..background import check
 from .avals import WEAK_FLOAT, Aval, intern_aval
 from .primitives import COMPARED_BY_VALUE, Primitive, Signature
 
+# A primitive applied to values: the number of the value that it makes, what it is, and the values that it takes.
+Application = tuple[int, Signature, tuple[int, ...]]
+
 Rewrite = Callable[["Program", Signature, "tuple[int, ...]"], "int | None"]
 
-Replace = Callable[["Program", int, "tuple[int, ...]"], "int | None"]
+Replace = Callable[["Program", int, Signature, "tuple[int, ...]"], "int | None"]
 
 # A row may make values that rows apply to, as a sum moves down a chain of products. This far, not to the end of a
 # chain of any length: what is left is as right as it was.
@@ -175,18 +178,17 @@ class Program:
                     needed[a] = True
         return [number for number, is_needed in enumerate(needed) if is_needed]
 
-    def applications(self) -> list[int]:
+    def applications(self) -> list[Application]:
         """The applications that outputs need, in order: what a plan executes."""
-        return [number for number in self.live() if self.signatures[number] is not None]
+        signatures, arguments = self.signatures, self.arguments
+        return [(n, made, arguments[n]) for n in self.live() if (made := signatures[n]) is not None]
 
     def __str__(self) -> str:
         lines = [f"inputs {', '.join(f'v{i}: {self.avals[i]!r}' for i in range(self.n_inputs))}"]
-        for number in self.live():
-            signature = self.signatures[number]
-            if signature is not None:
-                words = [f"v{a}" if a not in self.constants else repr(self.avals[a]) for a in self.arguments[number]]
-                words += [f"{k}={v!r}" for k, v in signature.keywords.items()]
-                lines.append(f"v{number} = {signature.primitive.name}({', '.join(words)}) : {self.avals[number]!r}")
+        for number, signature, arguments in self.applications():
+            words = [f"v{a}" if a not in self.constants else repr(self.avals[a]) for a in arguments]
+            words += [f"{k}={v!r}" for k, v in signature.keywords.items()]
+            lines.append(f"v{number} = {signature.primitive.name}({', '.join(words)}) : {self.avals[number]!r}")
         lines.append(f"outputs {', '.join(f'v{i}' for i in self.outputs)}")
         return "\n".join(lines)
 
@@ -242,13 +244,13 @@ def prune(program: Program, replace: Replace | None = None) -> Program:
     """The same program without what no output needs.
 
     ``replace`` may give another value for an application: it gets the program in the making, the number of the
-    application in the old one, and its arguments in the new one.
+    application in the old one, what it is, and its arguments in the new one.
     """
     result = Program(program.avals[: program.n_inputs])
 
     def make(number: int, signature: Signature, arguments: tuple[int, ...]) -> int:
         result.derived = signature.is_derived
-        other = None if replace is None else replace(result, number, arguments)
+        other = None if replace is None else replace(result, number, signature, arguments)
         return result.apply(signature, arguments) if other is None else other
 
     return _copied(program, result, {}, result.constant, make)

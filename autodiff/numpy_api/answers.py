@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..backend import backend_of
 from ..containers import is_container, transform
 from ..convert import away_from_numpy
 from ..errors import ArgumentError, AutodiffError, DTypeError, IndexingError
+from ..registry import backend_of
 from ..tensor import Tensor, node_of
 from .calling import Handler
 

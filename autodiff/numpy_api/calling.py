@@ -55,10 +55,10 @@ C_INT = 2**31 - 1
 # What NumPy's functions take under these names, whichever of them it is.
 CHECKS: dict[str, Callable[[Any, str], Any]] = {
     **dict.fromkeys(("keepdims", "returned", "include_initial", "sparse", "deg", "subok", "copy", "writeable"), flag),
-    **dict.fromkeys(("full_matrices", "compute_uv", "hermitian"), flag),
+    **dict.fromkeys(("full_matrices", "compute_uv", "hermitian", "upper"), flag),
     **dict.fromkeys(("decimals", "offset", "k"), functools.partial(integer, low=-C_INT, high=C_INT)),
     "start": integer,
-    "n": functools.partial(integer, low=0),
+    "n": integer,
     "where": mask,
 }
 

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import answers, fft, linalg, products, reductions, selecting, shapes
+from . import answers, creation, fft, linalg, norms, products, reductions, selecting, shapes, writing
 from .calling import Handler, checked
+from .looks import looking
 from .memo import memoised
 
 # Those of answers are about values.
-RECORDING = (reductions, shapes, selecting, products, linalg, fft)
+RECORDING = (reductions, shapes, selecting, products, linalg, norms, fft)
 
 
 def function_table() -> dict[Any, Handler]:
     """All NumPy functions, other than ufuncs, that take Tensors."""
-    recording = [pair for topic in RECORDING for pair in topic.TABLE.items()]
-    return {function: memoised(checked(function, handler)) for function, handler in recording} | answers.TABLE
+    found = {f: checked(f, handler) for topic in RECORDING for f, handler in topic.TABLE.items()}
+    handlers = {f: looking(f, h if f in linalg.LOOKING else memoised(h)) for f, h in found.items()}
+    own = writing.TABLE | creation.TABLE
+    return handlers | {f: checked(f, handler) for f, handler in own.items()} | answers.TABLE

@@ -1,7 +1,7 @@
 """Calls of NumPy functions met before, recorded again without doing the work of their handlers.
 
 A handler records the same for arguments of the same abstract values, types and static values, unless it looks at the
-values of arrays; that is found out by running it on Tensors whose values cannot be had.
+values of arrays. Running it on Tensors without values shows whether it does.
 """
 
 from __future__ import annotations

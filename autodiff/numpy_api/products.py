@@ -8,8 +8,7 @@ import numpy as np
 
 from .. import ops
 from ..arguments import ORDERS, word
-from ..convert import describe
-from ..errors import ArgumentError, DTypeError, ShapeError, UnsupportedError, shown
+from ..errors import ShapeError
 from ..nodes import Node
 from ..tensor import node_of, wrap
 from .calling import Handler, converted, of_two, put
@@ -59,7 +58,8 @@ def _kron(a: Any, b: Any) -> Any:
     return wrap(ops.reshape(left * right, [m * n for m, n in zip(rows, columns, strict=True)]))
 
 
-def _cross(a: Any, b: Any, axisa: Any = -1, axisb: Any = -1, axisc: Any = -1, axis: Any = None) -> Any:
+def cross(a: Any, b: Any, axisa: Any = -1, axisb: Any = -1, axisc: Any = -1, axis: Any = None) -> Any:
+    """NumPy's ``cross``."""
     if axis is not None:
         axisa = axisb = axisc = axis
     x, y = [ops.moveaxis(node_of(v), at, -1) for v, at in ((a, axisa), (b, axisb))]
@@ -75,70 +75,6 @@ def _cross(a: Any, b: Any, axisa: Any = -1, axisb: Any = -1, axisc: Any = -1, ax
     return wrap(ops.moveaxis(result, -1, axisc))
 
 
-def _vector_norm(x: Node, order: Any, axes: tuple[int, ...], name: str) -> Node:
-    """The norm along ``axes``, with the minimum-norm subgradient 0 at 0."""
-    if order is None or order == 2:
-        parts = (ops.real(x), ops.imag(x)) if x.aval.dtype.kind == "c" else (x,)
-        squares = [ops.square(part) for part in parts]
-        return ops.root_of_squares(ops.sum(squares[0] if len(squares) == 1 else squares[0] + squares[1], axes))
-    if order == 0:
-        return ops.sum(ops.astype(ops.not_equal(x, 0), ops.real(x).aval.dtype), axes)
-    sizes = ops.absolute(x)
-    if order in (np.inf, -np.inf):
-        return _extreme(sizes, order, axes)
-    if order == 1:
-        return ops.sum(sizes, axes)
-    if not isinstance(order, (int, float, np.integer, np.floating)):
-        raise ArgumentError(f"{name}: ord={shown(order)} is no order of a vector norm")
-    total = ops.sum(sizes**order, axes)
-    zero = ops.equal(total, 0)
-    # In extended precision a Python float would not do.
-    root = np.reciprocal(np.asarray(order, dtype)) if (dtype := total.aval.dtype) == np.longdouble else 1 / order
-    return ops.where(zero, 0 if order > 0 else np.inf, ops.where(zero, 1, total) ** root)
-
-
-def _extreme(sizes: Node, order: float, axes: tuple[int, ...]) -> Node:
-    """The greatest or the least; the greatest of none is 0, the least of none an error."""
-    if order > 0 and any(sizes.aval.shape[a] == 0 for a in axes):
-        return ops.full(ops.reduced_shape(sizes.aval.shape, axes), 0, sizes.aval.dtype)
-    return (ops.amax if order > 0 else ops.amin)(sizes, axes=axes)
-
-
-def _matrix_norm(x: Node, order: Any, axes: tuple[int, int]) -> Node:
-    """The norms of a matrix that need no singular values."""
-    if order in (None, "fro", "f"):
-        return _vector_norm(x, 2, tuple(sorted(axes)), "norm")
-    if order in (2, -2, "nuc"):
-        raise UnsupportedError(f"norm: ord={shown(order)} of a matrix needs singular values, which are not recorded")
-    if order not in (1, -1, np.inf, -np.inf):
-        raise ArgumentError(f"norm: ord={shown(order)} is no order of a matrix norm")
-    summed, kept = axes if order in (1, -1) else axes[::-1]
-    sums = ops.sum(ops.absolute(x), (summed,))
-    return _extreme(sums, order, (kept - (summed < kept),))
-
-
-def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
-    node = node_of(x)
-    if not (ord is None or isinstance(ord, (int, float, np.integer, np.floating, str))):
-        raise DTypeError(f"norm: ord={describe(ord)} must be a number, None, or for a matrix 'fro' or 'nuc'")
-    node = ops.astype(node, ops.default_float(node))
-    ndim = node.aval.ndim
-    if axis is None and ord is None:
-        places = tuple(range(ndim))
-    else:
-        wanted = tuple(range(ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        places = tuple([ops.normalize_axis(a, ndim, "norm") for a in wanted])
-        if len(places) not in (1, 2) or len(set(places)) != len(places):
-            raise ArgumentError(
-                f"norm({node.aval!r}, ord={shown(ord)}, axis={axis!r}): one or two different axes are needed"
-            )
-    if len(places) == 2 and (axis is not None or ord is not None):
-        result = _matrix_norm(node, ord, (places[0], places[1]))
-    else:
-        result = _vector_norm(node, ord, places, "norm")
-    return wrap(ops.keep_axes(result, node, places) if keepdims else result)
-
-
 TABLE: dict[Any, Handler] = {
     np.dot: _dot,
     np.vdot: _vdot,
@@ -147,6 +83,5 @@ TABLE: dict[Any, Handler] = {
     np.tensordot: of_two(ops.tensordot),
     np.einsum: _einsum,
     np.kron: _kron,
-    np.cross: _cross,
-    np.linalg.norm: _norm,
+    np.cross: cross,
 }

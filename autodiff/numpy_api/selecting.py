@@ -9,12 +9,12 @@ import numpy as np
 
 from .. import ops
 from ..arguments import ORDERS, check_memory, items, word
-from ..backend import backend_of
 from ..convert import as_array, as_node, numeric_dtype
 from ..core.avals import INT64, intern_aval
 from ..errors import ArgumentError, DTypeError, IndexingError, UnsupportedError
 from ..nodes import Constant, Node
 from ..plan import concrete, on_host
+from ..registry import backend_of
 from ..tensor import Tensor, node_of, wrap
 from .calling import NOT_GIVEN, Handler, put, truth
 from .reductions import TABLE as REDUCTIONS
@@ -27,21 +27,25 @@ def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "
     if not x.aval.ndim:
         x = ops.reshape(x, (1,))
     place = ops.normalize_axis(axis, x.aval.ndim, "take")
-    size = x.aval.shape[place]
-    word(mode, "take: mode", ("raise", "wrap", "clip"))
-    positions = _integers(indices, "take")
-    if mode != "raise" and positions.aval.size:
-        if not size:
-            raise IndexingError(f"take({x.aval!r}, axis={axis}): the axis is empty, and nothing can be taken from it")
-        if isinstance(positions, Constant) and positions.slot is None:
-            # Of no Tensor: what is known is done now.
-            known = positions.value % size if mode == "wrap" else np.clip(positions.value, 0, size - 1)
-            positions = as_node(known)
-        elif mode == "wrap":
-            positions = ops.remainder(positions, size)
-        else:
-            positions = ops.minimum(ops.maximum(positions, 0), size - 1)
+    positions = positions_in(x, place, indices, mode, "take")
     return put(out, ops.read_index(x, (*[slice(None)] * place, positions), concrete), "take")
+
+
+def positions_in(x: Node, axis: int, indices: Any, mode: Any, name: str) -> Node:
+    """Positions along an axis, those beyond it brought back as ``mode`` says."""
+    word(mode, f"{name}: mode", ("raise", "wrap", "clip"))
+    positions = _integers(indices, name)
+    if mode == "raise" or not positions.aval.size:
+        return positions
+    size = x.aval.shape[axis]
+    if not size:
+        raise IndexingError(f"{name}({x.aval!r}, axis={axis}): the axis is empty, and nothing can be taken from it")
+    if isinstance(positions, Constant) and positions.slot is None:
+        # Of no Tensor: what is known is done now.
+        return as_node(positions.value % size if mode == "wrap" else np.clip(positions.value, 0, size - 1))
+    if mode == "wrap":
+        return ops.remainder(positions, size)
+    return ops.minimum(ops.maximum(positions, 0), size - 1)
 
 
 def _integers(indices: Any, name: str) -> Node:
@@ -63,7 +67,8 @@ def _value(x: Any) -> Any:
     return on_host(x) if isinstance(x, Node) else x
 
 
-def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """NumPy's ``diagonal``."""
     x = node_of(a)
     if x.aval.ndim < 2:
         raise ArgumentError(f"diagonal({x.aval!r}): needs at least two dimensions")
@@ -75,14 +80,15 @@ def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return wrap(ops.read_index(moved, item, concrete))
 
 
-def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
-    return REDUCTIONS[np.sum](_diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype, out=out)
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
+    """NumPy's ``trace``."""
+    return REDUCTIONS[np.sum](diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype, out=out)
 
 
 def _diag(v: Any, k: int = 0) -> Any:
     x = node_of(v)
     if x.aval.ndim == 2:
-        return _diagonal(v, k)
+        return diagonal(v, k)
     if x.aval.ndim != 1:
         raise ArgumentError(f"diag({x.aval!r}): needs one or two dimensions")
     size = x.aval.size + abs(k)
@@ -219,7 +225,7 @@ def _copy(a: Any, order: str = "K", subok: bool = False) -> Any:
 
 
 def _replacement(value: Any, x: Node) -> Node:
-    """What goes where an element is no number; it does not enlarge the array."""
+    """What replaces an element that is not a number. It does not enlarge the array."""
     found = node_of(value)
     if found.aval.dtype.kind == "c":
         raise DTypeError(f"nan_to_num: a complex number does not go into {x.aval!r}; take its real part")
@@ -277,25 +283,31 @@ def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 
 def _take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
-    x, positions = node_of(arr), node_of(indices)
+    x = node_of(arr)
     if axis is None:
         x, axis = ops.reshape(x, (-1,)), 0
-    place = ops.normalize_axis(axis, x.aval.ndim, "take_along_axis")
+    return wrap(ops.read_index(x, along(x, indices, axis, "take_along_axis"), concrete))
+
+
+def along(x: Node, indices: Any, axis: Any, name: str) -> tuple[Any, ...]:
+    """The index of one position along an axis for each place of the others."""
+    positions = node_of(indices)
+    place = ops.normalize_axis(axis, x.aval.ndim, name)
     if positions.aval.ndim != x.aval.ndim or positions.aval.dtype.kind not in "iu":
         raise ArgumentError(
-            f"take_along_axis({x.aval!r}, {positions.aval!r}): the indices must be integers of as many dimensions"
+            f"{name}({x.aval!r}, {positions.aval!r}): the indices must be integers of as many dimensions"
         )
     item: list[Any] = []
     for i, n in enumerate(x.aval.shape):
         others = [n if i == j else 1 for j in range(x.aval.ndim)]
         item.append(positions if i == place else np.arange(n).reshape(others))
-    return wrap(ops.read_index(x, tuple(item), concrete))
+    return tuple(item)
 
 
 TABLE: dict[Any, Handler] = {
     np.take: _take,
-    np.diagonal: _diagonal,
-    np.trace: _trace,
+    np.diagonal: diagonal,
+    np.trace: trace,
     np.diag: _diag,
     np.tril: _triangle(np.tri, "tril"),
     np.triu: _triangle(lambda rows, columns, k: ~np.tri(rows, columns, k - 1, dtype=bool), "triu"),

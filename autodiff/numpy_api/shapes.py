@@ -142,7 +142,8 @@ def _flip(m: Any, axis: Any = None) -> Any:
     return wrap(ops.flip(x, ops.normalize_axes(tuple(axis) if isinstance(axis, list) else axis, x.aval.ndim, "flip")))
 
 
-def _roll(a: Any, shift: Any, axis: Any = None) -> Any:
+def roll(a: Any, shift: Any, axis: Any = None) -> Any:
+    """NumPy's ``roll``."""
     x = node_of(a)
     shape = x.aval.shape
     if axis is None:
@@ -241,7 +242,7 @@ def _rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
 
 
 def _diff(a: Any, n: int = 1, axis: Any = -1, prepend: Any = np._NoValue, append: Any = np._NoValue) -> Any:
-    x = node_of(a)
+    x, n = node_of(a), integer(n, "diff: n", low=0)
     if not n:
         return wrap(ops.identity(x))
     if x.aval.ndim == 0:
@@ -404,7 +405,7 @@ TABLE: dict[Any, Handler] = {
     np.flip: _flip,
     np.fliplr: lambda m: _flip(m, 1),
     np.flipud: lambda m: _flip(m, 0),
-    np.roll: _roll,
+    np.roll: roll,
     np.lib.stride_tricks.sliding_window_view: _sliding_window_view,
     np.tile: _tile,
     np.repeat: _repeat,

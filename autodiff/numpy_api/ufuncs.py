@@ -128,7 +128,7 @@ def _call(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) ->
     if keywords or order == "F" or subok is not True:
         given = sorted(keywords) or (["order"] if order == "F" else ["subok"])
         raise UnsupportedError(f"{name}: the keyword {given[0]!r} is not supported for Tensors; leave it out")
-    beside = next((x._node.aval for x in inputs if type(x) is Tensor), None)
+    beside = next((x._node.aval for x in inputs if isinstance(x, Tensor)), None)
     nodes = [x._node if type(x) is Tensor else as_node(x, beside) for x in inputs]
     if dtype is not None:
         nodes = converted(nodes, dtype, casting, name)

@@ -41,6 +41,7 @@ matmul_p = Operator(
     "matmul",
     _infer_matmul,
     kind="contraction",
+    core="ik,kj->ij",
     loop=np.matmul,
     reduces=np.add,
     meaning=lambda xp, x, y: xp.matmul(x, y),

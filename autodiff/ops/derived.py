@@ -18,6 +18,7 @@ import numpy as np
 
 from ..convert import literal
 from ..core.avals import Aval, intern_aval
+from ..core.parameters import Static
 from ..core.primitives import Primitive
 from ..nodes import Node
 from ..operator import Operator
@@ -54,8 +55,8 @@ def _infer_like_first(primitive: Primitive, *avals: Aval, **params: Any) -> Aval
     return intern_aval(broadcast_shapes(primitive.name, avals), avals[0].dtype, avals[0].weak)
 
 
-def derive(name: str, composition: Callable[..., Node], *, params: tuple[str, ...] = (), infer: Any = None) -> Operator:
-    primitive = Operator(name, infer or _infer_like_first, params=params, kind="elementwise")
+def derive(name: str, composition: Callable[..., Node], *, infer: Any = _infer_like_first, **facts: Any) -> Operator:
+    primitive = Operator(name, infer, kind="elementwise", **facts)
     COMPOSITIONS[primitive] = composition
     return primitive
 
@@ -119,8 +120,8 @@ def _tanh_slope(out: Node, x: Node) -> Node:
     return 4 * (e / square(1 + e))
 
 
-# 1 / cosh(x)^2 for a real x, given out = tanh(x).
-tanh_slope = derive("tanh_slope", _tanh_slope)
+# 1 / cosh(x)^2 for a real x, given out = tanh(x); x is looked at where the output does not tell.
+tanh_slope = derive("tanh_slope", _tanh_slope, rereads=(1,))
 
 
 def _tan_slope(out: Node, x: Node) -> Node:
@@ -164,7 +165,7 @@ def _infer_polar(primitive: Primitive, x: Aval, y: Aval, **params: Any) -> Aval:
 
 # cos(a)^u sin(a)^v / hypot(x, y)^r, where a is the angle of (x, y): what all derivatives of hypot and arctan2 are made
 # of. At the origin it is 0 if that is in the domain, else NaN.
-polar = derive("polar", _polar, params=("u", "v", "r", "origin"), infer=_infer_polar)
+polar = derive("polar", _polar, params=dict.fromkeys(("u", "v", "r", "origin"), Static), infer=_infer_polar)
 
 
 # --- powers ----------------------------------------------------------------------------------------------------------
@@ -201,7 +202,7 @@ def _power_part(x: Node, y: Node, polynomial: Polynomial, order: int) -> Node:
 power_part = derive(
     "power_part",
     _power_part,
-    params=("polynomial", "order"),
+    params={"polynomial": Static, "order": Static},
     infer=lambda primitive, x, y, **_: infer_elementwise(power, x, y),
 )
 
@@ -291,4 +292,4 @@ def _infer_sinc(primitive: Primitive, x: Aval, *, order: int) -> Aval:
 
 
 # The derivative of sinc of an order, and sinc itself for order 0.
-sinc = derive("sinc", _sinc, params=("order",), infer=_infer_sinc)
+sinc = derive("sinc", _sinc, params={"order": Static}, infer=_infer_sinc)

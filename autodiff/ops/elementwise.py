@@ -12,14 +12,15 @@ import numpy as np
 from ..backend import Backend
 from ..convert import as_node, literal
 from ..core.avals import BOOL, FLOAT64, Aval, broadcast_shape, intern_aval, several
+from ..core.parameters import DType, Static
 from ..core.primitives import COMPARED_BY_VALUE, PYTHON_TYPES, Primitive, resolved_dtypes
 from ..errors import ArgumentError, BackendError, DTypeError, RangeError, ShapeError, shown
 from ..nodes import Node, Operation
 from ..operator import Operator
-from ..recipe import WITHHELD
+from ..tracing import WITHHELD
 from .outputs import outputs
 
-# Kinds of numbers, each of which has those before it.
+# Kinds of numbers. Each contains those before it.
 _KINDS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
 
 
@@ -90,9 +91,9 @@ def _elementwise(ufunc: np.ufunc, **facts: Any) -> Operator:
     return Operator(ufunc.__name__, infer_elementwise, kind="elementwise", numpy_ufunc=ufunc, **facts)
 
 
-add = _elementwise(np.add, commutative=True)
-subtract = _elementwise(np.subtract)
-multiply = _elementwise(np.multiply, commutative=True)
+add = _elementwise(np.add, commutative=True, cheap=True)
+subtract = _elementwise(np.subtract, cheap=True)
+multiply = _elementwise(np.multiply, commutative=True, cheap=True)
 divide = _elementwise(np.divide)
 floor_divide = _elementwise(np.floor_divide)
 remainder = _elementwise(np.remainder)
@@ -110,13 +111,13 @@ def _infer_power(primitive: Primitive, x: Aval, y: Aval) -> Aval:
 
 power = Operator("power", _infer_power, kind="elementwise", numpy_ufunc=np.power)
 float_power = _elementwise(np.float_power)
-negative = _elementwise(np.negative)
-absolute = _elementwise(np.absolute)
-sign = _elementwise(np.sign)
+negative = _elementwise(np.negative, cheap=True)
+absolute = _elementwise(np.absolute, cheap=True)
+sign = _elementwise(np.sign, cheap=True)
 heaviside = _elementwise(np.heaviside)
-conjugate = _elementwise(np.conjugate, view=_is_real)
+conjugate = _elementwise(np.conjugate, view=_is_real, cheap=True)
 reciprocal = _elementwise(np.reciprocal)
-square = _elementwise(np.square)
+square = _elementwise(np.square, cheap=True)
 sqrt = _elementwise(np.sqrt)
 cbrt = _elementwise(np.cbrt)
 
@@ -127,7 +128,7 @@ log = _elementwise(np.log)
 log2 = _elementwise(np.log2)
 log10 = _elementwise(np.log10)
 log1p = _elementwise(np.log1p)
-logaddexp = _elementwise(np.logaddexp, commutative=True, in_place=False)
+logaddexp = _elementwise(np.logaddexp, commutative=True, rereads=(0, 1))
 logaddexp2 = _elementwise(np.logaddexp2, commutative=True)
 
 sin = _elementwise(np.sin)
@@ -148,8 +149,8 @@ degrees = _elementwise(np.degrees)
 radians = _elementwise(np.radians)
 
 # Which of two zeros is the greater depends on their order, in NumPy too.
-maximum = _elementwise(np.maximum)
-minimum = _elementwise(np.minimum)
+maximum = _elementwise(np.maximum, cheap=True)
+minimum = _elementwise(np.minimum, cheap=True)
 fmax = _elementwise(np.fmax, commutative=True)
 fmin = _elementwise(np.fmin, commutative=True)
 copysign = _elementwise(np.copysign)
@@ -161,16 +162,16 @@ ceil = _elementwise(np.ceil)
 trunc = _elementwise(np.trunc)
 rint = _elementwise(np.rint)
 
-equal = _elementwise(np.equal, commutative=True)
-not_equal = _elementwise(np.not_equal, commutative=True)
-less = _elementwise(np.less)
-less_equal = _elementwise(np.less_equal)
-greater = _elementwise(np.greater)
-greater_equal = _elementwise(np.greater_equal)
-logical_and = _elementwise(np.logical_and, commutative=True)
-logical_or = _elementwise(np.logical_or, commutative=True)
+equal = _elementwise(np.equal, commutative=True, cheap=True)
+not_equal = _elementwise(np.not_equal, commutative=True, cheap=True)
+less = _elementwise(np.less, cheap=True)
+less_equal = _elementwise(np.less_equal, cheap=True)
+greater = _elementwise(np.greater, cheap=True)
+greater_equal = _elementwise(np.greater_equal, cheap=True)
+logical_and = _elementwise(np.logical_and, commutative=True, cheap=True)
+logical_or = _elementwise(np.logical_or, commutative=True, cheap=True)
 logical_xor = _elementwise(np.logical_xor, commutative=True)
-logical_not = _elementwise(np.logical_not)
+logical_not = _elementwise(np.logical_not, cheap=True)
 bitwise_and = _elementwise(np.bitwise_and, commutative=True)
 bitwise_or = _elementwise(np.bitwise_or, commutative=True)
 bitwise_xor = _elementwise(np.bitwise_xor, commutative=True)
@@ -179,9 +180,9 @@ left_shift = _elementwise(np.left_shift)
 right_shift = _elementwise(np.right_shift)
 gcd = _elementwise(np.gcd, commutative=True)
 lcm = _elementwise(np.lcm, commutative=True)
-isnan = _elementwise(np.isnan)
+isnan = _elementwise(np.isnan, cheap=True)
 isinf = _elementwise(np.isinf)
-isfinite = _elementwise(np.isfinite)
+isfinite = _elementwise(np.isfinite, cheap=True)
 signbit = _elementwise(np.signbit)
 
 
@@ -194,10 +195,14 @@ def infer_outputs(primitive: Primitive, *avals: Aval) -> Aval:
     return several([intern_aval(shape, dtype) for dtype in resolved_dtypes(ufunc, avals)[ufunc.nin :]])
 
 
-frexp_p = Operator(
-    "frexp", infer_outputs, numpy_ufunc=np.frexp, meaning=lambda xp, x: tuple(xp.frexp(x)), needs=("frexp",)
-)
-modf_p = Operator("modf", infer_outputs, numpy_ufunc=np.modf, meaning=lambda xp, x: tuple(xp.modf(x)), needs=("modf",))
+def _several(ufunc: np.ufunc) -> Operator:
+    name = ufunc.__name__
+    meaning = lambda xp, x: tuple(getattr(xp, name)(x))  # noqa: E731
+    return Operator(name, infer_outputs, several=True, numpy_ufunc=ufunc, meaning=meaning, needs=(name,))
+
+
+frexp_p = _several(np.frexp)
+modf_p = _several(np.modf)
 
 
 def frexp(x: Any) -> tuple[Node, ...]:
@@ -215,8 +220,15 @@ def _infer_part(primitive: Primitive, x: Aval) -> Aval:
     return intern_aval(x.shape, real, x.weak)
 
 
-real = Operator("real", _infer_part, kind="elementwise", view=_is_real, meaning=lambda xp, x: xp.real(x))
-imag = Operator("imag", _infer_part, kind="elementwise", meaning=lambda xp, x: xp.imag(x))
+real = Operator("real", _infer_part, kind="elementwise", view=True, cheap=True, meaning=lambda xp, x: xp.real(x))
+imag = Operator(
+    "imag",
+    _infer_part,
+    kind="elementwise",
+    view=lambda avals: avals[0].dtype.kind == "c",
+    cheap=True,
+    meaning=lambda xp, x: xp.imag(x),
+)
 
 
 def _same(xp: Any, x: Any) -> Any:
@@ -241,7 +253,7 @@ def _infer_place(primitive: Primitive, x: Aval, *, backend: Backend) -> Aval:
 
 
 # The same quantity, said to be on a backend. It moves nothing: a program is executed on one backend, and has no places.
-place_p = Operator("place", _infer_place, params=("backend",), kind="view")
+place_p = Operator("place", _infer_place, params={"backend": Static}, kind="view", core="->")
 
 
 def place(x: Node, backend: Backend) -> Node:
@@ -256,7 +268,8 @@ masked_multiply = Operator(
     infer_elementwise,
     kind="elementwise",
     numpy_ufunc=np.multiply,
-    in_place=False,
+    rereads=(0, 1),
+    cheap=True,
     meaning=lambda xp, ct, factor: xp.where(ct != 0, ct * factor, xp.zeros_like(ct * factor)),
 )
 
@@ -290,8 +303,9 @@ def _infer_astype(primitive: Primitive, x: Aval, *, dtype: np.dtype[Any]) -> Ava
 astype_p = Operator(
     "astype",
     _infer_astype,
-    params=("dtype",),
+    params={"dtype": DType},
     kind="elementwise",
+    cheap=True,
     meaning=lambda xp, x, dtype: xp.asarray(x).astype(dtype),
 )
 
@@ -373,7 +387,8 @@ where_p = Operator(
     "where",
     _infer_select,
     kind="elementwise",
-    in_place=False,
+    rereads=(0, 1, 2),
+    cheap=True,
     meaning=lambda xp, condition, x, y: xp.where(condition, x, y),
 )
 

@@ -46,9 +46,16 @@ def _set(xp: Any, x: Any, idx: Any, values: Any, *arrays: Any, spec: tuple[Any, 
 
 index = Operator("index", _infer_index, kind="indexing", view=lambda avals: len(avals) == 2, meaning=_read)
 index_add = Operator(
-    "index_add", _infer_index_write, kind="indexing", reduces=np.add, meaning=_added, needs=("add.at",)
+    "index_add",
+    _infer_index_write,
+    kind="indexing",
+    writes=True,
+    cheap=True,
+    reduces=np.add,
+    meaning=_added,
+    needs=("add.at",),
 )
-index_set = Operator("index_set", _infer_index_write, kind="indexing", meaning=_set)
+index_set = Operator("index_set", _infer_index_write, kind="indexing", writes=True, cheap=True, meaning=_set)
 
 
 def normalize_index(x: Aval, item: Any, concrete: Concrete) -> tuple[Constant, tuple[Node, ...]]:
@@ -212,6 +219,14 @@ def write_index(x: Node, item: Any, values: Any, concrete: Concrete) -> Node:
             )
         return form.writing(x, Constant(form.aval, value), as_node(values))  # type: ignore[no-any-return]
     return _written(index_set, x, Normalized(x.aval, item, concrete), values)
+
+
+def is_written(x: Node, item: Any, values: Node) -> bool:
+    """Whether ``x`` is what writing ``values`` at a basic index has made."""
+    if x.signature is None or x.signature.primitive is not index_set or x.inputs[2] is not values:
+        return False
+    basic = _basic(x.aval, item)
+    return basic is not None and x.inputs[1].aval is basic[0].aval and bool(x.inputs[1].value == basic[1])
 
 
 def add_index(x: Node, item: Any, values: Any, concrete: Concrete) -> Node:

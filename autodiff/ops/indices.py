@@ -13,14 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import backend_of
+from ..axes import arrays_stand
 from ..callers import caller
 from ..convert import as_array, as_node, describe, literal
 from ..core.avals import INDEX_DTYPE, INT64, LINE, Aval, intern_aval
+from ..core.parameters import Static
 from ..core.primitives import Primitive
 from ..errors import ArgumentError, AutodiffError, DTypeError, IndexingError, ShapeError, shown
 from ..nodes import Constant, Node
 from ..operator import Operator
+from ..registry import backend_of
 from .elementwise import astype, broadcast_shapes, minimum
 
 INTEGER, NEWAXIS, ARRAY = "i", "n", "a"
@@ -33,11 +35,9 @@ FEW = 16
 
 
 def _advanced_shape(spec: tuple[Any, ...], arrays: tuple[Aval, ...]) -> tuple[int, ...]:
-    """The shape of ``x[index]`` by NumPy's rule: broadcast index arrays stand where they stood, if together."""
+    """The shape of ``x[index]`` with index arrays."""
     together = broadcast_shapes("index", arrays)
-    advanced = [i for i, entry in enumerate(spec) if entry in (INTEGER, ARRAY)]
-    adjacent = advanced[-1] - advanced[0] + 1 == len(advanced)
-    before = advanced[0] if adjacent else 0
+    before = arrays_stand(spec)
     sizes = [1 if entry == NEWAXIS else entry for entry in spec if entry not in (INTEGER, ARRAY)]
     return (*sizes[:before], *together, *sizes[before:])
 
@@ -71,9 +71,9 @@ def _infer_in_range(primitive: Primitive, positions: Aval, line: Aval, *, size: 
 
 
 # Positions on an axis of ``size``, counted from the front; an IndexingError naming the user's line if one is out of
-# range. The line is an input, so that it is no part of the structure. Backends do not meet this primitive:
-# ``plan.ranges`` writes what it means with others.
-in_range = Operator("in_range", _infer_in_range, params=("size", "axis"))
+# range. The line is an input, so the structure does not depend on it. Backends do not meet this primitive:
+# ``plan.ranges`` writes it in others.
+in_range = Operator("in_range", _infer_in_range, params={"size": Static, "axis": Static}, core=",->")
 
 LARGEST = np.iinfo(np.int64).max
 
@@ -91,7 +91,7 @@ def _checked_later(positions: Node, size: int, axis: int, x: Aval) -> Node:
         return positions
     if not size:
         raise IndexingError(f"index of {x!r}: axis {axis} has size 0, and so no element that an index could mean")
-    line = Constant(LINE, f"{x!r}, indexed at {caller().place}")
+    line = Constant(LINE, f"{x!r}, indexed at {caller().line}")
     return in_range(_signed(positions), line, size=size, axis=axis)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.avals import Aval
+from ..core.parameters import Output
 from ..core.primitives import Primitive
 from ..nodes import Node
 from ..operator import Operator
@@ -19,7 +20,7 @@ def _part(xp: Any, outputs: tuple[Any, ...], *, index: int) -> Any:
 
 
 # Derivatives pass through it in the walkers of `differentiate`, which keep those of all outputs together.
-part_p = Operator("part", _infer_part, params=("index",), view=True, meaning=_part)
+part_p = Operator("part", _infer_part, params={"index": Output}, view=True, meaning=_part)
 
 
 def outputs(node: Node) -> tuple[Node, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..convert import numeric_dtype
 from ..core.avals import BOOL, INT64, Aval, intern_aval
+from ..core.parameters import Axes, Axis
 from ..core.primitives import Primitive
 from ..errors import ArgumentError
 from ..nodes import Node
@@ -49,8 +50,9 @@ def _reduction(name: str, infer: Callable[..., Aval], ufunc: np.ufunc) -> Operat
     return Operator(
         name,
         infer,
-        params=("axes",),
+        params={"axes": Axes},
         kind="reduction",
+        cheap=True,
         reduces=ufunc,
         meaning=lambda xp, x, axes: getattr(xp, name)(x, axis=axes),
     )
@@ -62,7 +64,7 @@ def _along(name: str, infer: Callable[..., Aval], standard: str | None = None) -
     return Operator(
         name,
         infer,
-        params=("axis",),
+        params={"axis": Axis},
         meaning=lambda xp, x, axis: getattr(xp, function)(x, axis=axis),
         needs=(function,),
     )
@@ -96,8 +98,9 @@ def _infer_inner_product(primitive: Primitive, x: Aval, y: Aval, *, axes: tuple[
 inner_product = Operator(
     "inner_product",
     _infer_inner_product,
-    params=("axes",),
+    params={"axes": Axes},
     kind="reduction",
+    cheap=True,
     commutative=True,
     reduces=np.add,
     meaning=lambda xp, x, y, axes: xp.sum(xp.multiply(x, y), axis=axes),

@@ -11,6 +11,7 @@ import numpy as np
 from ..arguments import integers, whole, word
 from ..convert import as_node, literal
 from ..core.avals import Aval, broadcast_shape, intern_aval
+from ..core.parameters import Axis, Permutation, Shape
 from ..core.primitives import PYTHON_TYPES, Primitive
 from ..errors import ArgumentError, AxisError, DTypeError, ShapeError, shown
 from ..nodes import Node
@@ -71,7 +72,7 @@ def _infer_reshape(primitive: Primitive, x: Aval, *, shape: tuple[int, ...]) -> 
 reshape_p = Operator(
     "reshape",
     _infer_reshape,
-    params=("shape",),
+    params={"shape": Shape},
     kind="view",
     view=True,
     meaning=lambda xp, x, shape: xp.reshape(x, shape),
@@ -94,7 +95,7 @@ def _infer_transpose(primitive: Primitive, x: Aval, *, axes: tuple[int, ...]) ->
 transpose_p = Operator(
     "transpose",
     _infer_transpose,
-    params=("axes",),
+    params={"axes": Permutation},
     kind="view",
     view=True,
     meaning=lambda xp, x, axes: xp.permute_dims(x, axes),
@@ -156,9 +157,10 @@ def _infer_broadcast_to(primitive: Primitive, x: Aval, *, shape: tuple[int, ...]
 broadcast_to_p = Operator(
     "broadcast_to",
     _infer_broadcast_to,
-    params=("shape",),
+    params={"shape": Shape},
     kind="view",
     view=True,
+    core="->",
     meaning=lambda xp, x, shape: xp.broadcast_to(x, shape),
 )
 
@@ -250,7 +252,8 @@ def _infer_concatenate(primitive: Primitive, *avals: Aval, axis: int) -> Aval:
 concatenate_p = Operator(
     "concatenate",
     _infer_concatenate,
-    params=("axis",),
+    params={"axis": Axis},
+    cheap=True,
     meaning=lambda xp, *arrays, axis: xp.concat(arrays, axis=axis),
 )
 

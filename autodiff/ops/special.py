@@ -13,6 +13,7 @@ import numpy as np
 
 from ..convert import literal
 from ..core.avals import Aval, intern_aval
+from ..core.parameters import Static
 from ..nodes import Node
 from ..operator import Operator
 from .derived import derive
@@ -69,6 +70,7 @@ def _special(name: str, outputs: int = 1, module: str = "scipy.special") -> Oper
     return Operator(
         name,
         infer_elementwise if outputs == 1 else infer_outputs,
+        several=outputs > 1,
         kind="elementwise" if outputs == 1 else "other",
         module=module,
         meaning=lambda xp, *arrays: getattr(xp.special, public)(*arrays),
@@ -103,7 +105,7 @@ def _infer_together(primitive: Any, *avals: Aval, **params: Any) -> Aval:
 
 
 def _define(name: str, composition: Callable[..., Node], *params: str) -> Operator:
-    return derive(name, composition, params=params, infer=_infer_together)
+    return derive(name, composition, params=dict.fromkeys(params, Static), infer=_infer_together)
 
 
 def inside(condition: Node, safe: float, *nodes: Node) -> list[Node]:

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Backend, backend_of, get_backend
+from ..backend import Backend
 from ..containers import LEAF, Structure, flatten, leaf_names
 from ..convert import as_array, describe
 from ..core.avals import Aval
-from ..errors import ArgumentError, AutodiffError, BackendError, DifferentiationError, DTypeError, ShapeError, shown
+from ..errors import ArgumentError, AutodiffError, BackendError, DifferentiationError, DTypeError, ShapeError
 from ..nodes import Constant
+from ..places import bring, home_of
+from ..registry import backend_of
 from ..tensor import Tensor
 
 
@@ -37,21 +39,6 @@ def _real(value: Any, name: str) -> float:
     except (TypeError, ValueError, OverflowError) as error:
         reason = " that a float can hold" if isinstance(error, OverflowError) else ""
         raise ArgumentError(f"{name}={describe(value)} must be a number{reason}") from None
-
-
-def flag(value: Any, name: str) -> bool:
-    """``value`` as a truth, which it must be: the text ``"no"`` would be true."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise ArgumentError(f"{name}={describe(value)} must be True or False")
-    return bool(value)
-
-
-def count(value: Any, name: str, low: int) -> int:
-    """``value`` as an integer that is at least ``low``."""
-    # A timedelta64 is an integer to NumPy's classes.
-    if isinstance(value, (bool, np.timedelta64)) or not isinstance(value, (int, np.integer)) or value < low:
-        raise ArgumentError(f"{name}={shown(value)} must be an integer of at least {low}")
-    return int(value)
 
 
 def parameter_leaves(parameters: Any, what: str) -> tuple[list[Tensor], list[str], Structure]:
@@ -116,7 +103,7 @@ def gradient_array(gradient: Any, aval: Aval, name: str, home: Backend) -> Any:
         except AutodiffError as error:
             error.within(f"step: the gradient of {name}")
             raise
-    shape, dtype = get_backend(source).aval_of(gradient)
+    shape, dtype = home_of(gradient).aval_of(gradient)
     if shape != aval.shape:
         raise ShapeError(
             f"step: the gradient of {name} has shape {shape} and dtype {dtype}, but the parameter is {aval!r}; "
@@ -127,4 +114,4 @@ def gradient_array(gradient: Any, aval: Aval, name: str, home: Backend) -> Any:
             f"step: the gradient of {name} has dtype {dtype}, but the parameter is {aval!r}; "
             f"convert it with .astype('{aval.dtype}')"
         )
-    return gradient if source is home else home.asarray(gradient)
+    return gradient if source is home else bring(gradient, home)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..backend import backend_of, get_backend
 from ..containers import flatten, leaf_names, transform, unflatten
 from ..convert import describe
 from ..errors import ArgumentError, DTypeError
+from ..places import home_of
+from ..registry import backend_of
 from ..tensor import Tensor
-from ..tracing import Function, function
+from ..transforms import function
 from .checks import number
 
 # Keeps gradients that are all zero from a division by zero; so small that nothing else changes.
@@ -46,27 +45,25 @@ def _clip_value(gradients: Any, limit: Any) -> Any:
     return transform(clip, gradients)
 
 
-@functools.cache
-def _compiled(f: Callable[..., Any]) -> Function:
-    """``function(f)``, made when first needed, since a backend imports this package."""
-    found: Function = function(f)
-    return found
+_compiled_norm = function(_global_norm)
+_compiled_clip_norm = function(_clip_norm)
+_compiled_clip_value = function(_clip_value)
 
 
 def _arrays(gradients: Any, what: str, kinds: str = "fc") -> Any:
     """Gradients with arrays in place of Python numbers, which are what ``grad`` gives for such; an error for others."""
     leaves, structure = flatten(gradients)
     arrays = []
-    for place, g in enumerate(leaves):
+    for position, g in enumerate(leaves):
         if isinstance(g, (float, complex)):
             g = np.asarray(g)
         elif isinstance(g, Tensor):
-            _check_kind(g.dtype, kinds, what, structure, place)
+            _check_kind(g.dtype, kinds, what, structure, position)
         elif isinstance(g, (np.ndarray, np.generic)) or backend_of(g) is not None:
-            _, dtype = get_backend(backend_of(g)).aval_of(g)
-            _check_kind(dtype, kinds, what, structure, place)
+            _, dtype = home_of(g).aval_of(g)
+            _check_kind(dtype, kinds, what, structure, position)
         else:
-            name = leaf_names(structure)[place]
+            name = leaf_names(structure)[position]
             hint = "; give zeros where there is none" if g is None else ""
             raise ArgumentError(
                 f"{what}: gradients{name} is {describe(g)}, which is no array of numbers and no Tensor{hint}"
@@ -75,10 +72,10 @@ def _arrays(gradients: Any, what: str, kinds: str = "fc") -> Any:
     return unflatten(structure, iter(arrays))
 
 
-def _check_kind(dtype: Any, kinds: str, what: str, structure: Any, place: int) -> None:
+def _check_kind(dtype: Any, kinds: str, what: str, structure: Any, position: int) -> None:
     if dtype.kind not in kinds:
         raise DTypeError(
-            f"{what}: gradients{leaf_names(structure)[place]} has dtype {dtype}; give floating or complex numbers "
+            f"{what}: gradients{leaf_names(structure)[position]} has dtype {dtype}; give floating or complex numbers "
             "(.astype('float64'))"
         )
 
@@ -103,7 +100,7 @@ def global_norm(gradients: Any) -> Any:
     >>> float(ad.optim.global_norm([np.array([3.0, 0.0]), np.array(4.0)]))
     5.0
     """
-    return _compiled(_global_norm)(_arrays(gradients, "global_norm", "biufc"))
+    return _compiled_norm(_arrays(gradients, "global_norm", "biufc"))
 
 
 def clip_norm(gradients: Any, limit: float) -> Any:
@@ -136,7 +133,7 @@ def clip_norm(gradients: Any, limit: float) -> Any:
     >>> [g.round(3) for g in ad.optim.clip_norm([np.array([3.0, 0.0]), np.array([4.0])], 1.0)]
     [array([0.6, 0. ]), array([0.8])]
     """
-    return _compiled(_clip_norm)(_arrays(gradients, "clip_norm"), number(limit, "clip_norm: limit"))
+    return _compiled_clip_norm(_arrays(gradients, "clip_norm"), number(limit, "clip_norm: limit"))
 
 
 def clip_value(gradients: Any, limit: float) -> Any:
@@ -166,7 +163,7 @@ def clip_value(gradients: Any, limit: float) -> Any:
     >>> ad.optim.clip_value([np.array([3.0, -0.5])], 1.0)
     [array([ 1. , -0.5])]
     """
-    return _compiled(_clip_value)(_arrays(gradients, "clip_value", "iufc"), number(limit, "clip_value: limit"))
+    return _compiled_clip_value(_arrays(gradients, "clip_value", "iufc"), number(limit, "clip_value: limit"))
 
 
 def clipped(gradients: list[Any], value: Any | None, norm: Any | None) -> list[Any]:

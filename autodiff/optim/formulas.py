@@ -43,7 +43,7 @@ class Momentum:
 
     @property
     def structure(self) -> tuple[Any, ...]:
-        """Whether there is momentum, and of which kind."""
+        """Whether there is momentum, and which kind."""
         return self.momentum > 0, self.nesterov
 
     @property

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..backend import Backend, Plan, backend_of, get_backend
+from ..backend import Backend, Plan
 from ..containers import leaf_names
-from ..core.avals import WEAK_FLOAT, Aval
+from ..core.avals import WEAK_FLOAT, Aval, intern_aval
 from ..errors import BackendError
-from ..nodes import NO_SLOT, UNKNOWN, Argument
+from ..nodes import Node
+from ..places import bring, home_of
 from ..plan import PlanCache, compile_nodes
+from ..registry import get_backend
 from ..tensor import Tensor, wrap
+from ..tracing import trace
 from ..whole import commit
 from . import checkpoint
 from .checks import gradient_array, gradient_leaves, number, parameter_leaves
@@ -78,9 +82,7 @@ class Optimizer:
         self.steps = 0
         self._backend = None if backend is None else get_backend(backend)
         self._moments: Sequence[Any] = [
-            np.zeros(p.shape, np.finfo(p.dtype).dtype if real else p.dtype)
-            for p in self._parameters
-            for real in formula.moments.values()
+            np.zeros(p.shape, _dtype(p, real)) for p in self._parameters for real in formula.moments.values()
         ]
         n = len(self._parameters)
         self._changing = ("_node",) * n + ("value",) * n + ("_moments", "steps")
@@ -129,13 +131,13 @@ class Optimizer:
         before = [*[p.value for p in parameters], *self._moments]
         results = plan(*before[: len(parameters)], *arrays, *self._moments, *numbers)
         if not self._on_numpy:
-            results = tuple(_home(parameters[0]).keep(results, before))
+            results = tuple(home_of(parameters[0].value).keep(results, before))
         self._commit(results, results[len(parameters) :], self.steps + 1)
 
     def _commit(self, values: Sequence[Any], moments: Sequence[Any], steps: int) -> None:
         """A new state: as a whole, or not at all if this is interrupted."""
         parameters = self._parameters
-        # Old versions are let go of after the new ones are there: what else is told of that is no part of it.
+        # Old versions are let go of after the new ones are there. Whoever is told of that comes after the step.
         before = [p._node for p in parameters]
         versions = [p._version(value) for p, value in zip(parameters, values)]  # noqa: B905  (moments follow)
         slots, values, nodes = zip(*versions)  # noqa: B905  (costs 0.3 us, and they are triples)
@@ -151,13 +153,13 @@ class Optimizer:
             else:
                 return gradients
         leaves = gradient_leaves(gradients, self._structure, len(avals))
-        home = _home(self._parameters[0])
+        home = home_of(self._parameters[0].value)
         return [gradient_array(g, aval, name, home) for g, aval, name in zip(leaves, avals, self._names, strict=True)]
 
     def _compile(self, avals: list[Aval]) -> None:
         """Make the plan of a step for parameters of these shapes and dtypes; moments are brought to where they are."""
         backend = self._computing()
-        moments = self._beside([_host(m) for m in self._moments])
+        moments = self._beside(self._moments)
         clips = self._clip_norm is not None, self._clip_value is not None
         key = (type(self._formula), self._formula.structure, self._decoupled, self._weight_decay > 0, clips)
         plan: Plan = _plans.get((key, tuple(avals), backend), lambda: compile_nodes(*self._recorded(avals), backend))
@@ -166,7 +168,7 @@ class Optimizer:
 
     def _computing(self) -> Backend:
         """What computes the steps: what was asked for, if its arrays are those of the parameters; else their own."""
-        homes = [_home(p) for p in self._parameters]
+        homes = [home_of(p.value) for p in self._parameters]
         wanted = homes[0] if self._backend is None else self._backend
         for home, name in zip(homes, self._names, strict=True):
             if home is not wanted.home:
@@ -177,30 +179,35 @@ class Optimizer:
                 )
         return wanted
 
-    def _recorded(self, avals: list[Aval]) -> tuple[list[Any], list[Any]]:
+    def _recorded(self, avals: list[Aval]) -> tuple[list[Node], list[Node]]:
         """A step recorded on arguments: their nodes, and those of new parameters and new moments."""
         kinds = self._formula.moments.values()
-        parameters = [_argument(aval) for aval in avals]
-        gradients = [_argument(aval) for aval in avals]
-        moments = [[_argument(_moment_aval(aval, real)) for real in kinds] for aval in avals]
-        numbers = [_argument(WEAK_FLOAT) for _ in (*range(4), *self._formula.numbers(1, 0.0))]
-        inputs = [*parameters, *gradients, *[m for kept in moments for m in kept], *numbers]
+        moments = [intern_aval(aval.shape, _dtype(aval, real), place=aval.place) for aval in avals for real in kinds]
+        numbers = [WEAK_FLOAT for _ in (*range(4), *self._formula.numbers(1, 0.0))]
 
-        rate, decay, norm, value, *own = numbers
-        # A gradient is du/dx - i du/dy, and its conjugate points uphill.
-        uphill = [np.conj(g) if g.dtype.kind == "c" else g for g in gradients]
-        uphill = clipped(uphill, None if self._clip_value is None else value, None if self._clip_norm is None else norm)
-        new_parameters: list[Tensor] = []
-        new_moments: list[Tensor] = []
-        for p, g, kept in zip(parameters, uphill, moments, strict=True):
-            if self._weight_decay and self._decoupled:
-                p = p * (1 - rate * decay)
-            elif self._weight_decay:
-                g = g + decay * p
-            new, moved = self._formula.update(p, g, kept, *own)
-            new_parameters.append(new)
-            new_moments += moved
-        return [t.node for t in inputs], [t.node for t in (*new_parameters, *new_moments)]
+        def step(*nodes: Node) -> list[Node]:
+            tensors = iter([wrap(node) for node in nodes])
+            parameters, gradients = [list(islice(tensors, len(avals))) for _ in range(2)]
+            kept = [list(islice(tensors, len(kinds))) for _ in avals]
+            rate, decay, norm, value, *own = tensors
+            # A gradient is du/dx - i du/dy, and its conjugate points uphill.
+            uphill = [np.conj(g) if g.dtype.kind == "c" else g for g in gradients]
+            uphill = clipped(
+                uphill, None if self._clip_value is None else value, None if self._clip_norm is None else norm
+            )
+            new_parameters: list[Tensor] = []
+            new_moments: list[Tensor] = []
+            for p, g, of in zip(parameters, uphill, kept, strict=True):
+                if self._weight_decay and self._decoupled:
+                    p = p * (1 - rate * decay)
+                elif self._weight_decay:
+                    g = g + decay * p
+                new, moved = self._formula.update(p, g, of, *own)
+                new_parameters.append(new)
+                new_moments += moved
+            return [t.node for t in (*new_parameters, *new_moments)]
+
+        return trace(step, [*avals, *avals, *moments, *numbers])
 
     # --- state -------------------------------------------------------------------------------------------------------
 
@@ -216,7 +223,10 @@ class Optimizer:
         return {
             "optimizer": type(self).__name__,
             "steps": self.steps,
-            **{name: _host(array) for name, array in zip(self._array_names(), self._arrays(), strict=True)},
+            **{
+                name: bring(array, get_backend(), copy=True)
+                for name, array in zip(self._array_names(), self._arrays(), strict=True)
+            },
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -292,46 +302,31 @@ class Optimizer:
     def _expected(self) -> dict[str, tuple[tuple[int, ...], Any]]:
         """Shape and dtype of each array of a state."""
         names, arrays = self._array_names(), self._arrays()
-        return {name: get_backend(backend_of(a)).aval_of(a) for name, a in zip(names, arrays, strict=True)}
+        return {name: home_of(a).aval_of(a) for name, a in zip(names, arrays, strict=True)}
 
     def _restore(self, state: dict[str, Any]) -> None:
         """Go on from a state that was checked, and whose arrays nobody else has."""
         arrays = [state[name] for name in self._array_names()]
         n = len(self._parameters)
-        values = [_home(p).asarray(array) for p, array in zip(self._parameters, arrays[:n], strict=True)]
+        values = [bring(array, home_of(p.value)) for p, array in zip(self._parameters, arrays[:n], strict=True)]
         self._commit(values, self._beside(arrays[n:]), state["steps"])
 
-    def _beside(self, moments: list[np.ndarray[Any, Any]]) -> list[Any]:
+    def _beside(self, moments: Sequence[Any]) -> list[Any]:
         """Moments where the values of their parameters are."""
         kinds = len(self._formula.moments)
-        return [_home(self._parameters[i // kinds]).asarray(m) for i, m in enumerate(moments)]
+        return [bring(m, home_of(self._parameters[i // kinds].value)) for i, m in enumerate(moments)]
 
     def _arrays(self) -> list[Any]:
         return [*[p.value for p in self._parameters], *self._moments]
 
     def _array_names(self) -> list[str]:
-        """What the arrays are called in files: places of parameters are part of it, their own names are not."""
-        places = leaf_names(self._structure)
+        """What the arrays are called in files: where parameters stand is part of it, their own names are not."""
+        paths = leaf_names(self._structure)
         kinds = self._formula.moments
-        names = [f"parameters{place}" for place in places] + [f"{kind}{place}" for place in places for kind in kinds]
+        names = [f"parameters{path}" for path in paths] + [f"{kind}{path}" for path in paths for kind in kinds]
         return checkpoint.unique(names)
 
 
-def _argument(aval: Aval) -> Tensor:
-    tensor: Tensor = wrap(Argument(aval, UNKNOWN, NO_SLOT))
-    return tensor
-
-
-def _moment_aval(aval: Aval, real: bool) -> Aval:
-    """What is known of a moment of a parameter."""
-    return np.real(_argument(aval)).node.aval if real else aval
-
-
-def _home(parameter: Tensor) -> Backend:
-    """The backend that the values of a parameter are arrays of."""
-    return get_backend(backend_of(parameter.value))
-
-
-def _host(array: Any) -> np.ndarray[Any, Any]:
-    """A copy as a NumPy array."""
-    return np.array(get_backend(backend_of(array)).to_numpy(array))
+def _dtype(parameter: Tensor | Aval, real: bool) -> Any:
+    """The dtype of a moment of a parameter, which may be real where that is complex."""
+    return np.finfo(parameter.dtype).dtype if real else parameter.dtype

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..arguments import flag
 from ..backend import Backend
 from ..errors import ArgumentError, shown
-from .checks import flag, number
+from .checks import number
 from .formulas import AdaptiveMoments, MeanSquare, Momentum
 from .optimizer import Optimizer, Rate
 
@@ -79,7 +80,7 @@ class SGD(Optimizer):
         backend: str | Backend | None = None,
     ):
         momentum = number(momentum, "SGD: momentum", below=1.0)
-        nesterov = flag(nesterov, "SGD: nesterov")
+        nesterov = flag(nesterov, "SGD: nesterov", ArgumentError)
         if nesterov and not momentum:
             raise ArgumentError("SGD: nesterov=True needs a momentum of more than 0")
         super().__init__(
@@ -170,7 +171,7 @@ class RMSprop(Optimizer):
             number(decay, "RMSprop: decay", below=1.0),
             number(epsilon, "RMSprop: epsilon"),
             number(momentum, "RMSprop: momentum", below=1.0),
-            flag(centered, "RMSprop: centered"),
+            flag(centered, "RMSprop: centered", ArgumentError),
         )
         super().__init__(
             parameters,
@@ -346,5 +347,5 @@ def _adaptive(what: str, betas: tuple[float, float], epsilon: float, amsgrad: bo
         number(betas[0], f"{what}: betas[0]", below=1.0),
         number(betas[1], f"{what}: betas[1]", below=1.0),
         number(epsilon, f"{what}: epsilon"),
-        flag(amsgrad, f"{what}: amsgrad"),
+        flag(amsgrad, f"{what}: amsgrad", ArgumentError),
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from ..arguments import count
 from ..errors import ArgumentError, shown
-from .checks import count, number
+from .checks import number
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class StepDecay:
 
     def __post_init__(self) -> None:
         number(self.rate, "StepDecay: rate")
-        count(self.every, "StepDecay: every", 1)
+        count(self.every, "StepDecay: every")
         number(self.factor, "StepDecay: factor")
 
     def __call__(self, step: int) -> float:
@@ -194,7 +195,7 @@ def _check_course(schedule: Linear | Cosine, what: str) -> None:
     number(schedule.rate, f"{what}: rate")
     number(schedule.final, f"{what}: final")
     count(schedule.warm_up, f"{what}: warm_up", 0)
-    count(schedule.steps, f"{what}: steps", 1)
+    count(schedule.steps, f"{what}: steps")
     if schedule.steps <= schedule.warm_up:
         raise ArgumentError(
             f"{what}: steps={shown(schedule.steps)} must be more than warm_up={shown(schedule.warm_up)}"

@@ -5,13 +5,9 @@ from .build import build
 from .cache import CacheInfo, PlanCache
 from .collect import Trace, collect, collect_below
 from .execute import (
-    brought,
     compile_nodes,
     concrete,
-    elsewhere,
     evaluate,
-    fetched,
-    leaf_values,
     looked_at,
     on_host,
 )
@@ -22,16 +18,12 @@ __all__ = [
     "PlanCache",
     "Program",
     "Trace",
-    "brought",
     "build",
     "collect",
     "collect_below",
     "compile_nodes",
     "concrete",
-    "elsewhere",
     "evaluate",
-    "fetched",
-    "leaf_values",
     "looked_at",
     "on_host",
     "prune",

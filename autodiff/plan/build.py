@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .. import ops
-from ..core.primitives import Signature
+from ..core.primitives import COMPARED_BY_VALUE, Signature
 from ..core.program import Program, Rewrite, _applied, _leaf
 from ..nodes import Node, by_sequence
 
@@ -96,4 +96,4 @@ def transcribe(inputs: Sequence[Node], outputs: Iterable[Node], nodes: Iterable[
 
 def _is_plain(signature: Signature) -> bool:
     """Whether a signature is the same in a program, whatever its arguments are."""
-    return signature.out.place is None and signature.primitive.numpy_ufunc not in ops.COMPARED_BY_VALUE
+    return signature.out.place is None and signature.primitive.numpy_ufunc not in COMPARED_BY_VALUE

@@ -26,9 +26,7 @@ def contract_sums(program: Program) -> Program:
     uses = Counter(a for number in program.live() for a in program.arguments[number])
     uses.update(program.outputs)
 
-    def contracted(result: Program, number: int, arguments: tuple[int, ...]) -> int | None:
-        signature = program.signatures[number]
-        assert signature is not None
+    def contracted(result: Program, number: int, signature: Signature, arguments: tuple[int, ...]) -> int | None:
         if signature.primitive is not ops.sum_p or uses[program.arguments[number][0]] != 1:
             return None
         return sum_of_product(result, signature, arguments)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from .. import ops
-from ..backend import Backend, Plan, get_backend
+from ..backend import Backend, Plan
 from ..core.avals import LINE
 from ..core.program import Program, prune, rebuild
 from ..errors import TraceError
 from ..nodes import Node, Unknown, freeze, is_fixed
+from ..places import bring_leaves, brought, elsewhere
+from ..registry import get_backend
 from ..watching import is_tracing, note_look
 from .build import below, build, transcribe
 from .cache import PlanCache
@@ -24,6 +25,7 @@ from .ranges import checked
 from .simplify import simplify
 from .specialize import Make, Specialized
 from .tiers import Tiered
+from .vectors import with_vectors
 from .watch import Watched
 
 # Reductions of arrays this large are worth keeping when a node above them is evaluated.
@@ -47,7 +49,7 @@ def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Back
         return ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
 
     def finish(program: Program) -> Plan:
-        program = contract_sums(expand(prune(program), backend.primitives))
+        program = contract_sums(with_vectors(expand(prune(program), backend.primitives)))
         program.quiet = chooses(program)
         plan = checked(program, backend, backend.compile)
         assert plan is not None
@@ -100,59 +102,6 @@ def expensive(node: Node) -> bool:
         return False
     kind = signature.primitive.kind
     return kind in ("contraction", "routine") or (kind == "reduction" and signature.inputs[0].size >= LARGE)
-
-
-# --- where values are ------------------------------------------------------------------------------------------------
-
-# Values of nodes on other backends than their own: NumPy's constants on a device, an index from a device on the host.
-_brought: WeakKeyDictionary[Node, dict[Backend, Any]] = WeakKeyDictionary()
-
-
-def brought(node: Node, home: Backend) -> Any:
-    """The value of a node that is on the host, on another backend; taken there once."""
-    places = _brought.get(node)
-    if places is None:
-        places = _brought[node] = {}
-    value = places.get(home)
-    if value is None:
-        value = places[home] = home.asarray(node.value)
-    return value
-
-
-def on_host(node: Node) -> Any:
-    """The value of a node as NumPy's array or a Python number, computed now if it has none; fetched once."""
-    value = looked_at(node)
-    if type(value) is Unknown:
-        value._refuse()
-    place = node.aval.place
-    if place is None or isinstance(value, np.ndarray):
-        return value
-    host = get_backend()
-    places = _brought.setdefault(node, {})
-    if host not in places:
-        places[host] = freeze(place.to_numpy(value))
-    return places[host]
-
-
-def fetched(node: Node, home: Backend) -> Any:
-    """The value of a node as ``home.asarray`` takes it: NumPy's, unless it is that library's own."""
-    value = looked_at(node)
-    return value if node.aval.place is None or home.owns(value) else on_host(node)
-
-
-def elsewhere(leaves: Sequence[Node], home: Backend) -> list[int]:
-    """Which leaves have to be brought to a backend for its plans: arrays that nobody has put anywhere."""
-    if home is get_backend():
-        return []
-    return [i for i, x in enumerate(leaves) if x.aval.place is None and not x.aval.weak and x.aval.spec is None]
-
-
-def leaf_values(trace: Trace, moved: Sequence[int], home: Backend) -> list[Any]:
-    """What a plan for this structure takes, on its backend."""
-    values = trace.values()
-    for i in moved:
-        values[i] = brought(trace.leaves[i], home)
-    return values
 
 
 # --- evaluation ------------------------------------------------------------------------------------------------------
@@ -212,7 +161,8 @@ def evaluate(node: Node) -> Any:
         if type(leaf.value) is Unknown:
             leaf.value._refuse()
     found = evaluations.get(trace.key, lambda: Evaluation(node, trace, home))
-    values = found.plan(*(leaf_values(trace, found.moved, home) if found.moved else trace.values()))
+    values = trace.values()
+    values = found.plan(*(bring_leaves(values, trace.leaves, found.moved, home) if found.moved else values))
     if found.kept:
         nodes, rest = list(trace.numbers), iter(values[1:])
         for number in found.kept:
@@ -220,6 +170,14 @@ def evaluate(node: Node) -> Any:
             nodes[number].value = freeze(tuple([next(rest) for _ in parts]) if parts else next(rest))
     node.value = freeze(values[0])
     return node.value
+
+
+def on_host(node: Node) -> Any:
+    """The value of a node as NumPy's array or a Python number, computed now if it has none; fetched once."""
+    value = looked_at(node)
+    if type(value) is Unknown:
+        value._refuse()
+    return value if node.aval.place is None else brought(node, get_backend())
 
 
 def concrete(node: Node) -> Any:

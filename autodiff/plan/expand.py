@@ -9,15 +9,9 @@ from .. import ops
 from ..core.avals import intern_aval
 from ..core.primitives import Primitive, Signature
 from ..core.program import Program, prune
-from ..nodes import NO_SLOT, Argument, Unknown
+from ..nodes import Node
+from ..tracing import WITHHELD, trace
 from .build import build
-
-
-class _ValueNeeded(Exception):
-    """A composition depends on shapes and dtypes only."""
-
-
-_WITHHELD = Unknown(_ValueNeeded, "a composition knows no values")
 
 
 def expand(program: Program, known: Collection[str]) -> Program:
@@ -25,9 +19,7 @@ def expand(program: Program, known: Collection[str]) -> Program:
     if not any(_expands(head, known) for head in set(program.heads) if isinstance(head, Primitive)):
         return program
 
-    def expanded(result: Program, number: int, arguments: tuple[int, ...]) -> int | None:
-        signature = program.signatures[number]
-        assert signature is not None
+    def expanded(result: Program, _: int, signature: Signature, arguments: tuple[int, ...]) -> int | None:
         return _spliced(result, signature, arguments, known) if _expands(signature.primitive, known) else None
 
     return prune(program, expanded)
@@ -56,8 +48,11 @@ def _spliced(p: Program, signature: Signature, arguments: tuple[int, ...], known
 
 @lru_cache(512)
 def _composition(signature: Signature) -> Program:
-    inputs = [Argument(intern_aval(a.shape, a.dtype, a.weak), _WITHHELD, NO_SLOT) for a in signature.inputs]
-    out = ops.COMPOSITIONS[signature.primitive](*inputs, **signature.keywords)
-    if out.aval.dtype != signature.out.dtype:
-        out = ops.astype(out, signature.out.dtype)
-    return build(inputs, [ops.broadcast_to(out, signature.out.shape)])
+    def composed(*inputs: Node) -> Node:
+        out = ops.COMPOSITIONS[signature.primitive](*inputs, **signature.keywords)
+        if out.aval.dtype != signature.out.dtype:
+            out = ops.astype(out, signature.out.dtype)
+        return ops.broadcast_to(out, signature.out.shape)
+
+    inputs, out = trace(composed, [intern_aval(a.shape, a.dtype, a.weak) for a in signature.inputs], WITHHELD)
+    return build(inputs, [out])

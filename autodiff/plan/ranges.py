@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
-from ..backend import Backend, Plan, check_capabilities, get_backend
+from ..backend import Backend, Plan, check_capabilities
 from ..core.avals import INT64, intern_aval
 from ..core.primitives import Signature
 from ..core.program import Program, prune
 from ..errors import ArgumentError, IndexingError
+from ..registry import get_backend
 from .wrapped import Wrapped
 
 
@@ -50,9 +51,9 @@ class Exponents(NamedTuple):
             )
 
 
-def _has_exponents(signature: Signature | None) -> bool:
+def _has_exponents(signature: Signature) -> bool:
     """Whether a power of integers has exponents that may be negative."""
-    if signature is None or signature.primitive is not ops.power:
+    if signature.primitive is not ops.power:
         return False
     exponent = signature.inputs[1]
     signed = signature.out.dtype.kind == exponent.dtype.kind == "i"
@@ -79,9 +80,7 @@ def with_ranges(program: Program) -> tuple[Program, list[Range | Exponents]]:
             end = result.call(extremum, wide, params=(axes,)) if axes else wide
             ends.append(result.call(ops.reshape_p, end, params=((1,),)))
 
-    def replace(result: Program, number: int, arguments: tuple[int, ...]) -> int | None:
-        signature = program.signatures[number]
-        assert signature is not None
+    def replace(result: Program, _: int, signature: Signature, arguments: tuple[int, ...]) -> int | None:
         if signature.primitive is ops.in_range:
             positions, line = arguments
             size, axis = signature.params

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from .. import ops
 from ..core.avals import INDEX_DTYPE, intern_aval
 from ..core.primitives import Signature
-from ..core.program import Program, prune
+from ..core.program import Application, Program, prune
 
 # Calls on larger arrays cost what they compute, joined or not.
 LARGEST_JOINED = 1 << 12
@@ -36,12 +36,10 @@ def join_slices(program: Program) -> Program:
     if not runs:
         return program
 
-    def joined(result: Program, number: int, arguments: tuple[int, ...]) -> int | None:
+    def joined(result: Program, number: int, signature: Signature, arguments: tuple[int, ...]) -> int | None:
         if number not in runs:
             return None
         part, start, stop = runs[number]
-        signature = program.signatures[number]
-        assert signature is not None
         before, after = part.start - start, stop - part.stop
         operands = []
         for a in arguments:
@@ -62,13 +60,12 @@ def _runs(program: Program) -> Runs:
     wholes: dict[Any, int] = {}
     members: dict[int, list[tuple[Part, int]]] = {}
     written = _only_written(program)
-    for number in program.applications():
-        signature = program.signatures[number]
-        assert signature is not None
+    for application in program.applications():
+        number, signature, _ = application
         if signature.primitive is ops.index:
-            part = _read(program, number)
+            part = _read(program, application)
         elif signature.primitive.kind == "elementwise" and parts and number not in written:
-            part = _computed(program, number, signature, parts, wholes)
+            part = _computed(program, application, parts, wholes)
             if part is not None:
                 members.setdefault(part.source, []).append((part, number))
         else:
@@ -86,35 +83,35 @@ def _only_written(program: Program) -> set[int]:
     """Values that are only written into an array, where they are better computed in their place."""
     uses: dict[int, int] = dict.fromkeys(program.outputs, 2)
     written = set()
-    for number in program.applications():
-        arguments = program.arguments[number]
+    for _, signature, arguments in program.applications():
         for a in arguments:
             uses[a] = uses.get(a, 0) + 1
-        if program.heads[number] in (ops.index_add, ops.index_set):
+        if signature.primitive in (ops.index_add, ops.index_set):
             written.add(arguments[2])
     return {number for number in written if uses[number] == 1}
 
 
-def _read(program: Program, number: int) -> Part | None:
+def _read(program: Program, application: Application) -> Part | None:
     """A slice with step 1 along one axis, of at least two elements."""
-    array, idx, *arrays = program.arguments[number]
+    _, signature, (array, idx, *arrays) = application
     entries, shape = program.avals[idx].literal, program.avals[array].shape
     if entries is None or arrays or not all(isinstance(e, slice) and e.step == 1 for e in entries):
         return None
     cut = [axis for axis, (e, n) in enumerate(zip(entries, shape, strict=True)) if (e.start, e.stop) != (0, n)]
-    if len(cut) != 1 or program.avals[number].shape[cut[0]] < 2:
+    if len(cut) != 1 or signature.out.shape[cut[0]] < 2:
         return None
     return Part(array, cut[0], entries[cut[0]].start, entries[cut[0]].stop)
 
 
 def _computed(
-    program: Program, number: int, signature: Signature, parts: dict[int, Part], wholes: dict[Any, int]
+    program: Program, application: Application, parts: dict[int, Part], wholes: dict[Any, int]
 ) -> Part | None:
     """The slice of what an operation gives for whole arrays, if its operands are slices of such, or single numbers."""
-    shape = program.avals[number].shape
+    _, signature, arguments = application
+    shape = signature.out.shape
     first: Part | None = None
     operands: list[Any] = []
-    for a in program.arguments[number]:
+    for a in arguments:
         part = parts.get(a)
         if not program.avals[a].ndim:
             operands.append(a)

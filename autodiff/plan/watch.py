@@ -1,4 +1,4 @@
-"""Plans of programs that may leave the range where what they replace does not, and look whether they have.
+"""Plans that may leave the range where the programs that they replace do not, and look whether they have.
 
 A sum pushed into a product is the same sum, and saves much of what a mixture model's gradient costs; but it may
 overflow before a small factor comes. So the sum itself is looked at after each call: where it is finite nothing has

@@ -1,4 +1,4 @@
-"""The buffers that plans work in, kept between calls: up to one bound for the whole process, and given back beyond it.
+"""The buffers that plans work in, kept between calls: within one bound for the whole process.
 
 Memory that is given back to the system and taken again is paid for page by page: touching 800 kB for the first time
 takes 240 us, and 15 us after that.
@@ -24,7 +24,7 @@ from ..errors import ArgumentError, shown
 
 DEFAULT_LIMIT = 1 << 28
 
-# A set of buffers: arrays, the first of which is no view of another.
+# A set of buffers: arrays. The first one is not a view.
 Buffers = tuple[Any, ...]
 
 

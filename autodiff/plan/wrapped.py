@@ -1,4 +1,4 @@
-"""A plan that another one computes, and that looks at something beside it."""
+"""A plan around another one, which computes, while this one looks at something beside."""
 
 from __future__ import annotations
 

@@ -1,154 +1,171 @@
-"""Derivatives of linear algebra; the formulas are from Giles, Collected matrix derivative results (2008)."""
+"""Derivatives of linear algebra; the formulas are from Giles, Collected matrix derivative results (2008).
+
+None of them makes an inverse: they solve, with triangular matrices where there are some. In these rules g is the
+gradient, of which a cotangent of complex numbers is the conjugate.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from .. import ops
-from ..convert import as_node
 from ..nodes import Node
-from .rows import Explicit, Rule, total
+from .rows import NONDIFFERENTIABLE, Explicit, Rule, without
+
+transpose, adjoint, solve = ops.matrix_transpose, ops.adjoint, ops.solve_p
+
+
+def conj(x: Node) -> Node:
+    """The conjugate; of real numbers, they themselves."""
+    return ops.conjugate(x) if x.aval.dtype.kind == "c" else x
+
+
+def diagonal(a: Node) -> Node:
+    """The diagonals of matrices."""
+    return ops.sum(ops.where(ops.eye(a.aval.shape[-1]), a, 0), (a.aval.ndim - 1,))
+
+
+def as_diagonal(s: Node) -> Node:
+    """Diagonal matrices."""
+    return ops.where(ops.eye(s.aval.shape[-1]), ops.expand_dims(s, -1), 0)
+
+
+def trace(a: Node) -> Node:
+    """The traces of matrices, as matrices of one element."""
+    return ops.expand_dims(ops.sum(diagonal(a), (a.aval.ndim - 2,)), (-1, -2))
+
+
+# --- solving ---------------------------------------------------------------------------------------------------------
 
 
 def _solve_left(ct: Node, x: Node, a: Node, b: Node) -> Node:
-    return -ops.matmul(_solve_right(ct, x, a, b), ops.matrix_transpose(x))
+    return -ops.matmul(_solve_right(ct, x, a, b), transpose(x))
 
 
 def _solve_right(ct: Node, x: Node, a: Node, b: Node) -> Node:
-    return ops.solve_p(ops.matrix_transpose(a), ct)
+    return solve(transpose(a), ct)
 
 
 def _solve_push(x: Node, inputs: Sequence[Node], tangents: Sequence[Node | None]) -> Node:
     a, _ = inputs
+    return solve(a, _moved(x, tangents))
+
+
+def _moved(x: Node, tangents: Sequence[Node | None]) -> Node:
+    """By what the right-hand side has changed, if x is to be the same: b' - a' x."""
     da, db = tangents
     if da is None:
         assert db is not None
-        return ops.solve_p(a, db)
-    moved = ops.matmul(da, x)
-    return ops.solve_p(a, -moved if db is None else db - moved)
+        return db
+    return -ops.matmul(da, x) if db is None else db - ops.matmul(da, x)
 
 
-def _columns(a: Node, start: int, stop: int) -> Node:
-    whole = stop - start == a.aval.shape[-1]
-    return a if whole else ops.take_range(a, a.aval.ndim - 1, start, stop)
+def _triangular_left(ct: Node, x: Node, a: Node, b: Node, lower: bool) -> Node:
+    return ops.triangle(-ops.matmul(_triangular_right(ct, x, a, b, lower), transpose(x)), upper=not lower)
 
 
-def _diagonal(s: Node) -> Node:
-    """Diagonal matrices."""
-    n = s.aval.shape[-1]
-    return ops.where(as_node(np.eye(n, dtype=bool)), ops.expand_dims(s, -1), 0)
+def _triangular_right(ct: Node, x: Node, a: Node, b: Node, lower: bool) -> Node:
+    return ops.solve_triangular_p(transpose(a), ct, lower=not lower)
 
 
-def _gaps(s: Node) -> Node:
-    """1 / (s_j^2 - s_i^2), and 0 on the diagonal."""
-    n = s.aval.shape[-1]
-    first, second = ops.expand_dims(s, -1), ops.expand_dims(s, -2)
-    same = as_node(np.eye(n, dtype=bool))
-    return ops.where(same, 0, ops.reciprocal(ops.where(same, 1, (second - first) * (second + first))))
+def _triangular_push(x: Node, inputs: Sequence[Node], tangents: Sequence[Node | None], *, lower: bool) -> Node:
+    a, _ = inputs
+    da, db = tangents
+    da = da and ops.triangle(da, upper=not lower)
+    return ops.solve_triangular_p(a, _moved(x, (da, db)), lower=lower)
 
 
-class _Decomposed:
-    """A singular value decomposition, with v in place of its adjoint, cut into the k columns that s belongs to."""
-
-    def __init__(self, out: Node, a: Node):
-        found = ops.outputs(out)
-        if len(found) == 1:
-            found = ops.outputs(ops.svd_p(a, full_matrices=False, compute_uv=True))
-        self.u, self.s, vh = found
-        self.v = ops.adjoint(vh)
-        self.k = self.s.aval.shape[-1]
-        self.u1, self.v1 = _columns(self.u, 0, self.k), _columns(self.v, 0, self.k)
-        # As rows, by which columns are multiplied.
-        self.row = ops.expand_dims(self.s, -2)
-
-    def rest(self, w: Node) -> Node | None:
-        """The columns beyond k; None if there are none."""
-        n = w.aval.shape[-1]
-        return _columns(w, self.k, n) if n > self.k else None
+def _inv_pull(ct: Node, x: Node, a: Node) -> Node:
+    return -ops.matmul(ops.matmul(transpose(x), ct), transpose(x))
 
 
-def _outside(w1: Node, x: Node) -> Node:
-    """What of the columns of ``x`` is not in the space of those of ``w1``."""
-    return x - ops.matmul(w1, ops.matmul(ops.adjoint(w1), x))
+def _inv_push(x: Node, inputs: Sequence[Node], tangents: Sequence[Node]) -> Node:
+    return -ops.matmul(ops.matmul(x, tangents[0]), x)
 
 
-def _svd_pull(cts: Sequence[Node | None], out: Node, a: Node, *, full_matrices: bool, compute_uv: bool) -> Node:
-    """The cotangent of the matrix. Of what is free (phases, and the basis of what u and v add), nothing is asked."""
-    gu, gs, gv = cts if compute_uv else (None, cts[0], None)
-    d = _Decomposed(out, a)
-    # Formulas are for gradients, which cotangents of complex numbers are the conjugates of.
-    gu, gv = gu and ops.conjugate(gu), gv and ops.matrix_transpose(gv)
-    inner: Node | None = gs and _diagonal(gs)
-    left = right = None
-    for g, w, w1, is_left in ((gu, d.u, d.u1, True), (gv, d.v, d.v1, False)):
-        if g is None:
-            continue
-        turned = ops.matmul(ops.adjoint(w1), _columns(g, 0, d.k))
-        spread = _gaps(d.s) * turned
-        both = spread + ops.adjoint(spread)
-        part = both * d.row if is_left else both * ops.expand_dims(d.s, -1)
-        if a.aval.dtype.kind == "c":
-            phase = ops.imag(turned) / (2 * d.row)
-            part = part + _diagonal_of(1j * phase if is_left else -1j * phase)
-        inner = part if inner is None else inner + part
-        if w.aval.shape[-2] > d.k:
-            away = _outside(w1, _columns(g, 0, d.k))
-            rest = d.rest(w)
-            if rest is not None:
-                g2 = _columns(g, d.k, w.aval.shape[-1])
-                away = away - ops.matmul(rest, ops.matmul(ops.adjoint(g2), w1))
-            if is_left:
-                left = ops.matmul(away / d.row, ops.adjoint(d.v1))
-            else:
-                right = ops.matmul(d.u1, ops.adjoint(away / d.row))
-    assert inner is not None
-    found = total([ops.matmul(ops.matmul(d.u1, inner), ops.adjoint(d.v1)), left, right])
-    assert found is not None
-    return ops.conjugate(found)
+# --- the Cholesky factor ---------------------------------------------------------------------------------------------
 
 
-def _diagonal_of(x: Node) -> Node:
-    """The matrices without what is not on their diagonals."""
-    return ops.where(as_node(np.eye(x.aval.shape[-1], dtype=bool)), x, 0)
+def _half(a: Node) -> Node:
+    """The lower triangular x for which x + x^H is ``a``, if that is Hermitian; its diagonal is real."""
+    return ops.where(ops.eye(a.aval.shape[-1]), ops.real(a) * 0.5, ops.triangle(a, -1))
 
 
-def _svd_push(
-    out: Node, inputs: Sequence[Node], tangents: Sequence[Node], *, full_matrices: bool, compute_uv: bool
-) -> tuple[Node, ...]:
-    """The tangents of u, s and vh; of what is free, none."""
+def _cholesky_pull(ct: Node, out: Node, a: Node) -> Node:
+    upper = adjoint(out)
+    half = ops.solve_triangular_p(upper, _half(ops.matmul(upper, conj(ct))), lower=False)
+    found = ops.solve_triangular_p(upper, adjoint(half), lower=False)
+    return conj(ops.to_triangle(adjoint(found)))
+
+
+def _cholesky_push(out: Node, inputs: Sequence[Node], tangents: Sequence[Node]) -> Node:
+    left = ops.solve_triangular_p(out, ops.from_triangle(tangents[0]), lower=True)
+    both = ops.solve_triangular_p(out, adjoint(left), lower=True)
+    return ops.matmul(out, _half(both))
+
+
+# --- determinants ----------------------------------------------------------------------------------------------------
+
+
+def _det_pull(ct: Node, out: Node, a: Node) -> Node:
+    return ops.expand_dims(ct, (-1, -2)) * ops.cofactors(a)
+
+
+def _det_push(out: Node, inputs: Sequence[Node], tangents: Sequence[Node]) -> Node:
+    return _contracted(ops.cofactors(inputs[0]), tangents[0])
+
+
+def _contracted(x: Node, y: Node) -> Node:
+    return ops.sum(x * y, (x.aval.ndim - 2, x.aval.ndim - 1))
+
+
+def _cofactors_pull(ct: Node, out: Node, a: Node) -> Node:
+    w = solve(a, ct)
+    return trace(w) * out - ops.matmul(out, transpose(w))
+
+
+def _cofactors_push(out: Node, inputs: Sequence[Node], tangents: Sequence[Node]) -> Node:
     (a,), (da,) = inputs, tangents
-    d = _Decomposed(out, a)
-    dp = ops.matmul(ops.adjoint(d.u1), ops.matmul(da, d.v1))
-    ds = ops.real(ops.sum(_diagonal_of(dp), (dp.aval.ndim - 1,)))
-    if not compute_uv:
-        return (ds,)
-    column, gaps, dp_h = ops.expand_dims(d.s, -1), _gaps(d.s), ops.adjoint(dp)
-    du = gaps * (dp * d.row + column * dp_h)
-    dv = gaps * (column * dp + dp_h * d.row)
-    if a.aval.dtype.kind == "c":
-        phase = _diagonal_of(1j * (ops.imag(dp) / (2 * d.row)))
-        du, dv = du + phase, dv - phase
-    moved = []
-    for w, w1, turned, along in (
-        (d.u, d.u1, du, ops.matmul(da, d.v1)),
-        (d.v, d.v1, dv, ops.matmul(ops.adjoint(da), d.u1)),
-    ):
-        dw: Node = ops.matmul(w1, turned)
-        if w.aval.shape[-2] > d.k:
-            scaled = along / d.row
-            dw = dw + _outside(w1, scaled)
-            rest = d.rest(w)
-            if rest is not None:
-                # What is added stays orthogonal to the columns that move.
-                back = ops.matmul(ops.adjoint(scaled), rest)
-                dw = ops.concatenate([dw, -ops.matmul(w1, back)], -1)
-        moved.append(dw)
-    return moved[0], ds, ops.adjoint(moved[1])
+    change = ops.expand_dims(_contracted(out, da), (-1, -2))
+    moved = ops.where(ops.eye(a.aval.shape[-1]), change, 0) - ops.matmul(transpose(da), out)
+    return solve(transpose(a), moved)
+
+
+def _inverse_transposed(a: Node) -> Node:
+    """The derivative of log(det), as the solution of a^T x = 1."""
+    return solve(transpose(a), ops.identity_like(a))
+
+
+def _slogdet_pull(cts: Sequence[Node | None], out: Node, a: Node) -> Node | None:
+    of_sign, ct = cts
+    if a.aval.dtype.kind == "c" and of_sign is not None:
+        # The sign is exp(i arg(det)), of which the derivative is the imaginary part of that of log(det).
+        turned = 1j * ops.imag(of_sign * ops.outputs(out)[0])
+        ct = turned if ct is None else ct + turned
+    return ct and ops.expand_dims(ct, (-1, -2)) * _inverse_transposed(a)
+
+
+def _slogdet_push(out: Node, inputs: Sequence[Node], tangents: Sequence[Node]) -> tuple[Node | None, Node]:
+    change = _contracted(_inverse_transposed(inputs[0]), tangents[0])
+    if change.aval.dtype.kind != "c":
+        return None, change
+    return ops.outputs(out)[0] * (1j * ops.imag(change)), ops.real(change)
 
 
 RULES: list[Rule] = [
-    Explicit(ops.svd_p, (_svd_pull,), _svd_push, "Giles 2008; Wan and Zhang 2019, arXiv:1909.02659"),
     Explicit(ops.solve_p, (_solve_left, _solve_right), _solve_push, "Giles 2008, 2.3.1"),
+    Explicit(ops.solve_triangular_p, (_triangular_left, _triangular_right), _triangular_push, "Giles 2008, 2.3.1"),
+    # The inverse is what was asked for.
+    Explicit(ops.inv_p, (_inv_pull,), _inv_push, "Giles 2008, 2.2.3"),
+    Explicit(ops.cholesky_p, (_cholesky_pull,), _cholesky_push, "Giles 2008; Murray 2016, arXiv:1602.07527"),
+    Explicit(ops.det_p, (_det_pull,), _det_push, "Giles 2008, 2.2.4"),
+    Explicit(
+        ops.cofactors_p,
+        (_cofactors_pull,),
+        _cofactors_push,
+        "Giles 2008, of det(a) / a; singular: an error",
+    ),
+    Explicit(ops.slogdet_p, (_slogdet_pull,), _slogdet_push, "Giles 2008, 2.2.4"),
+    # Derivatives are taken before plans are made.
+    *without(NONDIFFERENTIABLE, ops.lu_p, ops.lu_solve_p, ops.lu_slogdet_p),
 ]

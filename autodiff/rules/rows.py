@@ -162,7 +162,7 @@ class Linear(Rule):
                 inputs.append(ops.zeros_like(x) if tangent is None else tangent)
             else:
                 inputs.append(x)
-        result: Node = op.signature.primitive(*inputs, **op.params)  # type: ignore[union-attr]
+        result: Node = op.signature.primitive(*inputs, **op.params)
         return result
 
 
@@ -176,7 +176,7 @@ class Multilinear(Linear):
         for position, tangent in enumerate(tangents):
             if tangent is not None:
                 inputs = [*op.inputs[:position], tangent, *op.inputs[position + 1 :]]
-                terms.append(op.signature.primitive(*inputs, **op.params))  # type: ignore[union-attr]
+                terms.append(op.signature.primitive(*inputs, **op.params))
         return total(terms)
 
 

@@ -7,127 +7,90 @@ respect to ``m`` is found to be zero here, where the walker would make ``1 - s *
 
 from __future__ import annotations
 
+import functools
 import heapq
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from .. import ops
+from ..axes import carried
 from ..core.primitives import Primitive
 from ..nodes import Node, Operation
 
 
 class Shift(NamedTuple):
-    """How a value moves with t, added to the extremum: its derivative is ``factor``, or ``factor`` times itself.
-
-    ``axes`` has the axis of t that each axis of the value runs along; None where t is the same everywhere.
-    """
+    """How a value moves with t, added to the extremum: its derivative is ``factor``, or ``factor`` times itself."""
 
     factor: float
     relative: bool
-    axes: tuple[int | None, ...]
 
 
 Move = Callable[..., "Shift | None"]
+# The axis of t that each axis of a value runs along; None where t is the same everywhere.
+Along = tuple[int | None, ...]
 
 # A path from an extremum to where it has cancelled is short; nothing longer is searched.
 LONGEST_SEARCH = 64
 
 
-def _aligned(out: Node, *parts: Shift | None) -> tuple[int | None, ...] | None:
-    """The axes of t along a broadcast result; None if two parts run along it differently."""
-    known = [(None,) * (out.aval.ndim - len(s.axes)) + s.axes for s in parts if s is not None]
-    return known[0] if all(axes == known[0] for axes in known) else None
-
-
 def _sum(op: Operation, x: Shift | None, y: Shift | None, sign: int = 1) -> Shift | None:
-    axes = _aligned(op, x, y)
-    if axes is None:
+    if (x and x.relative) or (y and y.relative):
+        return x if x == y else None
+    return Shift((x.factor if x else 0) + sign * (y.factor if y else 0), False)
+
+
+def _bilinear(op: Operation, x: Shift | None, y: Shift | None, sign: int = 1) -> Shift | None:
+    if (x and not x.relative) or (y and not y.relative):
         return None
-    if (x is not None and x.relative) or (y is not None and y.relative):
-        same = x is not None and y is not None and x.relative and y.relative and x.factor == y.factor
-        return Shift(x.factor, True, axes) if same and x is not None else None
-    return Shift((x.factor if x else 0) + sign * (y.factor if y else 0), False, axes)
+    return Shift((x.factor if x else 0) + sign * (y.factor if y else 0), True)
 
 
-def _difference(op: Operation, x: Shift | None, y: Shift | None) -> Shift | None:
-    return _sum(op, x, y, -1)
-
-
-def _product(op: Operation, x: Shift | None, y: Shift | None, sign: int = 1) -> Shift | None:
-    axes = _aligned(op, x, y)
-    if axes is None:
-        return None
-    if (x is None or x.relative) and (y is None or y.relative):
-        return Shift((x.factor if x else 0) + sign * (y.factor if y else 0), True, axes)
-    number = op.inputs[1 if x else 0].aval.literal
-    moving = x or y
-    if number is None or moving is None or (sign < 0 and not (x and number)):
-        return None
-    return Shift(moving.factor * number if sign > 0 else moving.factor / number, False, axes)
+def _product(op: Operation, x: Shift | None, y: Shift | None) -> Shift | None:
+    number, moving = op.inputs[1 if x else 0].aval.literal, x or y
+    if number is None or moving is None or moving.relative:
+        return _bilinear(op, x, y)
+    return Shift(moving.factor * number, False)
 
 
 def _quotient(op: Operation, x: Shift | None, y: Shift | None) -> Shift | None:
-    return _product(op, x, y, -1)
+    number = op.inputs[1].aval.literal
+    if x is None or x.relative or not number:
+        return _bilinear(op, x, y, -1)
+    return Shift(x.factor / number, False)
 
 
 def _power(op: Operation, x: Shift | None, y: Shift | None) -> Shift | None:
     exponent = op.inputs[1].aval.literal
-    return Shift(x.factor * exponent, True, x.axes) if x and x.relative and exponent is not None else None
+    return Shift(x.factor * exponent, True) if x and x.relative and exponent is not None else None
 
 
 def _to_power(exponent: float) -> Move:
-    return lambda op, x: Shift(x.factor * exponent, True, x.axes) if x.relative else None
+    return lambda op, x: Shift(x.factor * exponent, True) if x.relative else None
 
 
 def _exp(op: Operation, x: Shift) -> Shift | None:
-    return None if x.relative else x._replace(relative=True)
+    return None if x.relative else Shift(x.factor, True)
 
 
 def _log(op: Operation, x: Shift) -> Shift | None:
-    return x._replace(relative=False) if x.relative else None
+    return Shift(x.factor, False) if x.relative else None
 
 
 def _negative(op: Operation, x: Shift) -> Shift:
-    return x if x.relative else x._replace(factor=-x.factor)
+    return x if x.relative else Shift(-x.factor, False)
 
 
 def _same(op: Operation, x: Shift) -> Shift:
     return x
 
 
-def _reshape(op: Operation, x: Shift) -> Shift | None:
-    before, after = op.inputs[0].aval.shape, op.aval.shape
-    if [n for n in before if n != 1] != [n for n in after if n != 1]:
-        return None
-    kept = iter([axis for axis, n in zip(x.axes, before, strict=True) if n != 1])
-    return x._replace(axes=tuple([next(kept) if n != 1 else None for n in after]))
-
-
-def _transpose(op: Operation, x: Shift) -> Shift:
-    return x._replace(axes=tuple([x.axes[a] for a in op.params["axes"]]))
-
-
-def _broadcast(op: Operation, x: Shift) -> Shift:
-    return x._replace(axes=(None,) * (op.aval.ndim - len(x.axes)) + x.axes)
-
-
-def _reduce_sum(op: Operation, x: Shift) -> Shift | None:
-    reduced = op.params["axes"]
-    if not x.relative or any(x.axes[a] is not None for a in reduced):
-        return None
-    return x._replace(axes=tuple([axis for a, axis in enumerate(x.axes) if a not in reduced]))
-
-
-def _matmul(op: Operation, x: Shift | None, y: Shift | None) -> Shift | None:
-    """Rows that move by one factor each: the weights of attention before they are divided by their sum."""
-    if x is None or y is not None or not x.relative or x.axes[-1] is not None:
-        return None
-    return x._replace(axes=(None,) * (op.aval.ndim - len(x.axes)) + x.axes)
+def _total(op: Operation, x: Shift) -> Shift | None:
+    return x if x.relative else None
 
 
 MOVES: dict[Primitive, Move] = {
     ops.add: _sum,
-    ops.subtract: _difference,
+    ops.subtract: functools.partial(_sum, sign=-1),
     ops.multiply: _product,
     ops.divide: _quotient,
     ops.power: _power,
@@ -139,18 +102,19 @@ MOVES: dict[Primitive, Move] = {
     ops.negative: _negative,
     ops.identity: _same,
     ops.place_p: _same,
-    ops.reshape_p: _reshape,
-    ops.transpose_p: _transpose,
-    ops.broadcast_to_p: _broadcast,
-    ops.sum_p: _reduce_sum,
-    ops.matmul_p: _matmul,
+    ops.reshape_p: _same,
+    ops.transpose_p: _same,
+    ops.broadcast_to_p: _same,
+    ops.sum_p: _total,
+    ops.matmul_p: _bilinear,
 }
 
 
 def _irrelevant(extrema: Sequence[Operation], users: dict[Node, list[Operation]], outputs: set[Node]) -> bool:
     """Whether no output moves with ``extrema``, which are equal."""
     start = tuple([a if n != 1 else None for a, n in enumerate(extrema[0].aval.shape)])
-    shifts: dict[Node, Shift] = dict.fromkeys(extrema, Shift(1, False, start))
+    shifts: dict[Node, Shift] = dict.fromkeys(extrema, Shift(1, False))
+    along: dict[Node, Along] = dict.fromkeys(extrema, start)
     seen: set[Node] = set(extrema)
     queue: list[tuple[int, Operation]] = []
     fresh: Sequence[Operation] = extrema
@@ -173,8 +137,14 @@ def _irrelevant(extrema: Sequence[Operation], users: dict[Node, list[Operation]]
             shift = move(op, *moved) if move else None
             if shift is None or len(seen) > LONGEST_SEARCH:
                 return False
+            # What moves along different axes of t neither cancels nor adds up.
+            moving = [(i, along[x]) for i, x in enumerate(op.inputs) if x in shifts]
+            ways = {carried(op.signature, i, own) for i, own in moving}
+            way = ways.pop()
+            if ways or way is None:
+                return False
             if shift.factor != 0:
-                shifts[op] = shift
+                shifts[op], along[op] = shift, way
                 fresh = (op,)
 
 

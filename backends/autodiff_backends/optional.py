@@ -1,4 +1,4 @@
-"""What backends of libraries say that are not on every machine, or whose devices lack dtypes."""
+"""Errors of backends whose library is not on every machine, or whose devices lack dtypes."""
 
 from __future__ import annotations
 

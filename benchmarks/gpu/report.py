@@ -60,6 +60,7 @@ def _percent(share: Spread | None) -> str:
 
 GPU = Edition(
     title="Benchmarks on a GPU",
+    name="benchmarks-gpu",
     how_to_read=_HOW_TO_READ,
     mean_target=None,
     sections={"Rates, and shares of the device's speed": share_lines},

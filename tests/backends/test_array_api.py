@@ -343,8 +343,11 @@ CASES = {
 
 
 def test_every_primitive_has_cases():
-    # A program that is compiled is on one backend, and its positions are checked beside it.
-    assert {p.name for p in ELEMENTWISE} | set(CASES) == set(EXECUTED) - {"place", "in_range"}
+    # A program that is compiled is on one backend, and its positions are checked beside it. The conformance table holds
+    # routines, which are a library's own, and what has several outputs.
+    routines = {name for name, p in EXECUTED.items() if p.kind == "routine"}
+    elsewhere = routines | {"place", "in_range", "part", "frexp", "modf"}
+    assert {p.name for p in ELEMENTWISE} | set(CASES) == set(EXECUTED) - (elsewhere - set(CASES))
 
 
 @pytest.mark.filterwarnings("ignore::numpy.exceptions.ComplexWarning")

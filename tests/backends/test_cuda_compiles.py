@@ -128,7 +128,7 @@ def mixture(as_program: Any, variable: Any) -> Program:
 
 
 def source_of(program: Program) -> str:
-    assert all(supported(program, n) for n in program.applications())
+    assert all(supported(program, made) for made in program.applications())
     return KernelRegion(program).source
 
 

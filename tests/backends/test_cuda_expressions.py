@@ -112,7 +112,7 @@ def agree(run_kernels):
     def check(x: Any, y: Any, names: set[str] | None = None) -> None:
         x, y = (np.ascontiguousarray(a) for a in np.broadcast_arrays(x[:, None], y[None, :]))
         program, made = elementwise_program(x, y, names)
-        assert all(supported(program, n) for n in program.applications())
+        assert all(supported(program, made) for made in program.applications())
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             expected = Interpreted(program)(x, y)

@@ -48,7 +48,7 @@ def check(as_program, run_kernels):
     def run(inputs: list[Any], *outputs: Any, tolerance: float = 1e-12) -> KernelRegion:
         program = outputs[0] if isinstance(outputs[0], Program) else as_program(inputs, outputs)
         values = inputs if isinstance(outputs[0], Program) else [x.value for x in inputs]
-        assert all(supported(program, n) for n in program.applications())
+        assert all(supported(program, made) for made in program.applications())
         with np.errstate(all="ignore"):
             expected = Interpreted(program)(*values)
         region, found = run_kernels(program, values)
@@ -342,7 +342,7 @@ def test_what_is_left_to_libraries(as_program):
 
     def is_supported(*nodes: Any) -> list[bool]:
         program = as_program([x, y, places], nodes)
-        return [supported(program, n) for n in program.applications()]
+        return [supported(program, made) for made in program.applications()]
 
     assert is_supported(x @ y) == [True]
     assert is_supported(x @ x) == [False]
@@ -354,7 +354,7 @@ def test_what_is_left_to_libraries(as_program):
     assert is_supported(ops.index(x.node, ops.static_index(("a", 64), (None, slice(0, 64, 1))), places.node)) == [True]
     wide = ad.Tensor(np.ones(3, np.longdouble), constant=True)
     program = as_program([wide], [wide * 2])
-    assert [supported(program, n) for n in program.applications()] == [False]
+    assert [supported(program, made) for made in program.applications()] == [False]
 
 
 @pytest.mark.parametrize("by_rows", [True, False])

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from autodiff import backend, errors
+from autodiff import errors, registry
 from autodiff.backend import FEATURES
 from autodiff_backends.cupy import backend as cupy_
 from autodiff_backends.cupy.backend import CupyBackend
@@ -91,10 +91,10 @@ def test_this_machine():
     """The package as it is installed here, if it is, asked for by name."""
     cupy = pytest.importorskip("cupy")
     if cupy.cuda.is_available():
-        assert backend.get_backend("cupy") is backend.get_backend("cupy", device=backend.get_backend("cupy").device)
+        assert registry.get_backend("cupy") is registry.get_backend("cupy", device=registry.get_backend("cupy").device)
     else:
         with pytest.raises(errors.BackendError, match=r"driver|GPU"):
-            backend.get_backend("cupy")
+            registry.get_backend("cupy")
 
 
 def test_nothing_imports_cupy_unasked():
@@ -145,8 +145,8 @@ def test_there_is_no_such_device(cupy, device):
 
 
 def test_devices_are_asked_for_by_name(cupy, monkeypatch):
-    monkeypatch.setitem(backend._loaded, "cupy", cupy)
-    assert backend.get_backend("cupy", device="cuda:2") is cupy.at(2)
+    monkeypatch.setitem(registry._loaded, "cupy", cupy)
+    assert registry.get_backend("cupy", device="cuda:2") is cupy.at(2)
     assert pickle.loads(pickle.dumps(cupy.at(2))) is cupy.at(2)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autodiff as ad
-from autodiff import backend, errors
+from autodiff import errors, registry
 from autodiff.plan.execute import compile_nodes
 from autodiff_backends.cupy.backend import CupyBackend
 from autodiff_backends.cupy.plan import CallPlan, CupyPlan, KernelPlan
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.skipif(NO_COMPILER is not None, reason=str(NO_COMPILER)
 
 @pytest.fixture
 def emulated(monkeypatch):
-    monkeypatch.setattr(backend, "_registered", dict(backend._registered))
-    monkeypatch.setattr(backend, "_loaded", dict(backend._loaded))
+    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
     found = Emulated()
     ad.register_backend(found.name, found)
     return found
@@ -161,8 +161,8 @@ def cupy(monkeypatch):
     found = CupyBackend(Library(), 0, 2)
     for number in range(2):
         found.at(number)._on = Gpu(found.namespace, number)
-    monkeypatch.setitem(backend._loaded, "cupy", found)
-    monkeypatch.setattr(backend, "_owners", WeakKeyDictionary())
+    monkeypatch.setitem(registry._loaded, "cupy", found)
+    monkeypatch.setattr(registry, "_owners", WeakKeyDictionary())
     return found
 
 

@@ -33,7 +33,7 @@ def check(as_program, variable):
 
 
 def names(program):
-    return [program.signatures[n].primitive.name for n in program.applications()]
+    return [made.primitive.name for _, made, _ in program.applications()]
 
 
 def test_numbers_are_computed_apart(check):

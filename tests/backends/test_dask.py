@@ -160,6 +160,10 @@ PASSES = {
     "choice": (lambda x, z: np.where(x > z, x * z, 0.5), (X, Z), (0,), 1),
     "complex": (lambda x, y: np.abs(np.sum(np.exp(1j * x) * y[:, None])), (X, Y), (0,), 2),
     "rows repeated": (lambda x, w: np.broadcast_to(w[0], (N, 3)) * np.ones((N, 1)) * x[:, :3], (X, W), (1,), 1),
+    "singular values": (lambda a: np.sum(np.linalg.svd(a)[1] ** 3, axis=1), (WORDS,), (0,), 1),
+    "several outputs": (lambda x: np.modf(x)[0] * np.frexp(x)[0], (X,), (0,), 1),
+    "transforms": (lambda x: np.abs(np.fft.fft(x, axis=1)), (X,), (0,), 1),
+    "solutions": (lambda x: np.linalg.solve(W.T @ W, x[:, :3].T), (X,), (0,), 1),
     "column by row": (lambda x: np.sum(x.T, axis=0)[:, None] * np.arange(5.0), (X,), (0,), 1),
 }
 
@@ -264,6 +268,31 @@ def test_blocks_are_joined_where_the_program_needs_it(name):
         plan(*recorded.values(lambda s: tuple([(6, 5) if n == 11 else m for n, m in zip(s, in_rows(s))])))
     )
     assert "# joined" in plan.source
+
+
+# Too large to be computed in each block again, though their singular values are not.
+MATRIX, MATRICES = rng.normal(size=(70, 70)), rng.normal(size=(90, 8, 8))
+
+TAKEN_APART = {
+    "of a matrix": (lambda a, x: np.linalg.svd(a)[1] * x[:, :1] + np.linalg.svd(a)[0][0, 0], (MATRIX, X), (0, 1)),
+    "of matrices": (lambda a, x: np.sum(np.linalg.svd(a, compute_uv=False)) * x, (MATRICES, X), (0, 1)),
+    "in a later pass": (lambda a: np.linalg.svd(a)[1] * np.sum(np.linalg.svd(a)[1]), (WORDS,), (0,)),
+    "along other axes": (lambda x: np.modf(x.T @ x)[0] + np.sum(np.modf(x)[1]), (X,), (0,)),
+}
+
+
+@pytest.mark.parametrize("name", TAKEN_APART)
+def test_several_outputs_are_taken_apart_where_they_are_computed(name):
+    recorded = Recorded(*TAKEN_APART[name])
+    recorded.assert_numpys(recorded.compiled("dask")(*recorded.values(in_rows)))
+
+
+def test_several_outputs_that_are_known_are_taken_apart(lazy):
+    t = ad.Tensor(da.from_array(WORDS, chunks=(7, 2, 4)))
+    left, values, right = np.linalg.svd(t, full_matrices=False)
+    np.testing.assert_allclose(left.value.compute() * 1, np.linalg.svd(WORDS, full_matrices=False)[0])
+    product = (left * values[:, None]) @ right
+    np.testing.assert_allclose(product.value.compute(), WORDS)
 
 
 def test_only_what_needs_whole_arrays_is_joined():
@@ -467,7 +496,7 @@ def test_arrays_of_the_backend(lazy):
     assert lazy.namespace is da
     assert lazy.owns(x)
     assert not lazy.owns(X)
-    assert ad.backend.backend_of(x) is lazy
+    assert ad.registry.backend_of(x) is lazy
     assert pickle.loads(pickle.dumps(lazy)) is lazy
     assert lazy.aval_of(x) == ((N, 4), np.dtype(np.float64))
     np.testing.assert_array_equal(lazy.to_numpy(x), X)

@@ -4,15 +4,13 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.plan import Program
+from autodiff.core.program import Application, Program
 from autodiff_backends.loops.regions import CALLS, LOOPS, Composed, Rules, is_view, regions, whole
 from autodiff_backends.numpy.reference import Interpreted
 
 
-def fits(program: Program, number: int) -> bool:
-    signature = program.signatures[number]
-    assert signature is not None
-    return signature.primitive.name not in ("matmul", "cumsum")
+def fits(program: Program, application: Application) -> bool:
+    return application[1].primitive.name not in ("matmul", "cumsum")
 
 
 RULES = Rules(fits, is_view, lambda program, members: True)

@@ -12,8 +12,9 @@ from autodiff.core.avals import intern_aval
 from autodiff.core.primitives import PRIMITIVES
 from autodiff.plan import evaluate
 from autodiff_backends.loops.accesses import contiguous, reshaped
-from autodiff_backends.loops.statements import COPY, GATHER, LEFT_TO_NUMPY, Lowering, literal_text, supported
-from autodiff_backends.numba.expressions import number
+from autodiff_backends.loops.statements import COPY, GATHER, Lowering, literal_text
+from autodiff_backends.numba.costs import supported
+from autodiff_backends.numba.expressions import OVERRIDES, number
 from autodiff_backends.numpy.reference import Interpreted
 
 A = np.arange(1.0, 7.0).reshape(2, 3)
@@ -372,7 +373,7 @@ def test_random_programs_are_what_the_interpreter_computes(as_program, random_gr
 
 
 def is_supported(program, largest=1000, ufuncs=ALL):
-    return [supported(program, number, ufuncs, largest) for number in program.applications()]
+    return [supported(program, made, ufuncs, largest) for made in program.applications()]
 
 
 def test_dtypes_sizes_and_indices_decide_what_is_supported(as_program, variable):
@@ -394,17 +395,16 @@ def test_dtypes_sizes_and_indices_decide_what_is_supported(as_program, variable)
     assert intern_aval((), index.aval.dtype, spec=index.aval.spec) is index.aval
 
 
-@pytest.mark.parametrize("name", LEFT_TO_NUMPY)
-def test_integer_arithmetic_that_numba_does_otherwise_is_left_to_numpy(as_program, variable, name):
-    primitive = PRIMITIVES[name]
+@pytest.mark.parametrize("primitive", [p for p, row in OVERRIDES.items() if row.left], ids=lambda p: p.name)
+def test_integer_arithmetic_that_numba_does_otherwise_is_left_to_numpy(as_program, variable, primitive):
     for dtype in ("i8", "u1", "f8", "f4"):
         x = variable(np.ones(3, dtype))
         try:
             program = as_program([x], [primitive(*[x] * primitive.numpy_ufunc.nin)])
         except errors.DTypeError:
             continue
-        kinds = LEFT_TO_NUMPY[name]
-        assert is_supported(program) == [dtype[0] not in kinds and name != "ldexp"]
+        kinds = OVERRIDES[primitive].left
+        assert is_supported(program) == [dtype[0] not in kinds and primitive is not ops.ldexp]
 
 
 def test_loops_in_half_precision_are_left_to_numpy(as_program, variable):

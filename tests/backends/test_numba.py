@@ -19,12 +19,12 @@ from autodiff.core.primitives import PRIMITIVES
 from autodiff.ops import COMPOSITIONS
 from autodiff.tensor import wrap
 from autodiff_backends.loops import files as kernel_files
-from autodiff_backends.loops import regions
 from autodiff_backends.loops.regions import Composed
-from autodiff_backends.loops.statements import supported
 from autodiff_backends.numba import backend as numba_
+from autodiff_backends.numba import costs
 from autodiff_backends.numba import kernel as kernels
 from autodiff_backends.numba.backend import BACKEND, Kernel, NumbaBackend
+from autodiff_backends.numba.costs import supported
 from autodiff_backends.numpy.reference import Interpreted
 
 numba = pytest.importorskip("numba")
@@ -48,7 +48,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def everywhere(monkeypatch):
     """Kernels also where they do not pay."""
-    monkeypatch.setattr(regions, "KERNEL_CALL", float("-inf"))
+    monkeypatch.setattr(costs, "KERNEL_CALL", float("-inf"))
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_every_elementwise_primitive(as_program, variable, dtype, most_left_out)
     for primitive, node in applications(operands):
         program = as_program(operands, [node])
         ufuncs = BACKEND._supported_ufuncs()
-        known = all(supported(program, number, ufuncs, 1000) for number in program.applications())
+        known = all(supported(program, made, ufuncs, 1000) for made in program.applications())
         (compiled if known else left_out).append((primitive.name, node))
     assert len(compiled) >= 30
     assert len(left_out) <= most_left_out, [name for name, _ in left_out]
@@ -509,7 +509,7 @@ def test_kernels_are_made_where_they_pay_only(as_program):
 
 def test_kernels_that_would_be_too_long_are_left_to_numpy(as_program, monkeypatch):
     monkeypatch.setattr(numba_, "LONGEST_KERNEL", 3)
-    monkeypatch.setattr(regions, "KERNEL_CALL", float("-inf"))
+    monkeypatch.setattr(costs, "KERNEL_CALL", float("-inf"))
     x = ad.Tensor([1.0, 2.0])
     y = np.sum(np.sin(x) * x + np.cos(x)) * x
     plan = BACKEND.compile(as_program([x], [y]))
@@ -573,9 +573,9 @@ def test_random_programs_compiled(as_program, random_graph):
 
 PROGRAM = """
 import numpy as np, autodiff as ad
-from autodiff_backends.loops import regions as _loops_regions
+from autodiff_backends.numba import costs as _numba_costs
 from autodiff_backends.numba import kernel as _numba_kernel
-_loops_regions.KERNEL_CALL = float("-inf")
+_numba_costs.KERNEL_CALL = float("-inf")
 x = ad.Tensor([0.5, 1.5, -2.0])
 (slope,) = ad.Graph(backend="numba").gradient(np.sum(np.tanh(x) * x), [x])
 np.testing.assert_allclose(slope, ad.Graph().gradient(np.sum(np.tanh(x) * x), [x])[0], rtol=1e-14)

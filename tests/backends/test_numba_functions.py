@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff_backends.loops.statements import ANGLES, VECTORISED
+from autodiff_backends.numba.expressions import ANGLES, VECTORISED
 
 numba = pytest.importorskip("numba")
 

@@ -162,6 +162,6 @@ def test_bad_thread_counts(count):
 def test_environment_sets_the_default(monkeypatch):
     ad.set_num_threads(None)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    from autodiff.backend import thread_count
+    from autodiff.machine import thread_count
 
     assert thread_count() == 3

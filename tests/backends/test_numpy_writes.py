@@ -255,7 +255,7 @@ def test_lines_executed_for_a_chain_of_writes_are_in_proportion_to_it():
         sys.settrace(trace)
         try:
             writes = Writes(program, program.applications())
-            ends = {writes.last(number) for number in program.applications()[1:] if writes._writes(number)}
+            ends = {writes.last(n) for n, _, _ in program.applications()[1:] if writes._writes(n)}
         finally:
             sys.settrace(before)
         assert len(ends) == 1

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.backend import backend_of
 from autodiff.differentiate import Forward
+from autodiff.registry import backend_of
 from autodiff.tensor import wrap
 from autodiff_backends.numpy.reference import Interpreted
 

@@ -349,6 +349,24 @@ def creating() -> list[Case]:
     return rows
 
 
+def like() -> list[Case]:
+    """Functions that ask a Tensor by ``like=``, and those that join what is in lists."""
+    calls: dict[Any, tuple[Any, ...]] = {
+        np.zeros: ((2, 3),), np.ones: (2,), np.empty: ((0, 2),), np.eye: (2, 3), np.identity: (2,), np.arange: (4.0,),
+        np.tri: (3, 2, -1),
+    }  # fmt: skip
+    rows = [
+        case(lambda x, f=f, args=args: f(*args, like=x) * x[0], real(1), covers=f, independent=False)
+        for f, args in calls.items()
+    ]
+    for f in (np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray):
+        rows += [case(lambda x, f=f: f(x, like=x), real(2, 3), covers=f)]
+        rows += [case(lambda x, y, f=f: f([[x, y], (y, 2 * x)], like=x), real(3), real(3), covers=f)]
+        rows += [case(lambda x, f=f: f([x[0], 1.5], dtype=np.float64, like=x), real(1), covers=f, single=False)]
+    rows += [case(lambda x: np.array([x[0], 2], ndmin=3, like=x), real(1), covers=np.array)]
+    return rows
+
+
 def _saved(f: Any) -> Any:
     def size(x: Any) -> int:
         stream = io.BytesIO()
@@ -391,5 +409,5 @@ def about() -> list[Case]:
 
 CASES = [
     *rearranging(), *repeating(), *joining(), *splitting(), *padding(), *windows(), *indexing(), *diagonals(),
-    *selecting(), *clipping_by_keyword(), *creating(), *about(),
+    *selecting(), *clipping_by_keyword(), *creating(), *like(), *about(),
 ]  # fmt: skip

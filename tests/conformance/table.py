@@ -11,6 +11,7 @@ from . import (
     special_cases,
     tensor_cases,
     ufunc_cases,
+    writing_cases,
 )
 from .case import Case
 
@@ -22,5 +23,6 @@ CASES: list[Case] = [
     *linalg_cases.CASES,
     *fft_cases.CASES,
     *special_cases.CASES,
+    *writing_cases.CASES,
     *tensor_cases.CASES,
 ]

@@ -96,6 +96,12 @@ def _filled(x: Any, value: Any) -> Any:
     return out
 
 
+def _put(x: Any, *args: Any) -> Any:
+    out = np.copy(x)
+    out.put(*args)
+    return out
+
+
 def methods() -> list[Case]:
     mask = np.array([True, False, True])
     rows = []
@@ -154,6 +160,7 @@ def methods() -> list[Case]:
         method("item", real(3), 1, gradient="none"),
         method("tolist", real(2, 3), gradient="none"),
         case(_filled, real(2, 3), real(), covers="Tensor.fill"),
+        case(_put, real(2, 3), [0, 5], real(2), covers="Tensor.put"),
         attribute("T", real(2, 3)),
         attribute("T", real(2, 3, 2)),
         attribute("mT", real(2, 3, 2)),

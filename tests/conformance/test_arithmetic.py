@@ -29,7 +29,7 @@ def ways(backend, function, *arrays):
 
 
 def _on_host(value):
-    owner = ad.backend.backend_of(value)
+    owner = ad.registry.backend_of(value)
     return value if owner is None or isinstance(value, np.ndarray) else owner.to_numpy(value)
 
 

@@ -50,6 +50,7 @@ DIFFERENT = {
     r"^(append|hstack)\(x, nan": "lists beside arrays are arrays",
     r"^ldexp": "NumPy has no loops for some of its scalars",
     r"^linalg|^norm": "NumPy's check of axes differs",
+    r"^eig(vals)?\(": "NumPy gives real numbers if all values are real",
 }
 
 if np.lib.NumpyVersion(np.__version__) < "2.1.0":
@@ -129,7 +130,7 @@ def verdict(function: Callable[..., Any], arrays: list[np.ndarray], traced: bool
         return accepted(got, numpys)
     if isinstance(own, ad.errors.UnsupportedError):
         return None
-    if not isinstance(own, ad.errors.AutodiffError):
+    if not isinstance(own, (ad.errors.AutodiffError, np.linalg.LinAlgError)):
         return f"a foreign {type(own).__name__}: {own}"
     if traced and "is traced" in str(own).replace("traces", "is traced"):
         return None
@@ -145,7 +146,7 @@ def accepted(results: list[Any], numpys: Exception) -> str | None:
     """What is wrong with results where NumPy raises: they may be errors only when somebody looks."""
     try:
         values = [np.asarray(r) for r in results]
-    except ad.errors.AutodiffError as error:
+    except (ad.errors.AutodiffError, np.linalg.LinAlgError) as error:
         same = any(isinstance(error, builtin) and isinstance(numpys, builtin) for builtin in BUILTINS)
         return None if same else f"{type(error).__name__} {error} for {type(numpys).__name__} {numpys}"
     return f"gives {[v.tolist() for v in values]} where NumPy raises {type(numpys).__name__}: {numpys}"

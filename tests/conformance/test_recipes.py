@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff import nodes, ops, recipe, tensor
+from autodiff import nodes, ops, recipe
 from autodiff.core import avals as core_avals
 from autodiff.dispatch import FUNCTIONS, UFUNCS
 from autodiff.memo import Memo
 from autodiff.nodes import history
+from autodiff.numpy_api import functions
 from autodiff.numpy_api.memo import memoised
 from autodiff.ops import indexing
 from autodiff.plan import collect
+from autodiff.tensor import tensor
 
 from . import checks
 from .case import Case
@@ -31,8 +33,9 @@ MASK = np.array([[True, False, True], [False, True, True]])
 def without_recipes() -> Iterator[None]:
     """NumPy functions, operators and indexing as they are without recipes."""
     with pytest.MonkeyPatch.context() as patch:
-        for function, handler in FUNCTIONS.items():
-            patch.setitem(FUNCTIONS, function, getattr(handler, "__wrapped__", handler))
+        patch.setattr(functions, "memoised", lambda handler: handler)
+        for function, handler in functions.function_table().items():
+            patch.setitem(FUNCTIONS, function, handler)
         for ufunc, function in UFUNCS.items():
             patch.setitem(UFUNCS, ufunc, function.function if isinstance(function, recipe.Composite) else function)
         patch.setattr(recipe, "recipe", lambda function, avals: None)

@@ -12,6 +12,7 @@ import pytest
 import autodiff as ad
 from autodiff import ops
 from autodiff.core.avals import INDEX_DTYPE, Aval, intern_aval, several
+from autodiff.core.parameters import Axis, Static
 from autodiff.core.primitives import PRIMITIVES, Primitive
 from autodiff.operator import Operator
 from autodiff.rules import TABLE
@@ -30,9 +31,15 @@ PARAMS: dict[str, tuple[Any, ...]] = {
     "broadcast_to": ((2, 2, 3),),
     "concatenate": (1,),
     "reshape": ((3, 2),),
-    "fft": (1, "ortho"),
+    **dict.fromkeys(("fft", "ifft", "rfft"), (1, "ortho")),
     "part": (1,),
     "svd": (False, True),
+    "eig": (True,),
+    "eigh": (True, True),
+    "irfft": (3, 1, "ortho"),
+    "lu_solve": (True,),
+    "qr": ("r",),
+    "solve_triangular": (True,),
     "transpose": ((1, 0),),
     **{p.name: ((1,),) for p in PRIMITIVES.values() if p.kind == "reduction"},
     **dict.fromkeys(("argmax", "argmin", "cumsum", "cumprod"), (1,)),
@@ -56,10 +63,17 @@ def arguments(primitive: Primitive) -> tuple[list[Aval], list[Any]]:
     values = [MATRIX, MATRIX + 1, MATRIX * 2][:count]
     if primitive is ops.part_p:
         return [several([intern_aval(MATRIX.shape, MATRIX.dtype)] * 2)], [(MATRIX, MATRIX + 1)]
-    if primitive.name == "solve":
-        values = [np.array([[2.0, 1.0], [0.5, 3.0]]), MATRIX]
-    elif primitive is ops.fft_p:
-        values = [MATRIX + 1j]
+    if primitive in (ops.lu_solve_p, ops.lu_slogdet_p):
+        a, exchanges = np.array([[2.0, 1.0], [0.5, 3.0]]), np.zeros(2, np.int32)
+        known = several([intern_aval(x.shape, x.dtype) for x in (a, exchanges)])
+        rest = [MATRIX] if primitive is ops.lu_solve_p else []
+        return [known, *[intern_aval(x.shape, x.dtype) for x in rest]], [(a, exchanges), *rest]
+    if primitive.name in ("solve", "solve_triangular"):
+        values = [np.array([[2.0, 0.0], [0.5, 3.0]]), MATRIX]
+    elif primitive.name in ("cholesky", "cofactors", "det", "eig", "eigh", "inv", "lu", "slogdet"):
+        values = [np.array([[2.0, 0.5], [0.5, 3.0]])]
+    elif primitive in (ops.fft_p, ops.ifft_p, ops.irfft_p):
+        values = [MATRIX[:, :2] + 1j]
     elif primitive.name == "where":
         values[0] = MATRIX > 0
     elif primitive.name == "root_of_squares":
@@ -82,6 +96,7 @@ def test_meanings_are_what_numpy_computes(primitive):
     signature = primitive.signature(tuple(avals), PARAMS.get(primitive.name, ()))
     found = signature.function(np)(*values)
     expected = function_for(signature)(*values)
+    assert primitive.several == bool(signature.out.parts)
     if not signature.out.parts:
         found, expected = (found,), (expected,)
     avals = signature.out.parts or (signature.out,)
@@ -120,7 +135,7 @@ def roll() -> Iterator[Primitive]:
     primitive = Operator(
         "roll",
         infer,
-        params=("shift", "axis"),
+        params={"shift": Static, "axis": Axis},
         meaning=lambda xp, x, shift, axis: xp.roll(x, shift, axis=axis),
         needs=("roll",),
     )

@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import autodiff as ad
+from autodiff.tensor.views import view_of
+
 
 class Slack(NamedTuple):
     """How far two right evaluations of a step may be apart.
@@ -104,17 +107,20 @@ Looker = Callable[[str, Any], None]
 def run(
     program: Program, values: dict[str, Any], numbers: dict[str, Any], look: Looker | None = None
 ) -> dict[str, Any]:
-    """The values of all names, whatever kind of array the inputs are."""
+    """The values of all names, whatever kind of array the inputs are. (Views are for ``tests/test_views.py``.)"""
     space: dict[str, Any] = {"np": np, **values, **numbers}
     for step in program.steps:
         exec(compiled(step.text), space)
+        made = space[step.writes]
+        if isinstance(made, ad.Tensor) and view_of(made) is not None:
+            space[step.writes] = made.copy()
         if look is not None:
             look(step.text, space[step.writes])
     return {name: space[name] for name in program.names}
 
 
 def owned(result: Any, others: Iterable[Any] = ()) -> Any:
-    """An array of its own: Tensors have no views, and a reduction to one element is an array of no dimensions."""
+    """An array of its own, and no view; a reduction to one element is an array of no dimensions."""
     return np.array(result, copy=True)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import autodiff as ad
-from autodiff.backend import backend_of
+from autodiff.registry import backend_of
 
 from .compare import Wrong, check
 from .generate import Failing, other_arrays

@@ -37,6 +37,8 @@ class Array(NamedTuple):
 
 V, M, S, C, I = Array((3,)), Array((2, 3)), Array((3, 3)), Array((2, 3, 4)), Array((3,), "i8")
 MASK = np.array([True, False, True])
+# A matrix that has an inverse, and a triangular factor.
+R = P = Array((1, 1))
 
 REDUCED: dict[str, Any] = {"a": M, "axis": 0, "keepdims": False, "where": True}
 SUMMED: dict[str, Any] = {**REDUCED, "dtype": float, "initial": 0.0}
@@ -144,6 +146,25 @@ CALLS: dict[str, list[dict[str, Any]]] = {
     "linalg.solve": [{"a": Array((1, 1)), "b": Array((1,))}],
     "cross": [{"a": V, "b": V, "axisa": -1, "axisb": -1, "axisc": -1}, {"a": S, "b": S, "axis": 1}],
     "linalg.norm": [{"x": M, "ord": 1, "axis": 0, "keepdims": False}, {"x": M, "ord": 1, "axis": (0, 1)}],
+    **{f"linalg.{name}": [{"a": R}] for name in ("inv", "det", "slogdet", "eig", "eigvals", "tensorinv")},
+    **{f"linalg.{name}": [{"a": P, "UPLO": "L"}] for name in ("eigh", "eigvalsh")},
+    "linalg.cholesky": [{"a": P, "upper": False}],
+    "linalg.qr": [{"a": S, "mode": "r"}],
+    "linalg.svd": [{"a": S, "compute_uv": False}],
+    "linalg.pinv": [{"a": P, "rcond": 1e-10}],
+    "linalg.lstsq": [{"a": R, "b": Array((1,)), "rcond": None}],
+    "linalg.cond": [{"x": R, "p": 1}],
+    "linalg.matrix_power": [{"a": R, "n": 2}],
+    "linalg.matrix_rank": [{"A": P, "tol": None}],
+    "linalg.multi_dot": [{"arrays": [P, P]}],
+    "linalg.vector_norm": [{"x": M, "axis": 0, "keepdims": False, "ord": 2}],
+    "linalg.matrix_norm": [{"x": M, "keepdims": False, "ord": 1}],
+    **{f"fft.{name}": [{"a": V, "n": 4, "axis": -1, "norm": None}] for name in ("fft", "ifft", "rfft", "irfft")},
+    **{
+        f"fft.{name}": [{"a": M, "s": None, "axes": (0, 1), "norm": None}]
+        for name in ("fft2", "ifft2", "fftn", "rfftn")
+    },
+    **{f"fft.{name}": [{"x": M, "axes": 0}] for name in ("fftshift", "ifftshift")},
     "shape": [{"a": M}],
     "size": [{"a": M, "axis": 0}],
     "allclose": [{"a": V, "b": V, "rtol": 1e-5, "atol": 1e-8, "equal_nan": False}],
@@ -183,6 +204,12 @@ LEFT_OUT = {
     *("amax", "amin", "array2string", "array_repr", "array_str", "array_equal", "array_equiv", "argwhere", "can_cast"),
     *("empty_like", "flatnonzero", "full", "iscomplexobj", "isclose", "isrealobj", "may_share_memory", "ndim"),
     *("save", "savez", "shares_memory"),
+    *("svdvals", "tensorsolve", "hfft", "ihfft", "ifftn", "irfft2", "irfftn", "rfft2"),
+    # These write into what they are given (tests/test_writing.py).
+    *("copyto", "put", "place", "putmask", "fill_diagonal", "put_along_axis"),
+    # These are asked by like= (tests/test_numpy_programs.py).
+    *("zeros", "ones", "empty", "eye", "identity", "tri", "arange"),
+    *("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray"),
 }
 
 

@@ -48,7 +48,9 @@ def verify() -> Callable[[Program], Program]:
         assert live == sorted(set(live))
         assert set(program.outputs) <= set(live)
         assert all(set(program.arguments[number]) <= set(live) for number in live)
-        assert program.applications() == [n for n in live if program.signatures[n] is not None]
+        assert program.applications() == [
+            (n, signature, program.arguments[n]) for n in live if (signature := program.signatures[n]) is not None
+        ]
         return program
 
     return check

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import autodiff as ad
 from autodiff import background
-from autodiff.backend import get_backend
 from autodiff.background import Later
 from autodiff.plan import specialize
+from autodiff.registry import get_backend
 from autodiff_backends.numpy import backend as numpy_
 from autodiff_backends.numpy.reference import Interpreted
 
@@ -140,7 +140,7 @@ def test_a_changed_index_is_answered_at_once_and_compiled_meanwhile(name, monkey
         if i == 3:
             background.wait()
     assert compiled == [True, False]
-    (plan,) = [found.plan for found in graph._cache.values()]
+    (plan,) = [found.plan for found in graph._gradients.cache.values()]
     assert plan._later is None
     assert plan._interim is None
     assert len(plan._current.places) == 2
@@ -153,7 +153,7 @@ def test_switched_off_plans_are_compiled_by_who_asks(monkeypatch):
     x = ad.Tensor(DATA)
     for i in range(6):
         np.testing.assert_allclose(graph.gradient(varying(x, i), [x])[0], expected(i), rtol=1e-12)
-    (compiled,) = graph._cache.values()
+    (compiled,) = graph._gradients.cache.values()
     assert compiled.plan._interim is None
     assert compiled.plan._changes == 1
     # Interpreted twice, and then generated.
@@ -183,7 +183,7 @@ def test_what_changes_while_a_plan_is_made_is_not_known_to_it(gate):
         wanted[i] += DATA[j] * DATA[4:].sum()
         wanted[j] += DATA[i] * DATA[4:].sum()
         np.testing.assert_allclose(found, wanted, rtol=1e-13)
-    (compiled,) = graph._cache.values()
+    (compiled,) = graph._gradients.cache.values()
     assert compiled.plan._changes == 1
     gate.set()
     background.wait()
@@ -207,7 +207,7 @@ def test_changes_end_in_a_plan_that_knows_nothing():
             wanted[19] += DATA[i]
         np.testing.assert_allclose(graph.gradient(y, [x])[0], wanted, rtol=1e-12)
         background.wait()
-    (compiled,) = graph._cache.values()
+    (compiled,) = graph._gradients.cache.values()
     assert compiled.plan._changes == specialize.MOST_CHANGES
     assert compiled.plan._current.places == []
 
@@ -218,7 +218,7 @@ def test_plans_being_made_die_with_their_graph(gate):
     x = ad.Tensor(DATA)
     for i in range(2):
         graph.gradient(varying(x, i), [x])
-    (compiled,) = graph._cache.values()
+    (compiled,) = graph._gradients.cache.values()
     later = weakref.ref(compiled.plan._later)
     gc.disable()
     try:
@@ -300,7 +300,7 @@ def test_any_run_of_index_values_is_right_whenever_plans_come(calls):
         np.testing.assert_allclose(found, wanted, rtol=1e-11, atol=1e-13)
         if waits:
             background.wait()
-    (compiled,) = graph._cache.values()
+    (compiled,) = graph._gradients.cache.values()
     assert compiled.plan._changes <= specialize.MOST_CHANGES
 
 

@@ -110,7 +110,7 @@ def test_histories_that_grow_do_not_take_all(monkeypatch):
         graph.gradient(w, [x])
         graph.gradient(w, [x], as_tensors=True)
     assert plan_cache.ALWAYS_KEPT <= graph.cache_info().entries < 60
-    assert sum(value.n_operations for value in graph._cache.values()) > 1_000
+    assert sum(value.n_operations for value in graph._gradients.cache.values()) > 1_000
 
 
 def test_threads():

@@ -47,7 +47,7 @@ def programs(*outputs):
 
 
 def names(program):
-    return {program.signatures[n].primitive.name for n in program.applications()}
+    return {made.primitive.name for _, made, _ in program.applications()}
 
 
 @pytest.mark.parametrize("name", CONTRACTED)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.nodes import UNKNOWN, Argument, Slot
+from autodiff.nodes import Argument, Slot
 from autodiff.plan import compile_nodes, concrete, evaluate
 from autodiff.plan import execute as module
+from autodiff.tracing import UNKNOWN
 
 A = np.array([[1.5, -2.0, 0.5], [3.0, 0.25, -1.0]])
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.backend import get_backend
 from autodiff.plan import build, compile_nodes
+from autodiff.registry import get_backend
 from autodiff_backends.numpy.reference import Interpreted
 
 N = 200_000

@@ -81,7 +81,7 @@ def test_equal_applications_are_one_value(verify):
     other = ops.sin(y * x)
     program = verify(build([x, y], [one, other]))
     assert len(program.applications()) == 3
-    names = [program.signatures[n].primitive.name for n in program.applications()]
+    names = [made.primitive.name for _, made, _ in program.applications()]
     assert names == ["multiply", "sin", "add"]
     assert program.outputs[1] == program.arguments[program.outputs[0]][0]
 
@@ -120,7 +120,7 @@ def test_prune_drops_what_no_output_needs(verify):
     pruned = verify(prune(program))
     assert pruned.n_inputs == 2
     assert len(pruned.avals) == 4
-    assert [pruned.signatures[n].primitive.name for n in pruned.applications()] == ["multiply"]
+    assert [made.primitive.name for _, made, _ in pruned.applications()] == ["multiply"]
 
 
 def test_prune_keeps_what_is_said_of_the_program():
@@ -145,7 +145,7 @@ def test_build_stops_at_its_inputs(verify):
     x = variable()
     middle = ops.exp(x)
     program = verify(build([middle], [middle * 2]))
-    assert [program.signatures[n].primitive.name for n in program.applications()] == ["multiply"]
+    assert [made.primitive.name for _, made, _ in program.applications()] == ["multiply"]
 
 
 def test_one_node_given_as_two_inputs(verify):
@@ -249,7 +249,7 @@ def test_programs_that_are_copied_know_whose_values_they_have():
     x, slope = _slope(lambda x: np.sin(x) * x, [0.5, 1.0])
     for program in (build([x.node], [slope.node]), prune(build([x.node], [slope.node], simplify))):
         copied = prune(program)
-        assert [copied.signatures[n].is_derived for n in copied.applications()] == [
-            program.signatures[n].is_derived for n in program.applications()
+        assert [made.is_derived for _, made, _ in copied.applications()] == [
+            made.is_derived for _, made, _ in program.applications()
         ]
-        assert any(copied.signatures[n].is_derived for n in copied.applications())
+        assert any(made.is_derived for _, made, _ in copied.applications())

@@ -90,14 +90,14 @@ def test_infinite_numbers_are_not_folded_but_computed(make):
 def test_integer_and_float_numbers_are_one_in_floating_arithmetic():
     x = ad.Tensor([1.0, 2.0])
     program = simplified(x, np.sin(x * 2) + np.sin(2.0 * x))
-    assert sum(program.signatures[n].primitive.name == "sin" for n in program.applications()) == 1
+    assert sum(made.primitive.name == "sin" for _, made, _ in program.applications()) == 1
 
 
 def test_broadcast_numbers_stay_numbers():
     x = ad.Tensor(np.ones((4, 3)))
     program = simplified(x, np.exp(np.broadcast_to(0.5, (4, 3)) * 2.0) * x)
     assert all(program.avals[n].shape in ((), (4, 3)) for n in program.live())
-    assert not any(program.is_primitive(n, ops.broadcast_to_p) for n in program.applications())
+    assert not any(made.primitive is ops.broadcast_to_p for _, made, _ in program.applications())
 
 
 def test_plans_of_derivatives_are_short():

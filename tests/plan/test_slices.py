@@ -27,7 +27,7 @@ def sigmoid(x):
 
 
 def count(program):
-    return Counter(program.signatures[n].primitive.name for n in program.applications())
+    return Counter(made.primitive.name for _, made, _ in program.applications())
 
 
 def joined(leaves, outputs, verify):

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.backend import get_backend
 from autodiff.errors import ArgumentError
 from autodiff.plan import workspaces
 from autodiff.plan.workspaces import Kept, Workspaces
+from autodiff.registry import get_backend
 
 KIBIBYTE = 1 << 10
 NBYTES = 100 * KIBIBYTE

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from operator import getitem
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from autodiff.core.primitives import PRIMITIVES, Signature
+from autodiff.core.primitives import COMPARED_BY_VALUE, PRIMITIVES, Primitive, Signature, by_primitive
+from autodiff.errors import BackendError
 
 from . import indexing, reductions
 from .elementwise import ELEMENTWISE, Meaning, compare_mixed, same, truth
@@ -55,7 +56,32 @@ class Call(NamedTuple):
     in_place: Callable[..., Any] | None = None
 
 
-COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
+class Override(NamedTuple):
+    """What computes a primitive, where its card does not say it in the words of the standard.
+
+    Parameters
+    ----------
+    kinds : mapping of str to Meaning
+        Of an elementwise primitive what computes it, by the kinds of number that it computes with.
+    call : callable, optional
+        Makes the call of a signature, if the dtypes of operands do not say enough.
+    needs : tuple of str
+        The functions that are in the standard since 2022.12 or later and that functions of this package call.
+    operator : str, optional
+        What Python computes exactly as NumPy does, for two floats.
+    """
+
+    kinds: Mapping[str, Meaning] = {}
+    call: Callable[[Signature], Call] | None = None
+    needs: tuple[str, ...] = ()
+    operator: str | None = None
+
+    def meaning(self, signature: Signature, kind: str) -> Meaning:
+        """What computes an elementwise primitive of numbers of a kind."""
+        for kinds, meaning in self.kinds.items():
+            if kind in kinds:
+                return meaning
+        raise BackendError(f"{signature!r} is not available in a library of the Array API standard")
 
 
 def operand_dtypes(signature: Signature) -> tuple[DType, ...]:
@@ -66,27 +92,17 @@ def operand_dtypes(signature: Signature) -> tuple[DType, ...]:
 def elementwise_call(signature: Signature) -> Call:
     """The call of an elementwise primitive by the standard's functions."""
     loop = operand_dtypes(signature)
-    name = signature.primitive.name
-    if name in COMPARISONS and loop[0] != loop[1]:
-        return Call(compare_mixed, loop, keywords={"comparison": name})
-    if name.startswith("logical_"):
-        return Call(_logical(signature), (None,) * len(loop))
-    meaning = meaning_for(ELEMENTWISE, name, loop[0].kind)
-    return Call(meaning, loop, view=meaning is same or name in ("real", "imag"))
+    primitive = signature.primitive
+    if primitive.numpy_ufunc in COMPARED_BY_VALUE and loop[0] != loop[1]:
+        return Call(compare_mixed, loop, keywords={"comparison": primitive.name})
+    meaning = OVERRIDES[primitive].meaning(signature, loop[0].kind)
+    return Call(meaning, loop, view=meaning is same or signature.is_view)
 
 
-def _logical(signature: Signature) -> Meaning:
+def _logical(signature: Signature) -> Call:
     """Of truth values themselves, or of any numbers, which need not have a dtype in common."""
-    name = signature.primitive.name
-    return name if all(aval.dtype.kind == "b" for aval in signature.inputs) else meaning_for(ELEMENTWISE, name, "i")
-
-
-def meaning_for(table: Mapping[str, Mapping[str, Meaning]], name: str, kind: str) -> Meaning:
-    """The entry of a table for a primitive and a kind of number."""
-    for kinds, meaning in table[name].items():
-        if kind in kinds:
-            return meaning
-    raise KeyError(f"{name} has no meaning for numbers of kind {kind!r}")
+    kind = "b" if all(aval.dtype.kind == "b" for aval in signature.inputs) else "i"
+    return Call(OVERRIDES[signature.primitive].meaning(signature, kind), (None,) * len(signature.inputs))
 
 
 def _where(signature: Signature) -> Call:
@@ -128,7 +144,7 @@ def _by_kind(*names: str, **meanings: Meaning) -> Callable[[Signature], Call]:
     return make
 
 
-def _shaped(name: str) -> Callable[[Signature], Call]:
+def shaped(name: str) -> Callable[[Signature], Call]:
     """A view in a shape, or with axes, that the first parameter says."""
     return lambda signature: Call(name, (None,), (signature.params[0],), view=True)
 
@@ -165,35 +181,10 @@ def _index_write(function: Callable[..., Any]) -> Callable[[Signature], Call]:
     return make
 
 
-ARRAYS: dict[str, Callable[[Signature], Call]] = {
-    "where": _where,
-    "astype": _astype,
-    "reshape": _shaped("reshape"),
-    "transpose": _shaped("permute_dims"),
-    "broadcast_to": _shaped("broadcast_to"),
-    "concatenate": _concatenate,
-    "sum": _sum_like("sum"),
-    "prod": _sum_like("prod"),
-    "cumsum": _sum_like("cumulative_sum"),
-    "cumprod": _sum_like("cumulative_prod"),
-    "max": _by_kind(iuf="max", b="any", c=reductions.max_complex),
-    "min": _by_kind(iuf="min", b="all", c=reductions.min_complex),
-    "all": _by_kind(b="all", iufc=reductions.all_numbers),
-    "any": _by_kind(b="any", iufc=reductions.any_numbers),
-    "argmax": _by_kind(biufc=reductions.argmax),
-    "argmin": _by_kind(biufc=reductions.argmin),
-    "inner_product": _inner_product,
-    "matmul": _matmul,
-    "index": _index,
-    "index_add": _index_write(indexing.index_add),
-    "index_set": _index_write(indexing.index_set),
-}
-
-
 def over_no_axes(signature: Signature) -> Call:
     """A reduction over no axes, which some libraries take for one over all."""
     dtype = signature.out.dtype
-    if signature.primitive.name == "inner_product":
+    if len(signature.inputs) == 2:
         return Call("multiply", (dtype, dtype))
     return Call(same, (dtype,), view=True) if signature.inputs[0].dtype == dtype else Call(truth, (None,))
 
@@ -202,43 +193,61 @@ def standard_call(signature: Signature) -> Call:
     """The call of any primitive by the standard's functions."""
     if signature.primitive.kind == "reduction" and signature.params == ((),):
         return over_no_axes(signature)
-    name = signature.primitive.name
-    if name in ARRAYS:
-        return ARRAYS[name](signature)
-    return elementwise_call(signature) if name in ELEMENTWISE else by_meaning(signature)
+    row = OVERRIDES.get(signature.primitive)
+    if row is None:
+        return by_meaning(signature)
+    return elementwise_call(signature) if row.call is None else row.call(signature)
 
 
 def by_meaning(signature: Signature) -> Call:
     """What the primitive's card says."""
-    primitive = signature.primitive
-    assert primitive.meaning is not None, primitive.name
-    # A ufunc of another module than NumPy's may compute in another dtype than its operands'.
-    operands = operand_dtypes(signature) if primitive.module != "numpy" else (None,) * len(signature.inputs)
-    return Call(primitive.meaning, operands, keywords=signature.meaning_keywords, view=signature.is_view)
+    meaning = signature.meaning("a library of the Array API standard")
+    is_ufunc = signature.primitive.kind == "elementwise" and signature.primitive.loop is not None
+    operands = operand_dtypes(signature) if is_ufunc else (None,) * len(signature.inputs)
+    return Call(meaning, operands, keywords=signature.meaning_keywords, view=signature.is_view)
 
 
-# Functions that are in the standard since 2022.12 or later and that functions of this package call, by primitive.
-NEEDS: dict[str, tuple[str, ...]] = {
-    "fmod": ("copysign",),
-    "fmax": ("maximum",),
-    "fmin": ("minimum",),
-    "cbrt": ("copysign",),
-    "spacing": ("nextafter",),
-    "logaddexp2": ("maximum",),
-    "ldexp": ("clip",),
-    "frexp": ("clip",),
-    "modf": ("copysign",),
-    "cumsum": ("cumulative_sum",),
-    "cumprod": ("cumulative_prod",),
-    "index_add": ("searchsorted",),
-    "index_set": ("searchsorted",),
+NOTHING = Override()
+
+# What rows of elementwise primitives have beside a function for each kind of number.
+_FURTHER: dict[str, Override] = {
+    "add": Override(operator="+"),
+    "subtract": Override(operator="-"),
+    "multiply": Override(operator="*"),
+    **dict.fromkeys(("logical_and", "logical_or", "logical_xor", "logical_not"), Override(call=_logical)),
+    **dict.fromkeys(("fmod", "cbrt", "modf"), Override(needs=("copysign",))),
+    **dict.fromkeys(("fmax", "logaddexp2"), Override(needs=("maximum",))),
+    **dict.fromkeys(("ldexp", "frexp"), Override(needs=("clip",))),
+    "fmin": Override(needs=("minimum",)),
+    "spacing": Override(needs=("nextafter",)),
 }
 
-
-def _functions_of(primitive: str) -> set[str]:
-    """The functions of the namespace that a primitive may need, by name."""
-    meanings = ELEMENTWISE.get(primitive, {}).values()
-    return {meaning for meaning in meanings if isinstance(meaning, str)} | set(NEEDS.get(primitive, ()))
+OVERRIDES: dict[Primitive, Override] = by_primitive(
+    {
+        **{name: _FURTHER.get(name, NOTHING)._replace(kinds=kinds) for name, kinds in ELEMENTWISE.items()},
+        "where": Override(call=_where),
+        "astype": Override(call=_astype),
+        "reshape": Override(call=shaped("reshape")),
+        "transpose": Override(call=shaped("permute_dims")),
+        "broadcast_to": Override(call=shaped("broadcast_to")),
+        "concatenate": Override(call=_concatenate),
+        "sum": Override(call=_sum_like("sum")),
+        "prod": Override(call=_sum_like("prod")),
+        "cumsum": Override(call=_sum_like("cumulative_sum"), needs=("cumulative_sum",)),
+        "cumprod": Override(call=_sum_like("cumulative_prod"), needs=("cumulative_prod",)),
+        "max": Override(call=_by_kind(iuf="max", b="any", c=reductions.max_complex)),
+        "min": Override(call=_by_kind(iuf="min", b="all", c=reductions.min_complex)),
+        "all": Override(call=_by_kind(b="all", iufc=reductions.all_numbers)),
+        "any": Override(call=_by_kind(b="any", iufc=reductions.any_numbers)),
+        "argmax": Override(call=_by_kind(biufc=reductions.argmax)),
+        "argmin": Override(call=_by_kind(biufc=reductions.argmin)),
+        "inner_product": Override(call=_inner_product),
+        "matmul": Override(call=_matmul),
+        "index": Override(call=_index),
+        "index_add": Override(call=_index_write(indexing.index_add), needs=("searchsorted",)),
+        "index_set": Override(call=_index_write(indexing.index_set), needs=("searchsorted",)),
+    }
+)
 
 
 def _has(xp: Any, name: str) -> bool:
@@ -248,20 +257,21 @@ def _has(xp: Any, name: str) -> bool:
     return xp is not None
 
 
-def missing(xp: Any) -> dict[str, str]:
-    """The primitives that a namespace lacks functions for, and which."""
+def missing(xp: Any, own: Container[Primitive] = ()) -> dict[str, str]:
+    """The primitives that a namespace lacks functions for, and which; a backend may have some of its ``own``."""
     result = {}
-    own = {*ELEMENTWISE, *ARRAYS}
-    needs = {p.name: set(p.needs) for p in PRIMITIVES.values() if p.name not in own}
-    for primitive in (*ELEMENTWISE, *ARRAYS, *needs):
-        wanted = _functions_of(primitive) | needs.get(primitive, set())
+    for primitive in PRIMITIVES.values():
+        row = OVERRIDES.get(primitive)
+        if row is None and primitive in own:
+            continue
+        if row is None and primitive.meaning is None and primitive.numpy_ufunc is not None:
+            result[primitive.name] = f"{xp.__name__} has no such function"
+            continue
+        wanted = {*primitive.needs} if row is None else {*row.needs, *[m for m in row.kinds.values() if type(m) is str]}
         lacking = sorted(name for name in wanted if not _has(xp, name))
         if lacking:
             modules = {name.partition(".")[0] for name in lacking if "." in name}
             absent = sorted(module for module in modules if not hasattr(xp, module))
             words = [f"module {name}" for name in absent] or [f"function {name}" for name in lacking]
-            result[primitive] = f"{xp.__name__} has no {' and no '.join(words)}"
-    for card in PRIMITIVES.values():
-        if card.meaning is None and card.name not in ELEMENTWISE and card.numpy_ufunc is not None:
-            result[card.name] = f"{xp.__name__} has no such function"
+            result[primitive.name] = f"{xp.__name__} has no {' and no '.join(words)}"
     return result

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import array_api_compat as compat
 
+from autodiff.axes import arrays_stand
+
 from .elementwise import Array, Namespace
 
 Spec = tuple[Any, ...]
@@ -49,13 +51,11 @@ class Layout(NamedTuple):
 
 @lru_cache(1024)
 def layout(spec: Spec) -> Layout:
-    """NumPy's rule: broadcast index arrays stand where they stood if they, and integers, are together, else first."""
+    """Where NumPy puts the axes of index arrays and the others."""
     entries = [entry for entry in spec if entry != "i"]
-    advanced = [i for i, entry in enumerate(spec) if entry in ("i", "a")]
-    together = advanced[-1] - advanced[0] + 1 == len(advanced)
     arrays = tuple([i for i, entry in enumerate(entries) if entry == "a"])
     rest = tuple([i for i, entry in enumerate(entries) if entry != "a"])
-    return Layout(arrays, rest, advanced[0] if together else 0)
+    return Layout(arrays, rest, arrays_stand(spec))
 
 
 def region_index(idx: Index, spec: Spec) -> Index:

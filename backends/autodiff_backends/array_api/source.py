@@ -13,20 +13,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autodiff.backend import Plan
-from autodiff.core.primitives import Signature
+from autodiff.core.primitives import PRIMITIVES, Signature
 from autodiff.core.program import Program
 from autodiff.whole import apart
 
 from ..numpy.backend import planned
-from ..numpy.reference import Interpreted, constant_value, function_for
-from ..numpy.values import number_text
-from .calls import ARRAYS, Call, DType
+from ..numpy.reference import Interpreted, function_for
+from ..numpy.values import constant_value, number_text
+from .calls import NOTHING, OVERRIDES, Call, DType
 from .elementwise import same
 
-_serial = itertools.count()
+BROADCAST_TO = PRIMITIVES["broadcast_to"]
 
-# What Python computes exactly as NumPy does, for two floats.
-_OPERATORS = {"add": "+", "subtract": "-", "multiply": "*"}
+_serial = itertools.count()
 
 
 class Dialect(NamedTuple):
@@ -170,7 +169,7 @@ class Writer:
 
         ``overwrite`` says that nothing else needs the first operand.
         """
-        if all(a.weak for a in signature.inputs) and signature.primitive.name not in ARRAYS:
+        if all(a.weak for a in signature.inputs) and _is_elementwise(signature):
             return self._of_numbers(signature, arguments), False
         if signature.out.weak:
             chosen = self.bind("choose_number", _choose_number)
@@ -193,12 +192,13 @@ class Writer:
 
     def _of_numbers(self, signature: Signature, arguments: tuple[int, ...]) -> str:
         """Python numbers are computed with here, whatever library has the arrays."""
-        name, words = signature.primitive.name, [self._word(a) for a in arguments]
-        if name in _OPERATORS and all(a.dtype.kind == "f" for a in signature.inputs):
-            return f"{words[0]} {_OPERATORS[name]} {words[1]}"
+        primitive, words = signature.primitive, [self._word(a) for a in arguments]
+        operator = OVERRIDES.get(primitive, NOTHING).operator
+        if operator is not None and all(a.dtype.kind == "f" for a in signature.inputs):
+            return f"{words[0]} {operator} {words[1]}"
         self.numbers = True
         if signature not in self._of_signatures:
-            self._of_signatures[signature] = self.bind(f"number_{name}", _python_function(signature))
+            self._of_signatures[signature] = self.bind(f"number_{primitive.name}", _python_function(signature))
         text = f"{self._of_signatures[signature]}({', '.join(words)})"
         return text if signature.out.weak else self._filled(text, signature.out.dtype)
 
@@ -206,18 +206,16 @@ class Writer:
         """All applications as lines, values forgotten after their last use."""
         program = self.program
         applications = program.applications()
-        last_use = {a: number for number in applications for a in program.arguments[number]}
+        self.n_operations = len(applications)
+        last_use = {a: number for number, _, arguments in applications for a in arguments}
         last_use |= dict.fromkeys(program.outputs, len(program.avals))
         # When the memory of each value is last looked into, by itself or by a view.
         self._needed = last_use.copy()
-        for number in applications:
-            signature = program.signatures[number]
-            assert signature is not None
-            arguments = program.arguments[number]
+        for number, signature, arguments in applications:
             text, view = self.expression(signature, arguments, self._is_free(number, arguments))
             self.lines.append(f"v{number} = {text}")
             if view:
-                self._look(number, arguments[0], signature.primitive.name)
+                self._look(number, signature, arguments[0])
             dead = [a for a in dict.fromkeys(arguments) if last_use[a] == number and program.signatures[a] is not None]
             if dead:
                 self.lines.append(f"del {', '.join([f'v{a}' for a in dead])}")
@@ -228,11 +226,14 @@ class Writer:
         made = self.program.signatures[base] is not None and base not in self._roots
         return made and self._needed[base] <= number and base not in [self._roots.get(a, a) for a in others]
 
-    def _look(self, number: int, value: int, primitive: str) -> None:
+    def _look(self, number: int, signature: Signature, value: int) -> None:
         """Note that a value is a view of another one."""
         root = self._roots[number] = self._roots.get(value, value)
         self._needed[root] = max(self._needed[root], self._needed[number])
-        if value in self._partial or primitive in ("index", "broadcast_to", "real", "imag"):
+        primitive = signature.primitive
+        # Parts of complex numbers, some of the elements, or some of them repeatedly.
+        parts = signature.out.dtype != signature.inputs[0].dtype and signature.is_view
+        if value in self._partial or parts or primitive.kind == "indexing" or primitive is BROADCAST_TO:
             self._partial.add(number)
 
     def results(self) -> list[str]:
@@ -251,6 +252,12 @@ class Writer:
                 words.append(self._word(number))
             taken.add(root)
         return words
+
+
+def _is_elementwise(signature: Signature) -> bool:
+    """Whether numbers are computed with as elements are."""
+    own = OVERRIDES.get(signature.primitive)
+    return own is None or bool(own.kinds)
 
 
 def _choose_number(condition: Any, x: Any, y: Any) -> Any:
@@ -287,7 +294,7 @@ class Generated:
         writer = Writer(program, dialect)
         writer.write()
         results = writer.results()
-        self.n_operations = len(program.applications())
+        self.n_operations = writer.n_operations
         self.n_launches = writer.n_launches
         lines = [*writer.lines, f"return ({', '.join(results)},)" if results else "return ()"]
         quiet = dialect.quiet or (program.quiet and writer.numbers)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from ..loops.accesses import Access
 from ..loops.schedule import Group, Schedule, Segment
-from ..loops.statements import GATHER, REDUCTIONS, Statement
+from ..loops.statements import GATHER, Statement
 from .expressions import accumulator, combine, expression, initial, term
 from .launches import index_type, vector_length
 from .types import C_NAMES
@@ -28,7 +28,7 @@ class Nest:
     Attributes
     ----------
     members : list of (int, Statement)
-    reductions : list of int
+    reductions : dict of int to numpy.ufunc
     kept, reduced : list of tuple of int
         Runs of axes; the last axis of each says the steps.
     accesses : list of (Access, int)
@@ -47,7 +47,7 @@ class Nest:
         self.shape = group.shape
         statements = schedule.statements
         self.members = [(j, statements[segment.start + j]) for j in group.members]
-        self.reductions = [j for j, s in self.members if s.form.name in REDUCTIONS]
+        self.reductions = {j: ufunc for j, s in self.members if (ufunc := s.form.reduces) is not None}
         self.values = {j: f"v{i}" for i, j in enumerate(group.members)}
         self.totals = {j: f"t{i}" for i, j in enumerate(self.reductions)}
         self.accesses = [
@@ -167,10 +167,10 @@ class Body:
             for place, access in enumerate(statement.operands)
         ]
         out = form.dtypes[0]
-        if form.name in REDUCTIONS:
+        if j in self.nest.reductions:
             wide = accumulator(out)
             total = self.nest.totals[j]
-            self._inside.append(f"{total} = {combine(form.name, total, term(form, words), wide)};")
+            self._inside.append(f"{total} = {combine(self.nest.reductions[j], total, term(form, words), wide)};")
             return
         text = self._picked(statement, words) if form.name == GATHER else expression(form, words)
         value = self.nest.values[j]
@@ -258,5 +258,5 @@ def totals(nest: Nest) -> list[str]:
     for j, statement in nest.members:
         if j in nest.reductions:
             wide = accumulator(statement.form.dtypes[0])
-            lines.append(f"{C_NAMES[wide]} {nest.totals[j]} = {initial(statement.form.name, wide)};")
+            lines.append(f"{C_NAMES[wide]} {nest.totals[j]} = {initial(nest.reductions[j], wide)};")
     return lines

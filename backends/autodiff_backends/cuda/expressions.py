@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from autodiff.core.primitives import Signature
+from autodiff.core.primitives import PRIMITIVES, Primitive, Signature, by_primitive
 
-from ..loops.statements import COPY, Form, operand_dtypes
+from ..loops.statements import Form, first_of, operand_dtypes
 from .types import BOOL, C_NAMES, FLOAT16, arithmetic, cast, number, text_of
 
-# Primitives of one dtype that are no ufuncs, computed in the dtype of the result.
-PLAIN = {"where", "masked_multiply", "root_of_squares", "logistic", "tanh_slope"}
-
-# Primitives of which the operand may be of another kind than the result.
-PARTS = {"real", "imag"}
+DType = np.dtype[Any]
 
 _COMPARISONS = {
     "equal": "{0} == {1}",
@@ -45,12 +42,10 @@ _LOGIC = {
 
 _EXTREMA = {name: f"np_{name}({{0}}, {{1}})" for name in ("maximum", "minimum", "fmax", "fmin")}
 
-_SAME = dict.fromkeys(("positive", "conjugate"), "{0}")
-
 _BOOL = {
     **_COMPARISONS,
     **_LOGIC,
-    **_SAME,
+    "conjugate": "{0}",
     **dict.fromkeys(("add", "maximum", "fmax", "bitwise_or"), "{0} || {1}"),
     **dict.fromkeys(("multiply", "minimum", "fmin", "bitwise_and"), "{0} && {1}"),
     **dict.fromkeys(("absolute", "square", "floor", "ceil", "trunc"), "{0}"),
@@ -64,7 +59,7 @@ _BOOL = {
 _INTEGER = {
     **_COMPARISONS,
     **_LOGIC,
-    **_SAME,
+    "conjugate": "{0}",
     **_EXTREMA,
     **{
         name: f"np_{name}({{0}}, {{1}})"
@@ -98,7 +93,7 @@ SPECIAL = {"erf": "m_erf({0})", "erfc": "m_erfc({0})"}
 _FLOAT = {
     **_COMPARISONS,
     **_LOGIC,
-    **_SAME,
+    "conjugate": "{0}",
     **_EXTREMA,
     **_ARITHMETIC,
     **{name: f"m_{name}({{0}})" for name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt")},
@@ -135,26 +130,8 @@ _COMPLEX = {
     **{name: f"c_{name}({{0}})" for name in ("sign", "reciprocal", "conjugate")},
     **{name: f"np_{name}({{0}})" for name in ("isnan", "isinf", "isfinite")},
     **dict.fromkeys(("power", "float_power"), "c_pow({0}, {1})"),
-    "positive": "{0}",
     "absolute": "c_abs({0})",
 }
-
-_TABLES = {"b": _BOOL, "i": _INTEGER, "u": _INTEGER, "f": _FLOAT, "c": _COMPLEX}
-
-
-def template(signature: Signature) -> str | None:
-    """How a ufunc is written in its loop's dtypes; None if it is not."""
-    ufunc = signature.primitive.numpy_ufunc
-    if ufunc is None or ufunc.nout != 1:
-        return None
-    loop = signature.loop_dtypes
-    if any(dtype not in C_NAMES for dtype in loop):
-        return None
-    if loop[0] == FLOAT16 and ufunc.__name__ in _HALF:
-        return _HALF[ufunc.__name__]
-    if ufunc.nin == 2 and {dtype.kind for dtype in loop[:2]} == {"i", "u"}:
-        return _MIXED.get(ufunc.__name__)
-    return _TABLES[loop[0].kind].get(ufunc.__name__)
 
 
 class Operands:
@@ -173,7 +150,7 @@ class Operands:
         texts = iter(words)
         self._words = [next(texts) if literal is None else literal for literal in form.literals]
 
-    def __call__(self, place: int, to: np.dtype[Any]) -> str:
+    def __call__(self, place: int, to: DType) -> str:
         """An operand in a dtype, as something that operators may stand beside."""
         if self.form.literals[place] is None:
             text = cast(self._words[place], self.dtypes[place], to)
@@ -181,7 +158,7 @@ class Operands:
             text = number(self._words[place], self._own(place), to)
         return f"({text})" if text[0] in "-(!" and not _enclosed(text) else text
 
-    def _own(self, place: int) -> np.dtype[Any] | None:
+    def _own(self, place: int) -> DType | None:
         """The dtype that a number of the structure has; None for Python numbers and those that take the target's."""
         signature = self.form.signature
         if signature is None or place >= len(signature.inputs) or signature.inputs[place].weak:
@@ -189,44 +166,152 @@ class Operands:
         return signature.inputs[place].dtype
 
 
+def _enclosed(text: str) -> bool:
+    """Whether the first parenthesis is closed by the last one."""
+    depth = 0
+    for place, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if not depth:
+            return text[0] == "(" and place == len(text) - 1
+    return False
+
+
+# --- primitives without a ufunc --------------------------------------------------------------------------------------
+
+
+def _masked_multiply(operands: Operands, out: DType) -> str:
+    wide = arithmetic(out)
+    zero = text_of(np.zeros((), wide))
+    return cast(f"(np_truth({operands(0, wide)}) ? {_multiplied(operands, wide)} : {zero})", wide, out)
+
+
+def _root_of_squares(operands: Operands, out: DType) -> str:
+    wide = arithmetic(out)
+    return cast(f"{'c' if wide.kind == 'c' else 'm'}_sqrt({operands(0, wide)})", wide, out)
+
+
+def _logistic(operands: Operands, out: DType) -> str:
+    wide = arithmetic(out)
+    one = text_of(np.ones((), wide))
+    exponential = f"{'c' if wide.kind == 'c' else 'm'}_exp(-{operands(0, wide)})"
+    return cast(f"({one} / ({one} + {exponential}))", wide, out)
+
+
+def _tanh_slope(operands: Operands, out: DType) -> str:
+    wide = arithmetic(out)
+    return cast(f"np_tanh_slope({operands(1, wide)})", wide, out)
+
+
+def _real(operands: Operands, out: DType) -> str:
+    own = operands.dtypes[0]
+    return f"({operands(0, own)}).re" if own.kind == "c" else operands(0, own)
+
+
+def _imag(operands: Operands, out: DType) -> str:
+    own = operands.dtypes[0]
+    return f"({operands(0, own)}).im" if own.kind == "c" else text_of(np.zeros((), own))
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+
+class Override(NamedTuple):
+    """How a primitive is written in CUDA C++.
+
+    Parameters
+    ----------
+    text : callable, optional
+        ``text(operands, dtype)`` of a primitive without a ufunc.
+    kinds : mapping of str to str
+        Templates of a ufunc by the kind of number that its loop computes with.
+    mixed : str, optional
+        That for a signed and an unsigned integer of 64 bits.
+    half : str, optional
+        That where not the single precision number decides but the half one.
+    """
+
+    text: Callable[[Operands, DType], str] | None = None
+    kinds: Mapping[str, str] = {}
+    mixed: str | None = None
+    half: str | None = None
+
+
+def _templates() -> dict[str, Override]:
+    """The rows of ufuncs."""
+    tables = {"b": _BOOL, "i": _INTEGER, "u": _INTEGER, "f": _FLOAT, "c": _COMPLEX}
+    names = {name for table in tables.values() for name in table}
+    return {
+        name: Override(
+            kinds={kind: table[name] for kind, table in tables.items() if name in table},
+            mixed=_MIXED.get(name),
+            half=_HALF.get(name),
+        )
+        for name in names
+    }
+
+
+NOTHING = Override()
+OVERRIDES: dict[Primitive, Override] = by_primitive(
+    {
+        **_templates(),
+        "astype": Override(lambda x, out: x(0, out)),
+        "where": Override(lambda x, out: f"{x(0, BOOL)} ? {x(1, out)} : {x(2, out)}"),
+        "masked_multiply": Override(_masked_multiply),
+        "root_of_squares": Override(_root_of_squares),
+        "logistic": Override(_logistic),
+        "tanh_slope": Override(_tanh_slope),
+        "real": Override(_real),
+        "imag": Override(_imag),
+    }
+)
+
+
+def is_written(signature: Signature) -> bool:
+    """Whether there is an expression of an elementwise application."""
+    return OVERRIDES.get(signature.primitive, NOTHING).text is not None or template(signature) is not None
+
+
+def template(signature: Signature) -> str | None:
+    """How a ufunc is written in its loop's dtypes; None if it is not."""
+    ufunc = signature.primitive.numpy_ufunc
+    if ufunc is None or ufunc.nout != 1:
+        return None
+    loop = signature.loop_dtypes
+    if any(dtype not in C_NAMES for dtype in loop):
+        return None
+    row = OVERRIDES.get(signature.primitive, NOTHING)
+    if loop[0] == FLOAT16 and row.half is not None:
+        return row.half
+    if ufunc.nin == 2 and {dtype.kind for dtype in loop[:2]} == {"i", "u"}:
+        return row.mixed
+    return row.kinds.get(loop[0].kind)
+
+
 def expression(form: Form, words: list[str]) -> str:
     """The element of the target of an elementwise form, for the elements of the operands in memory."""
     operands = Operands(form, words)
     out = form.dtypes[0]
-    wide = arithmetic(out)
-    name = form.name
-    if name in (COPY, "astype"):
+    primitive = form.primitive
+    if primitive is None:
         return operands(0, out)
-    if name == "where":
-        return f"{operands(0, BOOL)} ? {operands(1, out)} : {operands(2, out)}"
-    if name == "masked_multiply":
-        product = _multiplied(operands, wide)
-        zero = text_of(np.zeros((), wide))
-        return cast(f"(np_truth({operands(0, wide)}) ? {product} : {zero})", wide, out)
-    if name == "root_of_squares":
-        return cast(f"{'c' if wide.kind == 'c' else 'm'}_sqrt({operands(0, wide)})", wide, out)
-    if name == "logistic":
-        one = text_of(np.ones((), wide))
-        exponential = f"{'c' if wide.kind == 'c' else 'm'}_exp(-{operands(0, wide)})"
-        return cast(f"({one} / ({one} + {exponential}))", wide, out)
-    if name == "tanh_slope":
-        return cast(f"np_tanh_slope({operands(1, wide)})", wide, out)
-    if name in PARTS:
-        return _part(name, operands)
+    text = OVERRIDES.get(primitive, NOTHING).text
+    if text is not None:
+        return text(operands, out)
     if form.signature is None:
-        combined = _multiplied(operands, wide) if name == "multiply" else combine("sum", *_both(operands, wide), wide)
-        return cast(f"({combined})", wide, out)
+        wide = arithmetic(out)
+        assert primitive.numpy_ufunc is not None
+        return cast(f"({combine(primitive.numpy_ufunc, operands(0, wide), operands(1, wide), wide)})", wide, out)
     return _ufunc(form.signature, operands, out)
 
 
-def _ufunc(signature: Signature, operands: Operands, out: np.dtype[Any]) -> str:
+def _ufunc(signature: Signature, operands: Operands, out: DType) -> str:
     """In the dtypes of its loop, single precision for half."""
     text = template(signature)
     ufunc = signature.primitive.numpy_ufunc
     assert text is not None
     assert ufunc is not None
     loop = signature.loop_dtypes
-    as_bits = loop[0] == FLOAT16 and ufunc.__name__ in _HALF
+    as_bits = loop[0] == FLOAT16 and OVERRIDES[signature.primitive].half is not None
     dtypes = [dtype if as_bits else arithmetic(dtype) for dtype in loop]
     words = []
     for place, dtype in enumerate(dtypes[: ufunc.nin]):
@@ -241,37 +326,10 @@ def _ufunc(signature: Signature, operands: Operands, out: np.dtype[Any]) -> str:
     return cast(cast(result, dtypes[-1], loop[-1]), loop[-1], out)
 
 
-def _part(name: str, operands: Operands) -> str:
-    """A real number that is part of the operand."""
-    own = operands.dtypes[0]
-    word = operands(0, own)
-    if own.kind != "c":
-        return word if name == "real" else text_of(np.zeros((), own))
-    return f"({word}).{'re' if name == 'real' else 'im'}"
-
-
-def _both(operands: Operands, dtype: np.dtype[Any]) -> tuple[str, str]:
-    return operands(0, dtype), operands(1, dtype)
-
-
-def _multiplied(operands: Operands, dtype: np.dtype[Any]) -> str:
-    return combine("prod", *_both(operands, dtype), dtype)
-
-
-def _enclosed(text: str) -> bool:
-    """Whether the first parenthesis is closed by the last one."""
-    depth = 0
-    for place, letter in enumerate(text):
-        depth += (letter == "(") - (letter == ")")
-        if not depth:
-            return text[0] == "(" and place == len(text) - 1
-    return False
-
-
 # --- reductions ------------------------------------------------------------------------------------------------------
 
 
-def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def accumulator(dtype: DType) -> DType:
     """What a reduction is computed in."""
     return arithmetic(dtype)
 
@@ -280,28 +338,27 @@ def term(form: Form, words: list[str]) -> str:
     """What one element gives to a reduction, in the dtype of its accumulator."""
     operands = Operands(form, words)
     wide = accumulator(form.dtypes[0])
-    return _multiplied(operands, wide) if form.name in ("inner_product", "matmul") else operands(0, wide)
+    return _multiplied(operands, wide) if len(form.literals) == 2 else operands(0, wide)
 
 
-def combine(name: str, total: str, text: str, dtype: np.dtype[Any]) -> str:
+_COMBINED: dict[np.ufunc, str] = {
+    np.maximum: "np_maximum({0}, {1})",
+    np.minimum: "np_minimum({0}, {1})",
+    np.logical_and: "{0} && {1}",
+    np.logical_or: "{0} || {1}",
+}
+
+
+def combine(reduces: np.ufunc, total: str, text: str, dtype: DType) -> str:
     """Two parts of a reduction put together."""
-    if name in ("max", "min"):
-        return f"np_{name}imum({total}, {text})"
-    if name in ("all", "any"):
-        return f"{total} {'&&' if name == 'all' else '||'} {text}"
-    ufunc = "multiply" if name == "prod" else "add"
-    return _TABLES[dtype.kind][ufunc].format(total, text)
+    template = _COMBINED.get(reduces) or OVERRIDES[PRIMITIVES[reduces.__name__]].kinds[dtype.kind]
+    return template.format(total, text)
 
 
-def initial(name: str, dtype: np.dtype[Any]) -> str:
+def _multiplied(operands: Operands, dtype: DType) -> str:
+    return combine(np.multiply, operands(0, dtype), operands(1, dtype), dtype)
+
+
+def initial(reduces: np.ufunc, dtype: DType) -> str:
     """What a reduction begins with, in the dtype of its accumulator."""
-    if name in ("max", "min"):
-        sign = -1 if name == "max" else 1
-        if dtype.kind == "b":
-            return text_of(np.array(name == "min"))
-        if dtype.kind in "iu":
-            limits = np.iinfo(dtype)
-            return text_of(np.array(limits.min if name == "max" else limits.max, dtype))
-        infinite = complex(sign * np.inf, sign * np.inf) if dtype.kind == "c" else sign * np.inf
-        return text_of(np.array(infinite, dtype))
-    return text_of(np.array(name in ("prod", "all"), dtype))
+    return text_of(np.array(first_of(reduces, dtype)))

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autodiff.core.program import Program
+from autodiff.core.program import Application, Program
 
 from ..loops.schedule import Schedule
-from ..loops.statements import REDUCTIONS, Lowering, looks
+from ..loops.statements import Lowering, is_lowered
 from . import launches
 from .bodies import Nest
-from .expressions import PARTS, PLAIN, template
+from .expressions import is_written
 from .launches import one_block, together
 from .loops import Loop, elementwise, reduction
 from .prelude import prelude
@@ -48,24 +48,19 @@ class Launch(NamedTuple):
     arguments: tuple[Argument, ...]
 
 
-def supported(program: Program, number: int) -> bool:
+def supported(program: Program, application: Application) -> bool:
     """Whether an application can be in a kernel region."""
-    signature = program.signatures[number]
-    assert signature is not None
-    name = signature.primitive.name
-    arguments = program.arguments[number]
+    _, signature, arguments = application
+    primitive = signature.primitive
     if any(a.spec is None and a.dtype not in C_NAMES for a in (signature.out, *signature.inputs)):
         return False
-    if name in ("index", "index_add", "index_set"):
+    if primitive.kind == "indexing":
         # Which of repeated places is written last is for a library to say.
-        return arguments[1] in program.constants and (name == "index" or len(arguments) == 3)
-    if name == "matmul":
+        return arguments[1] in program.constants and (not primitive.writes or len(arguments) == 3)
+    if primitive.kind == "contraction":
         inner = signature.inputs[0].shape[-1]
         return inner == 1 or signature.out.size * inner < SMALL_PRODUCT
-    known = (
-        looks(signature) or name in REDUCTIONS or name in PLAIN or name in PARTS or name in ("concatenate", "astype")
-    )
-    return known or template(signature) is not None
+    return is_lowered(signature) or is_written(signature)
 
 
 class KernelRegion:

@@ -137,7 +137,7 @@ def _joined_lanes(nest: Nest, lanes: int, apart: int) -> list[str]:
         if j not in nest.reductions:
             continue
         wide = accumulator(statement.form.dtypes[0])
-        joined = combine(statement.form.name, "mine[0]", f"mine[lanes * {apart}]", wide)
+        joined = combine(nest.reductions[j], "mine[0]", f"mine[lanes * {apart}]", wide)
         lines += [
             "{",
             f"    {C_NAMES[wide]}* mine = ({C_NAMES[wide]}*)shared + threadIdx.x;",
@@ -165,9 +165,9 @@ def _joined_blocks(nest: Nest, names: Names, tiles: Tiling, join: list[str]) -> 
         place = f"{partials}[({nest.index}){{}} * {nest.n_kept} + kept]"
         leave.append(f"{place.format('blockIdx.y')} = {nest.totals[j]};")
         take += [
-            f"{nest.totals[j]} = {initial(statement.form.name, wide)};",
+            f"{nest.totals[j]} = {initial(nest.reductions[j], wide)};",
             f"if (kept < {nest.n_kept}) for (int s = r; s < {tiles.splits}; s += {tiles.reduced_lanes})",
-            f"    {nest.totals[j]} = {combine(statement.form.name, nest.totals[j], place.format('s'), wide)};",
+            f"    {nest.totals[j]} = {combine(nest.reductions[j], nest.totals[j], place.format('s'), wide)};",
         ]
     counter = f"{names.counters(tiles.tiles)}[blockIdx.x]"
     finish = [

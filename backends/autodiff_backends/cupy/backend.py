@@ -47,9 +47,7 @@ class CupyBackend(Backend):
     primitives = frozenset(("tanh_slope",))
     capabilities = Capabilities(
         REAL_DTYPES | COMPLEX_DTYPES | {np.dtype(np.float16)},
-        frozenset(
-            ("in-place", "scatter-add", "data-dependent shapes", "linalg", "fft", "sort", "special", "asynchronous")
-        ),
+        frozenset(("in-place", "scatter-add", "data-dependent shapes", "asynchronous")),
         missing_special("CuPy", SPECIAL, {"loggamma"}),
     )
 

@@ -14,26 +14,12 @@ from typing import Any
 import numpy as np
 
 from autodiff.core.avals import broadcast_shape, index_with_arrays
-from autodiff.core.primitives import Signature
+from autodiff.core.primitives import Primitive, Signature, by_primitive
+
+from ..loops.statements import looks
 
 Function = Callable[..., Any]
 Maker = Callable[[Signature, Any], Function]
-
-# --- other looks at an array -----------------------------------------------------------------------------------------
-
-VIEWS: dict[str, Maker] = {
-    "reshape": lambda signature, xp: lambda x: x.reshape(signature.params[0]),
-    "transpose": lambda signature, xp: lambda x: x.transpose(signature.params[0]),
-    "broadcast_to": lambda signature, xp: lambda x: xp.broadcast_to(x, signature.params[0]),
-    # With the ellipsis a single element is an array, in NumPy too.
-    "index": lambda signature, xp: lambda x, idx: x[(*idx, Ellipsis)],
-}
-
-
-def is_look(signature: Signature) -> bool:
-    """Whether a primitive only looks at memory in another way."""
-    return signature.is_view and (signature.primitive.kind == "elementwise" or signature.primitive.name in VIEWS)
-
 
 # --- products, running sums and products, positions ------------------------------------------------------------------
 
@@ -88,6 +74,9 @@ def _spec(signature: Signature) -> tuple[Any, ...]:
 
 def _index(signature: Signature, xp: Any) -> Function:
     spec = _spec(signature)
+    if signature.is_view:
+        # With the ellipsis a single element is an array, in NumPy too.
+        return lambda x, idx: x[(*idx, Ellipsis)]
     return lambda x, idx, *arrays: x[index_with_arrays(spec, idx, arrays)]
 
 
@@ -174,31 +163,34 @@ radian rel_entr rgamma round sindg tandg xlog1py xlogy y0 y1 yn zetac _zeta
 """
 SPECIAL = frozenset(_SPECIAL.split())
 
-CALLS: dict[str, Maker] = {
-    "matmul": _matmul,
-    "cumsum": _running("cumsum"),
-    "cumprod": _running("cumprod"),
-    "argmax": _position("argmax"),
-    "argmin": _position("argmin"),
-    "concatenate": _concatenate,
-    "index": _index,
-    "index_add": _index_add,
-    "index_set": _index_set,
-}
+OVERRIDES: dict[Primitive, Maker] = by_primitive(
+    {
+        "reshape": lambda signature, xp: lambda x: x.reshape(signature.params[0]),
+        "transpose": lambda signature, xp: lambda x: x.transpose(signature.params[0]),
+        "broadcast_to": lambda signature, xp: lambda x: xp.broadcast_to(x, signature.params[0]),
+        "matmul": _matmul,
+        "cumsum": _running("cumsum"),
+        "cumprod": _running("cumprod"),
+        "argmax": _position("argmax"),
+        "argmin": _position("argmin"),
+        "concatenate": _concatenate,
+        "index": _index,
+        "index_add": _index_add,
+        "index_set": _index_set,
+    }
+)
 
 
 def call_for(signature: Signature, xp: Any) -> Function:
     """The function that computes a signature from arrays of a namespace; a new array, but for other looks at one."""
-    name = signature.primitive.name
     if signature.out.size == 0:
         return lambda *arguments: xp.empty(signature.out.shape, signature.out.dtype)
-    if is_look(signature):
-        make = VIEWS.get(name)
-        return (lambda x: x) if make is None else make(signature, xp)
-    if name in ("index_add", "index_set") and signature.inputs[2].size == 0:
+    make = OVERRIDES.get(signature.primitive)
+    if make is None:
+        return (lambda x: x) if looks(signature) else signature.function(xp)
+    if signature.primitive.writes and signature.inputs[2].size == 0:
         return lambda x, *arguments: x.copy()
     if signature.primitive.module != "numpy":
-        function: Function = getattr(import_module("cupyx.scipy.special"), name.lstrip("_"))
+        function: Function = getattr(import_module("cupyx.scipy.special"), signature.primitive.name.lstrip("_"))
         return function
-    make = CALLS.get(name)
-    return signature.function(xp) if make is None else make(signature, xp)
+    return make(signature, xp)

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core.program import Program
+from autodiff.core.program import Application, Program
 
 from ..cuda.kernels import KernelRegion, supported
 from ..loops.regions import LOOPS, Composed, Rules, regions, whole
-from ..numpy.reference import constant_value
-from .calls import call_for, is_look
+from ..loops.statements import looks
+from ..numpy.values import constant_value
+from .calls import call_for
 from .capture import CAPTURED, Bound, Captures, pays
 from .device import WORKSPACE_ALIGNMENT, Device, retried
 from .scalars import split
@@ -24,16 +25,16 @@ from .scalars import split
 SHOWN = 4
 
 
-def _fits(program: Program, number: int) -> bool:
+def _fits(program: Program, application: Application) -> bool:
     # What has no elements takes no kernel.
-    return program.avals[number].size > 0 and supported(program, number)
+    return application[1].out.size > 0 and supported(program, application)
 
 
 def _is_view(program: Program, number: int) -> bool:
     signature = program.signatures[number]
-    if signature is None or not signature.out.size or not is_look(signature):
+    if signature is None or not signature.out.size or not looks(signature):
         return False
-    return signature.primitive.name != "index" or program.arguments[number][1] in program.constants
+    return signature.primitive.kind != "indexing" or program.arguments[number][1] in program.constants
 
 
 # Whatever kernels can do they do: fewer launches, and nothing waits for the host.
@@ -73,7 +74,7 @@ class KernelPlan:
         *self._workspaces, self._nbytes = [n * WORKSPACE_ALIGNMENT for n in accumulate(sizes, initial=0)]
         self._sizes_of_counters = list(region.counters)
         self._counters: dict[Hashable, list[Any]] = {}
-        # The arguments of a call are one list, of which each launch takes its own.
+        # The arguments of a call are one list. Each launch takes its own from it.
         counts = [len(part) for part in (self._inputs, self._scalars, self._outputs, self._workspaces)]
         begins = dict(zip("xsowc", accumulate(counts, initial=0), strict=True))
         self._launches = [
@@ -110,7 +111,7 @@ class KernelPlan:
         return outputs
 
     def bound(self) -> Bound:
-        """New arrays for all that the launches take and make; there are no numbers among it."""
+        """New arrays for all that the launches take and make. None of it is a number."""
         empty = self._device.empty
         given = {n: empty(aval.shape, aval.dtype) for n, aval in self._given}
         outputs = [empty(shape, dtype) for shape, dtype in self._outputs]
@@ -175,16 +176,14 @@ class CallPlan:
         ]
         self._constants = [(n, _constant(program, n, device)) for n in live if n in program.constants]
         last: dict[int, int] = {}
-        for number in applications:
-            last.update(dict.fromkeys(program.arguments[number], number))
+        for number, _, arguments in applications:
+            last.update(dict.fromkeys(arguments, number))
         self._steps: list[tuple[Callable[..., Any], int, tuple[int, ...], list[int]]] = []
         made = set()
-        for number in applications:
-            signature, arguments = program.signatures[number], program.arguments[number]
-            assert signature is not None
+        for number, signature, arguments in applications:
             dead = [a for a in set(arguments) if last[a] == number and a not in program.outputs]
             self._steps.append((call_for(signature, self._xp), number, arguments, dead))
-            if not is_look(signature):
+            if not looks(signature):
                 made.add(number)
         self.n_operations, self.n_launches = len(applications), len(made)
         # The outputs, and whether the array is not this call's own, or is another output already.

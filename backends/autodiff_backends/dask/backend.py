@@ -29,7 +29,7 @@ class DaskBackend(Backend):
     """Arrays are ``dask.array.Array``, and nothing is computed before somebody looks."""
 
     name = "dask"
-    capabilities = Capabilities(NUMPY.capabilities.dtypes, frozenset(("scatter-add", "linalg", "fft", "sort", "lazy")))
+    capabilities = Capabilities(NUMPY.capabilities.dtypes, frozenset(("scatter-add", "lazy")))
 
     def compile(self, program: Program) -> Plan:
         """A plan that is cut into stages when it is first called."""

@@ -12,7 +12,7 @@ import dask.array as da
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 from dask.task_spec import Task, TaskRef
 
-from .axes import block_shape
+from .blocks import block_shape
 from .layout import Group, Rows
 from .stages import GATHERED, GIVEN, INPUT, STAGE, Source, Stage, combined, gathered
 from .staging import Output, Staged, StageKey

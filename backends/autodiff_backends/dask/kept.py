@@ -44,7 +44,7 @@ def _forgetting(key: int) -> Any:
     """What forgets an array that is no more, unless another has its place by now."""
 
     def forget(ref: weakref.ref[Any]) -> None:
-        # Without the lock: who has it may wait for the thread that this is called in. The place is not taken yet.
+        # Without the lock: its owner may wait for the thread that calls this. The place is not taken yet.
         if _lazy.get(key) is ref:
             _lazy.pop(key, None)
 

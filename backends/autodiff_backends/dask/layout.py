@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from autodiff.axes import AxisLabels, axis_labels, takes_whole
 from autodiff.core.program import Program
 
-from .axes import INDEXING, Axes, axes_of, is_cut_by, takes_whole
+from .blocks import is_cut_by
 
 
 class Group(NamedTuple):
@@ -23,7 +24,7 @@ class Group(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """A value in blocks: which of its axes is cut, and into the blocks of which group.
+    """A value in blocks: the axis that is cut, and the group of values that are cut alike.
 
     The axis has as many elements as there are rows, or a multiple of that.
     """
@@ -72,23 +73,23 @@ class Layout:
         self.labels: dict[int, int] = {}
         self.totals: dict[int, tuple[int, int]] = {}
         self._whole = dict(whole)
-        self._axes: dict[int, Axes] = {}
+        self._axes: dict[int, AxisLabels] = {}
         for number in program.live():
             if program.signatures[number] is not None:
                 self._place(number)
 
-    def axes(self, number: int) -> Axes:
+    def axes(self, number: int) -> AxisLabels:
         """Which axes of an application belong together."""
         found = self._axes.get(number)
         if found is None:
             signature = self.program.signatures[number]
             assert signature is not None
-            whole: Sequence[bool] = ()
-            if signature.primitive.name in INDEXING:
+            whole: Sequence[bool] | None = None
+            if signature.primitive.kind == "indexing":
                 index = self.program.arguments[number][1]
                 value: Any = self.program.constants.get(index)
                 whole = self._whole[index] if value is None else takes_whole(self.program.avals[index], value)
-            found = self._axes[number] = axes_of(signature, whole)
+            found = self._axes[number] = axis_labels(signature, whole)
         return found
 
     def available(self, number: int) -> int:
@@ -103,14 +104,12 @@ class Layout:
         if label is None or signature is None or not is_cut_by(signature, axes, label, self.groups[group].rows):
             return False
         # Each block adds to an array of its own: there must be nothing in it.
-        if label in axes.out or signature.primitive.name != "index_add":
-            return True
-        return self._is_zero(self.program.arguments[number][0])
+        return label in axes.out or axes.base is None or self._is_zero(self.program.arguments[number][axes.base])
 
     def _is_zero(self, number: int) -> bool:
         """Whether an array is one zero, repeated."""
         signature = self.program.signatures[number]
-        while signature is not None and signature.primitive.name == "broadcast_to":
+        while signature is not None and signature.primitive.kind == "view":
             (number,) = self.program.arguments[number]
             signature = self.program.signatures[number]
         literal = self.program.avals[number].literal
@@ -147,6 +146,6 @@ class Layout:
             self.levels[number] = level + 1
 
 
-def cut_axes(axes: Axes, label: int | None) -> list[int | None]:
+def cut_axes(axes: AxisLabels, label: int | None) -> list[int | None]:
     """The axis of each operand that has a label; None for an operand that is taken whole."""
     return [labels.index(label) if label is not None and label in labels else None for labels in axes.operands]

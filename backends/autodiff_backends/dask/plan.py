@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from dask.array.core import normalize_chunks
 
+from autodiff.axes import takes_whole
 from autodiff.core.program import Program
 from autodiff.plan.cache import PlanCache
 
-from ..numpy.reference import constant_value
-from .axes import takes_whole
+from ..numpy.values import constant_value
 from .graph import Tasks, in_blocks
 from .kept import computed, settle
 from .layout import Chunks, Group, Layout, Rows, row_axes
@@ -29,6 +29,28 @@ class _Cut(NamedTuple):
     staged: Staged
 
 
+def _of_arrays(program: Program) -> tuple[Program, list[tuple[int, int | None]]]:
+    """The same program with an input for each array; of several outputs, which are one input, each is one.
+
+    For each input of the result, which input of ``program`` it is, and which of several outputs.
+    """
+    avals = program.avals[: program.n_inputs]
+    places = [(i, k) for i, aval in enumerate(avals) for k in (range(len(aval.parts)) if aval.parts else (None,))]
+    result = Program([avals[i] if k is None else avals[i].parts[k] for i, k in places])
+    numbers = {i: n for n, (i, k) in enumerate(places) if not k}
+    for number in program.live():
+        signature, arguments = program.signatures[number], program.arguments[number]
+        if number in program.constants:
+            numbers[number] = result.constant(program.avals[number], program.constants[number])
+        elif signature is not None and arguments[0] < program.n_inputs and avals[arguments[0]].parts:
+            numbers[number] = numbers[arguments[0]] + signature.params[0]
+        elif signature is not None:
+            numbers[number] = result.apply(signature, tuple([numbers[a] for a in arguments]))
+    result.outputs = tuple([numbers[n] for n in program.outputs])
+    result.quiet = program.quiet
+    return result, places
+
+
 class StagedPlan:
     """A plan that runs a NumPy plan on each block of rows, as few times as the program allows.
 
@@ -39,6 +61,7 @@ class StagedPlan:
     """
 
     def __init__(self, program: Program):
+        program, self._places = _of_arrays(program)
         self._program = program
         self.n_operations = len(program.applications())
         self._constants = {n: constant_value(program, n) for n in program.live() if n in program.constants}
@@ -61,6 +84,7 @@ class StagedPlan:
         return str(self._program) if self._last is None else source_of(self._last)
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
+        values = tuple([values[i] if k is None else values[i][k] for i, k in self._places])
         settle([values[n] for n in self._arrays])
         chunks = {n: values[n].chunks for n in self._arrays}
         whole = {n: takes_whole(self._program.avals[n], values[n]) for n in self._indices}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from autodiff.core.primitives import Signature
+
 from .layout import Group
 from .stages import GATHERED, TOTAL, Entry, Parts, Taken
 from .staging import Staged
@@ -22,7 +24,7 @@ def _stage(place: int, parts: Parts) -> str:
     lines = [f"# stage {place}: {extent}"]
     lines += [f"# v{x.entry.number}: {_aval(x.entry, group)}{_origin(x)}" for x in parts.inputs]
     entries = [*[x.entry for x in parts.inputs], *parts.made]
-    lines += [_application(entry, entries, group) for entry in parts.made if entry.signature is not None]
+    lines += [_application(x, made, entries, group) for x in parts.made if (made := x.signature) is not None]
     numbers = [f"v{entries[place].number}" for place in parts.outputs]
     count = len(parts.combine)
     lines += [f"total {v} by {ufunc.__name__}" for v, ufunc in zip(numbers[:count], parts.combine, strict=True)]
@@ -31,13 +33,12 @@ def _stage(place: int, parts: Parts) -> str:
     return "\n".join(lines)
 
 
-def _application(entry: Entry, entries: list[Entry], group: Group | None) -> str:
-    assert entry.signature is not None
+def _application(entry: Entry, signature: Signature, entries: list[Entry], group: Group | None) -> str:
     arguments = [entries[a] for a in entry.arguments]
     words = [f"v{a.number}" if a.aval.literal is None else repr(a.aval) for a in arguments]
     # The result says what its shape is.
-    words += [f"{k}={v!r}" for k, v in entry.signature.keywords.items() if k != "shape"]
-    return f"v{entry.number} = {entry.signature.primitive.name}({', '.join(words)}) : {_aval(entry, group)}"
+    words += [f"{k}={v!r}" for k, v in signature.keywords.items() if k != "shape"]
+    return f"v{entry.number} = {signature.primitive.name}({', '.join(words)}) : {_aval(entry, group)}"
 
 
 def _aval(entry: Entry, group: Group | None) -> str:

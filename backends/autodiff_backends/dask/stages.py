@@ -15,7 +15,7 @@ from autodiff.core.program import Program
 from autodiff.plan.cache import PlanCache
 
 from ..numpy.backend import BACKEND as NUMPY
-from .axes import block_aval, block_index, block_params
+from .blocks import block_aval, block_index, block_params
 from .layout import Group
 
 # Stages that came from another process, once for each of their tasks: the first one has the plans.
@@ -64,7 +64,7 @@ class Parts(NamedTuple):
 
     ``group`` has the rows that it is computed for block by block; None if it is computed once. ``made`` are constants
     and applications, whose arguments are places in inputs and these; ``outputs`` are places too, first those of
-    partial results, each of which ``combine`` makes a total.
+    partial results, which ``combine`` makes totals.
     """
 
     group: Group | None

@@ -75,6 +75,10 @@ class Staging:
         # Of values in blocks that are worth keeping, the first stage that computes each.
         self._kept: dict[int, _Draft] = {}
         self._repeated = _repeated(layout)
+        # Stages give arrays: several outputs are taken apart where they are computed.
+        live = self._program.live()
+        several = {n for n in live if self._program.avals[n].parts}
+        self._bound = several | {n for n in live if several & {*self._program.arguments[n]}}
         self._gathered: dict[int, Gathered] = {}
         # By level, so that later passes find what earlier ones compute.
         self._missing: list[tuple[int, int, _Draft, Item]] = []
@@ -128,6 +132,10 @@ class Staging:
             return None
         if axis == PARTIAL:
             return self._cut(number, layout.labels[number])
+        if number in self._bound:
+            axis_there, group = layout.rows.get(number, (None, None))
+            at_home = draft.key == (layout.levels[number], group) and axis == axis_there
+            return self._cut(number, layout.labels.get(number)) if at_home else None
         if number in layout.rows:
             if draft.group is None or layout.rows[number] != (axis, draft.group):
                 return None
@@ -215,7 +223,7 @@ class Staging:
                 [self._taken(item, source) for item, source in taken],
                 [self._entry(item, [places[x] for x in operands]) for item, operands in made],
                 [places[item] for item in (*draft.totals, *draft.others)],
-                [combine for _, _, combine in axes if combine is not None],
+                [found.combine for found in axes if found.combine is not None],
                 self._program.quiet,
             )
         )
@@ -240,9 +248,8 @@ def _repeated(layout: Layout) -> set[int]:
     """
     program = layout.program
     operations: dict[int, int] = {}
-    for number in program.applications():
-        signature, arguments = program.signatures[number], program.arguments[number]
-        if signature is None or number in layout.totals:
+    for number, signature, arguments in program.applications():
+        if number in layout.totals:
             continue
         cheap = signature.primitive.kind == "view"
         if number in layout.rows:

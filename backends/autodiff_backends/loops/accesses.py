@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from autodiff.axes import arrays_stand
+
 
 class Access(NamedTuple):
     """Elements of a storage: the offset of the first and the step along each axis, in elements."""
@@ -97,13 +99,9 @@ def sliced(access: Access, shape: tuple[int, ...], entries: Sequence[Any]) -> Ac
 def gathered(
     access: Access, shape: tuple[int, ...], spec: Sequence[Any], entries: Sequence[Any], together: int
 ) -> Gather:
-    """What an index with arrays takes, these having ``together`` axes when broadcast.
-
-    NumPy's rule: these axes stand where arrays and integers stood, if those are side by side, else first.
-    """
+    """What an index with arrays takes, these having ``together`` axes when broadcast."""
     indexed = []
     basic = []
-    advanced = [i for i, entry in enumerate(spec) if entry in ("i", "a")]
     axis = 0
     for form, entry in zip(spec, entries, strict=True):
         if form == "a":
@@ -113,6 +111,6 @@ def gathered(
             basic.append(entry)
         axis += form != "n"
     taken = sliced(access, shape, basic)
-    before = advanced[0] if advanced[-1] - advanced[0] + 1 == len(advanced) else 0
+    before = arrays_stand(spec)
     strides = (*taken.strides[:before], *(0,) * together, *taken.strides[before:])
     return Gather(taken._replace(strides=strides), tuple(indexed), before)

@@ -8,36 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autodiff.backend import Plan
-from autodiff.core.program import Program
+from autodiff.core.program import Application, Program
 
-from .statements import COPY, DTYPES, REDUCTIONS, VECTORISED, looks, supported
-
-# Nanoseconds of one element, in compiled loops and in NumPy's, and of one NumPy call and one kernel call beside that.
-# Measured on 1,000 elements in cache; functions that are not listed are called element by element in both.
-ARITHMETIC = (0.1, 0.2)
-FUNCTIONS = {
-    "sqrt": (0.2, 0.9),
-    **dict.fromkeys(("exp", "exp2", "log", "log2", "log10", "logistic"), (4.0, 0.6)),
-    **dict.fromkeys(("expm1", "log1p", "cbrt"), (6.0, 0.8)),
-    **dict.fromkeys(("tanh", "sinh", "cosh", "arctan", "arcsin", "arccos", "tan", "power"), (11.0, 0.9)),
-    **dict.fromkeys(("arcsinh", "arccosh", "arctanh", "arctan2"), (13.0, 1.2)),
-}
-SCALAR_FUNCTION = (9.0, 9.0)
-STATEMENT = 20.0
-SINGLE_SIN = (2.1, 0.4)
-# Of those that loops have as vectorised arithmetic, or as an expression of such.
-VECTOR_FUNCTION = 1.4
-VECTOR_FUNCTIONS = VECTORISED | {"logistic", "tanh_slope"}
-MULTIPLY_ADD = (0.4, 0.1)
-NUMPY_CALL, KERNEL_CALL = 250.0, 1_500.0
-
-CHEAP = {
-    *("add", "subtract", "multiply", "divide", "negative", "absolute", "square", "maximum", "minimum", "sign"),
-    *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "where", "masked_multiply", "astype"),
-    *("logical_and", "logical_or", "logical_not", "isnan", "isfinite", "isinf", "conjugate", "reciprocal", "positive"),
-    *(COPY, "root_of_squares", "concatenate", "index_add", "index_set", "floor", "ceil", "rint", "trunc", "copysign"),
-    *(name for name in REDUCTIONS if name not in ("matmul", "inner_product")),
-}
+from .statements import DTYPES, looks
 
 LOOPS, CALLS = "loops", "calls"
 
@@ -48,48 +21,16 @@ class Rules(NamedTuple):
     Parameters
     ----------
     fits : callable
-        ``fits(program, number)``: whether compiled loops are to execute an application, if they can.
+        ``fits(program, application)``: whether compiled loops are to execute an application, if they can.
     is_view : callable
-        ``is_view(program, number)``: whether an application costs nothing wherever it is done.
+        ``is_view(program, number)``: whether a value is an application that costs nothing wherever it is done.
     pays : callable
         ``pays(program, members)``: whether compiling these applications is worth it.
     """
 
-    fits: Callable[[Program, int], bool]
+    fits: Callable[[Program, Application], bool]
     is_view: Callable[[Program, int], bool]
-    pays: Callable[[Program, list[int]], bool]
-
-
-def cost(program: Program, number: int) -> tuple[float, float]:
-    """A rough estimate of what an application takes in compiled loops and in NumPy, in nanoseconds."""
-    signature = program.signatures[number]
-    assert signature is not None
-    name = signature.primitive.name
-    if looks(signature):
-        return 0.0, NUMPY_CALL / 2
-    size = max([signature.out.size, *[a.size for a in signature.inputs if a.spec is None]])
-    if name == "matmul":
-        size = signature.out.size * signature.inputs[0].shape[-1]
-    loops, vectors = _element(name, signature.out.dtype)
-    # One element is a Python number in a NumPy plan.
-    call = NUMPY_CALL if size > 1 else NUMPY_CALL / 8
-    return (STATEMENT if size > 1 else 1.0) + size * loops, call + size * vectors
-
-
-def loop_cost(name: str, dtype: np.dtype[Any]) -> float:
-    """A rough estimate of what a statement takes for one element in compiled loops, in nanoseconds."""
-    return _element(name, dtype)[0]
-
-
-def _element(name: str, dtype: np.dtype[Any]) -> tuple[float, float]:
-    if name in ("matmul", "inner_product"):
-        return MULTIPLY_ADD
-    if name in CHEAP:
-        return ARITHMETIC
-    if name in ("sin", "cos") and dtype == np.float32:
-        return SINGLE_SIN
-    loops, vectors = FUNCTIONS.get(name, SCALAR_FUNCTION)
-    return (VECTOR_FUNCTION if name in VECTOR_FUNCTIONS and dtype == np.float64 else loops), vectors
+    pays: Callable[[Program, list[Application]], bool]
 
 
 class Region:
@@ -99,67 +40,44 @@ class Region:
     ----------
     kind : str
         ``LOOPS`` or ``CALLS``.
-    members : list of int
+    members : list of Application
     """
 
     __slots__ = ("kind", "members")
 
-    def __init__(self, kind: str, members: list[int]):
+    def __init__(self, kind: str, members: list[Application]):
         self.kind = kind
         self.members = members
-
-
-def faster(ufuncs: frozenset[str], largest: int) -> Rules:
-    """Loops where they are estimated to be faster than NumPy, of these ufuncs and of arrays of this size at most."""
-
-    def fits(program: Program, number: int) -> bool:
-        return supported(program, number, ufuncs, largest) and _short(program, number)
-
-    def pays(program: Program, members: list[int]) -> bool:
-        costs = [cost(program, n) for n in members if not is_view(program, n)]
-        return not costs or sum(loops for loops, _ in costs) + KERNEL_CALL < sum(vectors for _, vectors in costs)
-
-    return Rules(fits, is_view, pays)
 
 
 def regions(program: Program, rules: Rules) -> list[Region]:
     """Regions in the order of execution; few, and kernels only where they pay."""
     applications = program.applications()
-    kinds = {number: LOOPS if rules.fits(program, number) else CALLS for number in applications}
+    kinds = {application[0]: LOOPS if rules.fits(program, application) else CALLS for application in applications}
     while True:
         found = _stages(program, applications, kinds, rules)
         wrong = [r for r in found if r.kind == LOOPS and not rules.pays(program, r.members)]
         if not wrong:
             return found
         for region in wrong:
-            kinds.update(dict.fromkeys(region.members, CALLS))
+            kinds.update(dict.fromkeys([number for number, _, _ in region.members], CALLS))
 
 
-def _short(program: Program, number: int) -> bool:
-    """Whether loops are no hopeless match for BLAS."""
-    signature = program.signatures[number]
-    assert signature is not None
-    loops, vectors = cost(program, number)
-    return signature.primitive.name != "matmul" or loops < 2 * vectors
-
-
-def _stages(program: Program, applications: list[int], kinds: dict[int, str], rules: Rules) -> list[Region]:
+def _stages(program: Program, applications: list[Application], kinds: dict[int, str], rules: Rules) -> list[Region]:
     """Each application in the earliest stage after its arguments; stages of loops and of calls alternate."""
     stage: dict[int, int] = {}
     kind_of_stage = (LOOPS, CALLS)
-    for number in applications:
-        signature = program.signatures[number]
-        assert signature is not None
-        first = max([0, *[stage.get(a, 0) for a in program.arguments[number]]])
+    for number, _, arguments in applications:
+        first = max([0, *[stage.get(a, 0) for a in arguments]])
         if rules.is_view(program, number):
             # Where its argument is; whoever looks through it later does so there.
-            stage[number] = stage.get(program.arguments[number][0], 0)
+            stage[number] = stage.get(arguments[0], 0)
             kinds[number] = kind_of_stage[stage[number] % 2]
             continue
         stage[number] = first + (kind_of_stage[first % 2] != kinds[number])
-    members: dict[int, list[int]] = {}
-    for number in applications:
-        members.setdefault(stage[number], []).append(number)
+    members: dict[int, list[Application]] = {}
+    for application in applications:
+        members.setdefault(stage[application[0]], []).append(application)
     return _waiting(program, [Region(kind_of_stage[s % 2], members[s]) for s in sorted(members)], rules)
 
 
@@ -168,10 +86,10 @@ def _waiting(program: Program, found: list[Region], rules: Rules) -> list[Region
     for i in range(len(found) - 3, -1, -1):
         if i + 2 >= len(found):
             continue
-        made = set(found[i].members)
-        if any(a in made for n in found[i + 1].members for a in _bases(program, n, rules)):
+        made = {number for number, _, _ in found[i].members}
+        if any(a in made for _, _, arguments in found[i + 1].members for a in _bases(program, arguments, rules)):
             continue
-        found[i + 2].members = sorted(made.union(found[i + 2].members))
+        found[i + 2].members = sorted([*found[i].members, *found[i + 2].members])
         if i:
             found[i - 1].members = sorted([*found[i - 1].members, *found[i + 1].members])
             del found[i + 1]
@@ -266,21 +184,21 @@ def _last_readings(steps: Sequence[tuple[Plan, list[int], list[int]]], outputs: 
 
 def _read_later(program: Program, found: list[Region], rules: Rules) -> set[int]:
     """Values that a region gives to another one or to the caller; not views, which the reader makes itself."""
-    place = {number: i for i, region in enumerate(found) for number in region.members}
+    place = {number: i for i, region in enumerate(found) for number, _, _ in region.members}
     needed = set(program.outputs)
     for i, region in enumerate(found):
-        for number in region.members:
+        for number, _, arguments in region.members:
             if rules.is_view(program, number) and number not in program.outputs:
                 continue
-            for a in _bases(program, number, rules):
+            for a in _bases(program, arguments, rules):
                 if place.get(a, i) != i:
                     needed.add(a)
     return needed
 
 
-def _bases(program: Program, number: int, rules: Rules) -> Iterable[int]:
-    """What an application reads, looking through views."""
-    for a in program.arguments[number]:
+def _bases(program: Program, arguments: tuple[int, ...], rules: Rules) -> Iterable[int]:
+    """What an application to these values reads, looking through views."""
+    for a in arguments:
         while rules.is_view(program, a):
             a = program.arguments[a][0]
         yield a
@@ -288,7 +206,7 @@ def _bases(program: Program, number: int, rules: Rules) -> Iterable[int]:
 
 def _part(program: Program, region: Region, outside: set[int], rules: Rules) -> tuple[Program, list[int], list[int]]:
     """The program of a region, and the numbers of its inputs and outputs in the whole one."""
-    own = {n for n in region.members if not rules.is_view(program, n) or n in program.outputs}
+    own = {n for n, _, _ in region.members if not rules.is_view(program, n) or n in program.outputs}
     needed: list[int] = []
     seen: set[int] = set()
     inputs: list[int] = []
@@ -322,5 +240,5 @@ def _part(program: Program, region: Region, outside: set[int], rules: Rules) -> 
 
 def whole(program: Program, found: Sequence[Region], rules: Rules) -> str | None:
     """The kind of all regions that compute anything; None if there are both."""
-    kinds = {region.kind for region in found if any(not rules.is_view(program, n) for n in region.members)}
+    kinds = {region.kind for region in found if any(not rules.is_view(program, n) for n, _, _ in region.members)}
     return (kinds.pop() if kinds else CALLS) if len(kinds) < 2 else None

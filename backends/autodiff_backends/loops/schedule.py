@@ -15,7 +15,7 @@ import numpy as np
 
 from autodiff.whole import apart
 
-from .statements import GATHER, REDUCTIONS, Lowering, Statement
+from .statements import GATHER, Lowering, Statement
 
 # A sequence is rolled up if it repeats this often and that many statements are covered.
 FEWEST_ITERATIONS = 3
@@ -257,7 +257,7 @@ class Schedule:
                         same = (
                             written.target == access
                             and written.form.shape == form.shape
-                            and written.form.name not in REDUCTIONS
+                            and written.form.reduces is None
                             # What a gather picks may be any element.
                             and not (form.name == GATHER and place == 0)
                         )
@@ -280,7 +280,7 @@ class Schedule:
         """Put a statement into a group that comes after those of ``before`` and not before those of ``after``."""
         groups, group_of = segment.groups, segment.group_of
         form, _, operands = self.statements[segment.start + j]
-        reduces = form.reduced if form.name in REDUCTIONS else None
+        reduces = form.reduced if form.reduces is not None else None
         sources = [segment.local[j, place] for place in range(len(operands)) if (j, place) in segment.local]
         earliest = max(
             [0, *[group_of[w] + 1 for w in before], *[group_of[w] for w in after], *[group_of[w] for w in sources]]

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autodiff.core.avals import Aval, broadcast_shape
-from autodiff.core.primitives import PRIMITIVES, Signature
-from autodiff.core.program import Program
+from autodiff.core.primitives import PRIMITIVES, Primitive, Signature, by_primitive
+from autodiff.core.program import Application, Program
 
 from .accesses import Access, contiguous, gathered, reshaped, sliced
 
@@ -28,19 +28,22 @@ REDUCTIONS = {
     p.name: p.reduces for p in PRIMITIVES.values() if p.kind in ("reduction", "contraction") and p.reduces is not None
 }
 
-# Elementwise primitives that are no ufuncs.
-EXPRESSIONS = {"where", "masked_multiply", "root_of_squares", "logistic", "tanh_slope", "astype"}
-
 # The names of the expressions that copy their operand: as it is, or what index arrays pick of it.
 COPY, GATHER = "copy", "gather"
 
-# Kinds of number for which compiled arithmetic is not NumPy's: integers that overflow, are divided by zero (which may
-# end the process), raised to a negative power, or shifted or scaled by large ones; and floating quotients at infinity.
-LEFT_TO_NUMPY = {
-    **dict.fromkeys(("remainder", "fmod", "power", "sign", "reciprocal", "gcd", "lcm"), "iu"),
-    **dict.fromkeys(("ldexp", "left_shift", "right_shift"), "iu"),
-    "floor_divide": "iuf",
-}
+
+def first_of(reduces: np.ufunc, dtype: np.dtype[Any]) -> Any:
+    """What a reduction begins with: the number that leaves all others as they are."""
+    if reduces.identity is not None:
+        return dtype.type(reduces.identity)
+    greatest = reduces is np.maximum
+    if dtype.kind == "b":
+        return np.bool_(not greatest)
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        return dtype.type(limits.min if greatest else limits.max)
+    infinity = -math.inf if greatest else math.inf
+    return dtype.type(complex(infinity, infinity) if dtype.kind == "c" else infinity)
 
 
 class Form(NamedTuple):
@@ -76,6 +79,16 @@ class Form(NamedTuple):
     dtypes: tuple[np.dtype[Any], ...]
     indexed: tuple[tuple[int, int], ...] = ()
 
+    @property
+    def primitive(self) -> Primitive | None:
+        """Whose expression it is; None for what copies and what gathers."""
+        return PRIMITIVES.get(self.name)
+
+    @property
+    def reduces(self) -> np.ufunc | None:
+        """What a reduction combines elements with, or products of two; None for other statements."""
+        return REDUCTIONS.get(self.name)
+
 
 class Statement(NamedTuple):
     """A form, and where its target and the operands in memory begin."""
@@ -92,33 +105,35 @@ class Storage(NamedTuple):
     dtype: np.dtype[Any]
 
 
+class Override(NamedTuple):
+    """How a primitive becomes statements, where it is none by itself, or another access.
+
+    Parameters
+    ----------
+    look : callable, optional
+        The access of a view that is not its operand's.
+    lower : callable, optional
+        Emits the statements of an application.
+    """
+
+    look: Callable[[Lowering, Signature, tuple[int, ...]], Access] | None = None
+    lower: Callable[[Lowering, int, Signature, tuple[int, ...]], None] | None = None
+
+
 def looks(signature: Signature) -> bool:
-    """Whether an application is another ``Access`` of its operand's storage."""
-    return signature.is_view and (signature.primitive.kind == "elementwise" or signature.primitive.name in LOOKS)
-
-
-def supported(program: Program, number: int, ufuncs: frozenset[str], largest: int) -> bool:
-    """Whether an application can be a statement (or a view): dtypes, sizes, primitive and known indices."""
-    signature = program.signatures[number]
-    assert signature is not None
-    name = signature.primitive.name
-    arguments = program.arguments[number]
-    for aval in (signature.out, *signature.inputs):
-        if aval.spec is None and (aval.dtype not in DTYPES or aval.size > largest):
-            return False
-    if name in ("index", "index_add", "index_set"):
-        plain = 2 if name == "index" else 3
-        return len(arguments) == plain and arguments[1] in program.constants
-    if looks(signature) or name in EXPRESSIONS or name == "concatenate":
-        return True
-    if name in REDUCTIONS:
-        return all(a.size for a in signature.inputs) or REDUCTIONS[name].identity is not None
-    ufunc = signature.primitive.numpy_ufunc
-    if ufunc is None or ufunc.nout != 1 or ufunc.__name__ not in ufuncs:
+    """Whether an application is another ``Access`` of its operand's storage, or the operand as it is."""
+    if not signature.is_view:
         return False
-    loop = signature.loop_dtypes
-    kinds = LEFT_TO_NUMPY.get(ufunc.__name__, "")
-    return DTYPES.issuperset(loop) and not any(dtype.kind in kinds for dtype in loop[: ufunc.nin])
+    if signature.primitive.kind == "elementwise":
+        # Parts of complex numbers are views of other numbers.
+        return signature.out.dtype == signature.inputs[0].dtype
+    return OVERRIDES.get(signature.primitive, NOTHING).look is not None
+
+
+def is_lowered(signature: Signature) -> bool:
+    """Whether an application is statements, or a look, whatever expressions there are."""
+    primitive = signature.primitive
+    return looks(signature) or primitive.name in REDUCTIONS or OVERRIDES.get(primitive, NOTHING).lower is not None
 
 
 class Lowering:
@@ -145,18 +160,18 @@ class Lowering:
         self._owned: set[int] = set()
         applications = program.applications()
         uses: dict[int, int] = dict.fromkeys(program.outputs, 2)
-        for number in applications:
-            for a in program.arguments[number]:
+        for _, _, arguments in applications:
+            for a in arguments:
                 uses[a] = uses.get(a, 0) + 1
         self._single = {number for number, count in uses.items() if count == 1}
         self._place_leaves(applications)
-        for number in applications:
-            self._lower(number)
+        for application in applications:
+            self._lower(*application)
         self.outputs = [self._output(number) for number in program.outputs]
 
-    def _place_leaves(self, applications: list[int]) -> None:
+    def _place_leaves(self, applications: list[Application]) -> None:
         program = self.program
-        used = {a for number in applications for a in program.arguments[number]} | set(program.outputs)
+        used = {a for _, _, arguments in applications for a in arguments} | set(program.outputs)
         for number in sorted(used):
             aval = program.avals[number]
             if aval.spec is not None:
@@ -216,27 +231,18 @@ class Lowering:
         strides = self._accesses[number].strides
         return (0,) * (len(shape) - len(own)) + tuple([0 if n == 1 else s for n, s in zip(own, strides, strict=True)])
 
-    def _lower(self, number: int) -> None:
-        signature = self.program.signatures[number]
-        assert signature is not None
-        arguments = self.program.arguments[number]
-        name = signature.primitive.name
-        if name == "index" and len(arguments) > 2:
-            self._gather(number, signature, arguments)
-        elif looks(signature):
+    def _lower(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+        lower = OVERRIDES.get(signature.primitive, NOTHING).lower
+        if looks(signature):
             self._view(number, signature, arguments)
-        elif name in ("index_add", "index_set"):
-            self._write(number, name == "index_add", arguments)
-        elif name == "concatenate":
-            self._concatenate(number, signature.params[0], arguments)
-        elif name == "matmul":
-            self._matmul(number, signature, arguments)
-        elif name in REDUCTIONS:
-            self._reduce(number, name, signature, arguments)
+        elif lower is not None:
+            lower(self, number, signature, arguments)
+        elif signature.primitive.name in REDUCTIONS:
+            self._reduce(number, signature, arguments)
         else:
             shape = signature.out.shape
             operands = [(a, self._over(a, shape)) for a in arguments]
-            self._emit(name, shape, self._new(number), operands, signature)
+            self._emit(signature.primitive.name, shape, self._new(number), operands, signature)
 
     def _copy(self, source: int, target: Access, shape: tuple[int, ...]) -> None:
         self._emit(COPY, shape, target, [(source, self._over(source, shape))])
@@ -246,7 +252,7 @@ class Lowering:
         if source in self._literals:
             self._literals[number] = self._literals[source]
             return
-        look = LOOKS.get(signature.primitive.name)
+        look = OVERRIDES.get(signature.primitive, NOTHING).look
         self._accesses[number] = self._accesses[source] if look is None else look(self, signature, arguments)
 
     def _transposed(self, signature: Signature, arguments: tuple[int, ...]) -> Access:
@@ -298,7 +304,7 @@ class Lowering:
         form = Form(GATHER, shape, (), None, tuple(literals), steps, tuple(dtypes), found.indexed)
         self.statements.append(Statement(form, target, tuple(accesses)))
 
-    def _write(self, number: int, adds: bool, arguments: tuple[int, ...]) -> None:
+    def _write(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         base, idx, values = arguments
         shape = self._shape(base)
         if base in self._owned and base in self._single:
@@ -309,7 +315,7 @@ class Lowering:
             self._copy(base, whole, shape)
         place = sliced(whole, shape, self.program.constants[idx])
         region = self._shape(values)
-        if not adds:
+        if signature.primitive.reduces is None:
             self._copy(values, place, region)
             return
         # The place is read and written.
@@ -323,7 +329,8 @@ class Lowering:
             form = Form("add", region, (), None, (None, literal), steps, dtypes)
             self.statements.append(Statement(form, place, (place, *read)))
 
-    def _concatenate(self, number: int, axis: int, arguments: tuple[int, ...]) -> None:
+    def _concatenate(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+        (axis,) = signature.params
         whole = self._new(number)
         offset = 0
         for a in arguments:
@@ -331,14 +338,14 @@ class Lowering:
             self._copy(a, whole._replace(offset=offset), shape)
             offset += shape[axis] * whole.strides[axis]
 
-    def _reduce(self, number: int, name: str, signature: Signature, arguments: tuple[int, ...]) -> None:
+    def _reduce(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         (axes,) = signature.params
         shape = signature.inputs[0].shape
         target = self._new(number)
         kept = iter(target.strides)
         strides = tuple([0 if i in axes else next(kept) for i in range(len(shape))])
         operands = [(a, self._over(a, shape)) for a in arguments]
-        self._emit(name, shape, target._replace(strides=strides), operands, signature, axes)
+        self._emit(signature.primitive.name, shape, target._replace(strides=strides), operands, signature, axes)
 
     def _matmul(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         """A sum of products over the axes (batch, row, column, inner)."""
@@ -358,7 +365,7 @@ class Lowering:
             (arguments[1], (*columns[:-2], 0, columns[-1], columns[-2])),
         ]
         whole = target._replace(strides=(*target.strides, 0))
-        self._emit("matmul", (*out, inner), whole, operands, signature, (len(out),))
+        self._emit(signature.primitive.name, (*out, inner), whole, operands, signature, (len(out),))
 
     def _over_batch(self, number: int, batch: int) -> tuple[int, ...]:
         """Steps of a stack of matrices, broadcast to ``batch`` leading axes."""
@@ -397,13 +404,6 @@ def literal_text(value: Any) -> str:
     return repr(int(value))
 
 
-# Functions of float64 that are there as arithmetic without branches; two of them for angles that are not too large.
-ANGLES = frozenset({"sin", "cos"})
-
-
-VECTORISED = ANGLES | {"exp", "expm1", "log", "log1p", "logaddexp", "tanh"}
-
-
 def operand_dtypes(form: Form) -> list[np.dtype[Any]]:
     """The dtype of each operand, literal or not."""
     dtypes = iter(form.dtypes[1:])
@@ -418,10 +418,16 @@ def operand_dtypes(form: Form) -> list[np.dtype[Any]]:
     return found
 
 
-# How views of other elements than all in order look at a storage.
-LOOKS: dict[str, Callable[[Lowering, Signature, tuple[int, ...]], Access]] = {
-    "broadcast_to": Lowering._broadcast,
-    "index": Lowering._sliced,
-    "reshape": Lowering._reshaped,
-    "transpose": Lowering._transposed,
-}
+NOTHING = Override()
+OVERRIDES: dict[Primitive, Override] = by_primitive(
+    {
+        "broadcast_to": Override(Lowering._broadcast),
+        "reshape": Override(Lowering._reshaped),
+        "transpose": Override(Lowering._transposed),
+        "index": Override(Lowering._sliced, Lowering._gather),
+        "index_add": Override(lower=Lowering._write),
+        "index_set": Override(lower=Lowering._write),
+        "concatenate": Override(lower=Lowering._concatenate),
+        "matmul": Override(lower=Lowering._matmul),
+    }
+)

@@ -9,17 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.backend import Backend, Plan, thread_count
+from autodiff.backend import Backend, Plan
 from autodiff.core.program import Program
 from autodiff.errors import BackendError
+from autodiff.machine import thread_count
 from autodiff.plan.workspaces import Workspaces
 
-from ..loops.regions import LOOPS, Composed, faster, regions, whole
+from ..loops.regions import LOOPS, Composed, regions, whole
 from ..loops.schedule import Schedule
 from ..loops.statements import Lowering
 from ..numpy.backend import BACKEND as NUMPY
-from ..numpy.reference import Interpreted, constant_value
+from ..numpy.factors import with_factors
+from ..numpy.reference import Interpreted
+from ..numpy.values import constant_value
 from ..numpy.workers import shares, together
+from .costs import faster
 from .kernel import Entered, Exhausted, load, numba_alone
 from .source import KernelSource
 
@@ -165,6 +169,7 @@ class NumbaBackend(Backend):
 
     def compile(self, program: Program) -> Plan:
         """Kernels where they are estimated to be faster, the rest as on NumPy."""
+        program = with_factors(program)
         try:
             rules = faster(self._supported_ufuncs(), LARGEST_ARRAY)
             found = regions(program, rules)

@@ -20,7 +20,7 @@ import numpy as np
 from autodiff.whole import sheltered
 
 from ..loops.files import cache_folder, keep_kernel, kernel_name, read_kernel
-from ..loops.statements import VECTORISED
+from .expressions import VECTORISED
 
 
 def two_sum(total: float, lost: float, term: float) -> tuple[float, float]:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..loops.regions import loop_cost
 from ..loops.schedule import Group, Schedule, Segment
-from ..loops.statements import ANGLES, REDUCTIONS, VECTORISED, Statement
-from .expressions import accumulate, cast, expression, initial
+from ..loops.statements import Statement
+from .costs import loop_cost
+from .expressions import ANGLES, VECTORISED, accumulate, cast, expression, initial
 
 # A reduction's last kept axis is the innermost loop if it is this long: rows are added up, which vectorises.
 SHORTEST_ROW = 4
@@ -25,8 +25,8 @@ SMALLEST_SHARED = 400_000
 # So many Python numbers are parameters; more are written into the workspace by the caller.
 FEW_SCALARS = 16
 
-# Sums of more terms in float64 are added up in runs of so many: in a vector of sums each of which has a million terms,
-# a hundred units in the last place are lost, by NumPy one.
+# Sums of more terms in float64 are added up in runs of so many. A plain loop over a million terms loses a hundred units
+# in the last place, and NumPy loses one.
 LONGEST_SUM = RUN = 512
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -185,7 +185,7 @@ class KernelSource:
         """One loop nest, and a second one for angles that the functions of the first are not for."""
         nest = _Nest(self.schedule, segment, group)
         first = nest.axes[0] if nest.axes else ()
-        nanoseconds = math.prod(group.shape) * sum(loop_cost(s.form.name, s.form.dtypes[0]) for _, s in nest.members)
+        nanoseconds = math.prod(group.shape) * sum(loop_cost(s.form) for _, s in nest.members)
         shared = depth == 0 and nanoseconds >= SMALLEST_SHARED and bool(nest.outer or not nest.by_rows)
         if shared:
             nest.shared = first[-1]
@@ -214,16 +214,16 @@ class KernelSource:
         at = depth
         for axes in nest.outer:
             at = self._open(nest, axes, at)
-        forms = {j: nest.statement(j).form for j in nest.reductions}
+        forms = {j: (nest.statement(j).form, ufunc) for j, ufunc in nest.reductions.items()}
         if nest.by_rows:
             around = len(nest.open)
             begun = self._open(nest, nest.inner[-1], at)
-            for j, form in forms.items():
-                self._line(begun, f"{self._element(nest, j, -1)} = {initial(form.name, form.dtypes[0])}")
+            for j, (form, reduces) in forms.items():
+                self._line(begun, f"{self._element(nest, j, -1)} = {initial(reduces, form.dtypes[0])}")
             del nest.open[around:]
         else:
-            for j, form in forms.items():
-                self._line(at, f"{self._total(j)} = {initial(form.name, _accumulator(form.dtypes[0]))}")
+            for j, (form, reduces) in forms.items():
+                self._line(at, f"{self._total(j)} = {initial(reduces, _accumulator(form.dtypes[0]))}")
                 if j in nest.long:
                     self._line(at, f"{self._lost(j)} = 0.0")
         deepest = at
@@ -240,7 +240,7 @@ class KernelSource:
             both = f"{self._total(j)}, {self._lost(j)}"
             self._line(around + 1, f"{both} = fn.two_sum({both}, {self._run(j)})")
             self._line(at, f"{self._total(j)} = fn.with_lost({both})")
-        for place, (j, form) in enumerate(forms.items()):
+        for place, (j, (form, _)) in enumerate(forms.items()):
             if nest.in_parts:
                 self._line(at, f"p{len(self.parts) + place}[part] = {self._total(j)}")
             elif nest.segment.stored[j]:
@@ -251,14 +251,14 @@ class KernelSource:
         """What the parts of a shared loop have summed up, put together by one thread."""
         self._begin(None)
         nest.open.clear()
-        for j in nest.reductions:
+        for j, reduces in nest.reductions.items():
             form = nest.statement(j).form
             wide = _accumulator(form.dtypes[0])
             name = f"p{len(self.parts)}"
             self.parts.append(wide)
-            self._line(0, f"{self._total(j)} = {initial(form.name, wide)}")
+            self._line(0, f"{self._total(j)} = {initial(reduces, wide)}")
             self._line(0, f"for i in range({name}.size):")
-            self._line(1, f"{self._total(j)} = {accumulate(form.name, self._total(j), f'{name}[i]', wide)}")
+            self._line(1, f"{self._total(j)} = {accumulate(reduces, self._total(j), f'{name}[i]', wide)}")
             if not nest.names[j, -1].isdigit():
                 self._line(0, f"{nest.names[j, -1]} = {self._addresses[j, -1]}")
             self._line(0, f"{self._element(nest, j, -1)} = {cast(self._total(j), wide, form.dtypes[0])}")
@@ -303,18 +303,19 @@ class KernelSource:
         if j in nest.watched and not vectorised.isdisjoint(ANGLES):
             self._line(depth, f"far |= fn.is_far({words[0]})")
         text = expression(form, words, vectorised)
-        if form.name not in REDUCTIONS:
+        reduces = form.reduces
+        if reduces is None:
             self._line(depth, f"{self._value(j)} = {_bare(text)}")
             if nest.segment.stored[j]:
                 self._line(depth, f"{self._element(nest, j, -1)} = {self._value(j)}")
         elif nest.by_rows:
             target = self._element(nest, j, -1)
-            self._line(depth, f"{target} = {accumulate(form.name, target, text, form.dtypes[0])}")
+            self._line(depth, f"{target} = {accumulate(reduces, target, text, form.dtypes[0])}")
         else:
             wide = _accumulator(form.dtypes[0])
             term = cast(text, form.dtypes[0], wide)
             total = self._run(j) if j in nest.long else self._total(j)
-            self._line(depth, f"{total} = {accumulate(form.name, total, term, wide)}")
+            self._line(depth, f"{total} = {accumulate(reduces, total, term, wide)}")
 
     def _open(self, nest: _Nest, axes: tuple[int, ...], depth: int) -> int:
         """A loop over axes that are one in memory."""
@@ -399,7 +400,7 @@ class _Nest:
         self.segment = segment
         self._statements = schedule.statements
         self.members = [(j, self.statement(j)) for j in group.members]
-        self.reductions = [j for j, s in self.members if s.form.name in REDUCTIONS]
+        self.reductions = {j: ufunc for j, s in self.members if (ufunc := s.form.reduces) is not None}
         self._strides = [strides for _, statement in self.members for strides in statement.form.strides]
         columns = [(j, c) for j in group.members for c in schedule.columns(segment, j)]
         self.names = {column: f"a{i}" for i, column in enumerate(columns)}
@@ -475,7 +476,7 @@ class _Nest:
 
 
 def _adds_doubles(statement: Statement) -> bool:
-    return statement.form.name in ("sum", "inner_product", "matmul") and statement.form.dtypes[0] == FLOAT64
+    return statement.form.reduces is np.add and statement.form.dtypes[0] == FLOAT64
 
 
 def _accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -12,6 +12,7 @@ from autodiff.background import is_at_work
 from autodiff.core.program import Program
 from autodiff.plan.tiers import Tiered
 
+from .factors import with_factors
 from .reference import Interpreted
 from .source import Generated
 
@@ -43,12 +44,12 @@ class NumpyBackend(Backend):
     primitives = frozenset(("tanh_slope",))
     capabilities = Capabilities(
         REAL_DTYPES | COMPLEX_DTYPES | {np.dtype(code) for code in ("f2", "g", "G")},
-        frozenset(("in-place", "scatter-add", "data-dependent shapes", "linalg", "fft", "sort")),
+        frozenset(("in-place", "scatter-add", "data-dependent shapes")),
     )
 
     def compile(self, program: Program) -> Plan:
         """See ``planned``."""
-        return planned(program, Interpreted, Generated)
+        return planned(with_factors(program), Interpreted, Generated)
 
     def interpret(self, program: Program) -> Plan | None:
         """One call after another, if the program is not so short that source is made as fast."""

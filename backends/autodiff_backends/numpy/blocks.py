@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
-from autodiff.backend import thread_count
-from autodiff.core.program import Program
+import numpy as np
+
+from autodiff.core.primitives import Primitive, Signature
+from autodiff.core.program import Application
+from autodiff.machine import thread_count
 
 from .workers import shares, together
 
@@ -24,17 +27,9 @@ SMALLEST_BLOCKED = 1 << 15
 # vectorised functions. Cheap ones wait for memory, and two threads wait as long or longer.
 SMALLEST_THREADED = 400_000
 NANOSECONDS_SINGLE, NANOSECONDS_DOUBLE = 0.3, 4.5
-CHEAP = {
-    *("add", "subtract", "multiply", "negative", "absolute", "square", "maximum", "minimum", "sign", "conjugate"),
-    *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "where", "masked_multiply", "astype"),
-    *("sum", "inner_product", "logical_and", "logical_or", "logical_not", "isnan", "isfinite", "real", "imag"),
-}
 
 # Bytes of one array's block: a dozen of them fit the second-level cache of one core.
 BLOCK_BYTES = 1 << 16
-
-# Elementwise primitives without a ufunc that the generated blocks know.
-BLOCKED_NAMES = {"masked_multiply", "where", "astype", "root_of_squares", "logistic", "tanh_slope"}
 
 
 class Group:
@@ -42,7 +37,7 @@ class Group:
 
     Attributes
     ----------
-    members : list of int
+    members : list of Application
         Elementwise operations and full sums, in order.
     shape : tuple of int
         What they run over.
@@ -55,20 +50,18 @@ class Group:
 
     def __init__(self, shape: tuple[int, ...]):
         self.shape = shape
-        self.members: list[int] = []
+        self.members: list[Application] = []
         self.flat = True
 
 
-def _blockable(program: Program, number: int) -> bool:
+def _blockable(signature: Signature, written: Container[Primitive]) -> bool:
     """Whether an operation is elementwise over a large array, with operands that blocks can be cut from."""
-    signature = program.signatures[number]
-    assert signature is not None
-    primitive, aval = signature.primitive, program.avals[number]
+    primitive, aval = signature.primitive, signature.out
     if primitive.kind != "elementwise" or aval.ndim == 0 or aval.size < SMALLEST_BLOCKED:
         return False
-    if primitive.name not in BLOCKED_NAMES and (primitive.numpy_ufunc is None or primitive.numpy_ufunc.nout != 1):
+    if primitive not in written and (primitive.numpy_ufunc is None or primitive.numpy_ufunc.nout != 1):
         return False
-    return _flat(program, number) or aval.shape[0] >= 2 * thread_count()
+    return _flat(signature) or aval.shape[0] >= 2 * thread_count()
 
 
 def rows_fit(shape: tuple[int, ...], itemsize: int) -> bool:
@@ -76,47 +69,48 @@ def rows_fit(shape: tuple[int, ...], itemsize: int) -> bool:
     return shape[0] >= 2 * thread_count() and math.prod(shape[1:]) * itemsize * 2 <= BLOCK_BYTES
 
 
-def _flat(program: Program, number: int) -> bool:
-    shape = program.avals[number].shape
-    return all(program.avals[a].shape == shape or program.avals[a].size == 1 for a in program.arguments[number])
+def _flat(signature: Signature) -> bool:
+    shape = signature.out.shape
+    return all(aval.shape == shape or aval.size == 1 for aval in signature.inputs)
 
 
-def _full_sum(program: Program, number: int) -> bool:
-    signature = program.signatures[number]
-    assert signature is not None
+def _full_sum(signature: Signature) -> bool:
     return (
-        signature.primitive.name in ("sum", "inner_product")
+        signature.primitive.kind == "reduction"
+        and signature.primitive.reduces is np.add
         and signature.out.ndim == 0
         and signature.out.dtype.kind == "f"
         # Half precision is added up in single, and rounded once.
         and signature.out.dtype.itemsize > 2
+        and signature.inputs[0].size >= SMALLEST_BLOCKED
     )
 
 
-def schedule(program: Program, applications: list[int]) -> list[int | Group]:
+def schedule(applications: list[Application], written: Container[Primitive]) -> list[Application | Group]:
     """The operations in an order of execution, large elementwise ones gathered into groups.
 
-    What cannot be in a group and needs something of it waits until the group has ended, so that the group goes on
-    with what does not: a loss and its gradient are often one pass over the data.
+    Those of a ufunc can be in a group, and those that are ``written`` for blocks without one. What cannot be and needs
+    something of a group waits until it has ended, so that the group goes on with what does not: a loss and its gradient
+    are often one pass over the data.
     """
-    order: list[int | Group] = []
+    order: list[Application | Group] = []
     group: Group | None = None
     members: set[int] = set()
-    later: list[int] = []
+    later: list[Application] = []
     waiting: set[int] = set()  # what is known only when the group has ended
 
-    for number in applications:
-        arguments = program.arguments[number]
-        summed = _full_sum(program, number) and program.avals[arguments[0]].size >= SMALLEST_BLOCKED
-        if not summed and not _blockable(program, number):
+    for application in applications:
+        number, signature, arguments = application
+        summed = _full_sum(signature)
+        if not summed and not _blockable(signature, written):
             if members.isdisjoint(arguments) and waiting.isdisjoint(arguments):
-                order.append(number)
+                order.append(application)
             else:
-                later.append(number)
+                later.append(application)
                 waiting.add(number)
             continue
-        aval = program.avals[arguments[0] if summed else number]
-        flat = summed or _flat(program, number)
+        aval = signature.inputs[0] if summed else signature.out
+        flat = summed or _flat(signature)
         mixed = group is not None and not summed and group.flat != flat
         if (
             group is None
@@ -129,7 +123,7 @@ def schedule(program: Program, applications: list[int]) -> list[int | Group]:
             group = Group(aval.shape)
             members, later, waiting = set(), [], set()
         group.flat = group.flat and flat
-        group.members.append(number)
+        group.members.append(application)
         members.add(number)
         if summed:
             waiting.add(number)
@@ -138,13 +132,11 @@ def schedule(program: Program, applications: list[int]) -> list[int | Group]:
     return order
 
 
-def nanoseconds(program: Program, group: Group) -> float:
+def nanoseconds(group: Group) -> float:
     """A rough estimate of what the costly operations of a group take on one thread."""
     total = 0.0
-    for number in group.members:
-        signature = program.signatures[number]
-        assert signature is not None
-        if signature.primitive.name not in CHEAP:
+    for _, signature, _ in group.members:
+        if not signature.primitive.cheap:
             total += NANOSECONDS_SINGLE if signature.inputs[0].dtype.itemsize <= 4 else NANOSECONDS_DOUBLE
     return total * math.prod(group.shape)
 

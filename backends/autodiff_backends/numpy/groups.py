@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core.primitives import PRIMITIVES
+from autodiff.core.primitives import Primitive, Signature
 
 from .blocks import BLOCK_BYTES, SMALLEST_THREADED, Group, nanoseconds, rows_fit
-from .primitives import BLAS_REAL, tanh_slope_lines
-from .values import Values
+from .primitives import NOTHING, OVERRIDES, block_of_ufunc
+from .values import SINE, Values
 
 # Operands that are no run of elements are read row by row if rows are this long, and copied if they are shorter:
 # 250,000 elements in rows of 10 take 190 us, copied first 205.
@@ -26,8 +26,8 @@ class GroupWriter:
         self.program = writer.program
         self.group = group
         self.place = place
-        self.members = set(group.members)
-        self.sums = [n for n in group.members if self.program.avals[n].ndim == 0]
+        self.members = {number for number, _, _ in group.members}
+        self.sums = [n for n, signature, _ in group.members if signature.out.ndim == 0]
         self.names: dict[int, str] = {}
         self.operands: dict[str, str] = {}  # argument text in the plan -> parameter name
         self.sliced: set[str] = set()
@@ -35,9 +35,9 @@ class GroupWriter:
         self.scratch: dict[Any, list[str]] = {}
         self.made: list[tuple[str, np.dtype[Any]]] = []
         used_outside = self._used_outside()
-        self.whole = [n for n in group.members if n in used_outside and n not in self.sums]
-        self.last_use = {a: n for n in group.members for a in self.program.arguments[n] if a in self.members}
-        itemsize = max(self.program.avals[n].dtype.itemsize for n in group.members)
+        self.whole = [n for n, _, _ in group.members if n in used_outside and n not in self.sums]
+        self.last_use = {a: n for n, _, arguments in group.members for a in arguments if a in self.members}
+        itemsize = max(signature.out.dtype.itemsize for _, signature, _ in group.members)
         self.flat = group.flat and not self._strided(itemsize)
         if self.flat and len(group.shape) > 1:
             for number in self.whole:
@@ -47,9 +47,9 @@ class GroupWriter:
 
     def _used_outside(self) -> set[int]:
         used = set(self.w.outputs)
-        for number in self.w.applications:
+        for number, _, arguments in self.w.applications:
             if number not in self.members:
-                used.update(self.program.arguments[number])
+                used.update(arguments)
         return used
 
     def _strided(self, itemsize: int) -> bool:
@@ -57,7 +57,7 @@ class GroupWriter:
         shape = self.group.shape
         if len(shape) == 1 or shape[-1] < SHORTEST_STRIDED_ROW or not rows_fit(shape, itemsize):
             return False
-        operands = {a for number in self.group.members for a in self.program.arguments[number]} - self.members
+        operands = {a for _, _, arguments in self.group.members for a in arguments} - self.members
         return any(self.program.avals[a].shape == shape and not self.w.contiguous(a) for a in operands) or any(
             number in self.w.writes.placed for number in self.whole
         )
@@ -116,40 +116,36 @@ class GroupWriter:
 
     # --- statements --------------------------------------------------------------------------------------------------
 
-    def _member(self, number: int) -> None:
-        signature = self.program.signatures[number]
-        assert signature is not None
-        name = signature.primitive.name
-        arguments = self.program.arguments[number]
+    def _member(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         if number in self.w.partners:
-            self._pair(number, name, arguments)
+            self._pair(number, signature.primitive, arguments)
             return
         words = [self.operand(a, number) for a in arguments]
         if number in self.sums:
             total = f"{self.w.use('add')}.reduce({words[0]}, axis=None)"
-            if name == "inner_product":
+            if len(words) == 2:
                 total = f"{self.w.helper('inner')}({words[0]}, {words[1]})"
             self.lines.append(f"s{number}.append({total}.item())")
             self._release(number)
             return
         # In place where the operand of an element is read before the element is written, and not needed again.
-        in_place = number not in self.whole and name not in ("masked_multiply", "where", "logaddexp", "tanh_slope")
+        in_place = number not in self.whole and not signature.primitive.rereads
         if in_place:
             self._release(number)
         target = self._target(number)
-        self._statement(number, name, words, target)
+        self.lines += self._statement(signature, words, target)
         self.names[number] = target
         if not in_place:
             self._release(number)
 
-    def _pair(self, number: int, name: str, arguments: tuple[int, ...]) -> None:
+    def _pair(self, number: int, primitive: Primitive, arguments: tuple[int, ...]) -> None:
         """sin and cos of one argument, when the first of them is needed."""
         if number not in self.names:
             pair = (number, self.w.partners[number])
             word = self.operand(arguments[0], number)
             for one in pair:
                 self.names[one] = self._target(one)
-            first, second = (self.names[one] for one in (pair if name == "sin" else pair[::-1]))
+            first, second = (self.names[one] for one in (pair if primitive is SINE else pair[::-1]))
             self.lines.append(f"{self.w.helper('sine_cosine')}({word}, {first}, {second})")
         self._release(number)
 
@@ -157,36 +153,13 @@ class GroupWriter:
         """The name of what a member is computed into: an array of the plan, or scratch."""
         return self._parameter(self._whole_name(number), True) if number in self.whole else self._temporary(number)
 
-    def _statement(self, number: int, name: str, words: list[str], target: str) -> None:
-        use, dtype = self.w.use, self.program.avals[number].dtype
-        if name == "astype":
-            self.lines.append(f"{use('copyto')}({target}, {words[0]}, 'unsafe')")
-        elif name == "where":
-            self.lines.append(f"{self.w.helper('choose')}({', '.join(words)}, {target})")
-        elif name == "masked_multiply":
-            self.lines.append(f"{self.w.helper('masked_product')}({', '.join(words)}, {target})")
-        elif name == "logistic":
-            self.lines.append(f"{self.w.helper('logistic')}({words[0]}, {target})")
-        elif name == "tanh_slope":
-            self.lines += tanh_slope_lines(self.w, self.program.avals[number], words[0], words[1], target)
-        elif name == "logaddexp" and dtype in BLAS_REAL:
-            self.lines.append(f"{self.w.helper('log_add_exp')}({', '.join(words)}, {target})")
-        elif name == "heaviside" and words[1] in self.w.constants:
-            self._heaviside(words, target)
-        else:
-            ufunc = "sqrt" if name == "root_of_squares" else name
-            module = PRIMITIVES[name].module
-            self.lines.append(f"{use(ufunc, module)}({', '.join(words)}, out={target})")
-
-    def _heaviside(self, words: list[str], target: str) -> None:
-        """heaviside(x, 0.5) = sign(x) / 2 + 1/2, which does not branch at each element as NumPy's does."""
-        use, half = self.w.use, words[1]
-        if self.w.constants[half] != 0.5:
-            self.lines.append(f"{use('heaviside')}({', '.join(words)}, out={target})")
-            return
-        self.lines.append(f"{use('sign')}({words[0]}, out={target})")
-        self.lines.append(f"{use('multiply')}({target}, {half}, out={target})")
-        self.lines.append(f"{use('add')}({target}, {half}, out={target})")
+    def _statement(self, signature: Signature, words: list[str], target: str) -> list[str]:
+        primitive = signature.primitive
+        block = OVERRIDES.get(primitive, NOTHING).block
+        if block is not None:
+            return block(self.w, signature, words, target)
+        assert primitive.numpy_ufunc is not None
+        return block_of_ufunc(self.w, primitive.numpy_ufunc, words, target, primitive.module)
 
     def _whole_name(self, number: int) -> str:
         """The array of the plan that a member's blocks are written into."""
@@ -194,8 +167,8 @@ class GroupWriter:
 
     def write(self) -> None:
         """Append the function to the plan's module, and its call to the plan."""
-        for number in self.group.members:
-            self._member(number)
+        for member in self.group.members:
+            self._member(*member)
         name = f"group{self.place}"
         parameters = ", ".join(["start", "stop", *self.operands.values()])
         body = [f"{t} = {self.w.use('empty')}({self._block_shape()}, {d.name!r})" for t, d in self.made]
@@ -205,7 +178,7 @@ class GroupWriter:
         body.append(f"return ({''.join(f's{n}, ' for n in self.sums)})")
         self.w.functions += [f"def {name}({parameters}):", *[f"    {line}" for line in body], ""]
         extent = math.prod(self.group.shape) if self.flat else self.group.shape[0]
-        threaded = nanoseconds(self.program, self.group) >= SMALLEST_THREADED
+        threaded = nanoseconds(self.group) >= SMALLEST_THREADED
         arguments = ", ".join([name, str(extent), str(self.block), str(threaded), *self.operands])
         call = f"{self.w.helper('run_blocks')}({arguments})"
         self.w.lines.append(f"parts{self.place} = {call}" if self.sums else call)

@@ -1,15 +1,17 @@
-"""How each primitive that is no ufunc is written as NumPy source."""
+"""What NumPy does in a way of its own: the primitives whose functions and source are not what their cards say."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from autodiff.core.avals import Aval
-from autodiff.core.primitives import Signature
+from autodiff.core.primitives import Primitive, Signature, by_primitive
 
+from . import functions, lapack, runtime
+from .functions import FunctionMaker
 from .runtime import LONGEST_INNER, MOST_DIMENSIONS_ADDED_AT, SMALLEST_LOGADDEXP, SMALLEST_MASKED, least_tanh_slope
 from .values import Values
 
@@ -28,6 +30,55 @@ LONGEST_SHORT_ROW = 16
 FILLED_BROADCAST = 4096
 
 ArrayWriter = Callable[[Values, int, Signature, tuple[int, ...]], None]
+BlockWriter = Callable[[Values, Signature, list[str], str], list[str]]
+
+
+class Scalar(NamedTuple):
+    """An expression of Python's floats for single elements of float64; it raises where IEEE gives inf or NaN.
+
+    Parameters
+    ----------
+    text : str
+        A template of the operands.
+    truth : bool
+        Whether the result may be a truth value: Python's arithmetic on these gives integers.
+    first : int
+        The operand that numbers begin with; those before are conditions.
+    """
+
+    text: str
+    truth: bool = False
+    first: int = 0
+
+
+class Override(NamedTuple):
+    """What NumPy has of its own for a primitive. None where the card says enough: a ufunc, a reduction, a meaning.
+
+    Parameters
+    ----------
+    array : callable, optional
+        Writes statements that make an array.
+    block : callable, optional
+        The statements for a block of operands, given their names and that of the array that they go into.
+    scalar : Scalar, optional
+        An expression of single elements.
+    function : callable, optional
+        Makes the function of arrays that programs are interpreted with.
+    in_place : callable, optional
+        Makes one that writes into the first operand.
+    routine : callable, optional
+        What computes it from arrays and the primitive's parameters by name: source imports it from its module.
+    """
+
+    array: ArrayWriter | None = None
+    block: BlockWriter | None = None
+    scalar: Scalar | None = None
+    function: FunctionMaker | None = None
+    in_place: FunctionMaker | None = None
+    routine: Callable[..., Any] | None = None
+
+
+# --- statements ------------------------------------------------------------------------------------------------------
 
 
 def _function(name: str) -> ArrayWriter:
@@ -56,13 +107,16 @@ def _where(w: Values, number: int, signature: Signature, arguments: tuple[int, .
         w.emit(number, f"{w.use('where')}({', '.join(words)}", out=False)
 
 
-def _reduction(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+def write_reduction(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
     x = w.avals[arguments[0]]
     (axes,) = signature.params
     axis = "None" if len(axes) == x.ndim else repr(axes[0] if len(axes) == 1 else axes)
     ufunc = signature.primitive.reduces
     assert ufunc is not None
-    w.emit(number, f"{w.use(ufunc.__name__)}.reduce({w.array(arguments[0])}, {axis}", out=False)
+    word, *others = [w.array(a) for a in arguments]
+    if others:
+        word = f"{w.use('multiply')}({word}, {others[0]})"
+    w.emit(number, f"{w.use(ufunc.__name__)}.reduce({word}, {axis}", out=False)
 
 
 def _sum(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
@@ -77,7 +131,7 @@ def _sum(w: Values, number: int, signature: Signature, arguments: tuple[int, ...
     elif axes == (x.ndim - 1,) and _short_rows(x) and w.contiguous(value):
         _sum_rows(w, number, x, w.array(value))
     else:
-        _reduction(w, number, signature, arguments)
+        write_reduction(w, number, signature, arguments)
 
 
 def _short_rows(x: Aval) -> bool:
@@ -107,8 +161,7 @@ def _inner_product(w: Values, number: int, signature: Signature, arguments: tupl
     elif axes == (x.ndim - 1,) and x.shape[-1] <= LONGEST_INNER:
         w.emit(number, f"{w.use('vecdot')}({left}, {right}", out=True)
     else:
-        axis = axes[0] if len(axes) == 1 else axes
-        w.emit(number, f"{w.use('add')}.reduce({w.use('multiply')}({left}, {right}), {axis}", out=False)
+        write_reduction(w, number, signature, arguments)
 
 
 def _astype(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
@@ -120,7 +173,9 @@ def _astype(w: Values, number: int, signature: Signature, arguments: tuple[int, 
         w.emit(number, f"{w.use('array')}({w.array(value)}, {dtype}", out=False)
 
 
-def _view(template: str) -> ArrayWriter:
+def view_of(template: str) -> ArrayWriter:
+    """A view, as an expression of the operand and of the parameter ``p``."""
+
     def write(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         (value,) = arguments
         parameter = repr(signature.params[0]) if signature.params else ""
@@ -134,11 +189,10 @@ def _view(template: str) -> ArrayWriter:
     return write
 
 
-def _conjugate(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
-    if signature.is_view:
-        _view("{0}")(w, number, signature, arguments)
-    else:
-        w.write_ufunc(number, "conjugate", arguments)
+def _imag(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    view_of("{0}.imag")(w, number, signature, arguments)
+    # Of a real array it is no view, but nothing that may be written to either.
+    w.roots[number] = w.roots[arguments[0]]
 
 
 def _transpose(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
@@ -239,7 +293,7 @@ def _index_write(w: Values, number: int, signature: Signature, arguments: tuple[
     text = w.array(values)
     target = _start_write(w, number, base)
     places = _entries(w, spec, idx, tuple(arrays))
-    adds = signature.primitive.name == "index_add" and number not in w.writes.untouched
+    adds = signature.primitive.reduces is np.add and number not in w.writes.untouched
     if adds and arrays and signature.out.ndim > MOST_DIMENSIONS_ADDED_AT:
         w.lines.append(f"{w.helper('add_at')}({target}, ({places},), {text})")
     elif adds and arrays:
@@ -248,20 +302,18 @@ def _index_write(w: Values, number: int, signature: Signature, arguments: tuple[
         w.lines.append(f"{target}[{places}] {'+=' if adds else '='} {text}")
 
 
-def _masked_multiply(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
-    ct, factor = (w.array(a) for a in arguments)
-    target = w.owned(number)
-    w.lines.append(f"{w.helper('masked_product')}({ct}, {factor}, {target})")
-
-
-def _root_of_squares(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
-    w.write_ufunc(number, "sqrt", arguments)
+def _as_block(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    """What is written for blocks, of whole arrays."""
+    block = OVERRIDES[signature.primitive].block
+    assert block is not None
+    words = [w.array(a) for a in arguments]
+    w.lines += block(w, signature, words, w.owned(number))
 
 
 def _logaddexp(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
     out = w.avals[number]
     if out.size < SMALLEST_LOGADDEXP or out.dtype not in BLAS_REAL:
-        w.write_ufunc(number, "logaddexp", arguments)
+        w.write_ufunc(number, np.logaddexp, arguments)
         return
     words = w.operands(number, arguments)
     w.lines.append(f"{w.helper('log_add_exp')}({', '.join(words)}, {w.owned(number)})")
@@ -273,13 +325,9 @@ def _logistic(w: Values, number: int, signature: Signature, arguments: tuple[int
     w.emit(number, f"{w.helper('logistic')}({word}", out=not weak)
 
 
-def _tanh_slope(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
-    tanh, x = (w.array(a) for a in arguments)
-    w.lines += tanh_slope_lines(w, signature.out, tanh, x, w.owned(number))
-
-
-def tanh_slope_lines(w: Values, out: Aval, tanh: str, x: str, target: str) -> list[str]:
+def _tanh_slope(w: Values, signature: Signature, words: list[str], target: str) -> list[str]:
     """1 - tanh^2, and from x where that cancels, which the least element shows (0.3 us; NaN is the least of all)."""
+    (tanh, x), out = words, signature.out
     if not out.size:
         return []
     one = w.constant(np.ones((), out.dtype))
@@ -291,37 +339,120 @@ def tanh_slope_lines(w: Values, out: Aval, tanh: str, x: str, target: str) -> li
     ]
 
 
-WRITERS: dict[str, ArrayWriter] = {
-    "masked_multiply": _masked_multiply,
-    "root_of_squares": _root_of_squares,
-    "logaddexp": _logaddexp,
-    "logistic": _logistic,
-    "tanh_slope": _tanh_slope,
-    "conjugate": _conjugate,
-    "identity": _view("{0}"),
-    "stop_gradient": _view("{0}"),
-    "real": _view("{0}.real"),
-    "imag": _view("{0}.imag"),
-    "part": _view("{0}[{p}]"),
-    "where": _where,
-    "astype": _astype,
-    "reshape": _reshape,
-    "transpose": _transpose,
-    "broadcast_to": _broadcast_to,
-    "concatenate": _concatenate,
-    "sum": _sum,
-    "inner_product": _inner_product,
-    "prod": _reduction,
-    "max": _reduction,
-    "min": _reduction,
-    "all": _reduction,
-    "any": _reduction,
-    "argmax": _function("argmax"),
-    "argmin": _function("argmin"),
-    "cumsum": _function("cumsum"),
-    "cumprod": _function("cumprod"),
-    "index": _index,
-    "index_add": _index_write,
-    "index_set": _index_write,
-    "matmul": _matmul,
-}
+# --- statements for blocks -------------------------------------------------------------------------------------------
+
+
+def block_of_ufunc(w: Values, ufunc: np.ufunc, words: list[str], target: str, module: str = "numpy") -> list[str]:
+    """A ufunc of blocks."""
+    return [f"{w.use(ufunc.__name__, module)}({', '.join(words)}, out={target})"]
+
+
+def _helped(name: str) -> BlockWriter:
+    """A function of this package, which takes what to write into last."""
+    return lambda w, signature, words, target: [f"{w.helper(name)}({', '.join(words)}, {target})"]
+
+
+def _astype_block(w: Values, signature: Signature, words: list[str], target: str) -> list[str]:
+    return [f"{w.use('copyto')}({target}, {words[0]}, 'unsafe')"]
+
+
+def _logaddexp_block(w: Values, signature: Signature, words: list[str], target: str) -> list[str]:
+    if signature.out.dtype not in BLAS_REAL:
+        return block_of_ufunc(w, np.logaddexp, words, target)
+    return _helped("log_add_exp")(w, signature, words, target)
+
+
+def _heaviside_block(w: Values, signature: Signature, words: list[str], target: str) -> list[str]:
+    """heaviside(x, 0.5) = sign(x) / 2 + 1/2, which does not branch at each element as NumPy's does."""
+    x, half = words
+    if half not in w.constants or w.constants[half] != 0.5:
+        return block_of_ufunc(w, np.heaviside, words, target)
+    return [
+        f"{w.use('sign')}({x}, out={target})",
+        f"{w.use('multiply')}({target}, {half}, out={target})",
+        f"{w.use('add')}({target}, {half}, out={target})",
+    ]
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+
+def _scalar(text: str, truth: bool = False) -> Override:
+    return Override(scalar=Scalar(text, truth))
+
+
+OVERRIDES: dict[Primitive, Override] = by_primitive(
+    {
+        "add": _scalar("{0} + {1}"),
+        "subtract": _scalar("{0} - {1}"),
+        "multiply": _scalar("{0} * {1}"),
+        "divide": _scalar("{0} / {1}"),
+        "negative": _scalar("-{0}"),
+        "square": _scalar("{0} * {0}"),
+        "absolute": _scalar("abs({0})"),
+        "conjugate": _scalar("{0}"),
+        "maximum": _scalar("({0} if {0} > {1} or {0} != {0} else {1})"),
+        "minimum": _scalar("({0} if {0} < {1} or {0} != {0} else {1})"),
+        "equal": _scalar("{0} == {1}", truth=True),
+        "not_equal": _scalar("{0} != {1}", truth=True),
+        "less": _scalar("{0} < {1}", truth=True),
+        "less_equal": _scalar("{0} <= {1}", truth=True),
+        "greater": _scalar("{0} > {1}", truth=True),
+        "greater_equal": _scalar("{0} >= {1}", truth=True),
+        "isnan": _scalar("{0} != {0}", truth=True),
+        "power": _scalar("math.pow({0}, {1})"),
+        **{f: _scalar(f"math.{f}({{0}})") for f in ("sqrt", "exp", "expm1", "log", "log1p", "log2", "log10")},
+        **{f: _scalar(f"math.{f}({{0}})") for f in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "degrees", "radians")},
+        **{f"arc{f}": _scalar(f"math.a{f}({{0}})") for f in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+        "arctan2": _scalar("math.atan2({0}, {1})"),
+        "heaviside": Override(block=_heaviside_block),
+        **{routine.__name__: Override(routine=routine) for routine in lapack.ROUTINES},
+        "logaddexp": Override(_logaddexp, _logaddexp_block),
+        "masked_multiply": Override(
+            _as_block,
+            _helped("masked_product"),
+            Scalar("({0} * {1} if {0} != 0 else 0.0)"),
+            functions.always(functions.masked_product),
+        ),
+        "root_of_squares": Override(
+            lambda w, number, signature, arguments: w.write_ufunc(number, np.sqrt, arguments),
+            lambda w, signature, words, target: block_of_ufunc(w, np.sqrt, words, target),
+            Scalar("math.sqrt({0})"),
+        ),
+        "logistic": Override(
+            _logistic, _helped("logistic"), Scalar("1.0 / (1.0 + math.exp(-{0}))"), functions.always(runtime.logistic)
+        ),
+        "tanh_slope": Override(
+            _as_block,
+            _tanh_slope,
+            Scalar("(1.0 - {0} * {0} if -0.998 < {0} < 0.998 else math.pow(math.cosh({1}), -2.0))"),
+            functions.always(runtime.tanh_slope),
+        ),
+        "where": Override(_where, _helped("choose"), Scalar("({1} if {0} else {2})", truth=True, first=1)),
+        "astype": Override(_astype, _astype_block),
+        "part": Override(view_of("{0}[{p}]")),
+        "real": Override(view_of("{0}.real"), scalar=Scalar("{0}")),
+        "imag": Override(_imag),
+        "reshape": Override(_reshape),
+        "transpose": Override(_transpose),
+        "broadcast_to": Override(_broadcast_to),
+        "concatenate": Override(_concatenate),
+        "sum": Override(_sum),
+        "inner_product": Override(_inner_product),
+        "matmul": Override(_matmul),
+        "argmax": Override(_function("argmax")),
+        "argmin": Override(_function("argmin")),
+        "cumsum": Override(_function("cumsum"), function=functions.along(np.cumsum)),
+        "cumprod": Override(_function("cumprod"), function=functions.along(np.cumprod)),
+        "index": Override(_index, function=functions.read),
+        "index_add": Override(_index_write, function=functions.added, in_place=functions.added_in_place),
+        "index_set": Override(_index_write, in_place=functions.set_in_place),
+    }
+)
+
+# Those without a ufunc that blocks are written for.
+BLOCKED = frozenset(primitive for primitive, row in OVERRIDES.items() if row.block is not None)
+# Looked into for each signature of a plan that is interpreted.
+FUNCTIONS = {primitive: row.function for primitive, row in OVERRIDES.items() if row.function is not None}
+FUNCTIONS |= {p: functions.by_keywords(row.routine) for p, row in OVERRIDES.items() if row.routine is not None}
+NOTHING = Override()

@@ -7,110 +7,37 @@ programs too long to be worth compiling are run.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from autodiff.core.avals import broadcast_shape, index_with_arrays, intern_aval
-from autodiff.core.primitives import PRIMITIVES, Primitive, Signature
+from autodiff.core.avals import intern_aval
+from autodiff.core.primitives import Primitive, Signature
 from autodiff.core.program import Program
 from autodiff.plan.expand import expand
 from autodiff.whole import apart
 
-from .runtime import add_at, logistic, tanh_slope
-
-Function = Callable[..., Any]
-
-
-def _masked_multiply(ct: Any, factor: Any) -> Any:
-    chosen = np.not_equal(ct, 0)
-    out = np.zeros(broadcast_shape(np.shape(ct), np.shape(factor)), np.result_type(ct, factor))
-    return np.multiply(ct, factor, out=out, where=chosen)
-
-
-def _index(signature: Signature) -> Function:
-    spec = signature.inputs[1].spec
-    assert spec is not None
-    if len(signature.inputs) == 2:
-        return lambda x, idx: x[idx]
-    return lambda x, idx, *arrays: x[index_with_arrays(spec, idx, arrays)]
-
-
-def _index_add(signature: Signature, target: Function = np.array) -> Function:
-    spec = signature.inputs[1].spec
-    assert spec is not None
-
-    def run(x: Any, idx: Any, values: Any, *arrays: Any) -> Any:
-        out = target(x)
-        if arrays:
-            add_at(out, index_with_arrays(spec, idx, arrays), values)
-        else:
-            out[idx] += values
-        return out
-
-    return run
-
-
-def _index_set(signature: Signature, target: Function = np.array) -> Function:
-    spec = signature.inputs[1].spec
-    assert spec is not None
-
-    def run(x: Any, idx: Any, values: Any, *arrays: Any) -> Any:
-        out = target(x)
-        out[index_with_arrays(spec, idx, arrays)] = values
-        return out
-
-    return run
-
-
-def _with(function: Function, *names: str) -> Callable[[Signature], Function]:
-    """A function whose parameters are those of the signature, in order, as keywords."""
-
-    def make(signature: Signature) -> Function:
-        keywords = dict(zip(names, signature.params, strict=True))
-        return lambda *arrays: function(*arrays, **keywords)
-
-    return make
-
-
-def _always(function: Function) -> Callable[[Signature], Function]:
-    return lambda signature: function
-
-
-def _inner_product(signature: Signature) -> Function:
-    (axes,) = signature.params
-    return lambda x, y: np.add.reduce(np.multiply(x, y), axis=axes)
-
-
-# Where NumPy has something faster, or safer, than what the card says in any library's words.
-SPECIAL: dict[str, Callable[[Signature], Function]] = {
-    "masked_multiply": _always(_masked_multiply),
-    "logistic": _always(logistic),
-    "tanh_slope": _always(tanh_slope),
-    "cumsum": _with(np.cumsum, "axis"),
-    "cumprod": _with(np.cumprod, "axis"),
-    "index": _index,
-    "index_add": _index_add,
-    **{p.name: _with(p.reduces.reduce, "axis") for p in PRIMITIVES.values() if p.kind == "reduction" and p.reduces},
-    "inner_product": _inner_product,
-}
+from .functions import Function, reduction
+from .primitives import FUNCTIONS, NOTHING, OVERRIDES
+from .values import constant_value
 
 
 def function_for(signature: Signature) -> Function:
     """The NumPy function that computes a signature, taking and giving arrays (weak values: Python numbers)."""
     primitive = signature.primitive
-    if primitive.name in SPECIAL:
-        function = SPECIAL[primitive.name](signature)
+    own = FUNCTIONS.get(primitive)
+    function: Function
+    if own is not None:
+        function = own(signature)
+    elif primitive.numpy_ufunc is not None:
+        function = primitive.numpy_ufunc
+    elif primitive.kind == "reduction" and primitive.reduces is not None:
+        function = reduction(signature, primitive.reduces)
     else:
-        function = primitive.numpy_ufunc or (_composition if primitive.meaning is None else _meant)(signature)
+        function = _composition(signature) if primitive.meaning is None else signature.function(np)
     if signature.out.weak:
         return lambda *arrays: np.asarray(function(*arrays)).item()
     return function
-
-
-def _meant(signature: Signature) -> Function:
-    return signature.function(np)
 
 
 def _composition(signature: Signature) -> Function:
@@ -121,30 +48,6 @@ def _composition(signature: Signature) -> Function:
     assert expanded is not program, signature.primitive.name
     plan = Interpreted(expanded)
     return lambda *arrays: plan(*arrays)[0]
-
-
-def constant_value(program: Program, number: int) -> Any:
-    """A constant of a program: a Python number if it is weak, an index as it is, else an array of its dtype."""
-    aval, value = program.avals[number], program.constants[number]
-    if aval.weak or aval.spec is not None:
-        return value
-    return np.asarray(value, aval.dtype)
-
-
-def _itself(x: Any) -> Any:
-    return x
-
-
-# Writes into the array that is given.
-IN_PLACE: dict[str, Callable[[Signature], Function]] = {
-    "index_add": partial(_index_add, target=_itself),
-    "index_set": partial(_index_set, target=_itself),
-}
-
-
-def shares(signature: Signature) -> bool:
-    """Whether the result looks into the first operand's memory. NumPy has parts of complex arrays as views, too."""
-    return signature.is_view or signature.primitive.name in ("real", "imag")
 
 
 # A function, where its result goes, where its operands are, and those of them that nobody looks at later.
@@ -163,8 +66,6 @@ class Interpreted:
         The constant of a program with a number.
     copy : callable, optional
         A new array of the elements of one.
-    in_place : mapping of str to callable, optional
-        What writes into the array that it is given, by the name of the primitive.
     """
 
     def __init__(
@@ -183,7 +84,7 @@ class Interpreted:
         needed = bytearray(self._size)
         for number in program.outputs:
             needed[number] = True
-        # From the end: who asks for a value first is the last to use it.
+        # From the end, where the first use that is met is the last one.
         for number in range(self._size - 1, -1, -1):
             if not needed[number]:
                 continue
@@ -251,7 +152,7 @@ def _write_in_place(program: Program, steps: list[Step]) -> None:
     memory: reads of parts of it are copies then.
     """
     heads = program.heads
-    writes = {primitive for primitive in set(heads) if isinstance(primitive, Primitive) and primitive.name in IN_PLACE}
+    writes = {primitive for primitive in set(heads) if isinstance(primitive, Primitive) and primitive.writes}
     if not writes:
         return
     # Arrays that are written into, and the steps that write or read parts of them.
@@ -261,9 +162,10 @@ def _write_in_place(program: Program, steps: list[Step]) -> None:
             target = arguments[0]
             if heads[target] in writes and target in dead and arguments.count(target) == 1:
                 targets[target] = [place]
-    for place, (_, number, arguments, _) in enumerate(steps):
-        signature = program.signatures[number]
-        if signature is not None and shares(signature) and arguments[0] in targets:
+    signatures = [made for _, number, _, _ in steps if (made := program.signatures[number]) is not None]
+    for place, signature in enumerate(signatures):
+        arguments = steps[place][2]
+        if signature.is_view and arguments[0] in targets:
             if signature.primitive.kind == "indexing":
                 targets[arguments[0]].append(place)
             else:
@@ -272,10 +174,9 @@ def _write_in_place(program: Program, steps: list[Step]) -> None:
     for places in targets.values():
         for place in places:
             function, number, arguments, dead = steps[place]
-            signature = program.signatures[number]
-            assert signature is not None
+            signature = signatures[place]
             if signature not in in_place:
-                make = IN_PLACE.get(signature.primitive.name)
+                make = OVERRIDES.get(signature.primitive, NOTHING).in_place
                 in_place[signature] = make(signature) if make else _copied(function)
             steps[place] = (in_place[signature], number, arguments, dead)
 

@@ -78,7 +78,7 @@ class Generated:
 
 
 def _functions(pieces: list[str], name: str) -> dict[str, Callable[..., Any]]:
-    """The functions that the pieces of a plan's module define, none of which refers to itself.
+    """The functions that the pieces of a plan's module define. None refers to itself.
 
     A function in its own globals is a reference cycle, and a plan that nobody needs would wait for the collector.
     """
@@ -138,7 +138,7 @@ def _pieces(writer: Writer, results: list[str]) -> list[str]:
 
 
 def _definitions(lines: list[str]) -> list[str]:
-    """Functions, each of which ends with an empty line, as texts of a length that is compiled without a pause."""
+    """Functions, each ending with an empty line, as texts of a length that is compiled without a pause."""
     pieces = []
     piece: list[str] = []
     for line in lines:
@@ -164,7 +164,9 @@ def _constant_text(writer: Writer, value: Any) -> str:
     """An expression that makes a constant: a number, an index, or an array that a derivative rule made."""
     if not isinstance(value, np.ndarray):
         return repr(value)
-    if value.ndim == 1 and value.size and np.all(value == 1):
+    if not value.size:
+        return f"{writer.use('empty')}({value.shape!r}, {value.dtype.name!r})"
+    if value.ndim == 1 and np.all(value == 1):
         return f"{writer.use('ones')}({value.size}, {value.dtype.name!r})"
     if value.ndim == 1 and value.dtype == np.int64 and np.array_equal(value, np.arange(value.size)):
         return f"{writer.use('arange')}({value.size})"

@@ -9,7 +9,7 @@ Names in the source are numbers: nothing a user wrote reaches it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,56 +19,13 @@ from autodiff.core.primitives import PRIMITIVES, Primitive
 from autodiff.core.program import Program
 
 from .blocks import Group, schedule
-from .reference import constant_value, shares
 from .runtime import LONGEST_INNER
 from .trigonometry import SMALLEST_TOGETHER
 from .writes import Writes
 
 FLOAT64 = np.dtype(np.float64)
 
-# Templates for single float64 elements. They raise ArithmeticError or ValueError where IEEE gives inf or NaN.
-SCALAR: dict[str, str] = {
-    "add": "{0} + {1}",
-    "subtract": "{0} - {1}",
-    "multiply": "{0} * {1}",
-    "divide": "{0} / {1}",
-    "negative": "-{0}",
-    "square": "{0} * {0}",
-    "absolute": "abs({0})",
-    "conjugate": "{0}",
-    "real": "{0}",
-    "maximum": "({0} if {0} > {1} or {0} != {0} else {1})",
-    "minimum": "({0} if {0} < {1} or {0} != {0} else {1})",
-    "masked_multiply": "({0} * {1} if {0} != 0 else 0.0)",
-    "where": "({1} if {0} else {2})",
-    "equal": "{0} == {1}",
-    "not_equal": "{0} != {1}",
-    "less": "{0} < {1}",
-    "less_equal": "{0} <= {1}",
-    "greater": "{0} > {1}",
-    "greater_equal": "{0} >= {1}",
-    "isnan": "{0} != {0}",
-    "power": "math.pow({0}, {1})",
-    "sqrt": "math.sqrt({0})",
-    "root_of_squares": "math.sqrt({0})",
-    "logistic": "1.0 / (1.0 + math.exp(-{0}))",
-    "tanh_slope": "(1.0 - {0} * {0} if -0.998 < {0} < 0.998 else math.pow(math.cosh({1}), -2.0))",
-    **{name: f"math.{name}({{0}})" for name in ("exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan")},
-    **{name: f"math.{name}({{0}})" for name in ("sinh", "cosh", "tanh", "degrees", "radians")},
-    "arcsin": "math.asin({0})",
-    "arccos": "math.acos({0})",
-    "arctan": "math.atan({0})",
-    "arcsinh": "math.asinh({0})",
-    "arccosh": "math.acosh({0})",
-    "arctanh": "math.atanh({0})",
-    "arctan2": "math.atan2({0}, {1})",
-}
-
-# Primitives that leave a single element as it is; a sum begins with 0, as NumPy's do, so that -0 becomes 0.
-SCALAR_SAME = {"reshape", "transpose", "broadcast_to", "sum", "prod", "max", "min", "astype"}
-
-# Those of them whose result may be a truth value: Python's arithmetic on these gives integers.
-SCALAR_TRUTH = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "isnan", "where"}
+SINE, COSINE, RESHAPE, INDEX = (PRIMITIVES[name] for name in ("sin", "cos", "reshape", "index"))
 
 # Sums of float64 up to this length are products with ones: 0.36 us instead of 0.69 for 400 elements. NumPy adds longer
 # ones pairwise, which is more accurate.
@@ -80,6 +37,14 @@ def number_text(value: Any) -> str:
     if isinstance(value, complex):
         return f"complex({number_text(value.real)}, {number_text(value.imag)})"
     return repr(value) if not isinstance(value, float) or math.isfinite(value) else f"float('{value}')"
+
+
+def constant_value(program: Program, number: int) -> Any:
+    """A constant of a program: a Python number if it is weak, an index as it is, else an array of its dtype."""
+    aval, value = program.avals[number], program.constants[number]
+    if aval.weak or aval.spec is not None:
+        return value
+    return np.asarray(value, aval.dtype)
 
 
 class Storage:
@@ -110,7 +75,7 @@ class Storage:
 class Values:
     """The values of a program while a plan is written: their names, buffers and last uses."""
 
-    def __init__(self, program: Program):
+    def __init__(self, program: Program, written: Container[Primitive]):
         self.program = program
         self.avals = program.avals
         self.lines: list[str] = []
@@ -128,16 +93,16 @@ class Values:
         self.outputs = set(program.outputs)
         self.raises = False
         self._literals: dict[tuple[int, np.dtype[Any]], str] = {}
-        self.schedule = schedule(program, self.applications)
+        self.schedule = schedule(self.applications, written)
         self.partners = self._pair_sines_and_cosines()
         self.writes = Writes(program, self.applications)
         self._begun: dict[int, str] = {}
         # Views of buffers are made with them: expression to name.
         self.views: dict[str, str] = {}
         self.in_place: set[int] = set()
+        # The values that are Python floats, which whoever writes them decides.
+        self.is_scalar: set[int] = set()
         self._place_constants()
-        self._decide_scalars()
-        self._find_last_uses()
 
     def _pair_sines_and_cosines(self) -> dict[int, int]:
         """For each sin or cos the other one of its argument, if one call gives both at the same place."""
@@ -145,13 +110,13 @@ class Values:
         places = [item.members if isinstance(item, Group) else [] for item in self.schedule]
         places.append([item for item in self.schedule if not isinstance(item, Group)])
         for numbers in places:
-            found: dict[tuple[str, int], int] = {}
-            for number in numbers:
-                aval, head = self.avals[number], self.program.heads[number]
-                if isinstance(head, Primitive) and head.name in ("sin", "cos") and aval.dtype == FLOAT64:
-                    (argument,) = self.program.arguments[number]
-                    other = found.get(("cos" if head.name == "sin" else "sin", argument))
-                    found[head.name, argument] = number
+            found: dict[tuple[Primitive, int], int] = {}
+            for number, signature, arguments in numbers:
+                aval, primitive = signature.out, signature.primitive
+                if primitive in (SINE, COSINE) and aval.dtype == FLOAT64:
+                    (argument,) = arguments
+                    other = found.get((COSINE if primitive is SINE else SINE, argument))
+                    found[primitive, argument] = number
                     if other is not None and aval.size >= SMALLEST_TOGETHER:
                         partners[number], partners[other] = other, number
         return partners
@@ -181,46 +146,18 @@ class Values:
         self.constants[name] = value
         return name
 
-    def _decide_scalars(self) -> None:
-        """Which values are Python floats: one element of float64 that can be had cheaply as such."""
-        self.is_scalar: set[int] = set(self.scalars)
-        for number in self.applications:
-            signature = self.program.signatures[number]
-            assert signature is not None
-            name = signature.primitive.name
-            arguments = self.program.arguments[number]
-            aval = self.avals[number]
-            if aval.size != 1 or not (aval.dtype == FLOAT64 or aval.dtype.kind == "b"):
-                continue
-            small = all(self._scalar_like(a) for a in arguments)
-            if aval.dtype.kind == "b" and name not in SCALAR_TRUTH:
-                continue
-            same = name in SCALAR_SAME and self.avals[arguments[0]].dtype == FLOAT64
-            reduces = aval.dtype == FLOAT64 and name in ("matmul", "sum", "inner_product")
-            if (small and (name in SCALAR or same)) or reduces:
-                self.is_scalar.add(number)
-
-    def _scalar_like(self, number: int) -> bool:
-        """Whether a value can be taken as a Python number at the cost of one ``item`` call."""
-        aval = self.avals[number]
-        if number in self.is_scalar:
-            return aval.dtype.kind in "fib"
-        return aval.size == 1 and aval.spec is None and (aval.dtype == FLOAT64 or aval.dtype.kind == "b")
-
-    def _find_last_uses(self) -> None:
-        for number in self.applications:
-            signature = self.program.signatures[number]
-            assert signature is not None
-            arguments = self.program.arguments[number]
+    def find_last_uses(self) -> None:
+        """Which memory each value looks into, and after which place in the schedule nobody does any more."""
+        for number, signature, arguments in self.applications:
             root = number
-            if number not in self.is_scalar and shares(signature):
+            if number not in self.is_scalar and signature.is_view:
                 root = self.roots[arguments[0]]
             self.roots[number] = root
-        # The place in the schedule after which nobody looks into a root; the end for outputs.
+        # The end for outputs.
         self.last_use: dict[int, int] = {}
         for place, item in enumerate(self.schedule):
-            for number in item.members if isinstance(item, Group) else (item,):
-                for argument in self.program.arguments[number]:
+            for _, _, arguments in item.members if isinstance(item, Group) else (item,):
+                for argument in arguments:
                     self.last_use[self.roots[argument]] = place
         for number in self.outputs:
             self.last_use[self.roots[number]] = len(self.schedule)
@@ -378,10 +315,10 @@ class Values:
     def contiguous(self, number: int) -> bool:
         """Whether a value is taken to be one run of elements: it may be a view only if it is reshaped."""
         signature = self.program.signatures[number]
-        while signature is not None and signature.primitive.name == "reshape":
+        while signature is not None and signature.primitive is RESHAPE:
             (number,) = self.program.arguments[number]
             signature = self.program.signatures[number]
-        return signature is None or (self.roots[number] == number and signature.primitive.name != "index")
+        return signature is None or (self.roots[number] == number and signature.primitive is not INDEX)
 
     def meaning(self, primitive: str) -> str:
         """The name that the source gives to the meaning of a primitive."""
@@ -424,8 +361,6 @@ class Values:
             word = "out=" if call.startswith(("maximum(", "minimum(")) else ""
             self.lines.append(f"{call}, {word}{target})")
 
-    def write_ufunc(self, number: int, name: str, arguments: tuple[int, ...]) -> None:
+    def write_ufunc(self, number: int, ufunc: np.ufunc, arguments: tuple[int, ...], module: str = "numpy") -> None:
         out, words = self.avals[number], self.operands(number, arguments)
-        self.emit(
-            number, f"{self.use(name, PRIMITIVES[name].module)}({', '.join(words)}", out=not (out.weak or out.parts)
-        )
+        self.emit(number, f"{self.use(ufunc.__name__, module)}({', '.join(words)}", out=not (out.weak or out.parts))

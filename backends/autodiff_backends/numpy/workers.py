@@ -62,7 +62,7 @@ class Job:
         try:
             while self._left:
                 self._make_one()
-            # Not counted: who is interrupted after one has ended would wait for one too many.
+            # Nothing is counted: an interrupt after the end of a call would leave a count that is one too high.
             while None in self._outcomes:
                 self._ended.get()
         finally:

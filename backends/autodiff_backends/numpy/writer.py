@@ -2,17 +2,61 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from autodiff.background import check
-from autodiff.core.primitives import Signature
+from autodiff.core.primitives import PRIMITIVES, Signature
+from autodiff.core.program import Application, Program
 
 from .blocks import Group
 from .groups import write_group
-from .primitives import WRITERS
-from .values import FLOAT64, LONGEST_DOT, SCALAR, SCALAR_SAME, SCALAR_TRUTH, Values, number_text
+from .primitives import BLOCKED, NOTHING, OVERRIDES, Scalar, view_of, write_reduction
+from .values import FLOAT64, LONGEST_DOT, SINE, Values, number_text
+
+ASTYPE = PRIMITIVES["astype"]
+
+
+def _is_same(signature: Signature) -> bool:
+    """Whether an application leaves a single element of float64 as it is."""
+    if len(signature.inputs) != 1 or signature.inputs[0].dtype != FLOAT64:
+        return False
+    return signature.primitive.kind in ("view", "reduction") or signature.primitive is ASTYPE
+
+
+def _is_sum(signature: Signature) -> bool:
+    """Whether an application adds elements of float64, or products of them."""
+    added = signature.primitive.kind in ("reduction", "contraction") and signature.primitive.reduces is np.add
+    return added and signature.out.dtype == FLOAT64
 
 
 class Writer(Values):
     """Generates the body of a plan, value by value."""
+
+    def __init__(self, program: Program):
+        super().__init__(program, BLOCKED)
+        self.is_scalar.update(self.scalars)
+        self._decide_scalars()
+        self.find_last_uses()
+
+    def _decide_scalars(self) -> None:
+        """Which values are Python floats: one element of float64 that can be had cheaply as such."""
+        for number, signature, arguments in self.applications:
+            aval = signature.out
+            if aval.size != 1 or not (aval.dtype == FLOAT64 or aval.dtype.kind == "b"):
+                continue
+            scalar = OVERRIDES.get(signature.primitive, NOTHING).scalar
+            if aval.dtype.kind == "b" and not (scalar is not None and scalar.truth):
+                continue
+            known = scalar is not None or _is_same(signature)
+            if (known and all(self._scalar_like(a) for a in arguments)) or _is_sum(signature):
+                self.is_scalar.add(number)
+
+    def _scalar_like(self, number: int) -> bool:
+        """Whether a value can be taken as a Python number at the cost of one ``item`` call."""
+        aval = self.avals[number]
+        if number in self.is_scalar:
+            return aval.dtype.kind in "fib"
+        return aval.size == 1 and aval.spec is None and (aval.dtype == FLOAT64 or aval.dtype.kind == "b")
 
     def write(self) -> None:
         """Generate all statements."""
@@ -24,11 +68,9 @@ class Writer(Values):
             else:
                 self._write_one(place, item)
 
-    def _write_one(self, place: int, number: int) -> None:
-        signature = self.program.signatures[number]
-        assert signature is not None
-        arguments = self.program.arguments[number]
-        dying = self.dying(place, [number])
+    def _write_one(self, place: int, application: Application) -> None:
+        number, signature, arguments = application
+        dying = self.dying(place, [application])
         if number in self.is_scalar:
             self._write_scalar(number, signature, arguments)
         elif number in self.partners:
@@ -47,25 +89,23 @@ class Writer(Values):
         if number in self.arrays:
             return
         pair = (number, self.partners[number])
-        sine, cosine = pair if signature.primitive.name == "sin" else pair[::-1]
+        sine, cosine = pair if signature.primitive is SINE else pair[::-1]
         words = [self.array(arguments[0]), self.owned(sine), self.owned(cosine)]
         self.lines.append(f"{self.helper('sine_cosine')}({', '.join(words)})")
 
     def _overwritable(self, signature: Signature, arguments: tuple[int, ...], dying: set[int]) -> set[int]:
-        """Operands whose buffer the result may take: all of an elementwise one's, the base of a write's."""
-        if signature.primitive.name == "tanh_slope":
-            # It may look at its second operand once more.
-            return dying - {self.roots[arguments[1]]}
+        """Operands whose buffer the result may take: of an elementwise one, or the base of a write's."""
         if signature.primitive.kind == "elementwise":
-            return dying if signature.primitive.in_place else set()
-        if signature.primitive.name in ("index_add", "index_set"):
+            rereads = signature.primitive.rereads
+            return dying - {self.roots[arguments[place]] for place in rereads} if rereads else dying
+        if signature.primitive.writes:
             base = self.roots[arguments[0]]
             return dying & {base} if base not in {self.roots[a] for a in arguments[1:]} else set()
         return set()
 
-    def dying(self, place: int, numbers: list[int]) -> set[int]:
+    def dying(self, place: int, applications: list[Application]) -> set[int]:
         """Values in buffers that nobody looks into after this place."""
-        roots = {self.roots[a] for number in numbers for a in self.program.arguments[number]}
+        roots = {self.roots[a] for _, _, arguments in applications for a in arguments}
         return {root for root in roots if self.last_use.get(root) == place and root in self.buffer_of}
 
     def release(self, roots: set[int]) -> None:
@@ -74,37 +114,35 @@ class Writer(Values):
             self.storage.give(self.buffer_of.pop(root))
 
     def _write_scalar(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
-        name = signature.primitive.name
-        target = f"s{number}"
-        if name in SCALAR_SAME and all(self._scalar_like(a) for a in arguments):
-            word = self.scalar(arguments[0])
-            self.scalars[number] = target if name == "sum" else word
-            if name == "sum":
-                self.lines.append(f"{target} = {word} + 0.0")
+        primitive, target = signature.primitive, f"s{number}"
+        if _is_same(signature) and self._scalar_like(arguments[0]):
+            self.scalars[number] = self.scalar(arguments[0])
+            if primitive.reduces is np.add:
+                # A sum begins with 0, as NumPy's do, so that -0 becomes 0.
+                self.lines.append(f"{target} = {self.scalars[number]} + 0.0")
+                self.scalars[number] = target
             return
-        if name in SCALAR:
-            words = [self._number(name, place, a, arguments) for place, a in enumerate(arguments)]
+        scalar = OVERRIDES.get(primitive, NOTHING).scalar
+        if scalar is not None:
+            words = [self._number(scalar, place, a, arguments) for place, a in enumerate(arguments)]
             self.raises = True
-            self.lines.append(f"{target} = {SCALAR[name].format(*words)}")
-        elif name == "matmul":
+            self.lines.append(f"{target} = {scalar.text.format(*words)}")
+        elif primitive.kind == "contraction":
             left, right = (self.array(a) for a in arguments)
             call = self.use("dot") if self.dottable(arguments) else self.use("matmul")
             self.lines.append(f"{target} = {call}({left}, {right}).item()")
-        elif name == "inner_product":
+        elif len(arguments) == 2:
             left, right = (self.array(a) for a in arguments)
             self.lines.append(f"{target} = {self.inner(arguments[0], left, right)}.item()")
         else:
             self.lines.append(f"{target} = {self._full_sum(arguments[0])}.item()")
         self.scalars[number] = target
 
-    def _number(self, name: str, place: int, argument: int, arguments: tuple[int, ...]) -> str:
+    def _number(self, scalar: Scalar, place: int, argument: int, arguments: tuple[int, ...]) -> str:
         """An operand of Python's arithmetic: a float, unless only truth values or only integers are compared."""
         word = self.scalar(argument)
-        kinds = {self.avals[a].dtype.kind for a in arguments}
-        if name == "where":
-            kept = not place or "f" not in {self.avals[a].dtype.kind for a in arguments[1:]}
-        else:
-            kept = name in SCALAR_TRUTH and "f" not in kinds
+        kinds = {self.avals[a].dtype.kind for a in arguments[scalar.first :]}
+        kept = place < scalar.first or (scalar.truth and "f" not in kinds)
         if not kept and self.avals[argument].dtype.kind != "f":
             literal = self.avals[argument].literal
             word = f"float({word})" if literal is None else number_text(float(literal))
@@ -118,20 +156,29 @@ class Writer(Values):
         return f"{self.use('add')}.reduce({self.array(value)}, axis=None)"
 
     def _write_array(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
-        name = signature.primitive.name
-        writer = WRITERS.get(name)
-        if writer is not None:
-            writer(self, number, signature, arguments)
-        elif signature.primitive.numpy_ufunc is not None:
-            self.write_ufunc(number, name, arguments)
+        primitive = signature.primitive
+        write = OVERRIDES.get(primitive, NOTHING).array
+        if write is not None:
+            write(self, number, signature, arguments)
+        elif primitive.kind == "reduction" and primitive.reduces is not None:
+            write_reduction(self, number, signature, arguments)
+        elif primitive.kind == "elementwise" and signature.is_view:
+            view_of("{0}")(self, number, signature, arguments)
+        elif primitive.numpy_ufunc is not None:
+            self.write_ufunc(number, primitive.numpy_ufunc, arguments, primitive.module)
         else:
             self._write_meaning(number, signature, arguments)
 
     def _write_meaning(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
-        """A call of what the primitive's card says."""
+        """A call of what the primitive's card says, or of what NumPy has beyond that."""
+        routine = OVERRIDES.get(signature.primitive, NOTHING).routine
         words = [self.array(a) if self.avals[a].spec is None else self.arrays[a] for a in arguments]
-        words += [f"{name}={self.static(value)}" for name, value in signature.meaning_keywords.items()]
-        self.emit(number, f"{self.meaning(signature.primitive.name)}({', '.join(['numpy', *words])}", out=False)
+        words += [f"{key}={self.static(value)}" for key, value in signature.meaning_keywords.items()]
+        if routine is not None:
+            function = self.use(routine.__name__, routine.__module__)
+        else:
+            function, words = self.meaning(signature.primitive.name), ["numpy", *words]
+        self.emit(number, f"{function}({', '.join(words)}", out=False)
 
     def result(self, number: int) -> str:
         """The text of an output: an array that shares memory with nothing."""

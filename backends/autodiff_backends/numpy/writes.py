@@ -11,10 +11,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from typing import Any
 
-from autodiff.core.program import NUMBER, Program
+from autodiff.core.primitives import PRIMITIVES, Primitive
+from autodiff.core.program import NUMBER, Application, Program
 
 # Where a write goes: the elements of each axis.
 Box = tuple[range, ...]
+
+BROADCAST_TO = PRIMITIVES["broadcast_to"]
 
 # Where more than that many bounds overlap, a box may have an element in common with one of them.
 BOUNDS_SEARCHED = 64
@@ -41,7 +44,7 @@ class Writes:
 
     __slots__ = ("_lasts", "_program", "_uses", "complete", "fills", "firsts", "heirs", "placed", "untouched")
 
-    def __init__(self, program: Program, applications: Iterable[int]):
+    def __init__(self, program: Program, applications: Iterable[Application]):
         self._program = program
         self.heirs: dict[int, int] = {}
         self.fills: set[int] = set()
@@ -51,8 +54,7 @@ class Writes:
         self.placed: dict[int, int] = {}
         self._uses: dict[int, list[int]] = {number: [-1] for number in program.outputs}
         bases: dict[int, list[int]] = {}
-        for number in applications:
-            arguments = program.arguments[number]
+        for number, _, arguments in applications:
             for argument in arguments:
                 self._uses.setdefault(argument, []).append(number)
             if self._writes(number):
@@ -73,12 +75,11 @@ class Writes:
 
     def _writes(self, number: int) -> bool:
         head = self._program.heads[number]
-        return head is not None and head is not NUMBER and head.name in ("index_add", "index_set")  # type: ignore[union-attr]
+        return isinstance(head, Primitive) and head.writes
 
     def filling(self, number: int) -> int | None:
         """The number that a value repeats everywhere, if it is one of the structure."""
-        head = self._program.heads[number]
-        if head is None or head is NUMBER or head.name != "broadcast_to":  # type: ignore[union-attr]
+        if self._program.heads[number] is not BROADCAST_TO:
             return None
         (value,) = self._program.arguments[number]
         known = self._program.heads[value] is NUMBER and value in self._program.constants

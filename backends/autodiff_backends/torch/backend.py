@@ -13,11 +13,11 @@ from autodiff.backend import Backend, Capabilities, Plan, missing_special
 from autodiff.core.program import Program
 from autodiff.errors import BackendError, DTypeError
 
-from ..array_api.calls import DTYPES
+from ..array_api.calls import DTYPES, missing
 from ..array_api.source import Dialect, compile_program, interpret_program
 from ..numpy.backend import SHORTEST_INTERPRETED
 from ..optional import no_dtype
-from .calls import SPECIAL, gpu_call, torch_call
+from .calls import OVERRIDES, SPECIAL, gpu_call, torch_call
 
 Tensor = Any
 
@@ -30,7 +30,7 @@ TO_NUMPY = {own: dtype for dtype, own in TO_TORCH.items()}
 # Kinds of device without double precision.
 SINGLE_ONLY = ("mps",)
 
-FEATURES = frozenset(("in-place", "scatter-add", "data-dependent shapes", "linalg", "fft", "sort", "special"))
+FEATURES = frozenset(("in-place", "scatter-add", "data-dependent shapes"))
 
 
 class TorchBackend(Backend):
@@ -55,7 +55,7 @@ class TorchBackend(Backend):
         kind = self._torch_device.type
         wide = (np.dtype(np.float64), np.dtype(np.complex128)) if kind in SINGLE_ONLY else ()
         features = FEATURES | ({"asynchronous"} if kind != "cpu" else set())
-        return Capabilities(frozenset(TO_TORCH) - set(wide), features, MISSING)
+        return Capabilities(frozenset(TO_TORCH) - set(wide), features, {**missing(compat_torch, OVERRIDES), **MISSING})
 
     # --- plans -------------------------------------------------------------------------------------------------------
 

@@ -5,20 +5,22 @@ Calls go to PyTorch directly, not through the compatible namespace, which costs 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from operator import getitem
-from typing import Any
+from typing import Any, NamedTuple
 
 import array_api_compat.torch as compat_torch
 import numpy as np
 import torch
 
-from autodiff.core.primitives import Signature
+from autodiff.core.primitives import COMPARED_BY_VALUE, Primitive, Signature, by_primitive
 
-from ..array_api.calls import COMPARISONS, Call, operand_dtypes, over_no_axes, standard_call
+from ..array_api.calls import Call, operand_dtypes, over_no_axes, shaped, standard_call
 from ..array_api.elementwise import Meaning, compare_mixed, same
 from . import functions, indexing, unsigned
+
+Function = Callable[..., Any]
 
 # Names in the standard -> in PyTorch. (Where it has both, one calls the other.)
 NAMES = {
@@ -34,26 +36,6 @@ NAMES = {
     "greater_equal": "ge",
     "bitwise_invert": "bitwise_not",
     "conj": "conj_physical",
-}
-
-# Elementwise primitives that are not what the standard's functions compute, by the kind of number.
-ELEMENTWISE: dict[str, dict[str, Meaning]] = {
-    "sign": {"f": functions.sign, "c": "sgn"},
-    "heaviside": {"f": functions.heaviside},
-    "remainder": {"f": functions.remainder},
-    "fmod": {"f": "fmod"},
-    "masked_multiply": {"iufc": functions.masked_multiply},
-    "fmax": {"f": "fmax"},
-    "fmin": {"f": "fmin"},
-    "exp2": {"fc": "exp2"},
-    "logaddexp2": {"f": "logaddexp2"},
-    "logistic": {"fc": "sigmoid"},
-    "rint": {"f": "round", "c": functions.rint_complex},
-    "degrees": {"f": "rad2deg"},
-    "radians": {"f": "deg2rad"},
-    "ldexp": {"f": functions.ldexp},
-    "frexp": {"f": functions.frexp},
-    "lcm": {"i": functions.lcm, "u": functions.lcm},
 }
 
 # Of SciPy's functions, those that PyTorch has to the last digits; for real numbers. (Its J, Y and incomplete gamma
@@ -72,8 +54,6 @@ SPECIAL: dict[str, Callable[..., Any]] = {
     "log_expit": torch.nn.functional.logsigmoid,
     "ndtr": functions.ndtr,
 }
-ELEMENTWISE |= {name: {"f": function} for name, function in SPECIAL.items()}
-
 # The operands that may be Python numbers, by the function. PyTorch gives numbers a dtype as NumPy does, but computes
 # half precision in single beside them.
 NUMBERS = {
@@ -92,16 +72,20 @@ INT64 = np.dtype(np.int64)
 def _elementwise(signature: Signature) -> Call:
     call = standard_call(signature)
     name = signature.primitive.name
-    at_zero = signature.inputs[-1].literal
-    if name == "heaviside" and call.operands[0] in BLAS and at_zero is not None and 0 <= at_zero <= 1:
-        return Call(functions.step, call.operands, with_namespace=False)
     if call.meaning is compare_mixed:
         compare = partial(unsigned.compare_mixed, comparison=getattr(torch, NAMES[name]))
         return Call(_named(compare, name), call.operands, with_namespace=False)
     if call.operands[0] is not None:
-        for kinds, meaning in ELEMENTWISE.get(name, {}).items():
+        for kinds, meaning in OVERRIDES.get(signature.primitive, NOTHING).kinds.items():
             if call.operands[0].kind in kinds:
                 return call._replace(meaning=meaning, with_namespace=False)
+    return call
+
+
+def _heaviside(signature: Signature) -> Call:
+    call, at_zero = _elementwise(signature), signature.inputs[1].literal
+    if call.operands[0] in BLAS and at_zero is not None and 0 <= at_zero <= 1:
+        return Call(functions.step, call.operands, with_namespace=False)
     return call
 
 
@@ -164,10 +148,6 @@ def _inner_product(signature: Signature) -> Call:
     return Call(functions.inner_product, (dtype, dtype), (axes,), with_namespace=False)
 
 
-def _shaped(name: str) -> Callable[[Signature], Call]:
-    return lambda signature: Call(name, (None,), (signature.params[0],), view=True)
-
-
 def _matmul(signature: Signature) -> Call:
     call = standard_call(signature)
     if call.meaning != "matmul":
@@ -176,6 +156,12 @@ def _matmul(signature: Signature) -> Call:
     if x.ndim == y.ndim == 2:
         return call._replace(meaning="mm")
     return call._replace(meaning="bmm") if x.ndim == y.ndim == 3 and x.shape[0] == y.shape[0] else call
+
+
+def _matmul_on_gpu(signature: Signature) -> Call | None:
+    if signature.out.dtype.kind not in "iu":
+        return None
+    return Call(functions.matmul_integers, operand_dtypes(signature), with_namespace=False)
 
 
 def _concatenate(signature: Signature) -> Call:
@@ -204,29 +190,88 @@ def _index_write(function: Callable[..., Any], in_place: Callable[..., Any]) -> 
     return make
 
 
-TORCH: dict[str, Callable[[Signature], Call]] = {
-    "where": standard_call,
-    "astype": _astype,
-    "reshape": _shaped("reshape"),
-    "transpose": _shaped("permute"),
-    "broadcast_to": _shaped("broadcast_to"),
-    "concatenate": _concatenate,
-    "sum": _over_axes("sum"),
-    "prod": _prod,
-    "cumsum": _over_axes("cumsum"),
-    "cumprod": _over_axes("cumprod"),
-    "max": _extremum("amax"),
-    "min": _extremum("amin"),
-    "all": _truth("all", functions.all_numbers),
-    "any": _truth("any", functions.any_numbers),
-    "argmax": _position("argmax", functions.argmax_truth),
-    "argmin": _position("argmin", functions.argmin_truth),
-    "inner_product": _inner_product,
-    "matmul": _matmul,
-    "index": _index,
-    "index_add": _index_write(indexing.index_add, indexing.add_to),
-    "index_set": _index_write(indexing.index_set, indexing.write_to),
-}
+class Override(NamedTuple):
+    """What PyTorch computes in another way than by the standard's functions.
+
+    Parameters
+    ----------
+    kinds : mapping of str to Meaning
+        Of an elementwise primitive what computes it, by the kinds of number that it computes with.
+    call : callable, optional
+        Makes the call of a signature.
+    on_gpu : callable, optional
+        Makes another call on a GPU; None where that is the same.
+    wide : callable, optional
+        What computes it of unsigned integers of more than 8 bits, given what computes it of signed ones.
+    """
+
+    kinds: Mapping[str, Meaning] = {}
+    call: Callable[[Signature], Call] | None = None
+    on_gpu: Callable[[Signature], Call | None] | None = None
+    wide: Callable[[Function], Function] | None = None
+
+
+def _replaced(function: Function) -> Callable[[Function], Function]:
+    return lambda signed: function
+
+
+NOTHING = Override()
+OVERRIDES: dict[Primitive, Override] = by_primitive(
+    {
+        **{name: Override(kinds={"f": function}) for name, function in SPECIAL.items()},
+        "sign": Override(kinds={"f": functions.sign, "c": "sgn"}, wide=_replaced(unsigned.sign)),
+        "heaviside": Override(kinds={"f": functions.heaviside}, call=_heaviside),
+        "remainder": Override(
+            kinds={"f": functions.remainder}, wide=_replaced(unsigned.in_64_bits(unsigned.remainder))
+        ),
+        "fmod": Override(kinds={"f": "fmod"}, wide=_replaced(unsigned.in_64_bits(unsigned.remainder))),
+        "masked_multiply": Override(kinds={"iufc": functions.masked_multiply}, wide=unsigned.same_bits),
+        "fmax": Override(kinds={"f": "fmax"}, wide=unsigned.chosen),
+        "fmin": Override(kinds={"f": "fmin"}, wide=unsigned.chosen),
+        "exp2": Override(kinds={"fc": "exp2"}),
+        "logaddexp2": Override(kinds={"f": "logaddexp2"}),
+        "logistic": Override(kinds={"fc": "sigmoid"}),
+        "rint": Override(kinds={"f": "round", "c": functions.rint_complex}),
+        "degrees": Override(kinds={"f": "rad2deg"}),
+        "radians": Override(kinds={"f": "deg2rad"}),
+        "ldexp": Override(kinds={"f": functions.ldexp}),
+        "frexp": Override(kinds={"f": functions.frexp}),
+        "lcm": Override(
+            kinds={"i": functions.lcm, "u": functions.lcm}, wide=_replaced(unsigned.in_64_bits(unsigned.lcm))
+        ),
+        "astype": Override(call=_astype),
+        "reshape": Override(call=shaped("reshape")),
+        "transpose": Override(call=shaped("permute")),
+        "broadcast_to": Override(call=shaped("broadcast_to")),
+        "concatenate": Override(call=_concatenate),
+        "sum": Override(call=_over_axes("sum"), wide=unsigned.same_bits),
+        "prod": Override(call=_prod, wide=unsigned.same_bits),
+        "cumsum": Override(call=_over_axes("cumsum"), wide=unsigned.same_bits),
+        "cumprod": Override(call=_over_axes("cumprod"), wide=unsigned.same_bits),
+        "max": Override(call=_extremum("amax"), wide=unsigned.chosen),
+        "min": Override(call=_extremum("amin"), wide=unsigned.chosen),
+        "all": Override(call=_truth("all", functions.all_numbers)),
+        "any": Override(call=_truth("any", functions.any_numbers)),
+        "argmax": Override(call=_position("argmax", functions.argmax_truth), wide=unsigned.ordered),
+        "argmin": Override(call=_position("argmin", functions.argmin_truth), wide=unsigned.ordered),
+        "inner_product": Override(call=_inner_product, wide=unsigned.same_bits),
+        "matmul": Override(call=_matmul, wide=unsigned.same_bits, on_gpu=_matmul_on_gpu),
+        "index": Override(call=_index, wide=unsigned.same_bits),
+        "index_add": Override(call=_index_write(indexing.index_add, indexing.add_to), wide=unsigned.same_bits),
+        "index_set": Override(call=_index_write(indexing.index_set, indexing.write_to), wide=unsigned.same_bits),
+        "floor_divide": Override(wide=_replaced(unsigned.in_64_bits(unsigned.floor_divide))),
+        "right_shift": Override(wide=_replaced(unsigned.in_64_bits(unsigned.right_shift))),
+        "power": Override(wide=_replaced(unsigned.in_64_bits(unsigned.power))),
+        "gcd": Override(wide=_replaced(unsigned.in_64_bits(unsigned.gcd))),
+        "reciprocal": Override(wide=_replaced(unsigned.reciprocal)),
+        **dict.fromkeys(
+            ("add", "subtract", "multiply", "negative", "square", "invert", "left_shift"),
+            Override(wide=unsigned.same_bits),
+        ),
+        **dict.fromkeys(("less", "less_equal", "greater", "greater_equal"), Override(wide=unsigned.ordered)),
+        **dict.fromkeys(("maximum", "minimum"), Override(wide=unsigned.chosen)),
+    }
+)
 
 
 def torch_call(signature: Signature) -> Call:
@@ -234,7 +279,7 @@ def torch_call(signature: Signature) -> Call:
     if signature.primitive.kind == "reduction" and signature.params == ((),):
         call = over_no_axes(signature)
     else:
-        call = TORCH.get(signature.primitive.name, _elementwise)(signature)
+        call = (OVERRIDES.get(signature.primitive, NOTHING).call or _elementwise)(signature)
     meaning = call.meaning
     if isinstance(meaning, str):
         meaning = NAMES.get(meaning, meaning)
@@ -246,27 +291,25 @@ def torch_call(signature: Signature) -> Call:
 
 def gpu_call(signature: Signature) -> Call:
     """The same on a GPU."""
-    if signature.primitive.name == "matmul" and signature.out.dtype.kind in "iu":
-        call = Call(functions.matmul_integers, operand_dtypes(signature), with_namespace=False)
-        return _of_wide_integers(signature, call)
-    return torch_call(signature)
+    on_gpu = OVERRIDES.get(signature.primitive, NOTHING).on_gpu
+    call = None if on_gpu is None else on_gpu(signature)
+    return torch_call(signature) if call is None else _of_wide_integers(signature, call)
 
 
 def _of_wide_integers(signature: Signature, call: Call) -> Call:
     """The same call, unless it is of unsigned integers that PyTorch has few functions of."""
-    name = signature.primitive.name
-    mixed = name in COMPARISONS and call.operands[0] != call.operands[1]
-    if (call.operands[0] or signature.inputs[0].dtype) not in WIDE or mixed:
+    primitive = signature.primitive
+    wide = OVERRIDES.get(primitive, NOTHING).wide
+    mixed = primitive.numpy_ufunc in COMPARED_BY_VALUE and call.operands[0] != call.operands[1]
+    if (call.operands[0] or signature.inputs[0].dtype) not in WIDE or mixed or wide is None:
         return call
     function = call.meaning
     if isinstance(function, str):
         function = getattr(torch, function)
     elif call.with_namespace:
         function = partial(function, compat_torch)
-    wrapped = unsigned.way(name, function)
-    if wrapped is function:
-        return call
-    return call._replace(meaning=_named(wrapped, name), with_namespace=False, numbers=(), in_place=None)
+    named = _named(wide(function), primitive.name)
+    return call._replace(meaning=named, with_namespace=False, numbers=(), in_place=None)
 
 
 def _named(function: Callable[..., Any], name: str) -> Callable[..., Any]:

@@ -135,36 +135,3 @@ def sign(x: Tensor) -> Tensor:
 def reciprocal(x: Tensor) -> Tensor:
     """1 for 1; 0 for all that is greater."""
     return torch.eq(x, 1).to(x.dtype)
-
-
-# How primitives that PyTorch cannot apply to these dtypes are computed.
-WAYS: dict[Function, tuple[str, ...]] = {
-    same_bits: (
-        *("add", "subtract", "multiply", "masked_multiply", "negative", "square", "invert", "left_shift"),
-        *("sum", "prod", "cumsum", "cumprod", "inner_product", "matmul", "index", "index_add", "index_set"),
-    ),
-    ordered: ("less", "less_equal", "greater", "greater_equal", "argmax", "argmin"),
-    chosen: ("maximum", "minimum", "fmax", "fmin", "max", "min"),
-}
-REPLACED: dict[str, Function] = {
-    "floor_divide": in_64_bits(floor_divide),
-    "remainder": in_64_bits(remainder),
-    "fmod": in_64_bits(remainder),
-    "right_shift": in_64_bits(right_shift),
-    "power": in_64_bits(power),
-    "gcd": in_64_bits(gcd),
-    "lcm": in_64_bits(lcm),
-    "sign": sign,
-    "reciprocal": reciprocal,
-}
-
-
-def way(primitive: str, function: Function) -> Function:
-    """What computes a primitive of these dtypes, given what computes it of signed ones."""
-    if primitive in REPLACED:
-        return REPLACED[primitive]
-    for wrap, primitives in WAYS.items():
-        if primitive in primitives:
-            wrapped: Function = wrap(function)
-            return wrapped
-    return function

@@ -1,106 +1,39 @@
-"""``Handle``: what stands for a node, its versions, and its value as a number. ``Tensor`` adds NumPy's interface."""
+"""``Handle``: what stands for a node, and its versions. ``Valued`` and ``Tensor`` add what is done with it."""
 
 from __future__ import annotations
 
-import math
 import weakref
-from collections.abc import Callable
-from contextvars import ContextVar
-from functools import partial
-from itertools import compress
-from threading import Lock
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from . import ops
-from .arguments import flag
-from .backend import Backend, backend_of
-from .convert import as_array, as_node, aval_on, is_complex
-from .core.avals import FLOAT64, Aval, broadcast_shape, intern_aval
-from .core.primitives import Primitive
-from .errors import ArgumentError, AutodiffError, BackendError, DTypeError, IndexingError, ShapeError
-from .nodes import Constant, Node, Slot, Unknown, Variable, freeze
-from .plan import evaluate, fetched, looked_at, on_host
-from .watching import refuse_change, refuse_detached, traces
+from .. import ops
+from ..arguments import flag
+from ..backend import Backend
+from ..convert import as_array, as_node, is_complex
+from ..core.avals import Aval, broadcast_shape, intern_aval
+from ..core.primitives import Primitive
+from ..errors import ArgumentError, AutodiffError, BackendError, DTypeError, ShapeError
+from ..nodes import Constant, Node, Reference, Slot, Unknown, Variable, freeze
+from ..places import block_here, bring, placed, placing, taken
+from ..plan import evaluate, looked_at
+from ..registry import backend_of
+from ..watching import refuse_change, refuse_detached, traces
+from . import views
 
 
-class Placing:
-    """A block in which Tensors are made on a backend, and the one around it.
-
-    It is in force while its lock is held. A ``with`` statement enters and leaves it by two calls into C, so that no
-    interrupt comes between what it does and what is done to the block.
-
-    Parameters
-    ----------
-    place : Backend or None
-    graph : Graph, optional
-        What entering it gives.
-
-    Attributes
-    ----------
-    ways : dict
-        What enters and leaves it, until a ``with`` statement has taken them.
-    """
-
-    __slots__ = ("held", "outer", "place", "ways")
-
-    def __init__(self, place: Backend | None, graph: Any = None):
-        self.place = place
-        self.outer = block_here()
-        self.held = Lock()
-        # ``acquire`` is called when the selection is asked for, and selects the graph.
-        enter = partial(next, compress((graph,), iter(self.held.acquire, False)))
-        self.ways: dict[str, Callable[..., Any]] = {"__enter__": enter, "__exit__": self.held.__exit__}
-
-
-# The block that this thread is in (``with graph:``), if it is in force.
-placing: ContextVar[Placing | None] = ContextVar("placing", default=None)
-
-
-def block_here() -> Placing | None:
-    """The innermost block in force."""
-    block = placing.get()
-    while block is not None and not block.held.locked():
-        block = block.outer
-    return block
-
-
-class Way:
-    """``__enter__`` or ``__exit__`` of a graph. A ``with`` statement takes both before it calls the first of them."""
-
-    def __set_name__(self, owner: Any, name: str) -> None:
-        self._name = name
-
-    def __get__(self, graph: Any, owner: Any = None) -> Callable[..., Any]:
-        if graph is None:
-            # As contextlib.ExitStack asks for them.
-            return lambda graph, *exception: self.__get__(graph)(*exception)
-        block = placing.get()
-        while block is not None and not block.ways and not block.held.locked():
-            # It was left.
-            block = block.outer
-        way = None if block is None else block.ways.pop(self._name, None)
-        if way is None:
-            block = Placing(graph._place, graph)
-            way = block.ways.pop(self._name)
-            placing.set(block)
-        return way
-
-
-NUMPYS_FUNCTIONS = (
-    "Write it with NumPy's functions (np.sqrt, not math.sqrt), and write elements into a Tensor "
-    "(ad.Tensor(np.zeros(n))), not into an array"
-)
-
-
-class Handle:
+class Handle(Reference):
     """A reference to a node that can be made to stand for another: by ``assign``, or by an operation in place."""
 
-    __slots__ = ("__weakref__", "_node", "_slot")
+    __slots__ = ("__weakref__", "_node", "_slot", "_tie")
 
     _node: Node
     _slot: Slot | None
+    # See ``views``; None for what has no views and is none.
+    _tie: Any
+    # The class, and that of a view whose base has changed since it was read.
+    _live: ClassVar[Any]
+    _stale: ClassVar[Any]
 
     def __init__(
         self, data: Any, dtype: Any = None, constant: bool = False, copy: bool = True, name: str | None = None
@@ -115,13 +48,10 @@ class Handle:
         if block is not None:
             block = block_here()
         place = None if block is None else block.place
-        as_it_is = type(data) is np.ndarray and dtype is None and place is None
-        if as_it_is and data.dtype.kind in "fc" and data.dtype.isnative:
-            array = data.copy() if copy else data.view()
-            array.flags.writeable = False
-            aval = intern_aval(array.shape, array.dtype)
-        else:
-            array, aval = _placed(plain(data, "Tensor()"), dtype, constant, copy, place)
+        if type(data) is not np.ndarray:
+            data = plain(data, "Tensor()")
+        array, aval = placed(data, place, dtype, constant, copy)
+        self._tie = None
         self._slot = slot = Slot(array, name)
         self._node = Constant(aval, array, slot) if constant else Variable(aval, array, slot)
 
@@ -214,10 +144,12 @@ class Handle:
                     "write t = ... instead, or .astype"
                 )
             node = ops.astype(node, old.dtype)
-        self._stand_for(node)
+        if self._tie is None or not views.written(self, node, what):
+            self._stand_for(node)
 
     def _stand_for(self, node: Node) -> None:
         """Let the handle stand for a result of operations, as a version of what it is."""
+        views.forget(self)
         slot, reference = self._named_slot(), weakref.ref(node)
         # On one line, and without a call: no interrupt comes between these.
         node.renamed, slot.value, slot.node, self._node = slot, None, reference, node
@@ -249,6 +181,9 @@ class Handle:
         if copy is not True:
             copy = flag(copy, "assign: copy")
         aval = self._node.aval
+        if self._tie is not None and views.view_of(self) is not None:
+            self._rebind(Constant(aval, self._taken(plain(value, "assign"), aval, copy)), "assign")
+            return self
         if type(value) is not np.ndarray or value.dtype != aval.dtype or copy or aval.place is not None:
             value = self._taken(plain(value, "assign"), aval, copy)
         if type(value) is np.ndarray and not copy:
@@ -266,6 +201,12 @@ class Handle:
         node, slot = self._node, self._slot
         if traces:
             refuse_change(node, slot, "assign")
+        if self._tie is not None:
+            if views.view_of(self) is not None:
+                raise ArgumentError(
+                    f"a Tensor {node.aval!r} that is a view of another one is no variable of its own; give that one"
+                )
+            views.forget(self)
         aval = node.aval
         if value.shape != aval.shape:
             raise ShapeError(
@@ -273,8 +214,7 @@ class Handle:
                 f"{f' {self.name!r}' if self.name else ''} has shape {aval.shape}; a variable keeps its shape "
                 "(np.broadcast_to or reshape the value, or make a new Tensor)"
             )
-        if type(value) is np.ndarray:
-            value.flags.writeable = False
+        value = freeze(value)
         if aval.place is not None:
             (value,) = aval.place.keep([value], [self._node.value])
         if aval.weak:
@@ -292,20 +232,13 @@ class Handle:
                 f"{f' {self.name!r}' if self.name else ''} is {aval!r}; put the variable there "
                 f"(ad.Graph(backend={source.name!r}).add_variables), or bring the value to the host (np.asarray)"
             )
-        if source is None:
-            try:
-                if aval.dtype.kind != "c" and is_complex(value):
-                    raise DTypeError(f"assign: complex values do not go into a variable of {aval.dtype}; take np.real")
-                value = as_array(value, aval.dtype, copy=True if copy and place is None else None)
-            except AutodiffError as error:
-                error.within("assign")
-                raise
-            return value if place is None else place.asarray(value, copy=copy)
-        assert place is not None
-        _, dtype = place.aval_of(value)
-        if dtype.kind == "c" and aval.dtype.kind != "c":
-            raise DTypeError(f"assign: complex values do not go into a variable of {aval.dtype}; take np.real")
-        return place.asarray(value, aval.dtype, copy=copy)
+        try:
+            if aval.dtype.kind != "c" and is_complex(value):
+                raise DTypeError(f"complex values do not go into a variable of {aval.dtype}; take np.real")
+            return taken(value, aval, place, copy)
+        except AutodiffError as error:
+            error.within("assign")
+            raise
 
     def assign_add(self, value: Any) -> Self:
         """Add to the variable's value: a new version, without history.
@@ -359,107 +292,18 @@ class Handle:
     def _put(self, place: Backend) -> None:
         """Let the handle stand for the same quantity on a backend."""
         node = self._node
+        if views.view_of(self) is not None:
+            # There it is a copy.
+            self._tie = None
+        views.forget(self)
         if node.inputs:
             self._stand_for(ops.place(node, place))
             return
-        array = freeze(place.asarray(fetched(node, place), node.aval.dtype))
+        array = freeze(bring(looked_at(node), place, node.aval.dtype))
         aval = intern_aval(node.aval.shape, node.aval.dtype, place=place)
         slot = self._named_slot()
         moved = Constant(aval, array, slot) if isinstance(node, Constant) else Variable(aval, array, slot)
         slot.value, self._node = array, moved
-
-    # --- as a number -------------------------------------------------------------------------------------------------
-
-    def item(self, *index: Any) -> Any:
-        """See `numpy.ndarray.item`."""
-        value = np.asarray(self._number("item()"))
-        try:
-            return value.item(*index)
-        except (IndexError, ValueError, TypeError, OverflowError) as error:
-            kind = IndexingError if isinstance(error, (IndexError, OverflowError)) else ArgumentError
-            raise kind(
-                f"item of {self._node.aval!r}: {error}; give the position of one element: an integer, or one an axis"
-            ) from None
-
-    def tolist(self) -> Any:
-        """See `numpy.ndarray.tolist`."""
-        return np.asarray(self._number("tolist()")).tolist()
-
-    def __bool__(self) -> bool:
-        if self.size != 1:
-            raise ShapeError(f"the truth of a Tensor of shape {self.shape} is ambiguous; use np.any() or np.all()")
-        return bool(on_host(self._node))
-
-    def __float__(self) -> float:
-        return float(self._single("float", self._number("float()")))
-
-    def __int__(self) -> int:
-        return int(self._single("int", on_host(self._node)))
-
-    def __complex__(self) -> complex:
-        return complex(self._single("complex", self._number("complex()")))
-
-    def __floor__(self) -> int:
-        return math.floor(self._single("floor", on_host(self._node)))  # type: ignore[no-any-return]
-
-    def __ceil__(self) -> int:
-        return math.ceil(self._single("ceil", on_host(self._node)))  # type: ignore[no-any-return]
-
-    def __trunc__(self) -> int:
-        return math.trunc(self._single("trunc", on_host(self._node)))  # type: ignore[no-any-return]
-
-    def __index__(self) -> int:
-        if self.dtype.kind not in "iu" or self.ndim:
-            raise DTypeError(f"only an integer Tensor without dimensions is an index, not {self._node.aval!r}")
-        return int(on_host(self._node))
-
-    def _number(self, asked: str) -> Any:
-        """The value for numbers that record nothing; an error where a derivative would be lost with them."""
-        refuse_detached(self._node, asked, NUMPYS_FUNCTIONS)
-        return on_host(self._node)
-
-    def _single(self, what: str, value: Any) -> Any:
-        if self.size != 1:
-            raise ShapeError(f"{what}() of a Tensor of shape {self.shape}: only one element converts to a number")
-        return np.asarray(value).item()
-
-
-def _placed(data: Any, dtype: Any, constant: bool, copy: bool, place: Backend | None) -> tuple[Any, Aval]:
-    """An array that only the Tensor writes to, on a backend if that is asked for or it comes from one, and its Aval."""
-    source = backend_of(data)
-    if source is None:
-        array: Any = _converted(data, dtype, constant, copy and place is None)
-        if place is not None:
-            array = place.asarray(array, copy=copy)
-        if not copy and isinstance(array, np.ndarray):
-            array = array.view()
-        return freeze(array), intern_aval(array.shape, array.dtype) if place is None else aval_on(place, array)
-    given = aval_on(source, data)
-    if place is None:
-        place = source
-    elif not place.owns(data):
-        data = place.from_dlpack(data)
-    wanted = given.dtype if dtype is None else _wanted(dtype)
-    if dtype is None and not constant and given.dtype.kind in "biu":
-        wanted = FLOAT64
-    return freeze(place.asarray(data, wanted, copy=copy)), intern_aval(given.shape, wanted, place=place)
-
-
-def _wanted(dtype: Any) -> np.dtype[Any]:
-    """A dtype that was asked for; an error if there is none such."""
-    found: np.dtype[Any] = as_array(0, dtype).dtype
-    return found
-
-
-def _converted(data: Any, dtype: Any, constant: bool, copy: bool) -> np.ndarray[Any, Any]:
-    """An array of a numeric dtype; floating unless something else was asked for."""
-    # With copy=False memory is shared where that is possible, as in np.asarray.
-    array = as_array(data, dtype, copy=True if copy else None)
-    keeps = constant or dtype is not None or array.dtype.kind == "c"
-    given = isinstance(data, (np.ndarray, np.generic))
-    if not keeps and (array.dtype.kind in "biu" or not given):
-        array = array.astype(FLOAT64, copy=False)
-    return array
 
 
 def plain(value: Any, asked: str) -> Any:

@@ -1,32 +1,32 @@
-"""``Tensor``: a handle to a node, with NumPy's operators and methods.
-
-What NumPy functions do with Tensors is in the tables of ``dispatch``.
-"""
+"""``Tensor``: NumPy's operators, methods and protocols. What its functions do with Tensors is said in ``dispatch``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
-from . import ops
-from .arguments import ORDERS, casts, flag, word
-from .backend import Backend, get_backend
-from .containers import maker
-from .convert import as_node, describe, numeric_dtype
-from .core.avals import FLOAT64, Aval
-from .core.primitives import Primitive
-from .dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, unsupported
-from .errors import ArgumentError, AutodiffError, DTypeError, TraceError
-from .foreign import PLAIN, PRIORITY, REFLECTED, answers, outranks, overrides, reflects, refuses
-from .handle import Handle, Placing, placing
-from .nodes import Constant, Node, Operation, Slot, history
-from .operator import Operator
-from .plan import concrete, fetched, on_host
-from .recipe import Composite
-from .watching import fresh, refuse_detached, traces
-from .whole import apart
+from .. import ops
+from ..arguments import ORDERS, casts, flag, word
+from ..backend import Backend
+from ..containers import maker
+from ..convert import as_node, describe, numeric_dtype
+from ..core.avals import Aval
+from ..core.primitives import Primitive
+from ..dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, unsupported
+from ..errors import ArgumentError, AutodiffError, DTypeError
+from ..nodes import Constant, Node, Operation, Slot, history
+from ..operator import Operator
+from ..places import bring, made_on
+from ..plan import concrete, looked_at
+from ..recipe import Composite
+from ..registry import get_backend
+from ..watching import fresh, refuse_detached, traces
+from .foreign import PLAIN, PRIORITY, decides, left_alone, left_alone_in_place, not_understood, operand
+from .methods import Methods
+from .views import NOTED, Views, look, remade
 
 
 def wrap(result: Any) -> Any:
@@ -34,7 +34,7 @@ def wrap(result: Any) -> Any:
     if isinstance(result, Node):
         tensor = _new(Tensor)
         tensor._node = fresh(result) if traces else result
-        tensor._slot = None
+        tensor._slot = tensor._tie = None
         return tensor
     if isinstance(result, (tuple, list)):
         return maker(type(result))([wrap(part) for part in result])
@@ -44,43 +44,6 @@ def wrap(result: Any) -> Any:
 def node_of(value: Any) -> Node:
     """The node of a Tensor; a constant node for anything else that is an array or a number."""
     return value._node if type(value) is Tensor else as_node(value)
-
-
-def _operand(value: Any, beside: Aval) -> Node | None:
-    """The other operand of an operator; None if its own class should decide (see ``foreign``)."""
-    kind = type(value)
-    if kind is float or kind is int or kind in PLAIN:
-        return as_node(value, beside)
-    if isinstance(value, Tensor):
-        return value._node
-    if overrides(value) or outranks(value):
-        return None
-    if isinstance(value, np.matrix):
-        raise DTypeError(
-            "a Tensor beside an np.matrix: * and ** would be elementwise here, and products of matrices in NumPy; "
-            "write np.asarray(matrix), with @ for products"
-        )
-    return as_node(value, beside)
-
-
-def _decides(value: Any) -> bool:
-    """Whether a class other than ours says what ufuncs do with a value."""
-    return type(value) not in PLAIN and not isinstance(value, Tensor) and overrides(value)
-
-
-def _left_alone(operator: str, tensor: Tensor, other: Any, ufunc: np.ufunc) -> Any:
-    """What an operator gives for an object whose class should decide."""
-    if refuses(other) or outranks(other) or reflects(other, operator):
-        return NotImplemented
-    return ufunc(tensor, other) if operator in REFLECTED else ufunc(other, tensor)
-
-
-def _not_understood(operator: str, other: Any, error: DTypeError) -> Any:
-    """NotImplemented for an object that is no operand, if its class may know better; else the error."""
-    if answers(other, operator):
-        return NotImplemented
-    error.within(operator.strip("_"))
-    raise error
 
 
 def _binary(name: str, primitive: Primitive, reflected: bool = False) -> Callable[[Tensor, Any], Any]:
@@ -93,15 +56,15 @@ def _binary(name: str, primitive: Primitive, reflected: bool = False) -> Callabl
         def operator(self: Tensor, other: Any) -> Any:
             y = self._node
             try:
-                x = other._node if type(other) is Tensor else _operand(other, y.aval)
+                x = other._node if type(other) is Tensor else operand(other, y.aval)
             except DTypeError as error:
-                return _not_understood(name, other, error)
+                return not_understood(name, other, error)
             if x is None:
-                return _left_alone(name, self, other, ufunc)
+                return left_alone(name, self, other, ufunc)
             key = (x.aval, y.aval)
             tensor = _new(Tensor)
             tensor._node = Operation(signatures.get(key) or primitive.signature(key), (x, y))
-            tensor._slot = None
+            tensor._slot = tensor._tie = None
             return tensor
 
     else:
@@ -109,15 +72,15 @@ def _binary(name: str, primitive: Primitive, reflected: bool = False) -> Callabl
         def operator(self: Tensor, other: Any) -> Any:
             x = self._node
             try:
-                y = other._node if type(other) is Tensor else _operand(other, x.aval)
+                y = other._node if type(other) is Tensor else operand(other, x.aval)
             except DTypeError as error:
-                return _not_understood(name, other, error)
+                return not_understood(name, other, error)
             if y is None:
-                return _left_alone(name, self, other, ufunc)
+                return left_alone(name, self, other, ufunc)
             key = (x.aval, y.aval)
             tensor = _new(Tensor)
             tensor._node = Operation(signatures.get(key) or primitive.signature(key), (x, y))
-            tensor._slot = None
+            tensor._slot = tensor._tie = None
             return tensor
 
     return operator
@@ -130,11 +93,11 @@ def _binary_function(
 
     def operator(self: Tensor, other: Any) -> Any:
         try:
-            node = _operand(other, self._node.aval)
+            node = operand(other, self._node.aval)
         except DTypeError as error:
-            return _not_understood(name, other, error)
+            return not_understood(name, other, error)
         if node is None:
-            return _left_alone(name, self, other, ufunc)
+            return left_alone(name, self, other, ufunc)
         return wrap(function(node, self._node) if reflected else function(self._node, node))
 
     return operator
@@ -148,7 +111,7 @@ def _unary(primitive: Primitive) -> Callable[[Tensor], Tensor]:
         key = (x.aval,)
         tensor = _new(Tensor)
         tensor._node = Operation(signatures.get(key) or primitive.signature(key), (x,))
-        tensor._slot = None
+        tensor._slot = tensor._tie = None
         return tensor
 
     return operator
@@ -167,31 +130,14 @@ def _in_place(name: str) -> Callable[[Tensor, Any], Tensor]:
     def operator(self: Tensor, other: Any) -> Tensor:
         result = getattr(self, plain_name)(other)
         if type(result) is not Tensor:
-            return self._left_alone_in_place(own_name, other)  # type: ignore[no-any-return]
+            return left_alone_in_place(own_name, other)  # type: ignore[no-any-return]
         self._rebind(result._node, own_name)
         return self
 
     return operator
 
 
-def _method(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The method that is a NumPy function of the Tensor."""
-
-    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        handler = FUNCTIONS.get(function)
-        return function(self, *args, **kwargs) if handler is None else handler(self, *args, **kwargs)
-
-    method.__name__ = function.__name__
-    method.__doc__ = f"See `numpy.{function.__name__}`."
-    return method
-
-
-def _spread(args: tuple[Any, ...]) -> Any:
-    """``f(2, 3)`` and ``f((2, 3))`` mean the same."""
-    return args[0] if len(args) == 1 and not isinstance(args[0], (int, np.integer)) else args
-
-
-class Tensor(Handle):
+class Tensor(Methods):
     """An array whose history is recorded, so that it can be differentiated.
 
     Operations on it compute nothing: they check shapes and dtypes and record. A value is computed when it is
@@ -233,12 +179,12 @@ class Tensor(Handle):
     @property
     def T(self) -> Tensor:
         """The axes reversed."""
-        return wrap(_transpose(self._node))  # type: ignore[no-any-return]
+        return look(wrap(_transpose(self._node)), self)  # type: ignore[no-any-return]
 
     @property
     def mT(self) -> Tensor:
         """The last two axes exchanged."""
-        return wrap(_matrix_transpose(self._node))  # type: ignore[no-any-return]
+        return look(wrap(_matrix_transpose(self._node)), self)  # type: ignore[no-any-return]
 
     @property
     def real(self) -> Tensor:
@@ -296,8 +242,8 @@ class Tensor(Handle):
         """
         refuse_detached(self._node, "to()", "Put the values that the function starts from there before it is called")
         home = get_backend(backend, device).home
-        array = home.asarray(fetched(self._node, home), self.dtype, copy=True)
-        return made_on(home, array, self.dtype, self.constant, False, self.name)
+        array = bring(looked_at(self._node), home, self.dtype, copy=True)
+        return made_on(home, Tensor, array, self.dtype, self.constant, False, self.name)  # type: ignore[no-any-return]
 
     def astype(
         self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
@@ -363,15 +309,6 @@ class Tensor(Handle):
     __ilshift__ = _in_place("lshift")
     __irshift__ = _in_place("rshift")
 
-    def _left_alone_in_place(self, name: str, other: Any) -> Any:
-        """An augmented assignment with an object whose class decides what the result is."""
-        if outranks(other):
-            return NotImplemented
-        raise DTypeError(
-            f"{name}: what comes of a Tensor and an object of class {type(other).__name__} is for that class to say, "
-            "and does not go into the Tensor; write t = t + other, with the operator that is meant"
-        )
-
     def __pos__(self) -> Tensor:
         return UFUNCS[np.positive](self._node) if self.dtype.kind == "b" else wrap(ops.identity(self._node))  # type: ignore[no-any-return]
 
@@ -387,11 +324,25 @@ class Tensor(Handle):
         node = ops.read_index(self._node, _index_nodes(item), concrete)
         tensor = _new(Tensor)
         tensor._node = fresh(node) if traces else node
-        tensor._slot = None
+        tensor._slot = tensor._tie = None
+        kind, ndim = type(item), node.aval.ndim
+        if ndim > 0 if kind is int or kind is slice else _gives_view(item, ndim):
+            views = self._tie
+            if type(views) is Views and node is not self._node:
+                # As ``look`` does; written out, since slices are what loops read.
+                tensor._tie = self
+                views.append(ref(tensor))
+                if not len(views) % NOTED:
+                    views.prune()
+            else:
+                look(tensor, self)
         return tensor
 
     def __setitem__(self, item: Any, value: Any) -> None:
         node = self._node
+        if type(value) is Tensor and ops.is_written(node, item, value._node):
+            # ``t[1:] += x`` has written into the view already.
+            return
         try:
             node = ops.write_index(node, _index_nodes(item), node_of(value), concrete)
         except AutodiffError as error:
@@ -399,59 +350,12 @@ class Tensor(Handle):
             raise
         self._rebind(node, "__setitem__")
 
-    def __len__(self) -> int:
-        if not self.shape:
-            raise DTypeError("len() of a Tensor without dimensions; write t[None] for one with one")
-        return self.shape[0]
-
     def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:
             raise DTypeError("iteration over a Tensor without dimensions; write t[None] for one with one")
         return (self[i] for i in range(self.shape[0]))
 
-    def __contains__(self, value: Any) -> bool:
-        try:
-            return bool(np.any(on_host(self._node) == (on_host(value._node) if type(value) is Tensor else value)))
-        except (TypeError, ValueError, OverflowError) as error:
-            raise ArgumentError(f"in: {describe(value)} cannot be compared with {self._node.aval!r}: {error}") from None
-
-    def __repr__(self) -> str:
-        try:
-            value = np.asarray(on_host(self._node))
-        except TraceError:
-            return f"Tensor(<{self._node.aval!r}, being traced>)"
-        text = np.array2string(value, separator=", ", prefix="Tensor(")
-        dtype = "" if self.dtype in (FLOAT64, np.dtype(np.int64), np.dtype(bool)) else f", dtype={self.dtype}"
-        name = f", name={self.name!r}" if self.name else ""
-        place = self._node.aval.place
-        where = "" if place is None or place is get_backend() else f", backend={place.label!r}"
-        return f"Tensor({text}{dtype}{name}{where})"
-
-    def __str__(self) -> str:
-        return str(on_host(self._node))
-
-    def __format__(self, spec: str) -> str:
-        if not spec:
-            return str(self)
-        return format(self._single("format", on_host(self._node)), spec)
-
     # --- NumPy's protocols -------------------------------------------------------------------------------------------
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        refuse_detached(
-            self._node,
-            "a conversion to an array (np.asarray, np.array)",
-            "Give the Tensor to functions of NumPy that are recorded, join Tensors by np.stack or np.concatenate, and "
-            "write into a Tensor (ad.Tensor(np.zeros(n))), not into an array",
-        )
-        return np.array(on_host(self._node), dtype=dtype, copy=copy)
-
-    def __dlpack__(self, **keywords: Any) -> Any:
-        refuse_detached(self._node, "__dlpack__", "Give the Tensor itself to functions that are recorded")
-        return self.value.__dlpack__(**keywords)
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return self.value.__dlpack_device__()  # type: ignore[no-any-return]
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
         if method == "__call__" and not keywords:
@@ -466,9 +370,9 @@ class Tensor(Handle):
                     nodes, key = (x,), (beside,)
                 else:
                     a, b = inputs
-                    if type(a) is not Tensor and type(a) not in PLAIN and _decides(a):
+                    if type(a) is not Tensor and type(a) not in PLAIN and decides(a):
                         return NotImplemented
-                    if type(b) is not Tensor and type(b) not in PLAIN and _decides(b):
+                    if type(b) is not Tensor and type(b) not in PLAIN and decides(b):
                         return NotImplemented
                     try:
                         y = a._node if type(a) is Tensor else as_node(a, beside)
@@ -481,10 +385,10 @@ class Tensor(Handle):
                     return wrap(function(*nodes))
                 tensor = _new(Tensor)
                 tensor._node = Operation(function.signatures.get(key) or function.signature(key), nodes)
-                tensor._slot = None
+                tensor._slot = tensor._tie = None
                 return tensor
         for x in (*inputs, *keywords.get("out", ())):
-            if _decides(x):
+            if decides(x):
                 return NotImplemented
         try:
             return UFUNC_METHODS[method](ufunc, inputs, keywords)
@@ -500,49 +404,12 @@ class Tensor(Handle):
 
     # --- NumPy's methods ---------------------------------------------------------------------------------------------
 
-    sum = _method(np.sum)
-    prod = _method(np.prod)
-    mean = _method(np.mean)
-    var = _method(np.var)
-    std = _method(np.std)
-    max = _method(np.max)
-    min = _method(np.min)
-    all = _method(np.all)
-    any = _method(np.any)
-    argmax = _method(np.argmax)
-    argmin = _method(np.argmin)
-    cumsum = _method(np.cumsum)
-    cumprod = _method(np.cumprod)
-    clip = _method(np.clip)
-    ravel = _method(np.ravel)
-    squeeze = _method(np.squeeze)
-    swapaxes = _method(np.swapaxes)
-    diagonal = _method(np.diagonal)
-    trace = _method(np.trace)
-    repeat = _method(np.repeat)
-    take = _method(np.take)
-    round = _method(np.round)
-    dot = _method(np.dot)
-    nonzero = _method(np.nonzero)
-
     def conjugate(self) -> Tensor:
         """See `numpy.ndarray.conjugate`."""
         # Unlike np.conjugate it leaves booleans as they are.
         return wrap((ops.conjugate if self.dtype.kind == "c" else ops.identity)(self._node))  # type: ignore[no-any-return]
 
     conj = conjugate
-
-    def flatten(self, order: str = "C") -> Tensor:
-        """See `numpy.ndarray.flatten`."""
-        return FUNCTIONS[np.ravel](self, order)  # type: ignore[no-any-return]
-
-    def reshape(self, *shape: Any, order: str = "C") -> Tensor:
-        """See `numpy.ndarray.reshape`."""
-        return FUNCTIONS[np.reshape](self, _spread(shape), order)  # type: ignore[no-any-return]
-
-    def transpose(self, *axes: Any) -> Tensor:
-        """See `numpy.ndarray.transpose`."""
-        return FUNCTIONS[np.transpose](self, _spread(axes) if axes else None)  # type: ignore[no-any-return]
 
     def fill(self, value: Any) -> None:
         """See `numpy.ndarray.fill`."""
@@ -568,13 +435,16 @@ class Tensor(Handle):
 _new = Tensor.__new__
 
 
-@apart
-def made_on(place: Backend | None, *args: Any) -> Tensor:
-    """A Tensor on a backend."""
-    block = Placing(place)
-    block.held.acquire()
-    placing.set(block)
-    return Tensor(*args)
+class _Stale(Tensor):
+    """A Tensor, that is a view, whose base has changed: who reads its node makes it a Tensor with a new one."""
+
+    __slots__ = ()
+
+    _node = property(remade)
+
+
+_Stale.__name__ = _Stale.__qualname__ = "Tensor"
+Tensor._live, Tensor._stale = Tensor, _Stale
 
 
 def _restore(nodes: list[Node], slot: Slot | None) -> Tensor:
@@ -583,14 +453,26 @@ def _restore(nodes: list[Node], slot: Slot | None) -> Tensor:
     return tensor
 
 
+_BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
+
+
+def _gives_view(item: Any, ndim: int) -> bool:
+    """Whether an index that leaves so many axes gives a view.
+
+    NumPy copies where an entry is an array, even one without axes; and what has no axes is a number, unless there is an
+    ellipsis.
+    """
+    parts = item if type(item) is tuple else (item,)
+    if not _BASIC.issuperset([int if isinstance(x, np.integer) else type(x) for x in parts]):
+        return False
+    return ndim > 0 or any(x is Ellipsis for x in parts)
+
+
 def _index_nodes(item: Any) -> Any:
     """An index with nodes in place of Tensors."""
     if type(item) is tuple:
         for x in item:
-            if type(x) is Tensor:
-                return tuple([x._node if type(x) is Tensor else x for x in item])
+            if type(x) is Tensor or type(x) is _Stale:
+                return tuple([x._node if isinstance(x, Tensor) else x for x in item])
         return item
-    return item._node if type(item) is Tensor else item
-
-
-__all__ = ["Tensor", "made_on", "node_of", "wrap"]
+    return item._node if isinstance(item, Tensor) else item

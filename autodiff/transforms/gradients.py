@@ -11,26 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from . import ops
-from .backend import backend_of
-from .containers import LEAF, flatten, is_container, transform, unflatten
-from .convert import as_array, aval_on
-from .core.avals import FLOAT64, WEAK_COMPLEX, WEAK_FLOAT, Aval, intern_aval
-from .errors import ArgumentError, AutodiffError, DifferentiationError, RangeError, shown
-from .graph import Graph
-from .nodes import NO_SLOT, Argument, Node, Variable
-from .plan import collect_below
-from .tensor import Tensor, wrap
-from .watching import belongs_to_larger, call_watched
+from .. import ops
+from ..containers import LEAF, flatten, is_container, transform, unflatten
+from ..core.avals import WEAK_COMPLEX, WEAK_FLOAT, Aval
+from ..errors import ArgumentError, AutodiffError, DifferentiationError, RangeError, shown
+from ..gradients import Gradients
+from ..nodes import NO_SLOT, Argument, Node, Variable
+from ..places import bring, placed
+from ..plan import collect_below
+from ..registry import get_backend
+from ..tensor import Tensor, wrap
+from ..watching import belongs_to_larger, call_watched
 
-
-@functools.cache
-def _gradients() -> Graph:
-    """The graph of all transformed functions: gradients are found by structure, whichever call made them.
-
-    Made when first needed, since a backend imports this package.
-    """
-    return Graph(cache_size=2048)
+# The gradients of all transformed functions: found by structure, whichever call made them.
+_GRADIENTS = Gradients(2048)
 
 
 def stop_gradient(x: Any) -> Any:
@@ -63,7 +57,7 @@ def _argument(value: Any, name: str, position: int) -> Node:
     kind = type(value)
     if kind is float:
         return Argument(WEAK_FLOAT, value, NO_SLOT)
-    if kind is Tensor:
+    if kind is Tensor or isinstance(value, Tensor):
         if not value._node.aval.differentiable:
             raise _no_derivative(f"{name}, argument {position}", value._node.aval)
         # A fresh name: in a nested derivative the same Tensor may be an argument of both.
@@ -76,24 +70,11 @@ def _argument(value: Any, name: str, position: int) -> Node:
     if kind is complex:
         return Argument(WEAK_COMPLEX, value, NO_SLOT)
     try:
-        return Argument(*_array_argument(value), NO_SLOT)
+        array, aval = placed(value)
     except AutodiffError as error:
         error.within(f"{name}, argument {position}")
         raise
-
-
-def _array_argument(value: Any) -> tuple[Aval, Any]:
-    """An array to differentiate with respect to, where it is: integers and booleans as float64."""
-    place = None if type(value) is np.ndarray else backend_of(value)
-    if place is None:
-        array = as_array(value, copy=None)
-        if array.dtype.kind in "biu":
-            array = array.astype(FLOAT64)
-        return intern_aval(array.shape, array.dtype), array
-    aval = aval_on(place, value)
-    if aval.dtype.kind in "biu":
-        aval = intern_aval(aval.shape, FLOAT64, place=place)
-    return aval, place.asarray(value, aval.dtype)
+    return Argument(aval, array, NO_SLOT)
 
 
 def _no_derivative(name: str, aval: Aval) -> DifferentiationError:
@@ -176,12 +157,11 @@ _PYTHON_NUMBERS = frozenset((float, int, bool, complex))
 
 
 def _scalar(value: Any) -> Any:
-    if type(value) is float:
+    if type(value) is float or isinstance(value, Tensor):
         return value
-    place = backend_of(value)
-    if place is not None:
-        value = place.to_numpy(value)
-    return value.item() if isinstance(value, (np.ndarray, np.generic)) else value
+    if not isinstance(value, (np.ndarray, np.generic)):
+        value = bring(value, get_backend())
+    return value.item()
 
 
 def _called(
@@ -195,8 +175,8 @@ def _called(
     if not own:
         return out, []
     if _belongs_to_larger(out, own):
-        return out, _gradients()._record(out._node, own, 1)
-    return _gradients()._evaluate(out._node, own, 1)
+        return out, wrap(_GRADIENTS.record(out._node, own))
+    return _GRADIENTS.evaluate(out._node, own)
 
 
 def _value_and_gradients(

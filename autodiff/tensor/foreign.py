@@ -12,7 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from .backend import backend_of
+from ..convert import as_node
+from ..core.avals import Aval
+from ..errors import DTypeError
+from ..nodes import Node
+from ..registry import backend_of
+from .handle import Handle
 
 # What a Tensor's class claims, which is more than NumPy's matrices do.
 PRIORITY = 1000.0
@@ -70,3 +75,50 @@ def answers(value: Any, operator: str) -> bool:
     """
     known = type(value).__module__ == "builtins" or isinstance(value, Number) or hasattr(value, "__array_priority__")
     return not known and reflects(value, operator)
+
+
+def operand(value: Any, beside: Aval) -> Node | None:
+    """The other operand of an operator; None if its own class should decide."""
+    kind = type(value)
+    if kind is float or kind is int or kind in PLAIN:
+        return as_node(value, beside)
+    if isinstance(value, Handle):
+        return value._node
+    if overrides(value) or outranks(value):
+        return None
+    if isinstance(value, np.matrix):
+        raise DTypeError(
+            "a Tensor beside an np.matrix: * and ** would be elementwise here, and products of matrices in NumPy; "
+            "write np.asarray(matrix), with @ for products"
+        )
+    return as_node(value, beside)
+
+
+def decides(value: Any) -> bool:
+    """Whether a class other than ours says what ufuncs do with a value."""
+    return type(value) not in PLAIN and not isinstance(value, Handle) and overrides(value)
+
+
+def left_alone(operator: str, tensor: Handle, other: Any, ufunc: np.ufunc) -> Any:
+    """What an operator gives for an object whose class should decide."""
+    if refuses(other) or outranks(other) or reflects(other, operator):
+        return NotImplemented
+    return ufunc(tensor, other) if operator in REFLECTED else ufunc(other, tensor)
+
+
+def left_alone_in_place(operator: str, other: Any) -> Any:
+    """What an augmented assignment gives for an object whose class decides what the result is."""
+    if outranks(other):
+        return NotImplemented
+    raise DTypeError(
+        f"{operator}: what comes of a Tensor and an object of class {type(other).__name__} is for that class to say, "
+        "and does not go into the Tensor; write t = t + other, with the operator that is meant"
+    )
+
+
+def not_understood(operator: str, other: Any, error: DTypeError) -> Any:
+    """NotImplemented for an object that is no operand, if its class may know better; else the error."""
+    if answers(other, operator):
+        return NotImplemented
+    error.within(operator.strip("_"))
+    raise error

@@ -1,0 +1,131 @@
+"""A Tensor's value as what Python and other libraries ask for: a number, a text, an array of NumPy."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..convert import describe
+from ..core.avals import FLOAT64
+from ..errors import ArgumentError, DTypeError, IndexingError, ShapeError, TraceError
+from ..plan import on_host
+from ..registry import get_backend
+from ..watching import refuse_detached
+from .handle import Handle
+
+NUMPYS_FUNCTIONS = (
+    "Write it with NumPy's functions (np.sqrt, not math.sqrt), and write elements into a Tensor "
+    "(ad.Tensor(np.zeros(n))), not into an array"
+)
+
+
+class Valued(Handle):
+    """A handle whose value can be looked at. What would take it as plain numbers is refused in a transformation."""
+
+    __slots__ = ()
+
+    # --- as a number -------------------------------------------------------------------------------------------------
+
+    def item(self, *index: Any) -> Any:
+        """See `numpy.ndarray.item`."""
+        value = np.asarray(self._number("item()"))
+        try:
+            return value.item(*index)
+        except (IndexError, ValueError, TypeError, OverflowError) as error:
+            kind = IndexingError if isinstance(error, (IndexError, OverflowError)) else ArgumentError
+            raise kind(
+                f"item of {self._node.aval!r}: {error}; give the position of one element: an integer, or one an axis"
+            ) from None
+
+    def tolist(self) -> Any:
+        """See `numpy.ndarray.tolist`."""
+        return np.asarray(self._number("tolist()")).tolist()
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ShapeError(f"the truth of a Tensor of shape {self.shape} is ambiguous; use np.any() or np.all()")
+        return bool(on_host(self._node))
+
+    def __float__(self) -> float:
+        return float(self._single("float", self._number("float()")))
+
+    def __int__(self) -> int:
+        return int(self._single("int", on_host(self._node)))
+
+    def __complex__(self) -> complex:
+        return complex(self._single("complex", self._number("complex()")))
+
+    def __floor__(self) -> int:
+        return math.floor(self._single("floor", on_host(self._node)))  # type: ignore[no-any-return]
+
+    def __ceil__(self) -> int:
+        return math.ceil(self._single("ceil", on_host(self._node)))  # type: ignore[no-any-return]
+
+    def __trunc__(self) -> int:
+        return math.trunc(self._single("trunc", on_host(self._node)))  # type: ignore[no-any-return]
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu" or self.ndim:
+            raise DTypeError(f"only an integer Tensor without dimensions is an index, not {self._node.aval!r}")
+        return int(on_host(self._node))
+
+    def _number(self, asked: str) -> Any:
+        """The value for numbers that record nothing; an error where a derivative would be lost with them."""
+        refuse_detached(self._node, asked, NUMPYS_FUNCTIONS)
+        return on_host(self._node)
+
+    def _single(self, what: str, value: Any) -> Any:
+        if self.size != 1:
+            raise ShapeError(f"{what}() of a Tensor of shape {self.shape}: only one element converts to a number")
+        return np.asarray(value).item()
+
+    # --- as text and as an array -------------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        try:
+            value = np.asarray(on_host(self._node))
+        except TraceError:
+            return f"Tensor(<{self._node.aval!r}, being traced>)"
+        text = np.array2string(value, separator=", ", prefix="Tensor(")
+        dtype = "" if self.dtype in (FLOAT64, np.dtype(np.int64), np.dtype(bool)) else f", dtype={self.dtype}"
+        name = f", name={self.name!r}" if self.name else ""
+        place = self._node.aval.place
+        where = "" if place is None or place is get_backend() else f", backend={place.label!r}"
+        return f"Tensor({text}{dtype}{name}{where})"
+
+    def __str__(self) -> str:
+        return str(on_host(self._node))
+
+    def __format__(self, spec: str) -> str:
+        if not spec:
+            return str(self)
+        return format(self._single("format", on_host(self._node)), spec)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        refuse_detached(
+            self._node,
+            "a conversion to an array (np.asarray, np.array)",
+            "Give the Tensor to functions of NumPy that are recorded, join Tensors by np.stack or np.concatenate, and "
+            "write into a Tensor (ad.Tensor(np.zeros(n))), not into an array",
+        )
+        return np.array(on_host(self._node), dtype=dtype, copy=copy)
+
+    def __dlpack__(self, **keywords: Any) -> Any:
+        refuse_detached(self._node, "__dlpack__", "Give the Tensor itself to functions that are recorded")
+        return self.value.__dlpack__(**keywords)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.value.__dlpack_device__()  # type: ignore[no-any-return]
+
+    def __contains__(self, value: Any) -> bool:
+        try:
+            return bool(np.any(on_host(self._node) == (on_host(value._node) if isinstance(value, Handle) else value)))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ArgumentError(f"in: {describe(value)} cannot be compared with {self._node.aval!r}: {error}") from None
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise DTypeError("len() of a Tensor without dimensions; write t[None] for one with one")
+        return self.shape[0]

@@ -1,0 +1,480 @@
+"""``function``: a Python function traced once for each structure of its arguments, then replayed as a compiled plan."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..arguments import count
+from ..backend import Backend
+from ..callers import user_frame
+from ..containers import builder, flatten, unflatten
+from ..convert import as_array, aval_on, describe
+from ..core.avals import WEAK_FLOAT, Aval, common_place, intern_aval
+from ..errors import ArgumentError, BackendError, RetraceWarning, TraceError
+from ..nodes import NO_SLOT, Argument, Constant, Node, Slot, history, is_fixed, renamed
+from ..places import bring, elsewhere, placed
+from ..plan import PlanCache, compile_nodes, evaluate, looked_at
+from ..registry import backend_of, get_backend
+from ..static_keys import static_key
+from ..tensor import Tensor, wrap
+from ..tracing import UNKNOWN, trace
+from ..watching import Look, call_watched, derivative_from, note_look, slot_of, traced, traces, watched, watched_nodes
+
+# Traces kept for one structure of the arguments, which differ in values that the function looked at.
+VARIANTS_KEPT = 8
+
+
+class _Transparent(Exception):
+    """The function uses an argument of an enclosing derivative or trace, so its calls are recorded there."""
+
+
+class _Captured:
+    """What a trace uses of the outside: where the present values are of the Tensors that stood for nodes.
+
+    It holds no values: a Tensor that is given another one lets go of the old one.
+    """
+
+    __slots__ = ("_avals", "_home", "_moved", "sources")
+
+    def __init__(self, nodes: list[Node], begin: int, home: Backend):
+        # A slot, from which the present value is read; or a node, until its Tensor stands for another.
+        self.sources: list[Slot | Node] = [_lasting_slot(node, begin) or node for node in nodes]
+        self._avals = [node.aval for node in nodes]
+        self._home = home
+        # Values that are brought to the backend, by their numbers: as they were found, and there.
+        self._moved: dict[int, tuple[Any, Any]] = dict.fromkeys(elsewhere(nodes, home), (None, None))
+
+    def values(self) -> list[Any]:
+        """The present values, where the plan computes."""
+        values = []
+        for number, source in enumerate(self.sources):
+            if type(source) is Slot and source.value is not None and not traces:
+                # The common case: a Tensor that was given a value, and no trace around that hears of it.
+                values.append(source.value)
+                continue
+            if isinstance(source, Node):
+                slot = renamed(source)
+                if slot is None:
+                    values.append(looked_at(source))
+                    continue
+                source = self.sources[number] = slot
+            value = _present(source)
+            if traces:
+                # What is recorded by a trace around this one depends on it.
+                note_look(Constant(self._avals[number], value, source))
+            values.append(value)
+        for number, (value, there) in self._moved.items():
+            if values[number] is not value:
+                there = bring(values[number], self._home)
+                self._moved[number] = (values[number], there)
+            values[number] = there
+        return values
+
+
+def _lasting_slot(node: Node, begin: int) -> Slot | None:
+    """The slot of a node; None for what the trace made and then changed in place: calls begin with the node itself."""
+    slot = slot_of(node)
+    return slot if slot is None or slot.made < begin or slot.value is node.value else None
+
+
+def _present(slot: Slot) -> Any:
+    """The newest value in a slot."""
+    if slot.value is None and slot.node is not None:
+        node = slot.node()
+        if node is None:
+            raise TraceError(
+                "a Tensor that the traced function uses was changed in place and is gone; trace again (clear_cache)"
+            )
+        if derivative_from(node) is not None:
+            raise _Transparent
+        return evaluate(node)
+    return slot.value
+
+
+class _Guard:
+    """Values that a function looked at while it was traced: the trace holds as long as they are what they were.
+
+    Parameters
+    ----------
+    looks : list of Look
+        Of nodes whose values are known, and may be others later.
+    captured : list of Node
+        What these are made of.
+    """
+
+    __slots__ = ("_captured", "_met", "_plan", "_seen", "lines")
+
+    def __init__(self, looks: list[Look], captured: list[Node], begin: int):
+        nodes = [look.node for look in looks]
+        self.lines = [look.line for look in looks]
+        backend = common_place("autodiff.function", [node.aval for node in nodes]) or get_backend()
+        self._captured = _Captured(captured, begin, backend.home)
+        self._plan = compile_nodes(captured, nodes, backend)
+        values = self._captured.values()
+        self._seen = self._looked_at(values)
+        self._met = [_reference(value) for value in values]
+
+    def _looked_at(self, values: list[Any]) -> list[Any]:
+        results = self._plan(*values)
+        return [bring(x, get_backend()) for x in results]
+
+    def holds(self) -> bool:
+        """Whether the function would see the same values today."""
+        values = self._captured.values()
+        if all(there() is value for there, value in zip(self._met, values, strict=True)):
+            return True
+        now = self._looked_at(values)
+        if any(a.tobytes() != b.tobytes() for a, b in zip(now, self._seen, strict=True)):
+            return False
+        self._met = [_reference(value) for value in values]
+        return True
+
+
+def _reference(value: Any) -> Callable[[], Any]:
+    """A weak reference, where there can be one: a cache holds no data."""
+    try:
+        return weakref.ref(value)
+    except TypeError:
+        return lambda: value
+
+
+class _Traced:
+    """A function traced for one structure: its plan, where the plan's inputs come from, and while what it holds."""
+
+    __slots__ = ("_build", "_captured", "_constants", "_ordered", "guard", "plan")
+
+    def __init__(
+        self,
+        plan: Any,
+        captured: _Captured | None,
+        structure: Any,
+        constants: dict[int, Any],
+        guard: _Guard | None,
+        ordered: bool,
+    ):
+        self.plan = plan
+        self.guard = guard
+        # Whether arguments must be in C order, since the function writes into a reshape of one.
+        self._ordered = ordered
+        self._captured = captured
+        self._build = builder(structure)
+        self._constants = constants
+
+    def __call__(self, values: Sequence[Any]) -> Any:
+        """The results for these values of the arguments, in the structure that the function returned."""
+        if self._ordered:
+            _check_order(values)
+        results = self.plan(*values) if self._captured is None else self.plan(*values, *self._captured.values())
+        if self._constants:
+            computed = iter(results)
+            count = len(results) + len(self._constants)
+            results = [_own(self._constants[i]) if i in self._constants else next(computed) for i in range(count)]
+        return self._build(results)
+
+
+class _Variants(list[_Traced]):
+    """The traces for one structure of the arguments, the latest first."""
+
+    @property
+    def n_operations(self) -> int:
+        """Primitives executed by the plans."""
+        return sum([traced.plan.n_operations for traced in self])
+
+
+class Function:
+    """A function that is traced once for each set of shapes and dtypes, then replayed. Made by ``function``.
+
+    Parameters
+    ----------
+    function : callable
+        What is traced.
+    cache_size : int
+        Traces kept at most.
+    backend : str, Backend, namespace or None
+        What computes.
+    device : object
+        Where.
+    """
+
+    def __init__(self, function: Callable[..., Any], cache_size: int, backend: Any = None, device: Any = None):
+        functools.update_wrapper(self, function)
+        self._function = function
+        self._cache = PlanCache(count(cache_size, "function: cache_size"))
+        # None for that of the arguments.
+        self._backend = None if backend is None and device is None else get_backend(backend, device)
+        self._place = None if self._backend is None else self._backend.home
+        # Whether it was said that values it looks at change all the time.
+        self._warned = False
+        # NumPy's arrays are taken as they are, unless they have to be brought somewhere else.
+        self._away = self._place is not None and self._place is not get_backend()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        # The common call has arrays and floats only, and costs little beside the plan.
+        key: list[Any] = []
+        for arg in args:
+            kind = type(arg)
+            if kind is np.ndarray:
+                key.append(arg.shape)
+                key.append(arg.dtype)
+            elif kind is float:
+                key.append(float)
+            else:
+                return self._call_any(args, kwargs)
+        if kwargs or self._away:
+            return self._call_any(args, kwargs)
+        return self._replay(tuple(key), args, args, kwargs)
+
+    def _call_any(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call with containers, keywords, Tensors, or arguments that are part of the structure."""
+        leaves, structure = flatten((args, kwargs))
+        key: list[Any] = [structure]
+        values = []
+        for leaf in leaves:
+            kind = type(leaf)
+            if isinstance(leaf, Tensor):
+                # Part of a larger computation: record it there.
+                return self._function(*args, **kwargs)
+            if kind is float:
+                key.append(float)
+                values.append(leaf)
+                continue
+            place = None if kind is np.ndarray else backend_of(leaf)
+            if kind is np.ndarray or place is not None or isinstance(leaf, (np.generic, np.ndarray)):
+                array, aval = self._array(leaf, place)
+                key.append(aval)
+                values.append(array)
+            else:
+                key.append(static_key(leaf))
+        return self._replay(tuple(key), values, args, kwargs)
+
+    def _array(self, value: Any, source: Backend | None) -> tuple[Any, Aval]:
+        """An array argument, brought to where it is needed, and what is known of it."""
+        place = self._place
+        if source is not None and place is not None and place is not source:
+            raise BackendError(
+                f"autodiff.function: an argument, {describe(value)}, is not on {place.label}, where the function is to "
+                "compute; leave out backend= to compute where the arguments are"
+            )
+        return placed(value, place, constant=True)
+
+    def _replay(self, key: Any, values: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The results for ``values``, tracing the function if there is no trace under this key that holds."""
+        try:
+            variants = self._cache.get(key, lambda: _Variants([self._trace(args, kwargs)]))
+            found = variants[0]
+            if found.guard is not None and not found.guard.holds():
+                found = self._retraced(variants, args, kwargs)
+            return found(values)
+        except TypeError:
+            # Of the function's own, unless it is the key that has no hash.
+            _check_hashable(key)
+            raise
+        except _Transparent:
+            return self._function(*args, **kwargs)
+
+    def _retraced(self, variants: _Variants, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Traced:
+        """A trace for the values that the function sees today: one made before, or a new one."""
+        for i, found in enumerate(variants):
+            if found.guard is None or found.guard.holds():
+                variants[:] = [found, *variants[:i], *variants[i + 1 :]]
+                return found
+        if len(variants) >= VARIANTS_KEPT and not self._warned:
+            self._warned = True
+            guard = variants[0].guard
+            assert guard is not None
+            warnings.warn(
+                f"{getattr(self, '__name__', 'a function')} is traced anew at each call, since it looks at values that "
+                f"change: at {guard.lines[0]}. Compute with the Tensor instead (np.where for an if), or make what is "
+                "looked at an argument",
+                RetraceWarning,
+                stacklevel=user_frame()[1],
+            )
+        found = self._trace(args, kwargs)
+        variants[:] = [found, *variants[: VARIANTS_KEPT - 1]]
+        return found
+
+    def _aval(self, leaf: Any) -> Aval | None:
+        """What is known of an argument that is data; None for one that is part of the structure."""
+        if type(leaf) is float:
+            return WEAK_FLOAT
+        if isinstance(leaf, (np.ndarray, np.generic)):
+            array = as_array(leaf, copy=None)
+            return intern_aval(array.shape, array.dtype, place=self._place)
+        place = backend_of(leaf)
+        return None if place is None else aval_on(place, leaf)
+
+    def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Traced:
+        leaves, given = flatten((args, kwargs))
+        avals = [self._aval(leaf) for leaf in leaves]
+
+        def called(*nodes: Node) -> Any:
+            stand_ins = iter(nodes)
+            inner = [leaf if aval is None else wrap(next(stand_ins)) for leaf, aval in zip(leaves, avals, strict=True)]
+            args, kwargs = unflatten(given, iter(inner))
+            return call_watched(self._function, args, kwargs, list(nodes), "function")
+
+        begin = Argument(WEAK_FLOAT, UNKNOWN, NO_SLOT).sequence
+        (arguments, out), noted = traced(begin, trace, called, [aval for aval in avals if aval is not None])
+        leaves, structure = flatten(out)
+        outputs = [leaf._node for leaf in leaves if isinstance(leaf, Tensor)]
+        constants = {i: leaf for i, leaf in enumerate(leaves) if not isinstance(leaf, Tensor)}
+        outside = _outside(outputs, begin, set(arguments))
+        backend = self._backend
+        if backend is None:
+            nodes = [*outputs, *arguments, *outside]
+            backend = common_place("autodiff.function", [node.aval for node in nodes]) or get_backend()
+        plan = compile_nodes([*arguments, *outside], outputs, backend)
+        captured = _Captured(outside, begin, backend.home) if outside else None
+        return _Traced(plan, captured, structure, constants, _guard(noted.looks, begin), bool(noted.ordered))
+
+    def cache_info(self) -> Any:
+        """What the cache of traces has done.
+
+        Returns
+        -------
+        CacheInfo
+            As from ``Graph.cache_info``.
+        """
+        return self._cache.info()
+
+    def clear_cache(self) -> None:
+        """Forget all traces."""
+        self._cache.clear()
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self.__call__, instance)
+
+
+def _check_order(values: Sequence[Any]) -> None:
+    """Raise an error if an argument is not in C order, in which a reshape of it would be a copy."""
+    for value in values:
+        if isinstance(value, np.ndarray) and not value.flags.c_contiguous:
+            raise ArgumentError(
+                f"autodiff.function: an argument, {describe(value)}, is not in C order in memory, and the function "
+                "writes into a reshape, which NumPy then has as a copy; give np.ascontiguousarray of it"
+            )
+
+
+def _check_hashable(key: Any) -> None:
+    """Raise an error if an argument that is part of the structure of a call cannot be told from others."""
+    try:
+        hash(key)
+    except TypeError as error:
+        trace = error.__traceback__
+        if trace is not None and trace.tb_next is not None:
+            raise  # from within the user's own __hash__
+        raise ArgumentError(
+            f"autodiff.function: arguments that are not arrays or floats must be hashable ({error}), since the "
+            "function is traced for each of their values"
+        ) from None
+
+
+def _guard(looks: list[Look], begin: int) -> _Guard | None:
+    """What has to stay as it is for a trace to hold; None if nothing that was looked at can change."""
+    unique = list({look.node: look for look in looks}.values())
+    changing = [look for look in unique if any(_may_change(x) for x in _outside([look.node], begin, set()))]
+    if not changing:
+        return None
+    return _Guard(changing, _outside([look.node for look in changing], begin, set()), begin)
+
+
+def _may_change(node: Node) -> bool:
+    """Whether a Tensor that stood for a node of the outside can be given another one."""
+    return bool(node.inputs) or slot_of(node) is not None
+
+
+def _outside(outputs: list[Node], begin: int, arguments: set[Node]) -> list[Node]:
+    """The nodes older than a trace that its outputs are made of, and the arrays in it; but no fixed leaves."""
+    found: list[Node] = []
+    seen = set(outputs)
+    stack = list(outputs)
+    while stack:
+        node = stack.pop()
+        if node.sequence >= begin and node.inputs:
+            for x in node.inputs:
+                if x not in seen:
+                    seen.add(x)
+                    stack.append(x)
+        elif node not in arguments and not is_fixed(node):
+            found.append(node)
+    if watched:
+        ends = watched_nodes()
+        if any(node in ends for node in history(*found)):
+            raise _Transparent
+    return found
+
+
+def _own(value: Any) -> Any:
+    """A result that is no Tensor: a copy, so that calls share nothing."""
+    return np.array(value) if isinstance(value, np.ndarray) else value
+
+
+def function(
+    f: Callable[..., Any] | None = None,
+    *,
+    cache_size: int = 128,
+    backend: str | Backend | Any | None = None,
+    device: Any = None,
+) -> Any:
+    """Make a function that is traced once for each set of shapes and dtypes and then replays a compiled plan.
+
+    Parameters
+    ----------
+    f : callable
+        Written with NumPy. Arrays and Python floats are data; other arguments are part of the structure, and a
+        new value of one is a new trace. Python code in it runs when tracing only.
+    cache_size : int, optional
+        Traces kept at most.
+    backend : str, Backend or namespace, optional
+        What computes: a name in ``autodiff.backends()``, a backend object, or the namespace of an Array API library.
+        If not given, what the arguments are on: NumPy, unless they are another library's arrays.
+    device : object, optional
+        Where, as the library names its devices.
+
+    Returns
+    -------
+    Function
+        Takes and returns what ``f`` does, with arrays for Tensors. Tensors that ``f`` uses from outside are read
+        at their present value; where ``f`` looks at such a value (an ``if``, ``float``, a mask), it is traced anew for
+        another one. Called with Tensors it records, so that it can be part of something larger.
+
+    Raises
+    ------
+    ArgumentError
+        If ``f`` is not callable, or ``cache_size`` is less than 1; when called, if an argument that is part of the
+        structure is not hashable, or containers are nested too deep.
+    TraceError
+        When called, if ``f`` needs a value of an argument (an ``if``, ``float``, ``print``) while it is traced, or
+        changes a Tensor of the outside.
+    BackendError
+        If the backend is unknown or cannot be loaded.
+
+    Warns
+    -----
+    RetraceWarning
+        Once, if what ``f`` looks at is another value at each call.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> import numpy as np
+    >>> @ad.function
+    ... def rms(x):
+    ...     return np.sqrt(np.mean(x**2))
+    >>> rms(np.array([3.0, 4.0, 5.0, 0.0]))
+    array(3.53553391)
+    >>> step = ad.function(ad.value_and_grad(lambda w, x: np.sum((w * x) ** 2)))
+    >>> step(np.array([1.0, 2.0]), np.array([3.0, 1.0]))
+    (array(13.), array([18.,  4.]))
+    """
+    if f is None:
+        return lambda g: Function(g, cache_size, backend, device)
+    if not callable(f):
+        raise ArgumentError(f"function: {f!r} is not callable")
+    return Function(f, cache_size, backend, device)

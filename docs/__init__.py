@@ -1,0 +1,1 @@
+"""Pages that are generated, and checks of docstrings: `python -m docs.generate` writes them."""
