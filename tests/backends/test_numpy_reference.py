@@ -23,7 +23,11 @@ def variable(value=None, aval=VECTOR):
     return Variable(aval, value, Slot(value))
 
 
-UFUNCS = [p for p in PRIMITIVES.values() if p.numpy_ufunc is not None and p.name == p.numpy_ufunc.__name__]
+UFUNCS = [
+    p
+    for p in PRIMITIVES.values()
+    if p.module == "numpy" and p.numpy_ufunc is not None and p.name == p.numpy_ufunc.__name__
+]
 ELEMENTWISE = [p for p in UFUNCS if p.kind == "elementwise"]
 
 
