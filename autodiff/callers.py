@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import linecache
 import sys
-import sysconfig
 from types import CodeType, FrameType
 from typing import NamedTuple
 
 PACKAGE = __name__.partition(".")[0]
 PACKAGES = (PACKAGE, f"{PACKAGE}_backends")
-# Code below these is a package that somebody installed, or Python's own.
-_INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
 class Caller(NamedTuple):
@@ -67,7 +65,15 @@ def caller() -> Caller:
 
 
 def _installed(code: CodeType) -> bool:
-    return code.co_filename.startswith(_INSTALLED) or code.co_filename.startswith("<frozen ")
+    return code.co_filename.startswith((*_installed_at(), "<frozen "))
+
+
+@functools.cache
+def _installed_at() -> tuple[str, ...]:
+    """Folders of code that is a package that somebody installed, or Python's own."""
+    import sysconfig  # noqa: PLC0415  (2 ms of every import, for those who are told of a line)
+
+    return tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
 def _qualified(frame: FrameType) -> str:

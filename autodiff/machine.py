@@ -6,7 +6,6 @@ import functools
 import os
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 from .errors import ArgumentError, shown
 
@@ -23,8 +22,8 @@ def memory_bytes() -> int:
     with suppress(AttributeError, OSError, ValueError):
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     for place in CONTROL_GROUPS:
-        with suppress(OSError, ValueError):
-            found.append(int(Path(place).read_text()))
+        with suppress(OSError, ValueError), open(place, encoding="ascii") as file:
+            found.append(int(file.read()))
     if sys.platform != "win32":
         import resource  # noqa: PLC0415  (Windows has no such module)
 

@@ -66,17 +66,13 @@ CHECKS: dict[str, Callable[[Any, str], Any]] = {
 def checked(function: Any, handler: Handler) -> Handler:
     """The handler, for arguments as it expects them; an error naming NumPy's function for all others."""
     name = function.__name__
-    signature = inspect.signature(handler)
-    parameters = signature.parameters.values()
-    # Of those that have a check: name, place, default, check.
-    rules = [
-        (p.name, sys.maxsize if p.kind is p.KEYWORD_ONLY else place, p.default, CHECKS[p.name])
-        for place, p in enumerate(parameters)
-        if p.name in CHECKS
-    ]
+    rules: list[Any] | None = None
 
     @functools.wraps(handler)
     def call(*args: Any, **kwargs: Any) -> Any:
+        nonlocal rules
+        if rules is None:
+            rules = _checks(handler)
         try:
             for key, place, default, check in rules:
                 if key in kwargs:
@@ -96,15 +92,36 @@ def checked(function: Any, handler: Handler) -> Handler:
             error.within(name)
             raise
         except TypeError:
+            signature = _signature(handler)
             try:
                 signature.bind(*args, **kwargs)
             except TypeError as wrong:
-                raise UnsupportedError(
-                    f"{name}: {wrong}; Tensors take {name}({', '.join(map(_written, parameters))})"
-                ) from None
+                written = ", ".join(map(_written, signature.parameters.values()))
+                raise UnsupportedError(f"{name}: {wrong}; Tensors take {name}({written})") from None
             raise
 
     return call
+
+
+def _checks(handler: Handler) -> list[tuple[str, int, Any, Callable[[Any, str], Any]]]:
+    """Of those of its parameters that have a check: name, place, default, check."""
+    return [
+        (p.name, sys.maxsize if p.kind is p.KEYWORD_ONLY else place, p.default, CHECKS[p.name])
+        for place, p in enumerate(_signature(handler).parameters.values())
+        if p.name in CHECKS
+    ]
+
+
+def _signature(handler: Handler) -> inspect.Signature:
+    """The signature of a handler; of one made by ``of_node`` and ``of_two`` that of the function they were given.
+
+    It is found when a call first asks for it: that of every handler is 5 ms of an import.
+    """
+    function, *arrays = getattr(handler, "made_of", (handler,))
+    signature = inspect.signature(function)
+    parameters = list(signature.parameters.values())
+    parameters[: len(arrays)] = [p.replace(name=name) for p, name in zip(parameters, arrays, strict=False)]
+    return signature.replace(parameters=parameters)
 
 
 def _written(p: inspect.Parameter) -> str:
@@ -138,7 +155,8 @@ def of_node(function: Callable[..., Node]) -> Handler:
     def handler(a: Any, *args: Any, **kwargs: Any) -> Any:
         return wrap(function(node_of(a), *args, **kwargs))
 
-    return _signed(handler, function, "a")
+    handler.made_of = (function, "a")  # type: ignore[attr-defined]
+    return handler
 
 
 def of_two(function: Callable[..., Node]) -> Handler:
@@ -147,13 +165,5 @@ def of_two(function: Callable[..., Node]) -> Handler:
     def handler(a: Any, b: Any, *args: Any, **kwargs: Any) -> Any:
         return wrap(function(node_of(a), node_of(b), *args, **kwargs))
 
-    return _signed(handler, function, "a", "b")
-
-
-def _signed(handler: Handler, function: Callable[..., Node], *arrays: str) -> Handler:
-    """The handler with the signature of the function that it is made of, whose arrays have NumPy's names."""
-    signature = inspect.signature(function)
-    parameters = list(signature.parameters.values())
-    parameters[: len(arrays)] = [p.replace(name=name) for p, name in zip(parameters, arrays, strict=False)]
-    handler.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    handler.made_of = (function, "a", "b")  # type: ignore[attr-defined]
     return handler

@@ -11,7 +11,6 @@ that only may leave the range (``WATCHED``) says by which values that is seen: i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from fractions import Fraction
 from functools import lru_cache
 from math import isfinite
 from typing import Any
@@ -128,6 +127,8 @@ def _exact(function: Callable[..., Any], numbers: list[Any], value: Any) -> bool
     """Whether Python's number is the exact one."""
     if any(isinstance(number, complex) or not isfinite(number) for number in (*numbers, value)):
         return False
+    from fractions import Fraction  # noqa: PLC0415  (3 ms of every import, for those whose numbers meet)
+
     return bool(function(*map(Fraction, numbers)) == Fraction(value))
 
 
