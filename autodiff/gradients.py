@@ -174,7 +174,7 @@ class Gradients:
 
     def trace(self, root: Node, wrt: list[Node], handles: Sequence[Handle] = ()) -> tuple[Trace, Positions]:
         """The structure of ``root`` back to ``wrt``, and where ``wrt`` are in it; a warning for those that are not."""
-        floor = min([x.sequence for x in wrt])
+        floor = min([x.sequence for x in wrt] or [root.sequence])
         trace: Trace | None = root.trace
         if trace is None or trace.floor > floor:
             trace = root.trace = collect_below(root, floor)

@@ -117,7 +117,11 @@ def test_same_variable_twice_and_dy_itself(graph):
 
 
 def test_no_variables(graph):
-    assert graph.gradient(ad.Tensor(A) ** 2, []) == []
+    y = ad.Tensor(A) ** 2
+    assert graph.gradient(y, []) == []
+    assert "def run" in graph.source(y, [])
+    assert graph.explain(y, []).operations == 1
+    assert graph.explain(ad.Tensor(A), []).operations == 0
 
 
 def test_complex_convention(graph):
