@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import linecache
+import os
+import site
 import sys
 from types import CodeType, FrameType
 from typing import NamedTuple
 
 PACKAGE = __name__.partition(".")[0]
 PACKAGES = (PACKAGE, f"{PACKAGE}_backends")
+# Code below these is a package that somebody installed, or Python's own. (`sysconfig` knows them too, for 2 ms.)
+_SITES = [folder for folder in (*site.getsitepackages(), site.USER_SITE) if folder and folder.endswith("-packages")]
+_INSTALLED = (os.path.dirname(os.__file__), *_SITES, "<frozen ")
 
 
 class Caller(NamedTuple):
@@ -65,15 +69,7 @@ def caller() -> Caller:
 
 
 def _installed(code: CodeType) -> bool:
-    return code.co_filename.startswith((*_installed_at(), "<frozen "))
-
-
-@functools.cache
-def _installed_at() -> tuple[str, ...]:
-    """Folders of code that is a package that somebody installed, or Python's own."""
-    import sysconfig  # noqa: PLC0415  (2 ms of every import, for those who are told of a line)
-
-    return tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+    return code.co_filename.startswith(_INSTALLED)
 
 
 def _qualified(frame: FrameType) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,11 @@ def numeric_dtype(dtype: Any, what: str) -> np.dtype[Any]:
     return wanted
 
 
+def is_masked(value: Any) -> bool:
+    """Whether it is a masked array, which nothing is before somebody has imported them."""
+    return isinstance(value, getattr(sys.modules.get("numpy.ma"), "MaskedArray", ()))
+
+
 def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndarray[Any, Any]:
     """``value`` as a NumPy array of a numeric dtype in native byte order; an error that says what it is if not."""
     if not isinstance(value, np.ndarray):
@@ -122,7 +128,7 @@ def as_array(value: Any, dtype: Any = None, copy: bool | None = True) -> np.ndar
         if owner is not None:
             raise away_from_numpy("this call", owner)
     wanted = dtype if dtype is None or isinstance(dtype, np.dtype) else numeric_dtype(dtype, "dtype")
-    if isinstance(value, np.ma.MaskedArray):
+    if is_masked(value):
         raise DTypeError(
             "cannot make an array from a masked array: its mask would be lost; fill it with .filled(value)"
         )

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..core.primitives import resolved_dtypes
 from ..dispatch import UFUNCS
 from ..errors import UnsupportedError
 from ..nodes import Node
@@ -90,6 +89,6 @@ def _computed_as(ufunc: np.ufunc, function: Callable[..., Any]) -> Callable[...,
     """NumPy's function of the same name, in the dtypes that SciPy has it for."""
 
     def record(x: Node) -> Any:
-        return function(x if x.aval.weak else ops.astype(x, resolved_dtypes(ufunc, (x.aval,))[0]))
+        return function(x if x.aval.weak else ops.astype(x, ops.result_dtype(ufunc, (x.aval,))[0]))
 
     return record

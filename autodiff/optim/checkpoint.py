@@ -21,7 +21,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from ..convert import describe
+from ..convert import describe, is_masked
 from ..errors import ArgumentError, ShapeError, shown
 
 if sys.platform != "win32":
@@ -266,7 +266,7 @@ def check(state: Any, optimizer: str, expected: Expected, what: str) -> dict[str
     found: dict[str, Any] = {"steps": checked_steps(state["steps"], what)}
     for name, of in expected.items():
         array = state[name]
-        if not isinstance(array, (np.ndarray, np.generic)) or isinstance(array, np.ma.MaskedArray):
+        if not isinstance(array, (np.ndarray, np.generic)) or is_masked(array):
             raise ArgumentError(f"{what} has {name}={describe(array)}, which is no NumPy array")
         _check_array(name, array.shape, array.dtype, of, what)
         found[name] = array

@@ -262,11 +262,25 @@ def _shares(base: Aval, way: Way) -> bool:
             x = x.transpose(*signature.params)
         elif primitive is ops.reshape_p:
             try:
-                x = x.view()
-                x.shape = signature.out.shape
-            except AttributeError:
+                x = _viewed(x, signature.out.shape)
+            except (AttributeError, ValueError):
                 return False
     return True
+
+
+if np.lib.NumpyVersion(np.__version__) < "2.1.0":
+
+    def _viewed(x: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+        """A view of another shape; an error if there is none."""
+        x = x.view()
+        x.shape = shape
+        return x
+
+else:
+
+    def _viewed(x: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+        """A view of another shape; an error if there is none."""
+        return x.reshape(shape, copy=False)
 
 
 # Operations whose result has the axes in memory in the order of their operands.

@@ -113,6 +113,18 @@ def _prod(signature: Signature) -> Call:
     return Call(functions.prod, (dtype,), (signature.params[0],), {"dtype": dtype}, with_namespace=False)
 
 
+def _inv(signature: Signature) -> Call:
+    return Call(functions.inv, (None,), with_namespace=False)
+
+
+def _transform(signature: Signature) -> Call:
+    if 0 not in signature.inputs[0].shape:
+        return standard_call(signature)
+    # MKL refuses those of no elements.
+    dtype = signature.out.dtype
+    return Call(functions.no_elements, (None,), (signature.out.shape,), {"dtype": dtype}, with_namespace=False)
+
+
 def _extremum(name: str) -> Callable[[Signature], Call]:
     def make(signature: Signature) -> Call:
         if signature.out.dtype.kind == "c":
@@ -252,6 +264,8 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
         "min": Override(call=_extremum("amin"), wide=unsigned.chosen),
         "all": Override(call=_truth("all", functions.all_numbers)),
         "any": Override(call=_truth("any", functions.any_numbers)),
+        "inv": Override(call=_inv),
+        **dict.fromkeys(("fft", "ifft", "rfft", "irfft"), Override(call=_transform)),
         "argmax": Override(call=_position("argmax", functions.argmax_truth), wide=unsigned.ordered),
         "argmin": Override(call=_position("argmin", functions.argmin_truth), wide=unsigned.ordered),
         "inner_product": Override(call=_inner_product, wide=unsigned.same_bits),

@@ -96,6 +96,22 @@ def prod(x: Tensor, axes: tuple[int, ...], dtype: Any) -> Tensor:
     return x
 
 
+def inv(a: Tensor) -> Tensor:
+    """Singular where PyTorch's determinants are 0: these factor the transpose, ``torch.linalg.inv`` the matrix."""
+    transposed = a.is_contiguous() and not a.is_complex()
+    factors, pivots, info = torch.linalg.lu_factor_ex(a.mT if transposed else a)
+    if bool(info.any()):
+        raise torch.linalg.LinAlgError("linalg.inv: the matrix is singular")
+    one = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device).expand(a.shape)
+    inverse = torch.linalg.lu_solve(factors, pivots, one)
+    return inverse.mT if transposed else inverse
+
+
+def no_elements(x: Tensor, shape: tuple[int, ...], dtype: Any) -> Tensor:
+    """An array of a shape that holds none."""
+    return x.new_empty(shape, dtype=dtype)
+
+
 def any_numbers(x: Tensor, axes: tuple[int, ...]) -> Tensor:
     return torch.any(torch.ne(x, 0), axes)
 
