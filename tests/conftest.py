@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import compress
 from operator import not_
@@ -43,6 +46,9 @@ TARGETS = {
     "cupy-emulated": Target("emulated", "numpy", ("test_cu",)),
 }
 
+# Set in the process of one test.
+ALONE = "AUTODIFF_TEST_ALONE"
+
 # Run without being asked for, where their package is installed: the others need a GPU, or take long.
 USUAL = ("numpy", "numba", "array_api_strict")
 
@@ -78,6 +84,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     chosen = [belongs(item) for item in items]
     config.hook.pytest_deselected(items=list(compress(items, map(not_, chosen))))
     items[:] = compress(items, chosen)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "alone: in a process of its own, to which other tests have left nothing")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if pyfuncitem.get_closest_marker("alone") is None or ALONE in os.environ:
+        return None
+    command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", pyfuncitem.nodeid]
+    environment, root = {**os.environ, ALONE: "1"}, pyfuncitem.config.rootpath
+    run = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, cwd=root)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return True
 
 
 @pytest.fixture

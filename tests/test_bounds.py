@@ -169,6 +169,7 @@ def _traced() -> Iterator[None]:
     tracemalloc.stop()
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("_small", "_traced")
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_memory_is_flat(scenario: Callable[[int], Any], capsys: pytest.CaptureFixture[str]) -> None:
@@ -209,6 +210,7 @@ def tables() -> dict[str, int]:
     return {name: len(value) for name, value in globals_() if isinstance(value, kinds) and not name.endswith("__")}
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("_small")
 def test_no_table_grows() -> None:
     def every(steps: range) -> dict[str, int]:

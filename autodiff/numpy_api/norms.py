@@ -106,14 +106,16 @@ def _cond(x: Any, p: Any = None) -> Any:
     ops.check_matrices("cond", node)
     if 0 in node.aval.shape[-2:]:
         raise ArgumentError(f"cond({node.aval!r}): an empty matrix has no condition number")
+    by_singular_values = p in (None, 2, -2)
+    if not by_singular_values:
+        ops.check_square("cond", node)
     node = ops.astype(node, ops.matrix_dtype("cond", node))
-    if p in (None, 2, -2):
+    if by_singular_values:
         (s,) = ops.svd(node, compute_uv=False)
         ends = _nth(s, 0), _nth(s, -1)
         least, greatest = ends if p == -2 else ends[::-1]
         result: Node = greatest / least
     else:
-        ops.check_square("cond", node)
         # A singular matrix is no error here.
         singular = ops.equal(ops.slogdet(node)[1], -np.inf)
         inverse = ops.inv(ops.where(ops.expand_dims(singular, (-1, -2)), ops.identity_like(node), node))
