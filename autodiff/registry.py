@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -78,11 +79,26 @@ def register_backend(name: str, backend: Backend | str) -> None:
     _changed()
 
 
-def _entry_points() -> dict[str, str]:
-    # Imported here because it takes 17 ms, and most programs never ask for a backend that is not built in.
-    from importlib.metadata import entry_points  # noqa: PLC0415
+# Processes that read entry points. The child of a fork that comes in between would wait for the locks of modules that a
+# thread of its parent was importing, for ever.
+_reading: set[int] = set()
 
-    return {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+
+def _entry_points() -> dict[str, str]:
+    process = os.getpid()
+    if _reading - {process}:
+        raise BackendError(
+            "names of installed backends cannot be read in this process: it was forked while another thread was reading "
+            "them; call autodiff.backends() before threads fork"
+        )
+    _reading.add(process)
+    try:
+        # Imported here because it takes 17 ms, and most programs never ask for a backend that is not built in.
+        from importlib.metadata import entry_points  # noqa: PLC0415
+
+        return {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+    finally:
+        _reading.discard(process)
 
 
 def backends() -> tuple[str, ...]:

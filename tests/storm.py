@@ -336,6 +336,8 @@ def main() -> None:
     if "numba" in backends:
         # Kernels everywhere: they would not pay for what is this small.
         import_module("autodiff_backends.numba.costs").KERNEL_CALL = float("-inf")
+    # A child of a fork cannot import what a thread of its parent was importing: that is Python's.
+    ad.backends()
     faulthandler.enable()
     sys.setswitchinterval(1e-4)
     storm = Storm(int(count), int(seed), backends)
