@@ -79,24 +79,29 @@ def register_backend(name: str, backend: Backend | str) -> None:
     _changed()
 
 
-# Processes that read entry points. The child of a fork that comes in between would wait for the locks of modules that a
-# thread of its parent was importing, for ever.
+# Processes that read entry points for the first time, and whether one has done so. The child of a fork that comes in
+# between would wait for the locks of modules that a thread of its parent was importing, for ever.
 _reading: set[int] = set()
+_read = False
 
 
 def _entry_points() -> dict[str, str]:
+    global _read  # noqa: PLW0603  (a fact of the process, as its modules are)
     process = os.getpid()
-    if _reading - {process}:
-        raise BackendError(
-            "names of installed backends cannot be read in this process: it was forked while another thread was reading "
-            "them; call autodiff.backends() before threads fork"
-        )
-    _reading.add(process)
+    if not _read:
+        if _reading - {process}:
+            raise BackendError(
+                "names of installed backends cannot be read in this process: it was forked while another thread was "
+                "reading them; call autodiff.backends() before threads fork"
+            )
+        _reading.add(process)
     try:
         # Imported here because it takes 17 ms, and most programs never ask for a backend that is not built in.
         from importlib.metadata import entry_points  # noqa: PLC0415
 
-        return {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+        found = {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+        _read = True
+        return found
     finally:
         _reading.discard(process)
 
