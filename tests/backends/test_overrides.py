@@ -169,7 +169,8 @@ def test_rows_of_pytorch():
         assert primitive.kind == "elementwise" or primitive.several or not row.kinds, primitive.name
         standard = table("array_api").get(primitive)
         if standard is None:
-            assert primitive.module != "numpy", primitive.name
+            # A routine is called by its meaning there.
+            assert primitive.module != "numpy" or primitive.kind == "routine", primitive.name
         else:
             assert set("".join(row.kinds)) <= set("".join(standard.kinds)), primitive.name
 
