@@ -1,6 +1,7 @@
 """Backends of Array API namespaces: arrays there and back, devices, and libraries that lack something."""
 
 import pickle
+import sys
 import types
 
 import numpy as np
@@ -29,6 +30,17 @@ def strictly():
 
 
 # --- arrays ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="buffers are written in Python from 3.12 on")
+def test_interrupt_while_a_buffer_is_asked_for(strictly, monkeypatch):
+    def interrupted(self, flags):
+        raise KeyboardInterrupt
+
+    array = strictly.asarray(VALUE)
+    monkeypatch.setattr(type(array), "__buffer__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        strictly.to_numpy(array)
 
 
 @pytest.mark.parametrize("device", ["CPU_DEVICE", "device1", "device2"])

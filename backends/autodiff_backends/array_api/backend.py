@@ -156,7 +156,12 @@ class ArrayApiBackend(Backend):
         """The elements on the host."""
         if compat.device(array) != self._default:
             array = compat.to_device(array, self._default)
-        result = np.asarray(array)
+        try:
+            # NumPy takes any error of a buffer written in Python for "it has none": one that interrupts would be lost.
+            shared: Any = memoryview(array)
+        except (TypeError, BufferError):
+            shared = array
+        result = np.asarray(shared)
         # What NumPy knows no protocol of is an object to it.
         return result if result.dtype.kind != "O" else np.from_dlpack(array)
 
