@@ -209,15 +209,15 @@ def real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def matrix_dtype(name: str, *nodes: Node) -> np.dtype[Any]:
     """What NumPy computes linear algebra of these in: single precision, double, or the complex ones."""
-    dtype = np.result_type(*[x.aval.dtype for x in nodes])
-    if dtype.kind in "biu":
-        return np.dtype(np.float64)
-    if dtype.char not in "fdFD":
-        raise DTypeError(
-            f"{name}({', '.join([repr(x.aval) for x in nodes])}): NumPy has no linear algebra of {dtype}; convert with "
-            ".astype, for example to float64"
-        )
-    return dtype
+    dtypes = [x.aval.dtype for x in nodes]
+    for dtype in dtypes:
+        if dtype.kind not in "biu" and dtype.char not in "fdFD":
+            raise DTypeError(
+                f"{name}({', '.join([repr(x.aval) for x in nodes])}): NumPy has no linear algebra of {dtype}; convert "
+                "with .astype, for example to float64"
+            )
+    # Whole numbers are double precision here, of whatever size they are.
+    return np.result_type(*[np.dtype(np.float64) if dtype.kind in "biu" else dtype for dtype in dtypes])
 
 
 def check_square(name: str, a: Node) -> None:
