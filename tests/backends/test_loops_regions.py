@@ -5,7 +5,7 @@ import pytest
 
 import autodiff as ad
 from autodiff.core.program import Application, Program
-from autodiff_backends.loops.regions import CALLS, LOOPS, Composed, Rules, is_view, regions, whole
+from autodiff_backends.loops.regions import CALLS, LOOPS, Composed, Cuts, is_view, regions, whole
 from autodiff_backends.numpy.reference import Interpreted
 
 
@@ -13,7 +13,7 @@ def fits(program: Program, application: Application) -> bool:
     return application[1].primitive.name not in ("matmul", "cumsum")
 
 
-RULES = Rules(fits, is_view, lambda program, members: True)
+CUTS = Cuts(fits, is_view, lambda program, members: True)
 
 
 @pytest.fixture
@@ -22,11 +22,11 @@ def cut(as_program):
 
     def make(leaves, outputs):
         program = as_program(leaves, outputs)
-        found = regions(program, RULES)
+        found = regions(program, CUTS)
         values = [x.value for x in leaves]
         made = {n for region in found for n in region.members}
         assert made == set(program.applications())
-        plan = Composed(program, found, RULES, lambda kind, part: Interpreted(part))
+        plan = Composed(program, found, CUTS, lambda kind, part: Interpreted(part))
         for one, wanted in zip(plan(*values), Interpreted(program)(*values), strict=True):
             np.testing.assert_array_equal(one, wanted)
         return [region.kind for region in found], plan
@@ -87,4 +87,4 @@ def test_values_are_dropped_after_their_last_reading(cut, x):
 def test_one_kind_is_no_composition(as_program, x):
     for outputs, kind in [([np.sin(x)], LOOPS), ([x @ x], CALLS), ([x], CALLS), ([np.sin(x) @ x], None)]:
         program = as_program([x], outputs)
-        assert whole(program, regions(program, RULES), RULES) == kind
+        assert whole(program, regions(program, CUTS), CUTS) == kind

@@ -256,7 +256,7 @@ class Special:
 
 
 Function = Callable[[Program, Signature, "tuple[int, ...]"], "int | None"]
-Rule = Row | Special
+AnyRow = Row | Special
 
 
 def _head(pattern: Pattern) -> Any:
@@ -266,7 +266,7 @@ def _head(pattern: Pattern) -> Any:
     return pattern[0] if isinstance(pattern, tuple) else None
 
 
-def _possible(row: Rule, heads: tuple[Any, ...], same: bool, derived: bool) -> bool:
+def _possible(row: AnyRow, heads: tuple[Any, ...], same: bool, derived: bool) -> bool:
     """Whether a row can match arguments with these heads, equal to each other or not."""
     if not isinstance(row, Row):
         return derived or row.scope not in (DERIVED, WATCHED)
@@ -296,13 +296,13 @@ class Rewriter:
 
     __slots__ = ("_always", "_candidates", "_rows")
 
-    def __init__(self, rows: Iterable[Rule], always: Mapping[str, Function] | None = None):
-        self._rows: dict[Primitive, list[Rule]] = {}
+    def __init__(self, rows: Iterable[AnyRow], always: Mapping[str, Function] | None = None):
+        self._rows: dict[Primitive, list[AnyRow]] = {}
         for row in rows:
             self._rows.setdefault(row.primitive, []).append(row)
         self._always = dict(always or {})
         # The rows worth trying, by the heads of the arguments: trying all of them was 80% of compile time.
-        self._candidates: Memo[Any, tuple[Rule, ...]] = Memo(CANDIDATES_KEPT)
+        self._candidates: Memo[Any, tuple[AnyRow, ...]] = Memo(CANDIDATES_KEPT)
 
     def __call__(self, program: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
         heads = program.heads

@@ -20,7 +20,7 @@ Spec = tuple[Any, ...]
 Index = tuple[Any, ...]
 
 
-class Layout(NamedTuple):
+class AxisOrder(NamedTuple):
     """Where the axes of a region are in the result of indexing.
 
     Parameters
@@ -50,12 +50,12 @@ class Layout(NamedTuple):
 
 
 @lru_cache(1024)
-def layout(spec: Spec) -> Layout:
+def axis_order(spec: Spec) -> AxisOrder:
     """Where NumPy puts the axes of index arrays and the others."""
     entries = [entry for entry in spec if entry != "i"]
     arrays = tuple([i for i, entry in enumerate(entries) if entry == "a"])
     rest = tuple([i for i, entry in enumerate(entries) if entry != "a"])
-    return Layout(arrays, rest, arrays_stand(spec))
+    return AxisOrder(arrays, rest, arrays_stand(spec))
 
 
 def region_index(idx: Index, spec: Spec) -> Index:
@@ -64,7 +64,7 @@ def region_index(idx: Index, spec: Spec) -> Index:
     return tuple([slice(None) if entry == "a" else slice(0, 0) if entry == 0 else value for entry, value in entries])
 
 
-def _rows(xp: Namespace, region: Array, axes: Layout) -> tuple[Array, list[int]]:
+def _rows(xp: Namespace, region: Array, axes: AxisOrder) -> tuple[Array, list[int]]:
     """The region with the axes of index arrays taken as one, the first; and their sizes."""
     sizes = [region.shape[axis] for axis in axes.arrays]
     rest = [region.shape[axis] for axis in axes.rest]
@@ -87,7 +87,7 @@ def index(xp: Namespace, x: Array, idx: Index, *arrays: Array, spec: Spec) -> Ar
     region = x[region_index(idx, spec)]
     if not arrays:
         return region
-    axes = layout(spec)
+    axes = axis_order(spec)
     rows, sizes = _rows(xp, region, axes)
     places = _places(xp, arrays, sizes)
     taken = xp.take(rows, xp.reshape(places, (-1,)), axis=0)
@@ -112,7 +112,7 @@ def _written(
     if not arrays:
         return _put(xp, x, basic, _plus(xp, x[basic], values) if add else values)
     region = x[basic]
-    axes = layout(spec)
+    axes = axis_order(spec)
     rows, sizes = _rows(xp, region, axes)
     places = _places(xp, arrays, sizes)
     if axes.before:

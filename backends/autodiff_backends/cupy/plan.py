@@ -13,7 +13,7 @@ import numpy as np
 from autodiff.core.program import Application, Program
 
 from ..cuda.kernels import KernelRegion, supported
-from ..loops.regions import LOOPS, Composed, Rules, regions, whole
+from ..loops.regions import LOOPS, Composed, Cuts, regions, whole
 from ..loops.statements import looks
 from ..numpy.values import constant_value
 from .calls import call_for
@@ -38,7 +38,7 @@ def _is_view(program: Program, number: int) -> bool:
 
 
 # Whatever kernels can do they do: fewer launches, and nothing waits for the host.
-RULES = Rules(_fits, _is_view, lambda program, members: True)
+CUTS = Cuts(_fits, _is_view, lambda program, members: True)
 
 
 def _constant(program: Program, number: int, device: Device) -> Any:
@@ -235,12 +235,12 @@ class CupyPlan:
 
     def _compile(self, program: Program) -> KernelPlan | CallPlan | Composed:
         self.n_launches = 0
-        found = regions(program, RULES)
-        kind = whole(program, found, RULES)
+        found = regions(program, CUTS)
+        kind = whole(program, found, CUTS)
         if kind is not None:
             return self._region(kind, program)
         xp = self._device.xp
-        return Composed(program, found, RULES, self._region, partial(xp.array, order="C"), xp.ndarray)
+        return Composed(program, found, CUTS, self._region, partial(xp.array, order="C"), xp.ndarray)
 
     def _region(self, kind: str, program: Program) -> KernelPlan | CallPlan:
         plan = KernelPlan(program, self._device) if kind == LOOPS else CallPlan(program, self._device)

@@ -13,7 +13,7 @@ from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 from dask.task_spec import Task, TaskRef
 
 from .blocks import block_shape
-from .layout import Group, Rows
+from .layout import Partition, Rows
 from .stages import GATHERED, GIVEN, INPUT, STAGE, Source, Stage, combined, gathered
 from .staging import Output, Staged, StageKey
 
@@ -23,9 +23,9 @@ COMBINED_AT_ONCE = 8
 Key = Any
 
 
-def in_blocks(array: Any, rows: Rows, groups: Sequence[Group]) -> Any:
-    """An array cut along the axis of its rows into the blocks of their group, and along no other."""
-    sizes = groups[rows.group].sizes
+def in_blocks(array: Any, rows: Rows, partitions: Sequence[Partition]) -> Any:
+    """An array cut along the axis of its rows into the blocks of their partition, and along no other."""
+    sizes = partitions[rows.partition].sizes
     filled = tuple([n for n in array.chunks[rows.axis] if n])
     if filled == sizes and all(len(c) == 1 for a, c in enumerate(array.chunks) if a != rows.axis):
         return array
@@ -54,7 +54,7 @@ class Tasks:
 
     def __init__(self, staged: Staged, arrays: Mapping[int, Any], given: Mapping[int, Any], layout: Mapping[int, Rows]):
         self._name = f"autodiff-{uuid.uuid4().hex}"
-        self._groups = staged.groups
+        self._partitions = staged.partitions
         self._given = given
         self._arrays = arrays
         self._blocks = {i: block_keys(x, layout[i]) for i, x in arrays.items() if i in layout}
@@ -64,7 +64,7 @@ class Tasks:
         for key, stage in staged.stages.items():
             self._run(key, stage)
         for number, (source, rows) in staged.gathered.items():
-            parts = [TaskRef(self._key(source, i)) for i in range(len(self._groups[rows.group].sizes))]
+            parts = [TaskRef(self._key(source, i)) for i in range(len(self._partitions[rows.partition].sizes))]
             self._add(f"{self._name}-gathered-{number}", gathered, rows.axis, source.item, *parts)
 
     def _add(self, key: Key, *function_and_arguments: Any) -> None:
@@ -74,7 +74,7 @@ class Tasks:
         """A task for each block, and those that combine what is partial."""
         given = tuple([self._given[x.source.which] for x in stage.parts.inputs if x.source.kind == GIVEN])
         sources = [x.source for x in stage.parts.inputs if x.source.kind != GIVEN]
-        sizes = (1,) if stage.parts.group is None else stage.parts.group.sizes
+        sizes = (1,) if stage.parts.partition is None else stage.parts.partition.sizes
         stops = list(itertools.accumulate(sizes))
         own = []
         for i, (size, stop) in enumerate(zip(sizes, stops, strict=True)):
@@ -133,8 +133,8 @@ class Tasks:
             key = (name, *[0] * aval.ndim)
             task = Task(key, operator.getitem, TaskRef(self._key(source, 0)), source.item)
             return tuple([(n,) for n in shape]), {key: task}
-        group = self._groups[rows.group]
-        sizes = tuple([block_shape(shape, rows.axis, group.rows, size)[rows.axis] for size in group.sizes])
+        partition = self._partitions[rows.partition]
+        sizes = tuple([block_shape(shape, rows.axis, partition.rows, size)[rows.axis] for size in partition.sizes])
         keys = [(name, *[i if a == rows.axis else 0 for a in range(aval.ndim)]) for i in range(len(sizes))]
         tasks = {
             key: Task(key, operator.getitem, TaskRef(self._key(source, i)), source.item) for i, key in enumerate(keys)

@@ -16,7 +16,7 @@ from autodiff.core.program import Program
 from .blocks import is_cut_by
 
 
-class Group(NamedTuple):
+class Partition(NamedTuple):
     """How many rows there are, and how many in each block; blocks have some."""
 
     rows: int
@@ -24,13 +24,13 @@ class Group(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """A value in blocks: the axis that is cut, and the group of values that are cut alike.
+    """A value in blocks: the axis that is cut, and the partition that it shares with others.
 
     The axis has as many elements as there are rows, or a multiple of that.
     """
 
     axis: int
-    group: int
+    partition: int
 
 
 Chunks = tuple[tuple[int, ...], ...]
@@ -56,18 +56,18 @@ class Layout:
     labels : dict of int to int
         What applications to blocks are cut along.
     totals : dict of int to (int, int)
-        The whole values that are combined of partial results: the level of these, and their group.
+        The whole values that are combined of partial results: the level of these, and their partition.
     """
 
     def __init__(
         self,
         program: Program,
         inputs: Mapping[int, Rows],
-        groups: Sequence[Group],
+        partitions: Sequence[Partition],
         whole: Mapping[int, tuple[bool, ...]],
     ):
         self.program = program
-        self.groups = groups
+        self.partitions = partitions
         self.rows = dict(inputs)
         self.levels: dict[int, int] = {}
         self.labels: dict[int, int] = {}
@@ -97,11 +97,11 @@ class Layout:
         level = self.levels.get(number, 0)
         return level + level % 2
 
-    def can_cut(self, number: int, label: int | None, group: int) -> bool:
-        """Whether an application can be computed in the blocks of a group along a label."""
+    def can_cut(self, number: int, label: int | None, partition: int) -> bool:
+        """Whether an application can be computed in the blocks of a partition along a label."""
         signature = self.program.signatures[number]
         axes = self.axes(number)
-        if label is None or signature is None or not is_cut_by(signature, axes, label, self.groups[group].rows):
+        if label is None or signature is None or not is_cut_by(signature, axes, label, self.partitions[partition].rows):
             return False
         # Each block adds to an array of its own: there must be nothing in it.
         return label in axes.out or axes.base is None or self._is_zero(self.program.arguments[number][axes.base])
@@ -116,14 +116,14 @@ class Layout:
         return literal is not None and bool(literal == 0)
 
     def _best_cut(self, number: int) -> tuple[int, int] | None:
-        """The label and the group of the largest operand in blocks that an application can take block by block."""
+        """The label and the partition of the largest operand in blocks that an application can take block by block."""
         found: list[tuple[int, int, int]] = []
         for a, labels in zip(self.program.arguments[number], self.axes(number).operands, strict=True):
             if a in self.rows:
-                axis, group = self.rows[a]
+                axis, partition = self.rows[a]
                 label = labels[axis]
-                if label is not None and self.can_cut(number, label, group):
-                    found.append((self.program.avals[a].size, label, group))
+                if label is not None and self.can_cut(number, label, partition):
+                    found.append((self.program.avals[a].size, label, partition))
         return max(found, key=lambda entry: entry[0])[1:] if found else None
 
     def _place(self, number: int) -> None:
@@ -132,17 +132,17 @@ class Layout:
         if best is None:
             self.levels[number] = max([self.available(a) for a in arguments])
             return
-        label, group = best
+        label, partition = best
         level = 1
         for a, axis in zip(arguments, cut_axes(axes, label), strict=True):
-            in_blocks = axis is not None and self.rows.get(a) == Rows(axis, group)
+            in_blocks = axis is not None and self.rows.get(a) == Rows(axis, partition)
             level = max(level, self.levels.get(a, 0) if in_blocks else self.available(a) + 1)
         self.labels[number] = label
         if label in axes.out:
-            self.rows[number] = Rows(axes.out.index(label), group)
+            self.rows[number] = Rows(axes.out.index(label), partition)
             self.levels[number] = level
         else:
-            self.totals[number] = level, group
+            self.totals[number] = level, partition
             self.levels[number] = level + 1
 
 

@@ -14,7 +14,7 @@ from autodiff.plan.cache import PlanCache
 from ..numpy.values import constant_value
 from .graph import Tasks, in_blocks
 from .kept import computed, settle
-from .layout import Chunks, Group, Layout, Rows, row_axes
+from .layout import Chunks, Layout, Partition, Rows, row_axes
 from .source import source_of
 from .staging import Staged, Staging
 
@@ -95,7 +95,7 @@ class StagedPlan:
         for n in self._arrays:
             x = values[n]
             if n in cut.layout:
-                arrays[n] = in_blocks(x, cut.layout[n], cut.staged.groups)
+                arrays[n] = in_blocks(x, cut.layout[n], cut.staged.partitions)
             else:
                 arrays[n] = x if x.npartitions == 1 else x.rechunk(-1)
         given = {**self._constants, **{n: values[n] for n in self._given}}
@@ -106,24 +106,26 @@ class StagedPlan:
 
     def _cut(self, chunks: Mapping[int, Chunks], whole: Mapping[int, tuple[bool, ...]]) -> _Cut:
         axes = row_axes(chunks)
-        groups, layout = self._groups(chunks, axes)
-        staged = Staging(Layout(self._program, layout, groups, whole)).staged()
+        partitions, layout = self._partitions(chunks, axes)
+        staged = Staging(Layout(self._program, layout, partitions, whole)).staged()
         for stage in staged.stages.values():
-            for size in {1} if stage.parts.group is None else set(stage.parts.group.sizes):
+            for size in {1} if stage.parts.partition is None else set(stage.parts.partition.sizes):
                 stage.plan(size)
         return _Cut(layout, staged)
 
-    def _groups(self, chunks: Mapping[int, Chunks], axes: Mapping[int, int]) -> tuple[list[Group], dict[int, Rows]]:
-        """One group for each number of rows, in the blocks of the largest array that has so many."""
+    def _partitions(
+        self, chunks: Mapping[int, Chunks], axes: Mapping[int, int]
+    ) -> tuple[list[Partition], dict[int, Rows]]:
+        """One partition for each number of rows, in the blocks of the largest array that has so many."""
         members: dict[int, list[int]] = {}
         for n, axis in axes.items():
             members.setdefault(sum(chunks[n][axis]), []).append(n)
-        groups, layout = [], {}
+        partitions, layout = [], {}
         for rows, inputs in members.items():
             largest = max(inputs, key=lambda n: self._program.avals[n].size * self._program.avals[n].dtype.itemsize)
-            groups.append(Group(rows, self._sizes(largest, axes[largest], chunks[largest])))
-            layout.update({n: Rows(axes[n], len(groups) - 1) for n in inputs})
-        return groups, layout
+            partitions.append(Partition(rows, self._sizes(largest, axes[largest], chunks[largest])))
+            layout.update({n: Rows(axes[n], len(partitions) - 1) for n in inputs})
+        return partitions, layout
 
     def _sizes(self, number: int, axis: int, chunks: Chunks) -> tuple[int, ...]:
         """The rows of each block; fewer than those of chunks, if chunks of whole rows would be too large."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from autodiff.core.primitives import Signature
 
-from .layout import Group
+from .layout import Partition
 from .stages import GATHERED, TOTAL, Entry, Parts, Taken
 from .staging import Staged
 
@@ -19,12 +19,12 @@ def source_of(staged: Staged) -> str:
 
 
 def _stage(place: int, parts: Parts) -> str:
-    group = parts.group
-    extent = "once" if group is None else f"for each of {len(group.sizes)} blocks of the {group.rows} rows"
+    partition = parts.partition
+    extent = "once" if partition is None else f"for each of {len(partition.sizes)} blocks of the {partition.rows} rows"
     lines = [f"# stage {place}: {extent}"]
-    lines += [f"# v{x.entry.number}: {_aval(x.entry, group)}{_origin(x)}" for x in parts.inputs]
+    lines += [f"# v{x.entry.number}: {_aval(x.entry, partition)}{_origin(x)}" for x in parts.inputs]
     entries = [*[x.entry for x in parts.inputs], *parts.made]
-    lines += [_application(x, made, entries, group) for x in parts.made if (made := x.signature) is not None]
+    lines += [_application(x, made, entries, partition) for x in parts.made if (made := x.signature) is not None]
     numbers = [f"v{entries[place].number}" for place in parts.outputs]
     count = len(parts.combine)
     lines += [f"total {v} by {ufunc.__name__}" for v, ufunc in zip(numbers[:count], parts.combine, strict=True)]
@@ -33,21 +33,21 @@ def _stage(place: int, parts: Parts) -> str:
     return "\n".join(lines)
 
 
-def _application(entry: Entry, signature: Signature, entries: list[Entry], group: Group | None) -> str:
+def _application(entry: Entry, signature: Signature, entries: list[Entry], partition: Partition | None) -> str:
     arguments = [entries[a] for a in entry.arguments]
     words = [f"v{a.number}" if a.aval.literal is None else repr(a.aval) for a in arguments]
     # The result says what its shape is.
     words += [f"{k}={v!r}" for k, v in signature.keywords.items() if k != "shape"]
-    return f"v{entry.number} = {signature.primitive.name}({', '.join(words)}) : {_aval(entry, group)}"
+    return f"v{entry.number} = {signature.primitive.name}({', '.join(words)}) : {_aval(entry, partition)}"
 
 
-def _aval(entry: Entry, group: Group | None) -> str:
+def _aval(entry: Entry, partition: Partition | None) -> str:
     """Shape and dtype, with ``rows`` for the axis that is cut, or ``2*rows`` if it has two elements of each."""
     aval, axis = entry.aval, entry.axis
-    if group is None or axis is None or aval.spec is not None:
+    if partition is None or axis is None or aval.spec is not None:
         return repr(aval)
     sizes = list(map(str, aval.shape))
-    scale = aval.shape[axis] // group.rows
+    scale = aval.shape[axis] // partition.rows
     sizes[axis] = "rows" if scale == 1 else f"{scale}*rows"
     return f"{aval.dtype.name}[{', '.join(sizes)}]"
 

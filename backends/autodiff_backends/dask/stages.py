@@ -16,7 +16,7 @@ from autodiff.plan.cache import PlanCache
 
 from ..numpy.backend import BACKEND as NUMPY
 from .blocks import block_aval, block_index, block_params
-from .layout import Group
+from .layout import Partition
 
 # Stages that came from another process, once for each of their tasks: the first one has the plans.
 received = PlanCache(64)
@@ -62,12 +62,12 @@ class Taken(NamedTuple):
 class Parts(NamedTuple):
     """What a stage is made of.
 
-    ``group`` has the rows that it is computed for block by block; None if it is computed once. ``made`` are constants
-    and applications, whose arguments are places in inputs and these; ``outputs`` are places too, first those of
-    partial results, which ``combine`` makes totals.
+    ``partition`` has the rows that it is computed for block by block; None if it is computed once. ``made`` are
+    constants and applications, whose arguments are places in inputs and these; ``outputs`` are places too, first those
+    of partial results, which ``combine`` makes totals.
     """
 
-    group: Group | None
+    partition: Partition | None
     inputs: list[Taken]
     made: list[Entry]
     outputs: list[int]
@@ -81,7 +81,7 @@ class Stage:
     def __init__(self, parts: Parts, token: str | None = None):
         self.parts = parts
         self._token = token or uuid.uuid4().hex
-        self._rows = 1 if parts.group is None else parts.group.rows
+        self._rows = 1 if parts.partition is None else parts.partition.rows
         self._plans: dict[int, Plan] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from autodiff.core.avals import Aval
 from autodiff.core.program import Program
 
-from .layout import Group, Layout, Rows, cut_axes
+from .layout import Layout, Partition, Rows, cut_axes
 from .stages import GATHERED, GIVEN, INPUT, STAGE, TOTAL, Entry, Parts, Source, Stage, Taken
 
 # A value of a stage: its number in the program, and the axis that is cut; None if it is whole.
@@ -25,7 +25,7 @@ SMALL = 1 << 12
 FEW = 64
 
 
-# The level of a stage, and its group of rows if it is computed for each block of these.
+# The level of a stage, and its partition of rows if it is computed for each block of these.
 StageKey = tuple[int, int | None]
 
 
@@ -47,7 +47,7 @@ class Output(NamedTuple):
 class Staged(NamedTuple):
     """A program for inputs in certain blocks."""
 
-    groups: tuple[Group, ...]
+    partitions: tuple[Partition, ...]
     stages: dict[StageKey, Stage]
     gathered: dict[int, Gathered]
     outputs: tuple[Output, ...]
@@ -56,10 +56,10 @@ class Staged(NamedTuple):
 class _Draft:
     """A stage in the making: its values, each with what it is computed from, or where it is taken from."""
 
-    def __init__(self, level: int, group: int | None):
-        self.key: StageKey = (level, group)
+    def __init__(self, level: int, partition: int | None):
+        self.key: StageKey = (level, partition)
         self.level = level
-        self.group = group
+        self.partition = partition
         self.items: dict[Item, list[Item] | Source] = {}
         self.totals: dict[Item, int] = {}
         self.others: dict[Item, int] = {}
@@ -97,14 +97,14 @@ class Staging:
         """The stages, in an order in which they can be computed."""
         keys = sorted(self._drafts, key=lambda key: (key[0], -1 if key[1] is None else key[1]))
         return Staged(
-            tuple(self._layout.groups),
+            tuple(self._layout.partitions),
             {key: self._stage(self._drafts[key]) for key in keys},
             self._gathered,
             tuple(self._outputs),
         )
 
-    def _draft(self, level: int, group: int | None) -> _Draft:
-        return self._drafts.setdefault((level, group), _Draft(level, group))
+    def _draft(self, level: int, partition: int | None) -> _Draft:
+        return self._drafts.setdefault((level, partition), _Draft(level, partition))
 
     def _compute(self, draft: _Draft, wanted: Item) -> None:
         """Note a value, and all that it is computed from in the same stage."""
@@ -133,21 +133,21 @@ class Staging:
         if axis == PARTIAL:
             return self._cut(number, layout.labels[number])
         if number in self._bound:
-            axis_there, group = layout.rows.get(number, (None, None))
-            at_home = draft.key == (layout.levels[number], group) and axis == axis_there
+            axis_there, partition = layout.rows.get(number, (None, None))
+            at_home = draft.key == (layout.levels[number], partition) and axis == axis_there
             return self._cut(number, layout.labels.get(number)) if at_home else None
         if number in layout.rows:
-            if draft.group is None or layout.rows[number] != (axis, draft.group):
+            if draft.partition is None or layout.rows[number] != (axis, draft.partition):
                 return None
             earlier = number in self._kept and self._kept[number].level < draft.level
             return None if earlier else self._cut(number, layout.labels[number])
         if number in layout.totals:
             return None
         if axis is not None:
-            assert draft.group is not None
+            assert draft.partition is not None
             label = layout.axes(number).out[axis]
-            return self._cut(number, label) if layout.can_cut(number, label, draft.group) else None
-        if number in self._repeated or (draft.group is None and draft.level == layout.levels[number]):
+            return self._cut(number, label) if layout.can_cut(number, label, draft.partition) else None
+        if number in self._repeated or (draft.partition is None and draft.level == layout.levels[number]):
             return self._cut(number, None)
         return None
 
@@ -165,7 +165,7 @@ class Staging:
             return Source(GIVEN, number)
         if number not in layout.rows:
             return self._whole(number)
-        if draft.group is not None and layout.rows[number] == (axis, draft.group):
+        if draft.partition is not None and layout.rows[number] == (axis, draft.partition):
             return self._blocks(number)
         self._gathered[number] = Gathered(self._first(number), layout.rows[number])
         return Source(GATHERED, number)
@@ -187,17 +187,17 @@ class Staging:
 
     def _first(self, number: int) -> Source:
         """A value in blocks, as soon as it can be had: others that need it whole may wait for it."""
-        axis, group = self._layout.rows[number]
+        axis, partition = self._layout.rows[number]
         if number < self._program.n_inputs:
             return Source(INPUT, number, blocks=True)
-        return self._result(self._draft(self._layout.levels[number], group), (number, axis))
+        return self._result(self._draft(self._layout.levels[number], partition), (number, axis))
 
     def _result(self, draft: _Draft, item: Item) -> Source:
         """A value as a result of a stage."""
         if item not in draft.others:
             draft.others[item] = len(draft.others)
             heapq.heappush(self._missing, (draft.level, next(self._serial), draft, item))
-        return Source(STAGE, draft.key, len(draft.totals) + draft.others[item], draft.group is not None)
+        return Source(STAGE, draft.key, len(draft.totals) + draft.others[item], draft.partition is not None)
 
     def _output(self, number: int) -> Output:
         """A result of the program. An input goes through a stage, which copies it."""
@@ -206,7 +206,7 @@ class Staging:
             return Output(self._whole(number) if rows is None else self._blocks(number), aval, rows)
         if rows is None:
             return Output(self._result(self._draft(0, None), (number, None)), aval, None)
-        return Output(self._result(self._draft(1, rows.group), (number, rows.axis)), aval, rows)
+        return Output(self._result(self._draft(1, rows.partition), (number, rows.axis)), aval, rows)
 
     # --- stages ------------------------------------------------------------------------------------------------------
 
@@ -215,11 +215,11 @@ class Staging:
         taken = [(item, source) for item in items if isinstance(source := draft.items[item], Source)]
         made = [(item, operands) for item in items if not isinstance(operands := draft.items[item], Source)]
         places = {item: place for place, (item, _) in enumerate([*taken, *made])}
-        group = None if draft.group is None else self._layout.groups[draft.group]
+        partition = None if draft.partition is None else self._layout.partitions[draft.partition]
         axes = [self._layout.axes(number) for number, _ in draft.totals]
         return Stage(
             Parts(
-                group,
+                partition,
                 [self._taken(item, source) for item, source in taken],
                 [self._entry(item, [places[x] for x in operands]) for item, operands in made],
                 [places[item] for item in (*draft.totals, *draft.others)],

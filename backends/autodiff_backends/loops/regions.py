@@ -15,7 +15,7 @@ from .statements import DTYPES, looks
 LOOPS, CALLS = "loops", "calls"
 
 
-class Rules(NamedTuple):
+class Cuts(NamedTuple):
     """What decides where a program is cut.
 
     Parameters
@@ -50,26 +50,26 @@ class Region:
         self.members = members
 
 
-def regions(program: Program, rules: Rules) -> list[Region]:
+def regions(program: Program, cuts: Cuts) -> list[Region]:
     """Regions in the order of execution; few, and kernels only where they pay."""
     applications = program.applications()
-    kinds = {application[0]: LOOPS if rules.fits(program, application) else CALLS for application in applications}
+    kinds = {application[0]: LOOPS if cuts.fits(program, application) else CALLS for application in applications}
     while True:
-        found = _stages(program, applications, kinds, rules)
-        wrong = [r for r in found if r.kind == LOOPS and not rules.pays(program, r.members)]
+        found = _stages(program, applications, kinds, cuts)
+        wrong = [r for r in found if r.kind == LOOPS and not cuts.pays(program, r.members)]
         if not wrong:
             return found
         for region in wrong:
             kinds.update(dict.fromkeys([number for number, _, _ in region.members], CALLS))
 
 
-def _stages(program: Program, applications: list[Application], kinds: dict[int, str], rules: Rules) -> list[Region]:
+def _stages(program: Program, applications: list[Application], kinds: dict[int, str], cuts: Cuts) -> list[Region]:
     """Each application in the earliest stage after its arguments; stages of loops and of calls alternate."""
     stage: dict[int, int] = {}
     kind_of_stage = (LOOPS, CALLS)
     for number, _, arguments in applications:
         first = max([0, *[stage.get(a, 0) for a in arguments]])
-        if rules.is_view(program, number):
+        if cuts.is_view(program, number):
             # Where its argument is; whoever looks through it later does so there.
             stage[number] = stage.get(arguments[0], 0)
             kinds[number] = kind_of_stage[stage[number] % 2]
@@ -78,16 +78,16 @@ def _stages(program: Program, applications: list[Application], kinds: dict[int, 
     members: dict[int, list[Application]] = {}
     for application in applications:
         members.setdefault(stage[application[0]], []).append(application)
-    return _waiting(program, [Region(kind_of_stage[s % 2], members[s]) for s in sorted(members)], rules)
+    return _waiting(program, [Region(kind_of_stage[s % 2], members[s]) for s in sorted(members)], cuts)
 
 
-def _waiting(program: Program, found: list[Region], rules: Rules) -> list[Region]:
+def _waiting(program: Program, found: list[Region], cuts: Cuts) -> list[Region]:
     """Fewer regions: one that the next does not need waits for the one after that, which is of its own kind."""
     for i in range(len(found) - 3, -1, -1):
         if i + 2 >= len(found):
             continue
         made = {number for number, _, _ in found[i].members}
-        if any(a in made for _, _, arguments in found[i + 1].members for a in _bases(program, arguments, rules)):
+        if any(a in made for _, _, arguments in found[i + 1].members for a in _bases(program, arguments, cuts)):
             continue
         found[i + 2].members = sorted([*found[i].members, *found[i + 2].members])
         if i:
@@ -123,15 +123,15 @@ class Composed:
         self,
         program: Program,
         found: list[Region],
-        rules: Rules,
+        cuts: Cuts,
         compile: Callable[[str, Program], Plan],
         copy: Callable[[Any, np.dtype[Any]], Any] = np.array,
         array: type = np.ndarray,
     ):
-        outside = _read_later(program, found, rules)
+        outside = _read_later(program, found, cuts)
         self.steps: list[tuple[Plan, list[int], list[int]]] = []
         for region in found:
-            part, inputs, outputs = _part(program, region, outside, rules)
+            part, inputs, outputs = _part(program, region, outside, cuts)
             if outputs:
                 self.steps.append((compile(region.kind, part), inputs, outputs))
         self._dead = _last_readings(self.steps, program.outputs)
@@ -182,31 +182,31 @@ def _last_readings(steps: Sequence[tuple[Plan, list[int], list[int]]], outputs: 
     return dead
 
 
-def _read_later(program: Program, found: list[Region], rules: Rules) -> set[int]:
+def _read_later(program: Program, found: list[Region], cuts: Cuts) -> set[int]:
     """Values that a region gives to another one or to the caller; not views, which the reader makes itself."""
     place = {number: i for i, region in enumerate(found) for number, _, _ in region.members}
     needed = set(program.outputs)
     for i, region in enumerate(found):
         for number, _, arguments in region.members:
-            if rules.is_view(program, number) and number not in program.outputs:
+            if cuts.is_view(program, number) and number not in program.outputs:
                 continue
-            for a in _bases(program, arguments, rules):
+            for a in _bases(program, arguments, cuts):
                 if place.get(a, i) != i:
                     needed.add(a)
     return needed
 
 
-def _bases(program: Program, arguments: tuple[int, ...], rules: Rules) -> Iterable[int]:
+def _bases(program: Program, arguments: tuple[int, ...], cuts: Cuts) -> Iterable[int]:
     """What an application to these values reads, looking through views."""
     for a in arguments:
-        while rules.is_view(program, a):
+        while cuts.is_view(program, a):
             a = program.arguments[a][0]
         yield a
 
 
-def _part(program: Program, region: Region, outside: set[int], rules: Rules) -> tuple[Program, list[int], list[int]]:
+def _part(program: Program, region: Region, outside: set[int], cuts: Cuts) -> tuple[Program, list[int], list[int]]:
     """The program of a region, and the numbers of its inputs and outputs in the whole one."""
-    own = {n for n, _, _ in region.members if not rules.is_view(program, n) or n in program.outputs}
+    own = {n for n, _, _ in region.members if not cuts.is_view(program, n) or n in program.outputs}
     needed: list[int] = []
     seen: set[int] = set()
     inputs: list[int] = []
@@ -218,7 +218,7 @@ def _part(program: Program, region: Region, outside: set[int], rules: Rules) -> 
         seen.add(n)
         if n in program.constants:
             continue
-        if rules.is_view(program, n):
+        if cuts.is_view(program, n):
             needed.append(n)
             stack.extend(program.arguments[n])
         else:
@@ -238,7 +238,7 @@ def _part(program: Program, region: Region, outside: set[int], rules: Rules) -> 
     return part, inputs, outputs
 
 
-def whole(program: Program, found: Sequence[Region], rules: Rules) -> str | None:
+def whole(program: Program, found: Sequence[Region], cuts: Cuts) -> str | None:
     """The kind of all regions that compute anything; None if there are both."""
-    kinds = {region.kind for region in found if any(not rules.is_view(program, n) for n, _, _ in region.members)}
+    kinds = {region.kind for region in found if any(not cuts.is_view(program, n) for n, _, _ in region.members)}
     return (kinds.pop() if kinds else CALLS) if len(kinds) < 2 else None

@@ -171,11 +171,11 @@ class NumbaBackend(Backend):
         """Kernels where they are estimated to be faster, the rest as on NumPy."""
         program = with_factors(program)
         try:
-            rules = faster(self._supported_ufuncs(), LARGEST_ARRAY)
-            found = regions(program, rules)
-            kind = whole(program, found, rules)
+            cuts = faster(self._supported_ufuncs(), LARGEST_ARRAY)
+            found = regions(program, cuts)
+            kind = whole(program, found, cuts)
             if kind is None:
-                return Composed(program, found, rules, partial(self._compile_region, most_parameters=MOST_PARAMETERS))
+                return Composed(program, found, cuts, partial(self._compile_region, most_parameters=MOST_PARAMETERS))
             return self._compile_region(kind, program)
         except Entered:
             return NUMPY.compile(program)

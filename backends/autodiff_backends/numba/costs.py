@@ -9,7 +9,7 @@ import numpy as np
 from autodiff.core.primitives import Primitive, Signature
 from autodiff.core.program import Application, Program
 
-from ..loops.regions import Rules, is_view
+from ..loops.regions import Cuts, is_view
 from ..loops.statements import COPY, DTYPES, REDUCTIONS, Form, is_lowered, looks
 from .expressions import ARITHMETIC, NOTHING, OVERRIDES
 
@@ -77,7 +77,7 @@ def supported(program: Program, application: Application, ufuncs: frozenset[str]
     return DTYPES.issuperset(loop) and not any(dtype.kind in row.left for dtype in loop[: ufunc.nin])
 
 
-def faster(ufuncs: frozenset[str], largest: int) -> Rules:
+def faster(ufuncs: frozenset[str], largest: int) -> Cuts:
     """Loops where they are estimated to be faster than NumPy, of these ufuncs and of arrays of this size at most."""
 
     def fits(program: Program, application: Application) -> bool:
@@ -87,7 +87,7 @@ def faster(ufuncs: frozenset[str], largest: int) -> Rules:
         costs = [cost(signature) for number, signature, _ in members if not is_view(program, number)]
         return not costs or sum(loops for loops, _ in costs) + KERNEL_CALL < sum(vectors for _, vectors in costs)
 
-    return Rules(fits, is_view, pays)
+    return Cuts(fits, is_view, pays)
 
 
 def _short(signature: Signature) -> bool:

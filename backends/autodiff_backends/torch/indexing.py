@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..array_api.indexing import Index, Layout, Spec, layout, region_index
+from ..array_api.indexing import AxisOrder, Index, Spec, axis_order, region_index
 
 Tensor = Any
 
@@ -29,9 +29,9 @@ def forwards(idx: Index, spec: Spec) -> tuple[Index, list[int]]:
 
 
 @lru_cache(1024)
-def _without_integers(spec: Spec) -> Layout:
+def _without_integers(spec: Spec) -> AxisOrder:
     """PyTorch's rule is NumPy's for an index without integers: these are taken first."""
-    return layout(tuple([entry for entry in spec if entry != "i"]))
+    return axis_order(tuple([entry for entry in spec if entry != "i"]))
 
 
 def read(x: Tensor, idx: Index, *, spec: Spec) -> Tensor:
@@ -49,7 +49,7 @@ def index(x: Tensor, idx: Index, *arrays: Tensor, spec: Spec) -> Tensor:
         region = torch.flip(region, reversed_axes)
     rest = iter(arrays)
     taken = region[tuple([next(rest) if entry == "a" else slice(None) for entry in spec if entry != "i"])]
-    own, wanted = _without_integers(spec), layout(spec)
+    own, wanted = _without_integers(spec), axis_order(spec)
     if own.before == wanted.before:
         return taken
     return torch.permute(taken, own.to_front(taken.ndim - len(own.rest)))
@@ -101,7 +101,7 @@ def _opposite(
         axes = _without_integers(spec)
         ndim = values.ndim - len(axes.rest)
         region = torch.permute(region, (*axes.arrays, *axes.rest))
-        values = torch.permute(values, layout(spec).to_front(ndim))
+        values = torch.permute(values, axis_order(spec).to_front(ndim))
         reversed_axes = [ndim + axes.rest.index(axis) for axis in reversed_axes]
     return region, torch.flip(values, reversed_axes) if reversed_axes else values
 
