@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from . import errors, numpy_api
 from .backend import Backend
 from .compiled import CompiledGradient, Explanation
-from .errors import AutodiffError, GrowthWarning, IndependentWarning, RetraceWarning
+from .errors import AutodiffError, DetachedWarning, GrowthWarning, IndependentWarning, RetraceWarning
 from .graph import Graph
 from .machine import set_num_threads
 from .nodes import Constant, Node, Operation, Variable
@@ -46,6 +46,7 @@ __all__ = [
     "CacheInfo",
     "CompiledGradient",
     "Constant",
+    "DetachedWarning",
     "Explanation",
     "Function",
     "Graph",

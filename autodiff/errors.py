@@ -16,6 +16,7 @@ AutodiffError
 └── BackendError          (LookupError)          a backend that is unknown or cannot be used here
 
 IndependentWarning (UserWarning): the result does not depend on a variable, so its gradient is zero.
+DetachedWarning (UserWarning): a function that does not know Tensors took a value that a derivative passes through.
 RetraceWarning (UserWarning): a traced function looks at values that change, so that it is traced at each call.
 GrowthWarning (UserWarning): a loop differentiates with respect to what it updates, and compiles at each step.
 """
@@ -95,6 +96,10 @@ class BackendError(AutodiffError, LookupError):
 
 class IndependentWarning(UserWarning):
     """The result does not depend on a variable; its gradient is zero."""
+
+
+class DetachedWarning(UserWarning):
+    """A function that does not know Tensors took the value of one, and a derivative passes through that Tensor."""
 
 
 class RetraceWarning(UserWarning):

@@ -23,6 +23,7 @@ from .plan import PlanCache, Trace, build, collect_below, compile_nodes
 from .plan.simplify import simplify_graph
 from .registry import get_backend
 from .tensor.handle import Handle
+from .watching import taken, warn_taken
 
 # The numbers of variables in a trace. For one that the result does not depend on, what is known of it.
 Positions = tuple["int | Aval", ...]
@@ -178,13 +179,13 @@ class Gradients:
         trace: Trace | None = root.trace
         if trace is None or trace.floor > floor:
             trace = root.trace = collect_below(root, floor)
-        numbers = trace.numbers
-        found = tuple([numbers.get(x) for x in wrt])
+        found: tuple[Any, ...] = tuple([trace.numbers.get(x) for x in wrt])
         if None in found:
-            trace, positions = self._trace_versions(root, wrt, handles)
-            _warn_independent(positions)
-            return trace, positions
-        return trace, found  # type: ignore[return-value]
+            trace, found = self._trace_versions(root, wrt, handles)
+            _warn_independent(found)
+        if taken:
+            warn_taken([*trace.numbers, root], found)
+        return trace, found
 
     def _trace_versions(self, root: Node, wrt: list[Node], handles: Sequence[Handle]) -> tuple[Trace, Positions]:
         """As ``trace`` where a variable has a newer version than the one ``root`` was recorded with."""

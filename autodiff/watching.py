@@ -2,18 +2,21 @@
 
 A derivative is lost where a Tensor that it passes through becomes plain numbers; while a transformation runs, that is
 an error. A value that a function looks at while it is traced decides what is recorded; the trace has to know of it.
+Outside of transformations other packages may take values, and a derivative that they may have lost is a warning.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Container, Sequence
 from contextvars import ContextVar, copy_context
 from threading import get_ident
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
-from .callers import caller
+from .callers import Caller, caller, user_frame
 from .differentiate import derivative, passes
-from .errors import AutodiffError, DetachedError, TraceError
+from .errors import AutodiffError, DetachedError, DetachedWarning, TraceError
 from .nodes import NO_SLOT, Constant, Node, Slot, Variable, renamed
 from .ops import identity
 from .tracing import UNKNOWN
@@ -120,6 +123,62 @@ def call_watched(
         raise cause.with_traceback(error.__traceback__) from None
     finally:
         watched.pop(key, None)
+
+
+# --- values that other packages took -------------------------------------------------------------------------------
+
+# Packages whose functions compute from what they are given; but those of these modules keep it, compare it, or were
+# given it by a function of the user's that they call.
+COMPUTING = ("numpy.", "scipy.")
+NOT_COMPUTING = (
+    "numpy._core.arrayprint.",
+    "numpy.lib._format_impl.",
+    "numpy.lib._npyio_impl.",
+    "numpy.testing.",
+    "scipy.integrate.",
+    "scipy.io.",
+    "scipy.optimize.",
+)
+
+# What took the value of a node, and the line: to a derivative everything that was computed from it is constant.
+taken: WeakKeyDictionary[Node, Caller] = WeakKeyDictionary()
+
+
+def note_taken(node: Node) -> None:
+    """Note that a value is taken, if a function that does not know Tensors computes from it."""
+    if node.aval.differentiable and type(node) is not Constant:
+        found = caller()
+        function = found.function
+        if function is not None and function.startswith(COMPUTING) and not function.startswith(NOT_COMPUTING):
+            taken[node] = found
+
+
+def warn_taken(nodes: Sequence[Node], variables: Sequence[Any]) -> None:
+    """Warn of values between variables, which are numbers among the nodes, and a result that were taken; each once."""
+    wrt = {nodes[i] for i in variables if isinstance(i, int)}
+    for node in [x for x in nodes if x in taken]:
+        if node in wrt or _depends(node, wrt):
+            line, function = taken.pop(node, (None, None))
+            warnings.warn(
+                f"{function} took the value of a Tensor {node.aval!r} at {line}: what it computed is a constant to "
+                "this derivative. Write it with functions of NumPy that are recorded, or give the function t.value "
+                "or np.asarray(t) where no derivative is meant to pass",
+                DetachedWarning,
+                stacklevel=user_frame()[1],
+            )
+
+
+def _depends(node: Node, wrt: Container[Node]) -> bool:
+    seen = {node}
+    stack = [node]
+    while stack:
+        for x in stack.pop().inputs:
+            if x in wrt:
+                return True
+            if x not in seen:
+                seen.add(x)
+                stack.append(x)
+    return False
 
 
 # --- values that are looked at while a function is traced ------------------------------------------------------------

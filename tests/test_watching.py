@@ -224,6 +224,41 @@ def test_conversions_are_errors_exactly_where_a_derivative_passes(steps, transfo
     assert not watched
 
 
+# --- what may have lost one is a warning ------------------------------------------------------------------------------
+
+
+def test_values_that_functions_of_other_packages_took():
+    graph, x = ad.Graph(), ad.Tensor(V)
+    first = x[0]
+    part = np.mean([first, x[1]])  # of a list, which NumPy asks nobody about
+    y = first * part
+    with pytest.warns(
+        ad.DetachedWarning, match=r"mean took the value of a Tensor float64\[\] at .*test_watching.*part = "
+    ) as caught:
+        graph.gradient(y, [x])
+    assert {one.filename for one in caught} == {__file__}
+    # Once: it was said.
+    graph.gradient(y, [x])
+
+
+def test_values_that_users_took_or_that_no_derivative_passes_through():
+    graph, x, w = ad.Graph(), ad.Tensor(V), ad.Tensor(2.0)
+    np.testing.assert_allclose(x, V)
+    np.array_repr(x)
+    y = np.sum(x * np.asarray(x) * x.value) + float(x[0])
+    graph.gradient(y, [x])
+    losses = []
+    for _ in range(3):
+        loss = np.sum((w * x) ** 2)
+        losses.append(loss)
+        graph.gradient(loss, [w])
+        np.mean(losses)
+        np.median([x[0], x[1]])  # data: the derivative is that by w
+    constant = ad.Tensor(V, constant=True)
+    np.mean([constant[0], constant[1]])
+    graph.gradient(np.sum(constant * w), [w])
+
+
 # --- nested transformations ------------------------------------------------------------------------------------------
 
 

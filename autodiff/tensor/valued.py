@@ -12,7 +12,7 @@ from ..core.avals import FLOAT64
 from ..errors import ArgumentError, DTypeError, IndexingError, ShapeError, TraceError
 from ..plan import on_host
 from ..registry import get_backend
-from ..watching import refuse_detached
+from ..watching import note_taken, refuse_detached
 from .handle import Handle
 
 NUMPYS_FUNCTIONS = (
@@ -110,6 +110,7 @@ class Valued(Handle):
             "Give the Tensor to functions of NumPy that are recorded, join Tensors by np.stack or np.concatenate, and "
             "write into a Tensor (ad.Tensor(np.zeros(n))), not into an array",
         )
+        note_taken(self._node)
         return np.array(on_host(self._node), dtype=dtype, copy=copy)
 
     def __dlpack__(self, **keywords: Any) -> Any:
