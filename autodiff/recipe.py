@@ -16,7 +16,7 @@ from .convert import as_node
 from .core.avals import Aval
 from .memo import Memo
 from .nodes import Constant, Node, Operation, freeze, history
-from .tracing import WITHHELD, ValueNeeded, trace
+from .tracing import WITHHELD, trace
 
 # What a function of nodes records, as a function of nodes: a node, or a tuple or list of nodes.
 Record = Callable[..., Any]
@@ -150,25 +150,21 @@ class Composite:
     ----------
     function : callable
         From nodes to a node or a tuple of them.
-    kept : int, optional
-        Recipes held at most.
     """
 
     __slots__ = ("_get", "_recipes", "function")
 
-    def __init__(self, function: Callable[..., Any], kept: int = RECIPES_KEPT):
+    def __init__(self, function: Callable[..., Any]):
         self.function = function
-        self._recipes: Memo[tuple[Aval, ...], Record] = Memo(kept)
-        self._get: Callable[[Any], Record | None] = self._recipes.hot.get
+        self._recipes = Recipes()
+        self._get = self._recipes.get
 
     def __call__(self, *nodes: Node) -> Any:
         # Written out for two: a comprehension takes 0.15 us.
         key = (nodes[0].aval, nodes[1].aval) if len(nodes) == 2 else tuple([x.aval for x in nodes])
-        record = self._get(key) or self._recipes.get(key)
-        if record is None:
-            try:
-                record = recipe(self.function, key) or self.function
-            except ValueNeeded:
-                record = self.function
-            self._recipes.put(key, record)
-        return record(*nodes)
+        record = self._get(key)
+        if record is not None:
+            return record(*nodes)
+        result = self.function(*nodes)
+        self._recipes.met(key, recipe, self.function, key)
+        return result

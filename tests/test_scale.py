@@ -143,6 +143,14 @@ def softmaxes(n):
     return np.sum(y * y), [x]
 
 
+def looked_at(n):
+    """A loop that looks at its state in each step, and goes on one way or the other."""
+    x = y = ad.Tensor([1.0, 2.0])
+    for _ in range(n):
+        y = y * 0.7 if float(np.sum(y)) > 1.5 else np.sin(y) + 0.4
+    return np.sum(y), [x]
+
+
 SHAPES = {
     "concatenate": joined(np.concatenate),
     "stack": joined(np.stack),
@@ -153,7 +161,7 @@ SHAPES = {
         f.__name__: f
         for f in (
             joined_variables, many_variables, parts, elements, written, filled, used_often, used_again, chain, distinct,
-            tree, ladder, states, random_graph, softmaxes,
+            tree, ladder, states, random_graph, softmaxes, looked_at,
         )
     },
 }  # fmt: skip
@@ -209,6 +217,34 @@ def test_work_is_linear(name, way):
         life(record, 70)()
     once, twice = [calls(life(record, n)) for n in (OPERATIONS, 2 * OPERATIONS)]
     assert twice < DOUBLED * once, f"{once / OPERATIONS:.0f} calls an operation, then {twice / OPERATIONS / 2:.0f}"
+
+
+def test_a_trace_that_looks_in_each_step_is_linear():
+    def life(n):
+        x, outside = np.ones(2), ad.Tensor([1.0, 2.0])
+
+        @ad.function
+        def f(x):
+            state = outside
+            for _ in range(n):
+                state = state * 0.999
+                x = x * 0.9 if state[0] > 0.5 else x + 1.0
+            return x
+
+        def live():
+            f(x)
+            # Looks again whether it holds; then it does not.
+            outside.assign([1.0, 3.0])
+            f(x)
+            outside.assign([0.1, 3.0])
+            f(x)
+
+        return live
+
+    for _ in range(2):
+        life(70)()
+    once, twice = [calls(life(n)) for n in (OPERATIONS, 2 * OPERATIONS)]
+    assert twice < DOUBLED * once
 
 
 def test_a_quadratic_step_is_seen():

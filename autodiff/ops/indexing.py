@@ -114,13 +114,12 @@ class _Form:
     reshape if that is all it is (None if not even that), so that the derivative is one too.
     """
 
-    __slots__ = ("aval", "places", "reshapes", "shape", "signature", "value", "writing")
+    __slots__ = ("aval", "places", "reshapes", "shape", "signature", "value")
 
     def __init__(self, x: Aval, item: Any):
         found = Normalized(x, item, _no_value)
         spec = found.node.aval.spec
         assert spec is not None
-        self.writing: Composite | None = None
         self.aval = found.node.aval
         self.value = list(found.node.value)
         axes = iter(x.shape)
@@ -144,9 +143,6 @@ def _no_value(node: Node) -> Any:
 FORMS_KEPT = 1 << 12
 _forms: Memo[Any, _Form] = Memo(FORMS_KEPT)
 _hot_forms = _forms.hot
-
-# Recipes of writing at one form: they differ in what is written.
-WRITINGS_KEPT = 16
 
 
 def _basic(x: Aval, item: Any) -> tuple[_Form, tuple[Any, ...]] | None:
@@ -207,17 +203,17 @@ def read_index(x: Node, item: Any, concrete: Concrete) -> Node:
     return _read_basic(x, *basic)
 
 
+_write_basic = Composite(
+    lambda x, node, values: index_set(x, node, _fitted(x, values, indexed_shape(node.aval, ()))),
+)
+
+
 def write_index(x: Node, item: Any, values: Any, concrete: Concrete) -> Node:
     """``x`` with ``x[item] = values`` done, as NumPy does it: the last of repeated positions stays."""
     basic = _basic(x.aval, item)
     if basic is not None:
         form, value = basic
-        if form.writing is None:
-            shape = form.shape
-            form.writing = Composite(
-                lambda x, node, values: index_set(x, node, _fitted(x, values, shape)), WRITINGS_KEPT
-            )
-        return form.writing(x, Constant(form.aval, value), as_node(values))  # type: ignore[no-any-return]
+        return _write_basic(x, Constant(form.aval, value), as_node(values))  # type: ignore[no-any-return]
     return _written(index_set, x, Normalized(x.aval, item, concrete), values)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,9 +33,16 @@ LARGE = 1 << 14
 
 evaluations = PlanCache(1024)
 
-# Longer programs are computed as they were recorded, at first: simplifying takes 20 us an operation or more, and saves
-# 1 us a call.
-LONGEST_SIMPLIFIED = 10_000
+# Longer programs are computed as they were recorded, at first: simplifying them and making source takes 25 us a node or
+# more, as long as thirty calls.
+LONGEST_SIMPLIFIED = 1_000
+
+# Walks to a value that are shorter keep nothing on their way. Longer ones keep a state, of this many bytes for each of
+# their nodes, so that what is kept takes no more than a few times the memory of the nodes; and of any size when they
+# are as long as the last figure.
+SHORTEST_WALK = 8
+BYTES_A_NODE = 1 << 12
+LONGEST_WALK = 64
 
 
 def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Backend, derivatives: bool = False) -> Plan:
@@ -108,7 +115,7 @@ def expensive(node: Node) -> bool:
 
 
 class Evaluation:
-    """A plan for a node and expensive ones below it.
+    """A plan for a node, and for those below it that are expensive or of the state.
 
     Attributes
     ----------
@@ -121,12 +128,16 @@ class Evaluation:
 
     __slots__ = ("kept", "moved", "plan")
 
-    def __init__(self, node: Node, trace: Trace, home: Backend):
+    def __init__(self, node: Node, trace: Trace, home: Backend, state: Collection[Node]):
         # What nobody has put on a device is not kept there.
         kept = [
             n
             for n in trace.numbers
-            if n is not node and n.value is None and n.inputs and expensive(n) and n.aval.place is node.aval.place
+            if n is not node
+            and n.value is None
+            and n.inputs
+            and (n in state or expensive(n))
+            and n.aval.place is node.aval.place
         ]
         outputs = [part for n in kept for part in (ops.outputs(n) if n.aval.parts else (n,))]
         self.plan = compile_nodes(trace.leaves, [node, *outputs], home)
@@ -137,6 +148,25 @@ class Evaluation:
     def n_operations(self) -> int:
         """Primitives executed by one call."""
         return self.plan.n_operations
+
+
+def _state(trace: Trace) -> list[Node]:
+    """What is new to a walk begins with these: they were computed before, for another value, and had no reason to stay.
+
+    A loop that looks at a value in each step would compute all steps before again.
+    """
+    numbers = trace.numbers
+    if len(numbers) < SHORTEST_WALK:
+        return []
+    found = {
+        x: None
+        for node in numbers
+        if node.value is None and not hasattr(node, "met")
+        for x in node.inputs
+        if x.value is None and hasattr(x, "met")
+    }
+    size = sum([max(x.aval.size, 1) * x.aval.dtype.itemsize for x in found])
+    return list(found) if len(numbers) >= min(LONGEST_WALK, size // BYTES_A_NODE) else []
 
 
 def looked_at(node: Node) -> Any:
@@ -160,7 +190,9 @@ def evaluate(node: Node) -> Any:
         # Asked before a plan is made: an array library would say that it is no array of its own.
         if type(leaf.value) is Unknown:
             leaf.value._refuse()
-    found = evaluations.get(trace.key, lambda: Evaluation(node, trace, home))
+    state = _state(trace)
+    key = (trace.key, *[trace.numbers[x] for x in state]) if state else trace.key
+    found = evaluations.get(key, lambda: Evaluation(node, trace, home, state))
     values = trace.values()
     values = found.plan(*(bring_leaves(values, trace.leaves, found.moved, home) if found.moved else values))
     if found.kept:
@@ -168,6 +200,9 @@ def evaluate(node: Node) -> Any:
         for number in found.kept:
             parts = nodes[number].aval.parts
             nodes[number].value = freeze(tuple([next(rest) for _ in parts]) if parts else next(rest))
+    if len(trace.numbers) >= SHORTEST_WALK:
+        for x in trace.numbers:
+            x.met = True
     node.value = freeze(values[0])
     return node.value
 

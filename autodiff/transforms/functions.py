@@ -19,7 +19,7 @@ from ..core.avals import WEAK_FLOAT, Aval, common_place, intern_aval
 from ..errors import ArgumentError, BackendError, RetraceWarning, TraceError
 from ..nodes import NO_SLOT, Argument, Constant, Node, Slot, history, is_fixed, renamed
 from ..places import bring, elsewhere, placed
-from ..plan import PlanCache, compile_nodes, evaluate, looked_at
+from ..plan import PlanCache, below, compile_nodes, evaluate, looked_at
 from ..registry import backend_of, get_backend
 from ..static_keys import static_key
 from ..tensor import Tensor, wrap
@@ -377,8 +377,13 @@ def _check_hashable(key: Any) -> None:
 
 def _guard(looks: list[Look], begin: int) -> _Guard | None:
     """What has to stay as it is for a trace to hold; None if nothing that was looked at can change."""
-    unique = list({look.node: look for look in looks}.values())
-    changing = [look for look in unique if any(_may_change(x) for x in _outside([look.node], begin, set()))]
+    unique = {look.node: look for look in looks}
+    outside = _outside(list(unique), begin, set())
+    moving = {x for x in outside if _may_change(x)}
+    for node in below(outside, unique):
+        if any(x in moving for x in node.inputs):
+            moving.add(node)
+    changing = [look for node, look in unique.items() if node in moving]
     if not changing:
         return None
     return _Guard(changing, _outside([look.node for look in changing], begin, set()), begin)

@@ -42,10 +42,10 @@ def without_recipes() -> Iterator[None]:
         forms = Memo(2)
         patch.setattr(indexing, "_forms", forms)
         patch.setattr(indexing, "_hot_forms", forms.hot)
-        for composite in (tensor._matmul, tensor._transpose, tensor._matrix_transpose):
-            recipes = Memo(2)
+        for composite in (tensor._matmul, tensor._transpose, tensor._matrix_transpose, indexing._write_basic):
+            recipes = recipe.Recipes()
             patch.setattr(composite, "_recipes", recipes)
-            patch.setattr(composite, "_get", recipes.hot.get)
+            patch.setattr(composite, "_get", recipes.get)
         yield
 
 

@@ -45,6 +45,56 @@ def test_expensive_nodes_keep_their_values():
         assert not t.node.value.flags.writeable
 
 
+def recorded_steps(x, steps, monkeypatch):
+    """The operations of the plans that looks at each of some steps need, and how many states keep values."""
+    operations = []
+    real = module.compile_nodes
+
+    def compiled(inputs, outputs, *args, **keywords):
+        operations.append(len(module.below(inputs, outputs)))
+        return real(inputs, outputs, *args, **keywords)
+
+    monkeypatch.setattr(module, "compile_nodes", compiled)
+    module.evaluations.clear()
+    states = []
+    for _ in range(steps):
+        x = np.sin(x) * 0.7 + 0.3
+        states.append(x.node)
+        evaluate(np.max(x).node)
+    return operations, sum(node.value is not None for node in states)
+
+
+def test_a_loop_that_looks_goes_on_from_where_it_looked(monkeypatch):
+    # Of 5 or 6 operations in a step those of two are computed: the last one again. All are a few structures.
+    operations, kept = recorded_steps(ad.Tensor(A), 40, monkeypatch)
+    assert max(operations) < 20
+    assert len(operations) < 6
+    assert kept >= 36
+
+
+def test_large_states_are_kept_once_in_a_while(monkeypatch):
+    _, kept = recorded_steps(ad.Tensor(np.ones(1 << 18)), 40, monkeypatch)
+    assert 1 <= kept <= 6
+
+
+def test_values_that_are_kept_are_what_they_were():
+    x = y = ad.Tensor(A)
+    plain = A
+    for i in range(12):
+        y = np.sin(y) * 0.7 if np.max(y) > 0.3 else np.cos(y)
+        plain = np.sin(plain) * 0.7 if np.max(plain) > 0.3 else np.cos(plain)
+        np.testing.assert_array_equal(y[i % len(A)].value, plain[i % len(A)])
+    np.testing.assert_array_equal(y.value, plain)
+    (found,) = ad.Graph().gradient(np.sum(y), [x])
+
+    def loop(x):
+        for _ in range(12):
+            x = np.sin(x) * 0.7 if np.max(x) > 0.3 else np.cos(x)
+        return np.sum(x)
+
+    np.testing.assert_allclose(found, ad.grad(loop)(A), rtol=1e-13)
+
+
 def test_values_are_leaves_for_later_plans(monkeypatch):
     x = ad.Tensor(A)
     product = x @ A.T
