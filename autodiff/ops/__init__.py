@@ -17,3 +17,4 @@ from .linalg import *
 from .outputs import *
 from .reductions import *
 from .shapes import *
+from .sorting import *

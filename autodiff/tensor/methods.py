@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..dispatch import FUNCTIONS
+from ..ops import normalize_axis
 from .valued import Valued
 
 
@@ -58,6 +59,23 @@ class Methods(Valued):
     dot = _method(np.dot)
     nonzero = _method(np.nonzero)
     put = _method(np.put)
+    argsort = _method(np.argsort)
+    argpartition = _method(np.argpartition)
+    searchsorted = _method(np.searchsorted)
+
+    def sort(self, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
+        """See `numpy.ndarray.sort`."""
+        place = normalize_axis(axis, self.ndim, "sort")
+        self._rebind(FUNCTIONS[np.sort](self, place, kind, order, stable=stable)._node, "sort")
+
+    def partition(self, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None) -> None:
+        """See `numpy.ndarray.partition`."""
+        place = normalize_axis(axis, self.ndim, "partition")
+        self._rebind(FUNCTIONS[np.partition](self, kth, place, kind, order)._node, "partition")
+
+    def compress(self, condition: Any, axis: Any = None, out: Any = None) -> Any:
+        """See `numpy.ndarray.compress`."""
+        return FUNCTIONS[np.compress](condition, self, axis, out)
 
     def flatten(self, order: str = "C") -> Any:
         """See `numpy.ndarray.flatten`."""

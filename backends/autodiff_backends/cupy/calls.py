@@ -50,6 +50,11 @@ def _running(name: str) -> Maker:
     return make
 
 
+def _searchsorted(signature: Signature, xp: Any) -> Function:
+    side = "right" if signature.params[0] else "left"
+    return lambda a, v: xp.searchsorted(a, v, side)
+
+
 def _position(name: str) -> Maker:
     def make(signature: Signature, xp: Any) -> Function:
         function, (axis,) = getattr(xp, name), signature.params
@@ -173,6 +178,12 @@ OVERRIDES: dict[Primitive, Maker] = by_primitive(
         "cumprod": _running("cumprod"),
         "argmax": _position("argmax"),
         "argmin": _position("argmin"),
+        "sort": lambda signature, xp: lambda x: xp.sort(x, axis=signature.params[0]),
+        "argsort": lambda signature, xp: lambda x: xp.argsort(x, axis=signature.params[0], kind="stable"),
+        "partition": lambda signature, xp: lambda x, ranks: xp.sort(x, axis=-1),
+        "argpartition": lambda signature, xp: lambda x, ranks: xp.argsort(x, axis=-1, kind="stable"),
+        "ranked": lambda signature, xp: lambda x, ranks: xp.take(xp.sort(x, axis=-1), ranks, axis=-1),
+        "searchsorted": _searchsorted,
         "concatenate": _concatenate,
         "index": _index,
         "index_add": _index_add,

@@ -10,7 +10,7 @@ import numpy as np
 from autodiff.core.avals import Aval
 from autodiff.core.primitives import Primitive, Signature, by_primitive
 
-from . import functions, lapack, runtime
+from . import functions, lapack, runtime, sorting
 from .functions import FunctionMaker
 from .runtime import LONGEST_INNER, MOST_DIMENSIONS_ADDED_AT, SMALLEST_LOGADDEXP, SMALLEST_MASKED, least_tanh_slope
 from .values import Values
@@ -294,7 +294,8 @@ def _index_write(w: Values, number: int, signature: Signature, arguments: tuple[
     target = _start_write(w, number, base)
     places = _entries(w, spec, idx, tuple(arrays))
     adds = signature.primitive.reduces is np.add and number not in w.writes.untouched
-    if adds and arrays and signature.out.ndim > MOST_DIMENSIONS_ADDED_AT:
+    ndim = signature.out.ndim
+    if adds and (ndim > MOST_DIMENSIONS_ADDED_AT or len(arrays) == ndim > 1) and arrays:
         w.lines.append(f"{w.helper('add_at')}({target}, ({places},), {text})")
     elif adds and arrays:
         w.lines.append(f"{w.use('add')}.at({target}, ({places},), {text})")
@@ -406,7 +407,7 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
         **{f"arc{f}": _scalar(f"math.a{f}({{0}})") for f in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
         "arctan2": _scalar("math.atan2({0}, {1})"),
         "heaviside": Override(block=_heaviside_block),
-        **{routine.__name__: Override(routine=routine) for routine in lapack.ROUTINES},
+        **{routine.__name__: Override(routine=routine) for routine in lapack.ROUTINES + sorting.ROUTINES},
         "logaddexp": Override(_logaddexp, _logaddexp_block),
         "masked_multiply": Override(
             _as_block,

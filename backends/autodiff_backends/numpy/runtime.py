@@ -28,6 +28,9 @@ SMALLEST_MASKED = 1 << 13
 # NumPy's iterators over index arrays have room for so many.
 MOST_DIMENSIONS_ADDED_AT = 32
 
+# Elements from which places of one number are added at faster than those of several (1,000 by 1,000: 51 ms, 26 ms).
+SMALLEST_FLAT = 1 << 11
+
 
 def _mask(condition: Array, bits: np.dtype[Any]) -> Array:
     """All bits set where the condition is true, none elsewhere."""
@@ -39,7 +42,11 @@ def _mask(condition: Array, bits: np.dtype[Any]) -> Array:
 def add_at(out: Array, index: Any, values: Any) -> None:
     """``np.add.at(out, index, values)``, which ends the process with arrays of more than 32 dimensions (NumPy 2.4)."""
     if out.ndim <= MOST_DIMENSIONS_ADDED_AT:
-        np.add.at(out, index, values)
+        if 1 < len(index) == out.ndim and np.size(values) >= SMALLEST_FLAT and out.flags.c_contiguous:
+            places = np.ravel_multi_index(index, out.shape, mode="wrap")
+            np.add.at(out.reshape(-1), places.reshape(-1), np.broadcast_to(values, places.shape).reshape(-1))
+        else:
+            np.add.at(out, index, values)
         return
     places = np.arange(out.size).reshape(out.shape)[index]
     flat = out.reshape(-1)

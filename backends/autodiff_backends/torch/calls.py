@@ -268,6 +268,8 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
         **dict.fromkeys(("fft", "ifft", "rfft", "irfft"), Override(call=_transform)),
         "argmax": Override(call=_position("argmax", functions.argmax_truth), wide=unsigned.ordered),
         "argmin": Override(call=_position("argmin", functions.argmin_truth), wide=unsigned.ordered),
+        **dict.fromkeys(("sort", "partition", "ranked"), Override(wide=unsigned.chosen)),
+        **dict.fromkeys(("argsort", "argpartition", "searchsorted"), Override(wide=unsigned.ordered)),
         "inner_product": Override(call=_inner_product, wide=unsigned.same_bits),
         "matmul": Override(call=_matmul, wide=unsigned.same_bits, on_gpu=_matmul_on_gpu),
         "index": Override(call=_index, wide=unsigned.same_bits),

@@ -36,8 +36,8 @@ def same_bits(function: Function) -> Function:
 def ordered(function: Function) -> Function:
     """A function of the order of unsigned integers: a comparison, or a position."""
 
-    def run(*operands: Any) -> Any:
-        return function(*[_inverted(x, SIGNED[x.dtype]) if _is_wide(x) else x for x in operands])
+    def run(*operands: Any, **keywords: Any) -> Any:
+        return function(*[_inverted(x, SIGNED[x.dtype]) if _is_wide(x) else x for x in operands], **keywords)
 
     return run
 
@@ -46,9 +46,9 @@ def chosen(function: Function) -> Function:
     """A function that gives one of its operands, or of the elements of one, by their order."""
     among = ordered(function)
 
-    def run(*operands: Any) -> Any:
+    def run(*operands: Any, **keywords: Any) -> Any:
         back = operands[0].dtype
-        return _inverted(among(*operands), SIGNED[back]).view(back)
+        return _inverted(among(*operands, **keywords), SIGNED[back]).view(back)
 
     return run
 
