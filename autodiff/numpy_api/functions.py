@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import answers, creation, fft, linalg, norms, products, reductions, selecting, shapes, writing
+from . import answers, creation, elements, fft, linalg, norms, products, reductions, selecting, shapes, signals, writing
 from .calling import Handler, checked
 from .looks import looking
 from .memo import memoised
 
 # Those of answers are about values.
-RECORDING = (reductions, shapes, selecting, products, linalg, norms, fft)
+RECORDING = (reductions, shapes, selecting, products, linalg, norms, fft, signals, elements)
 
 
 def function_table() -> dict[Any, Handler]:
