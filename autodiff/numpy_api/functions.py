@@ -7,13 +7,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import answers, creation, elements, fft, linalg, norms, products, reductions, selecting, shapes, signals, writing
+from . import (
+    answers,
+    creation,
+    elements,
+    fft,
+    linalg,
+    norms,
+    polynomials,
+    products,
+    reductions,
+    selecting,
+    shapes,
+    signals,
+    writing,
+)
 from .calling import Handler, checked
 from .looks import looking
 from .memo import memoised
 
 # Those of answers are about values.
-RECORDING = (reductions, shapes, selecting, products, linalg, norms, fft, signals, elements)
+RECORDING = (reductions, shapes, selecting, products, linalg, norms, fft, signals, elements, polynomials)
 
 
 def function_table() -> dict[Any, Handler]:

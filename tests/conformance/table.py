@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     fft_cases,
     linalg_cases,
+    polynomial_cases,
     product_cases,
     reduction_cases,
     shape_cases,
@@ -20,6 +21,7 @@ CASES: list[Case] = [
     *ufunc_cases.CASES,
     *reduction_cases.CASES,
     *shape_cases.CASES,
+    *polynomial_cases.CASES,
     *product_cases.CASES,
     *signal_cases.CASES,
     *linalg_cases.CASES,
