@@ -34,6 +34,8 @@ assert {case.covers[0].__name__ for case in added} == set(sys.argv[1:])
 for case in added:
     for backend in (ad.get_backend(), shelves.backend):
         checks.check_value(case, case.arrays(), backend)
+        if case.gradient == "none":
+            continue
         checks.check_reverse(case, case.arrays(), backend)
         checks.check_forward(case, case.arrays(), backend)
         checks.check_second_order(case, case.arrays(), backend)
@@ -71,6 +73,8 @@ def put(root: Path, block: str) -> None:
     assert place is not None
     file, body = root / place["file"], block[place.end() :]
     text = file.read_text(encoding="utf-8") if file.exists() else ""
+    if body in text:
+        return
     if place["how"] is None:
         text += f"\n\n{body}" if text else body
     else:
@@ -108,10 +112,19 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def test_functions_of_the_recipes_are_in_the_tree() -> None:
+    sections = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
+    for title in ("Adding a NumPy function", "Adding a primitive and its rule"):
+        for block in BLOCK.findall(sections[title]):
+            place = PLACE.match(block)
+            if place is not None:
+                assert block[place.end() :] in (ROOT / place["file"]).read_text(encoding="utf-8"), block
+
+
 def test_every_block_is_part_of_a_recipe_or_of_its_session() -> None:
     blocks = BLOCK.findall(TEXT)
     assert all(PLACE.match(block) or block.startswith(">>>") for block in blocks)
-    assert len([block for block in blocks if PLACE.match(block)]) == 9
+    assert len([block for block in blocks if PLACE.match(block)]) == 11
 
 
 def test_a_composite_touches_one_source_file_and_a_primitive_three() -> None:

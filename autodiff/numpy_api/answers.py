@@ -60,6 +60,13 @@ def _result_type(*arrays_and_dtypes: Any) -> Any:
     return _asked(np.result_type, [x.dtype if isinstance(x, Tensor) else x for x in arrays_and_dtypes], {})
 
 
+def _typed(x: Any) -> Any:
+    """An array of the dtype of a Tensor; of one without dimensions its value, which NumPy looks at."""
+    if not isinstance(x, Tensor):
+        return x
+    return np.empty(0, x.dtype) if x.ndim else _plain(x, "np.min_scalar_type")
+
+
 def _named(names: Sequence[str], make: Callable[[str], Handler]) -> dict[Any, Handler]:
     return {getattr(np, name): make(name) for name in names if hasattr(np, name)}
 
@@ -67,7 +74,8 @@ def _named(names: Sequence[str], make: Callable[[str], Handler]) -> dict[Any, Ha
 # Functions whose answers have no derivative, taken of the values.
 ANSWERS = (
     "allclose", "argwhere", "array2string", "array_equal", "array_equiv", "array_repr", "array_str",
-    "can_cast", "flatnonzero", "isclose", "may_share_memory", "save", "savez", "shares_memory",
+    "can_cast", "flatnonzero", "isclose", "may_share_memory", "packbits", "save", "savez", "shares_memory",
+    "unpackbits",
 )  # fmt: skip
 
 
@@ -78,5 +86,7 @@ TABLE: dict[Any, Handler] = {
     np.iscomplexobj: lambda x: node_of(x).aval.dtype.kind == "c",
     np.isrealobj: lambda x: node_of(x).aval.dtype.kind != "c",
     np.result_type: _result_type,
+    np.min_scalar_type: lambda a, /: _asked(np.min_scalar_type, [_typed(a)], {}),
+    np.common_type: lambda *arrays: _asked(np.common_type, [_typed(a) for a in arrays], {}),
     **_named(ANSWERS, lambda name: _on_values(getattr(np, name))),
 }

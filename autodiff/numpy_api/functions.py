@@ -7,13 +7,40 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import answers, creation, fft, linalg, norms, products, reductions, selecting, shapes, sorting, writing
+from . import (
+    answers,
+    creation,
+    elements,
+    fft,
+    linalg,
+    norms,
+    polynomials,
+    products,
+    reductions,
+    selecting,
+    shapes,
+    signals,
+    sorting,
+    writing,
+)
 from .calling import Handler, checked
 from .looks import looking
 from .memo import memoised
 
 # Those of answers are about values.
-RECORDING = (reductions, shapes, selecting, sorting, products, linalg, norms, fft)
+RECORDING = (
+    reductions,
+    shapes,
+    selecting,
+    sorting,
+    products,
+    linalg,
+    norms,
+    fft,
+    signals,
+    elements,
+    polynomials,
+)
 
 
 def function_table() -> dict[Any, Handler]:

@@ -224,31 +224,6 @@ def _copy(a: Any, order: str = "K", subok: bool = False) -> Any:
     return wrap(ops.identity(node_of(a)))
 
 
-def _replacement(value: Any, x: Node) -> Node:
-    """What replaces an element that is not a number. It does not enlarge the array."""
-    found = node_of(value)
-    if found.aval.dtype.kind == "c":
-        raise DTypeError(f"nan_to_num: a complex number does not go into {x.aval!r}; take its real part")
-    return ops.broadcast_to(ops.number_in(found, x.aval.dtype, "nan_to_num"), x.aval.shape)
-
-
-def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
-    if not copy:
-        raise UnsupportedError("nan_to_num: copy=False would change a Tensor in place; assign the result instead")
-    node = node_of(x)
-    if node.aval.dtype.kind == "c":
-        raise UnsupportedError("nan_to_num: not recorded for complex Tensors; use it on the real and imaginary parts")
-    if node.aval.dtype.kind != "f":
-        return wrap(ops.identity(node))
-    limits = np.finfo(node.aval.dtype)
-    high = float(limits.max) if posinf is None else posinf
-    low = float(limits.min) if neginf is None else neginf
-    nan, high, low = [_replacement(v, node) for v in (nan, high, low)]
-    result = ops.where(ops.isnan(node), nan, node)
-    result = ops.where(ops.equal(node, np.inf), high, result)
-    return wrap(ops.where(ops.equal(node, -np.inf), low, result))
-
-
 def _compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     x = node_of(a)
     if axis is None:
@@ -314,12 +289,12 @@ TABLE: dict[Any, Handler] = {
     np.where: _where,
     np.nonzero: _nonzero,
     np.clip: _clip,
-    np.nan_to_num: _nan_to_num,
     np.compress: _compress,
     np.extract: _extract,
     np.select: _select,
     np.take_along_axis: _take_along_axis,
     np.round: _round,
+    np.around: _round,
     np.real: _real,
     np.imag: _imag,
     np.angle: _angle,

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import ops
 from ..arguments import ORDERS, word
-from ..convert import as_node, numeric_dtype
+from ..convert import as_node, literal, numeric_dtype
 from ..core.avals import INT64, broadcast_shape
 from ..core.primitives import PRIMITIVES
 from ..dispatch import FUNCTIONS, UFUNCS, unsupported
@@ -74,6 +74,27 @@ def _positive(x: Node) -> Node:
     return ops.identity(x)
 
 
+def _bitwise_count(x: Node) -> Node:
+    """How many bits of the magnitude are set: those of pairs, of fours, of eights and so on are added."""
+    if x.aval.dtype.kind not in "iu":
+        raise DTypeError(f"bitwise_count({x.aval!r}): NumPy counts the bits of integers only")
+    x = ops.strong(x)
+    # The least integer of a dtype has a magnitude in a wider one only.
+    x = ops.astype(ops.absolute(ops.astype(x, INT64)) if x.aval.dtype.kind == "i" else x, np.uint64)
+
+    def those(places: int) -> Node:
+        return literal(places, np.dtype(np.uint64))
+
+    x = x - ops.bitwise_and(ops.right_shift(x, those(1)), those(0x5555555555555555))
+    x = ops.bitwise_and(x, those(0x3333333333333333)) + ops.bitwise_and(
+        ops.right_shift(x, those(2)), those(0x3333333333333333)
+    )
+    x = ops.bitwise_and(x + ops.right_shift(x, those(4)), those(0x0F0F0F0F0F0F0F0F))
+    for width in (8, 16, 32):
+        x = x + ops.right_shift(x, those(width))
+    return ops.astype(ops.bitwise_and(x, those(127)), np.uint8)
+
+
 INT32 = np.dtype(np.int32)
 
 
@@ -93,6 +114,7 @@ COMPOSED: dict[np.ufunc, Callable[..., Any]] = {
     np.frexp: ops.frexp,
     np.ldexp: _ldexp,
     np.divmod: _divmod,
+    np.bitwise_count: _bitwise_count,
     np.deg2rad: ops.radians,
     np.rad2deg: ops.degrees,
     **{

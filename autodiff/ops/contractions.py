@@ -10,11 +10,12 @@ import numpy as np
 from ..arguments import integer, integers, items, single, whole
 from ..convert import as_node
 from ..core.avals import Aval, broadcast_shape, intern_aval
+from ..core.parameters import Static
 from ..core.primitives import Primitive
 from ..errors import ArgumentError, ShapeError, shown
 from ..nodes import Node
 from ..operator import Operator
-from .elementwise import astype, listed, multiply, result_dtype, strong
+from .elementwise import astype, listed, multiply, not_equal, result_dtype, strong
 from .indexing import index, static_index
 from .reductions import sum as sum_over
 from .shapes import broadcast_to, common_dtype, expand_dims, normalize_axis, reshape, squeeze, transpose
@@ -289,3 +290,36 @@ def _order(labels: list[str], result: str, sizes: dict[str, int], optimize: Any)
     dummies = [np.broadcast_to(np.float64(0), [sizes[c] for c in term]) for term in distinct]
     path = np.einsum_path(f"{','.join(distinct)}->{result}", *dummies, optimize=optimize or "greedy")[0]
     return [tuple(step) for step in path[1:]]
+
+
+# --- convolutions ----------------------------------------------------------------------------------------------------
+
+
+def _infer_convolve(primitive: Primitive, a: Aval, v: Aval, *, mode: str) -> Aval:
+    batch = broadcast_shape(a.shape[:-1], v.shape[:-1])
+    n, m = a.shape[-1], v.shape[-1]
+    return intern_aval((*batch, n + m - 1 if mode == "full" else n - m + 1), a.dtype)
+
+
+def _convolved(xp: Any, a: Any, v: Any, *, mode: str) -> Any:
+    """Sums of all products, each row of which is moved on by one more than that before."""
+    if a.ndim == v.ndim == 1 and hasattr(xp, "convolve"):
+        return xp.convolve(a, v, mode)
+    n, m = a.shape[-1], v.shape[-1]
+    products = a[..., None, :] * v[..., :, None]
+    rows = xp.concat([products, xp.zeros_like(products[..., :1] * v[..., None, :])], axis=-1)
+    batch = rows.shape[:-2]
+    moved = xp.reshape(xp.reshape(rows, (*batch, m * (n + m)))[..., :-m], (*batch, m, n + m - 1))
+    full = xp.sum(moved, axis=-2, dtype=a.dtype)
+    return full if mode == "full" else full[..., m - 1 : n]
+
+
+convolve_p = Operator("convolve", _infer_convolve, params={"mode": Static}, core=".,.->.", meaning=_convolved)
+
+
+def convolve(a: Node, v: Node, mode: str) -> Node:
+    """The discrete convolution of two vectors: where they overlap at all, or, of a longer with a shorter, wholly."""
+    dtype = common_dtype([a, v])
+    if dtype.kind == "b":
+        return not_equal(convolve(astype(a, np.int64), astype(v, np.int64), mode), 0)
+    return convolve_p(astype(a, dtype), astype(v, dtype), mode=mode)

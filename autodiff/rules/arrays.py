@@ -117,6 +117,17 @@ def _variadic(*leading: Any, rest: int = 32) -> tuple[Any, ...]:
     return (*leading, *[NONDIFFERENTIABLE] * rest)
 
 
+# Whole overlaps and any overlaps are each other's transposes.
+OTHER_MODE = {"full": "valid", "valid": "full"}
+
+
+def _convolved_second(ct: Node, out: Node, a: Node, v: Node, mode: str) -> Node:
+    last = (a.aval.ndim - 1,)
+    if mode == "full":
+        return ops.convolve(ct, ops.flip(a, last), "valid")
+    return ops.flip(ops.convolve(a, ops.flip(ct, last), "valid"), last)
+
+
 RULES: list[Rule] = [
     Walked(ops.part_p, ()),
     Linear(ops.place_p, (lambda ct, out, x, backend: ct,)),
@@ -153,6 +164,14 @@ RULES: list[Rule] = [
     Multilinear(
         ops.matmul_p,
         (lambda ct, out, x, y: ops.matmul(ct, ops.matrix_transpose(y)), _matmul_right),
+    ),
+    Multilinear(
+        ops.convolve_p,
+        (
+            lambda ct, out, a, v, mode: ops.convolve(ct, ops.flip(v, (v.aval.ndim - 1,)), OTHER_MODE[mode]),
+            _convolved_second,
+        ),
+        "the correlation with the other vector",
     ),
     Multilinear(
         ops.inner_product,
