@@ -1,12 +1,13 @@
 """Derivative rules: rows of one table, by topic. Nothing happens on import but the building of the table."""
 
-from . import arrays, bessel, elementwise, equations, factorizations, fft, gamma, linalg, special
+from . import arrays, bessel, elementwise, equations, factorizations, fft, gamma, linalg, matrix_functions, special
 from .arrays import sum_to
 from .rows import NONDIFFERENTIABLE, NOT_IMPLEMENTED, ZERO, Rule, State, Via, build_table, total
 from .shifts import irrelevant_extrema
 
 SCIPYS = [*special.RULES, *gamma.RULES, *bessel.RULES, *equations.RULES]
-TABLE = build_table(elementwise.RULES, arrays.RULES, linalg.RULES, factorizations.RULES, fft.RULES, SCIPYS)
+MATRICES = [*linalg.RULES, *factorizations.RULES, *matrix_functions.RULES]
+TABLE = build_table(elementwise.RULES, arrays.RULES, MATRICES, fft.RULES, SCIPYS)
 
 __all__ = [
     "NONDIFFERENTIABLE",

@@ -7,6 +7,7 @@ from . import (
     linalg_cases,
     product_cases,
     reduction_cases,
+    scipy_cases,
     shape_cases,
     special_cases,
     tensor_cases,
@@ -23,6 +24,7 @@ CASES: list[Case] = [
     *linalg_cases.CASES,
     *fft_cases.CASES,
     *special_cases.CASES,
+    *scipy_cases.CASES,
     *writing_cases.CASES,
     *tensor_cases.CASES,
 ]
