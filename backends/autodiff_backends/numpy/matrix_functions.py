@@ -10,7 +10,7 @@ import numpy as np
 from autodiff.core.primitives import PRIMITIVES
 from autodiff.errors import ArgumentError
 
-from .lapack import scipy_linalg
+from . import lapack
 
 Array = np.ndarray[Any, Any]
 
@@ -32,19 +32,19 @@ def _each(function: Callable[..., Any], out: Array, *stacks: Array) -> Array:
 
 def expm(a: Array) -> Array:
     """The exponentials of matrices."""
-    scipy = scipy_linalg()
+    scipy = lapack.scipy_linalg()
     found: Array = _meant("expm", a) if scipy is None else scipy.expm(a)
     return found
 
 
 def logm(a: Array) -> Array:
     """The principal logarithms of matrices."""
-    return _each(lambda x: _real("logm", x, scipy_linalg().logm(x)), np.empty(a.shape, a.dtype), a)
+    return _each(lambda x: _real("logm", x, lapack.scipy_linalg().logm(x)), np.empty(a.shape, a.dtype), a)
 
 
 def sqrtm(a: Array) -> Array:
     """The principal square roots of matrices."""
-    return _each(lambda x: _real("sqrtm", x, scipy_linalg().sqrtm(x)), np.empty(a.shape, a.dtype), a)
+    return _each(lambda x: _real("sqrtm", x, lapack.scipy_linalg().sqrtm(x)), np.empty(a.shape, a.dtype), a)
 
 
 def _real(name: str, a: Array, found: Any) -> Any:
@@ -58,7 +58,7 @@ def _real(name: str, a: Array, found: Any) -> Any:
 
 def solve_sylvester(a: Array, b: Array, c: Array) -> Array:
     """The solution x of a x + x b = c."""
-    scipy = scipy_linalg()
+    scipy = lapack.scipy_linalg()
     if scipy is None or not (a.size and b.size):
         found: Array = _meant("solve_sylvester", a, b, c)
         return found
@@ -68,7 +68,7 @@ def solve_sylvester(a: Array, b: Array, c: Array) -> Array:
 
 def _solve_one_sylvester(a: Array, b: Array, c: Array) -> Array:
     # As SciPy's function of this name, which does not tell when there is no solution.
-    scipy = scipy_linalg()
+    scipy = lapack.scipy_linalg()
     r, u = scipy.schur(a, output="real")
     s, v = scipy.schur(b.conj().T, output="real")
     y, scale, info = scipy.get_lapack_funcs("trsyl", (r, s, c))(r, s, u.conj().T @ c @ v, tranb="C")
@@ -80,7 +80,7 @@ def _solve_one_sylvester(a: Array, b: Array, c: Array) -> Array:
 
 def lu_factor(a: Array) -> tuple[Array, Array, Array]:
     """Both factors in one matrix, the exchanges of rows, and the order of rows after these."""
-    scipy = scipy_linalg()
+    scipy = lapack.scipy_linalg()
     *batch, m, n = a.shape
     packed, exchanges = np.empty(a.shape, a.dtype), np.empty((*batch, min(m, n)), np.int32)
     if a.size:
@@ -102,7 +102,7 @@ def lu_factor(a: Array) -> tuple[Array, Array, Array]:
 
 def solve_banded(ab: Array, b: Array, lower: int, upper: int) -> Array:
     """The solution of a x = b, of a matrix given by its diagonals."""
-    scipy = scipy_linalg()
+    scipy = lapack.scipy_linalg()
     if scipy is None or not b.size:
         found: Array = _meant("solve_banded", ab, b, lower=lower, upper=upper)
         return found
