@@ -12,7 +12,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import errors, numpy_api
+from . import errors, numpy_api, scipy_api
 from .backend import Backend
 from .compiled import CompiledGradient, Explanation
 from .errors import AutodiffError, DetachedWarning, GrowthWarning, IndependentWarning, RetraceWarning
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 numpy_api.install()
+scipy_api.install()
 
 
 def __getattr__(name: str) -> Any:

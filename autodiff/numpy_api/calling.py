@@ -66,7 +66,7 @@ CHECKS: dict[str, Callable[[Any, str], Any]] = {
 OWN_NAMES: frozenset[Any] = frozenset((np.polyint, np.polyfit))
 
 
-def checked(function: Any, handler: Handler) -> Handler:
+def checked(function: Any, handler: Handler, checks: dict[str, Callable[[Any, str], Any]] = CHECKS) -> Handler:
     """The handler, for arguments as it expects them; an error naming NumPy's function for all others."""
     name = function.__name__
     rules: list[Any] | None = None
@@ -75,7 +75,7 @@ def checked(function: Any, handler: Handler) -> Handler:
     def call(*args: Any, **kwargs: Any) -> Any:
         nonlocal rules
         if rules is None:
-            rules = [] if function in OWN_NAMES else _checks(handler)
+            rules = [] if function in OWN_NAMES else _checks(handler, checks)
         try:
             for key, place, default, check in rules:
                 if key in kwargs:
@@ -106,12 +106,14 @@ def checked(function: Any, handler: Handler) -> Handler:
     return call
 
 
-def _checks(handler: Handler) -> list[tuple[str, int, Any, Callable[[Any, str], Any]]]:
+def _checks(
+    handler: Handler, checks: dict[str, Callable[[Any, str], Any]]
+) -> list[tuple[str, int, Any, Callable[[Any, str], Any]]]:
     """Of those of its parameters that have a check: name, place, default, check."""
     return [
-        (p.name, sys.maxsize if p.kind is p.KEYWORD_ONLY else place, p.default, CHECKS[p.name])
+        (p.name, sys.maxsize if p.kind is p.KEYWORD_ONLY else place, p.default, checks[p.name])
         for place, p in enumerate(_signature(handler).parameters.values())
-        if p.name in CHECKS
+        if p.name in checks
     ]
 
 

@@ -14,6 +14,7 @@ from .fft import *
 from .indexing import *
 from .indices import *
 from .linalg import *
+from .matrix_functions import *
 from .outputs import *
 from .reductions import *
 from .shapes import *

@@ -250,25 +250,40 @@ def known_triangle(a: Node) -> bool | None:
     return None
 
 
-def solve(a: Any, b: Any) -> Node:
-    """The solution x of a x = b: of a vector if ``b`` has one axis, else of matrices."""
+def _system(name: str, a: Any, b: Any) -> tuple[Node, Node, bool]:
+    """Matrices and right-hand sides of one dtype and as many axes, and whether that was a vector."""
     a, b = as_node(a), as_node(b)
-    check_square("solve", a)
-    dtype = matrix_dtype("solve", a, b)
+    check_square(name, a)
+    dtype = matrix_dtype(name, a, b)
     a, b = astype(a, dtype), astype(b, dtype)
     if b.aval.ndim == 0 or b.aval.shape[-1 if b.aval.ndim == 1 else -2] != a.aval.shape[-1]:
         raise ShapeError(
-            f"solve({a.aval!r}, {b.aval!r}): the second array must have as many rows as the matrices, "
+            f"{name}({a.aval!r}, {b.aval!r}): the second array must have as many rows as the matrices, "
             f"{a.aval.shape[-1]}; a vector has one axis, and stands for one column"
         )
     is_vector = b.aval.ndim == 1
     if is_vector:
         b = expand_dims(b, 1)
-    ndim = max(a.aval.ndim, b.aval.ndim)
     # With as many axes nobody can take a matrix for a stack of vectors, as some libraries do.
-    lower = known_triangle(a)
+    ndim = max(a.aval.ndim, b.aval.ndim)
     a, b = [reshape(v, (*(1,) * (ndim - v.aval.ndim), *v.aval.shape)) for v in (a, b)]
+    return a, b, is_vector
+
+
+def solve(a: Any, b: Any) -> Node:
+    """The solution x of a x = b: of a vector if ``b`` has one axis, else of matrices."""
+    a, b, is_vector = _system("solve", a, b)
+    lower = known_triangle(a)
     x = solve_p(a, b) if lower is None else solve_triangular_p(a, b, lower=lower)
+    return squeeze(x, (-1,)) if is_vector else x
+
+
+def solve_triangular(a: Any, b: Any, lower: bool) -> Node:
+    """The same for what one triangle of the matrices says."""
+    a, b, is_vector = _system("solve_triangular", a, b)
+    if known_triangle(a) != lower:
+        a = triangle(a, upper=not lower)
+    x = solve_triangular_p(a, b, lower=lower)
     return squeeze(x, (-1,)) if is_vector else x
 
 

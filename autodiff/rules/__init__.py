@@ -1,14 +1,36 @@
 """Derivative rules: rows of one table, by topic. Nothing happens on import but the building of the table."""
 
-from . import arrays, bessel, elementwise, equations, factorizations, fft, gamma, linalg, sorting, special
+from . import (
+    arrays,
+    bessel,
+    elementwise,
+    equations,
+    factorizations,
+    fft,
+    gamma,
+    linalg,
+    matrix_functions,
+    sorting,
+    special,
+)
 from .arrays import sum_to
 from .rows import NONDIFFERENTIABLE, NOT_IMPLEMENTED, ZERO, Rule, State, Via, build_table, total
 from .shifts import irrelevant_extrema
 
-SCIPYS = [*special.RULES, *gamma.RULES, *bessel.RULES, *equations.RULES]
-TABLE = build_table(
-    elementwise.RULES, arrays.RULES, linalg.RULES, factorizations.RULES, fft.RULES, sorting.RULES, SCIPYS
+TOPICS = (
+    elementwise,
+    arrays,
+    linalg,
+    factorizations,
+    matrix_functions,
+    fft,
+    sorting,
+    special,
+    gamma,
+    bessel,
+    equations,
 )
+TABLE = build_table(*[topic.RULES for topic in TOPICS])
 
 __all__ = [
     "NONDIFFERENTIABLE",

@@ -8,6 +8,7 @@ from . import (
     polynomial_cases,
     product_cases,
     reduction_cases,
+    scipy_cases,
     shape_cases,
     signal_cases,
     sorting_cases,
@@ -29,6 +30,7 @@ CASES: list[Case] = [
     *linalg_cases.CASES,
     *fft_cases.CASES,
     *special_cases.CASES,
+    *scipy_cases.CASES,
     *writing_cases.CASES,
     *tensor_cases.CASES,
 ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
-from scipy import special
+from scipy import linalg, special
 
 import autodiff as ad
 from autodiff import ops
@@ -17,6 +19,8 @@ from autodiff.nodes import Node, history
 from autodiff.numpy_api.functions import function_table
 from autodiff.numpy_api.special import NUMPYS, UNRECORDED
 from autodiff.numpy_api.ufuncs import ACCUMULATE, REDUCE, ufunc_table
+from autodiff.scipy_api import linalg as linalg_topic
+from autodiff.scipy_api import special as special_topic
 
 from . import checks
 from .table import CASES
@@ -60,6 +64,35 @@ def test_ufuncs_of_scipy_that_are_not_recorded_say_why() -> None:
         ufunc = getattr(special, name)
         with pytest.raises(ad.errors.UnsupportedError, match=f"special.{name} is not recorded for Tensors: "):
             ufunc(*[ad.Tensor([0.5])] * ufunc.nin)
+
+
+# Of scipy.linalg: what makes matrices of sizes alone, or looks for BLAS; and what asks about values, for which a Tensor
+# is an array outside of transformations, and an error inside.
+NO_ARRAYS = {
+    "find_best_blas_type", "get_blas_funcs", "get_lapack_funcs", "dft", "hadamard", "helmert", "hilbert", "invhilbert",
+    "invpascal", "pascal",
+}  # fmt: skip
+QUESTIONS = {"bandwidth", "ishermitian", "issymmetric", "fiedler_companion", "subspace_angles"}
+
+
+def test_every_function_of_scipys_linear_algebra_is_in_one_state() -> None:
+    public = {name for name in linalg.__all__ if inspect.isfunction(getattr(linalg, name))}
+    states = [set(linalg_topic.TABLE), set(linalg_topic.UNRECORDED), NO_ARRAYS, QUESTIONS]
+    assert not public - set().union(*states)
+    assert sum(map(len, states)) == len(set().union(*states))
+
+
+@pytest.mark.parametrize(("module", "topic"), [(linalg, linalg_topic), (special, special_topic)])
+def test_functions_of_scipy_are_in_the_table(module: Any, topic: Any) -> None:
+    # solve_lyapunov is another name of solve_continuous_lyapunov.
+    missing = {name for name in topic.TABLE if getattr(module, name, None) not in COVERED}
+    assert not {name for name in missing if hasattr(module, name)} - {"solve_lyapunov"}
+    for name in topic.UNRECORDED:
+        if hasattr(module, name):
+            with pytest.raises(
+                ad.errors.UnsupportedError, match=rf"{module.__name__}.{name} is not recorded for Tensors: "
+            ):
+                getattr(module, name)(ad.Tensor([[0.5]]))
 
 
 def test_every_numpy_function_is_in_the_table() -> None:

@@ -20,7 +20,7 @@ LEAST_FACTORED = 32
 
 
 @lru_cache(32)
-def _scipy() -> Any:
+def scipy_linalg() -> Any:
     """SciPy's linear algebra; None if it is not installed."""
     try:
         return import_module("scipy.linalg")
@@ -30,13 +30,13 @@ def _scipy() -> Any:
 
 @lru_cache(32)
 def _blas(name: str, dtype: np.dtype[Any]) -> Callable[..., Any]:
-    found: Callable[..., Any] = _scipy().get_blas_funcs(name, dtype=dtype)
+    found: Callable[..., Any] = scipy_linalg().get_blas_funcs(name, dtype=dtype)
     return found
 
 
 @lru_cache(32)
 def _lapack(name: str, dtype: np.dtype[Any]) -> Callable[..., Any]:
-    found: Callable[..., Any] = _scipy().get_lapack_funcs(name, dtype=dtype)
+    found: Callable[..., Any] = scipy_linalg().get_lapack_funcs(name, dtype=dtype)
     return found
 
 
@@ -48,7 +48,7 @@ def _check_regular(a: Array) -> None:
 
 def solve_triangular(a: Array, b: Array, lower: bool) -> Array:
     """The solution of a x = b for matrices with zeros in one triangle."""
-    if a.shape[-1] < LEAST_TRIANGULAR or not b.size or _scipy() is None:
+    if a.shape[-1] < LEAST_TRIANGULAR or not b.size or scipy_linalg() is None:
         return np.linalg.solve(a, b)
     _check_regular(a)
     function = _blas("trsm", b.dtype)
@@ -74,7 +74,7 @@ def _substituted(function: Callable[..., Array], a: Array, b: Array, lower: bool
 
 def has_factors(shape: tuple[int, ...]) -> bool:
     """Whether matrices of a shape are worth factors of their own here: many small ones, or a large one by SciPy."""
-    return is_small(shape) or (len(shape) == 2 and shape[0] >= LEAST_FACTORED and _scipy() is not None)
+    return is_small(shape) or (len(shape) == 2 and shape[0] >= LEAST_FACTORED and scipy_linalg() is not None)
 
 
 def lu(a: Array) -> tuple[Array, Array]:

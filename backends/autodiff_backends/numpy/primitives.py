@@ -10,7 +10,7 @@ import numpy as np
 from autodiff.core.avals import Aval
 from autodiff.core.primitives import Primitive, Signature, by_primitive
 
-from . import functions, lapack, runtime, sorting
+from . import functions, lapack, matrix_functions, runtime, sorting
 from .functions import FunctionMaker
 from .runtime import LONGEST_INNER, MOST_DIMENSIONS_ADDED_AT, SMALLEST_LOGADDEXP, SMALLEST_MASKED, least_tanh_slope
 from .values import Values
@@ -407,7 +407,7 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
         **{f"arc{f}": _scalar(f"math.a{f}({{0}})") for f in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
         "arctan2": _scalar("math.atan2({0}, {1})"),
         "heaviside": Override(block=_heaviside_block),
-        **{routine.__name__: Override(routine=routine) for routine in lapack.ROUTINES + sorting.ROUTINES},
+        **{f.__name__: Override(routine=f) for f in lapack.ROUTINES + matrix_functions.ROUTINES + sorting.ROUTINES},
         "logaddexp": Override(_logaddexp, _logaddexp_block),
         "masked_multiply": Override(
             _as_block,
