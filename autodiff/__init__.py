@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import errors, numpy_api, scipy_api
+from . import numpy as numpy  # what a Tensor names as its namespace
 from .backend import Backend
 from .compiled import CompiledGradient, Explanation
 from .errors import AutodiffError, DetachedWarning, GrowthWarning, IndependentWarning, RetraceWarning

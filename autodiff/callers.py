@@ -68,6 +68,18 @@ def caller() -> Caller:
     return Caller(_line(found), function)
 
 
+def line_of(error: BaseException) -> str | None:
+    """The line of a user's code in which an error came up."""
+    found = None
+    trace = error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        if not in_package(frame) and not _installed(frame.f_code):
+            found = _line(frame, trace.tb_lineno)
+        trace = trace.tb_next
+    return found
+
+
 def _installed(code: CodeType) -> bool:
     return code.co_filename.startswith(_INSTALLED)
 
@@ -76,7 +88,7 @@ def _qualified(frame: FrameType) -> str:
     return f"{frame.f_globals.get('__name__', '?')}.{frame.f_code.co_qualname}"
 
 
-def _line(frame: FrameType) -> str:
-    file, number = frame.f_code.co_filename, frame.f_lineno
+def _line(frame: FrameType, number: int | None = None) -> str:
+    file, number = frame.f_code.co_filename, frame.f_lineno if number is None else number
     text = linecache.getline(file, number, frame.f_globals).strip()
     return f"{file}, line {number}" + (f" ({text})" if text else "")

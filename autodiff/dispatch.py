@@ -8,24 +8,32 @@ from typing import Any
 import numpy as np
 
 from .errors import UnsupportedError
+from .reasons import REASONS
 
 # ufunc -> function from nodes to a node or a tuple of them; NumPy function -> handler taking its arguments.
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}
 FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
+# By the name "numpy": the module whose functions take Tensors and create some.
+MODULE: dict[str, Any] = {}
 # Called for ufunc methods and keywords: (ufunc, method, inputs, keywords).
 UFUNC_METHODS: dict[str, Callable[..., Any]] = {}
 
 
 def unsupported(function: Any) -> UnsupportedError:
     """The error for a NumPy function that Tensors have no handler for."""
+    name = full_name(function)
+    what = f"the ufunc {function.__name__}" if isinstance(function, np.ufunc) else name
+    reason = REASONS.get(name)
+    if reason is not None:
+        return UnsupportedError(f"{what} is not recorded for Tensors: {reason}")
+    value = "np.asarray(t) to compute with the value, which no derivative passes through"
+    written = f"{what} is not recorded for Tensors: write it with functions that are,"
     if isinstance(function, np.ufunc):
-        return UnsupportedError(
-            f"the ufunc {function.__name__} is not recorded for Tensors: write it with functions that are, or use "
-            "np.asarray(t) to compute with the value, which no derivative passes through"
-        )
-    module = (getattr(function, "__module__", "") or "numpy").replace("numpy._core", "numpy")
-    name = f"{module}.{getattr(function, '__name__', function)}"
-    return UnsupportedError(
-        f"{name} is not recorded for Tensors: write it with functions that are, use np.asarray(t) to compute with the "
-        f"value, which no derivative passes through, or add a handler with @autodiff.implements({name})"
-    )
+        return UnsupportedError(f"{written} or use {value}")
+    return UnsupportedError(f"{written} use {value}, or add a handler with @autodiff.implements({name})")
+
+
+def full_name(function: Any) -> str:
+    """What a function of NumPy is called, with its module as users import it."""
+    module = getattr(function, "__module__", "") or "numpy"
+    return f"{module.replace('numpy._core', 'numpy')}.{getattr(function, '__name__', function)}"

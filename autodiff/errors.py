@@ -8,6 +8,7 @@ AutodiffError
 ├── ArgumentError         (ValueError)           any other argument with a value that makes no sense
 │   └── AxisError         (IndexError, too)      an axis that an array does not have
 ├── UnsupportedError      (TypeError)            a NumPy function, method or keyword that is not recorded
+│   └── MissingAttributeError (AttributeError, too)  what arrays have and a Tensor has not
 ├── DifferentiationError  (TypeError)            a derivative that does not exist: of or to the wrong thing
 ├── DetachedError         (TypeError)            a Tensor that a derivative passes through taken as plain numbers
 ├── MissingRuleError      (NotImplementedError)  a derivative that exists but is not written yet
@@ -68,6 +69,10 @@ class AxisError(ArgumentError, IndexError):
 
 class UnsupportedError(AutodiffError, TypeError):
     """A NumPy function, method or keyword that is not recorded."""
+
+
+class MissingAttributeError(UnsupportedError, AttributeError):
+    """What NumPy's arrays have, and a Tensor has not; an AttributeError, so that ``hasattr`` says so."""
 
 
 class DifferentiationError(AutodiffError, TypeError):

@@ -20,10 +20,12 @@ array([0., 0.])
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy  # noqa: ICN001  (the name np is for what this is imported as)
 
+from .dispatch import MODULE
 from .numpy_api.creation import NAMESPACE
 
 if TYPE_CHECKING:
@@ -31,7 +33,11 @@ if TYPE_CHECKING:
 
 __all__ = list(numpy.__all__)
 
-globals().update({name: getattr(numpy, name) for name in numpy.__all__} | NAMESPACE)
+# Modules that NumPy itself imports late (f2py, testing: half a second) are left to ``__getattr__``.
+globals().update({name: vars(numpy)[name] for name in numpy.__all__ if name in vars(numpy)} | NAMESPACE)
+
+
+MODULE["numpy"] = sys.modules[__name__]
 
 
 def __getattr__(name: str) -> Any:

@@ -29,6 +29,9 @@ BUILT_IN = {
 # What makes a backend of a namespace that is no known library's.
 ANY_NAMESPACE = "autodiff_backends.array_api.backend:for_namespace"
 
+# What Tensors say that their namespace is.
+OURS = "autodiff.numpy"
+
 # The package that a library's classes are from -> the backend. Other arrays say what their namespace is.
 LIBRARIES = {"array_api_strict": "array_api_strict", "cupy": "cupy", "dask": "dask", "torch": "torch"}
 
@@ -210,7 +213,7 @@ def _of_namespace(xp: Any) -> Backend:
             "namespace of an Array API library"
         )
     words = xp.__name__.removeprefix("array_api_compat.").split(".")
-    name = "numpy" if words[0] == "numpy" else LIBRARIES.get(words[0])
+    name = "numpy" if words[0] == "numpy" or xp.__name__ == OURS else LIBRARIES.get(words[0])
     found: Backend = _imported(ANY_NAMESPACE, xp.__name__)(xp) if name is None else get_backend(name)
     return found
 
@@ -241,7 +244,9 @@ def _owner(value: Any) -> Backend | None:
             if found.home is not get_backend() and found.owns(value):
                 return found.home
     if hasattr(kind, "__array_namespace__"):
-        return _of_namespace(value.__array_namespace__())
+        namespace = value.__array_namespace__()
+        # A Tensor is no array of a library.
+        return None if namespace.__name__ == OURS else _of_namespace(namespace)
     return None
 
 

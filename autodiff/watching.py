@@ -14,11 +14,12 @@ from threading import get_ident
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from .callers import Caller, caller, user_frame
+from .callers import Caller, caller, line_of, user_frame
 from .differentiate import derivative, passes
-from .errors import AutodiffError, DetachedError, DetachedWarning, TraceError
+from .errors import AutodiffError, DetachedError, DetachedWarning, TraceError, UnsupportedError
 from .nodes import NO_SLOT, Constant, Node, Slot, Variable, renamed
 from .ops import identity
+from .reasons import reason_of
 from .tracing import UNKNOWN
 
 # The arguments of transformations that are running, in any thread, with the name of the transformation and the thread.
@@ -84,6 +85,21 @@ def belongs_to_larger(root: Node, leaves: list[Node], begin: int) -> bool:
     return False
 
 
+# What to write instead of writing into an array of NumPy.
+INTO_A_TENSOR = (
+    "np.zeros(n, like=t) is a Tensor to write into, and with `import autodiff.numpy as np` np.zeros(n) is one where "
+    "derivatives are taken"
+)
+
+
+def lost_in(what: str, target: str, instead: str = "") -> UnsupportedError:
+    """The error where what depends on a Tensor would be written into ``target``, which is none."""
+    return UnsupportedError(
+        f"{what}: the result depends on a Tensor, and writing it into {target} would lose its derivative; give a "
+        f"Tensor instead: {INTO_A_TENSOR}{instead and f'; or write {instead}'} ({caller().line})"
+    )
+
+
 def refuse_detached(node: Node, asked: str, instead: str) -> None:
     """An error if a derivative that is being taken would be lost were this node's value taken as plain numbers.
 
@@ -95,12 +111,21 @@ def refuse_detached(node: Node, asked: str, instead: str) -> None:
         return
     line, function = caller()
     unaware = "" if function is None else f"{function} does not know Tensors: "
+    reason = None if function is None else reason_of(function)
+    if reason is not None:
+        unaware, instead = f"{function} does not know Tensors, since {reason.why}: ", f"Instead {reason.instead}"
     name = watched_nodes().get(source, "grad")
-    raise DetachedError(
+    message = (
         f"{unaware}{asked} would take the value of a Tensor {node.aval!r} that autodiff.{name} "
         f"differentiates through, and lose its derivative, at {line}. {instead}; ad.stop_gradient(t) or t.value takes "
         "the value where no derivative is meant to pass"
     )
+    _refused[get_ident()] = line, message
+    raise DetachedError(message)
+
+
+# The last line of each thread where that was refused, and what was said: NumPy itself drops some errors on the way.
+_refused: dict[int, tuple[str, str]] = {}
 
 
 def call_watched(
@@ -118,9 +143,12 @@ def call_watched(
         raise
     except Exception as error:
         cause = error.__cause__
-        if not isinstance(cause, AutodiffError):
-            raise
-        raise cause.with_traceback(error.__traceback__) from None
+        if isinstance(cause, AutodiffError):
+            raise cause.with_traceback(error.__traceback__) from None
+        line, message = _refused.pop(get_ident(), ("", ""))
+        if isinstance(error, (TypeError, ValueError)) and line and line == line_of(error):
+            raise DetachedError(message) from error
+        raise
     finally:
         watched.pop(key, None)
 

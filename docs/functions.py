@@ -13,6 +13,7 @@ from autodiff.dispatch import UFUNC_METHODS
 from autodiff.numpy_api import answers
 from autodiff.numpy_api.functions import RECORDING
 
+from . import states
 from .markdown import COMMAND, table
 from .recorded import heading, listed, names, recorded, ufuncs
 
@@ -103,5 +104,5 @@ def page() -> str:
     for module in RECORDING:
         parts += [heading(module) + "\n", topic(module.TABLE), ""]
     parts += [heading(answers) + "\n", "They record nothing.\n", listed(answers.TABLE), ""]
-    parts += ["## Attributes and methods of a Tensor\n", attributes()]
+    parts += ["## Attributes and methods of a Tensor\n", attributes(), "", states.section()]
     return "\n".join(parts) + "\n"

@@ -18,6 +18,7 @@ BUILTINS = {
     errors.ArgumentError: ValueError,
     errors.AxisError: IndexError,
     errors.UnsupportedError: TypeError,
+    errors.MissingAttributeError: AttributeError,
     errors.DifferentiationError: TypeError,
     errors.DetachedError: TypeError,
     errors.MissingRuleError: NotImplementedError,

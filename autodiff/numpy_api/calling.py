@@ -16,6 +16,7 @@ from ..convert import numeric_dtype
 from ..errors import ArgumentError, AutodiffError, DTypeError, UnsupportedError
 from ..nodes import Node
 from ..tensor import Tensor, node_of, wrap
+from ..watching import lost_in
 
 Handler = Callable[..., Any]
 NOT_GIVEN = object()
@@ -146,10 +147,7 @@ def put(out: Any, result: Any, what: str) -> Any:
     if out is None:
         return wrap(result)
     if not isinstance(out, Tensor):
-        raise UnsupportedError(
-            f"{what}: the result depends on a Tensor, and writing it into out= of type {type(out).__name__} would lose "
-            "its derivative; give a Tensor as out=, or write x = x + t instead of x += t"
-        )
+        raise lost_in(what, f"out= of type {type(out).__name__}", "x = x + t instead of x += t")
     out._rebind(result, f"{what} with out=")
     return out
 

@@ -18,6 +18,7 @@ from ..nodes import Node
 from ..plan import concrete
 from ..recipe import Composite
 from ..tensor import Tensor, node_of, wrap
+from ..watching import lost_in
 from .calling import converted, mask, put
 from .special import from_scipy
 
@@ -254,10 +255,7 @@ def _at(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> N
         raise _no_method(ufunc, "at", (np.add, np.subtract))
     target, item, values = inputs
     if not isinstance(target, Tensor):
-        raise UnsupportedError(
-            f"{ufunc.__name__}.at: writing Tensors into {type(target).__name__} would lose their derivative; make the "
-            "first argument a Tensor"
-        )
+        raise lost_in(f"{ufunc.__name__}.at", f"an object of class {type(target).__name__}")
     index = tuple([x._node if isinstance(x, Tensor) else x for x in item]) if isinstance(item, tuple) else item
     index = index._node if isinstance(index, Tensor) else index
     node = node_of(values)

@@ -9,10 +9,11 @@ import numpy as np
 
 from .. import ops
 from ..arguments import casts, flag
-from ..errors import ArgumentError, DTypeError, UnsupportedError
+from ..errors import ArgumentError, DTypeError
 from ..nodes import Node
 from ..plan import concrete
 from ..tensor import Tensor, node_of
+from ..watching import lost_in
 from .calling import Handler, mask, truth
 from .selecting import along, positions_in
 
@@ -20,10 +21,7 @@ from .selecting import along, positions_in
 def _target(array: Any, name: str) -> Tensor:
     """What is written into: a Tensor, or a derivative would be lost."""
     if not isinstance(array, Tensor):
-        raise UnsupportedError(
-            f"{name}: writing what depends on a Tensor into an object of class {type(array).__name__} would lose its "
-            "derivative; make the first argument a Tensor (ad.Tensor(np.zeros(n)))"
-        )
+        raise lost_in(name, f"an object of class {type(array).__name__}")
     return array
 
 

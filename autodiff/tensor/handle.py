@@ -84,8 +84,12 @@ class Handle(Reference):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Sizes of the axes."""
+        """Sizes of the axes. Another shape of as many elements may be assigned."""
         return self._node.aval.shape
+
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        views.reshape_in_place(self, ops.normalize_shape(shape, "shape", self.shape))
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -7,8 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..dispatch import FUNCTIONS
-from ..ops import normalize_axis
+from .. import ops
+from ..arguments import flag
+from ..convert import numeric_dtype
+from ..dispatch import FUNCTIONS, MODULE
+from ..errors import ArgumentError, MissingAttributeError, UnsupportedError, shown
+from ..reasons import REASONS
+from . import views
+from .flat import Flat
 from .valued import Valued
 
 
@@ -22,6 +28,16 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
     method.__name__ = function.__name__
     method.__doc__ = f"See `numpy.{function.__name__}`."
     return method
+
+
+def _missing(name: str) -> property:
+    """What arrays have and a Tensor has not: an error that says why."""
+    reason = REASONS[f"numpy.ndarray.{name}"]
+
+    def refuse(self: Methods) -> Any:
+        raise MissingAttributeError(f"a Tensor has no {name}: {reason}")
+
+    return property(refuse, doc=f"Not there: {reason}.")
 
 
 def _spread(args: tuple[Any, ...]) -> Any:
@@ -65,17 +81,81 @@ class Methods(Valued):
 
     def sort(self, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
         """See `numpy.ndarray.sort`."""
-        place = normalize_axis(axis, self.ndim, "sort")
+        place = ops.normalize_axis(axis, self.ndim, "sort")
         self._rebind(FUNCTIONS[np.sort](self, place, kind, order, stable=stable)._node, "sort")
 
     def partition(self, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None) -> None:
         """See `numpy.ndarray.partition`."""
-        place = normalize_axis(axis, self.ndim, "partition")
+        place = ops.normalize_axis(axis, self.ndim, "partition")
         self._rebind(FUNCTIONS[np.partition](self, kth, place, kind, order)._node, "partition")
 
     def compress(self, condition: Any, axis: Any = None, out: Any = None) -> Any:
         """See `numpy.ndarray.compress`."""
         return FUNCTIONS[np.compress](condition, self, axis, out)
+
+    ctypes = _missing("ctypes")
+    flags = _missing("flags")
+    setfield = _missing("setfield")
+    setflags = _missing("setflags")
+    strides = _missing("strides")
+
+    @property
+    def flat(self) -> Flat:
+        """The elements one after the other: an iterator, and a vector to read and write; see `numpy.ndarray.flat`."""
+        return Flat(self)
+
+    @flat.setter
+    def flat(self, value: Any) -> None:
+        Flat(self)[...] = value
+
+    @property
+    def base(self) -> Any:
+        """What this is a view of; None if it is no view."""
+        view = views.view_of(self)
+        return None if view is None or view.owns else view.base
+
+    @property
+    def device(self) -> Any:
+        """Where the value is, as its library names it."""
+        place = self._node.aval.place
+        return "cpu" if place is None else place.device
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Any:
+        """The Tensor itself, if it is there; see `numpy.ndarray.to_device`. ``to`` goes elsewhere."""
+        if stream is not None:
+            raise UnsupportedError(f"to_device: stream={shown(stream)} means nothing here; leave it out")
+        if device != self.device:
+            raise ArgumentError(
+                f"to_device: {shown(device)} is not {self.device!r}, where the Tensor {self._node.aval!r} is; write "
+                "t.to(backend, device)"
+            )
+        return self
+
+    def __array_namespace__(self, *, api_version: Any = None) -> Any:
+        """`autodiff.numpy`, whose functions take Tensors, and create some where derivatives are taken."""
+        np.empty(0).__array_namespace__(api_version=api_version)  # an error if NumPy is of another version
+        return MODULE["numpy"]
+
+    def view(self, dtype: Any = None) -> Any:
+        """A view of all elements; of a complex Tensor also as pairs of real numbers, which is read-only."""
+        x = self._node
+        wanted = x.aval.dtype if dtype is None or dtype is np.ndarray else numeric_dtype(dtype, "view: dtype")
+        if wanted == x.aval.dtype:
+            return FUNCTIONS[np.reshape](self, self.shape)
+        if x.aval.dtype.kind != "c" or wanted != ops.real(x).aval.dtype or not x.aval.ndim:
+            raise UnsupportedError(
+                f"view: {x.aval!r} as {wanted} is not recorded, since it would read numbers from the bits of others; "
+                "write t.astype(dtype) for the same numbers"
+            )
+        pairs = FUNCTIONS[np.stack]([FUNCTIONS[np.real](self), FUNCTIONS[np.imag](self)], -1)
+        return views.look(FUNCTIONS[np.reshape](pairs, (*x.aval.shape[:-1], -1)), self, read_only=True)
+
+    def resize(self, *new_shape: Any, refcheck: bool = True) -> None:
+        """See `numpy.ndarray.resize`: in place, with zeros for what is new. Not of a view, and of what has views."""
+        flag(refcheck, "resize: refcheck")
+        if new_shape not in ((), (None,)):
+            shape = ops.normalize_shape(_spread(new_shape), "resize", argument="new_shape")
+            views.resize_in_place(self, shape)
 
     def flatten(self, order: str = "C") -> Any:
         """See `numpy.ndarray.flatten`."""

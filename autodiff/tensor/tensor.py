@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import GenericAlias
 from typing import Any
 from weakref import ref
 
@@ -175,6 +176,7 @@ class Tensor(Methods):
 
     __slots__ = ()
     __array_priority__ = PRIORITY
+    __class_getitem__: Any = classmethod(GenericAlias)
 
     @property
     def T(self) -> Tensor:
@@ -349,6 +351,9 @@ class Tensor(Methods):
             error.within(f"writing into {node.aval!r}")
             raise
         self._rebind(node, "__setitem__")
+
+    def __delitem__(self, item: Any) -> None:
+        raise ArgumentError(f"elements of a Tensor {self._node.aval!r} cannot be deleted; np.delete gives a new one")
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:

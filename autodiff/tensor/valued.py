@@ -9,16 +9,13 @@ import numpy as np
 
 from ..convert import describe
 from ..core.avals import FLOAT64
-from ..errors import ArgumentError, DTypeError, IndexingError, ShapeError, TraceError
+from ..errors import ArgumentError, DTypeError, IndexingError, ShapeError, TraceError, UnsupportedError
 from ..plan import on_host
 from ..registry import get_backend
-from ..watching import note_taken, refuse_detached
+from ..watching import INTO_A_TENSOR, note_taken, refuse_detached
 from .handle import Handle
 
-NUMPYS_FUNCTIONS = (
-    "Write it with NumPy's functions (np.sqrt, not math.sqrt), and write elements into a Tensor "
-    "(ad.Tensor(np.zeros(n))), not into an array"
-)
+NUMPYS_FUNCTIONS = f"Write it with NumPy's functions (np.sqrt, not math.sqrt). Elements: {INTO_A_TENSOR}"
 
 
 class Valued(Handle):
@@ -42,6 +39,37 @@ class Valued(Handle):
     def tolist(self) -> Any:
         """See `numpy.ndarray.tolist`."""
         return np.asarray(self._number("tolist()")).tolist()
+
+    def tobytes(self, order: Any = "C") -> bytes:
+        """See `numpy.ndarray.tobytes`."""
+        return np.asarray(self._number("tobytes()")).tobytes(order)
+
+    @property
+    def data(self) -> memoryview:
+        """The memory of the value, which is read-only."""
+        return np.asarray(self._number("data")).data
+
+    def getfield(self, dtype: Any, offset: int = 0) -> Any:
+        """See `numpy.ndarray.getfield`: of the value, whose bits have no derivative."""
+        return np.asarray(self._number("getfield()")).getfield(dtype, offset)
+
+    def byteswap(self, inplace: bool = False) -> Any:
+        """See `numpy.ndarray.byteswap`: of the value, whose bits have no derivative."""
+        if inplace:
+            raise UnsupportedError("byteswap: inplace=True would write bits, not numbers; leave it out")
+        return np.asarray(self._number("byteswap()")).byteswap()
+
+    def tofile(self, fid: Any, sep: str = "", format: str = "%s") -> None:
+        """See `numpy.ndarray.tofile`."""
+        np.asarray(on_host(self._node)).tofile(fid, sep, format)
+
+    def dump(self, file: Any) -> None:
+        """See `numpy.ndarray.dump`: the value, without history."""
+        np.asarray(on_host(self._node)).dump(file)
+
+    def dumps(self) -> bytes:
+        """See `numpy.ndarray.dumps`: the value, without history."""
+        return np.asarray(self._number("dumps()")).dumps()
 
     def __bool__(self) -> bool:
         if self.size != 1:
@@ -108,7 +136,7 @@ class Valued(Handle):
             self._node,
             "a conversion to an array (np.asarray, np.array)",
             "Give the Tensor to functions of NumPy that are recorded, join Tensors by np.stack or np.concatenate, and "
-            "write into a Tensor (ad.Tensor(np.zeros(n))), not into an array",
+            + INTO_A_TENSOR,
         )
         note_taken(self._node)
         return np.array(on_host(self._node), dtype=dtype, copy=copy)

@@ -20,9 +20,9 @@ from .. import ops
 from ..core.avals import Aval
 from ..core.primitives import Primitive, Signature
 from ..errors import ArgumentError, UnsupportedError
-from ..nodes import Node, Operation
+from ..nodes import Constant, Node, Operation, Slot, Variable, freeze
 from ..tracing import UNKNOWN
-from ..watching import note_order
+from ..watching import note_order, refuse_change
 
 # What each operation is, and what it takes: the results of those before by number (the base is 0), or other nodes.
 Way = tuple[tuple[Signature, tuple["int | Node", ...]], ...]
@@ -59,11 +59,13 @@ class Views(list["weakref.ref[Any]"]):
 class View:
     """How a handle is made from its base. Until somebody asks for more than the base, that alone is in ``_tie``."""
 
-    __slots__ = ("base", "read_only", "state", "way")
+    __slots__ = ("base", "owns", "read_only", "state", "way")
 
-    def __init__(self, base: Any, read_only: bool = False):
+    def __init__(self, base: Any, read_only: bool = False, owns: bool = False):
         self.base = base
         self.read_only = read_only
+        # Whether it is what the base was until it got another shape.
+        self.owns = owns
         self.way: Way | None = None
         self.state = VIEW
 
@@ -184,6 +186,102 @@ def written(tensor: Any, node: Node, what: str) -> bool:
     base._rebind(value, what)
     _revive(tensor, view, node)
     return True
+
+
+# --- another shape in place ------------------------------------------------------------------------------------------
+
+
+def reshape_in_place(tensor: Any, shape: tuple[int, ...]) -> None:
+    """Give a handle another shape: as NumPy, only where its elements need not be copied for that."""
+    node, what = tensor._node, f"shape = {shape}"
+    refuse_change(node, tensor._slot, what)
+    reshaped = ops.reshape(node, shape)
+    if reshaped is node or reshaped.aval.shape == node.aval.shape:
+        return
+    view, others = view_of(tensor), living(tensor)
+    if view is None and not others:
+        # Nobody shares the elements, so the order that they have in memory does not matter.
+        slot = None
+        if type(node) in (Variable, Constant) and node.aval.place is None:
+            # It remains a variable, of the new shape.
+            value = freeze(node.value.reshape(shape))
+            slot = Slot(value, tensor.name)
+            reshaped = type(node)(reshaped.aval, value, slot)
+        _become(tensor, reshaped, slot)
+        return
+    base, before, read_only = (tensor, (), False) if view is None else (view.base, view.way, view.read_only)
+    assert before is not None
+    renewed = View(base, read_only, owns=view is None)
+    renewed.find(reshaped, node, before)
+    if renewed.state is COPY:
+        raise ArgumentError(
+            f"{what}: the elements of this Tensor {node.aval!r} would have to be copied, so that it would share them "
+            "with nobody; write t = t.reshape(...)"
+        )
+    if renewed.state is UNDECIDED:
+        raise _ambiguous(what, renewed)
+    if view is None:
+        # What its views look at is from now on a handle of the old shape, and so is this one a view of that.
+        views = tensor._tie
+        base = renewed.base = tensor._live.__new__(tensor._live)
+        base._node, base._slot, base._tie = node, tensor._slot, views
+        for other in others:
+            if type(other._tie) is View:
+                other._tie.base = base
+            else:
+                other._tie = base
+        views.append(weakref.ref(tensor))
+    tensor._slot, tensor._tie, tensor._node = None, renewed, reshaped
+
+
+def resize_in_place(tensor: Any, shape: tuple[int, ...]) -> None:
+    """Give a handle another number of elements, with zeros behind; as NumPy, only if nobody shares them."""
+    node, what = tensor._node, f"resize{shape}"
+    refuse_change(node, tensor._slot, what)
+    if view_of(tensor) is not None:
+        raise ArgumentError(
+            f"{what}: this Tensor {node.aval!r} is a view, and does not own its elements; write t = np.resize(t, ...), "
+            "or join it with zeros"
+        )
+    size = math.prod(shape)
+    if size == node.aval.size:
+        reshape_in_place(tensor, shape)
+        return
+    if living(tensor):
+        raise ArgumentError(
+            f"{what}: this Tensor {node.aval!r} has views, whose elements would be gone; delete them first, or write "
+            "t = np.concatenate(...)"
+        )
+    if not _is_ordered(node):
+        raise _ambiguous(what, View(tensor))
+    flat = ops.reshape(node, (-1,))
+    if size < node.aval.size:
+        flat = ops.take_slices(flat, slice(size))
+    else:
+        flat = ops.concatenate([flat, ops.full((size - node.aval.size,), 0, node.aval.dtype)], 0)
+    _become(tensor, ops.reshape(flat, shape), None)
+
+
+def living(base: Any) -> list[Any]:
+    """The views of a handle that somebody still has."""
+    if type(base._tie) is not Views:
+        return []
+    found = [reference() for reference in base._tie]
+    return [tensor for tensor in found if tensor is not None and view_of(tensor) is not None]
+
+
+def _become(tensor: Any, node: Node, slot: Slot | None) -> None:
+    """Let a handle stand for another quantity: who remembers the one that it was is told that it is gone."""
+    old = tensor._slot
+    if old is None:
+        old = tensor._named_slot()
+    gone = _gone
+    # On one line, and without a call: no interrupt comes between these.
+    old.value, old.node, tensor._node, tensor._slot = None, gone, node, slot
+
+
+def _gone() -> None:
+    """What stands for the node of a Tensor that has become another one."""
 
 
 # --- ways ------------------------------------------------------------------------------------------------------------

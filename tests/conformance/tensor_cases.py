@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import operator
+import os
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -102,6 +104,75 @@ def _put(x: Any, *args: Any) -> Any:
     return out
 
 
+def _flat_read(x: Any, item: Any) -> Any:
+    return x.flat[item]
+
+
+def _flat_written(x: Any, item: Any, values: Any) -> Any:
+    out = np.copy(x)
+    if item is None:
+        out.flat = values
+    else:
+        out.flat[item] = values
+    return out
+
+
+def _walked(x: Any) -> Any:
+    return np.stack([element * number for number, element in enumerate(x.flat)])
+
+
+def _shaped(x: Any, shape: Any) -> Any:
+    out = np.copy(x, "C")
+    out.shape = shape
+    return out * 2
+
+
+def _resized(x: Any, *shape: Any) -> Any:
+    out = np.copy(x)
+    out.resize(*shape)
+    return out * 2
+
+
+def _undeletable(x: Any) -> bool:
+    try:
+        del x[0]
+    except ValueError:
+        return True
+    return False
+
+
+def memory() -> list[Case]:
+    """Elements in a row, other shapes in place, and what is about memory."""
+    items = [1, -1, slice(1, 5, 2), [0, 0, 3], np.array([[1, 2], [5, 0]]), ...]
+    rows = [case(_flat_read, real(2, 3), item, covers="Tensor.flat") for item in items]
+    rows += [case(_flat_written, real(2, 3), item, real(), covers="Tensor.flat") for item in items]
+    rows += [case(_flat_written, real(2, 3), item, real(2), covers="Tensor.flat") for item in [None, [0, 2, 4]]]
+    rows += [
+        case(_walked, real(2, 3), covers="Tensor.flat"),
+        case(_flat_read, complexes(2, 2), 3, covers="Tensor.flat"),
+    ]
+    rows += [case(_shaped, real(2, 3), shape, covers="Tensor.shape") for shape in [6, (3, -1), (2, 3)]]
+    rows += [case(_resized, real(6), *shape, covers="Tensor.resize") for shape in [(4,), ((3, 3),), (2, 4), (0,)]]
+    rows += [
+        method("view", real(2, 3)),
+        method("view", complexes(3), np.float64, single=False),
+        answer(lambda x: x.__array_namespace__().sin is np.sin, real(2), covers="Tensor.__array_namespace__"),
+        answer(lambda x: x.to_device(x.device) is x, real(2), covers=("Tensor.to_device", "Tensor.device")),
+        method("tobytes", real(2, 3), gradient="none"),
+        method("getfield", real(2, 3), np.int16, 2, gradient="none"),
+        answer(lambda x: x.byteswap().tobytes(), real(2, 3), covers="Tensor.byteswap"),
+        answer(lambda x: x.data.tobytes(), real(2, 3), covers="Tensor.data"),
+        answer(lambda x: x.tofile(os.devnull), real(2, 3), covers="Tensor.tofile"),
+        answer(lambda x: x.dump(os.devnull), real(2, 3), covers="Tensor.dump"),
+        answer(lambda x: pickle.loads(x.dumps()), real(2, 3), covers="Tensor.dumps"),
+        answer(lambda x: x[1:].base is x, real(2, 3), covers="Tensor.base"),
+        answer(lambda x: x.base is None, real(2, 3), covers="Tensor.base"),
+        answer(lambda x: type(x)[float].__origin__ is type(x), real(2), covers="Tensor.__class_getitem__"),
+        answer(_undeletable, real(2), covers="Tensor.__delitem__"),
+    ]
+    return rows
+
+
 def methods() -> list[Case]:
     mask = np.array([True, False, True])
     rows = []
@@ -188,4 +259,4 @@ def methods() -> list[Case]:
     return rows
 
 
-CASES = [*operators(), *methods()]
+CASES = [*operators(), *methods(), *memory()]

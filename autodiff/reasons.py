@@ -1,0 +1,103 @@
+"""Names of NumPy that take no Tensors: why not, and what to write instead. Errors say so, and docs/functions.md does.
+
+Whatever else is public in NumPy works on Tensors, or takes no arrays. Ufuncs of SciPy have such a table of their own,
+``numpy_api.special.UNRECORDED``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Reason(NamedTuple):
+    """Why a name takes no Tensors.
+
+    Parameters
+    ----------
+    why : str
+        A clause.
+    instead : str
+        What to write.
+    """
+
+    why: str
+    instead: str
+
+    def __str__(self) -> str:
+        return f"{self.why}; {self.instead}"
+
+
+_ROWS: tuple[tuple[str, str, Reason], ...] = (
+    (
+        "numpy",
+        "busday_count busday_offset datetime_as_string is_busday isnat",
+        Reason("dates are no numbers, and have no derivatives", "give it the array of dates itself"),
+    ),
+    (
+        "numpy",
+        "asmatrix bmat matrix",
+        Reason(
+            "the * of np.matrix is a product of matrices, and that of a Tensor is elementwise",
+            "write @ for products, and np.block to join",
+        ),
+    ),
+    (
+        "numpy",
+        "nditer nested_iters",
+        Reason(
+            "it walks through the memory of arrays, and gives buffers of numbers",
+            "write a loop over np.ndindex(t.shape), or over t.flat",
+        ),
+    ),
+    (
+        "numpy",
+        "isfortran",
+        Reason(
+            "a Tensor has no order of elements in memory; what its value has may differ from plan to plan",
+            "np.isfortran(np.asarray(t)) is about the value at hand",
+        ),
+    ),
+    (
+        "numpy.lib.stride_tricks",
+        "as_strided",
+        Reason(
+            "it reads memory by strides, which a Tensor does not have",
+            "write np.lib.stride_tricks.sliding_window_view, an index, or np.broadcast_to",
+        ),
+    ),
+    (
+        "numpy.ndarray",
+        "__array_interface__ __array_struct__ ctypes flags setflags strides",
+        Reason(
+            "a Tensor has no memory of its own, and its value is computed when somebody looks",
+            "np.asarray(t) is the value, which is read-only",
+        ),
+    ),
+    (
+        "numpy.ndarray",
+        "setfield",
+        Reason(
+            "it writes bytes into memory, not numbers",
+            "write t[...] = values, or t.real = values",
+        ),
+    ),
+    (
+        "numpy.ndarray",
+        "__array_finalize__ __array_wrap__",
+        Reason(
+            "NumPy calls it for classes derived from ndarray, which Tensor is not",
+            "NumPy's functions give Tensors by themselves",
+        ),
+    ),
+)
+
+# By the full name.
+REASONS: dict[str, Reason] = {f"{module}.{name}": why for module, names, why in _ROWS for name in names.split()}
+
+
+def reason_of(qualified: str) -> Reason | None:
+    """Why a function of NumPy takes no Tensors, by the name that it has inside of NumPy."""
+    if not qualified.startswith("numpy."):
+        return None
+    name = qualified.rpartition(".")[2]
+    return REASONS.get(f"numpy.{name}") or REASONS.get(f"numpy.lib.stride_tricks.{name}")

@@ -1,0 +1,259 @@
+"""The state of every public name: what is differentiable, what has no derivative, what creates, what is not supported.
+
+Tables of the library say what is recorded, what creates and what is not supported. What takes no arrays at all is named
+here. A name of the installed NumPy or SciPy that is in none of these is missing, and a test fails.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import special
+
+import autodiff as ad
+from autodiff import ops
+from autodiff.dispatch import FUNCTIONS
+from autodiff.numpy_api import answers, creation
+from autodiff.numpy_api.special import NUMPYS, UNRECORDED
+from autodiff.reasons import REASONS
+from tests.conformance.table import CASES
+
+from .markdown import table
+from .recorded import recorded
+
+DIFFERENTIABLE = "differentiable"
+WITHOUT = "without a derivative"
+CREATION = "creation"
+UNSUPPORTED = "not supported"
+MISSING = "missing"
+STATES = (DIFFERENTIABLE, WITHOUT, CREATION, UNSUPPORTED, MISSING)
+
+# Of all names, at most so many are not supported.
+HIGHEST_SHARE = 0.05
+
+
+class Name(NamedTuple):
+    """A public name, and its state.
+
+    Parameters
+    ----------
+    module : str
+        The module or class that has it.
+    name : str
+        Its name there.
+    state : str
+        One of ``STATES``.
+    """
+
+    module: str
+    name: str
+    state: str
+
+
+# What takes no array of numbers, or is about what Tensors share with all arrays and objects: it is NumPy's own.
+NATURE: dict[str, str] = {
+    # Dtypes, and what is true of them.
+    "numpy": """
+        dtype finfo iinfo isdtype issubdtype promote_types typename mintypecode datetime_data busdaycalendar
+        ufunc flatiter ndarray broadcast broadcast_shapes
+    """
+    # Settings, printing of numbers, information.
+    """
+        errstate seterr geterr seterrcall geterrcall setbufsize getbufsize get_printoptions set_printoptions
+        printoptions format_float_positional format_float_scientific base_repr binary_repr
+        info get_include show_config show_runtime test
+    """
+    # Positions, of a shape alone; what is asked of any object.
+    """
+        ndindex diag_indices mask_indices tril_indices triu_indices s_ index_exp isscalar iterable
+    """,
+    "numpy.linalg": "LinAlgError test",
+    "numpy.fft": "test",
+    # Generators themselves, and their states.
+    "numpy.random": """
+        BitGenerator Generator MT19937 PCG64 PCG64DXSM Philox RandomState SFC64 SeedSequence default_rng
+        bytes get_state set_state seed get_bit_generator set_bit_generator test
+    """,
+    "numpy.random.Generator": "bit_generator bytes spawn",
+    # Objects of Python and pickling; Tensor has it from object, or has another way.
+    "numpy.ndarray": """
+        __class__ __delattr__ __dir__ __doc__ __getattribute__ __getstate__ __init_subclass__ __new__ __reduce_ex__
+        __setattr__ __setstate__ __sizeof__ __subclasshook__ __buffer__
+    """,
+}  # fmt: skip
+
+# Arrays of what are no arrays: files, texts, sizes. They are constants, also with ``autodiff.numpy``.
+OF_NO_ARRAYS: dict[str, str] = {
+    "numpy": "from_dlpack fromfile fromregex fromstring genfromtxt load loadtxt memmap mgrid ogrid recarray",
+    "numpy.fft": "fftfreq rfftfreq",
+}
+
+# Names that are still to come. An entry that has a state fails a test.
+TO_COME: dict[str, str] = {
+    "numpy": """
+        apply_along_axis apply_over_axes argpartition around asarray_chkfinite bincount bitwise_count block choose
+        common_type convolve corrcoef correlate cov delete diag_indices_from digitize ediff1d einsum_path fix frompyfunc
+        gradient histogram histogram2d histogram_bin_edges histogramdd i0 insert interp intersect1d iscomplex isin
+        isneginf isposinf isreal ix_ lexsort median min_scalar_type nanargmax nanargmin nancumprod nancumsum nanmax
+        nanmean nanmedian nanmin nanpercentile nanprod nanquantile nanstd nansum nanvar ndenumerate packbits partition
+        percentile piecewise poly poly1d polyadd polyder polydiv polyfit polyint polymul polysub polyval quantile
+        ravel_multi_index real_if_close require resize roots savetxt savez_compressed setdiff1d setxor1d sort
+        sort_complex trapezoid tril_indices_from trim_zeros triu_indices_from union1d unique unique_all unique_counts
+        unique_inverse unique_values unpackbits unravel_index unstack unwrap vectorize in1d row_stack trapz
+    """,
+    "numpy.random": """
+        beta binomial chisquare choice dirichlet exponential f gamma geometric gumbel hypergeometric laplace logistic
+        lognormal logseries multinomial multivariate_normal negative_binomial noncentral_chisquare noncentral_f normal
+        pareto permutation poisson power rand randint randn random random_integers random_sample ranf rayleigh sample
+        shuffle standard_cauchy standard_exponential standard_gamma standard_normal standard_t triangular uniform
+        vonmises wald weibull zipf
+    """,
+    "numpy.random.Generator": """
+        beta binomial chisquare choice dirichlet exponential f gamma geometric gumbel hypergeometric integers laplace
+        logistic lognormal logseries multinomial multivariate_hypergeometric multivariate_normal negative_binomial
+        noncentral_chisquare noncentral_f normal pareto permutation permuted poisson power random rayleigh shuffle
+        standard_cauchy standard_exponential standard_gamma standard_normal standard_t triangular uniform vonmises wald
+        weibull zipf
+    """,
+    "numpy.ndarray": "argpartition argsort choose compress partition searchsorted sort",
+}  # fmt: skip
+
+_MODULES: dict[str, Any] = {
+    "numpy": np,
+    "numpy.linalg": np.linalg,
+    "numpy.fft": np.fft,
+    "numpy.random": np.random,
+}
+
+
+def public(module: str) -> dict[str, Any]:
+    """The public names of a module or class, with what they stand for."""
+    with warnings.catch_warnings():
+        # Of names that NumPy is about to take away.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        match module:
+            case "numpy.ndarray":
+                return {name: getattr(np.ndarray, name, None) for name in dir(np.ndarray)}
+            case "numpy.random.Generator":
+                return {name: getattr(np.random.Generator, name) for name in dir(np.random.Generator) if name[0] != "_"}
+            case "scipy.special":
+                return {name: f for name, f in vars(special).items() if isinstance(f, np.ufunc)}
+        found = {name: getattr(_MODULES[module], name) for name in dir(_MODULES[module]) if name[0] != "_"}
+    indexed = (type(np.s_), type(np.r_), type(np.c_), type(np.mgrid), type(np.ogrid))
+    return {name: x for name, x in found.items() if callable(x) or isinstance(x, indexed)}
+
+
+MODULES = (*_MODULES, "numpy.random.Generator", "numpy.ndarray", "scipy.special")
+
+
+def state_of(module: str, name: str, value: Any) -> str:
+    """The state of a name."""
+    if f"{module}.{name}" in REASONS or (module == "scipy.special" and name in UNRECORDED):
+        return UNSUPPORTED
+    if name in NATURE.get(module, "").split():
+        return WITHOUT
+    if name in OF_NO_ARRAYS.get(module, "").split():
+        return CREATION
+    if module == "scipy.special":
+        # psi is digamma, jv is jn.
+        return DIFFERENTIABLE if value.__name__ in {*ops.special.CARDS, *NUMPYS} else MISSING
+    if module == "numpy.ndarray":
+        return _of_tensor(name)
+    if inspect.isclass(value) and issubclass(value, (np.generic, Exception)):
+        return WITHOUT
+    if value in creation.TABLE or (module == "numpy" and name in creation.NAMESPACE and value not in FUNCTIONS):
+        return CREATION
+    if value in answers.TABLE:
+        return WITHOUT
+    found = recorded().get(value)
+    return MISSING if found is None else WITHOUT if found.derivative == "none" and found.parts else DIFFERENTIABLE
+
+
+@cache
+def _swept() -> dict[str, str]:
+    """What the sweep says of attributes of a Tensor."""
+    found: dict[str, str] = {}
+    for case in CASES:
+        for word in case.covers:
+            if isinstance(word, str) and word.startswith("Tensor."):
+                state = WITHOUT if case.gradient == "none" else DIFFERENTIABLE
+                found[word] = state if found.get(word) != DIFFERENTIABLE else DIFFERENTIABLE
+    return found
+
+
+def _of_tensor(name: str) -> str:
+    """The state of what a Tensor has as an ndarray has it."""
+    if not hasattr(ad.Tensor, name):
+        return MISSING
+    return _swept().get(f"Tensor.{name}", WITHOUT)
+
+
+@cache
+def names() -> tuple[Name, ...]:
+    """Every public name of the installed NumPy and SciPy, with its state."""
+    return tuple(
+        [
+            Name(module, name, state_of(module, name, value))
+            for module in MODULES
+            for name, value in sorted(public(module).items())
+        ]
+    )
+
+
+def share() -> float:
+    """The part of all names that is not supported."""
+    return sum([name.state == UNSUPPORTED for name in names()]) / len(names())
+
+
+def reasons() -> Iterator[tuple[str, list[str]]]:
+    """Each reason, with the names that are not supported for it."""
+    found: dict[str, list[str]] = {}
+    for module, name, state in names():
+        if state == UNSUPPORTED:
+            reason = UNRECORDED[name] if module == "scipy.special" else str(REASONS[f"{module}.{name}"])
+            found.setdefault(reason, []).append(f"`{written(module, name)}`")
+    yield from found.items()
+
+
+def written(module: str, name: str) -> str:
+    """A name with its module, as users write it."""
+    return f"{module.replace('numpy', 'np', 1)}.{name}"
+
+
+HEAD = """\
+## Every name
+
+Every public callable of `numpy`, `numpy.linalg`, `numpy.fft`, `numpy.random` and its `Generator`, everything that an
+`ndarray` has, and every ufunc of `scipy.special` is in one state:
+
+| state | means |
+|---|---|
+| differentiable | it takes Tensors and records; the tables above say more |
+| without a derivative | it takes Tensors and gives what NumPy gives (booleans, integers, texts), or takes no arrays |
+| creation | it makes arrays; Tensors with `like=t`, and with `autodiff.numpy` where derivatives are taken |
+| not supported | an error says why |
+"""
+
+
+def section() -> str:
+    """The part of docs/functions.md about every name."""
+    counts = [("", *STATES[:-1], "of")]
+    for module in MODULES:
+        states = [name.state for name in names() if name.module == module]
+        counts.append((f"`{module}`", *[str(states.count(state) or "") for state in STATES[:-1]], str(len(states))))
+    states = [name.state for name in names()]
+    counts.append(("all", *[str(states.count(state)) for state in STATES[:-1]], str(len(states))))
+    parts = [HEAD, table(*counts), "", f"Not supported are {share():.1%}:\n"]
+    parts.append(table(("names", "why, and what to write instead"), *[(" ".join(who), why) for why, who in reasons()]))
+    for module in MODULES:
+        parts.append(f"\n### `{module}`\n")
+        for state in STATES:
+            those = [f"`{name.name}`" for name in names() if (name.module, name.state) == (module, state)]
+            if those and state != UNSUPPORTED:
+                parts.append(f"{state.capitalize()}: {' '.join(those)}\n")
+    return "\n".join(parts).rstrip("\n")
