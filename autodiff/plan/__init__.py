@@ -1,7 +1,7 @@
 """The plan compiler: node graph -> structural key -> program -> executable plan, cached."""
 
 from ..core.program import Program, prune
-from .build import build
+from .build import below, build
 from .cache import CacheInfo, PlanCache
 from .collect import Trace, collect, collect_below
 from .execute import (
@@ -18,6 +18,7 @@ __all__ = [
     "PlanCache",
     "Program",
     "Trace",
+    "below",
     "build",
     "collect",
     "collect_below",
