@@ -16,6 +16,7 @@ from . import errors, numpy_api, scipy_api
 from . import numpy as numpy  # what a Tensor names as its namespace
 from .backend import Backend
 from .compiled import CompiledGradient, Explanation
+from .containers import register_container
 from .errors import AutodiffError, DetachedWarning, GrowthWarning, IndependentWarning, RetraceWarning
 from .graph import Graph
 from .machine import set_num_threads
@@ -24,7 +25,22 @@ from .numpy_api import implements
 from .plan import CacheInfo, set_buffer_limit
 from .registry import backends, get_backend, register_backend
 from .tensor import Tensor
-from .transforms import Function, function, grad, stop_gradient, value_and_grad
+from .transforms import (
+    Function,
+    elementwise_grad,
+    function,
+    ggnvp,
+    grad,
+    holomorphic_grad,
+    hvp,
+    jvp,
+    linearize,
+    nth_derivative,
+    stop_gradient,
+    value_and_grad,
+    vhp,
+    vjp,
+)
 
 if TYPE_CHECKING:
     from . import optim
@@ -60,15 +76,25 @@ __all__ = [
     "Tensor",
     "Variable",
     "backends",
+    "elementwise_grad",
     "errors",
     "function",
     "get_backend",
+    "ggnvp",
     "grad",
+    "holomorphic_grad",
+    "hvp",
     "implements",
+    "jvp",
+    "linearize",
+    "nth_derivative",
     "optim",
     "register_backend",
+    "register_container",
     "set_buffer_limit",
     "set_num_threads",
     "stop_gradient",
     "value_and_grad",
+    "vhp",
+    "vjp",
 ]

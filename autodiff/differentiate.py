@@ -7,7 +7,7 @@ Memory and time are linear in the graph, and nothing recurses over it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import ops
@@ -17,7 +17,7 @@ from .errors import ArgumentError, shown
 from .machine import memory_bytes
 from .nodes import Node, Operation, by_sequence
 from .recipe import Recipes, Record, recorded
-from .rules import TABLE, Via, irrelevant_extrema, sum_to, total
+from .rules import TABLE, Via, irrelevant_extrema, sum_to
 from .tracing import unknowns
 
 # Orders that are nobody's mistake; how many more are foreseen; and of how many a polynomial may have, which then ends.
@@ -186,20 +186,20 @@ def _composition(rule: Via, op: Operation) -> tuple[Node, list[Node]]:
 
 
 class Forward:
-    """Forward mode with respect to one node, remembering the tangent of every node it has met.
+    """Forward mode for given tangents of nodes, remembering the tangent of every node it has met.
 
     Differentiating the derivative again walks only what is new, so that nested derivatives share their parts.
     """
 
-    def __init__(self, wrt: Node, tangent: Node):
-        self.wrt = wrt
+    def __init__(self, given: Mapping[Node, Node]):
         # Of several outputs a tuple.
-        self.tangents: dict[Node, Any] = {wrt: tangent}
+        self.tangents: dict[Node, Any] = dict(given)
+        self._floor = min([node.sequence for node in given], default=math.inf)
 
     def __call__(self, output: Node) -> Node | None:
-        """The tangent of ``output``; None if it does not depend on ``wrt``."""
+        """The tangent of ``output``; None if it does not depend on any of the nodes whose tangents are given."""
         tangents = self.tangents
-        floor = self.wrt.sequence
+        floor = self._floor
         stack = [output]
         fresh: list[Operation] = []
         while stack:
@@ -239,7 +239,7 @@ def _push(op: Operation, incoming: Sequence[Node | None]) -> Any:
     rule = TABLE[op.signature.primitive]
     if isinstance(rule, Via):
         out, names = _composition(rule, op)
-        return _fitted(total([Forward(names[i], t)(out) for i, t in enumerate(tangents) if t is not None]), op.aval)
+        return _fitted(Forward({names[i]: t for i, t in enumerate(tangents) if t is not None})(out), op.aval)
     pushed = rule.push(op, tangents)
     if op.aval.parts:
         return tuple([_fitted(one, aval) for one, aval in zip(pushed, op.aval.parts, strict=True)])
@@ -296,11 +296,13 @@ def derivative(output: Node, wrt: Sequence[Node], order: int) -> list[Node | Non
     and parts of lower orders are shared with higher ones. All others are repeated reverse sweeps.
     """
     if order == 1 and len(wrt) > 1:
-        return _derived(reverse([output], [ops.ones_like(output)], wrt), output)
-    results: list[Node | None] = []
+        results = reverse([output], [ops.ones_like(output)], wrt)
+        marked(results, output.sequence)
+        return results
+    results = []
     for x in wrt:
         current: Node | None = output
-        forward = Forward(x, ops.ones_like(x))
+        forward = Forward({x: ops.ones_like(x)})
         begin = before = ops.ones_like(x).sequence
         growth = 0
         for n in range(1, order + 1):
@@ -312,11 +314,12 @@ def derivative(output: Node, wrt: Sequence[Node], order: int) -> list[Node | Non
                 _check_growth(n, order, now - begin, now - before, growth)
                 before, growth = now, now - before
         results.append(current)
-    return _derived(results, output)
+    marked(results, output.sequence)
+    return results
 
 
-def _derived(results: list[Node | None], output: Node) -> list[Node | None]:
-    """The same nodes, those that differentiating has made marked as derivatives: all that are younger than ``output``.
+def marked(results: Sequence[Node | None], begin: int) -> None:
+    """Mark what differentiating has made as derivatives: all nodes that are younger than when it began.
 
     They are marked before anybody else sees them, and once for all: what is recorded with them keeps them as they are.
     """
@@ -324,13 +327,12 @@ def _derived(results: list[Node | None], output: Node) -> list[Node | None]:
     seen = set(stack)
     while stack:
         node = stack.pop()
-        if node.signature is not None and node.sequence > output.sequence:
+        if node.signature is not None and node.sequence > begin:
             node.signature = node.signature.derived
             for x in node.inputs:
                 if x not in seen:
                     seen.add(x)
                     stack.append(x)
-    return results
 
 
 def _check_growth(n: int, order: int, recorded: int, last: int, previous: int) -> None:

@@ -12,15 +12,14 @@ from .callers import user_frame
 from .compiled import CompiledGradient, Explanation
 from .convert import describe
 from .core.avals import Aval
-from .core.primitives import Primitive, Signature
 from .differentiate import derivative
-from .errors import ArgumentError, BackendError, IndependentWarning
+from .engine import Engine, Recipe, recipe_of
+from .errors import ArgumentError, IndependentWarning
 from .growth import RECORDED_STEPS, Growth
-from .nodes import Constant, Node, Operation, Variable, freeze, is_fixed, renamed
-from .ops import place_p, zeros
+from .nodes import Node, Variable, freeze, is_fixed, renamed
+from .ops import zeros
 from .places import bring_leaves, brought, elsewhere
-from .plan import PlanCache, Trace, build, collect_below, compile_nodes
-from .plan.simplify import simplify_graph
+from .plan import Trace, collect_below, compile_nodes
 from .registry import get_backend
 from .tensor.handle import Handle
 from .watching import taken, warn_taken
@@ -60,33 +59,8 @@ class Gradient:
         return self.plan.n_operations
 
 
-class Recipe:
-    """A derivative as operations to record again on other nodes of the same structure."""
-
-    __slots__ = ("constants", "outputs", "steps")
-
-    def __init__(
-        self, steps: list[tuple[Signature, tuple[int, ...]]], constants: list[Constant], outputs: tuple[int, ...]
-    ):
-        self.steps = steps
-        self.constants = constants
-        self.outputs = outputs
-
-    @property
-    def n_operations(self) -> int:
-        """Primitives that it records."""
-        return len(self.steps)
-
-    def record(self, nodes: list[Node]) -> list[Node]:
-        """The derivative's nodes, for the nodes of a trace in the order of their numbers."""
-        nodes = [*nodes, *self.constants]
-        for signature, arguments in self.steps:
-            nodes.append(Operation(signature, tuple([nodes[a] for a in arguments])))
-        return [nodes[i] for i in self.outputs]
-
-
-class Gradients:
-    """The engine: differentiates nodes, and finds compiled gradients again by the structure of the graph.
+class Gradients(Engine):
+    """The engine of gradients, which are called most: of one root, whose value is asked for with them.
 
     ``wrt`` is never empty. ``handles`` are its Tensors: one that was assigned to since stands for the node that the
     result was recorded with.
@@ -97,18 +71,12 @@ class Gradients:
         Plans kept at most.
     backend : Backend, optional
         What computes; what the result is on if not given.
-
-    Attributes
-    ----------
-    cache : PlanCache
-        The compiled gradients.
     """
 
-    __slots__ = ("_growth", "backend", "cache")
+    __slots__ = ("_growth",)
 
     def __init__(self, capacity: int, backend: Backend | None = None):
-        self.backend = backend
-        self.cache = PlanCache(capacity)
+        super().__init__(capacity, backend)
         self._growth = Growth()
 
     def evaluate(
@@ -149,7 +117,7 @@ class Gradients:
             taken.append(nodes[number])
         found = derivatives(root, nodes, positions, 1)
         rest = [leaf for leaf in trace.leaves if leaf not in taken and not leaf.inputs and not is_fixed(leaf)]
-        backend = self._computing(root)
+        backend = self.computing([root])
         plan = compile_nodes([*taken, *rest], [root, *found], backend, derivatives=True)
         home = backend.home
         bound = bring_leaves([leaf.value for leaf in rest], rest, elsewhere(rest, home), home)
@@ -224,7 +192,7 @@ class Gradients:
         self._growth.note(trace, wrt)
         found = derivatives(root, [*trace.numbers, root], positions, n)
         outputs = [root, *found] if with_value else found
-        backend = self._computing(root)
+        backend = self.computing([root])
         plan = compile_nodes(trace.leaves, outputs, backend, derivatives=True)
         home = backend.home
         keeps = root.aval.place is home or (root.aval.place is None and home is get_backend())
@@ -232,20 +200,8 @@ class Gradients:
 
     def _recipe(self, root: Node, trace: Trace, positions: Positions, wrt: list[Node], n: int) -> Recipe:
         self._growth.note(trace, wrt, RECORDED_STEPS)
-        home = self._computing(root).home
+        home = self.computing([root]).home
         return recorded_derivatives(root, trace, positions, n, None if home is get_backend() else home)
-
-    def _computing(self, root: Node) -> Backend:
-        """The backend that derivatives of ``root`` are computed on."""
-        place: Backend | None = root.aval.place
-        if self.backend is None:
-            return place or get_backend()
-        if place is None or place is self.backend.home:
-            return self.backend
-        raise BackendError(
-            f"the graph computes on {self.backend.label}, but dy, {root.aval!r}, is not there; use a graph of that "
-            "backend, or put the variables on this one (add_variables) before dy is computed from them"
-        )
 
 
 def derivatives(root: Node, nodes: list[Node], positions: Positions, n: int) -> list[Node]:
@@ -279,30 +235,4 @@ def recorded_derivatives(root: Node, trace: Trace, positions: Positions, n: int,
     What does not depend on anything that is on a backend is said to be on ``place``.
     """
     nodes = [*trace.numbers, root]
-    program = build(nodes, derivatives(root, nodes, positions, n), simplify_graph)
-    number_of = {i: i for i in range(len(nodes))}
-    constants: list[Constant] = []
-    steps: list[tuple[Signature, tuple[int, ...]]] = []
-    live = program.live()
-    for number in live:
-        if number in program.constants:
-            number_of[number] = len(nodes) + len(constants)
-            constants.append(Constant(program.avals[number], program.constants[number]))
-    avals = [node.aval for node in [*nodes, *constants]]
-
-    def step(primitive: Primitive, params: tuple[Any, ...], arguments: tuple[int, ...]) -> int:
-        # Programs have no places, so signatures are made anew.
-        signature = primitive.signature(tuple([avals[a] for a in arguments]), params).derived
-        steps.append((signature, arguments))
-        avals.append(signature.out)
-        return len(avals) - 1
-
-    for number in live:
-        signature = program.signatures[number]
-        if signature is not None:
-            arguments = tuple([number_of[a] for a in program.arguments[number]])
-            number_of[number] = step(signature.primitive, signature.params, arguments)
-    outputs = [number_of[i] for i in program.outputs]
-    if place is not None:
-        outputs = [i if avals[i].place is place else step(place_p, (place,), (i,)) for i in outputs]
-    return Recipe(steps, constants, tuple(outputs))
+    return recipe_of(nodes, derivatives(root, nodes, positions, n), place)

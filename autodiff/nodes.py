@@ -18,6 +18,8 @@ from .core.avals import Aval
 from .core.primitives import PRIMITIVES, Primitive, Signature
 
 _next_sequence = itertools.count(1).__next__
+# A moment, as nodes count: what is made from now on is younger.
+now = _next_sequence
 
 
 def _operator(name: str, reflected: bool = False) -> Callable[[Node, Any], Operation]:

@@ -17,10 +17,9 @@ from weakref import WeakKeyDictionary
 from .callers import Caller, caller, line_of, user_frame
 from .differentiate import derivative, passes
 from .errors import AutodiffError, DetachedError, DetachedWarning, TraceError, UnsupportedError
-from .nodes import NO_SLOT, Constant, Node, Slot, Variable, renamed
+from .nodes import NO_SLOT, Constant, Node, Slot, Unknown, Variable, renamed
 from .ops import identity
 from .reasons import reason_of
-from .tracing import UNKNOWN
 
 # The arguments of transformations that are running, in any thread, with the name of the transformation and the thread.
 # What a finished transformation was about is a constant to all others. An entry for each, so that one call into C ends
@@ -67,7 +66,7 @@ def belongs_to_larger(root: Node, leaves: list[Node], begin: int) -> bool:
     def outside(node: Node) -> bool:
         return node.sequence < begin and (type(node) is Variable or node in ends)
 
-    if any(leaf.value is UNKNOWN for leaf in leaves):
+    if any(type(leaf.value) is Unknown and leaf.sequence < begin for leaf in leaves):
         return True
     ends = watched_nodes() if watched else {}
     if not any(leaf.inputs or outside(leaf) for leaf in leaves):
@@ -107,7 +106,7 @@ def refuse_detached(node: Node, asked: str, instead: str) -> None:
     """
     source = derivative_from(node)
     # Some rows find by the dtype that there is nothing to pass: that of np.sign does.
-    if source is None or source.value is UNKNOWN or derivative(node, [source], 1) == [None]:
+    if source is None or type(source.value) is Unknown or derivative(node, [source], 1) == [None]:
         return
     line, function = caller()
     unaware = "" if function is None else f"{function} does not know Tensors: "

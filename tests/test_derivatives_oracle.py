@@ -35,7 +35,7 @@ EPS = {np.dtype(code): float(np.finfo(code).eps) for code in ("f4", "f8")}
 
 def forwards(out: Node, x: Node, order: int) -> list[Any]:
     """Orders 1 to ``order`` by forward mode."""
-    walk = Forward(x, ones_like(x))
+    walk = Forward({x: ones_like(x)})
     found = []
     for _ in range(order):
         tangent = walk(out)

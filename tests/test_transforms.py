@@ -274,7 +274,7 @@ def test_bad_call(transform, function, args, error, message):
     assert ad.grad(lambda x: x**2)(3.0) == 6.0
 
 
-@pytest.mark.parametrize("argnums", ["x", 1.0, None, (), True, (0, "a"), [None]], ids=repr)
+@pytest.mark.parametrize("argnums", ["x", 1.0, (), True, (0, "a"), [None]], ids=repr)
 @pytest.mark.parametrize("transform", [ad.grad, ad.value_and_grad], ids=["grad", "value_and_grad"])
 def test_bad_argnums(transform, argnums):
     with pytest.raises(errors.ArgumentError, match=rf"{transform.__name__}: argnums"):

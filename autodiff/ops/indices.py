@@ -27,6 +27,38 @@ from .elementwise import astype, broadcast_shapes, minimum
 
 INTEGER, NEWAXIS, ARRAY = "i", "n", "a"
 
+
+class Prefixed(Constant):
+    """An index with an entry before those of another one. Who has another value of that makes another one of this.
+
+    Parameters
+    ----------
+    source : Node
+        An index, which has a value.
+    form : int or str
+        What is known of the entry.
+    entry : slice or None
+    """
+
+    __slots__ = ("_entry", "_source")
+
+    def __init__(self, source: Node, form: Any, entry: Any):
+        spec, literal = source.aval.spec, source.aval.literal
+        assert spec is not None
+        value = (entry, *source.value)
+        aval = intern_aval((), INDEX_DTYPE, literal=None if literal is None else value, spec=(form, *spec))
+        super().__init__(aval, value)
+        self._source = source
+        self._entry = entry
+
+    def origin(self) -> tuple[Node, tuple[Any, ...]]:
+        """The index that it is made of in the end, and all entries before those of that."""
+        if isinstance(self._source, Prefixed):
+            source, entries = self._source.origin()
+            return source, (self._entry, *entries)
+        return self._source, (self._entry,)
+
+
 # The value of a node on the host; None where it is not known.
 Concrete = Callable[[Node], Any]
 

@@ -42,7 +42,7 @@ class Trace:
         return [leaf.value for leaf in self.leaves]
 
 
-def collect(roots: Iterable[Node], floor: float = EVERYTHING) -> Trace:
+def collect(roots: Iterable[Node], floor: float = EVERYTHING, oldest: float = 0) -> Trace:
     """Walk from ``roots`` to the leaves.
 
     Parameters
@@ -50,6 +50,8 @@ def collect(roots: Iterable[Node], floor: float = EVERYTHING) -> Trace:
     roots : iterable of Node
     floor : float, optional
         Operations younger than this are walked even if they have values.
+    oldest : float, optional
+        Operations that are not younger than this are not walked, and are leaves.
 
     Returns
     -------
@@ -57,7 +59,13 @@ def collect(roots: Iterable[Node], floor: float = EVERYTHING) -> Trace:
     """
     roots = tuple(roots)
     trace = _collect(
-        [node for node in dict.fromkeys(roots) if node.inputs and (node.value is None or node.sequence > floor)], floor
+        [
+            node
+            for node in dict.fromkeys(roots)
+            if node.inputs and node.sequence > oldest and (node.value is None or node.sequence > floor)
+        ],
+        floor,
+        oldest=oldest,
     )
     key = list(trace.key)
     for node in roots:
@@ -85,12 +93,14 @@ def collect_below(root: Node, floor: float) -> Trace:
     return trace
 
 
-def _collect(operations: list[Node], floor: float, root: Node | None = None) -> Trace:
+def _collect(operations: list[Node], floor: float, root: Node | None = None, oldest: float = 0) -> Trace:
     """The trace of the operations below and including some; the value of ``root`` is no leaf."""
     seen = set(operations)
     for operation in operations:
         for node in operation.inputs:
             if node.inputs and node not in seen and (node.value is None or node.sequence > floor):
+                if node.sequence <= oldest:
+                    continue
                 seen.add(node)
                 operations.append(node)
     # Creation order is the same each time the same code is recorded, and it is topological.

@@ -1,6 +1,22 @@
 """Functions of functions: they record like everything else, so they nest."""
 
 from .functions import Function, function
-from .gradients import grad, stop_gradient, value_and_grad
+from .gradients import elementwise_grad, grad, holomorphic_grad, nth_derivative, stop_gradient, value_and_grad
+from .products import ggnvp, hvp, jvp, linearize, vhp, vjp
 
-__all__ = ["Function", "function", "grad", "stop_gradient", "value_and_grad"]
+__all__ = [
+    "Function",
+    "elementwise_grad",
+    "function",
+    "ggnvp",
+    "grad",
+    "holomorphic_grad",
+    "hvp",
+    "jvp",
+    "linearize",
+    "nth_derivative",
+    "stop_gradient",
+    "value_and_grad",
+    "vhp",
+    "vjp",
+]

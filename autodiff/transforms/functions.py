@@ -232,7 +232,7 @@ class Function:
 
     def _call_any(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call with containers, keywords, Tensors, or arguments that are part of the structure."""
-        leaves, structure = flatten((args, kwargs))
+        leaves, structure = flatten((args, kwargs), settings=True)
         key: list[Any] = [structure]
         values = []
         for leaf in leaves:
@@ -310,7 +310,7 @@ class Function:
         return None if place is None else aval_on(place, leaf)
 
     def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Traced:
-        leaves, given = flatten((args, kwargs))
+        leaves, given = flatten((args, kwargs), settings=True)
         avals = [self._aval(leaf) for leaf in leaves]
 
         def called(*nodes: Node) -> Any:

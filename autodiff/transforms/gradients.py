@@ -1,4 +1,4 @@
-"""Functions of functions: ``grad``, ``value_and_grad``, ``function``; and ``stop_gradient``.
+"""Gradients of functions: ``grad``, ``value_and_grad`` and what is like them; and ``stop_gradient``.
 
 They record like everything else, so they nest, and a derivative of a derivative is only another graph.
 """
@@ -7,24 +7,36 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
-
-import numpy as np
+from typing import Any, ParamSpec, TypeVar
 
 from .. import ops
-from ..containers import LEAF, flatten, is_container, transform, unflatten
-from ..core.avals import WEAK_COMPLEX, WEAK_FLOAT, Aval
-from ..errors import ArgumentError, AutodiffError, DifferentiationError, RangeError, shown
-from ..gradients import Gradients
-from ..nodes import NO_SLOT, Argument, Node, Variable
-from ..places import bring, placed
-from ..plan import collect_below
-from ..registry import get_backend
+from ..arguments import count, flag
+from ..containers import LEAF, is_container, transform
+from ..core.avals import Aval
+from ..engine import Walk
+from ..errors import ArgumentError, DifferentiationError
+from ..nodes import Node
 from ..tensor import Tensor, wrap
-from ..watching import belongs_to_larger, call_watched
+from ..walks import pull, slopes
+from ..watching import call_watched
+from .calls import (
+    ENGINE,
+    PYTHON_NUMBERS,
+    Argnames,
+    Argnums,
+    Chosen,
+    Results,
+    apart,
+    argument,
+    belongs,
+    check_call,
+    real_scalar,
+    scalar,
+    together,
+)
 
-# The gradients of all transformed functions: found by structure, whichever call made them.
-_GRADIENTS = Gradients(2048)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def stop_gradient(x: Any) -> Any:
@@ -33,7 +45,7 @@ def stop_gradient(x: Any) -> Any:
     Parameters
     ----------
     x : Tensor or array_like
-        Or nested lists, tuples and dicts of them.
+        Or containers of them.
 
     Returns
     -------
@@ -49,121 +61,6 @@ def stop_gradient(x: Any) -> Any:
     return transform(lambda leaf: wrap(ops.stop_gradient(leaf._node)) if isinstance(leaf, Tensor) else leaf, x)
 
 
-# --- arguments -------------------------------------------------------------------------------------------------------
-
-
-def _argument(value: Any, name: str, position: int) -> Node:
-    """A node to differentiate with respect to, for an argument of a function."""
-    kind = type(value)
-    if kind is float:
-        return Argument(WEAK_FLOAT, value, NO_SLOT)
-    if kind is Tensor or isinstance(value, Tensor):
-        if not value._node.aval.differentiable:
-            raise _no_derivative(f"{name}, argument {position}", value._node.aval)
-        # A fresh name: in a nested derivative the same Tensor may be an argument of both.
-        return ops.identity(value._node)
-    if kind is int or kind is bool:
-        try:
-            return Argument(WEAK_FLOAT, float(value), NO_SLOT)
-        except OverflowError:
-            raise RangeError(f"{name}, argument {position}: {shown(value)} is larger than any float") from None
-    if kind is complex:
-        return Argument(WEAK_COMPLEX, value, NO_SLOT)
-    try:
-        array, aval = placed(value)
-    except AutodiffError as error:
-        error.within(f"{name}, argument {position}")
-        raise
-    return Argument(aval, array, NO_SLOT)
-
-
-def _no_derivative(name: str, aval: Aval) -> DifferentiationError:
-    return DifferentiationError(
-        f"{name}: there are no derivatives with respect to an argument {aval!r}; use a floating dtype, or leave it "
-        "out of argnums"
-    )
-
-
-def _positions(argnums: Any, count: int, name: str) -> tuple[int, ...]:
-    positions = (argnums,) if type(argnums) is int else tuple(argnums)
-    for p in positions:
-        if not -count <= p < count:
-            raise ArgumentError(
-                f"{name}: argnums={shown(argnums)} names argument {shown(p)}, but the function was called with {count} "
-                "positional arguments"
-            )
-    return tuple([p % count for p in positions])
-
-
-def _check_call(function: Any, argnums: Any, name: str) -> None:
-    if not callable(function):
-        raise ArgumentError(f"{name}: {shown(function)} is not callable; give the function to differentiate")
-    valid = isinstance(argnums, int) and not isinstance(argnums, bool)
-    if not valid and isinstance(argnums, (tuple, list)) and argnums:
-        valid = all(isinstance(p, int) and not isinstance(p, bool) for p in argnums)
-    if not valid:
-        raise ArgumentError(f"{name}: argnums={argnums!r} must be an integer or a non-empty tuple of integers")
-
-
-def _result(out: Any, name: str) -> Tensor:
-    """The result of a differentiated function, checked to be one real number."""
-    if not isinstance(out, Tensor):
-        if out is None or is_container(out) or np.ndim(out):
-            raise DifferentiationError(
-                f"{name}: the function must return a scalar, not {type(out).__name__} {repr(out)[:60]}"
-            )
-        if isinstance(out, (bool, np.bool_)):
-            raise DifferentiationError(f"{name}: the function returned {out}, and a truth value has no derivative")
-        out = Tensor(out)
-    aval = out._node.aval
-    if aval.size != 1:
-        raise DifferentiationError(
-            f"{name}: the function must return a scalar, but returned {aval!r}; sum it (np.sum) to differentiate the "
-            "sum, or use Graph.gradient, which does"
-        )
-    if aval.dtype.kind == "c":
-        raise DifferentiationError(
-            f"{name}: the function returned {aval!r}; the derivative of a complex result depends on the direction, so "
-            "differentiate its real or imaginary part (np.real, np.imag)"
-        )
-    if not aval.differentiable:
-        raise DifferentiationError(
-            f"{name}: the function returned {aval!r}, and a result of dtype {aval.dtype} has no derivative"
-        )
-    return out  # type: ignore[no-any-return]
-
-
-def _belongs_to_larger(out: Tensor, own: list[Node]) -> bool:
-    """Whether a derivative passes to a result from outside of the transformation, which needs a Tensor back."""
-    for node in own:
-        if type(node) is not Argument:
-            return True
-    root, begin = out._node, own[0].sequence  # they are made in order
-    if root.inputs:
-        trace = root.trace
-        if trace is None or trace.floor > begin:
-            trace = root.trace = collect_below(root, begin)
-        leaves = trace.leaves
-    else:
-        leaves = [root]
-    # The common case: a function of its arguments, and of constants.
-    for leaf in leaves:
-        if leaf.inputs or (leaf.sequence < begin and isinstance(leaf, Variable)):
-            return belongs_to_larger(root, leaves, begin)
-    return False
-
-
-_PYTHON_NUMBERS = frozenset((float, int, bool, complex))
-
-
-def _scalar(value: Any) -> Any:
-    if type(value) is float or isinstance(value, Tensor):
-        return value
-    if not isinstance(value, (np.ndarray, np.generic)):
-        value = bring(value, get_backend())
-    return value.item()
-
-
 def _called(
     function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], own: list[Node], name: str
 ) -> tuple[Any, list[Any]]:
@@ -171,53 +68,55 @@ def _called(
     # Not the handles that the function gets: it may give these other nodes, by operations in place.
     out = call_watched(function, args, kwargs, own, name)
     if type(out) is not Tensor or out._node.aval.size != 1 or out._node.aval.dtype.kind != "f":
-        out = _result(out, name)
+        out = real_scalar(out, name)
     if not own:
         return out, []
-    if _belongs_to_larger(out, own):
-        return out, wrap(_GRADIENTS.record(out._node, own))
-    return _GRADIENTS.evaluate(out._node, own)
+    if belongs(out._node, own):
+        return out, wrap(ENGINE.record(out._node, own))
+    return ENGINE.evaluate(out._node, own)
 
 
 def _value_and_gradients(
-    function: Callable[..., Any], argnums: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: str
+    function: Callable[..., Any],
+    argnums: Argnums,
+    argnames: Argnames,
+    has_aux: bool,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    name: str,
 ) -> tuple[Any, Any]:
     """The value and the gradients for one call: recorded, and found in the cache of plans."""
-    replaced = list(args)
     given = args[argnums] if type(argnums) is int and -len(args) <= argnums < len(args) else ()
-    number = type(given) in _PYTHON_NUMBERS
-    if number or not is_container(given):
+    number = type(given) in PYTHON_NUMBERS
+    if not has_aux and argnames is None and (number or not is_container(given)):
         # The common call. What containers of arguments need would take a third of the time of a small gradient.
-        node = _argument(given, name, argnums)
+        assert type(argnums) is int
+        replaced = list(args)
+        node = argument(given, name, argnums)
         replaced[argnums] = wrap(node)
         value, (gradient,) = _called(function, replaced, kwargs, [node], name)
-        return (_scalar(value), _scalar(gradient)) if number else (value, gradient)
-    positions = _positions(argnums, len(args), name)
-    own: list[Node] = []
-    structures = []
-    numbers: list[bool] = []
-    known: dict[int, list[Node]] = {}
-    for p in positions:
-        leaves, structure = flatten(args[p])
-        nodes = known.get(p)
-        if nodes is None:
-            nodes = known[p] = [_argument(leaf, name, p) for leaf in leaves]
-            tensors = [wrap(node) for node in nodes]
-            replaced[p] = tensors[0] if structure is LEAF else unflatten(structure, iter(tensors))
-        numbers += [type(leaf) in _PYTHON_NUMBERS for leaf in leaves]
-        own += nodes
-        structures.append(structure)
-    value, gradients = _called(function, replaced, kwargs, own, name)
-    if True in numbers:
-        gradients = [_scalar(g) if number else g for g, number in zip(gradients, numbers, strict=True)]
-        if False not in numbers:
-            value = _scalar(value)
-    parts = iter(gradients)
-    results = [next(parts) if s is LEAF else unflatten(s, parts) for s in structures]
-    return value, results[0] if isinstance(argnums, int) else tuple(results)
+        return (scalar(value), scalar(gradient)) if number else (value, gradient)
+    chosen = Chosen(function, args, kwargs, name, argnums, argnames)
+    if not has_aux:
+        value, gradients = _called(function, chosen.args, chosen.kwargs, chosen.own, name)
+        return scalar(value) if chosen.is_number else value, chosen.rebuilt(gradients)
+    out, aux = apart(chosen.called(function), True, name)
+    root = real_scalar(out, name)._node
+    value, gradients, rest = together(Walk(slopes), [root], chosen.own, chosen.own, (), aux)
+    return (scalar(value[0]) if chosen.is_number else value[0], rest), chosen.rebuilt(gradients)
 
 
-def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+def _first_unless_named(argnums: Argnums, argnames: Argnames) -> Argnums:
+    return 0 if argnums is None and argnames is None else argnums
+
+
+def grad(
+    function: Callable[P, Any],
+    argnums: int | Sequence[int] | None = None,
+    has_aux: bool = False,
+    *,
+    argnames: str | Sequence[str] | None = None,
+) -> Callable[P, Any]:
     """The gradient of a function that returns a scalar.
 
     Parameters
@@ -225,21 +124,27 @@ def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Call
     function : callable
         Written with NumPy; returns one real number.
     argnums : int or sequence of int, optional
-        The positional arguments to differentiate with respect to. Each is an array, a number, or nested lists,
-        tuples and dicts of these.
+        The positional arguments to differentiate with respect to; the first one if neither this nor ``argnames`` is
+        given. Each is an array, a number, or a container of these: nested lists, tuples, dicts, dataclasses, and
+        classes that are registered (``register_container``).
+    has_aux : bool, optional
+        True if the function returns a pair, of which only the first is differentiated.
+    argnames : str or sequence of str, optional
+        Parameters to differentiate with respect to by their names, however they are given.
 
     Returns
     -------
     callable
         Takes the arguments of ``function`` and returns the gradient: shaped like the argument, a tuple of these
-        if ``argnums`` is a sequence. A Python number gives a Python float, a Tensor gives a Tensor.
+        if ``argnums`` is a sequence, a dict if ``argnames`` is one, a pair of both if both are given. A Python number
+        gives a Python float, a Tensor gives a Tensor. With ``has_aux`` it returns the pair (gradient, other results).
 
     Raises
     ------
     DifferentiationError
         When called, if the function does not return a scalar, or an argument has a dtype without derivatives.
     ArgumentError
-        If ``argnums`` names no argument.
+        If ``argnums`` or ``argnames`` names no argument.
 
     Examples
     --------
@@ -251,17 +156,29 @@ def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Call
     -0.0
     >>> ad.grad(lambda w: np.sum(w["a"] * w["b"]))({"a": np.ones(2), "b": np.full(2, 3.0)})
     {'a': array([3., 3.]), 'b': array([1., 1.])}
+    >>> ad.grad(lambda x, *, scale: scale * x**2, argnames="scale")(3.0, scale=2.0)
+    9.0
+    >>> ad.grad(lambda x: (x**2, {"twice": 2 * x}), has_aux=True)(3.0)
+    (6.0, {'twice': 6.0})
     """
-    _check_call(function, argnums, "grad")
+    check_call(function, argnums, "grad", argnames)
+    first, aux = _first_unless_named(argnums, argnames), flag(has_aux, "grad: has_aux")
 
     @functools.wraps(function)
-    def gradient(*args: Any, **kwargs: Any) -> Any:
-        return _value_and_gradients(function, argnums, args, kwargs, "grad")[1]
+    def gradient(*args: P.args, **kwargs: P.kwargs) -> Any:
+        value, found = _value_and_gradients(function, first, argnames, aux, args, kwargs, "grad")
+        return (found, value[1]) if aux else found
 
     return gradient
 
 
-def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., tuple[Any, Any]]:
+def value_and_grad(
+    function: Callable[P, T],
+    argnums: int | Sequence[int] | None = None,
+    has_aux: bool = False,
+    *,
+    argnames: str | Sequence[str] | None = None,
+) -> Callable[P, tuple[T, Any]]:
     """The value and the gradient of a function that returns a scalar, from one plan.
 
     Parameters
@@ -270,11 +187,16 @@ def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 
         As for ``grad``.
     argnums : int or sequence of int, optional
         As for ``grad``.
+    has_aux : bool, optional
+        As for ``grad``.
+    argnames : str or sequence of str, optional
+        As for ``grad``.
 
     Returns
     -------
     callable
-        Takes the arguments of ``function`` and returns the pair (value, gradient).
+        Takes the arguments of ``function`` and returns the pair (value, gradient); with ``has_aux`` the value is the
+        pair (value, other results).
 
     Raises
     ------
@@ -289,10 +211,220 @@ def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 
     >>> ad.value_and_grad(lambda x: x**3)(2.0)
     (8.0, 12.0)
     """
-    _check_call(function, argnums, "value_and_grad")
+    check_call(function, argnums, "value_and_grad", argnames)
+    first, aux = _first_unless_named(argnums, argnames), flag(has_aux, "value_and_grad: has_aux")
 
     @functools.wraps(function)
-    def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        return _value_and_gradients(function, argnums, args, kwargs, "value_and_grad")
+    def value_and_gradient(*args: P.args, **kwargs: P.kwargs) -> Any:
+        return _value_and_gradients(function, first, argnames, aux, args, kwargs, "value_and_grad")
 
     return value_and_gradient
+
+
+# --- other gradients -------------------------------------------------------------------------------------------------
+
+
+def _sloped(
+    function: Callable[..., Any],
+    chosen: Chosen,
+    has_aux: bool,
+    walk: Walk,
+    check: Callable[[Aval, str], None],
+) -> Any:
+    """What a walk gives for the one result of a function, and its other results."""
+    out, aux = apart(chosen.called(function), has_aux, chosen.name)
+    results = Results(out, chosen.name).differentiable()
+    if results.structure is not LEAF:
+        raise DifferentiationError(
+            f"{chosen.name}: the function must return one array, not a {type(out).__name__}; with has_aux=True it may "
+            "return others beside"
+        )
+    (root,) = results.nodes
+    check(root.aval, chosen.name)
+    _, found, rest = together(walk, [root], chosen.own, chosen.own, (), aux)
+    return (chosen.rebuilt(found), rest) if has_aux else chosen.rebuilt(found)
+
+
+def _check_real(aval: Aval, name: str) -> None:
+    if aval.dtype.kind == "c":
+        raise DifferentiationError(
+            f"{name}: the function returned {aval!r}; the derivative of a complex result depends on the direction, so "
+            "differentiate its real or imaginary part, or use holomorphic_grad"
+        )
+
+
+def elementwise_grad(
+    function: Callable[P, Any],
+    argnums: int | Sequence[int] | None = None,
+    has_aux: bool = False,
+    *,
+    argnames: str | Sequence[str] | None = None,
+) -> Callable[P, Any]:
+    """The derivative of an elementwise function: of each element of the result by that of the argument at its place.
+
+    Parameters
+    ----------
+    function : callable
+        Written with NumPy; returns a real array. Each of its elements depends on those at the same place only.
+    argnums : int or sequence of int, optional
+        As for ``grad``.
+    has_aux : bool, optional
+        As for ``grad``.
+    argnames : str or sequence of str, optional
+        As for ``grad``.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of ``function``, and returns what ``grad`` does.
+
+    Raises
+    ------
+    DifferentiationError
+        When called, if the function does not return one real array.
+
+    Notes
+    -----
+    It is the gradient of the sum of the result. If elements depend on others, these are added up as well.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> import numpy as np
+    >>> ad.elementwise_grad(lambda x: x**3)(np.array([1.0, 2.0]))
+    array([ 3., 12.])
+    """
+    name = "elementwise_grad"
+    check_call(function, argnums, name, argnames)
+    aux = flag(has_aux, f"{name}: has_aux")
+
+    @functools.wraps(function)
+    def derivative(*args: P.args, **kwargs: P.kwargs) -> Any:
+        chosen = Chosen(function, args, kwargs, name, argnums, argnames)
+        return _sloped(function, chosen, aux, Walk(slopes), _check_real)
+
+    return derivative
+
+
+def nth_derivative(
+    function: Callable[P, Any], n: int, argnums: int = 0, *, argnames: str | None = None
+) -> Callable[P, Any]:
+    """The derivative of order ``n`` of a function of one number, or of an elementwise function.
+
+    Parameters
+    ----------
+    function : callable
+        Written with NumPy; returns a real number or array.
+    n : int
+        The order; 0 is the function itself.
+    argnums : int, optional
+        The positional argument to differentiate with respect to.
+    argnames : str, optional
+        The parameter to differentiate with respect to, by its name.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of ``function``, and returns an array like the chosen one: each order is the derivative of
+        the sum of the one before. A Python number gives a Python float.
+
+    Raises
+    ------
+    ArgumentError
+        If ``n`` is negative or no integer, or several arguments are chosen.
+    DifferentiationError
+        When called, if the function does not return one real array.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> import numpy as np
+    >>> ad.nth_derivative(np.exp, 5)(0.0)
+    1.0
+    >>> ad.nth_derivative(lambda x: x**4, 3)(np.array([1.0, 2.0]))
+    array([24., 48.])
+    """
+    name = "nth_derivative"
+    check_call(function, argnums, name, argnames)
+    order = count(n, f"{name}: n", 0, ", the order of the derivative")
+    if not isinstance(argnums, int) or not isinstance(argnames, (str, type(None))):
+        raise ArgumentError(f"{name}: argnums and argnames choose one argument here, not a sequence of them")
+    if order == 0:
+        return function
+    place = None if argnames is not None else argnums
+
+    @functools.wraps(function)
+    def derivative(*args: P.args, **kwargs: P.kwargs) -> Any:
+        chosen = Chosen(function, args, kwargs, name, place, argnames)
+        return _sloped(function, chosen, False, Walk(slopes, (order,)), _check_real)
+
+    return derivative
+
+
+def _ones_pulled(outputs: Sequence[Node], inputs: Sequence[Node], given: Sequence[Node]) -> list[Node]:
+    return pull(outputs, inputs, [ops.ones_like(y) for y in outputs])
+
+
+def _check_complex(aval: Aval, name: str) -> None:
+    if aval.size != 1:
+        raise DifferentiationError(f"{name}: the function must return one complex number, but returned {aval!r}")
+    if aval.dtype.kind != "c":
+        raise DifferentiationError(
+            f"{name}: the function returned {aval!r}; a holomorphic function of complex numbers has complex results, "
+            "and grad differentiates real ones"
+        )
+
+
+def holomorphic_grad(
+    function: Callable[P, Any],
+    argnums: int | Sequence[int] | None = None,
+    has_aux: bool = False,
+    *,
+    argnames: str | Sequence[str] | None = None,
+) -> Callable[P, Any]:
+    """The complex derivative of a holomorphic function of complex numbers that returns one.
+
+    Parameters
+    ----------
+    function : callable
+        Written with NumPy; returns one complex number. Nobody checks that it is holomorphic: that it is made without
+        ``np.conj``, ``np.abs``, ``np.real`` and their kin.
+    argnums : int or sequence of int, optional
+        As for ``grad``; the arguments are complex.
+    has_aux : bool, optional
+        As for ``grad``.
+    argnames : str or sequence of str, optional
+        As for ``grad``.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of ``function``, and returns the derivatives by each element of the chosen ones.
+
+    Raises
+    ------
+    DifferentiationError
+        When called, if an argument or the result is not complex, or the result is not one number.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> ad.holomorphic_grad(lambda z: z**2)(1 + 2j)
+    (2+4j)
+    """
+    name = "holomorphic_grad"
+    check_call(function, argnums, name, argnames)
+    aux = flag(has_aux, f"{name}: has_aux")
+
+    @functools.wraps(function)
+    def derivative(*args: P.args, **kwargs: P.kwargs) -> Any:
+        chosen = Chosen(function, args, kwargs, name, argnums, argnames)
+        for node, place in zip(chosen.own, chosen.places, strict=True):
+            if node.aval.dtype.kind != "c":
+                raise DifferentiationError(
+                    f"{name}: argument {place} is {node.aval!r}; holomorphic functions are of complex numbers, and "
+                    "grad differentiates with respect to real ones"
+                )
+        return _sloped(function, chosen, aux, Walk(_ones_pulled), _check_complex)
+
+    return derivative

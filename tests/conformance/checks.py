@@ -245,7 +245,7 @@ def check_forward(case: Case, arrays: Sequence[np.ndarray], backend: Any) -> Non
     reverse = sum(np.sum(np.real(v * host(g))) for v, g in zip(directions, pulled, strict=True))
     forward = 0.0
     for x, v in zip(wrt, directions, strict=True):
-        tangent_of = Forward(x.node, ad.Tensor(v).node)
+        tangent_of = Forward({x.node: ad.Tensor(v).node})
         tangents = [tangent_of(out.node) if floating(out) else None for out in leaves(outs)]
         for out, t in zip(leaves(outs), tangents, strict=True):
             if t is not None:

@@ -137,7 +137,7 @@ def _recorded() -> list[Node]:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", ad.errors.IndependentWarning)
                     roots += [g.node for g in ad.Graph().gradient(out, wrt, as_tensors=True)]
-                tangent = Forward(wrt[0].node, ad.Tensor(np.ones(wrt[0].shape)).node)(out.node)
+                tangent = Forward({wrt[0].node: ad.Tensor(np.ones(wrt[0].shape)).node})(out.node)
                 roots += [] if tangent is None else [tangent]
     return roots
 

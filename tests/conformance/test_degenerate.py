@@ -23,7 +23,7 @@ def close(actual: Any, expected: Any) -> None:
 def tangent(function: Any, a: np.ndarray, v: np.ndarray) -> np.ndarray:
     """The directional derivative, in forward mode."""
     t = ad.Tensor(a)
-    found = ad.differentiate.Forward(t.node, ad.Tensor(v).node)(function(t).node)
+    found = ad.differentiate.Forward({t.node: ad.Tensor(v).node})(function(t).node)
     assert found is not None
     return np.asarray(ad.tensor.wrap(found))
 

@@ -79,7 +79,7 @@ UNDEFINED_AT_ZERO = [
 def test_branch_that_was_not_chosen_gives_no_nan_in_either_mode(place: int) -> None:
     x = ad.Tensor([0.0, 2.0, 0.5])
     out = np.where(x > 0, UNDEFINED_AT_ZERO[place](x), 0.0).node
-    walk, forward, backward = Forward(x.node, ones_like(x.node)), out, out
+    walk, forward, backward = Forward({x.node: ones_like(x.node)}), out, out
     with np.errstate(all="ignore"):
         for _ in range(4):
             forward = walk(forward)
@@ -196,7 +196,7 @@ def test_products_with_zeros() -> None:
 
 def test_forward_mode_of_a_product_with_zeros() -> None:
     x = ad.Tensor([0.0, 2.0, 3.0])
-    tangent = Forward(x.node, ad.Tensor([1.0, 1.0, 1.0]).node)(np.prod(x).node)
+    tangent = Forward({x.node: ad.Tensor([1.0, 1.0, 1.0]).node})(np.prod(x).node)
     assert tangent is not None
     same(wrap(tangent).value, 6.0)
 

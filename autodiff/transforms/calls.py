@@ -1,0 +1,458 @@
+"""Calls of transformed functions: which arguments are differentiated, what stands for them, and what results become."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..containers import LEAF, Structure, flatten, is_container, leaf_names, unflatten
+from ..convert import as_node, describe, is_complex
+from ..core.avals import WEAK_COMPLEX, WEAK_FLOAT, Aval
+from ..engine import Walk, trace_of
+from ..errors import ArgumentError, AutodiffError, DifferentiationError, DTypeError, RangeError, ShapeError, shown
+from ..gradients import Gradients
+from ..nodes import NO_SLOT, Argument, Constant, Node, Variable, freeze
+from ..places import bring, placed, taken
+from ..plan import Trace, collect_below
+from ..registry import get_backend
+from ..tensor import Tensor, wrap
+from ..watching import belongs_to_larger, call_watched
+
+# The derivatives of all transformed functions: found by structure, whichever call made them.
+ENGINE = Gradients(2048)
+
+PYTHON_NUMBERS = frozenset((float, int, bool, complex))
+
+Argnums = int | Sequence[int] | None
+Argnames = str | Sequence[str] | None
+
+
+class Place:
+    """How an argument is reached, for messages: written out only when one is needed."""
+
+    __slots__ = ("_base", "_number", "_structure")
+
+    def __init__(self, base: str, structure: Structure, number: int):
+        self._base = base
+        self._structure = structure
+        self._number = number
+
+    def __str__(self) -> str:
+        return f"{self._base}{leaf_names(self._structure)[self._number]}"
+
+
+# --- arguments -------------------------------------------------------------------------------------------------------
+
+
+def argument(value: Any, name: str, place: Any) -> Node:
+    """A node to differentiate with respect to, for an argument of a function."""
+    kind = type(value)
+    if kind is float:
+        return Argument(WEAK_FLOAT, value, NO_SLOT)
+    if kind is Tensor or isinstance(value, Tensor):
+        if not value._node.aval.differentiable:
+            raise no_derivative(f"{name}, argument {place}", value._node.aval)
+        # A fresh name: in a nested derivative the same Tensor may be an argument of both.
+        return ops.identity(value._node)
+    if kind is int or kind is bool:
+        try:
+            return Argument(WEAK_FLOAT, float(value), NO_SLOT)
+        except OverflowError:
+            raise RangeError(f"{name}, argument {place}: {shown(value)} is larger than any float") from None
+    if kind is complex:
+        return Argument(WEAK_COMPLEX, value, NO_SLOT)
+    try:
+        array, aval = placed(value)
+    except AutodiffError as error:
+        error.within(f"{name}, argument {place}")
+        raise
+    return Argument(aval, array, NO_SLOT)
+
+
+def no_derivative(name: str, aval: Aval) -> DifferentiationError:
+    """The error for an argument of a dtype without derivatives."""
+    return DifferentiationError(
+        f"{name}: there are no derivatives with respect to an argument {aval!r}; use a floating dtype, or leave it "
+        "out of argnums"
+    )
+
+
+def check_call(function: Any, argnums: Any, name: str, argnames: Any = None) -> None:
+    """Errors for what cannot be transformed, or chooses no arguments."""
+    if not callable(function):
+        raise ArgumentError(f"{name}: {shown(function)} is not callable; give the function to differentiate")
+    valid = argnums is None or (isinstance(argnums, int) and not isinstance(argnums, bool))
+    if not valid and isinstance(argnums, (tuple, list)) and argnums:
+        valid = all(isinstance(p, int) and not isinstance(p, bool) for p in argnums)
+    if not valid:
+        raise ArgumentError(f"{name}: argnums={argnums!r} must be an integer or a non-empty tuple of integers")
+    words = ("",) if argnames is None or isinstance(argnames, str) else argnames
+    if not isinstance(words, (tuple, list)) or not words or not all(isinstance(word, str) for word in words):
+        raise ArgumentError(f"{name}: argnames={shown(argnames)} must be a name or a non-empty tuple of names")
+
+
+def _positions(argnums: Any, count: int, name: str) -> tuple[int, ...]:
+    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    for p in positions:
+        if not -count <= p < count:
+            raise ArgumentError(
+                f"{name}: argnums={shown(argnums)} names argument {shown(p)}, but the function was called with {count} "
+                "positional arguments"
+            )
+    return tuple([p % count for p in positions])
+
+
+def _named(function: Any, word: str, args: Sequence[Any], kwargs: dict[str, Any], name: str) -> int | str:
+    """Where an argument is that is chosen by its name: its position, or its name if it was given by that."""
+    if word in kwargs:
+        return word
+    try:
+        parameters = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        parameters = []
+    if word in parameters and parameters.index(word) < len(args):
+        return parameters.index(word)
+    known = f"its parameters are {', '.join(parameters)}" if parameters else "its parameters are not known"
+    raise ArgumentError(f"{name}: argnames names {word!r}, but the function was called without it; {known}")
+
+
+class Chosen:
+    """The arguments of a call that are differentiated, and those that the function gets in their place.
+
+    Attributes
+    ----------
+    args, kwargs
+        What to call the function with.
+    own : list of Node
+        What stands for the leaves of the chosen arguments.
+    numbers : list of bool
+        Which of these are Python numbers.
+    structure : Structure
+        Of what ``argnums`` and ``argnames`` ask for.
+    """
+
+    __slots__ = ("_taken", "args", "kwargs", "name", "numbers", "own", "places", "structure")
+
+    def __init__(
+        self,
+        function: Any,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        name: str,
+        argnums: Argnums = None,
+        argnames: Argnames = None,
+    ):
+        self.name = name
+        self.args = list(args)
+        self.kwargs = dict(kwargs)
+        self.own: list[Node] = []
+        self.numbers: list[bool] = []
+        self.places: list[Place] = []
+        # Nodes by where an argument is: one that is named twice has one node.
+        self._taken: dict[int | str, tuple[list[Node], list[bool], list[Place], Structure]] = {}
+        if argnums is None and argnames is None:
+            argnums = 0
+        parts = []
+        if argnums is not None:
+            structures = [self._take(p, args[p]) for p in _positions(argnums, len(args), name)]
+            parts.append(structures[0] if isinstance(argnums, int) else (tuple, None, tuple(structures)))
+        if argnames is not None:
+            words = (argnames,) if isinstance(argnames, str) else tuple(argnames)
+            places = [_named(function, word, args, kwargs, name) for word in words]
+            structures = [self._take(p, kwargs[p] if isinstance(p, str) else args[p]) for p in places]
+            parts.append(structures[0] if isinstance(argnames, str) else (dict, words, tuple(structures)))
+        self.structure: Structure = parts[0] if len(parts) == 1 else (tuple, None, tuple(parts))
+
+    def _take(self, place: int | str, value: Any) -> Structure:
+        """Let nodes stand for an argument; its structure."""
+        found = self._taken.get(place)
+        if found is None:
+            leaves, structure = flatten(value)
+            label = f"args[{place}]" if isinstance(place, int) else place
+            labels = [Place(label if structure is not LEAF else str(place), structure, i) for i in range(len(leaves))]
+            nodes = [argument(leaf, self.name, labels[i]) for i, leaf in enumerate(leaves)]
+            numbers = [type(leaf) in PYTHON_NUMBERS for leaf in leaves]
+            replaced = unflatten(structure, iter([wrap(node) for node in nodes]))
+            if isinstance(place, int):
+                self.args[place] = replaced
+            else:
+                self.kwargs[place] = replaced
+            found = self._taken[place] = nodes, numbers, labels, structure
+        nodes, numbers, labels, structure = found
+        self.own += nodes
+        self.numbers += numbers
+        self.places += labels
+        return structure
+
+    @property
+    def is_number(self) -> bool:
+        """Whether all that is differentiated are Python numbers: then results without axes are, too."""
+        return bool(self.numbers) and all(self.numbers)
+
+    def rebuilt(self, leaves: Sequence[Any]) -> Any:
+        """What has one part for each of the nodes, in the structure that was asked for; numbers for numbers."""
+        parts = [scalar(x) if number else x for x, number in zip(leaves, self.numbers, strict=True)]
+        return unflatten(self.structure, iter(parts))
+
+    def called(self, function: Callable[..., Any]) -> Any:
+        """What the function returns for the nodes."""
+        return call_watched(function, self.args, self.kwargs, self.own, self.name)
+
+
+# --- results ---------------------------------------------------------------------------------------------------------
+
+
+def scalar(value: Any) -> Any:
+    """A Python number for an array of one element."""
+    if type(value) is float or isinstance(value, Tensor):
+        return value
+    if not isinstance(value, (np.ndarray, np.generic)):
+        if type(value) in PYTHON_NUMBERS:
+            return value
+        value = bring(value, get_backend())
+    return value.item()
+
+
+class Results:
+    """What a function returned: nodes for its numbers and arrays, and the structure that they are in.
+
+    Attributes
+    ----------
+    nodes : list of Node
+    structure : Structure
+    """
+
+    __slots__ = ("name", "nodes", "structure")
+
+    def __init__(self, out: Any, name: str):
+        self.name = name
+        leaves, self.structure = flatten(out)
+        self.nodes: list[Node] = []
+        for i, leaf in enumerate(leaves):
+            if not isinstance(leaf, Tensor) and (leaf is None or isinstance(leaf, (str, bytes)) or callable(leaf)):
+                raise DifferentiationError(
+                    f"{name}: the function returned {describe(leaf)}{self.at(i)}; it must return numbers and arrays, "
+                    "or containers of them (has_aux=True allows for other results beside)"
+                )
+            self.nodes.append(leaf._node if isinstance(leaf, Tensor) else as_node(leaf))
+
+    def at(self, i: int) -> str:
+        """Where a result is, for messages."""
+        place = leaf_names(self.structure)[i]
+        return f" at result{place}" if place else ""
+
+    def differentiable(self) -> Results:
+        """The same; an error for a result that has no derivative."""
+        for i, node in enumerate(self.nodes):
+            if not node.aval.differentiable:
+                if isinstance(node, Constant) and node.aval.weak and node.aval.dtype.kind != "b":
+                    # A number that the function is told: a constant function.
+                    self.nodes[i] = as_node(float(node.value))
+                    continue
+                raise DifferentiationError(
+                    f"{self.name}: the function returned {node.aval!r}{self.at(i)}, and a result of dtype "
+                    f"{node.aval.dtype} has no derivative; return it beside the others with has_aux=True"
+                )
+        return self
+
+    def rebuilt(self, leaves: Sequence[Any], numbers: bool = False) -> Any:
+        """What has one part for each of the nodes, in the structure of the results."""
+        parts = [scalar(x) if numbers and not node.aval.ndim else x for x, node in zip(leaves, self.nodes, strict=True)]
+        return unflatten(self.structure, iter(parts))
+
+
+class Aux:
+    """What a function returns beside what is differentiated: values where these are asked for."""
+
+    __slots__ = ("_leaves", "_structure", "nodes")
+
+    def __init__(self, aux: Any):
+        self._leaves, self._structure = flatten(aux)
+        self.nodes = [leaf._node for leaf in self._leaves if isinstance(leaf, Tensor)]
+
+    def rebuilt(self, values: Iterator[Any]) -> Any:
+        """The same with values, or Tensors, for Tensors."""
+        leaves = [next(values) if isinstance(leaf, Tensor) else leaf for leaf in self._leaves]
+        return unflatten(self._structure, iter(leaves))
+
+
+def apart(out: Any, has_aux: bool, name: str) -> tuple[Any, Aux]:
+    """What is differentiated of the results of a function, and the rest."""
+    if not has_aux:
+        return out, Aux(())
+    if not isinstance(out, (tuple, list)) or len(out) != 2:
+        raise DifferentiationError(
+            f"{name}: with has_aux=True the function must return a pair (result, other results), not "
+            f"{describe(out) if not is_container(out) else f'a {type(out).__name__} of {len(flatten(out)[0])} results'}"
+        )
+    return out[0], Aux(out[1])
+
+
+def real_scalar(out: Any, name: str) -> Tensor:
+    """The result of a differentiated function, checked to be one real number."""
+    if not isinstance(out, Tensor):
+        if out is None or is_container(out) or np.ndim(out):
+            raise DifferentiationError(
+                f"{name}: the function must return a scalar, not {type(out).__name__} {repr(out)[:60]}"
+            )
+        if isinstance(out, (bool, np.bool_)):
+            raise DifferentiationError(f"{name}: the function returned {out}, and a truth value has no derivative")
+        out = Tensor(out)
+    aval = out._node.aval
+    if aval.size != 1:
+        raise DifferentiationError(
+            f"{name}: the function must return a scalar, but returned {aval!r}; sum it (np.sum) to differentiate the "
+            "sum, or use Graph.gradient, which does"
+        )
+    if aval.dtype.kind == "c":
+        raise DifferentiationError(
+            f"{name}: the function returned {aval!r}; the derivative of a complex result depends on the direction, so "
+            "differentiate its real or imaginary part (np.real, np.imag)"
+        )
+    if not aval.differentiable:
+        raise DifferentiationError(
+            f"{name}: the function returned {aval!r}, and a result of dtype {aval.dtype} has no derivative"
+        )
+    return out  # type: ignore[no-any-return]
+
+
+# --- what belongs to something larger --------------------------------------------------------------------------------
+
+
+def belongs(root: Node, own: Sequence[Node]) -> bool:
+    """Whether a derivative passes to a result from outside of the transformation, which needs a Tensor back.
+
+    ``own`` are what stands for arguments, in the order in which they were made.
+    """
+    for node in own:
+        if type(node) is not Argument:
+            return True
+    begin = own[0].sequence if own else 0
+    if root.inputs:
+        trace = root.trace
+        if trace is None or trace.floor > begin:
+            trace = root.trace = collect_below(root, begin)
+        leaves = trace.leaves
+    else:
+        leaves = [root]
+    # The common case: a function of its arguments, and of constants.
+    for leaf in leaves:
+        if leaf.inputs or (leaf.sequence < begin and isinstance(leaf, Variable)):
+            return belongs_to_larger(root, leaves, begin)
+    return False
+
+
+def together(
+    walk: Walk, outputs: Sequence[Node], inputs: Sequence[Node], own: Sequence[Node], given: Sequence[Node], aux: Aux
+) -> tuple[list[Any], list[Any], Any]:
+    """The values of outputs, what a walk gives, and the other results: all by one plan, or all as Tensors.
+
+    ``own`` are those of the inputs that stand for arguments, and ``given`` what the walk takes beside.
+    """
+    also = [*outputs, *aux.nodes]
+    trace = trace_of(also, inputs)
+    n = len(outputs)
+    if is_larger(trace, also, own, given):
+        found = ENGINE.nodes(walk, outputs, inputs, kept(given))
+        return wrap([*outputs]), wrap(found), aux.rebuilt(iter(wrap(aux.nodes)))
+    values = ENGINE.values(walk, trace, outputs, inputs, given, also)
+    return values[:n], values[len(also) :], aux.rebuilt(iter(values[n:]))
+
+
+def is_larger(trace: Trace, roots: Sequence[Node], own: Sequence[Node], given: Sequence[Node] = ()) -> bool:
+    """``belongs`` for several results, whose trace is known, and for what is ``given`` beside arguments."""
+    for node in (*own, *given):
+        if type(node) is not Argument:
+            return True
+    begin = own[0].sequence if own else 0
+    leaves = trace.leaves
+    for leaf in leaves:
+        if leaf.inputs or (leaf.sequence < begin and isinstance(leaf, Variable)):
+            return any(belongs_to_larger(root, leaves, begin) for root in roots)
+    return False
+
+
+def kept(nodes: Sequence[Node]) -> list[Node]:
+    """The same nodes, their arrays copied: what is recorded captures values."""
+    return [
+        Argument(node.aval, freeze(node.value.copy()), NO_SLOT)
+        if type(node) is Argument and isinstance(node.value, np.ndarray)
+        else node
+        for node in nodes
+    ]
+
+
+# --- vectors of products ---------------------------------------------------------------------------------------------
+
+
+def vector(value: Any, aval: Aval, what: str) -> Node:
+    """A node for a tangent or a cotangent of something, of its shape and dtype; ``what`` says what was given."""
+    if isinstance(value, Tensor):
+        node: Node = value._node
+        given = node.aval
+        if given.shape != aval.shape:
+            raise _misfit(what, describe(value), aval)
+        if given.dtype.kind == "c" and aval.dtype.kind != "c":
+            raise _imaginary(what, describe(value), aval)
+        # A fresh name: what stands for an argument of another transformation is none of this one.
+        return ops.identity(node) if given.dtype == aval.dtype else ops.astype(node, aval.dtype)
+    if aval.weak and type(value) in PYTHON_NUMBERS:
+        if type(value) is complex and aval.dtype.kind != "c":
+            raise _imaginary(what, describe(value), aval)
+        return Argument(aval, complex(value) if aval.dtype.kind == "c" else float(value), NO_SLOT)
+    if type(value) is np.ndarray and value.dtype is aval.dtype and value.shape == aval.shape and aval.place is None:
+        return Argument(aval, freeze(value.view()), NO_SLOT)
+    try:
+        if aval.dtype.kind != "c" and is_complex(value):
+            raise _imaginary(what, describe(value), aval)
+        array = taken(value, aval, aval.place)
+    except AutodiffError as error:
+        error.within(what)
+        raise
+    if tuple(array.shape) != aval.shape:
+        raise _misfit(what, describe(value), aval)
+    if aval.weak:
+        return Argument(aval, np.asarray(array).item(), NO_SLOT)
+    return Argument(aval, freeze(array.view() if isinstance(array, np.ndarray) else array), NO_SLOT)
+
+
+def _misfit(what: str, given: str, aval: Aval) -> ShapeError:
+    return ShapeError(f"{what} is {given}, but must have the shape of what it belongs to, {aval!r}")
+
+
+def _imaginary(what: str, given: str, aval: Aval) -> DTypeError:
+    return DTypeError(f"{what} is {given}, but belongs to {aval!r}, which has no imaginary part; take np.real of it")
+
+
+def vectors(value: Any, structure: Structure, avals: Sequence[Aval], what: str) -> list[Node]:
+    """Nodes for tangents or cotangents that come in the structure of what they belong to."""
+    if structure is LEAF and not is_container(value):
+        return [vector(value, avals[0], what)]
+    leaves, given = flatten(value)
+    if given != structure:
+        if structure is LEAF and len(avals) == 1:
+            # Lists of numbers, where an array is meant.
+            return [vector(value, avals[0], what)]
+        raise ArgumentError(
+            f"{what} must be nested as what it belongs to is: {_drawn(structure)}, but it is {_drawn(given)}"
+        )
+    names = leaf_names(structure)
+    return [vector(leaf, aval, what + name) for leaf, aval, name in zip(leaves, avals, names, strict=True)]
+
+
+def _drawn(structure: Structure) -> str:
+    """A structure as text, with a star for each leaf."""
+    if structure is LEAF:
+        return "an array"
+    kind, keys, parts = structure
+    inner = [_drawn(part).replace("an array", "*") for part in parts]
+    if keys is None:
+        text = f"{'' if kind in (list, tuple) else kind.__name__}[{', '.join(inner)}]"
+        return text if kind is list else f"{text.replace('[', '(', 1)[:-1]})"
+    if isinstance(keys, tuple):
+        return "{" + ", ".join([f"{key!r}: {part}" for key, part in zip(keys, inner, strict=True)]) + "}"
+    return f"{kind.__name__}({', '.join(inner)})"
