@@ -88,7 +88,8 @@ def _polymul(a1: Any, a2: Any) -> Any:
 
 def _polydiv(u: Any, v: Any) -> Any:
     """Long division; what is left is shorter where its first values are about zero, as in NumPy."""
-    rest, divisor = [_vector(a, "polydiv") + 0.0 for a in (u, v)]
+    vectors: list[Node] = [_vector(a, "polydiv") + 0.0 for a in (u, v)]
+    rest, divisor = vectors
     rest, divisor = [ops.astype(x, ops.common_dtype([rest, divisor])) for x in (rest, divisor)]
     count = divisor.aval.size
     steps = max(rest.aval.size - count + 1, 0)
