@@ -2,8 +2,8 @@
 
 ``import autodiff.numpy as np`` in place of ``import numpy as np`` lets a program fill buffers: ``y = np.zeros(n)`` is a
 Tensor in a function that a transformation runs and in the block of a graph (``with graph:``), so that what depends on
-Tensors may be written into it. Elsewhere it is an array. Lists of Tensors may be given to ``array``, ``r_`` and ``c_``.
-Everything else is NumPy's own object.
+Tensors may be written into it. Elsewhere it is an array. Functions take lists of Tensors as NumPy's take lists of
+numbers: ``np.mean([t, u])``. What takes no Tensors is NumPy's own object.
 
 >>> import autodiff as ad
 >>> import autodiff.numpy as np
@@ -27,21 +27,21 @@ import numpy  # noqa: ICN001  (the name np is for what this is imported as)
 
 from .dispatch import MODULE
 from .numpy_api.creation import NAMESPACE
+from .numpy_api.lists import of_module
 
 if TYPE_CHECKING:
     from numpy import *  # noqa: F403
 
 __all__ = list(numpy.__all__)
 
-# Modules that NumPy itself imports late (f2py, testing: half a second) are left to ``__getattr__``.
-globals().update({name: vars(numpy)[name] for name in numpy.__all__ if name in vars(numpy)} | NAMESPACE)
-
+globals().update(NAMESPACE)
 
 MODULE["numpy"] = sys.modules[__name__]
 
 
 def __getattr__(name: str) -> Any:
-    return getattr(numpy, name)
+    found = globals()[name] = of_module(numpy, name, __name__)
+    return found
 
 
 def __dir__() -> list[str]:

@@ -50,6 +50,7 @@ def implements(function: Callable[..., Any]) -> Callable[[F], F]:
     >>> ad.grad(np.trapezoid)(np.array([1.0, 2.0, 4.0]))
     array([0.5, 1. , 0.5])
     """
+    function = getattr(function, "numpys", function)  # that of autodiff.numpy
     if isinstance(function, np.ufunc) or not callable(function) or not hasattr(function, "_implementation"):
         raise ArgumentError(
             f"implements: {shown(function)} is no NumPy function that dispatches to other classes; call yours directly"

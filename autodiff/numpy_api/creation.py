@@ -15,6 +15,7 @@ from ..dispatch import FUNCTIONS
 from ..errors import ShapeError, UnsupportedError
 from ..nodes import Node
 from ..places import block_here
+from ..registry import OURS
 from ..tensor import Tensor, node_of, wrap
 from ..watching import is_transforming
 from .calling import Handler
@@ -113,6 +114,7 @@ def _creating(function: Callable[..., Any]) -> Callable[..., Any]:
         is_numbers = isinstance(result, np.ndarray) and result.dtype.kind in "biufc"
         return made(result) if is_numbers and _recorded() else result
 
+    create.__module__ = OURS
     return create
 
 
@@ -126,6 +128,7 @@ def _joining(function: Callable[..., Any]) -> Callable[..., Any]:
             return FUNCTIONS[function](object, *args, **kwargs)
         return create(object, *args, **kwargs)
 
+    join.__module__ = OURS
     return join
 
 
