@@ -90,9 +90,10 @@ def nightly(session: nox.Session) -> None:
     """Run the whole conformance suite on kernels that run as C++, and 200,000 random programs: more than an hour."""
     _, wheel = build(session)
     session.install(f"{wheel}[test]")
-    session.run("pytest", "--backend=cupy-emulated", *session.posargs, env={"REQUIRE_COMPILERS": "1"})
+    everything = {"REQUIRE_COMPILERS": "1", "SWEEP": "all"}
+    session.run("pytest", "--backend=cupy-emulated", *session.posargs, env=everything)
     session.run("pytest", "tests/test_derivatives_oracle.py", env={"AUTODIFF_FUZZ": "10000"})
-    session.run("pytest", "tests/conformance/test_dtype_sweep.py", env={"SWEEP": "all"})
+    session.run("pytest", "tests/conformance", env={"SWEEP": "all"})
     # Memory over 100,000 shapes, constants, graphs, functions and threads.
     session.run("pytest", "tests/test_bounds.py", "-k", "flat", *session.posargs, env={"NIGHTLY": "1"})
     session.run("pytest", "tests/fuzz/test_wrong.py", env={"NIGHTLY": "1"})

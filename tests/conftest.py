@@ -7,7 +7,8 @@ import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from itertools import compress
 from operator import not_
 from pathlib import Path
@@ -53,6 +54,12 @@ ALONE = "AUTODIFF_TEST_ALONE"
 USUAL = ("numpy", "numba", "array_api_strict")
 
 
+# Tests of every function in every mode on every backend. A run of all tests makes one of so many of these, on each
+# Python another part; with SWEEP=all in the environment, or asked for by file or by name, all.
+SWEEPS = ("test_blocks", "test_recipes", "test_sweep")
+SHARE = 3
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--backend",
@@ -71,19 +78,40 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On NumPy all but the tests of another backend; on another one its own, and those that are for every backend."""
     wanted = config.getoption("backend")
-    if wanted is None:
-        return
-    own = TARGETS[wanted].files
-    others = tuple([begin for target in TARGETS.values() for begin in target.files if begin not in own])
+    if wanted is not None:
+        own = TARGETS[wanted].files
+        others = tuple([begin for target in TARGETS.values() for begin in target.files if begin not in own])
 
-    def belongs(item: pytest.Item) -> bool:
-        if "backend" in getattr(item, "fixturenames", ()):
-            return True
-        return not item.path.stem.startswith(others) if wanted == "numpy" else item.path.stem.startswith(own)
+        def belongs(item: pytest.Item) -> bool:
+            if "backend" in getattr(item, "fixturenames", ()):
+                return True
+            return not item.path.stem.startswith(others) if wanted == "numpy" else item.path.stem.startswith(own)
 
-    chosen = [belongs(item) for item in items]
-    config.hook.pytest_deselected(items=list(compress(items, map(not_, chosen))))
-    items[:] = compress(items, chosen)
+        _keep(config, items, belongs)
+    if _is_part(config):
+        seed = f"{sys.version_info[:2]}"
+        _keep(
+            config,
+            items,
+            lambda item: item.path.stem not in SWEEPS or zlib.crc32(f"{seed} {item.nodeid}".encode()) % SHARE == 0,
+        )
+
+
+def _keep(config: pytest.Config, items: list[pytest.Item], chosen: Callable[[pytest.Item], bool]) -> None:
+    kept = [chosen(item) for item in items]
+    config.hook.pytest_deselected(items=list(compress(items, map(not_, kept))))
+    items[:] = compress(items, kept)
+
+
+def _is_part(config: pytest.Config) -> bool:
+    """Whether this is a run of all tests, which makes a part of the sweeps."""
+    asked = config.args_source is pytest.Config.ArgsSource.ARGS or config.option.keyword
+    return os.environ.get("SWEEP") != "all" and not asked
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    part = f"one of {SHARE} tests" if _is_part(config) else "all tests"
+    return f"sweeps: {part} of {', '.join(SWEEPS)} (all with SWEEP=all)"
 
 
 def pytest_configure(config: pytest.Config) -> None:
