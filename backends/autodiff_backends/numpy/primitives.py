@@ -262,8 +262,24 @@ def _index(w: Values, number: int, signature: Signature, arguments: tuple[int, .
     if arrays:
         w.arrays[number] = f"v{number}"
         w.lines.append(f"v{number} = {source}[{entries}]")
+    elif number in w.writes.copied:
+        _copied(w, number, source, entries)
     else:
         w.arrays[number] = w.view(number, source, f"[{entries}]")
+
+
+def _copied(w: Values, number: int, source: str, entries: str) -> None:
+    """A part of an array that is read before it is written to."""
+    part = w.view(number, source, f"[{entries}]")
+    if w.avals[number].size == 1 and w.avals[number].dtype == FLOAT64:
+        w.arrays[number] = part
+        w.scalar(number)
+        del w.arrays[number]
+    elif part == f"v{number}":
+        w.arrays[number] = part
+        w.lines.append(f"{part} = {part}.copy()")
+    else:
+        w.lines.append(f"{w.use('copyto')}({w.owned(number)}, {part})")
 
 
 def _start_write(w: Values, number: int, base: int) -> str:
