@@ -449,8 +449,8 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
         "part": Override(view_of("{0}[{p}]")),
         "real": Override(view_of("{0}.real"), scalar=Scalar("{0}")),
         "imag": Override(_imag),
-        "reshape": Override(_reshape),
-        "transpose": Override(_transpose),
+        "reshape": Override(_reshape, function=functions.reshaped),
+        "transpose": Override(_transpose, function=functions.transposed),
         "broadcast_to": Override(_broadcast_to),
         "concatenate": Override(_concatenate),
         "sum": Override(_sum),
@@ -462,7 +462,7 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
         "cumprod": Override(_function("cumprod"), function=functions.along(np.cumprod)),
         "index": Override(_index, function=functions.read),
         "index_add": Override(_index_write, function=functions.added, in_place=functions.added_in_place),
-        "index_set": Override(_index_write, in_place=functions.set_in_place),
+        "index_set": Override(_index_write, function=functions.written, in_place=functions.set_in_place),
     }
 )
 
