@@ -112,6 +112,12 @@ def reverse(outputs: Sequence[Node], cotangents: Sequence[Node], wrt: Sequence[N
             (whole,) = inputs
             pending[whole] = (_with_part(pending.get(whole), op, ct), False)
             continue
+        if primitive is ops.index and positions and len(inputs) == 2 and inputs[0] in pending:
+            # What is for a part of an array is added to that part, with no zeros for the others.
+            x, idx = inputs
+            total, mask = pending[x]
+            pending[x] = (ops.index_add(total, idx, ct), mask)
+            continue
         of_outputs = type(ct) is tuple
         known = tuple([one and one.aval for one in ct]) if of_outputs else ct.aval
         key = (signature, known, positions, mask)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autodiff as ad
-from autodiff import errors
+from autodiff import errors, gradients
 
 A = np.array([[1.5, -2.0, 0.5], [3.0, 0.25, -1.0]])
 B = np.array([[0.7, 4.1, -1.3], [1.6, -0.35, 3.2]])
@@ -653,3 +653,24 @@ def test_independence_is_told_at_every_call_at_the_users_line(as_tensors):
         with pytest.warns(ad.IndependentWarning, match=r"variable 1, a Tensor float64\[1\]") as caught:
             graph.gradient(np.sum(x**2), [x, y], as_tensors=as_tensors)
         assert [w.filename for w in caught] == [__file__]
+
+
+def test_a_long_gradient_is_compiled_once_whether_its_value_is_at_hand_or_not(monkeypatch):
+    monkeypatch.setattr(gradients, "LONGEST_TWICE", 20)
+    compiled = []
+    real = gradients.compile_nodes
+    monkeypatch.setattr(gradients, "compile_nodes", lambda *args, **kw: compiled.append(args) or real(*args, **kw))
+    x = ad.Tensor([0.5, 1.5])
+    for steps, count in ((20, 1), (2, 2)):
+        y = x
+        for _ in range(steps):
+            y = np.sin(y) * 1.1
+        y = np.sum(y)
+        graph = ad.Graph()
+        del compiled[:]
+        (first,) = graph.gradient(y, [x])
+        value = y.value
+        (second,) = graph.gradient(y, [x])
+        assert len(compiled) == count
+        np.testing.assert_array_equal(first, second)
+        assert y.value is value

@@ -256,7 +256,8 @@ class Primitive(ABC):
         key = avals + params if params else avals
         found = self.interned.get(key)
         if found is None:
-            out = self.infer(self, *avals, **dict(zip(self.params, params, strict=True)))
+            given = dict(zip(self.params, params, strict=True)) if params else {}
+            out = self.infer(self, *avals, **given)
             place = common_place(self.name, avals)
             if place is not None:
                 out = out.at(place)

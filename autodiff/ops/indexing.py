@@ -249,7 +249,9 @@ def _fitted(x: Node, values: Any, shape: tuple[int, ...]) -> Node:
     extra = node.aval.ndim - len(shape)
     if extra > 0 and node.aval.shape[:extra] == (1,) * extra:
         node = reshape(node, node.aval.shape[extra:])
-    return broadcast_to(number_in(node, x.aval.dtype, f"writing into {x.aval!r}"), shape)
+    if node.aval.dtype != x.aval.dtype or node.aval.weak:
+        node = number_in(node, x.aval.dtype, f"writing into {x.aval!r}")
+    return broadcast_to(node, shape)
 
 
 def last_written(x: Node, idx: Node, values: Node, arrays: tuple[Node, ...]) -> Node:

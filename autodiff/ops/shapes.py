@@ -48,6 +48,9 @@ def normalize_shape(
     """A tuple of sizes from an integer or a sequence; one -1 is inferred if the shape it is made ``of`` is given."""
     size = None if of is None else math.prod(of)
     plain = type(shape) is tuple and set(map(type, shape)) <= {int}
+    if plain and min(shape, default=0) >= 0 and (size is None or math.prod(shape) == size):
+        # The common case: what is asked for is a shape.
+        return shape  # type: ignore[no-any-return]
     sizes = [*shape] if plain else integers(shape, f"{name}: {argument}")
     wanted = tuple(sizes)
     unknown = [i for i, n in enumerate(sizes) if n == -1]
@@ -122,7 +125,8 @@ def matrix_transpose(x: Node) -> Node:
     """The last two axes exchanged."""
     if x.aval.ndim < 2:
         raise ShapeError(f"matrix_transpose({x.aval!r}): the array needs at least two dimensions")
-    return swapaxes(x, -1, -2)
+    ndim = x.aval.ndim
+    return transpose_p(x, axes=(*range(ndim - 2), ndim - 1, ndim - 2))
 
 
 def swapaxes(x: Node, axis1: Any, axis2: Any) -> Node:
@@ -186,9 +190,10 @@ def expand_dims(x: Node, axis: Any) -> Node:
     """Axes of size 1 inserted, at places counted in the result."""
     wanted = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     ndim = x.aval.ndim + len(wanted)
-    axes = normalize_axes(wanted, ndim, "expand_dims")
-    sizes = iter(x.aval.shape)
-    return reshape(x, tuple([1 if i in axes else next(sizes) for i in range(ndim)]))
+    sizes = list(x.aval.shape)
+    for a in normalize_axes(wanted, ndim, "expand_dims"):
+        sizes.insert(a, 1)
+    return reshape(x, tuple(sizes))
 
 
 def squeeze(x: Node, axis: Any = None) -> Node:
@@ -212,7 +217,12 @@ def full(shape: tuple[int, ...], value: Any, dtype: np.dtype[Any]) -> Node:
 
 def zeros(aval: Aval) -> Node:
     """Zeros of a shape and dtype."""
-    return literal(PYTHON_TYPES[aval.dtype.kind](0)) if aval.weak else full(aval.shape, 0, aval.dtype)
+    return _repeated(0, aval)
+
+
+def _repeated(value: int, aval: Aval) -> Node:
+    number = literal(PYTHON_TYPES[aval.dtype.kind](value), None if aval.weak else aval.dtype)
+    return broadcast_to_p(number, shape=aval.shape) if aval.shape else number
 
 
 def zeros_like(x: Node) -> Node:
@@ -229,7 +239,7 @@ def is_zeros(x: Node) -> bool:
 
 def ones_like(x: Node) -> Node:
     """Ones of the shape and dtype of ``x``."""
-    return literal(PYTHON_TYPES[x.aval.dtype.kind](1)) if x.aval.weak else full(x.aval.shape, 1, x.aval.dtype)
+    return _repeated(1, x.aval)
 
 
 def common_dtype(nodes: Sequence[Node]) -> np.dtype[Any]:

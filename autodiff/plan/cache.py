@@ -86,6 +86,11 @@ class PlanCache:
             return entry.value
         return self._miss(key, compile)
 
+    def held(self, key: Any) -> Any:
+        """The plan for ``key``, None if there is none."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry.value
+
     def _miss(self, key: Any, compile: Callable[[], Any]) -> Any:
         # Two threads may do the same work once, but none waits for another's.
         start = time.perf_counter()

@@ -58,7 +58,7 @@ class Rule(ABC):
         Whether cotangents pulled back have zeros for elements that were not chosen.
     """
 
-    __slots__ = ("arguments", "masks", "primitive", "source")
+    __slots__ = ("_each", "arguments", "masks", "primitive", "source")
 
     def __init__(
         self,
@@ -69,12 +69,13 @@ class Rule(ABC):
     ):
         self.primitive = primitive
         self.arguments = arguments
+        self._each = isinstance(arguments, Sequence)
         self.source = source
         self.masks = masks
 
     def argument(self, position: int) -> Cotangents | State:
         """The expression or state of one argument; a single one given stands for all."""
-        return self.arguments[position] if isinstance(self.arguments, Sequence) else self.arguments
+        return self.arguments[position] if self._each else self.arguments  # type: ignore[index,return-value]
 
     def passes(self, position: int) -> bool:
         """Whether a derivative could pass through this argument."""

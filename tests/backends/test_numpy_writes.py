@@ -55,14 +55,19 @@ def chain(shape, *writes, base=0.0):
     return leaves, out
 
 
-def check(leaves, outputs):
+def check(leaves, outputs, rtol=1e-14, atol=0.0):
     program = prune(build(leaves, outputs))
     values = [node.value for node in leaves]
     plan = Generated(program)
     for _ in range(2):
         for found, wanted in zip(plan(*values), Interpreted(program)(*values)):
-            np.testing.assert_allclose(found, wanted, rtol=1e-14)
-    return plan.source, Writes(program, program.applications())
+            np.testing.assert_allclose(found, wanted, rtol=rtol, atol=atol)
+    return plan.source, writes_of(program)
+
+
+def writes_of(program):
+    applications = program.applications()
+    return Writes(program, applications, {number: number for number, _, _ in applications})
 
 
 HALVES = [(ops.index_add, (slice(0, 3),)), (ops.index_add, (slice(3, 5),))]
@@ -254,7 +259,7 @@ def test_lines_executed_for_a_chain_of_writes_are_in_proportion_to_it():
         before = sys.gettrace()
         sys.settrace(trace)
         try:
-            writes = Writes(program, program.applications())
+            writes = writes_of(program)
             ends = {writes.last(n) for n, _, _ in program.applications()[1:] if writes._writes(n)}
         finally:
             sys.settrace(before)
@@ -262,3 +267,90 @@ def test_lines_executed_for_a_chain_of_writes_are_in_proportion_to_it():
         return count
 
     assert lines(200) < 2.15 * lines(100)
+
+
+def everything(x):
+    return ops.sum(x, tuple(range(x.aval.ndim)))
+
+
+def test_what_is_read_of_an_array_before_it_is_written_to_is_copied():
+    """As reverse sweeps of loops that fill a buffer do; a copy of the buffer for each write would be quadratic."""
+    shape, count = (100, 100), 20
+    x = leaf(shape)
+    out, parts = ops.sin(x), []
+    for i in range(count):
+        idx = place(shape, slice(i, 100), i)
+        parts.append(ops.index(out, idx))
+        out = ops.index_set(out, idx, ops.zeros_like(parts[-1]))
+    single = ops.index(out, place(shape, 50, 60))
+    out = ops.index_set(out, place(shape, 50), ops.zeros_like(ops.index(out, place(shape, 50))))
+    total = everything(ops.exp(out))
+    for part in parts:
+        total = total + everything(ops.cos(part))
+    source, found = check([x], [total + single], 1e-12)
+    assert len(found.heirs) == count
+    assert len(found.copied) == count + 1
+    assert source.count("copyto(") == count
+
+
+def test_what_is_done_with_an_array_before_it_is_written_to_needs_no_copy():
+    shape = (50, 50)
+    x = leaf(shape)
+    out = ops.sin(x)
+    total = 0.0
+    for i in range(5):
+        total = total + ops.sum(ops.exp(ops.transpose(out)), (0,))
+        out = ops.index_set(out, place(shape, i), ops.cos(total))
+    source, found = check([x], [total + ops.index(out, place(shape, 1))], 1e-12)
+    assert not found.copied
+    assert "copyto(" not in source
+
+
+def test_zeros_that_are_read_before_they_are_written_to():
+    shape = (4, 3)
+    leaves = [leaf((3,)) for _ in range(4)]
+    out = ops.broadcast_to(as_node(0.0), shape)
+    parts = []
+    for i, x in enumerate(leaves):
+        out = ops.index_set(out, place(shape, i), ops.exp(x))
+        parts.append(ops.index(out, place(shape, (i + 1) % 4)))
+    total = parts[0] * 0.0
+    for part in parts:
+        total = total + ops.cos(part)
+    _, found = check(leaves, [total, ops.sin(out)])
+    # Nothing is read before the first of them.
+    assert len(found.untouched) == 4
+    assert not found.complete
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_reads_and_writes(seed):
+    random = Random(seed)
+    shape = random.choice([(6,), (4, 3), (40, 30)])
+    x = leaf(shape)
+    out = ops.broadcast_to(as_node(0.0), shape) if random.random() < 0.5 else ops.sin(x)
+    x0 = ops.exp(x)
+    states, parts = [out], [ops.index(x0, place(shape, 0))]
+
+    def item(n):
+        a, b = sorted(random.sample(range(n + 1), 2))
+        return random.choice([random.randrange(n), slice(a, b), slice(a, b), slice(None)])
+
+    for _ in range(8):
+        for _ in range(random.randrange(3)):
+            part = ops.index(random.choice(states[-2:]), place(shape, *[item(n) for n in shape]))
+            parts.append(random.choice([part, ops.cos(part), ops.reshape(part, (-1,)), ops.transpose(part)]))
+        idx = place(shape, *[item(n) for n in shape])
+        size = ops.index(states[-1], idx).aval.shape
+        value = random.choice(parts)
+        fits = [p for p in parts if p.aval.shape == size]
+        if fits and random.random() < 0.6:
+            value = random.choice(fits)
+        else:
+            value = ops.broadcast_to(everything(value), size)
+        write = random.choice([ops.index_set, ops.index_add])
+        states.append(write(states[-1], idx, random.choice([value, ops.tanh(value)])))
+    total = everything(states[-1])
+    for part in parts:
+        total = total + everything(ops.sin(part))
+    check([x], [total, *([states[-1]] if random.random() < 0.5 else []), *parts[-1:]], 1e-12, 1e-12)

@@ -22,9 +22,15 @@ def always(function: Function) -> FunctionMaker:
 
 
 def masked_product(ct: Any, factor: Any) -> Any:
+    if type(ct) is type(factor) is np.float64:
+        # Single elements are what loops have: 0.1 us, 4 us.
+        return ct * factor if ct else ZERO
     chosen = np.not_equal(ct, 0)
     out = np.zeros(broadcast_shape(np.shape(ct), np.shape(factor)), np.result_type(ct, factor))
     return np.multiply(ct, factor, out=out, where=chosen)
+
+
+ZERO = np.float64(0.0)
 
 
 def by_keywords(function: Function) -> FunctionMaker:
@@ -68,12 +74,27 @@ def added_in_place(signature: Signature) -> Function:
     return added(signature, lambda x: x)
 
 
-def set_in_place(signature: Signature) -> Function:
+def written(signature: Signature, target: Function = np.array) -> Function:
     spec = signature.inputs[1].spec
     assert spec is not None
 
     def run(x: Any, idx: Any, values: Any, *arrays: Any) -> Any:
-        x[index_with_arrays(spec, idx, arrays)] = values
-        return x
+        out = target(x)
+        out[index_with_arrays(spec, idx, arrays) if arrays else idx] = values
+        return out
 
     return run
+
+
+def set_in_place(signature: Signature) -> Function:
+    return written(signature, lambda x: x)
+
+
+def reshaped(signature: Signature) -> Function:
+    (shape,) = signature.params
+    return lambda x: np.asarray(x).reshape(shape)
+
+
+def transposed(signature: Signature) -> Function:
+    (axes,) = signature.params
+    return lambda x: np.asarray(x).transpose(axes)

@@ -262,8 +262,24 @@ def _index(w: Values, number: int, signature: Signature, arguments: tuple[int, .
     if arrays:
         w.arrays[number] = f"v{number}"
         w.lines.append(f"v{number} = {source}[{entries}]")
+    elif number in w.writes.copied:
+        _copied(w, number, source, entries)
     else:
         w.arrays[number] = w.view(number, source, f"[{entries}]")
+
+
+def _copied(w: Values, number: int, source: str, entries: str) -> None:
+    """A part of an array that is read before it is written to."""
+    part = w.view(number, source, f"[{entries}]")
+    if w.avals[number].size == 1 and w.avals[number].dtype == FLOAT64:
+        w.arrays[number] = part
+        w.scalar(number)
+        del w.arrays[number]
+    elif part == f"v{number}":
+        w.arrays[number] = part
+        w.lines.append(f"{part} = {part}.copy()")
+    else:
+        w.lines.append(f"{w.use('copyto')}({w.owned(number)}, {part})")
 
 
 def _start_write(w: Values, number: int, base: int) -> str:
@@ -434,8 +450,8 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
         "part": Override(view_of("{0}[{p}]")),
         "real": Override(view_of("{0}.real"), scalar=Scalar("{0}")),
         "imag": Override(_imag),
-        "reshape": Override(_reshape),
-        "transpose": Override(_transpose),
+        "reshape": Override(_reshape, function=functions.reshaped),
+        "transpose": Override(_transpose, function=functions.transposed),
         "broadcast_to": Override(_broadcast_to),
         "concatenate": Override(_concatenate),
         "sum": Override(_sum),
@@ -447,7 +463,7 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
         "cumprod": Override(_function("cumprod"), function=functions.along(np.cumprod)),
         "index": Override(_index, function=functions.read),
         "index_add": Override(_index_write, function=functions.added, in_place=functions.added_in_place),
-        "index_set": Override(_index_write, in_place=functions.set_in_place),
+        "index_set": Override(_index_write, function=functions.written, in_place=functions.set_in_place),
     }
 )
 

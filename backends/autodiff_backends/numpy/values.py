@@ -95,7 +95,7 @@ class Values:
         self._literals: dict[tuple[int, np.dtype[Any]], str] = {}
         self.schedule = schedule(self.applications, written)
         self.partners = self._pair_sines_and_cosines()
-        self.writes = Writes(program, self.applications)
+        self.writes = Writes(program, self.applications, self._places())
         self._begun: dict[int, str] = {}
         # Views of buffers are made with them: expression to name.
         self.views: dict[str, str] = {}
@@ -120,6 +120,14 @@ class Values:
                     if other is not None and aval.size >= SMALLEST_TOGETHER:
                         partners[number], partners[other] = other, number
         return partners
+
+    def _places(self) -> dict[int, int]:
+        """Where each application is in the schedule."""
+        return {
+            number: place
+            for place, item in enumerate(self.schedule)
+            for number, _, _ in (item.members if isinstance(item, Group) else (item,))
+        }
 
     def leaves(self, number: int) -> bool:
         """Whether a value, or a view of it, leaves the plan."""
@@ -150,7 +158,7 @@ class Values:
         """Which memory each value looks into, and after which place in the schedule nobody does any more."""
         for number, signature, arguments in self.applications:
             root = number
-            if number not in self.is_scalar and signature.is_view:
+            if number not in self.is_scalar and number not in self.writes.copied and signature.is_view:
                 root = self.roots[arguments[0]]
             self.roots[number] = root
         # The end for outputs.

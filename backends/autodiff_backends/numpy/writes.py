@@ -1,14 +1,15 @@
 """Which writes by index share an array, and which of them need no addition.
 
-A write takes the array of its base if nothing else needs that. A chain of writes that begins with zeros may assign
-where nothing has been added yet, and what is assigned may be computed in its place.
+A write takes the array of its base if nothing else needs that any more; parts of it that were read before and are
+needed later are copied, which is less than the whole. A chain of writes that begins with zeros may assign where nothing
+has been added yet, and what is assigned may be computed in its place.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autodiff.core.primitives import PRIMITIVES, Primitive
@@ -17,7 +18,10 @@ from autodiff.core.program import NUMBER, Application, Program
 # Where a write goes: the elements of each axis.
 Box = tuple[range, ...]
 
-BROADCAST_TO = PRIMITIVES["broadcast_to"]
+BROADCAST_TO, INDEX = PRIMITIVES["broadcast_to"], PRIMITIVES["index"]
+
+# As long as copying so many elements takes the call that copies them.
+ELEMENTS_A_CALL = 512
 
 # Where more than that many bounds overlap, a box may have an element in common with one of them.
 BOUNDS_SEARCHED = 64
@@ -29,7 +33,9 @@ class Writes:
     Attributes
     ----------
     heirs : dict of int to int
-        The write that takes the array of a write, as nothing else needs that.
+        The write that takes the array of a write, as nothing else needs that any more.
+    copied : set of int
+        Reads of parts that are copied, since a write takes the array before they are needed for the last time.
     fills : set of int
         Numbers repeated that are only needed as bases of writes.
     firsts : dict of int to int
@@ -42,11 +48,17 @@ class Writes:
         Values only needed by a write to where all is zero, which may be computed there.
     """
 
-    __slots__ = ("_lasts", "_program", "_uses", "complete", "fills", "firsts", "heirs", "placed", "untouched")
+    __slots__ = (
+        "_ends", "_lasts", "_places", "_program", "_uses", "complete", "copied", "fills", "firsts", "heirs", "placed",
+        "untouched",
+    )  # fmt: skip
 
-    def __init__(self, program: Program, applications: Iterable[Application]):
+    def __init__(self, program: Program, applications: Sequence[Application], places: Mapping[int, int]):
+        """``places`` are those of applications in the order in which they are computed."""
         self._program = program
+        self._places = places
         self.heirs: dict[int, int] = {}
+        self.copied: set[int] = set()
         self.fills: set[int] = set()
         self.firsts: dict[int, int] = {}
         self.untouched: set[int] = set()
@@ -59,12 +71,19 @@ class Writes:
                 self._uses.setdefault(argument, []).append(number)
             if self._writes(number):
                 bases.setdefault(arguments[0], []).append(number)
+        if not bases:
+            return
+        # Where views are looked into for the last time.
+        self._ends: dict[int, float] = {}
+        views = [number for number, signature, _ in applications if signature.is_view]
+        for number in reversed(views):
+            self._ends[number] = max([self._end(user, number) for user in self._uses[number]])
         for base, writes in bases.items():
-            if self._uses[base] == writes:
-                if self._writes(base) and len(writes) == 1:
-                    self.heirs[base] = writes[0]
-                elif self.filling(base) is not None:
+            if self.filling(base) is not None:
+                if self._uses[base] == writes:
                     self.fills.add(base)
+            elif -1 not in self._uses[base]:
+                self._inherit(base, max(writes, key=places.__getitem__))
         # Heirs are younger, so theirs is known.
         self._lasts: dict[int, int] = {}
         for number in sorted(self.heirs, reverse=True):
@@ -72,6 +91,36 @@ class Writes:
         for base in self.fills:
             for first in bases[base]:
                 self._follow(first, base)
+
+    def _end(self, user: int, number: int) -> float:
+        """Where a user of a value looks at it for the last time: a view of it does as long as it is needed itself."""
+        if user == -1:
+            return math.inf
+        end = self._ends.get(user)
+        return self._places[user] if end is None or self._program.arguments[user][0] != number else end
+
+    def _inherit(self, base: int, write: int) -> None:
+        """Let a write, the last one into an array, take it: if all that reads it is done by then, or can be copied."""
+        program = self._program
+        signature, place = program.signatures[base], self._places[write]
+        if signature is None or signature.is_view or base in program.arguments[write][1:]:
+            return
+        late = []
+        for user in self._uses[base]:
+            end = self._end(user, base)
+            if user == write or end < place:
+                continue
+            if self._places[user] >= place or program.heads[user] is not INDEX or len(program.arguments[user]) > 2:
+                return
+            # NumPy assigns between parts of one array as if they were apart.
+            if end > place or len(program.arguments[write]) > 3:
+                late.append(user)
+        copies = sum([program.avals[number].size for number in late]) + ELEMENTS_A_CALL * len(late)
+        if late and copies > program.avals[base].size + ELEMENTS_A_CALL:
+            return
+        self.copied.update(late)
+        if self._writes(base):
+            self.heirs[base] = write
 
     def _writes(self, number: int) -> bool:
         head = self._program.heads[number]
@@ -94,8 +143,9 @@ class Writes:
         filling = self.filling(base)
         touched = Touched()
         left = self._program.avals[first].size
-        # Whether it is known what has been written so far.
+        # Whether it is known what has been written so far, and up to which place something of it was read.
         known = filling is not None and self._program.avals[filling].literal == 0
+        read: float = -1
         number: int | None = first
         while number is not None:
             self.firsts[number] = first
@@ -104,20 +154,26 @@ class Writes:
             if known and box is not None:
                 if not touched.meets(box):
                     self.untouched.add(number)
-                    self._offer_place(number)
+                    self._offer_place(number, read)
                     left -= _size(box)
-                    if not left:
+                    if not left and read < 0:
                         self.complete.add(first)
                 touched.add(box)
-            number = self.heirs.get(number)
+            heir = self.heirs.get(number)
+            if heir is not None:
+                for user in self._uses[number]:
+                    if user != heir:
+                        read = max(read, self._places[user] if user in self.copied else self._end(user, number))
+            number = heir
 
-    def _offer_place(self, number: int) -> None:
-        """Elementwise results can be computed into any view of their shape."""
+    def _offer_place(self, number: int, read: float) -> None:
+        """Elementwise results can be computed into any view of their shape, after what was ``read`` of the array."""
         base, idx, values, *_ = self._program.arguments[number]
         aval, signature = self._program.avals[values], self._program.signatures[values]
         place = [1 if n == "n" else n for n in self._program.avals[idx].spec or () if n != "i"]
         if (
             self._uses[values] == [number]
+            and self._places.get(values, -1) > read
             and signature is not None
             and signature.primitive.kind == "elementwise"
             and aval.dtype == self._program.avals[base].dtype
