@@ -7,13 +7,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import answers, creation, fft, linalg, norms, products, reductions, selecting, shapes, sorting, writing
+from . import (
+    answers,
+    creation,
+    fft,
+    linalg,
+    nans,
+    norms,
+    products,
+    quantiles,
+    reductions,
+    selecting,
+    shapes,
+    sorting,
+    writing,
+)
 from .calling import Handler, checked
 from .looks import looking
 from .memo import memoised
 
 # Those of answers are about values.
-RECORDING = (reductions, shapes, selecting, sorting, products, linalg, norms, fft)
+RECORDING = (reductions, shapes, selecting, sorting, quantiles, nans, products, linalg, norms, fft)
 
 
 def function_table() -> dict[Any, Handler]:

@@ -98,7 +98,7 @@ def _infer_positions(primitive: Primitive, x: Aval, *args: Aval, **params: Any) 
     return intern_aval(x.shape, INT64)
 
 
-# ``stable`` says that equal elements stay in their order: of zeros it decides the sign, and of positions which is first.
+# ``stable`` says that equal elements stay in their order: of zeros it decides the sign, of positions which is first.
 sort_p = Operator(
     "sort",
     _infer_sorted,
