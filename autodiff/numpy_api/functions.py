@@ -9,6 +9,8 @@ from typing import Any
 
 from . import (
     answers,
+    choosing,
+    counting,
     creation,
     fft,
     linalg,
@@ -18,8 +20,10 @@ from . import (
     quantiles,
     reductions,
     selecting,
+    sets,
     shapes,
     sorting,
+    statistics,
     writing,
 )
 from .calling import Handler, checked
@@ -27,7 +31,22 @@ from .looks import looking
 from .memo import memoised
 
 # Those of answers are about values.
-RECORDING = (reductions, shapes, selecting, sorting, quantiles, nans, products, linalg, norms, fft)
+RECORDING = (
+    reductions,
+    shapes,
+    selecting,
+    sorting,
+    quantiles,
+    nans,
+    sets,
+    counting,
+    statistics,
+    choosing,
+    products,
+    linalg,
+    norms,
+    fft,
+)
 
 
 def function_table() -> dict[Any, Handler]:

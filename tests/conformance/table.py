@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from . import (
+    count_cases,
     fft_cases,
     linalg_cases,
     product_cases,
     quantile_cases,
     reduction_cases,
+    set_cases,
     shape_cases,
     sorting_cases,
     special_cases,
@@ -23,6 +25,8 @@ CASES: list[Case] = [
     *shape_cases.CASES,
     *sorting_cases.CASES,
     *quantile_cases.CASES,
+    *set_cases.CASES,
+    *count_cases.CASES,
     *product_cases.CASES,
     *linalg_cases.CASES,
     *fft_cases.CASES,
