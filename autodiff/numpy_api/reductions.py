@@ -157,7 +157,7 @@ def _mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims
     return put(out, result, "mean")
 
 
-def _degrees(ddof: Any, correction: Any, name: str) -> float:
+def degrees(ddof: Any, correction: Any, name: str) -> float:
     """What is subtracted from the number of elements."""
     if correction is not NOT_GIVEN and correction is not np._NoValue:
         if ddof != 0:
@@ -198,13 +198,13 @@ def _variance(x: Node, axis: Any, dtype: Any, ddof: float, keepdims: Any, where:
 
 def _var(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *,
          where: Any = True, mean: Any = NOT_GIVEN, correction: Any = NOT_GIVEN) -> Any:  # fmt: skip
-    free = _degrees(ddof, correction, "var")
+    free = degrees(ddof, correction, "var")
     return put(out, _variance(node_of(a), axis, dtype, free, keepdims, where, mean, "var"), "var")
 
 
 def _std(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *,
          where: Any = True, mean: Any = NOT_GIVEN, correction: Any = NOT_GIVEN) -> Any:  # fmt: skip
-    free = _degrees(ddof, correction, "std")
+    free = degrees(ddof, correction, "std")
     variance = _variance(node_of(a), axis, dtype, free, keepdims, where, mean, "std")
     final = variance.aval.dtype
     if final.kind == "f":

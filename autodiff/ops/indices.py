@@ -117,7 +117,7 @@ def _signed(positions: Node) -> Node:
     return astype(positions, INT64)
 
 
-def _checked_later(positions: Node, size: int, axis: int, x: Aval) -> Node:
+def checked_later(positions: Node, size: int, axis: int, x: Aval) -> Node:
     """Positions that nobody knows yet, to be checked when they are."""
     if not positions.aval.size:
         return positions
@@ -327,7 +327,7 @@ class Normalized:
         size = x.shape[axis]
         if known is None:
             self._put(ARRAY)
-            return [_checked_later(node, size, axis, x)]
+            return [checked_later(node, size, axis, x)]
         known = np.asarray(known)
         _check_positions(known, size, axis, x)
         if not known.ndim:

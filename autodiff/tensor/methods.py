@@ -78,6 +78,7 @@ class Methods(Valued):
     argsort = _method(np.argsort)
     argpartition = _method(np.argpartition)
     searchsorted = _method(np.searchsorted)
+    choose = _method(np.choose)
 
     def sort(self, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
         """See `numpy.ndarray.sort`."""

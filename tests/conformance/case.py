@@ -167,6 +167,17 @@ def answer(function: Callable[..., Any], *args: Any, covers: Any = None, **keywo
     return case(function, *args, covers=covers, gradient="none", **keywords)
 
 
+def together(function: Callable[..., Any], *keywords: dict[str, Any]) -> Callable[..., Any]:
+    """A function that gives the results with each of several sets of keywords, which are then one row."""
+
+    def call(*args: Any) -> Any:
+        results = [function(*args, **given) for given in keywords]
+        return tuple([part for result in results for part in (result if isinstance(result, tuple) else (result,))])
+
+    call.__name__ = f"{function.__name__} {' '.join(map(str, keywords))}"
+    return call
+
+
 def _gather(x: Any, found: list[Draw]) -> None:
     if isinstance(x, Draw):
         found.append(x)

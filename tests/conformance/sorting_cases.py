@@ -54,8 +54,8 @@ def _ranked(function: Callable[..., Any]) -> Callable[..., Any]:
 def parts() -> list[Case]:
     rows = []
     for f in (np.partition, np.argpartition):
-        for args in [(spaced(6), 2), (spaced(6), [1, -1]), (spaced(2, 5), 3), (spaced(4, 2, 2), [0, 2], 0)]:
-            rows.append(case(_ranked(f), *args, covers=f))
+        calls = [(spaced(6), 2), (spaced(6), [1, -1]), (spaced(2, 5), 3), (spaced(4, 2, 2), [0, 2], 0)]
+        rows += [case(_ranked(f), *args, covers=f) for args in calls]
     rows += [case(_ranked(np.partition), spaced(2, 3), 4, None, covers=np.partition)]
     rows += [case(np.partition, spaced(0, 3), 1), case(np.partition, spaced(0), 0)]
     rows += [answer(np.argpartition, spaced(0, 3), 1), answer(np.argpartition, spaced(1), 0)]

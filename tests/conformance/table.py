@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from . import (
+    count_cases,
     fft_cases,
     linalg_cases,
     polynomial_cases,
     product_cases,
+    quantile_cases,
     reduction_cases,
     scipy_cases,
+    set_cases,
     shape_cases,
     signal_cases,
     sorting_cases,
@@ -25,6 +28,9 @@ CASES: list[Case] = [
     *shape_cases.CASES,
     *sorting_cases.CASES,
     *polynomial_cases.CASES,
+    *quantile_cases.CASES,
+    *set_cases.CASES,
+    *count_cases.CASES,
     *product_cases.CASES,
     *signal_cases.CASES,
     *linalg_cases.CASES,
