@@ -12,6 +12,7 @@ from . import (
     creation,
     elements,
     fft,
+    joins,
     linalg,
     norms,
     polynomials,
@@ -27,7 +28,7 @@ from .looks import looking
 from .memo import memoised
 
 # Those of answers are about values.
-RECORDING = (reductions, shapes, selecting, products, linalg, norms, fft, signals, elements, polynomials)
+RECORDING = (reductions, shapes, selecting, products, linalg, norms, fft, signals, elements, polynomials, joins)
 
 
 def function_table() -> dict[Any, Handler]:

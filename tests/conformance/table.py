@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import (
     fft_cases,
+    join_cases,
     linalg_cases,
     polynomial_cases,
     product_cases,
@@ -21,6 +22,7 @@ CASES: list[Case] = [
     *ufunc_cases.CASES,
     *reduction_cases.CASES,
     *shape_cases.CASES,
+    *join_cases.CASES,
     *polynomial_cases.CASES,
     *product_cases.CASES,
     *signal_cases.CASES,
