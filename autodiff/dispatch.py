@@ -19,12 +19,19 @@ UFUNC_METHODS: dict[str, Callable[..., Any]] = {}
 def unsupported(function: Any) -> UnsupportedError:
     """The error for a NumPy function that Tensors have no handler for."""
     if isinstance(function, np.ufunc):
+        if set("".join(function.types)) <= set("O->"):
+            return UnsupportedError(
+                f"the ufunc {function.__name__} computes with Python objects, as np.frompyfunc makes it, and has no "
+                "derivative: write np.vectorize of `import autodiff.numpy as np`, or a function of arrays"
+            )
         return UnsupportedError(
             f"the ufunc {function.__name__} is not recorded for Tensors: write it with functions that are, or use "
             "np.asarray(t) to compute with the value, which no derivative passes through"
         )
     module = (getattr(function, "__module__", "") or "numpy").replace("numpy._core", "numpy")
     name = f"{module}.{getattr(function, '__name__', function)}"
+    if module.startswith("numpy.polynomial"):
+        return UnsupportedError(f"{name} takes Tensors as np.polynomial of `import autodiff.numpy as np`")
     return UnsupportedError(
         f"{name} is not recorded for Tensors: write it with functions that are, use np.asarray(t) to compute with the "
         f"value, which no derivative passes through, or add a handler with @autodiff.implements({name})"

@@ -25,17 +25,19 @@ from typing import TYPE_CHECKING, Any
 import numpy  # noqa: ICN001  (the name np is for what this is imported as)
 
 from .numpy_api.creation import NAMESPACE
+from .numpy_api.namespace import FUNCTIONS, MODULES
 
 if TYPE_CHECKING:
     from numpy import *  # noqa: F403
 
 __all__ = list(numpy.__all__)
 
-globals().update({name: getattr(numpy, name) for name in numpy.__all__} | NAMESPACE)
+globals().update({name: getattr(numpy, name) for name in numpy.__all__ if name not in MODULES})
+globals().update(NAMESPACE | FUNCTIONS)
 
 
 def __getattr__(name: str) -> Any:
-    return getattr(numpy, name)
+    return MODULES[name]() if name in MODULES else getattr(numpy, name)
 
 
 def __dir__() -> list[str]:

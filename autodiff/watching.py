@@ -81,6 +81,24 @@ def belongs_to_larger(root: Node, leaves: list[Node], begin: int) -> bool:
     return False
 
 
+_OURS = "of `import autodiff.numpy as np`, which records"
+
+# What to write instead of functions of NumPy that ask no operand what to do, by how their names begin.
+REMEDIES: dict[str, str] = {
+    "numpy.polynomial.": f"Write np.polynomial {_OURS}",
+    "numpy.lib._function_base_impl.vectorize.": f"Write np.vectorize {_OURS}, or arrays in place of elements",
+    "numpy.lib._function_base_impl.kaiser": f"Write np.kaiser {_OURS}",
+    "numpy.lib._stride_tricks_impl.as_strided": (
+        "It reads memory by strides, and a Tensor has none; np.lib.stride_tricks.sliding_window_view and indices record"
+    ),
+}
+
+
+def _remedy(function: str | None, instead: str) -> str:
+    found = (text for name, text in REMEDIES.items() if function is not None and function.startswith(name))
+    return next(found, instead)
+
+
 def refuse_detached(node: Node, asked: str, instead: str) -> None:
     """An error if a derivative that is being taken would be lost were this node's value taken as plain numbers.
 
@@ -95,8 +113,8 @@ def refuse_detached(node: Node, asked: str, instead: str) -> None:
     name = watched_nodes().get(source, "grad")
     raise DetachedError(
         f"{unaware}{asked} would take the value of a Tensor {node.aval!r} that autodiff.{name} "
-        f"differentiates through, and lose its derivative, at {line}. {instead}; ad.stop_gradient(t) or t.value takes "
-        "the value where no derivative is meant to pass"
+        f"differentiates through, and lose its derivative, at {line}. {_remedy(function, instead)}; "
+        "ad.stop_gradient(t) or t.value takes the value where no derivative is meant to pass"
     )
 
 

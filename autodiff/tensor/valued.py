@@ -108,7 +108,8 @@ class Valued(Handle):
             self._node,
             "a conversion to an array (np.asarray, np.array)",
             "Give the Tensor to functions of NumPy that are recorded, join Tensors by np.stack or np.concatenate, and "
-            "write into a Tensor (ad.Tensor(np.zeros(n))), not into an array",
+            "write into a Tensor (ad.Tensor(np.zeros(n))), not into an array; np.random of `import autodiff.numpy as "
+            "np` draws with Tensors for parameters",
         )
         return np.array(on_host(self._node), dtype=dtype, copy=copy)
 
