@@ -29,7 +29,14 @@ def unsupported(function: Any) -> UnsupportedError:
     value = "np.asarray(t) to compute with the value, which no derivative passes through"
     written = f"{what} is not recorded for Tensors: write it with functions that are,"
     if isinstance(function, np.ufunc):
+        if set("".join(function.types)) <= set("O->"):
+            return UnsupportedError(
+                f"{what} computes with Python objects, as np.frompyfunc makes it, and has no derivative: write "
+                "np.vectorize of `import autodiff.numpy as np`, or a function of arrays"
+            )
         return UnsupportedError(f"{written} or use {value}")
+    if name.startswith("numpy.polynomial"):
+        return UnsupportedError(f"{name} takes Tensors as np.polynomial of `import autodiff.numpy as np`")
     return UnsupportedError(f"{written} use {value}, or add a handler with @autodiff.implements({name})")
 
 

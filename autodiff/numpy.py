@@ -28,19 +28,20 @@ import numpy  # noqa: ICN001  (the name np is for what this is imported as)
 from .dispatch import MODULE
 from .numpy_api.creation import NAMESPACE
 from .numpy_api.lists import of_module
+from .numpy_api.namespace import FUNCTIONS, MODULES
 
 if TYPE_CHECKING:
     from numpy import *  # noqa: F403
 
 __all__ = list(numpy.__all__)
 
-globals().update(NAMESPACE)
+globals().update(NAMESPACE | FUNCTIONS)
 
 MODULE["numpy"] = sys.modules[__name__]
 
 
 def __getattr__(name: str) -> Any:
-    found = globals()[name] = of_module(numpy, name, __name__)
+    found = globals()[name] = MODULES[name]() if name in MODULES else of_module(numpy, name, __name__)
     return found
 
 

@@ -99,6 +99,21 @@ def lost_in(what: str, target: str, instead: str = "") -> UnsupportedError:
     )
 
 
+_OURS = "of `import autodiff.numpy as np`, which records"
+
+# What to write instead of functions of NumPy that ask no operand what to do, by how their names begin.
+REMEDIES: dict[str, str] = {
+    "numpy.polynomial.": f"Write np.polynomial {_OURS}",
+    "numpy.lib._function_base_impl.vectorize.": f"Write np.vectorize {_OURS}, or arrays in place of elements",
+    "numpy.lib._function_base_impl.kaiser": f"Write np.kaiser {_OURS}",
+}
+
+
+def _remedy(function: str | None, instead: str) -> str:
+    found = (text for name, text in REMEDIES.items() if function is not None and function.startswith(name))
+    return next(found, instead)
+
+
 def refuse_detached(node: Node, asked: str, instead: str) -> None:
     """An error if a derivative that is being taken would be lost were this node's value taken as plain numbers.
 
@@ -116,8 +131,8 @@ def refuse_detached(node: Node, asked: str, instead: str) -> None:
     name = watched_nodes().get(source, "grad")
     message = (
         f"{unaware}{asked} would take the value of a Tensor {node.aval!r} that autodiff.{name} "
-        f"differentiates through, and lose its derivative, at {line}. {instead}; ad.stop_gradient(t) or t.value takes "
-        "the value where no derivative is meant to pass"
+        f"differentiates through, and lose its derivative, at {line}. {_remedy(function, instead)}; "
+        "ad.stop_gradient(t) or t.value takes the value where no derivative is meant to pass"
     )
     _refused[get_ident()] = line, message
     raise DetachedError(message)

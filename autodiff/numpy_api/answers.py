@@ -67,6 +67,20 @@ def _typed(x: Any) -> Any:
     return np.empty(0, x.dtype) if x.ndim else _plain(x, "np.min_scalar_type")
 
 
+def _of_shapes(function: Callable[..., Any]) -> Handler:
+    """A NumPy function that asks arrays for their shapes only."""
+
+    def handler(*args: Any, **kwargs: Any) -> Any:
+        return _asked(function, [_shaped(x) for x in args], {k: _shaped(v) for k, v in kwargs.items()})
+
+    return handler
+
+
+def _shaped(x: Any) -> Any:
+    """An array of the shape of a Tensor, which takes no memory."""
+    return np.broadcast_to(np.zeros((), x.dtype), x.shape) if isinstance(x, Tensor) else x
+
+
 def _named(names: Sequence[str], make: Callable[[str], Handler]) -> dict[Any, Handler]:
     return {getattr(np, name): make(name) for name in names if hasattr(np, name)}
 
@@ -74,10 +88,13 @@ def _named(names: Sequence[str], make: Callable[[str], Handler]) -> dict[Any, Ha
 # Functions whose answers have no derivative, taken of the values.
 ANSWERS = (
     "allclose", "argwhere", "array2string", "array_equal", "array_equiv", "array_repr", "array_str",
-    "can_cast", "flatnonzero", "isclose", "may_share_memory", "packbits", "save", "savez", "shares_memory",
-    "unpackbits",
+    "can_cast", "flatnonzero", "isclose", "may_share_memory", "packbits", "ravel_multi_index", "save", "savez",
+    "shares_memory", "unpackbits", "unravel_index",
 )  # fmt: skip
 
+
+# Those taken of shapes.
+OF_SHAPES = ("diag_indices_from", "einsum_path", "tril_indices_from", "triu_indices_from")
 
 TABLE: dict[Any, Handler] = {
     np.shape: lambda a: node_of(a).aval.shape,
@@ -88,5 +105,6 @@ TABLE: dict[Any, Handler] = {
     np.result_type: _result_type,
     np.min_scalar_type: lambda a, /: _asked(np.min_scalar_type, [_typed(a)], {}),
     np.common_type: lambda *arrays: _asked(np.common_type, [_typed(a) for a in arrays], {}),
+    **_named(OF_SHAPES, lambda name: _of_shapes(getattr(np, name))),
     **_named(ANSWERS, lambda name: _on_values(getattr(np, name))),
 }

@@ -14,6 +14,7 @@ from . import (
     creation,
     elements,
     fft,
+    joins,
     linalg,
     nans,
     norms,
@@ -52,6 +53,7 @@ RECORDING = (
     signals,
     elements,
     polynomials,
+    joins,
 )
 
 

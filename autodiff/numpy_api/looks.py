@@ -19,6 +19,9 @@ VIEWS: dict[Any, bool] = {
     **dict.fromkeys((np.diagonal, np.diag, np.broadcast_to, np.lib.stride_tricks.sliding_window_view), True),
 }
 
+if hasattr(np, "unstack"):  # NumPy 2.1
+    VIEWS[np.unstack] = False
+
 # Those that give a view of each argument.
 EACH: dict[Any, bool] = {
     **dict.fromkeys((np.atleast_1d, np.atleast_2d, np.atleast_3d), False),

@@ -88,9 +88,8 @@ def _polymul(a1: Any, a2: Any) -> Any:
 
 def _polydiv(u: Any, v: Any) -> Any:
     """Long division; what is left is shorter where its first values are about zero, as in NumPy."""
-    vectors: list[Node] = [_vector(a, "polydiv") + 0.0 for a in (u, v)]
-    rest, divisor = vectors
-    rest, divisor = [ops.astype(x, ops.common_dtype([rest, divisor])) for x in (rest, divisor)]
+    given: list[Node] = [_vector(a, "polydiv") + 0.0 for a in (u, v)]
+    rest, divisor = [ops.astype(x, ops.common_dtype(given)) for x in given]
     count = divisor.aval.size
     steps = max(rest.aval.size - count + 1, 0)
     scale = 1.0 / ops.take_slices(divisor, slice(0, 1))

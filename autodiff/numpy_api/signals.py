@@ -194,7 +194,7 @@ def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, perio
     values = ops.astype(values, np.complex128 if values.aval.dtype.kind == "c" else np.float64)
     if period is not None:
         around = ops.absolute(_floating(period, "period"))
-        if around.aval.ndim or (around.value is not None and not np.any(around.value)):
+        if around.aval.ndim or (not isinstance(period, Tensor) and not period):
             raise ArgumentError(f"interp: period={describe(period)} must be a number other than zero")
         left = right = None
         at, knots = ops.remainder(at, around), ops.remainder(knots, around)

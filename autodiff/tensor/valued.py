@@ -136,7 +136,7 @@ class Valued(Handle):
             self._node,
             "a conversion to an array (np.asarray, np.array)",
             "Give the Tensor to functions of NumPy that are recorded, join Tensors by np.stack or np.concatenate, and "
-            + INTO_A_TENSOR,
+            f"{INTO_A_TENSOR}. np.random of that module draws with Tensors for parameters",
         )
         note_taken(self._node)
         return np.array(on_host(self._node), dtype=dtype, copy=copy)

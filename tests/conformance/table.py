@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     count_cases,
     fft_cases,
+    join_cases,
     linalg_cases,
     polynomial_cases,
     product_cases,
@@ -27,6 +28,7 @@ CASES: list[Case] = [
     *reduction_cases.CASES,
     *shape_cases.CASES,
     *sorting_cases.CASES,
+    *join_cases.CASES,
     *polynomial_cases.CASES,
     *quantile_cases.CASES,
     *set_cases.CASES,
