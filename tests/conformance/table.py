@@ -10,6 +10,7 @@ from . import (
     scipy_cases,
     shape_cases,
     special_cases,
+    stats_cases,
     tensor_cases,
     ufunc_cases,
     writing_cases,
@@ -25,6 +26,7 @@ CASES: list[Case] = [
     *fft_cases.CASES,
     *special_cases.CASES,
     *scipy_cases.CASES,
+    *stats_cases.CASES,
     *writing_cases.CASES,
     *tensor_cases.CASES,
 ]
