@@ -7,7 +7,7 @@ import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import compress
 from operator import not_
 from pathlib import Path
@@ -72,16 +72,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """On NumPy all but the tests of another backend; on another one its own, and those that are for every backend."""
     wanted = config.getoption("backend")
     if wanted is None:
+        _deselect(config, items, _is_composed_elsewhere)
         return
     own = TARGETS[wanted].files
     others = tuple([begin for target in TARGETS.values() for begin in target.files if begin not in own])
 
-    def belongs(item: pytest.Item) -> bool:
+    def is_of_others(item: pytest.Item) -> bool:
         if "backend" in getattr(item, "fixturenames", ()):
-            return True
-        return not item.path.stem.startswith(others) if wanted == "numpy" else item.path.stem.startswith(own)
+            return False
+        return item.path.stem.startswith(others) if wanted == "numpy" else not item.path.stem.startswith(own)
 
-    chosen = [belongs(item) for item in items]
+    _deselect(config, items, is_of_others)
+
+
+def _is_composed_elsewhere(item: pytest.Item) -> bool:
+    """Whether a row is made of functions that have rows of their own, and the backend is not NumPy's."""
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    return getattr(params.get("case"), "composed", False) and params.get("backend", "numpy") != "numpy"
+
+
+def _deselect(config: pytest.Config, items: list[pytest.Item], unwanted: Callable[[pytest.Item], bool]) -> None:
+    chosen = [not unwanted(item) for item in items]
     config.hook.pytest_deselected(items=list(compress(items, map(not_, chosen))))
     items[:] = compress(items, chosen)
 

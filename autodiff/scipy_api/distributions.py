@@ -36,7 +36,7 @@ class Row(NamedTuple):
     ----------
     log : callable
         The logarithm of the density, or of the probability of an integer.
-    cdf, sf, logcdf, logsf, ppf, isf : callable, optional
+    pdf, cdf, sf, logcdf, logsf, ppf, isf : callable, optional
         As SciPy names them. Those that are None are composed of others, if that is exact.
     support : tuple
         From where to where, a number or a formula each.
@@ -59,6 +59,7 @@ class Row(NamedTuple):
     isf: Formula | None = None
     logcdf: Formula | None = None
     logsf: Formula | None = None
+    pdf: Formula | None = None
     support: tuple[float | Formula, float | Formula] = (-INF, INF)
     inside: float | Formula = 0.5
     valid: Callable[..., Node | None] = _positive
@@ -163,6 +164,7 @@ CONTINUOUS: dict[str, Row] = {
         lambda x, a: s.gammaincc(a, x),
         lambda q, a: s.gammaincinv(a, q),
         lambda q, a: s.gammainccinv(a, q),
+        pdf=lambda x, a: s.gamma_density(a, x),
         support=HALF_LINE,
     ),
     "chi2": Row(
@@ -171,6 +173,7 @@ CONTINUOUS: dict[str, Row] = {
         lambda x, df: s.chdtrc(df, x),
         lambda q, df: 2 * s.gammaincinv(df / 2, q),
         lambda q, df: 2 * s.gammainccinv(df / 2, q),
+        pdf=lambda x, df: 0.5 * s.gamma_density(df / 2, x / 2),
         support=HALF_LINE,
     ),
     "beta": Row(
@@ -179,6 +182,7 @@ CONTINUOUS: dict[str, Row] = {
         lambda x, a, b: s.betaincc(a, b, x),
         lambda q, a, b: s.betaincinv(a, b, q),
         lambda q, a, b: s.betainccinv(a, b, q),
+        pdf=lambda x, a, b: s.beta_density(a, b, x),
         support=UNIT,
     ),
     "t": Row(
@@ -248,6 +252,7 @@ CONTINUOUS: dict[str, Row] = {
         lambda q, c: (-ops.log1p(-q)) ** (1 / c),
         lambda q, c: (-ops.log(q)) ** (1 / c),
         logsf=lambda x, c: -(x**c),
+        pdf=lambda x, c: c * x ** (c - 1) * ops.exp(-(x**c)),
         support=HALF_LINE,
     ),
     "pareto": Row(
@@ -275,6 +280,7 @@ CONTINUOUS: dict[str, Row] = {
         lambda q, a: q ** (1 / a),
         lambda q, a: ops.exp(ops.log1p(-q) / a),
         lambda x, a: a * ops.log(x),
+        pdf=lambda x, a: a * x ** (a - 1),
         support=UNIT,
     ),
     "gumbel_r": Row(
@@ -300,6 +306,7 @@ CONTINUOUS: dict[str, Row] = {
         lambda q: ops.sqrt(-2 * ops.log1p(-q)),
         lambda q: ops.sqrt(-2 * ops.log(q)),
         logsf=lambda x: -0.5 * x * x,
+        pdf=lambda x: x * ops.exp(-0.5 * x * x),
         support=HALF_LINE,
     ),
     "maxwell": Row(
@@ -308,6 +315,7 @@ CONTINUOUS: dict[str, Row] = {
         lambda x: s.gammaincc(1.5, 0.5 * x * x),
         lambda q: ops.sqrt(2 * s.gammaincinv(1.5, q)),
         lambda q: ops.sqrt(2 * s.gammainccinv(1.5, q)),
+        pdf=lambda x: math.sqrt(2 / math.pi) * x * x * ops.exp(-0.5 * x * x),
         support=HALF_LINE,
     ),
     "invgamma": Row(

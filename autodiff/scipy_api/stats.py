@@ -27,7 +27,7 @@ OF_SHAPES = ("mean", "var", "std", "median")
 OTHERS = ("rvs", "entropy", "moment", "stats", "interval", "support", "expect", "fit", "fit_loc_scale", "nnlf")
 
 
-def _formula(row: Row, method: str) -> Formula | None:
+def formula(row: Row, method: str) -> Formula | None:
     """What a method computes inside of the support."""
     if method in ("logpdf", "logpmf"):
         return row.log
@@ -37,7 +37,7 @@ def _formula(row: Row, method: str) -> Formula | None:
     if method in ("pdf", "pmf"):
         return lambda x, *shapes: ops.exp(row.log(x, *shapes))
     if method in ("logcdf", "logsf"):
-        plain = _formula(row, method[3:])
+        plain = formula(row, method[3:])
         return plain and (lambda x, *shapes: ops.log(plain(x, *shapes)))
     if method == "isf" and row.ppf is not None:
         ppf = row.ppf
@@ -72,8 +72,8 @@ def _valid(row: Row, shapes: tuple[Node, ...], scale: Node | None) -> tuple[Any,
 
 def _of_values(row: Row, method: str, x: Node, shapes: tuple[Node, ...], loc: Node | None, scale: Node | None) -> Node:
     """Densities and probabilities."""
-    formula = _formula(row, method)
-    assert formula is not None
+    inner = formula(row, method)
+    assert inner is not None
     valid, shapes, scale = _valid(row, shapes, scale)
     x = x if loc is None else x - loc
     x = x if scale is None else x / scale
@@ -81,7 +81,7 @@ def _of_values(row: Row, method: str, x: Node, shapes: tuple[Node, ...], loc: No
     density, is_log = method in DENSITIES, method[:3] == "log"
     if row.discrete:
         # Only integers have a probability, and between two of them nothing changes.
-        at = ops.floor(x) if not density else ops.stop_gradient(x)
+        at: Node = ops.floor(x) if not density else ops.stop_gradient(x)
         within: list[Any] = [ops.less_equal(low, x), ops.less_equal(x, high) if density else ops.less(x, high)]
         within.append(ops.equal(ops.floor(x), x) if density else ops.isfinite(x))
     else:
@@ -90,7 +90,7 @@ def _of_values(row: Row, method: str, x: Node, shapes: tuple[Node, ...], loc: No
         within += [ops.isfinite(x)]
     inside = _all(within)
     safe = row.inside(*shapes) if callable(row.inside) else row.inside
-    found = formula(_choose(inside, at, safe), *shapes)
+    found = inner(_choose(inside, at, safe), *shapes)
     if density and scale is not None:
         found = found - ops.log(scale) if is_log else found / scale
     nothing, everything = (-math.inf, 0.0) if is_log else (0.0, 1.0)
@@ -107,11 +107,11 @@ def _of_values(row: Row, method: str, x: Node, shapes: tuple[Node, ...], loc: No
 def _of_quantiles(
     row: Row, method: str, q: Node, shapes: tuple[Node, ...], loc: Node | None, scale: Node | None
 ) -> Node:
-    formula = _formula(row, method)
-    assert formula is not None
+    inner = formula(row, method)
+    assert inner is not None
     valid, shapes, scale = _valid(row, shapes, scale)
     inside = ops.logical_and(ops.less(0, q), ops.less(q, 1))
-    found = formula(ops.where(inside, q, 0.5), *shapes)
+    found = inner(ops.where(inside, q, 0.5), *shapes)
     low, high = _ends(row, shapes)
     first, last = (low, high) if method == "ppf" else (high, low)
     found = ops.where(inside, found, ops.where(ops.equal(q, 0), first, ops.where(ops.equal(q, 1), last, math.nan)))
@@ -166,12 +166,14 @@ def _record(names: dict[type, str], method: str, dist: Any, args: tuple[Any, ...
         return _record(names, "ppf", dist, (0.5, *args), kwargs)
     name = names.get(type(dist))
     if name is None:
-        raise unsupported(f"{dist.name}.{method}", "no method of this distribution is")
+        raise unsupported(f"scipy.stats.{dist.name}.{method}", "no method of this distribution is")
     row = CONTINUOUS.get(name) or DISCRETE[name]
     if method in OTHERS or (method in OF_SHAPES and name not in MOMENTS):
-        raise unsupported(f"{name}.{method}", "logpdf, cdf and their like are, and mean and var of some distributions")
-    if method not in OF_SHAPES and (_formula(row, method) is None or (method in QUANTILES and row.discrete)):
-        raise unsupported(f"{name}.{method}", "SciPy finds it by a search")
+        raise unsupported(
+            f"scipy.stats.{name}.{method}", "logpdf, cdf and their like are, and mean and var of some distributions"
+        )
+    if method not in OF_SHAPES and (formula(row, method) is None or (method in QUANTILES and row.discrete)):
+        raise unsupported(f"scipy.stats.{name}.{method}", "SciPy finds it by a search")
     values = []
     if method not in OF_SHAPES:
         if not args:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from . import case as cases
-from .case import Case, Draw, positive, real
+from .case import Case, Draw, composed, positive, real
 
 # On the line, on its positive half, from 0 to 1, and from 1 on.
 LINE, HALF, UNIT = real(3), positive(3, low=0.6, high=2.5), real(3, low=0.3, high=0.7)
@@ -169,4 +169,4 @@ def vectors() -> list[Case]:
     ]
 
 
-CASES: list[Case] = [*continuous(), *discrete(), *placed(), *vectors()]
+CASES: list[Case] = composed([*continuous(), *discrete(), *placed(), *vectors()])
