@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from scipy import linalg, special
+from scipy import linalg, special, stats
 
 import autodiff as ad
 from autodiff import scipy_api
@@ -98,6 +98,12 @@ def test_scipys_own_functions_come_back() -> None:
         (lambda t: linalg.solve_banded((1, 1), t, np.ones(2)), "scipy.linalg.solve_banded: .*must have 3 rows"),
         (lambda t: special.softmax(t, axis=3), "scipy.special.softmax: .*out of range"),
         (lambda t: special.comb(t, 2, exact=True), "scipy.special.comb: exact=True"),
+        (lambda t: stats.norm.rvs(loc=t), "scipy.stats.norm.rvs is not recorded for Tensors"),
+        (lambda t: stats.poisson.ppf(0.3, t), "scipy.stats.poisson.ppf is not recorded for Tensors: .*search"),
+        (lambda t: stats.skewnorm.cdf(t, 1.0), "scipy.stats.skewnorm.cdf is not recorded for Tensors"),
+        (lambda t: stats.levy.logpdf(t), "scipy.stats.levy.logpdf is not recorded for Tensors: no method"),
+        (lambda t: stats.multivariate_normal(t[0], t).rvs(), "scipy.stats.multivariate_normal.rvs is not recorded"),
+        (lambda t: stats.multivariate_normal.logpdf(t, cov=t, allow_singular=True), "allow_singular=True"),
         (lambda t: special.polygamma(t, 1.0), "scipy.special.polygamma: .*integers"),
     ],
 )
@@ -137,3 +143,54 @@ def test_triangular_systems_are_solved_as_such() -> None:
     source = graph.source(np.sum(x), [t])
     assert "solve_triangular" in source
     assert "linalg.solve" not in source
+
+
+OUTSIDE = np.array([-np.inf, -1.5, -1.0, 0.0, 0.5, 1.0, 2.0, 9.0, np.nan])
+DISTRIBUTIONS = "norm expon uniform lognorm invgamma beta pareto truncnorm t gamma chi2 maxwell"
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS.split())
+@pytest.mark.parametrize("method", ["pdf", "logpdf", "cdf", "sf", "logcdf", "logsf"])
+@pytest.mark.parametrize("keywords", [{}, {"loc": 0.25, "scale": 2.0}, {"scale": -1.0}])
+def test_distributions_beyond_their_support(name: str, method: str, keywords: dict[str, float]) -> None:
+    """The value is SciPy's everywhere, and no derivative is NaN where the value is a number inside of the support."""
+    distribution = getattr(stats, name)
+    shapes = {"truncnorm": (-1.0, 1.5), "beta": (2.5, 3.0)}.get(name, (3.5,) * distribution.numargs)
+    function = getattr(distribution, method)
+    with np.errstate(all="ignore"):
+        expected = function(OUTSIDE, *shapes, **keywords)
+        found = np.asarray(function(ad.Tensor(OUTSIDE), *shapes, **keywords))
+    np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-15)
+    # At the ends of the support there may be a derivative on one side only.
+    x = OUTSIDE[np.isfinite(expected) & ~np.isin(OUTSIDE, distribution.support(*shapes, **keywords))]
+    if x.size:
+        gradient = ad.grad(lambda x, *shapes: np.sum(function(x, *shapes, **keywords)))(x, *shapes)
+        assert np.isfinite(gradient).all()
+
+
+def test_quantiles_at_the_ends() -> None:
+    q = np.array([-0.1, 0.0, 0.5, 1.0, 1.1])
+    for name, shapes in [("norm", ()), ("expon", ()), ("beta", (2.0, 3.0)), ("pareto", (2.0,))]:
+        for method in ("ppf", "isf"):
+            function = getattr(getattr(stats, name), method)
+            np.testing.assert_allclose(
+                np.asarray(function(ad.Tensor(q), *shapes, loc=1.0, scale=2.0)),
+                function(q, *shapes, 1.0, 2.0),
+                rtol=1e-14,
+            )
+
+
+def test_a_frozen_distribution_of_numbers_takes_tensors() -> None:
+    normal = stats.multivariate_normal([0.0, 1.0], [[2.0, 0.3], [0.3, 1.0]])
+    x = np.array([0.5, 0.25])
+    assert np.asarray(normal.logpdf(ad.Tensor(x))) == pytest.approx(normal.logpdf(x), rel=1e-14)
+    gradient = ad.grad(normal.logpdf)(x)
+    np.testing.assert_allclose(gradient, -np.linalg.solve(normal.cov, x - normal.mean), rtol=1e-12)
+    assert stats.norm(1.0, 2.0).logpdf(ad.Tensor(0.5)).shape == ()
+
+
+def test_densities_are_recorded_once() -> None:
+    """A call that was met before records its operations again, and does no other work."""
+    x, loc = ad.Tensor(np.ones(3)), ad.Tensor(0.5)
+    first, second = (stats.norm.logpdf(x, loc, 2.0).node for _ in range(2))
+    assert first.signature is second.signature

@@ -12,12 +12,13 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from .replacing import replace_in, restore
+from .replacing import restore
 
 # Modules of SciPy, and where their handlers are.
 TOPICS = {
     "scipy.linalg": "linalg",
     "scipy.special": "special",
+    "scipy.stats": "stats",
 }
 
 
@@ -51,7 +52,7 @@ _finder = _Finder()
 
 
 def _register(module: ModuleType) -> None:
-    replace_in(module, import_module(f"{__name__}.{TOPICS[module.__name__]}"))
+    import_module(f"{__name__}.{TOPICS[module.__name__]}").register(module)
 
 
 def install() -> None:

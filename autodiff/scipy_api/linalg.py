@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..numpy_api.linalg import TABLE as NUMPYS
 from ..tensor import Tensor, node_of, wrap
 from . import matrices
 from .arguments import inexact, matrix
+from .replacing import replace_functions
 
 # --- systems ---------------------------------------------------------------------------------------------------------
 
@@ -456,3 +458,8 @@ UNRECORDED: dict[str, str] = {
     "matrix_balance": "powers of 2 that depend on values scale it",
     "clarkson_woodruff_transform": "it draws at random",
 }
+
+
+def register(module: ModuleType) -> None:
+    """Replace functions of the module."""
+    replace_functions(module, TABLE, UNRECORDED, LOOKING)

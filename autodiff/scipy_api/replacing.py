@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +12,8 @@ from ..errors import AutodiffError, UnsupportedError
 from ..numpy_api.calling import Handler, checked
 from ..numpy_api.memo import memoised
 from ..tensor import Tensor
+
+Table = dict[str, Handler]
 
 # What SciPy's functions take under these names, whichever of them it is.
 CHECKS: dict[str, Callable[[Any, str], Any]] = dict.fromkeys(
@@ -54,36 +56,63 @@ def dispatching(module: str, function: Callable[..., Any], handler: Handler) -> 
     return call
 
 
+def unsupported(name: str, reason: str) -> UnsupportedError:
+    """The error for a function, or a method, that has no handler."""
+    return UnsupportedError(
+        f"{name} is not recorded for Tensors: {reason}; np.asarray(t) gives the value, which no derivative passes "
+        "through"
+    )
+
+
 def refusing(name: str, reason: str) -> Handler:
     """A handler that says why there is none."""
 
     def refuse(*args: Any, **kwargs: Any) -> Any:
-        raise UnsupportedError(
-            f"{name} is not recorded for Tensors: {reason}; np.asarray(t) gives the value, which no derivative passes "
-            "through"
-        )
+        raise unsupported(name, reason)
 
     return refuse
 
 
-def replace_in(module: ModuleType, topic: Any) -> None:
-    """Replace what a topic has handlers for, in the public module; SciPy's private modules keep their own."""
-    for name in (*topic.TABLE, *topic.UNRECORDED):
+def replace_functions(
+    module: ModuleType, table: Table, unrecorded: dict[str, str], looking: Collection[str] = ()
+) -> None:
+    """Replace what has a handler in the public module, or a reason for none; SciPy's private modules keep their own.
+
+    Handlers of functions in ``looking`` look at values, or at how operands were made.
+    """
+    for name in (*table, *unrecorded):
         function = getattr(module, name, None)
         # What the installed SciPy does not have is not there.
-        if function is not None:
-            key = module.__name__, name
-            call = _made.get(key)
-            if call is None:
-                call = _made[key] = dispatching(module.__name__, function, _handler(topic, function, name))
-            replace(module, name, call)
+        if function is None:
+            continue
+        key = module.__name__, name
+        call = _made.get(key)
+        if call is None:
+            if name in unrecorded:
+                handler = refusing(name, unrecorded[name])
+            else:
+                handler = checked(function, table[name], CHECKS)
+                handler = handler if name in looking else memoised(handler)
+            call = _made[key] = dispatching(module.__name__, function, handler)
+        replace(module, name, call)
 
 
-def _handler(topic: Any, function: Callable[..., Any], name: str) -> Handler:
-    if name in topic.UNRECORDED:
-        return refusing(name, topic.UNRECORDED[name])
-    handler = checked(function, topic.TABLE[name], CHECKS)
-    return handler if name in topic.LOOKING else memoised(handler)
+def replace_method(owner: type, name: str, record: Callable[..., Any]) -> None:
+    """Replace a method, of which ``record(object, args, kwargs)`` gives the result for Tensors."""
+    key = f"{owner.__module__}.{owner.__qualname__}", name
+    if key not in _made:
+        _made[key] = _method(vars(owner)[name], record)
+    replace(owner, name, _made[key])
+
+
+def _method(function: Callable[..., Any], record: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if holds_tensor(args) or (kwargs and holds_tensor(kwargs.values())):
+            return record(self, args, kwargs)
+        return function(self, *args, **kwargs)
+
+    return call
 
 
 def replace(owner: Any, name: str, by: Any) -> None:

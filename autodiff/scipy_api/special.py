@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..numpy_api.creation import joined
 from ..ops import special as s
 from ..tensor import wrap
 from .arguments import double, inexact
+from .replacing import replace_functions
 
 # --- sums of exponentials --------------------------------------------------------------------------------------------
 
@@ -233,3 +235,8 @@ UNRECORDED: dict[str, str] = {
 }
 
 LOOKING: tuple[str, ...] = ()
+
+
+def register(module: ModuleType) -> None:
+    """Replace functions of the module."""
+    replace_functions(module, TABLE, UNRECORDED, LOOKING)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -113,7 +113,8 @@ class Case:
     ``covers`` names what the row tests: a NumPy function, or an attribute of Tensor as a string. ``gradient`` is
     "smooth", "zero" (piecewise constant, a floating result all of whose derivatives are zero) or "none" (the
     result is no floating array). ``single`` is False where single precision is not asked for, as with a dtype
-    given; ``independent`` is True where the result depends on the shape of an argument only.
+    given; ``independent`` is True where the result depends on the shape of an argument only. Where ``composed`` is True
+    it is made of functions that have rows of their own: NumPy alone runs it, unless another backend is asked for.
     """
 
     function: Callable[..., Any]
@@ -124,6 +125,7 @@ class Case:
     rtol: float = 1e-6
     single: bool = True
     independent: bool = False
+    composed: bool = False
     draws: tuple[Draw, ...] = field(default=())
 
     @property
@@ -159,7 +161,12 @@ def case(
     draws: list[Draw] = []
     for x in [*args, *keywords.values()]:
         _gather(x, draws)
-    return Case(function, args, keywords, covered, gradient, rtol, single, independent, tuple(draws))
+    return Case(function, args, keywords, covered, gradient, rtol, single, independent, draws=tuple(draws))
+
+
+def composed(rows: list[Case]) -> list[Case]:
+    """Rows of what is made of functions that have rows of their own."""
+    return [replace(row, composed=True) for row in rows]
 
 
 def answer(function: Callable[..., Any], *args: Any, covers: Any = None, **keywords: Any) -> Case:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import linalg, special
 
-from .case import Case, Draw, answer, case, complexes, integers, invertible, positive, real, spaced, spread
+from .case import Case, Draw, answer, case, complexes, composed, integers, invertible, positive, real, spaced, spread
 
 # --- scipy.special ---------------------------------------------------------------------------------------------------
 
@@ -341,12 +341,8 @@ def special_matrices() -> list[Case]:
 
 
 CASES: list[Case] = [
-    *exponentials(),
-    *counts(),
-    *systems(),
+    *composed([*exponentials(), *counts(), *systems(), *subspaces(), *special_matrices()]),
     *factors(),
-    *subspaces(),
     *of_matrices(),
     *equations(),
-    *special_matrices(),
 ]

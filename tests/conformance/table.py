@@ -17,6 +17,7 @@ from . import (
     signal_cases,
     sorting_cases,
     special_cases,
+    stats_cases,
     tensor_cases,
     ufunc_cases,
     writing_cases,
@@ -39,6 +40,7 @@ CASES: list[Case] = [
     *fft_cases.CASES,
     *special_cases.CASES,
     *scipy_cases.CASES,
+    *stats_cases.CASES,
     *writing_cases.CASES,
     *tensor_cases.CASES,
 ]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import linalg, special
+from scipy import linalg, special, stats
 
 import autodiff as ad
 from autodiff import ops
@@ -22,6 +22,9 @@ from autodiff.numpy_api.ufuncs import ACCUMULATE, REDUCE, ufunc_table
 from autodiff.reasons import REASONS
 from autodiff.scipy_api import linalg as linalg_topic
 from autodiff.scipy_api import special as special_topic
+from autodiff.scipy_api import stats as stats_topic
+from autodiff.scipy_api.distributions import CONTINUOUS, DISCRETE, MOMENTS
+from autodiff.scipy_api.multivariate import RECORDED
 
 from . import checks
 from .table import CASES
@@ -94,6 +97,22 @@ def test_functions_of_scipy_are_in_the_table(module: Any, topic: Any) -> None:
                 ad.errors.UnsupportedError, match=rf"{module.__name__}.{name} is not recorded for Tensors: "
             ):
                 getattr(module, name)(ad.Tensor([[0.5]]))
+
+
+def test_methods_of_scipys_distributions_are_in_the_table() -> None:
+    """All that have a formula, or are made of one."""
+    wanted = [(name, method) for name, methods in RECORDED.items() for method in methods]
+    for name, row in (CONTINUOUS | DISCRETE).items():
+        density = ("logpmf", "pmf") if row.discrete else ("logpdf", "pdf")
+        methods = [*density, *stats_topic.PROBABILITIES, *([] if row.discrete else stats_topic.QUANTILES)]
+        wanted += [(name, method) for method in methods if stats_topic.formula(row, method) is not None]
+        # Some of these take parameters alone, and have no Tensor in a row without.
+        wanted += [(name, method) for method in ("mean", "var", "std") if name in MOMENTS and _has_shapes(name)]
+    assert not {(name, method) for name, method in wanted if getattr(getattr(stats, name), method) not in COVERED}
+
+
+def _has_shapes(name: str) -> bool:
+    return bool(getattr(stats, name).numargs)
 
 
 def test_every_numpy_function_is_in_the_table() -> None:
