@@ -24,7 +24,7 @@ from ..places import bring, made_on
 from ..plan import concrete, looked_at
 from ..recipe import Composite
 from ..registry import get_backend
-from ..watching import fresh, refuse_detached, traces
+from ..watching import fresh, refuse_detached, traces, wrapping
 from .foreign import PLAIN, PRIORITY, decides, left_alone, left_alone_in_place, not_understood, operand
 from .methods import Methods
 from .views import NOTED, Views, look, remade
@@ -40,6 +40,9 @@ def wrap(result: Any) -> Any:
     if isinstance(result, (tuple, list)):
         return maker(type(result))([wrap(part) for part in result])
     return result
+
+
+wrapping.append(wrap)
 
 
 def node_of(value: Any) -> Node:
