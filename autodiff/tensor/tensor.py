@@ -193,13 +193,23 @@ class Tensor(Methods):
 
     @property
     def real(self) -> Tensor:
-        """The real part."""
+        """The real part, a view: what is written into it, or assigned, is written into the Tensor."""
         return FUNCTIONS[np.real](self)  # type: ignore[no-any-return]
+
+    @real.setter
+    def real(self, value: Any) -> None:
+        FUNCTIONS[np.real](self)[...] = value
 
     @property
     def imag(self) -> Tensor:
-        """The imaginary part; zeros for a real Tensor."""
+        """The imaginary part, a view; zeros for a real Tensor."""
         return FUNCTIONS[np.imag](self)  # type: ignore[no-any-return]
+
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        if self.dtype.kind != "c":
+            raise DTypeError(f"imag = : a Tensor {self._node.aval!r} has no imaginary part to write into; use .astype")
+        FUNCTIONS[np.imag](self)[...] = value
 
     def copy(self, order: str = "C") -> Tensor:
         """See `numpy.ndarray.copy`.

@@ -447,14 +447,12 @@ def _repeated(parent: Node, value: Node, inputs: tuple[Any, ...], signature: Sig
     )
 
 
-def _part(parent: Node, value: Node, inputs: tuple[Any, ...], signature: Signature) -> Node:
-    if parent.aval.dtype.kind != "c":
-        return value
-    name = signature.primitive.name
-    raise UnsupportedError(
-        f"writing into the {name} part of {parent.aval!r} is not recorded; write t[...] = with both parts, for example "
-        "value + 1j * t.imag"
-    )
+def _real_part(parent: Node, value: Node, inputs: tuple[Any, ...], signature: Signature) -> Node:
+    return value if parent.aval.dtype.kind != "c" else ops.of_parts(value, ops.imag(parent))
+
+
+def _imaginary_part(parent: Node, value: Node, inputs: tuple[Any, ...], signature: Signature) -> Node:
+    return ops.of_parts(ops.real(parent), value)
 
 
 # Operations that look at the elements of their operand: what the operand is once the result has been written into.
@@ -464,8 +462,8 @@ LOOKS: dict[Primitive, Callable[..., Node]] = {
     ops.reshape_p: _reshaped,
     ops.transpose_p: _transposed,
     ops.broadcast_to_p: _repeated,
-    ops.real: _part,
-    ops.imag: _part,
+    ops.real: _real_part,
+    ops.imag: _imaginary_part,
 }
 
 

@@ -77,3 +77,10 @@ def set_in_place(signature: Signature) -> Function:
         return x
 
     return run
+
+
+def of_parts(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A complex array of its parts."""
+    out = np.empty(np.broadcast_shapes(x.shape, y.shape), np.result_type(x.dtype, np.complex64))
+    out.real, out.imag = x, y
+    return out
