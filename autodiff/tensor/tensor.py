@@ -193,12 +193,12 @@ class Tensor(Methods):
 
     @property
     def real(self) -> Tensor:
-        """The real part, a view: what is written into it, or assigned, is written into the Tensor."""
-        return FUNCTIONS[np.real](self)  # type: ignore[no-any-return]
+        """The real part, a view: what is written into it is written into the Tensor. That of a real one is itself."""
+        return FUNCTIONS[np.real](self) if self.dtype.kind == "c" else self  # type: ignore[no-any-return]
 
     @real.setter
     def real(self, value: Any) -> None:
-        FUNCTIONS[np.real](self)[...] = value
+        self.real[...] = value
 
     @property
     def imag(self) -> Tensor:
@@ -209,7 +209,7 @@ class Tensor(Methods):
     def imag(self, value: Any) -> None:
         if self.dtype.kind != "c":
             raise DTypeError(f"imag = : a Tensor {self._node.aval!r} has no imaginary part to write into; use .astype")
-        FUNCTIONS[np.imag](self)[...] = value
+        self.imag[...] = value
 
     def copy(self, order: str = "C") -> Tensor:
         """See `numpy.ndarray.copy`.
