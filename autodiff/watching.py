@@ -14,7 +14,11 @@ from threading import get_ident
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from .callers import Caller, caller, line_of, user_frame
+from .convert import as_node
+from .core.avals import intern_aval
 from .differentiate import derivative, passes
 from .errors import AutodiffError, DetachedError, DetachedWarning, TraceError, UnsupportedError
 from .nodes import NO_SLOT, Constant, Node, Slot, Unknown, Variable, renamed
@@ -142,17 +146,36 @@ def refuse_detached(node: Node, asked: str, instead: str) -> None:
 _refused: dict[int, tuple[str, str]] = {}
 
 
+# What makes a Tensor of a node: `tensor`, which is above, puts it here.
+wrapping: list[Callable[[Node], Any]] = []
+
+
+def _inside(array: np.ndarray[Any, Any]) -> Any:
+    """An array argument as a constant Tensor, so that what a function writes into it is recorded and stays inside.
+
+    Not integers and booleans, which are positions and masks more often than buffers.
+    """
+    if array.dtype.kind not in "fc":
+        return array
+    # What nobody can write to need not be copied.
+    fixed = not array.flags.writeable and array.base is None and array.dtype.isnative
+    return wrapping[0](Constant(intern_aval(array.shape, array.dtype), array) if fixed else as_node(array))
+
+
 def call_watched(
     function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], nodes: list[Node], name: str
 ) -> Any:
-    """What a function returns, its arguments being watched meanwhile.
+    """What a function returns, its arguments being watched meanwhile. Arrays among them are constants inside.
 
     An error that was raised from one of this library's is that one, as NumPy does where an element is written.
     """
     key = id(nodes)
+    given = [_inside(x) if type(x) is np.ndarray else x for x in args]
+    if kwargs:
+        kwargs = {name: _inside(x) if type(x) is np.ndarray else x for name, x in kwargs.items()}
     try:
         watched[key] = nodes, name, get_ident()
-        return function(*args, **kwargs)
+        return function(*given, **kwargs)
     except AutodiffError:
         raise
     except Exception as error:

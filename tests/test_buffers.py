@@ -190,3 +190,61 @@ def test_an_error_that_a_user_catches_is_no_other_errors_cause():
 
     with pytest.raises(ValueError, match="mine"):
         ad.grad(f)(X)
+
+
+# --- arrays that are arguments, and no derivative is taken with respect to them --------------------------------------
+
+
+def relax(steps: int, a: Any, b: Any) -> Any:
+    """A program whose buffers are arguments."""
+    for _ in range(steps):
+        b[1:-1] = 0.33 * (a[:-2] + a[1:-1] + a[2:])
+        a[1:-1] = 0.33 * (b[:-2] + b[1:-1] + b[2:])
+        b *= 0.5
+    return np.sum(a * b)
+
+
+def test_an_argument_that_is_not_differentiated_is_written_into_and_stays_as_it_was():
+    a, b = np.random.default_rng(0).normal(size=(2, 6))
+    kept = a.copy(), b.copy()
+    step, way = 1e-6, np.linspace(-1, 1, 6)
+    expected = [
+        (relax(3, a + step * way, b.copy()) - relax(3, a - step * way, b.copy())) / (2 * step),
+        (relax(3, a.copy(), b + step * way) - relax(3, a.copy(), b - step * way)) / (2 * step),
+    ]
+    for place in (1, 2):
+        for transform in (ad.grad, lambda *args: ad.function(ad.grad(*args))):
+            found = transform(relax, place)(3, a, b)
+            np.testing.assert_allclose(found @ way, expected[place - 1], rtol=1e-6)
+    np.testing.assert_allclose(ad.grad(lambda a, *, b: relax(3, a, b))(a, b=b) @ way, expected[0], rtol=1e-6)
+    np.testing.assert_array_equal(a, kept[0])
+    np.testing.assert_array_equal(b, kept[1])
+
+
+def test_integers_among_the_arguments_are_positions():
+    places, mask = np.array([0, 2, 2]), np.array([True, False, True])
+
+    def f(x, places, mask, scale):
+        assert type(places) is type(mask) is np.ndarray
+        table = [1.0, 2.0, 3.0]
+        return np.sum(x[places]) * table[places[1]] + np.sum(x[mask]) * scale
+
+    assert ad.grad(f)(X, places, mask, 2.0).tolist() == [5.0, 0.0, 8.0]
+
+
+def test_what_nobody_can_write_to_is_not_copied():
+    data = np.ones(3)
+    data.setflags(write=False)
+    seen = []
+
+    def f(x, data):
+        seen.append(data.node.value)
+        data[0] = x[0]
+        return np.sum(data * x)
+
+    assert ad.grad(f)(X, data).tolist() == [2 * X[0], 1.0, 1.0]
+    assert seen[0] is data
+    assert data.tolist() == [1.0, 1.0, 1.0]
+    writable = np.ones(3)
+    assert ad.grad(f)(X, writable).tolist() == [2 * X[0], 1.0, 1.0]
+    assert seen[1] is not writable

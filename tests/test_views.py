@@ -19,15 +19,20 @@ PROGRAMS = int(os.environ.get("AUTODIFF_VIEW_PROGRAMS", "120"))
 class Program:
     """A random sequence of looks, writes and reads: the same one for a Tensor and for an array."""
 
-    def __init__(self, seed: int, data: Any):
+    def __init__(self, seed: int, data: Any, decided: list[bool] | None = None):
         self.rng = np.random.default_rng(seed)
         self.handles: list[Any] = [data]
+        # Where NumPy gave an array another shape in place, and where it refused: the other run does as this one.
+        self.decided: list[bool] = []
+        self.replayed = None if decided is None else iter(decided)
 
     def run(self, steps: int) -> None:
         for _ in range(steps):
             x = self.handles[self.rng.integers(len(self.handles))]
-            kind = self.rng.integers(10)
-            if kind < 5:
+            kind = self.rng.integers(11)
+            if kind == 10:
+                self.reshape(x)
+            elif kind < 5:
                 found = self.look(x)
                 if len(self.handles) < 8:
                     self.handles.append(found)
@@ -63,9 +68,15 @@ class Program:
 
     def look(self, x: Any) -> Any:
         rng = self.rng
-        match rng.integers(9):
+        match rng.integers(12):
             case 0:
                 return x.T
+            case 9:
+                return x.view()
+            case 10:
+                return x.real
+            case 11:
+                return x.imag if x.dtype.kind == "c" else x[...]
             case 1:
                 return np.swapaxes(x, 0, -1) if x.ndim else x
             case 2:
@@ -73,7 +84,7 @@ class Program:
             case 3:
                 return np.flip(x)
             case 4:
-                return np.squeeze(x)
+                return np.squeeze(x)[...]  # a squeeze that squeezes nothing is the array itself
             case 5 if x.ndim and x.shape[0] % 2 == 0:
                 return np.split(x, 2)[int(rng.integers(2))]
             case 6:
@@ -83,11 +94,34 @@ class Program:
                 return x.reshape(factor, -1)
         return x[self.item(x)]
 
+    def reshape(self, x: Any) -> None:
+        """Another shape in place, where NumPy has it."""
+        factor = next((n for n in (2, 3, 5) if x.size and x.size % n == 0), 1)
+        shape = [(factor, -1), (-1, factor), (-1,), (1, *x.shape)][self.rng.integers(4)]
+        if not x.size or x.ndim > 5 or (self.replayed is not None and not next(self.replayed)):
+            return
+        try:
+            x.shape = shape
+        except AttributeError:
+            self.decided.append(False)
+        else:
+            self.decided.append(True)
+
     def write(self, x: Any) -> None:
         rng = self.rng
         number = float(rng.integers(1, 9)) / 4
         other = self.handles[rng.integers(len(self.handles))]
-        match rng.integers(7):
+        if x.dtype.kind != "c" and other.dtype.kind == "c":
+            other = other.real
+        match rng.integers(11):
+            case 7 if x.size:
+                x.flat[int(rng.integers(x.size))] = number
+            case 8:
+                x.flat[:: int(rng.integers(1, 4))] = [number, 2 * number]
+            case 9 if x.size:
+                x.flat = x.flat[::-1][: int(rng.integers(1, x.size + 1))]
+            case 10:
+                x.real = np.cos(x.real)
             case 0:
                 x += number
             case 1:
@@ -110,9 +144,12 @@ def test_random_programs_do_what_numpy_does():
     for seed in range(PROGRAMS):
         shape = [(4, 3), (6,), (2, 3, 4), (1, 6), (4, 1, 2), (0, 3)][seed % 6]
         data = np.random.default_rng(seed).normal(size=shape)
+        if seed % 4 == 3:
+            data = data + 1j * data[::-1]
         array, tensor = data.copy(), ad.Tensor(data)
-        there, here = Program(seed, array), Program(seed, tensor)
+        there = Program(seed, array)
         there.run(24)
+        here = Program(seed, tensor, there.decided)
         try:
             here.run(24)
             found = [np.asarray(x) for x in here.handles]
@@ -129,8 +166,11 @@ def test_derivatives_pass_through_writes_into_views():
     for seed in range(PROGRAMS // 10):
         data = np.random.default_rng(seed).normal(size=(4, 3))
 
-        def total(x: Any, seed: int = seed) -> Any:
-            program = Program(seed, x * 1.0)
+        first = Program(seed, data * 1.0)
+        first.run(12)
+
+        def total(x: Any, seed: int = seed, decided: list[bool] = first.decided) -> Any:
+            program = Program(seed, x * 1.0, decided)
             program.run(12)
             return sum(np.sum(np.sin(h)) for h in program.handles)
 
@@ -311,3 +351,124 @@ def test_views_that_are_gone_are_forgotten():
     t += 1.0
     assert all(row.value.tolist() == [1.0] * 4 for row in kept)
     assert len(t._tie) == 4
+
+
+# --- shape and size in place -----------------------------------------------------------------------------------------
+
+
+def test_another_shape_in_place_is_shared_with_nobodys_shape():
+    t = ad.Tensor(np.arange(6.0))
+    view, row = t[1:4], t[:2]
+    t.shape = (2, 3)
+    t[0] = 9.0
+    assert (view.tolist(), row.tolist()) == ([9.0, 9.0, 3.0], [9.0, 9.0])
+    t.shape = (3, -1)
+    view[0] = 7.0
+    assert t.tolist() == [[9.0, 7.0], [9.0, 3.0], [4.0, 5.0]]
+    assert t.base is None
+    assert t[1].base is not None
+    x = np.arange(6.0).reshape(2, 3)
+    for wrong in (x.T, ad.Tensor(x).T):
+        with pytest.raises((AttributeError, ValueError), match=r"modification|would have to be copied"):
+            wrong.shape = (6,)
+    with pytest.raises(errors.ShapeError, match="shape"):
+        t.shape = (4, 2)
+
+
+def test_a_variable_of_another_shape_is_still_one():
+    for constant in (False, True):
+        w = ad.Tensor(np.arange(6.0), constant=constant, name="w")
+        w.shape = (2, 3)
+        assert (w.constant, w.name, w.shape) == (constant, "w", (2, 3))
+    w = ad.Tensor(np.arange(6.0))
+    w.shape = (2, 3)
+    ad.optim.SGD([w], rate=1.0).step([np.ones((2, 3))])
+    assert w.tolist() == [[-1.0, 0.0, 1.0], [2.0, 3.0, 4.0]]
+    (gradient,) = ad.Graph().gradient(np.sum(w**2), [w])
+    assert gradient.tolist() == [[-2.0, 0.0, 2.0], [4.0, 6.0, 8.0]]
+
+
+def test_derivatives_pass_through_another_shape_and_size():
+    def f(x):
+        y = x * 2.0
+        part = y[1:]
+        y.shape = (2, 3)
+        part *= y[0, 0]
+        z = y[1] * x[0]
+        z.resize(4)
+        z[3] = x[1]
+        x.shape = (3, 2)
+        return np.sum(y**2) + np.sum(z * np.arange(1.0, 5)) + np.sum(x[1])
+
+    x, way = np.linspace(0.5, 2.0, 6), np.array([0.3, -0.2, 0.5, 0.1, -0.7, 0.4])
+    expected = (f(x + 1e-6 * way) - f(x - 1e-6 * way)) / 2e-6
+    for transform in (ad.grad, lambda f: ad.function(ad.grad(f))):
+        np.testing.assert_allclose(transform(f)(x) @ way, expected, rtol=1e-6)
+    assert x.shape == (6,)
+
+
+def test_a_traced_function_is_told_that_a_tensor_it_uses_has_become_another():
+    for change in (lambda t: t.resize(3), lambda t: setattr(t, "shape", (2, 1))):
+        t = ad.Tensor([1.0, 2.0])
+        f = ad.function(lambda x, t=t: x * np.sum(t))
+        assert float(f(1.0)) == 3.0
+        change(t)
+        with pytest.raises(errors.TraceError, match="trace again"):
+            f(1.0)
+        f.clear_cache()
+        assert float(f(1.0)) == 3.0
+        g = ad.function(lambda x, t=t, change=change: change(t) or x)
+        with pytest.raises(errors.TraceError, match="of the outside"):
+            g(1.0)
+
+
+def test_what_has_views_is_not_resized():
+    for make in (np.array, ad.Tensor):
+        t = make([1.0, 2.0, 3.0])
+        view = t[1:]
+        with pytest.raises(ValueError, match="resize"):
+            t.resize(5)
+        with pytest.raises(ValueError, match="own"):
+            view.resize(5)
+    with pytest.raises(errors.UnsupportedError, match="order of its elements"):
+        (ad.Tensor(np.ones((2, 3))).T * 2.0).resize(2)
+    t = ad.Tensor([1.0, 2.0, 3.0])
+    t.resize()
+    t.resize(None)
+    t.resize((2, 1), refcheck=False)
+    assert t.tolist() == [[1.0], [2.0]]
+
+
+def test_a_flat_iterator_is_numpys():
+    for x in (np.arange(6.0).reshape(2, 3), ad.Tensor(np.arange(6.0).reshape(2, 3))):
+        flat = x.flat
+        assert (float(next(flat)), flat.index, flat.coords, len(flat)) == (0.0, 1, (0, 1), 6)
+        assert [float(element) for element in flat] == [1.0, 2.0, 3.0, 4.0, 5.0]
+        assert flat.base is x
+        assert (x.flat == 3).tolist() == (np.arange(6) == 3).tolist()
+        assert (x.flat[1:3] < 2).tolist() == [True, False]
+        assert (float(np.sum(x.flat)), np.exp(x.flat).shape, x.flat.copy().shape) == (15.0, (6,), (6,))
+        for wrong in (7, (0, 0), None):
+            with pytest.raises(IndexError):
+                x.flat[wrong]
+        with pytest.raises(IndexError):
+            x.flat[6] = 1.0
+
+
+def test_parts_of_complex_numbers_are_views():
+    for make in (lambda x: x.copy(), ad.Tensor):
+        z = make(np.array([1.0 + 2.0j, np.inf - 1.0j]))
+        real, pairs = z.real, z.view(np.float64)
+        z.imag = np.inf
+        real[0] = -0.0
+        assert z.tolist() == [complex(-0.0, np.inf), complex(np.inf, np.inf)]
+        assert np.signbit(np.asarray(z.real))[0]
+        assert pairs.tolist() == [-0.0, np.inf, np.inf, np.inf]
+        x = make(np.ones(2))
+        assert x.real is x
+        with pytest.raises(TypeError, match="imag"):
+            x.imag = 1.0
+    with pytest.raises(errors.ArgumentError, match="read-only"):
+        ad.Tensor([1j]).view(float)[0] = 1.0
+    with pytest.raises(errors.UnsupportedError, match="bits"):
+        ad.Tensor([1.0]).view(np.int64)

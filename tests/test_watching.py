@@ -373,7 +373,7 @@ def test_what_is_done_to_arguments_in_place_is_differentiated_and_stays_inside(s
         found = ad.grad(traced)(x)
         np.testing.assert_allclose(traced(x), f(x.copy()), rtol=1e-12)
     assert type(found) is np.ndarray
-    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
     np.testing.assert_array_equal(x, kept)
 
 

@@ -5,6 +5,7 @@ Shapes and dtypes are NumPy's: ``ufunc.resolve_dtypes`` decides, with Python sca
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -229,6 +230,26 @@ imag = Operator(
     cheap=True,
     meaning=lambda xp, x: xp.imag(x),
 )
+
+
+def _infer_of_parts(primitive: Primitive, x: Aval, y: Aval) -> Aval:
+    return intern_aval(broadcast_shapes("of_parts", (x, y)), np.result_type(x.dtype, np.complex64))
+
+
+def _of_parts(xp: Any, x: Any, y: Any) -> Any:
+    # 1j * y has a NaN beside an infinity; a sum with a complex number has not.
+    turned = xp.where(xp.isfinite(y), y, 0) * 1j
+    turned = xp.where(y == math.inf, complex(0, math.inf), xp.where(y == -math.inf, complex(0, -math.inf), turned))
+    return x + xp.where(y != y, complex(0, math.nan), turned)
+
+
+# A complex array of its parts, which have one dtype.
+of_parts_p = Operator("of_parts", _infer_of_parts, core=",->", meaning=_of_parts, needs=("isfinite",))
+
+
+def of_parts(x: Any, y: Any) -> Node:
+    """The complex numbers with these real and imaginary parts, exactly, of one floating dtype."""
+    return of_parts_p(x, y)
 
 
 def _same(xp: Any, x: Any) -> Any:

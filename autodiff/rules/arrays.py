@@ -133,6 +133,13 @@ RULES: list[Rule] = [
     Linear(ops.place_p, (lambda ct, out, x, backend: ct,)),
     Linear(ops.conjugate, (lambda ct, out, x: ops.conjugate(ct),)),
     Linear(
+        ops.of_parts_p,
+        (
+            lambda ct, out, x, y: sum_to(ops.real(ct), x.aval.shape),
+            lambda ct, out, x, y: sum_to(-ops.imag(ct), y.aval.shape),
+        ),
+    ),
+    Linear(
         ops.where_p,
         (
             NONDIFFERENTIABLE,

@@ -24,7 +24,7 @@ from ..places import bring, made_on
 from ..plan import concrete, looked_at
 from ..recipe import Composite
 from ..registry import get_backend
-from ..watching import fresh, refuse_detached, traces
+from ..watching import fresh, refuse_detached, traces, wrapping
 from .foreign import PLAIN, PRIORITY, decides, left_alone, left_alone_in_place, not_understood, operand
 from .methods import Methods
 from .views import NOTED, Views, look, remade
@@ -40,6 +40,9 @@ def wrap(result: Any) -> Any:
     if isinstance(result, (tuple, list)):
         return maker(type(result))([wrap(part) for part in result])
     return result
+
+
+wrapping.append(wrap)
 
 
 def node_of(value: Any) -> Node:
@@ -190,13 +193,23 @@ class Tensor(Methods):
 
     @property
     def real(self) -> Tensor:
-        """The real part."""
-        return FUNCTIONS[np.real](self)  # type: ignore[no-any-return]
+        """The real part, a view: what is written into it is written into the Tensor. That of a real one is itself."""
+        return FUNCTIONS[np.real](self) if self.dtype.kind == "c" else self
+
+    @real.setter
+    def real(self, value: Any) -> None:
+        self.real[...] = value
 
     @property
     def imag(self) -> Tensor:
-        """The imaginary part; zeros for a real Tensor."""
+        """The imaginary part, a view; zeros for a real Tensor."""
         return FUNCTIONS[np.imag](self)  # type: ignore[no-any-return]
+
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        if self.dtype.kind != "c":
+            raise DTypeError(f"imag = : a Tensor {self._node.aval!r} has no imaginary part to write into; use .astype")
+        self.imag[...] = value
 
     def copy(self, order: str = "C") -> Tensor:
         """See `numpy.ndarray.copy`.

@@ -110,6 +110,9 @@ def view_of(tensor: Any) -> View | None:
         tie = tensor._tie = View(tie)
     if tie.way is None:
         tie.find(tensor._node, tie.base._node)
+    elif type(tie.base._tie) is View:
+        # What it was made of got another shape in place, and is a view of what stands for the elements now.
+        tie.base = tie.base._tie.base
     if tie.state is COPY:
         tensor._tie = None
         return None
@@ -145,8 +148,8 @@ def _present(reference: weakref.ref[Any]) -> Node | None:
 
 def remade(tensor: Any) -> Node:
     """The node of a view whose base has changed, made from what that is now."""
-    view = tensor._tie
-    assert type(view) is View
+    view = view_of(tensor)
+    assert view is not None
     assert view.way is not None
     if view.state is UNDECIDED:
         raise _ambiguous("reading", view)
@@ -199,7 +202,7 @@ def reshape_in_place(tensor: Any, shape: tuple[int, ...]) -> None:
     if reshaped is node or reshaped.aval.shape == node.aval.shape:
         return
     view, others = view_of(tensor), living(tensor)
-    if view is None and not others:
+    if view is None and not others and not _changed(tensor):
         # Nobody shares the elements, so the order that they have in memory does not matter.
         slot = None
         if type(node) in (Variable, Constant) and node.aval.place is None:
@@ -211,7 +214,7 @@ def reshape_in_place(tensor: Any, shape: tuple[int, ...]) -> None:
         return
     base, before, read_only = (tensor, (), False) if view is None else (view.base, view.way, view.read_only)
     assert before is not None
-    renewed = View(base, read_only, owns=view is None)
+    renewed = View(base, read_only, owns=view is None or view.owns)
     renewed.find(reshaped, node, before)
     if renewed.state is COPY:
         raise ArgumentError(
@@ -222,16 +225,21 @@ def reshape_in_place(tensor: Any, shape: tuple[int, ...]) -> None:
         raise _ambiguous(what, renewed)
     if view is None:
         # What its views look at is from now on a handle of the old shape, and so is this one a view of that.
-        views = tensor._tie
-        base = renewed.base = tensor._live.__new__(tensor._live)
-        base._node, base._slot, base._tie = node, tensor._slot, views
-        for other in others:
-            if type(other._tie) is View:
-                other._tie.base = base
-            else:
-                other._tie = base
-        views.append(weakref.ref(tensor))
+        renewed.base = _stand_in(tensor)
+        renewed.base._tie.append(weakref.ref(tensor))
     tensor._slot, tensor._tie, tensor._node = None, renewed, reshaped
+
+
+def _changed(tensor: Any) -> bool:
+    """Whether a handle was changed when it had views, which may be there although they have no nodes."""
+    return type(tensor._tie) is Views and tensor._tie.first is not None
+
+
+def _stand_in(tensor: Any) -> Any:
+    """A handle that stands for what another one is, and has its views."""
+    base = tensor._live.__new__(tensor._live)
+    base._node, base._slot, base._tie = tensor._node, tensor._slot, tensor._tie
+    return base
 
 
 def resize_in_place(tensor: Any, shape: tuple[int, ...]) -> None:
@@ -247,10 +255,10 @@ def resize_in_place(tensor: Any, shape: tuple[int, ...]) -> None:
     if size == node.aval.size:
         reshape_in_place(tensor, shape)
         return
-    if living(tensor):
+    if living(tensor) or _changed(tensor):
         raise ArgumentError(
-            f"{what}: this Tensor {node.aval!r} has views, whose elements would be gone; delete them first, or write "
-            "t = np.concatenate(...)"
+            f"{what}: this Tensor {node.aval!r} has views, or was written into when it had some, and their elements "
+            "would be gone; write t = np.concatenate(...), or resize a copy"
         )
     if not _is_ordered(node):
         raise _ambiguous(what, View(tensor))
@@ -263,7 +271,7 @@ def resize_in_place(tensor: Any, shape: tuple[int, ...]) -> None:
 
 
 def living(base: Any) -> list[Any]:
-    """The views of a handle that somebody still has."""
+    """The views of a handle that somebody still has, and that have nodes."""
     if type(base._tie) is not Views:
         return []
     found = [reference() for reference in base._tie]
@@ -447,14 +455,12 @@ def _repeated(parent: Node, value: Node, inputs: tuple[Any, ...], signature: Sig
     )
 
 
-def _part(parent: Node, value: Node, inputs: tuple[Any, ...], signature: Signature) -> Node:
-    if parent.aval.dtype.kind != "c":
-        return value
-    name = signature.primitive.name
-    raise UnsupportedError(
-        f"writing into the {name} part of {parent.aval!r} is not recorded; write t[...] = with both parts, for example "
-        "value + 1j * t.imag"
-    )
+def _real_part(parent: Node, value: Node, inputs: tuple[Any, ...], signature: Signature) -> Node:
+    return value if parent.aval.dtype.kind != "c" else ops.of_parts(value, ops.imag(parent))
+
+
+def _imaginary_part(parent: Node, value: Node, inputs: tuple[Any, ...], signature: Signature) -> Node:
+    return ops.of_parts(ops.real(parent), value)
 
 
 # Operations that look at the elements of their operand: what the operand is once the result has been written into.
@@ -464,8 +470,8 @@ LOOKS: dict[Primitive, Callable[..., Node]] = {
     ops.reshape_p: _reshaped,
     ops.transpose_p: _transposed,
     ops.broadcast_to_p: _repeated,
-    ops.real: _part,
-    ops.imag: _part,
+    ops.real: _real_part,
+    ops.imag: _imaginary_part,
 }
 
 

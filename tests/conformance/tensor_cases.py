@@ -133,6 +133,20 @@ def _resized(x: Any, *shape: Any) -> Any:
     return out * 2
 
 
+def _real_set(x: Any, y: Any) -> Any:
+    out = np.copy(x)
+    out.real = y
+    out.T.real[0] *= 2
+    return out
+
+
+def _imaginary_set(x: Any, y: Any) -> Any:
+    out = np.copy(x)
+    out.imag = y
+    out[1:].imag -= y
+    return out
+
+
 def _undeletable(x: Any) -> bool:
     try:
         del x[0]
@@ -154,6 +168,9 @@ def memory() -> list[Case]:
     rows += [case(_shaped, real(2, 3), shape, covers="Tensor.shape") for shape in [6, (3, -1), (2, 3)]]
     rows += [case(_resized, real(6), *shape, covers="Tensor.resize") for shape in [(4,), ((3, 3),), (2, 4), (0,)]]
     rows += [
+        case(_real_set, complexes(2, 3), real(3), covers="Tensor.real"),
+        case(_real_set, real(2, 3), real(), covers="Tensor.real"),
+        case(_imaginary_set, complexes(2, 3), real(3), covers="Tensor.imag"),
         method("view", real(2, 3)),
         method("view", complexes(3), np.float64, single=False),
         answer(lambda x: x.__array_namespace__().sin is np.sin, real(2), covers="Tensor.__array_namespace__"),

@@ -64,9 +64,8 @@ def arguments(primitive: Primitive) -> tuple[list[Aval], list[Any]]:
         values = [MATRIX, idx, *written, POSITIONS]
         avals = [form if v is idx else intern_aval(v.shape, v.dtype) for v in values]
         return avals, values
-    count = {"where": 3, "masked_multiply": 2, "inner_product": 2, "matmul": 2, "concatenate": 2, "convolve": 2}.get(
-        primitive.name, 1
-    )
+    twos = ("masked_multiply", "inner_product", "matmul", "concatenate", "convolve", "of_parts")
+    count = {"where": 3, **dict.fromkeys(twos, 2)}.get(primitive.name, 1)
     values = [MATRIX, MATRIX + 1, MATRIX * 2][:count]
     if primitive is ops.part_p:
         return [several([intern_aval(MATRIX.shape, MATRIX.dtype)] * 2)], [(MATRIX, MATRIX + 1)]

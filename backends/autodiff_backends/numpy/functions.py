@@ -98,3 +98,10 @@ def reshaped(signature: Signature) -> Function:
 def transposed(signature: Signature) -> Function:
     (axes,) = signature.params
     return lambda x: np.asarray(x).transpose(axes)
+
+
+def of_parts(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A complex array of its parts."""
+    out = np.empty(np.broadcast_shapes(x.shape, y.shape), np.result_type(x.dtype, np.complex64))
+    out.real, out.imag = x, y
+    return out

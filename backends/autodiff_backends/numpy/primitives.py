@@ -449,6 +449,7 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
         "astype": Override(_astype, _astype_block),
         "part": Override(view_of("{0}[{p}]")),
         "real": Override(view_of("{0}.real"), scalar=Scalar("{0}")),
+        "of_parts": Override(routine=functions.of_parts),
         "imag": Override(_imag),
         "reshape": Override(_reshape, function=functions.reshaped),
         "transpose": Override(_transpose, function=functions.transposed),
