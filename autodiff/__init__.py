@@ -39,6 +39,7 @@ from .transforms import (
     value_and_grad,
     vhp,
     vjp,
+    vmap,
 )
 
 if TYPE_CHECKING:
@@ -94,4 +95,5 @@ __all__ = [
     "value_and_grad",
     "vhp",
     "vjp",
+    "vmap",
 ]

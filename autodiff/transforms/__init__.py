@@ -1,5 +1,6 @@
 """Functions of functions: they record like everything else, so they nest."""
 
+from .batching import vmap
 from .functions import Function, function
 from .gradients import elementwise_grad, grad, holomorphic_grad, nth_derivative, stop_gradient, value_and_grad
 from .products import ggnvp, hvp, jvp, linearize, vhp, vjp
@@ -19,4 +20,5 @@ __all__ = [
     "value_and_grad",
     "vhp",
     "vjp",
+    "vmap",
 ]

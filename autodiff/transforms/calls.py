@@ -238,7 +238,11 @@ class Results:
                     f"{name}: the function returned {describe(leaf)}{self.at(i)}; it must return numbers and arrays, "
                     "or containers of them (has_aux=True allows for other results beside)"
                 )
-            self.nodes.append(leaf._node if isinstance(leaf, Tensor) else as_node(leaf))
+            try:
+                self.nodes.append(leaf._node if isinstance(leaf, Tensor) else as_node(leaf))
+            except AutodiffError as error:
+                error.within(f"{name}: the function returned {describe(leaf)}{self.at(i)}")
+                raise
 
     def at(self, i: int) -> str:
         """Where a result is, for messages."""
@@ -347,20 +351,28 @@ def belongs(root: Node, own: Sequence[Node]) -> bool:
 
 
 def together(
-    walk: Walk, outputs: Sequence[Node], inputs: Sequence[Node], own: Sequence[Node], given: Sequence[Node], aux: Aux
+    walk: Walk,
+    outputs: Sequence[Node],
+    inputs: Sequence[Node],
+    own: Sequence[Node],
+    given: Sequence[Node],
+    aux: Aux,
+    values: bool = True,
 ) -> tuple[list[Any], list[Any], Any]:
     """The values of outputs, what a walk gives, and the other results: all by one plan, or all as Tensors.
 
-    ``own`` are those of the inputs that stand for arguments, and ``given`` what the walk takes beside.
+    ``own`` are those of the inputs that stand for arguments, and ``given`` what the walk takes beside. Outputs have no
+    ``values`` if inputs have none.
     """
-    also = [*outputs, *aux.nodes]
-    trace = trace_of(also, inputs)
-    n = len(outputs)
-    if is_larger(trace, also, own, given):
+    roots = [*outputs, *aux.nodes]
+    trace = trace_of(roots, own)
+    if is_larger(trace, roots, own, given):
         found = ENGINE.nodes(walk, outputs, inputs, kept(given))
         return wrap([*outputs]), wrap(found), aux.rebuilt(iter(wrap(aux.nodes)))
-    values = ENGINE.values(walk, trace, outputs, inputs, given, also)
-    return values[:n], values[len(also) :], aux.rebuilt(iter(values[n:]))
+    n = len(outputs) if values else 0
+    also = roots if values else aux.nodes
+    known = ENGINE.values(walk, trace, outputs, inputs, given, also)
+    return known[:n], known[len(also) :], aux.rebuilt(iter(known[n:]))
 
 
 def is_larger(trace: Trace, roots: Sequence[Node], own: Sequence[Node], given: Sequence[Node] = ()) -> bool:
