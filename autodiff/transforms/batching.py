@@ -18,8 +18,9 @@ from ..nodes import NO_SLOT, Argument, Node
 from ..places import placed
 from ..tensor import Tensor, wrap
 from ..tracing import BATCHED
+from ..vectors import PYTHON_NUMBERS
 from ..watching import call_watched
-from .calls import PYTHON_NUMBERS, Aux, Results, together
+from .calls import Aux, Results, together
 
 P = ParamSpec("P")
 T = TypeVar("T")

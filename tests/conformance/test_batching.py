@@ -28,12 +28,13 @@ def drawn(cases: list[Case], share: int) -> list[Case]:
     return [c for c in cases if ALL or zlib.crc32(f"batch {c.name}".encode()) % share == 0]
 
 
-ARRAYS = drawn([c for c in CASES if any(d.differentiable for d in c.draws)], 29)
-SMOOTH = drawn([c for c in CASES if c.gradient != "none" and any(d.differentiable for d in c.draws)], 47)
-
 # What asks for values, or returns no arrays.
 LOOKS = {*ANSWERS, "result_type", "Tensor.__getitem__[x > 0]", "Tensor.dtype", "Tensor.item", "Tensor.tolist"}
 LOOKS |= {f"Tensor.__{name}__" for name in ["bool", "float", "int", "complex", "contains", "format", "array"]}
+
+VARIABLE = [c for c in CASES if any(d.differentiable for d in c.draws)]
+ARRAYS = drawn(VARIABLE, 29)
+SMOOTH = drawn([c for c in VARIABLE if c.gradient != "none" and LOOKS.isdisjoint(c.covers)], 47)
 
 
 def elements(case: Case) -> list[list[np.ndarray]]:
