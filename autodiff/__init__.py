@@ -31,8 +31,10 @@ from .transforms import (
     function,
     ggnvp,
     grad,
+    hessian,
     holomorphic_grad,
     hvp,
+    jacobian,
     jvp,
     linearize,
     nth_derivative,
@@ -40,6 +42,7 @@ from .transforms import (
     value_and_grad,
     vhp,
     vjp,
+    vmap,
 )
 
 if TYPE_CHECKING:
@@ -82,9 +85,11 @@ __all__ = [
     "get_backend",
     "ggnvp",
     "grad",
+    "hessian",
     "holomorphic_grad",
     "hvp",
     "implements",
+    "jacobian",
     "jvp",
     "linearize",
     "nth_derivative",
@@ -97,4 +102,5 @@ __all__ = [
     "value_and_grad",
     "vhp",
     "vjp",
+    "vmap",
 ]

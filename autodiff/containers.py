@@ -143,6 +143,19 @@ class _Keys(tuple[Any, ...]):
         return hash(static_key(tuple(self)))
 
 
+def parts_of(value: Any) -> tuple[Any, Sequence[Any]]:
+    """What a container is made of: the keys of its parts, as they stand in a structure, and the parts."""
+    if isinstance(value, dict):
+        keys: Any = tuple(value)
+        if not all(type(key) is str for key in keys):
+            keys = _Keys(keys)
+        return keys, [*value.values()]
+    if isinstance(value, (list, tuple)):
+        return None, value
+    parts, rest = _object_parts(value)
+    return rest, parts
+
+
 def flatten(value: Any, depth: int = 0, settings: bool = False) -> tuple[list[Any], Structure]:
     """The leaves of nested containers in order, and the structure to put them back into. Dicts keep their order.
 
@@ -160,17 +173,7 @@ def flatten(value: Any, depth: int = 0, settings: bool = False) -> tuple[list[An
             f"a {type(value).__name__} is nested in more than {DEEPEST} lists, tuples and dicts, or contains itself; "
             "give flat lists of arrays"
         )
-    keys: Any
-    parts: Any
-    if isinstance(value, dict):
-        keys = tuple(value)
-        if not all(type(key) is str for key in keys):
-            keys = _Keys(keys)
-        parts = value.values()
-    elif isinstance(value, (list, tuple)):
-        keys, parts = None, value
-    else:
-        parts, keys = _object_parts(value)
+    keys, parts = parts_of(value)
     leaves: list[Any] = []
     structures = []
     for part in parts:

@@ -155,6 +155,9 @@ class Compiled:
         taken = [*[leaves[i] for i in self._taken], *[node for node, _, _ in indices]]
         self.home = backend.home
         self._moved = elsewhere(taken, self.home)
+        if not derived:
+            # A batch of derivatives is of derivatives, too.
+            derived = any(node.signature is not None and node.signature.is_derived for node in nodes)
         self.plan: Plan = compile_nodes(taken, outputs, backend, derivatives=derived)
 
     @property

@@ -13,7 +13,7 @@ from .compiled import CompiledGradient, Explanation
 from .convert import describe
 from .core.avals import Aval
 from .differentiate import derivative
-from .engine import Engine, Recipe, recipe_of
+from .engine import Engine, Recipe, Walk, recipe_of, trace_of
 from .errors import ArgumentError, IndependentWarning
 from .growth import RECORDED_STEPS, Growth
 from .nodes import Node, Variable, freeze, is_fixed, renamed
@@ -103,6 +103,24 @@ class Gradients(Engine):
             (trace.key, positions, n, "recorded"), lambda: self._recipe(root, trace, positions, wrt, n)
         )
         return recipe.record([*trace.numbers, root])  # type: ignore[no-any-return]
+
+    def products(
+        self, walk: Walk, root: Node, wrt: list[Node], handles: Sequence[Handle], given: Sequence[Node], record: bool
+    ) -> list[Any]:
+        """What a walk gives for a recorded result: values, or nodes if these are to be recorded."""
+        inputs = self.versions(root, wrt, handles)
+        if record:
+            return self.nodes(walk, [root], inputs, given)
+        trace = trace_of([root], inputs)
+        self._growth.note(trace, inputs)
+        return self.values(walk, trace, [root], inputs, given)
+
+    def versions(self, root: Node, wrt: list[Node], handles: Sequence[Handle]) -> list[Node]:
+        """The nodes that a result was recorded with, for variables that were assigned to since."""
+        trace, positions = self.trace(root, wrt, handles)
+        nodes = [*trace.numbers, root]
+        pairs = zip(positions, wrt, strict=True)
+        return [x if isinstance(position, Aval) else nodes[position] for position, x in pairs]
 
     def compile(
         self, root: Node, wrt: list[Node], handles: Sequence[Handle], inputs: Sequence[Handle]

@@ -9,62 +9,19 @@ from .arguments import count, flag
 from .backend import Backend
 from .compiled import CompiledGradient, Explanation
 from .convert import describe
-from .errors import ArgumentError, DifferentiationError
+from .engine import Walk
+from .errors import ArgumentError
 from .gradients import Gradients
-from .nodes import Constant
 from .places import Way, made_on
 from .plan import CacheInfo
 from .plan.cache import DEFAULT_CAPACITY
+from .products import Products, check, check_dx
 from .registry import get_backend
 from .tensor import Tensor, wrap
+from .walks import mixed_slope
 
 
-def _check_dy(dy: Any, what: str) -> None:
-    if not isinstance(dy, Tensor):
-        raise DifferentiationError(
-            f"{what}: dy is {describe(dy)}, not a Tensor, so nothing was recorded for it; compute it from Tensors"
-        )
-    if not dy.node.aval.differentiable:
-        raise DifferentiationError(
-            f"{what}: dy is {describe(dy)}; a result of dtype {dy.dtype} has no derivative. Comparisons, "
-            "indices and roundings are no functions to differentiate; use a floating result"
-        )
-
-
-def _check_dx(dx: Any, what: str) -> None:
-    if isinstance(dx, Tensor) or not isinstance(dx, (list, tuple)):
-        raise ArgumentError(f"{what}: dx must be a list of Tensors, not {describe(dx)}; write [x]")
-    for i, x in enumerate(dx):
-        if not isinstance(x, Tensor):
-            raise DifferentiationError(
-                f"{what}: dx[{i}] is {describe(x)}, not a Tensor; give the Tensor that dy was computed from"
-            )
-        if isinstance(x.node, Constant):
-            raise DifferentiationError(
-                f"{what}: dx[{i}] is a constant Tensor {x.node.aval!r}; make it with constant=False to "
-                "differentiate with respect to it"
-            )
-        if not x.node.aval.differentiable:
-            raise DifferentiationError(
-                f"{what}: dx[{i}] is {describe(x)}; there are no derivatives with respect to dtype {x.dtype}. "
-                "Use a floating dtype"
-            )
-
-
-def _check(dy: Any, dx: Any, n: Any, what: str) -> None:
-    """Errors for arguments that cannot be; the common case passes a few comparisons."""
-    if type(dy) is Tensor and dy._node.aval.differentiable and type(n) is int and n >= 1 and type(dx) in (list, tuple):
-        for x in dx:
-            if type(x) is not Tensor or not x._node.sequence or not x._node.aval.differentiable:
-                break
-        else:
-            return
-    _check_dy(dy, what)
-    _check_dx(dx, what)
-    count(n, f"{what}: n", of=", the order of the derivative")
-
-
-class Graph:
+class Graph(Products):
     """Differentiates what Tensors have recorded, and keeps the compiled gradient functions.
 
     Plans are found again by the structure of the graph (operations, shapes, dtypes), so a training loop that
@@ -98,7 +55,7 @@ class Graph:
     [array([2., 4., 6., 8.])]
     """
 
-    __slots__ = ("__weakref__", "_gradients", "_place", "backend")
+    __slots__ = ("__weakref__", "_place", "backend")
 
     def __init__(
         self, backend: str | Backend | Any | None = None, cache_size: int = DEFAULT_CAPACITY, device: Any = None
@@ -178,13 +135,15 @@ class Graph:
         place = self._place
         for x in tensors:
             if type(x) is not Tensor or not x._node.sequence or not x._node.aval.differentiable:
-                _check_dx(tensors, "add_variables")
+                check_dx(tensors, "add_variables")
             if place is not None and x._node.aval.place is not place:
                 x._put(place)
 
     # --- gradients ---------------------------------------------------------------------------------------------------
 
-    def gradient(self, dy: Tensor, dx: Sequence[Tensor], n: int = 1, *, as_tensors: bool = False) -> list[Any]:
+    def gradient(
+        self, dy: Tensor, dx: Sequence[Tensor], n: int = 1, *, as_tensors: bool = False, mixed: bool = False
+    ) -> Any:
         """Derivatives of ``dy`` with respect to each of ``dx``.
 
         Parameters
@@ -198,19 +157,21 @@ class Graph:
             The order; each order is the derivative of the sum of the previous one.
         as_tensors : bool, optional
             True to get Tensors for further expressions, such as a gradient penalty.
+        mixed : bool, optional
+            True for one mixed partial derivative: by the first of ``dx``, of that by the second, and so on.
 
         Returns
         -------
         list of ndarray or list of Tensor
             One for each of ``dx``, of its shape and dtype; zeros where ``dy`` does not depend on it. For a
-            complex variable du/dx - i du/dy.
+            complex variable du/dx - i du/dy. With ``mixed`` it is one array, or one Tensor, like the last of ``dx``.
 
         Raises
         ------
         DifferentiationError
             If ``dy`` or one of ``dx`` is no Tensor, is constant, or has a dtype without derivatives.
         ArgumentError
-            If ``n`` is less than 1 or ``dx`` is no list.
+            If ``n`` is less than 1 or ``dx`` is no list; if ``mixed`` is asked for with an order, or of no variables.
 
         Warns
         -----
@@ -227,14 +188,28 @@ class Graph:
         >>> y = x**3
         >>> ad.Graph().gradient(y, [x], 2)
         [array([ 6., 12.])]
+        >>> z = ad.Tensor([3.0, 4.0])
+        >>> ad.Graph().gradient(x**2 * z, [x, z], mixed=True)
+        array([2., 4.])
         """
-        _check(dy, dx, n, "gradient")
+        check(dy, dx, n, "gradient")
+        if mixed is not False and flag(mixed, "gradient: mixed"):
+            return self._mixed(dy, dx, n, as_tensors)
         if not dx:
             return []
         wrt = [x._node for x in dx]
         if as_tensors is not False and flag(as_tensors, "gradient: as_tensors"):
-            return wrap(self._gradients.record(dy._node, wrt, n, dx))  # type: ignore[no-any-return]
+            return wrap(self._gradients.record(dy._node, wrt, n, dx))
         return self._gradients.evaluate(dy._node, wrt, n, dx)[1]
+
+    def _mixed(self, dy: Tensor, dx: Sequence[Tensor], n: int, as_tensors: bool) -> Any:
+        if n != 1 or not dx:
+            raise ArgumentError(
+                f"gradient: mixed=True is one derivative by all of dx in turn, with dx of {len(dx)} entries and n={n}; "
+                "name a variable as often as it is differentiated by"
+            )
+        found = self._walked(Walk(mixed_slope), dy, dx, (), as_tensors, "gradient")
+        return found[0]
 
     def value_and_gradient(self, dy: Tensor, dx: Sequence[Tensor]) -> tuple[Any, list[Any]]:
         """The value of ``dy`` and its derivatives, computed by one plan.
@@ -265,7 +240,7 @@ class Graph:
         >>> ad.Graph().value_and_gradient(x * x, [x])
         (array([9.]), [array([6.])])
         """
-        _check(dy, dx, 1, "value_and_gradient")
+        check(dy, dx, 1, "value_and_gradient")
         if not dx:
             return dy.value, []
         return self._gradients.evaluate(dy._node, [x._node for x in dx], 1, dx)
@@ -304,7 +279,7 @@ class Graph:
         >>> f([3.0, 4.0])
         (array(25.), [array([6., 8.])])
         """
-        _check(dy, dx, 1, "compile")
+        check(dy, dx, 1, "compile")
         return self._gradients.compile(dy._node, [x._node for x in dx], dx, _input_tensors(inputs))
 
     # --- looking in --------------------------------------------------------------------------------------------------
@@ -331,7 +306,7 @@ class Graph:
         DifferentiationError
             As from ``gradient``.
         """
-        _check(dy, dx, n, "source")
+        check(dy, dx, n, "source")
         return self._gradients.source(dy._node, [x._node for x in dx], n, dx)
 
     def explain(self, dy: Tensor, dx: Sequence[Tensor], n: int = 1) -> Explanation:
@@ -364,7 +339,7 @@ class Graph:
         >>> ad.Graph().explain(x**3 + x, [x]).operations
         5
         """
-        _check(dy, dx, n, "explain")
+        check(dy, dx, n, "explain")
         return self._gradients.explain(dy._node, [x._node for x in dx], n, dx)
 
     def cache_info(self) -> CacheInfo:

@@ -24,6 +24,13 @@ UNKNOWN = Unknown(
     "without autodiff.function",
     lines=True,
 )
+BATCHED = Unknown(
+    TraceError,
+    "a value was needed while autodiff.vmap batches a function, which is called once for all elements: print, float(), "
+    "an if, a boolean mask, or a conversion to an array. Use np.where instead of if, or give what is looked at as an "
+    "argument with in_axes=None",
+    lines=True,
+)
 WITHHELD = Unknown(ValueNeeded, "a recipe does not know values")
 
 

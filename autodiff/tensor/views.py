@@ -20,7 +20,7 @@ from .. import ops
 from ..core.avals import Aval
 from ..core.primitives import Primitive, Signature
 from ..errors import ArgumentError, UnsupportedError
-from ..nodes import Constant, Node, Operation, Slot, Variable, freeze
+from ..nodes import Constant, Node, Operation, Slot, Unknown, Variable, freeze
 from ..tracing import UNKNOWN
 from ..watching import note_order, refuse_change
 
@@ -405,8 +405,10 @@ def _is_ordered(base: Node) -> bool:
             return False
         node = stack.pop()
         signature = node.signature
-        if signature is None and node.value is UNKNOWN:
-            note_order(node)
+        if signature is None and type(node.value) is Unknown:
+            # An element of a batch is an array of its own.
+            if node.value is UNKNOWN:
+                note_order(node)
         elif signature is None:
             flags = getattr(node.value, "flags", None)
             if node.aval.ndim > 1 and not (flags is not None and flags.c_contiguous):

@@ -1,7 +1,9 @@
 """Functions of functions: they record like everything else, so they nest."""
 
+from .batching import vmap
 from .functions import Function, function
 from .gradients import elementwise_grad, grad, holomorphic_grad, nth_derivative, stop_gradient, value_and_grad
+from .jacobians import hessian, jacobian
 from .products import ggnvp, hvp, jvp, linearize, vhp, vjp
 
 __all__ = [
@@ -10,8 +12,10 @@ __all__ = [
     "function",
     "ggnvp",
     "grad",
+    "hessian",
     "holomorphic_grad",
     "hvp",
+    "jacobian",
     "jvp",
     "linearize",
     "nth_derivative",
@@ -19,4 +23,5 @@ __all__ = [
     "value_and_grad",
     "vhp",
     "vjp",
+    "vmap",
 ]

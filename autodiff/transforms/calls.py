@@ -10,22 +10,21 @@ import numpy as np
 
 from .. import ops
 from ..containers import LEAF, Structure, flatten, is_container, leaf_names, unflatten
-from ..convert import as_node, describe, is_complex
+from ..convert import as_node, describe
 from ..core.avals import WEAK_COMPLEX, WEAK_FLOAT, Aval
 from ..engine import Walk, trace_of
-from ..errors import ArgumentError, AutodiffError, DifferentiationError, DTypeError, RangeError, ShapeError, shown
+from ..errors import ArgumentError, AutodiffError, DifferentiationError, RangeError, shown
 from ..gradients import Gradients
-from ..nodes import NO_SLOT, Argument, Constant, Node, Variable, freeze
-from ..places import bring, placed, taken
+from ..nodes import NO_SLOT, Argument, Constant, Node, Variable
+from ..places import bring, placed
 from ..plan import Trace, collect_below
 from ..registry import get_backend
 from ..tensor import Tensor, wrap
+from ..vectors import PYTHON_NUMBERS, captured
 from ..watching import belongs_to_larger, call_watched
 
 # The derivatives of all transformed functions: found by structure, whichever call made them.
 ENGINE = Gradients(2048)
-
-PYTHON_NUMBERS = frozenset((float, int, bool, complex))
 
 Argnums = int | Sequence[int] | None
 Argnames = str | Sequence[str] | None
@@ -238,7 +237,11 @@ class Results:
                     f"{name}: the function returned {describe(leaf)}{self.at(i)}; it must return numbers and arrays, "
                     "or containers of them (has_aux=True allows for other results beside)"
                 )
-            self.nodes.append(leaf._node if isinstance(leaf, Tensor) else as_node(leaf))
+            try:
+                self.nodes.append(leaf._node if isinstance(leaf, Tensor) else as_node(leaf))
+            except AutodiffError as error:
+                error.within(f"{name}: the function returned {describe(leaf)}{self.at(i)}")
+                raise
 
     def at(self, i: int) -> str:
         """Where a result is, for messages."""
@@ -347,20 +350,28 @@ def belongs(root: Node, own: Sequence[Node]) -> bool:
 
 
 def together(
-    walk: Walk, outputs: Sequence[Node], inputs: Sequence[Node], own: Sequence[Node], given: Sequence[Node], aux: Aux
+    walk: Walk,
+    outputs: Sequence[Node],
+    inputs: Sequence[Node],
+    own: Sequence[Node],
+    given: Sequence[Node],
+    aux: Aux,
+    values: bool = True,
 ) -> tuple[list[Any], list[Any], Any]:
     """The values of outputs, what a walk gives, and the other results: all by one plan, or all as Tensors.
 
-    ``own`` are those of the inputs that stand for arguments, and ``given`` what the walk takes beside.
+    ``own`` are those of the inputs that stand for arguments, and ``given`` what the walk takes beside. Outputs have no
+    ``values`` if inputs have none.
     """
-    also = [*outputs, *aux.nodes]
-    trace = trace_of(also, inputs)
-    n = len(outputs)
-    if is_larger(trace, also, own, given):
-        found = ENGINE.nodes(walk, outputs, inputs, kept(given))
+    roots = [*outputs, *aux.nodes]
+    trace = trace_of(roots, own)
+    if is_larger(trace, roots, own, given):
+        found = ENGINE.nodes(walk, outputs, inputs, captured(given))
         return wrap([*outputs]), wrap(found), aux.rebuilt(iter(wrap(aux.nodes)))
-    values = ENGINE.values(walk, trace, outputs, inputs, given, also)
-    return values[:n], values[len(also) :], aux.rebuilt(iter(values[n:]))
+    n = len(outputs) if values else 0
+    also = roots if values else aux.nodes
+    known = ENGINE.values(walk, trace, outputs, inputs, given, also)
+    return known[:n], known[len(also) :], aux.rebuilt(iter(known[n:]))
 
 
 def is_larger(trace: Trace, roots: Sequence[Node], own: Sequence[Node], given: Sequence[Node] = ()) -> bool:
@@ -374,85 +385,3 @@ def is_larger(trace: Trace, roots: Sequence[Node], own: Sequence[Node], given: S
         if leaf.inputs or (leaf.sequence < begin and isinstance(leaf, Variable)):
             return any(belongs_to_larger(root, leaves, begin) for root in roots)
     return False
-
-
-def kept(nodes: Sequence[Node]) -> list[Node]:
-    """The same nodes, their arrays copied: what is recorded captures values."""
-    return [
-        Argument(node.aval, freeze(node.value.copy()), NO_SLOT)
-        if type(node) is Argument and isinstance(node.value, np.ndarray)
-        else node
-        for node in nodes
-    ]
-
-
-# --- vectors of products ---------------------------------------------------------------------------------------------
-
-
-def vector(value: Any, aval: Aval, what: str) -> Node:
-    """A node for a tangent or a cotangent of something, of its shape and dtype; ``what`` says what was given."""
-    if isinstance(value, Tensor):
-        node: Node = value._node
-        given = node.aval
-        if given.shape != aval.shape:
-            raise _misfit(what, describe(value), aval)
-        if given.dtype.kind == "c" and aval.dtype.kind != "c":
-            raise _imaginary(what, describe(value), aval)
-        # A fresh name: what stands for an argument of another transformation is none of this one.
-        return ops.identity(node) if given.dtype == aval.dtype else ops.astype(node, aval.dtype)
-    if aval.weak and type(value) in PYTHON_NUMBERS:
-        if type(value) is complex and aval.dtype.kind != "c":
-            raise _imaginary(what, describe(value), aval)
-        return Argument(aval, complex(value) if aval.dtype.kind == "c" else float(value), NO_SLOT)
-    if type(value) is np.ndarray and value.dtype is aval.dtype and value.shape == aval.shape and aval.place is None:
-        return Argument(aval, freeze(value.view()), NO_SLOT)
-    try:
-        if aval.dtype.kind != "c" and is_complex(value):
-            raise _imaginary(what, describe(value), aval)
-        array = taken(value, aval, aval.place)
-    except AutodiffError as error:
-        error.within(what)
-        raise
-    if tuple(array.shape) != aval.shape:
-        raise _misfit(what, describe(value), aval)
-    if aval.weak:
-        return Argument(aval, np.asarray(array).item(), NO_SLOT)
-    return Argument(aval, freeze(array.view() if isinstance(array, np.ndarray) else array), NO_SLOT)
-
-
-def _misfit(what: str, given: str, aval: Aval) -> ShapeError:
-    return ShapeError(f"{what} is {given}, but must have the shape of what it belongs to, {aval!r}")
-
-
-def _imaginary(what: str, given: str, aval: Aval) -> DTypeError:
-    return DTypeError(f"{what} is {given}, but belongs to {aval!r}, which has no imaginary part; take np.real of it")
-
-
-def vectors(value: Any, structure: Structure, avals: Sequence[Aval], what: str) -> list[Node]:
-    """Nodes for tangents or cotangents that come in the structure of what they belong to."""
-    if structure is LEAF and not is_container(value):
-        return [vector(value, avals[0], what)]
-    leaves, given = flatten(value)
-    if given != structure:
-        if structure is LEAF and len(avals) == 1:
-            # Lists of numbers, where an array is meant.
-            return [vector(value, avals[0], what)]
-        raise ArgumentError(
-            f"{what} must be nested as what it belongs to is: {_drawn(structure)}, but it is {_drawn(given)}"
-        )
-    names = leaf_names(structure)
-    return [vector(leaf, aval, what + name) for leaf, aval, name in zip(leaves, avals, names, strict=True)]
-
-
-def _drawn(structure: Structure) -> str:
-    """A structure as text, with a star for each leaf."""
-    if structure is LEAF:
-        return "an array"
-    kind, keys, parts = structure
-    inner = [_drawn(part).replace("an array", "*") for part in parts]
-    if keys is None:
-        text = f"{'' if kind in (list, tuple) else kind.__name__}[{', '.join(inner)}]"
-        return text if kind is list else f"{text.replace('[', '(', 1)[:-1]})"
-    if isinstance(keys, tuple):
-        return "{" + ", ".join([f"{key!r}: {part}" for key, part in zip(keys, inner, strict=True)]) + "}"
-    return f"{kind.__name__}({', '.join(inner)})"

@@ -17,11 +17,11 @@ from ..engine import Walk
 from ..errors import ArgumentError, DifferentiationError
 from ..nodes import Node
 from ..tensor import Tensor, wrap
+from ..vectors import PYTHON_NUMBERS
 from ..walks import pull, slopes
 from ..watching import call_watched
 from .calls import (
     ENGINE,
-    PYTHON_NUMBERS,
     Argnames,
     Argnums,
     Chosen,

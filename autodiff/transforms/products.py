@@ -20,6 +20,7 @@ from ..engine import Walk, trace_of
 from ..errors import ArgumentError, DifferentiationError
 from ..nodes import Argument, Node
 from ..tensor import wrap
+from ..vectors import captured, vectors
 from ..walks import gauss_newton_product, hessian_product, product_hessian, pull, push
 from ..watching import call_watched
 from .calls import (
@@ -32,10 +33,8 @@ from .calls import (
     apart,
     check_call,
     is_larger,
-    kept,
     real_scalar,
     together,
-    vectors,
 )
 
 PUSH, PULL = Walk(push), Walk(pull)
@@ -173,7 +172,7 @@ def _linear_part(
     outputs, own, also = results.nodes, chosen.own, [*results.nodes, *aux.nodes]
 
     def recorded(nodes: list[Node]) -> Any:
-        return wrap(ENGINE.nodes(walk, outputs, own, kept(nodes)))
+        return wrap(ENGINE.nodes(walk, outputs, own, captured(nodes)))
 
     trace = trace_of(also, own)
     if is_larger(trace, also, own):

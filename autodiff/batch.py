@@ -1,0 +1,261 @@
+"""Batching: for what is recorded for one element, the nodes that compute it for a whole batch.
+
+Each node that depends on an element gets one with a new axis before its own. What becomes of the primitive that made it
+follows from its card: from its kind, its ``core``, and the types of its parameters. Nothing recurses over the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from . import ops
+from .axes import arrays_stand
+from .core.avals import broadcast_shape
+from .core.parameters import Axes, Axis, Output, Permutation, Shape
+from .differentiate import marked
+from .errors import UnsupportedError
+from .nodes import Node, Operation, by_sequence, now
+
+# What a parameter of a type becomes where all arrays have one more axis in front; others stay.
+WITH_AXIS: dict[Any, Callable[[Any, int], Any]] = {
+    Axis: lambda axis, size: axis + 1,
+    Axes: lambda axes, size: tuple([axis + 1 for axis in axes]),
+    Permutation: lambda order, size: (0, *[axis + 1 for axis in order]),
+    Shape: lambda shape, size: (size, *shape),
+}
+
+
+class Batch:
+    """A batch of some size, and what stands for which node.
+
+    Parameters
+    ----------
+    size : int
+    given : mapping of Node to Node
+        For each stand-in of an element the node of all elements, along its first axis.
+    """
+
+    __slots__ = ("_made", "_size", "_stand_ins")
+
+    def __init__(self, size: int, given: Mapping[Node, Node]):
+        self._size = size
+        self._stand_ins = tuple(given)
+        self._made: dict[Node, Node] = dict(given)
+
+    def __call__(self, outputs: Sequence[Node]) -> list[Node | None]:
+        """For each output the node of the whole batch; None if it is the same for all elements."""
+        made = self._made
+        for op in self._between(outputs):
+            if any(x in made for x in op.inputs):
+                made[op] = self._batched(op)
+        return [made.get(node) for node in outputs]
+
+    def of_all(self, outputs: Sequence[Node]) -> list[Node]:
+        """The nodes of the whole batch; what is the same for all elements is repeated."""
+        found = zip(outputs, self(outputs), strict=True)
+        return [self._repeated(node) if whole is None else whole for node, whole in found]
+
+    def _between(self, outputs: Sequence[Node]) -> list[Operation]:
+        """The operations of which outputs are made, and that may depend on a stand-in, inputs first."""
+        floor = min([node.sequence for node in self._stand_ins], default=0)
+        seen = {*outputs, *self._made}
+        stack = [node for node in dict.fromkeys(outputs) if node not in self._made]
+        found: list[Operation] = []
+        while stack:
+            node = stack.pop()
+            if isinstance(node, Operation) and node.sequence > floor:
+                found.append(node)
+                for x in node.inputs:
+                    if x not in seen:
+                        seen.add(x)
+                        stack.append(x)
+        found.sort(key=by_sequence)
+        return found
+
+    def _batched(self, op: Operation) -> Node:
+        """The node for all elements of what is an operation for one."""
+        begin = now()
+        primitive = op.signature.primitive
+        if primitive.kind == "elementwise" or (primitive.several and primitive.core is None):
+            found = self._elementwise(op)
+        elif primitive.kind == "indexing":
+            found = self._indexed(op)
+        elif primitive.core is not None:
+            found = self._mapped(op, primitive.core)
+        elif any(kind in WITH_AXIS or kind is Output for kind in primitive.params.values()):
+            operands = [self._made[x] if x in self._made else self._repeated(x) for x in op.inputs]
+            found = primitive(*operands, **self._params(op))
+        else:
+            raise UnsupportedError(
+                f"vmap: {primitive.name} cannot be batched, since its card does not say which axes belong together"
+            )
+        if not self._is_of_all(op, found):
+            raise UnsupportedError(
+                f"vmap: {op.signature!r} cannot be batched: {self._size} of it together would be {found.aval!r}"
+            )
+        if not op.aval.parts and found.aval.dtype != op.aval.dtype:
+            # What is a weak number for one element is an array for all.
+            found = ops.astype(found, op.aval.dtype)
+        if op.signature.is_derived:
+            marked([found], begin)
+        return found
+
+    def _params(self, op: Operation) -> dict[str, Any]:
+        """The parameters of an operation, for arrays with one more axis."""
+        kinds = op.signature.primitive.params
+        return {
+            name: WITH_AXIS[kinds[name]](value, self._size) if kinds[name] in WITH_AXIS else value
+            for name, value in op.params.items()
+        }
+
+    def _repeated(self, x: Node) -> Node:
+        """What is the same for all elements, once for each."""
+        return ops.broadcast_to(ops.strong(x), (self._size, *x.aval.shape))
+
+    def _lifted(self, x: Node, ndim: int) -> Node:
+        """The node of the batch for an operand that is broadcast to ``ndim`` axes: with ones after the first axis."""
+        whole = self._made[x]
+        missing = ndim - x.aval.ndim
+        return ops.reshape(whole, (self._size, *(1,) * missing, *whole.aval.shape[1:])) if missing else whole
+
+    # --- by what a card says -----------------------------------------------------------------------------------------
+
+    def _elementwise(self, op: Operation) -> Node:
+        signature = op.signature
+        ndim = max([aval.ndim for aval in signature.inputs], default=0)
+        # A weak number is an array now, of the dtype that it was computed in.
+        dtypes = [op.aval.dtype] * len(op.inputs) if signature.primitive.loop is None else signature.loop_dtypes
+        strict = op.aval.parts or not op.aval.weak
+        operands = []
+        for x, dtype in zip(op.inputs, dtypes, strict=False):
+            if x not in self._made:
+                operands.append(x)
+            else:
+                whole = self._lifted(x, ndim)
+                operands.append(ops.astype(whole, dtype) if x.aval.weak and strict else whole)
+        return signature.primitive(*operands, **op.params)  # type: ignore[no-any-return]
+
+    def _mapped(self, op: Operation, core: str) -> Node:
+        """The last axes are those that ``core`` names; those before them are broadcast, and so is that of the batch."""
+        names, _, result = core.partition("->")
+        cores = names.split(",")
+        if any(x.aval.parts for x in op.inputs):
+            raise UnsupportedError(f"vmap: {op.signature.primitive.name} is of factors, and cannot be batched")
+        own = [x.aval.ndim - len(letters) for x, letters in zip(op.inputs, cores, strict=True)]
+        batched = [i for i, x in enumerate(op.inputs) if x in self._made]
+        if len(batched) == 1 and not any(own) and not op.aval.parts:
+            joined = self._joined(op, batched[0], cores, result)
+            if joined is not None:
+                return joined
+        lead = max([*own, 0 if op.aval.parts else op.aval.ndim - len(result)])
+        routine = op.signature.primitive.kind == "routine"
+
+        def operand(x: Node, letters: str, size: int) -> Node:
+            if x in self._made:
+                return self._lifted(x, lead + len(letters))
+            if not routine:
+                return x
+            # All operands have as many axes, so that nobody takes a matrix for a stack of vectors.
+            ones = (1,) * (lead + len(letters) - x.aval.ndim)
+            once = ops.reshape(x, (1, *ones, *x.aval.shape))
+            return ops.broadcast_to(once, (size, *ones, *x.aval.shape))
+
+        pairs = [*zip(op.inputs, cores, strict=True)]
+        found = op.signature.primitive(*[operand(x, c, 1) for x, c in pairs], **self._params(op))
+        if routine and not self._is_of_all(op, found):
+            # Some take what all results have from one operand.
+            found = op.signature.primitive(*[operand(x, c, self._size) for x, c in pairs], **self._params(op))
+        return found  # type: ignore[no-any-return]
+
+    def _is_of_all(self, op: Operation, found: Node) -> bool:
+        """Whether a node has the shape of the whole batch."""
+        pairs = zip(found.aval.parts or [found.aval], op.aval.parts or [op.aval], strict=True)
+        return all(whole.shape == (self._size, *one.shape) for whole, one in pairs)
+
+    def _joined(self, op: Operation, position: int, cores: list[str], result: str) -> Node | None:
+        """One application to a longer axis, if the batch can be part of one: of a matrix to the columns of all.
+
+        The axis is one that only the batched operand has, and that the result has, too.
+        """
+        others = "".join(cores[:position] + cores[position + 1 :])
+        free = [c for c in cores[position] if c not in ".," and c in result and c not in others]
+        if not free:
+            return None
+        before, after = cores[position].index(free[0]), result.index(free[0])
+        whole = ops.moveaxis(self._made[op.inputs[position]], 0, before)
+        shape = whole.aval.shape
+        length = shape[before] * shape[before + 1]
+        operands = list(op.inputs)
+        operands[position] = ops.reshape(whole, (*shape[:before], length, *shape[before + 2 :]))
+        found = op.signature.primitive(*operands, **op.params)
+        shape = found.aval.shape
+        apart = (self._size, op.aval.shape[after])
+        return ops.moveaxis(ops.reshape(found, (*shape[:after], *apart, *shape[after + 1 :])), after, 0)
+
+    # --- indices -----------------------------------------------------------------------------------------------------
+
+    def _indexed(self, op: Operation) -> Node:
+        """Reading and writing: a slice before the others, or the number of the element beside other index arrays."""
+        primitive, made, size = op.signature.primitive, self._made, self._size
+        x, index, *rest = op.inputs
+        spec = index.aval.spec
+        assert spec is not None
+        count = spec.count(ops.ARRAY)
+        arrays = rest[len(rest) - count :]
+        written = rest[: len(rest) - count]
+        together = [f"together {i}" for i in range(len(broadcast_shape(*[a.aval.shape for a in arrays])))]
+        others = [f"other {i}" for i, entry in enumerate(spec) if entry not in (ops.INTEGER, ops.ARRAY)]
+        first = arrays_stand(spec) if arrays else 0
+        # The axes of what is read or written as they are wanted, and as they will be.
+        wanted = ["batch", *others[:first], *together, *others[first:]]
+        if any(a in made for a in arrays):
+            arrays = [self._lifted(a, len(together)) if a in made else a for a in arrays]
+            if x not in made and not written:
+                return ops.moveaxis(primitive(x, index, *arrays), first, 0)
+            steps = ops.reshape(ops.positions(size), (size, *(1,) * len(together)))
+            index, arrays = ops.Prefixed(index, ops.ARRAY, None), [steps, *arrays]
+            found = ["batch", *together, *others]
+        else:
+            index = ops.Prefixed(index, size, slice(0, size, 1))
+            before = arrays_stand(index.aval.spec) if arrays else 0  # type: ignore[arg-type]
+            found = ["batch", *others]
+            found = [*found[:before], *together, *found[before:]]
+        whole = made[x] if x in made else self._repeated(x)
+        if not written:
+            return ops.transpose(primitive(whole, index, *arrays), [found.index(axis) for axis in wanted])
+        (values,) = written
+        region = made[values] if values in made else self._repeated(values)
+        region = ops.transpose(region, [wanted.index(axis) for axis in found])
+        return primitive(whole, index, region, *arrays)  # type: ignore[no-any-return]
+
+
+def batched(
+    outputs: Sequence[Node],
+    inputs: Sequence[Node],
+    given: Sequence[Node],
+    size: int,
+    in_axes: tuple[int, ...],
+    out_axes: tuple[int | None, ...],
+    names: tuple[str, ...],
+) -> list[Node]:
+    """Outputs for all elements of a batch, which are along some axis of what is ``given``: a walk.
+
+    An axis of None says that an output is the same for all; ``names`` are for the error if it is not.
+    """
+    elements = [ops.moveaxis(x, axis, 0) for x, axis in zip(given, in_axes, strict=True)]
+    batch = Batch(size, dict(zip(inputs, elements, strict=True)))
+    found = batch(outputs)
+    results = []
+    for node, whole, axis, name in zip(outputs, found, out_axes, names, strict=True):
+        if axis is None:
+            if whole is not None:
+                raise UnsupportedError(
+                    f"vmap: out_axes is None for the result{name}, {node.aval!r}, which is not the same for all "
+                    "elements of the batch; give an axis"
+                )
+            results.append(node)
+        else:
+            (every,) = [whole] if whole is not None else batch.of_all([node])
+            results.append(ops.moveaxis(every, 0, axis))
+    return results

@@ -1,0 +1,191 @@
+"""Whole matrices of derivatives: ``jacobian`` and ``hessian``, each a batch of products in one plan."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec
+
+from ..arguments import flag, word
+from ..containers import unflatten
+from ..engine import Walk
+from ..matrices import MODES, chunks, hessian_blocks, is_forward, jacobian_blocks
+from ..nodes import Node
+from .calls import Argnames, Argnums, Aux, Chosen, Results, apart, check_call, scalar, together
+
+P = ParamSpec("P")
+
+# Gives nothing but the values of outputs, and of what else a function returned.
+NOTHING = Walk(lambda outputs, inputs, given: [], derived=False)
+
+
+def jacobian(
+    function: Callable[P, Any],
+    argnums: int | Sequence[int] | None = None,
+    has_aux: bool = False,
+    *,
+    mode: str = "auto",
+    chunk_size: int | None = None,
+    argnames: str | Sequence[str] | None = None,
+) -> Callable[P, Any]:
+    """The Jacobian of a function: all its results differentiated with respect to all elements of its arguments.
+
+    Parameters
+    ----------
+    function : callable
+        Written with NumPy; returns floating arrays or numbers, or containers of them.
+    argnums : int or sequence of int, optional
+        As for ``grad``.
+    has_aux : bool, optional
+        True if the function returns a pair, of which only the first is differentiated.
+    mode : {"auto", "forward", "reverse"}, optional
+        Column by column, or row by row; what is fewer, if not given.
+    chunk_size : int, optional
+        How many columns or rows are computed together; all if not given. Fewer take less memory.
+    argnames : str or sequence of str, optional
+        As for ``grad``.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of ``function``, and returns an array with the axes of the result and then those of the
+        argument. If the result is a container, a container of these; if the argument is one, a container for each
+        result. With ``has_aux`` it returns the pair (Jacobian, other results).
+
+    Raises
+    ------
+    ArgumentError
+        If an option makes no sense, or ``argnums`` or ``argnames`` names no argument.
+    DifferentiationError
+        When called, if a result or an argument has a dtype without derivatives, or both are complex.
+
+    Notes
+    -----
+    The columns are one batch of ``jvp``, the rows one of ``vjp``, in one plan.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> import numpy as np
+    >>> ad.jacobian(lambda x: np.stack([x[0] * x[1], x[1] ** 2]))(np.array([2.0, 3.0]))
+    array([[3., 2.],
+           [0., 6.]])
+    >>> ad.jacobian(lambda x: x**2)(3.0)
+    6.0
+    """
+    name = "jacobian"
+    check_call(function, argnums, name, argnames)
+    has_aux, chunk = flag(has_aux, f"{name}: has_aux"), chunks(chunk_size, name)
+    word(mode, f"{name}: mode", MODES)
+
+    def blocks(run: Any, outputs: Sequence[Node], inputs: Sequence[Node]) -> tuple[list[Any], int]:
+        return jacobian_blocks(run, outputs, inputs, is_forward(mode, outputs, inputs, name), chunk), 1
+
+    return _matrix(function, argnums, argnames, has_aux, chunk, blocks, name)
+
+
+def hessian(
+    function: Callable[P, Any],
+    argnums: int | Sequence[int] | None = None,
+    has_aux: bool = False,
+    *,
+    chunk_size: int | None = None,
+    argnames: str | Sequence[str] | None = None,
+) -> Callable[P, Any]:
+    """The Hessian of a function: all second derivatives.
+
+    Parameters
+    ----------
+    function : callable
+        Written with NumPy; returns a real number, or real arrays, or containers of them.
+    argnums : int or sequence of int, optional
+        As for ``grad``.
+    has_aux : bool, optional
+        True if the function returns a pair, of which only the first is differentiated.
+    chunk_size : int, optional
+        How many columns are computed together; all if not given. Fewer take less memory.
+    argnames : str or sequence of str, optional
+        As for ``grad``.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of ``function``, and returns an array with the axes of the result, and twice those of the
+        argument. If the argument is a container, a container of containers. With ``has_aux`` it returns the pair
+        (Hessian, other results).
+
+    Raises
+    ------
+    ArgumentError
+        If an option makes no sense, or ``argnums`` or ``argnames`` names no argument.
+    DifferentiationError
+        When called, if a result or an argument is not real.
+
+    Notes
+    -----
+    Forward over reverse mode, all columns as one batch in one plan. For its product with a vector see ``hvp``.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> import numpy as np
+    >>> ad.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
+    array([[4., 2.],
+           [2., 0.]])
+    """
+    name = "hessian"
+    check_call(function, argnums, name, argnames)
+    has_aux, chunk = flag(has_aux, f"{name}: has_aux"), chunks(chunk_size, name)
+
+    def blocks(run: Any, outputs: Sequence[Node], inputs: Sequence[Node]) -> tuple[list[Any], int]:
+        return hessian_blocks(run, outputs, inputs, chunk), 2
+
+    return _matrix(function, argnums, argnames, has_aux, chunk, blocks, name)
+
+
+def _matrix(
+    function: Callable[..., Any],
+    argnums: Argnums,
+    argnames: Argnames,
+    has_aux: bool,
+    chunk: int | None,
+    blocks: Callable[..., tuple[list[Any], int]],
+    name: str,
+) -> Callable[..., Any]:
+    """A function of the arguments that gives all blocks, nested as results and arguments are."""
+
+    @functools.wraps(function)
+    def matrix(*args: Any, **kwargs: Any) -> Any:
+        chosen = Chosen(function, args, kwargs, name, argnums, argnames)
+        out, aux = apart(chosen.called(function), has_aux, name)
+        results, own, rest = Results(out, name).differentiable(), chosen.own, None
+
+        def run(walk: Walk, outputs: Sequence[Node], given: Sequence[Node]) -> list[Any]:
+            nonlocal rest
+            _, found, rest = together(walk, outputs, own, own, given, aux if chunk is None else Aux(()), values=False)
+            return found
+
+        if chunk is not None and has_aux:
+            rest = together(NOTHING, results.nodes, own, own, (), aux)[2]
+        beside = rest
+        found, order = blocks(run, results.nodes, own)
+        nested = _nested(found, results, chosen, order)
+        return (nested, rest if chunk is None else beside) if has_aux else nested
+
+    return matrix
+
+
+def _nested(blocks: list[Any], results: Results, chosen: Chosen, order: int) -> Any:
+    """Blocks in the structure of the arguments, as often as there are orders, and these in that of the results."""
+    n = len(chosen.own)
+    if True in chosen.numbers:
+        # Of a number by numbers.
+        for i, block in enumerate(blocks):
+            by = [chosen.numbers[i // n**k % n] for k in range(order)]
+            if all(by) and not results.nodes[i // n**order].aval.ndim:
+                blocks[i] = scalar(block)
+    parts = blocks
+    for _ in range(order):
+        count = len(parts) // n if n else len(results.nodes)
+        parts = [unflatten(chosen.structure, iter(parts[i * n : i * n + n])) for i in range(count)]
+    return unflatten(results.structure, iter(parts))
