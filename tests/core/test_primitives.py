@@ -35,6 +35,8 @@ PARAMS: dict[str, tuple[Any, ...]] = {
     "concatenate": (1,),
     "convolve": ("full",),
     "reshape": ((3, 2),),
+    "searchsorted": (True,),
+    **dict.fromkeys(("sort", "argsort"), (1, True)),
     **dict.fromkeys(("fft", "ifft", "rfft"), (1, "ortho")),
     "part": (1,),
     "svd": (False, True),
@@ -84,6 +86,11 @@ def arguments(primitive: Primitive) -> tuple[list[Aval], list[Any]]:
         values = [np.array([[0.0, 0.5], [2.0, 3.0], [0.25, 0.0]]), MATRIX]
     elif primitive in (ops.fft_p, ops.ifft_p, ops.irfft_p):
         values = [MATRIX[:, :2] + 1j]
+    elif primitive in (ops.partition_p, ops.argpartition_p, ops.ranked_p):
+        # All ranks: which order elements have between those that are asked for is nobody's word.
+        values = [MATRIX, np.arange(3)]
+    elif primitive is ops.searchsorted_p:
+        values = [np.sort(MATRIX[0]), MATRIX]
     elif primitive.name == "where":
         values[0] = MATRIX > 0
     elif primitive.name == "root_of_squares":
