@@ -10,7 +10,8 @@ import numpy as np
 from ..dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS
 from ..errors import ArgumentError, shown
 from .functions import function_table
-from .ufuncs import METHODS, ufunc_table
+from .methods import METHODS
+from .ufuncs import ufunc_table
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -9,16 +9,14 @@ import numpy as np
 
 from .. import ops
 from ..arguments import ORDERS, word
-from ..convert import as_node, literal, numeric_dtype
+from ..convert import as_node, literal
 from ..core.avals import INT64, broadcast_shape
 from ..core.primitives import PRIMITIVES
-from ..dispatch import FUNCTIONS, UFUNCS, unsupported
+from ..dispatch import UFUNCS, unsupported
 from ..errors import ArgumentError, DTypeError, ShapeError, UnsupportedError
 from ..nodes import Node
-from ..plan import concrete
 from ..recipe import Composite
-from ..tensor import Tensor, node_of, wrap
-from ..watching import lost_in
+from ..tensor import Tensor, node_of
 from .calling import converted, mask, put
 from .special import from_scipy
 
@@ -136,7 +134,7 @@ def ufunc_table() -> dict[np.ufunc, Callable[..., Any]]:
     return {**table, **{ufunc: Composite(function) for ufunc, function in COMPOSED.items()}}
 
 
-def _call(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+def call(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """``ufunc(*inputs, out=, where=, dtype=, casting=, order=, subok=)``."""
     name = ufunc.__name__
     function = UFUNCS.get(ufunc) or from_scipy(ufunc)
@@ -192,86 +190,3 @@ def _masked(result: Any, where: Node, out: Any, name: str) -> Any:
         [ops.where(where, ops.astype(r, node_of(o).aval.dtype), node_of(o)) for r, o in zip(results, outs, strict=True)]
     )
     return masked if isinstance(result, tuple) else masked[0]
-
-
-REDUCE: dict[np.ufunc, Callable[..., Any]] = {
-    np.add: np.sum,
-    np.multiply: np.prod,
-    np.maximum: np.max,
-    np.minimum: np.min,
-    np.logical_and: np.all,
-    np.logical_or: np.any,
-}
-ACCUMULATE: dict[np.ufunc, Callable[..., Any]] = {np.add: np.cumsum, np.multiply: np.cumprod}
-
-
-def _no_method(ufunc: np.ufunc, method: str, known: Any) -> UnsupportedError:
-    names = ", ".join(f"np.{u.__name__}.{method}" for u in known)
-    instead = f"; recorded are {names}" if names else ""
-    return UnsupportedError(f"np.{ufunc.__name__}.{method} is not recorded for Tensors{instead}")
-
-
-def _reduce(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-    """``ufunc.reduce(x, axis=0, dtype=None, out=None, keepdims=False, initial, where)``."""
-    if ufunc not in REDUCE:
-        raise _no_method(ufunc, "reduce", REDUCE)
-    names = ("axis", "dtype", "out", "keepdims", "initial", "where")
-    arguments = {**dict(zip(names, inputs[1:], strict=False)), **keywords}
-    arguments.setdefault("axis", 0)
-    out = arguments.pop("out", None)
-    function = REDUCE[ufunc]
-    dtype = arguments.pop("dtype", None) if function not in (np.sum, np.prod) else None
-    if function in (np.all, np.any):
-        arguments.pop("initial", None)
-    result = FUNCTIONS[function](inputs[0], **arguments)._node
-    if dtype is not None:
-        result = ops.astype(result, numeric_dtype(dtype, f"{ufunc.__name__}: dtype"))
-    return put(out, result, f"{ufunc.__name__}.reduce")
-
-
-def _accumulate(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-    """``ufunc.accumulate(x, axis=0, dtype=None, out=None)``."""
-    if ufunc not in ACCUMULATE:
-        raise _no_method(ufunc, "accumulate", ACCUMULATE)
-    arguments = {"axis": 0, **dict(zip(("axis", "dtype", "out"), inputs[1:], strict=False)), **keywords}
-    out = arguments.pop("out", None)
-    aval = node_of(inputs[0]).aval
-    ops.normalize_axis(arguments["axis"], aval.ndim, f"{ufunc.__name__}.accumulate")
-    return put(out, FUNCTIONS[ACCUMULATE[ufunc]](inputs[0], **arguments)._node, f"{ufunc.__name__}.accumulate")
-
-
-def _outer(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-    """``ufunc.outer(x, y)``: all pairs of elements."""
-    if ufunc.nin != 2 or ufunc.signature is not None:
-        raise _no_method(ufunc, "outer", ())
-    x, y = (ops.strong(node_of(v)) for v in inputs)
-    spread = ops.reshape(x, x.aval.shape + (1,) * y.aval.ndim)
-    return _call(ufunc, (wrap(spread), wrap(y)), keywords)
-
-
-def _at(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-    """``ufunc.at(t, index, values)`` in place, repeated positions each time."""
-    if ufunc not in (np.add, np.subtract):
-        raise _no_method(ufunc, "at", (np.add, np.subtract))
-    target, item, values = inputs
-    if not isinstance(target, Tensor):
-        raise lost_in(f"{ufunc.__name__}.at", f"an object of class {type(target).__name__}")
-    index = tuple([x._node if isinstance(x, Tensor) else x for x in item]) if isinstance(item, tuple) else item
-    index = index._node if isinstance(index, Tensor) else index
-    node = node_of(values)
-    node = ops.negative(node) if ufunc is np.subtract else node
-    target._rebind(ops.add_index(target._node, index, node, concrete), f"{ufunc.__name__}.at")
-
-
-def _reduceat(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-    raise _no_method(ufunc, "reduceat", ())
-
-
-METHODS: dict[str, Callable[..., Any]] = {
-    "__call__": _call,
-    "reduce": _reduce,
-    "accumulate": _accumulate,
-    "outer": _outer,
-    "at": _at,
-    "reduceat": _reduceat,
-}

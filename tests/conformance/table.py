@@ -7,6 +7,7 @@ from . import (
     fft_cases,
     join_cases,
     linalg_cases,
+    method_cases,
     polynomial_cases,
     product_cases,
     quantile_cases,
@@ -26,6 +27,7 @@ from .case import Case
 
 CASES: list[Case] = [
     *ufunc_cases.CASES,
+    *method_cases.CASES,
     *reduction_cases.CASES,
     *shape_cases.CASES,
     *sorting_cases.CASES,
