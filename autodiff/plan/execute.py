@@ -156,8 +156,6 @@ def _state(trace: Trace) -> list[Node]:
     A loop that looks at a value in each step would compute all steps before again.
     """
     numbers = trace.numbers
-    if len(numbers) < SHORTEST_WALK:
-        return []
     found = {
         x: None
         for node in numbers
@@ -190,7 +188,8 @@ def evaluate(node: Node) -> Any:
         # Asked before a plan is made: an array library would say that it is no array of its own.
         if type(leaf.value) is Unknown:
             leaf.value._refuse()
-    state = _state(trace)
+    is_long = len(trace.numbers) >= SHORTEST_WALK
+    state = _state(trace) if is_long else []
     key = (trace.key, *[trace.numbers[x] for x in state]) if state else trace.key
     found = evaluations.get(key, lambda: Evaluation(node, trace, home, state))
     values = trace.values()
@@ -200,7 +199,7 @@ def evaluate(node: Node) -> Any:
         for number in found.kept:
             parts = nodes[number].aval.parts
             nodes[number].value = freeze(tuple([next(rest) for _ in parts]) if parts else next(rest))
-    if len(trace.numbers) >= SHORTEST_WALK:
+    if is_long:
         for x in trace.numbers:
             x.met = True
     node.value = freeze(values[0])
