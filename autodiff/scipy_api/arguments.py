@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..errors import DTypeError
 from ..nodes import Node
 from ..numpy_api.creation import joined
 
-HALF, SINGLE, DOUBLE = np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64)
+SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+# What LAPACK has not, and what SciPy computes in instead.
+CONVERTED = {np.dtype(np.float16): SINGLE, np.dtype(np.longdouble): DOUBLE, np.dtype(np.clongdouble): np.dtype("D")}
 
 
 def inexact(*values: Any) -> list[Node]:
@@ -24,13 +27,20 @@ def inexact(*values: Any) -> list[Node]:
 
 def double(x: Node) -> Node:
     """In double precision, which some of SciPy's functions compute in whatever they are given."""
-    return ops.astype(x, np.result_type(x.aval.dtype, DOUBLE))
+    return ops.astype(x, np.dtype("D") if x.aval.dtype.kind == "c" else DOUBLE)
+
+
+def real(x: Any, name: str) -> Node:
+    """Real numbers in double precision."""
+    node = joined(x)
+    if node.aval.dtype.kind == "c":
+        raise DTypeError(f"{name}: {node.aval!r} must be real; take t.real, or np.abs(t)")
+    return double(node)
 
 
 def matrix(a: Any, name: str, square: bool = False) -> Node:
     """Matrices in a dtype that LAPACK has."""
     node = joined(a)
-    if node.aval.dtype == HALF:
-        node = ops.astype(node, SINGLE)
+    node = ops.astype(node, CONVERTED.get(node.aval.dtype, node.aval.dtype))
     (ops.check_square if square else ops.check_matrices)(name, node)
     return ops.astype(node, ops.matrix_dtype(name, node))

@@ -17,7 +17,7 @@ from ..numpy_api.creation import joined
 from ..numpy_api.linalg import TABLE as NUMPYS
 from ..tensor import Tensor, node_of, wrap
 from . import matrices
-from .arguments import inexact, matrix
+from .arguments import CONVERTED, inexact, matrix
 from .replacing import replace_functions
 
 # --- systems ---------------------------------------------------------------------------------------------------------
@@ -370,33 +370,34 @@ def _lstsq(
     check_finite: Any = True,
     lapack_driver: Any = None,
 ) -> Any:
-    x, y = inexact(a, b)
+    x, y = [ops.astype(v, CONVERTED.get(v.aval.dtype, v.aval.dtype)) for v in inexact(a, b)]
     # SciPy computes in the precision of what it is given.
     cond = float(np.finfo(ops.matrix_dtype("lstsq", x, y)).eps) if cond is None else cond
     solution, squares, rank, s = NUMPYS[np.linalg.lstsq](wrap(x), wrap(y), cond)
-    return solution, squares[0] if y.aval.ndim == 1 and squares.size else squares, rank, s
+    return solution, squares[0] if y.aval.ndim == 1 and squares.size else squares, rank.astype(np.int64), s
 
 
-def _basis(A: Any, rcond: Any, name: str) -> tuple[Tensor, Tensor, int]:
+def _basis(A: Any, rcond: Any, name: str) -> tuple[Node, Node, int]:
+    """Singular vectors, and how many are of values that are not 0."""
     x = matrix(A, name)
     if x.aval.ndim != 2:
         raise UnsupportedError(f"{name}({x.aval!r}): of a stack each matrix may have its own rank; give one matrix")
-    u, s, vh = wrap(ops.svd(x))
-    rcond = max(x.aval.shape) * float(np.finfo(s.dtype).eps) if rcond is None else rcond
+    u, s, vh = ops.svd(x)
+    rcond = max(x.aval.shape) * float(np.finfo(s.aval.dtype).eps) if rcond is None else rcond
     # How many there are is a question of values.
-    return u, vh, int(np.sum(s > np.max(s) * rcond)) if s.size else 0
+    return u, vh, int(np.sum(wrap(s) > np.max(wrap(s)) * rcond)) if s.aval.size else 0
 
 
 def _null_space(
     A: Any, rcond: Any = None, *, overwrite_a: Any = False, check_finite: Any = True, lapack_driver: Any = "gesdd"
 ) -> Any:
     _, vh, rank = _basis(A, rcond, "null_space")
-    return np.conj(vh[rank:].T)
+    return wrap(ops.adjoint(ops.take_range(vh, 0, rank, vh.aval.shape[0])))
 
 
 def _orth(A: Any, rcond: Any = None) -> Any:
     u, _, rank = _basis(A, rcond, "orth")
-    return u[:, :rank]
+    return wrap(ops.take_range(u, 1, 0, rank))
 
 
 def _norm(a: Any, ord: Any = None, axis: Any = None, keepdims: Any = False, check_finite: Any = True) -> Any:

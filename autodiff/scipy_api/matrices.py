@@ -51,9 +51,9 @@ def _signm(A: Any, disp: Any = True) -> Any:
 
 
 def _fractional_matrix_power(A: Any, t: Any) -> Any:
-    x = matrix(A, "fractional_matrix_power", square=True)
     if not isinstance(t, Tensor) and t == int(t):
-        return wrap(ops.matrix_power(x, int(t)))
+        return wrap(ops.matrix_power(joined(A), int(t)))
+    x = matrix(A, "fractional_matrix_power", square=True)
     return wrap(_expm_of(joined(t) * ops.logm_p(x)))
 
 
@@ -204,7 +204,7 @@ def _solve_toeplitz(c_or_cr: Any, b: Any, check_finite: Any = True) -> Any:
 
 def _matmul_toeplitz(c_or_cr: Any, x: Any, check_finite: Any = False, workers: Any = None) -> Any:
     first, row = c_or_cr if isinstance(c_or_cr, tuple) else (c_or_cr, None)
-    return wrap(ops.matmul(double(_toeplitz(first, row).node), joined(x)))
+    return wrap(ops.matmul(double(_toeplitz(first, row).node), double(joined(x))))
 
 
 def _solve_circulant(

@@ -9,10 +9,9 @@ from typing import Any
 from .. import ops
 from ..errors import ShapeError, UnsupportedError
 from ..nodes import Node
-from ..numpy_api.creation import joined
 from ..ops import special as s
 from ..tensor import wrap
-from .arguments import double
+from .arguments import real
 from .replacing import replace_method, unsupported
 
 
@@ -46,11 +45,10 @@ def _normal_parameters(name: str, mean: Any, cov: Any, allow_singular: Any) -> t
         raise UnsupportedError(
             f"{name}: allow_singular=True is not recorded for Tensors: which rank it is depends on values"
         )
-    c = joined(1.0 if cov is None else getattr(cov, "covariance", cov))
-    m = None if mean is None else double(joined(mean))
+    c = real(1.0 if cov is None else getattr(cov, "covariance", cov), f"{name}: cov")
+    m = None if mean is None else real(mean, f"{name}: mean")
     dim = (c.aval.shape[0] if c.aval.ndim == 2 else 1) if m is None else m.aval.size
-    c = double(c)
-    if c.aval.ndim < 2:
+    if c.aval.shape in ((), (dim,)):
         c = ops.where(ops.eye(dim), c, 0) if dim > 1 else ops.reshape(c, (1, 1))
     m = ops.full((dim,), 0, c.aval.dtype) if m is None else m
     m = ops.reshape(m, (1,)) if dim == 1 else m
@@ -71,7 +69,7 @@ def _diagonal(a: Node) -> Node:
 def _normal_logpdf(x: Any, mean: Any = None, cov: Any = 1, allow_singular: Any = False) -> Node:
     m, factor = _normal_parameters("multivariate_normal.logpdf", mean, cov, allow_singular)
     (dim,) = m.aval.shape
-    y = double(joined(x))
+    y = real(x, "multivariate_normal.logpdf: x")
     if y.aval.ndim < 2:
         y = ops.reshape(y, (y.aval.size, 1) if dim == 1 else (1, y.aval.size))
     off = y - m
@@ -91,7 +89,7 @@ def _normal_entropy(mean: Any = None, cov: Any = 1) -> Node:
 
 
 def _dirichlet_logpdf(x: Any, alpha: Any) -> Node:
-    y, a = double(joined(x)), double(joined(alpha))
+    y, a = real(x, "dirichlet.logpdf: x"), real(alpha, "dirichlet.logpdf: alpha")
     if a.aval.ndim != 1 or not 0 < y.aval.ndim < 3:
         raise ShapeError(f"dirichlet.logpdf({y.aval!r}, {a.aval!r}): it takes a vector alpha, and vectors as columns")
     (k,) = a.aval.shape
@@ -106,10 +104,14 @@ def _dirichlet_logpdf(x: Any, alpha: Any) -> Node:
 
 
 def _multinomial_logpmf(x: Any, n: Any, p: Any) -> Node:
-    k, count, q = (double(joined(v)) for v in (x, n, p))
+    k, count, q = (real(v, "multinomial.logpmf") for v in (x, n, p))
     # As SciPy has it: the last one is what the others leave.
     last = q.aval.ndim - 1
-    size = q.aval.shape[-1]
+    size = q.aval.shape[-1] if q.aval.ndim else 0
+    if not size or k.aval.shape[-1:] != (size,):
+        raise ShapeError(
+            f"multinomial.logpmf({k.aval!r}, {q.aval!r}): both must have as many elements in their last axis"
+        )
     first = ops.take_range(q, last, 0, size - 1)
     q = ops.concatenate([first, ops.expand_dims(1 - ops.sum(first, (last,)), -1)], last)
     terms = s.xlogy(k, q) - s.gammaln(k + 1)

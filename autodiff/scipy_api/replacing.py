@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Iterable
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from ..arguments import flag
 from ..errors import AutodiffError, UnsupportedError
 from ..numpy_api.calling import Handler, checked
@@ -36,6 +38,11 @@ def holds_tensor(arguments: Iterable[Any]) -> bool:
     return False
 
 
+def _as_array(x: Any) -> Any:
+    """A list of numbers as the array that SciPy makes of it."""
+    return np.asarray(x) if type(x) is list and not holds_tensor(x) else x
+
+
 def dispatching(module: str, function: Callable[..., Any], handler: Handler) -> Callable[..., Any]:
     """SciPy's function, which calls the handler for Tensors."""
 
@@ -44,7 +51,7 @@ def dispatching(module: str, function: Callable[..., Any], handler: Handler) -> 
         if not (holds_tensor(args) or (kwargs and holds_tensor(kwargs.values()))):
             return function(*args, **kwargs)
         try:
-            return handler(*args, **kwargs)
+            return handler(*map(_as_array, args), **{name: _as_array(x) for name, x in kwargs.items()})
         except AutodiffError as error:
             message = str(error)
             if message.startswith(function.__name__):

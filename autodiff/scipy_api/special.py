@@ -17,7 +17,7 @@ from ..numpy_api.calling import Handler
 from ..numpy_api.creation import joined
 from ..ops import special as s
 from ..tensor import wrap
-from .arguments import double, inexact
+from .arguments import double, inexact, real
 from .replacing import replace_functions
 
 # --- sums of exponentials --------------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def _polygamma(n: Any, x: Any) -> Any:
         raise ArgumentError(
             f"polygamma: n={describe(n)} must be integers from 0 on: there is no derivative by an order"
         )
-    z = double(joined(x))
+    z = real(x, "polygamma")
 
     def of_order(order: int) -> Node:
         return s.polygamma(z, order=order) if order else s.psi(z)
@@ -198,7 +198,7 @@ def _polygamma(n: Any, x: Any) -> Any:
 
 def _diric(x: Any, n: Any) -> Any:
     n = integer(n, "diric: n")
-    z = double(joined(x))
+    z = real(x, "diric")
     if n < 1:
         return wrap(ops.where(ops.isfinite(z), math.nan, z))
     # sin(n x / 2) / (n sin(x / 2)) as the sum of cosines that it is: no 0 / 0, and exact derivatives.

@@ -12,11 +12,10 @@ from typing import Any
 
 from .. import ops
 from ..nodes import Node
-from ..numpy_api.creation import joined
 from ..recipe import Composite
 from ..tensor import wrap
 from . import multivariate
-from .arguments import double
+from .arguments import real
 from .distributions import CONTINUOUS, DISCRETE, INF, MOMENTS, Formula, Row
 from .replacing import replace_method, unsupported
 
@@ -183,7 +182,7 @@ def _record(names: dict[type, str], method: str, dist: Any, args: tuple[Any, ...
     shapes, loc, scale = dist._parse_args(*args, **kwargs)
     has_loc, has_scale = not _default(loc, 0), not _default(scale, 1)
     values += [*shapes, *([loc] if has_loc else []), *([scale] if has_scale else [])]
-    nodes = [double(joined(x)) for x in values]
+    nodes = [real(x, f"scipy.stats.{name}.{method}") for x in values]
     return wrap(_composite(name, method, len(shapes), has_loc, has_scale)(*nodes))
 
 
