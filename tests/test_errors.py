@@ -149,7 +149,7 @@ BAD = {
     "iter": ("iter(x[0, 0])", errors.DTypeError, ["iteration"]),
     "unpack": ("p, q, r, s = np.argmax(x)", errors.DTypeError, ["iteration"]),
     # NumPy
-    "unknown function": ("np.median(x)", errors.UnsupportedError, ["numpy.median", "implements"]),
+    "unknown function": ("np.busday_count(x, x)", errors.UnsupportedError, ["numpy.busday_count", "implements"]),
     "out": ("np.add(x, 1, out=a)", errors.UnsupportedError, ["add", "out="]),
     "where without out": ("np.add(x, 1, where=a > 0)", errors.ArgumentError, ["add", "where", "out="]),
     "max where": ("np.max(x, where=a > 0)", errors.ArgumentError, ["max", "initial"]),
