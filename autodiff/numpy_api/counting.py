@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import check_memory, flag, integer, items, single
+from ..arguments import check_memory, flag, integer, items, single, whole
 from ..convert import as_node, describe, literal
-from ..core.avals import FLOAT64, INT64
+from ..core.avals import FLOAT64, INT64, intern_aval
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..nodes import Node
 from ..plan import concrete, on_host
@@ -22,6 +22,8 @@ from ..tensor import Tensor, node_of, wrap
 from .calling import Handler
 
 UINT8 = np.dtype(np.uint8)
+# Beside what a Python integer of any size is a number.
+FLOAT = intern_aval((), FLOAT64)
 
 
 def _added_up(size: int, places: Node, values: Node) -> Node:
@@ -33,7 +35,7 @@ def _added_up(size: int, places: Node, values: Node) -> Node:
 
 def _bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Any:
     numbers = node_of(x)
-    least = integer(minlength, "bincount: minlength", low=0)
+    least = integer(whole(minlength, "bincount: minlength"), "bincount: minlength", low=0)
     if numbers.aval.ndim != 1:
         raise ShapeError(f"bincount({numbers.aval!r}): what is counted must have one dimension")
     if numbers.aval.dtype.kind not in "biu":
@@ -76,7 +78,7 @@ def _ends(a: Node, range: Any, name: str) -> tuple[Node, Node]:
     pair = items(range, f"{name}: range", "a pair of numbers")
     if len(pair) != 2:
         raise ArgumentError(f"{name}: range={describe(range)} must be a pair of numbers")
-    first, last = [node_of(end) for end in pair]
+    first, last = [as_node(end, FLOAT) if type(end) is int else node_of(end) for end in pair]
     if first.aval.ndim or last.aval.ndim or "c" in (first.aval.dtype.kind, last.aval.dtype.kind):
         raise DTypeError(f"{name}: range={describe(range)} must be a pair of real numbers")
     return first, last

@@ -97,9 +97,15 @@ def _extremum(function: Any, name: str, sign: int) -> Handler:
     def handler(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = NOT_GIVEN,
                 where: Any = True) -> Any:  # fmt: skip
         x = node_of(a)
-        result = node_of(REDUCTIONS[function](wrap(_filled(x, _beyond(x, sign))), axis, None, keepdims, initial, where))
-        if not _is_exact(x) and (initial is NOT_GIVEN or initial is np._NoValue or initial is None):
+        given = not (initial is NOT_GIVEN or initial is np._NoValue or initial is None)
+        begin = ops.number_in(node_of(initial), x.aval.dtype, f"{name}, initial=") if given else None
+        start = initial if begin is None else _filled(begin, _beyond(x, sign))
+        elements = wrap(_filled(x, _beyond(x, sign)))
+        result = node_of(REDUCTIONS[function](elements, axis, None, keepdims, start, where))
+        if not _is_exact(x):
             nothing = _all_nan(x, axis, keepdims, name, where)
+            if begin is not None:
+                nothing = ops.logical_and(nothing, ops.isnan(begin))
             result = ops.where(nothing, ops.full((), np.nan, x.aval.dtype), result)
         return put(out, result, name)
 

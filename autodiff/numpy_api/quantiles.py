@@ -13,10 +13,11 @@ import numpy as np
 
 from .. import ops
 from ..arguments import flag, word
+from ..callers import caller
 from ..convert import as_node, describe, literal
-from ..core.avals import FLOAT64, INT64
+from ..core.avals import FLOAT64, INT64, LINE
 from ..errors import ArgumentError, DTypeError, IndexingError, ShapeError
-from ..nodes import Node
+from ..nodes import Constant, Node
 from ..plan import concrete
 from ..tensor import node_of
 from .calling import Handler, put
@@ -147,8 +148,24 @@ def asked(a: Any, axis: Any, name: str) -> Asked:
     return Asked(lines, axes, kept, x.aval.shape)
 
 
-def _checked_q(q: Any, scale: int, name: str) -> Node:
-    """Quantiles from 0 to 1; NaN instead of those outside, where nobody knows them yet."""
+class Shares(NamedTuple):
+    """Quantiles from 0 to 1, and which of those given are not; None if all are known to be."""
+
+    q: Node
+    outside: Node | None
+    name: str
+
+    def check(self, positions: Node, x: Node) -> Node:
+        """Positions of quantiles along the last axis; an error when a plan runs for what is outside."""
+        if self.outside is None:
+            return positions
+        n = x.aval.shape[-1]
+        what = f"{x.aval!r}, of which {self.name} at {caller().line} was asked for a quantile that is not in range"
+        wrong = ops.where(self.outside, n, positions)
+        return ops.in_range(wrong, Constant(LINE, what), size=n, axis=x.aval.ndim - 1)
+
+
+def _checked_q(q: Any, scale: int, name: str) -> Shares:
     node = node_of(q)
     if node.aval.dtype.kind not in "biuf":
         raise DTypeError(f"{name}: q={describe(q)} must be of real numbers")
@@ -156,13 +173,14 @@ def _checked_q(q: Any, scale: int, name: str) -> Node:
         raise ShapeError(f"{name}: q={describe(q)} has more than two dimensions; give a number or a vector")
     if node.aval.dtype.kind == "b":
         node = ops.astype(node, INT64)
-    known = concrete(node)
+    known, outside = concrete(node), None
     if known is None:
+        # Nobody knows them yet.
         outside = ops.logical_not(ops.logical_and(ops.greater_equal(node, 0), ops.less_equal(node, scale)))
-        node = _nan_where(outside, ops.astype(node, FLOAT64) if node.aval.dtype.kind in "iu" else node)
+        node = ops.where(outside, 0, node)
     elif not np.all((np.asarray(known) >= 0) & (np.asarray(known) <= scale)):
         raise ArgumentError(f"{name}: q={describe(q)} must be in the range [0, {scale}]")
-    return node if scale == 1 else ops.divide(node, scale)
+    return Shares(node if scale == 1 else ops.divide(node, scale), outside, name)
 
 
 def _checked_method(method: Any, interpolation: Any, weights: Any, name: str) -> str:
@@ -181,11 +199,11 @@ def _checked_method(method: Any, interpolation: Any, weights: Any, name: str) ->
 # --- quantiles -------------------------------------------------------------------------------------------------------
 
 
-def _of_lines(x: Node, q: Node, method: str) -> Node:
+def _of_lines(x: Node, shares: Shares, method: str) -> Node:
     """Quantiles of each line, NaN where there is one among its elements."""
     n = x.aval.shape[-1]
-    positions, weight = _neighbours(q, n, method)
-    flat = [ops.reshape(p, (-1,)) for p in positions]
+    positions, weight = _neighbours(shares.q, n, method)
+    flat = [ops.reshape(shares.check(p, x), (-1,)) for p in positions]
     count = flat[0].aval.size
     ends = [as_node(np.array([n - 1]))] if x.aval.dtype.kind == "f" else []
     found = ops.ranked_p(x, ops.concatenate([*flat, *ends], 0) if len(flat) + len(ends) > 1 else flat[0])
@@ -202,18 +220,20 @@ def _of_lines(x: Node, q: Node, method: str) -> Node:
     return result
 
 
-def _of_numbers(x: Node, q: Node, method: str) -> Node:
+def _of_numbers(x: Node, shares: Shares, method: str) -> Node:
     """Quantiles of those elements of each line that are numbers."""
     last = x.aval.ndim - 1
     count = ops.expand_dims(ops.sum(ops.astype(ops.logical_not(ops.isnan(x)), INT64), (last,)), (last,))
-    q = q if q.aval.weak else ops.reshape(q, (-1,))
-    weak = q.aval.weak
+    weak, outside = shares.q.aval.weak, shares.outside
+    q = shares.q if weak else ops.reshape(shares.q, (-1,))
+    if outside is not None:
+        shares = shares._replace(outside=ops.reshape(outside, (-1,)))
     if q.aval.dtype.kind == "f":
         count = ops.astype(count, FLOAT64 if weak else q.aval.dtype)
     positions, weight = _neighbours(q, count, method)
     ordered = ops.sort(x, last)
     shape = (*x.aval.shape[:-1], q.aval.size)
-    parts = [ops.take_along(ordered, ops.broadcast_to(p, shape), last) for p in positions]
+    parts = [ops.take_along(ordered, shares.check(ops.broadcast_to(p, shape), x), last) for p in positions]
     if weight is None:
         return parts[0]
     return _interpolated(parts[0], parts[1], weight, x.aval.dtype if weak else None)
@@ -241,30 +261,31 @@ def _weights_of(weights: Any, of: Asked, axis: Any, name: str) -> tuple[Node, bo
     return w, known is not None
 
 
-def _weighted(x: Node, q: Node, w: Node, known: bool, skips: bool, name: str) -> Node:
+def _weighted(x: Node, shares: Shares, w: Node, known: bool, skips: bool) -> Node:
     """The first element whose share, with that of all below it, is ``q``; of the numbers only if NaN is skipped."""
     last, n = x.aval.ndim - 1, x.aval.shape[-1]
     if skips:
         w = ops.where(ops.isnan(x), 0, w)
     order = ops.argsort(x, last)
-    shares = ops.cumsum(ops.take_along(w, order, last), last, FLOAT64)
-    total = ops.take_range(shares, last, n - 1, n)
-    sums = concrete(total) if known else None
+    sums = ops.cumsum(ops.take_along(w, order, last), last, FLOAT64)
+    total = ops.take_range(sums, last, n - 1, n)
     bad = ops.logical_not(ops.logical_and(ops.greater(total, 0), ops.isfinite(total)))
     if skips:
         nothing = ops.all_true(ops.isnan(x), axes=(last,))
         bad = ops.logical_and(bad, ops.logical_not(ops.expand_dims(nothing, (last,))))
-    if sums is not None and bool(np.any(np.asarray(concrete(bad)))):
-        raise ArgumentError(f"{name}: weights must be numbers, some of them not 0 in each line")
-    q = ops.reshape(ops.strong(q), (-1,))
-    shares = shares / total
+    if known and bool(np.any(np.asarray(concrete(bad)))):
+        raise ArgumentError(f"{shares.name}: weights must be numbers, some of them not 0 in each line")
+    q = ops.reshape(ops.strong(shares.q), (-1,))
+    sums = sums / total
     if q.aval.dtype.kind == "f":
-        shares = ops.astype(shares, q.aval.dtype)
+        sums = ops.astype(sums, q.aval.dtype)
     # What has no weight is not the quantile 0.
-    shares = ops.where(ops.equal(shares, 0), -1, shares)
-    below = ops.less(ops.expand_dims(shares, (last,)), ops.expand_dims(q, (1,)))
+    sums = ops.where(ops.equal(sums, 0), -1, sums)
+    below = ops.less(ops.expand_dims(sums, (last,)), ops.expand_dims(q, (1,)))
     place = ops.minimum(ops.sum(ops.astype(below, INT64), (last + 1,)), n - 1)
-    result = ops.take_along(ops.take_along(x, order, last), place, last)
+    if shares.outside is not None:
+        shares = shares._replace(outside=ops.reshape(shares.outside, (-1,)))
+    result = ops.take_along(ops.take_along(x, order, last), shares.check(place, x), last)
     if x.aval.dtype.kind == "f":
         negative = ops.any_true(ops.less(w, 0), axes=(last,))
         bad = ops.logical_or(bad, ops.expand_dims(negative, (last,)))
@@ -281,22 +302,22 @@ def _quantile(name: str, scale: int, skips: bool) -> Handler:
         flag(overwrite_input, f"{name}: overwrite_input")
         method = _checked_method(method, interpolation, weights, name)
         of = asked(a, axis, name)
-        x, share = of.lines, _checked_q(q, scale, name)
+        x, shares = of.lines, _checked_q(q, scale, name)
         kind = x.aval.dtype.kind
         if kind == "c":
             raise DTypeError(f"{name}({x.aval!r}): complex numbers have no quantiles; take their real parts")
-        leading = share.aval.shape
+        leading, count = shares.q.aval.shape, shares.q.aval.size
         n = x.aval.shape[-1]
         if not n and not skips:
             raise IndexingError(f"{name}: no elements along axis={axis!r} of shape {of.shape}")
         if not n:
-            result = ops.full((*of.kept, share.aval.size), np.nan, ops.default_float(x))
+            result = ops.full((*of.kept, count), np.nan, ops.default_float(x))
         elif weights is not None:
             w, known = _weights_of(weights, of, axis, name)
-            result = _weighted(x, share, w, known, skips and kind == "f", name)
+            result = _weighted(x, shares, w, known, skips and kind == "f")
         else:
-            result = (_of_numbers if skips and kind == "f" else _of_lines)(x, share, method)
-        result = ops.moveaxis(ops.reshape(result, (*of.kept, share.aval.size)), -1, 0)
+            result = (_of_numbers if skips and kind == "f" else _of_lines)(x, shares, method)
+        result = ops.moveaxis(ops.reshape(result, (*of.kept, count)), -1, 0)
         return put(out, of.result(result, keepdims, leading), name)
 
     return handler

@@ -127,13 +127,15 @@ def _trim_zeros(filt: Any, trim: Any = "fb", axis: Any = None) -> Any:
         raise DTypeError(f"trim_zeros: trim={describe(trim)} must be text, such as 'fb'")
     sides = word(trim.lower(), "trim_zeros: trim", ("fb", "bf", "f", "b"))
     axes = ops.normalize_axes(axis, x.aval.ndim, "trim_zeros")
+    if not axes:
+        return filt
     places = np.nonzero(on_host(x))
     item = [slice(None)] * x.aval.ndim
     for i in axes:
         start, stop = (int(places[i].min()), int(places[i].max()) + 1) if places[i].size else (0, 0)
         front, back = places[i].size == 0 or "f" in sides, places[i].size == 0 or "b" in sides
         item[i] = slice(start if front else None, stop if back else None)
-    return filt[tuple(item)] if axes else filt
+    return filt[tuple(item)]
 
 
 TABLE: dict[Any, Handler] = {

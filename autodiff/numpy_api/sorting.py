@@ -11,7 +11,7 @@ from .. import ops
 from ..arguments import flag, integers, items, whole, word
 from ..convert import as_node, describe
 from ..core.avals import INT64, intern_aval
-from ..errors import ArgumentError, DTypeError, IndexingError, ShapeError
+from ..errors import ArgumentError, DTypeError, IndexingError, ShapeError, shown
 from ..nodes import Constant, Node
 from ..plan import concrete, on_host
 from ..tensor import Tensor, node_of, wrap
@@ -54,12 +54,12 @@ def known(x: Any) -> Any:
 def _ranks(kth: Any, size: int, name: str) -> Node:
     """Ranks counted from the front, of an axis of some size."""
     ranks = integers(known(kth), f"{name}: kth")
-    if not ranks and not isinstance(kth, (np.ndarray, Tensor)):
+    if not ranks and np.asarray(known(kth)).dtype.kind not in "iu":
         raise DTypeError(f"{name}: kth={describe(kth)} names no rank; give an integer at least")
     if size:
         for rank in ranks:
             if not -size <= rank < size:
-                raise ArgumentError(f"{name}: kth={rank} is out of range for {size} elements along the axis")
+                raise ArgumentError(f"{name}: kth={shown(rank)} is out of range for {size} elements along the axis")
     array = np.array([rank % size if size else 0 for rank in ranks], INT64)
     return Constant(intern_aval(array.shape, INT64), array)
 
@@ -139,10 +139,8 @@ def _digitize(x: Any, bins: Any, right: Any = False) -> Any:
     if edges.aval.ndim != 1:
         raise ShapeError(f"digitize: bins={edges.aval!r} must have one dimension")
     numbers = np.asarray(on_host(edges))
-    falling = _falls(numbers)
-    # Counted from the end, what was on the left is on the right.
-    side = "left" if right != falling else "right"
-    if not falling:
+    side = "left" if right else "right"
+    if not _falls(numbers):
         return _searchsorted(wrap(edges), wrap(values), side)
     found = node_of(_searchsorted(wrap(ops.flip(edges, (0,))), wrap(values), side))
     return wrap(as_node(edges.aval.size) - found)

@@ -56,7 +56,7 @@ def _covariance(
     if isinstance(ddof, (float, np.floating)) and float(ddof).is_integer():
         ddof = int(ddof)
     free = (0 if biased else 1) if ddof is None else integer(ddof, f"{name}: ddof")
-    given = [ops.strong(node_of(x)) for x in (m, y) if x is not None]
+    given = [ops.strong(node_of(x)) for x in ((m,) if y is None else (m, y))]
     wanted = np.result_type(*[x.aval.dtype for x in given], FLOAT64)
     if dtype is not None:
         wanted = numeric_dtype(dtype, f"{name}: dtype")

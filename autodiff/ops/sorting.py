@@ -72,10 +72,19 @@ def _rank(xp: Any, x: Any) -> Any:
 
 
 def _meant_searchsorted(xp: Any, a: Any, v: Any, *, right: bool) -> Any:
+    """Before which elements of a sorted vector others belong."""
+    side = "right" if right else "left"
+    if _is(a, "bool"):
+        a, v = xp.astype(a, xp.uint8), xp.astype(v, xp.uint8)
+    if _is(a, "float"):
+        # Libraries differ in where NaN belongs.
+        missing = xp.isnan(a)
+        numbers = a.shape[0] - xp.sum(xp.astype(missing, xp.int64))
+        found = xp.searchsorted(xp.where(missing, xp.full_like(a, xp.inf), a), v, side=side)
+        found = xp.minimum(xp.astype(found, xp.int64), numbers)
+        return xp.where(xp.isnan(v), xp.full_like(found, a.shape[0]) if right else numbers, found)
     if not _is(a, "complex"):
-        if _is(a, "bool"):
-            a, v = xp.astype(a, xp.uint8), xp.astype(v, xp.uint8)
-        return xp.astype(xp.searchsorted(a, v, side="right" if right else "left"), xp.int64)
+        return xp.astype(xp.searchsorted(a, v, side=side), xp.int64)
     # Of all together the ones of ``v`` that come before do not count.
     flat = xp.reshape(v, (-1,))
     together = _rank(xp, xp.concat([a, flat] if right else [flat, a]))

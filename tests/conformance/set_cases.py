@@ -54,8 +54,13 @@ def sets() -> list[Case]:
     rows += [answer(_common(np.isin), spaced(2, 4), real(2, 1), covers=np.isin)]
     rows += [answer(np.isin, integers(3, 4), integers(30, high=5), invert=True), answer(np.isin, real(2), [])]
     rows += [case(lambda x: np.trim_zeros(x * [0, 0, 1.0, 0, 1, 0]), real(6), covers=np.trim_zeros)]
-    rows += [answer(np.trim_zeros, np.array([[0, 0, 0], [0, 2, 3]]), trim="f"), case(np.trim_zeros, real(3), "b")]
+    rows += [answer(_framed, integers(2, 3, low=1), covers=np.trim_zeros), case(np.trim_zeros, real(3), "b")]
     return rows
+
+
+def _framed(x: Any) -> Any:
+    """An array with zeros around it, without those before it."""
+    return np.trim_zeros(np.pad(x, 1), "f", 1)
 
 
 def choosing() -> list[Case]:

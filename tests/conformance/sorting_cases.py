@@ -30,7 +30,7 @@ def sorted_arrays() -> list[Case]:
     rows += [answer(np.argsort, integers(3, 8, high=3), axis=1, stable=True), answer(np.argsort, _of_complex(5))]
     rows += [answer(np.argsort, booleans(8), kind="stable")]
     rows += [case(np.sort_complex, spaced(4), single=False), case(np.sort_complex, _of_complex(2, 3))]
-    rows += [answer(np.lexsort, [integers(6, high=3), integers(6, high=3)]), answer(np.lexsort, [spaced(4)])]
+    rows += [answer(np.lexsort, (integers(6, high=3), integers(6, high=3))), answer(np.lexsort, (spaced(4),))]
     rows += [answer(np.lexsort, integers(3, 6, high=2)), answer(np.lexsort, integers(2, 3, 4, high=3), axis=0)]
     return rows
 
@@ -65,16 +65,27 @@ def parts() -> list[Case]:
 EDGES = np.array([-0.6, -0.3, 0.0, 0.3, 0.6])
 
 
+def _multiples(function: Callable[..., Any], factors: Any, *args: Any) -> Callable[..., Any]:
+    """The function of given numbers, as multiples of 1."""
+
+    def call(one: Any, **keywords: Any) -> Any:
+        return function(*args, one * factors, **keywords)
+
+    call.__name__ = function.__name__
+    return call
+
+
 def places() -> list[Case]:
-    rows = [answer(np.searchsorted, EDGES, real(*shape)) for shape in [(), (4,), (2, 3), (0,)]]
-    rows += [answer(np.searchsorted, EDGES, 0.3, side=side) for side in ("left", "right")]
-    rows += [answer(np.searchsorted, np.array([1, 1, 2, 2]), integers(5, high=4), side="right")]
+    rows = [answer(np.searchsorted, EDGES, real(*shape)) for shape in [(), (2, 3), (0,)]]
     rows += [answer(np.searchsorted, real(5), real(3), sorter=np.arange(5)), answer(np.searchsorted, real(0), 1.0)]
-    rows += [answer(np.searchsorted, np.array([0j, 1j, 1, 1 + 1j]), complexes(4), side="right")]
-    rows += [answer(np.searchsorted, np.array([0j, 1j, 1j, 1 + 1j]), [1j, 2, 1j, 0], side=s) for s in ("left", "right")]
-    rows += [answer(np.digitize, real(2, 3), EDGES), answer(np.digitize, EDGES, EDGES, right=True)]
-    rows += [answer(np.digitize, EDGES, EDGES[::-1], right=right) for right in (False, True)]
-    rows += [answer(np.digitize, real(), EDGES), answer(np.digitize, integers(4), [1, 3, 3, 5])]
+    line, one = np.array([0j, 1j, 1j, 1 + 1j]), integers(1, low=1, high=2)
+    among = _multiples(np.searchsorted, np.array([1j, 2, 1j, 0, np.nan]), line)
+    for side in ("left", "right"):
+        rows += [answer(np.searchsorted, np.array([1, 1, 2, 2]), integers(6, high=4), side=side)]
+        rows += [answer(among, one, side=side, covers=np.searchsorted)]
+    rows += [answer(np.digitize, real(2, 3), EDGES), answer(np.digitize, real(), EDGES)]
+    for right in (False, True):
+        rows += [answer(np.digitize, integers(9, high=7), edges, right=right) for edges in ([1, 3, 3, 5], [5, 3, 1])]
     return rows
 
 

@@ -14,7 +14,7 @@ import array_api_compat.torch as compat_torch
 import numpy as np
 import torch
 
-from autodiff.core.primitives import COMPARED_BY_VALUE, Primitive, Signature, by_primitive
+from autodiff.core.primitives import COMPARED_BY_VALUE, PRIMITIVES, Primitive, Signature, by_primitive
 
 from ..array_api.calls import Call, operand_dtypes, over_no_axes, shaped, standard_call
 from ..array_api.elementwise import Meaning, compare_mixed, same
@@ -152,6 +152,17 @@ def _position(name: str, of_truth: Meaning) -> Callable[[Signature], Call]:
     return make
 
 
+def searchsorted(xp: Any, *operands: Any, right: bool) -> Any:
+    """What the card says, of arrays that are contiguous: PyTorch warns of others."""
+    meaning = PRIMITIVES["searchsorted"].meaning
+    assert meaning is not None
+    return meaning(xp, *[x.contiguous() for x in operands], right=right)
+
+
+def _searchsorted(signature: Signature) -> Call:
+    return standard_call(signature)._replace(meaning=searchsorted)
+
+
 def _inner_product(signature: Signature) -> Call:
     (axes,) = signature.params
     dtype = signature.out.dtype
@@ -269,7 +280,8 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
         "argmax": Override(call=_position("argmax", functions.argmax_truth), wide=unsigned.ordered),
         "argmin": Override(call=_position("argmin", functions.argmin_truth), wide=unsigned.ordered),
         **dict.fromkeys(("sort", "partition", "ranked"), Override(wide=unsigned.chosen)),
-        **dict.fromkeys(("argsort", "argpartition", "searchsorted"), Override(wide=unsigned.ordered)),
+        **dict.fromkeys(("argsort", "argpartition"), Override(wide=unsigned.ordered)),
+        "searchsorted": Override(call=_searchsorted, wide=unsigned.ordered),
         "inner_product": Override(call=_inner_product, wide=unsigned.same_bits),
         "matmul": Override(call=_matmul, wide=unsigned.same_bits, on_gpu=_matmul_on_gpu),
         "index": Override(call=_index, wide=unsigned.same_bits),
