@@ -30,8 +30,6 @@ def unsupported(function: Any) -> UnsupportedError:
         )
     module = (getattr(function, "__module__", "") or "numpy").replace("numpy._core", "numpy")
     name = f"{module}.{getattr(function, '__name__', function)}"
-    if module.startswith("numpy.polynomial"):
-        return UnsupportedError(f"{name} takes Tensors as np.polynomial of `import autodiff.numpy as np`")
     return UnsupportedError(
         f"{name} is not recorded for Tensors: write it with functions that are, use np.asarray(t) to compute with the "
         f"value, which no derivative passes through, or add a handler with @autodiff.implements({name})"
