@@ -30,8 +30,18 @@ from .memo import memoised
 
 # Those of answers are about values.
 RECORDING = (
-    *(reductions, shapes, selecting, products, linalg, norms, fft),
-    *(elements, joins, padding, polynomials, signals),
+    reductions,
+    shapes,
+    selecting,
+    products,
+    linalg,
+    norms,
+    fft,
+    elements,
+    joins,
+    padding,
+    polynomials,
+    signals,
 )
 
 
