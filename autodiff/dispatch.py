@@ -35,8 +35,6 @@ def unsupported(function: Any) -> UnsupportedError:
                 "np.vectorize of `import autodiff.numpy as np`, or a function of arrays"
             )
         return UnsupportedError(f"{written} or use {value}")
-    if name.startswith("numpy.polynomial"):
-        return UnsupportedError(f"{name} takes Tensors as np.polynomial of `import autodiff.numpy as np`")
     return UnsupportedError(f"{written} use {value}, or add a handler with @autodiff.implements({name})")
 
 

@@ -107,7 +107,7 @@ _OURS = "of `import autodiff.numpy as np`, which records"
 
 # What to write instead of functions of NumPy that ask no operand what to do, by how their names begin.
 REMEDIES: dict[str, str] = {
-    "numpy.polynomial.": f"Write np.polynomial {_OURS}",
+    "numpy.polynomial.": "Import it after autodiff, or call it by its module (np.polynomial.polynomial.polyfit)",
     "numpy.lib._function_base_impl.vectorize.": f"Write np.vectorize {_OURS}, or arrays in place of elements",
     "numpy.lib._function_base_impl.kaiser": f"Write np.kaiser {_OURS}",
 }

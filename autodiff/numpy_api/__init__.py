@@ -9,6 +9,7 @@ import numpy as np
 
 from ..dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS
 from ..errors import ArgumentError, shown
+from . import own_code
 from .functions import function_table
 from .methods import METHODS
 from .ufuncs import ufunc_table
@@ -21,6 +22,7 @@ def install() -> None:
     UFUNCS.update(ufunc_table())
     UFUNC_METHODS.update(METHODS)
     FUNCTIONS.update(function_table())
+    own_code.install()
 
 
 def implements(function: Callable[..., Any]) -> Callable[[F], F]:

@@ -18,6 +18,7 @@ from . import (
     linalg,
     nans,
     norms,
+    padding,
     polynomials,
     products,
     quantiles,
@@ -54,6 +55,7 @@ RECORDING = (
     elements,
     polynomials,
     joins,
+    padding,
 )
 
 

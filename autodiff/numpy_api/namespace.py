@@ -13,7 +13,6 @@ from ..tensor import Tensor, node_of, wrap
 from .creation import NAMESPACE
 from .draws import random
 from .elements import TABLE as ELEMENTS
-from .own_code import polynomial
 from .vectorizing import vectorize
 
 
@@ -33,4 +32,4 @@ def kaiser(M: Any, beta: Any) -> Any:
 FUNCTIONS: dict[str, Any] = {"kaiser": kaiser, "vectorize": vectorize}
 
 # Modules of NumPy's, made when they are first asked for: NumPy imports them then, too.
-MODULES: dict[str, Callable[[], Any]] = {"polynomial": polynomial, "random": random}
+MODULES: dict[str, Callable[[], Any]] = {"random": random}

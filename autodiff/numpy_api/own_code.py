@@ -1,15 +1,19 @@
 """NumPy's own Python code, run on Tensors: that of ``numpy.polynomial``, whose functions ask no operand what to do.
 
 A function is made again of NumPy's code with other global names: ``np`` makes Tensors, and the functions that it calls
-are made again, too. So it computes what NumPy computes, in the same order, whatever release of NumPy is installed.
+are made again, too. So it computes what NumPy computes, in the same order, whatever release of NumPy is installed. When
+a module is imported, its public functions are replaced by ones that call what was made again if a Tensor is among their
+arguments. `uninstall` puts NumPy's own back.
 """
 
 from __future__ import annotations
 
 import builtins
 import functools
+import sys
 from collections.abc import Callable
 from importlib import import_module
+from importlib.machinery import ModuleSpec
 from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
@@ -46,18 +50,29 @@ class _Numpy:
         return getattr(np, name)
 
 
-def _again(function: Any, names: dict[str, Any]) -> FunctionType:
+# --- functions made again --------------------------------------------------------------------------------------------
+
+
+def _again(function: FunctionType, names: dict[str, Any]) -> FunctionType:
     """A function of NumPy's code with other global names."""
-    function = getattr(function, "_implementation", function)
     made = FunctionType(function.__code__, names, function.__name__, function.__defaults__, function.__closure__)
     made.__kwdefaults__ = function.__kwdefaults__
     return made
 
 
-def _functions(module: ModuleType) -> dict[str, Any]:
-    """The functions whose code is in a module."""
-    found = {name: getattr(value, "_implementation", value) for name, value in vars(module).items()}
-    return {name: f for name, f in found.items() if isinstance(f, FunctionType) and f.__globals__ is vars(module)}
+def _module(name: str) -> ModuleType:
+    return import_module(f"{PACKAGE}.{name}")
+
+
+def _own(value: Any) -> Any:
+    """NumPy's code, of which a function that dispatches is made."""
+    return _own(value.__wrapped__) if hasattr(value, "__wrapped__") else value
+
+
+def _functions(module: ModuleType, of: ModuleType) -> dict[str, FunctionType]:
+    """What a module calls functions whose code is in a module: itself, or the utilities."""
+    found = {name: _own(value) for name, value in vars(module).items() if callable(value)}
+    return {name: f for name, f in found.items() if isinstance(f, FunctionType) and f.__globals__ is vars(of)}
 
 
 def _import(name: str, names: Any = None, local: Any = None, fromlist: Any = (), level: int = 0) -> Any:
@@ -67,25 +82,20 @@ def _import(name: str, names: Any = None, local: Any = None, fromlist: Any = (),
     return __import__(name, names, local, fromlist, level)
 
 
-def _module(name: str) -> ModuleType:
-    return import_module(f"{PACKAGE}.{name}")
-
-
 @functools.cache
 def _names(name: str) -> dict[str, Any]:
     """The global names of a module, for Tensors."""
-    module = _module(name)
+    module, utilities = _module(name), _module(UTILITIES)
     names = {**vars(module), "np": _Numpy(), "__builtins__": {**vars(builtins), "__import__": _import}}
-    names.update({key: _again(function, names) for key, function in _functions(module).items()})
-    if name != UTILITIES:
-        names["pu"] = SimpleNamespace(**_names(UTILITIES))
-        names.update({key: _names(UTILITIES)[f.__name__] for key, f in _borrowed(module).items()})
+    names.update({key: _again(function, names) for key, function in _functions(module, module).items()})
+    if module is not utilities:
+        made = _names(UTILITIES)
+        names.update({key: made[f.__name__] for key, f in _functions(module, utilities).items()})
+        names["pu"] = SimpleNamespace(**made)
     return names
 
 
-def _borrowed(module: ModuleType) -> dict[str, Any]:
-    """Functions of the utilities that a module gives a name of its own."""
-    return {key: f for key, f in vars(module).items() if getattr(f, "__globals__", None) is vars(_module(UTILITIES))}
+# --- in their place --------------------------------------------------------------------------------------------------
 
 
 def _dispatching(function: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -100,44 +110,83 @@ def _dispatching(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     return call
 
 
-def _class(of: type, name: str, names: dict[str, Any]) -> type:
-    """A class of polynomials that may have Tensors for coefficients, derived from NumPy's."""
-    body: dict[str, Any] = {"__module__": f"autodiff.{PACKAGE}", "__doc__": of.__doc__}
-    for key, value in (*vars(of.__mro__[1]).items(), *vars(of).items()):
-        if isinstance(value, staticmethod):
-            function = value.__func__
-            body[key] = staticmethod(_dispatching(function, name)) if function.__name__ in _names(name) else value
-        elif isinstance(value, classmethod):
-            body[key] = classmethod(_again(value.__func__, names))
-        elif isinstance(value, FunctionType) and value.__globals__ is not vars(functools):
-            body[key] = _again(value, names)
-    return type(of)(of.__name__, (of,), body)
+def _formatting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """How a coefficient is written: as its value."""
+
+    @functools.wraps(function)
+    def write(x: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(np.asarray(on_host(x._node))[()] if isinstance(x, Tensor) else x, *args, **kwargs)
+
+    return write
 
 
-def _formatted(x: Any, parens: bool = False) -> Any:
-    """A coefficient as NumPy writes it."""
-    return _module(UTILITIES).format_float(np.asarray(on_host(x._node))[()] if isinstance(x, Tensor) else x, parens)
+# What was replaced: its owner, its name, and what it was.
+_replaced: list[tuple[Any, str, Any]] = []
 
 
-@functools.cache
-def polynomial() -> ModuleType:
-    """``numpy.polynomial``, whose functions and classes take Tensors."""
-    package = ModuleType(f"autodiff.{PACKAGE}", np.polynomial.__doc__)
-    vars(package).update({name: value for name, value in vars(np.polynomial).items() if not name.startswith("_")})
-    utilities, base = _module(UTILITIES), _module("_polybase")
-    calls = SimpleNamespace(**vars(utilities))
-    vars(calls).update({key: _dispatching(f, UTILITIES) for key, f in _functions(utilities).items()})
-    calls.format_float = _formatted
-    names = {**vars(base), "pu": calls}
-    for name in BASES:
-        original = _module(name)
-        module = ModuleType(f"autodiff.{PACKAGE}.{name}", original.__doc__)
-        vars(module).update({key: value for key, value in vars(original).items() if not key.startswith("__")})
-        vars(module).update({key: _dispatching(getattr(original, key), name) for key in _functions(original)})
-        vars(module).update({key: _dispatching(f, UTILITIES) for key, f in _borrowed(original).items()})
-        for key, value in vars(original).items():
-            if isinstance(value, type) and issubclass(value, base.ABCPolyBase) and value is not base.ABCPolyBase:
-                vars(module)[key] = _class(value, name, names)
-                setattr(package, key, vars(module)[key])
-        setattr(package, name, module)
-    return package
+def _replace(owner: Any, name: str, by: Any) -> None:
+    _replaced.append((owner, name, vars(owner)[name]))
+    setattr(owner, name, by)
+
+
+def _register(module: ModuleType) -> None:
+    """Replace the public functions of a module, and those that its classes call."""
+    name = module.__name__.rpartition(".")[2]
+    calls: dict[Any, Any] = {}
+    for of, place in {id(module): (module, name), id(_module(UTILITIES)): (_module(UTILITIES), UTILITIES)}.values():
+        for key, function in _functions(module, of).items():
+            original = vars(module)[key]
+            call = _formatting(original) if key == "format_float" else _dispatching(original, place)
+            calls[function] = call
+            if not key.startswith("_"):
+                _replace(module, key, call)
+    for kind in [value for value in vars(module).values() if isinstance(value, type)]:
+        for key, value in [*vars(kind).items()]:
+            if isinstance(value, staticmethod) and _own(value.__func__) in calls:
+                _replace(kind, key, staticmethod(calls[_own(value.__func__)]))
+
+
+class _Finder:
+    """Stands before Python's own finders, lets them find modules, and has their functions replaced afterwards."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if name not in MODULES:
+            return None
+        for finder in sys.meta_path:
+            spec = None if finder is self else finder.find_spec(name, path, target)
+            if spec is not None:
+                self._register_after(spec)
+                return spec
+        return None
+
+    def _register_after(self, spec: ModuleSpec) -> None:
+        loader: Any = spec.loader
+        execute = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            execute(module)
+            if self in sys.meta_path:
+                _register(module)
+
+        loader.exec_module = exec_module
+
+
+MODULES = frozenset(f"{PACKAGE}.{name}" for name in (UTILITIES, *BASES))
+_finder = _Finder()
+
+
+def install() -> None:
+    """Let functions of NumPy's take Tensors: of modules that are imported, and of those that will be."""
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)
+        for name in MODULES & sys.modules.keys():
+            _register(sys.modules[name])
+
+
+def uninstall() -> None:
+    """Put NumPy's own functions back."""
+    if _finder in sys.meta_path:
+        sys.meta_path.remove(_finder)
+    while _replaced:
+        owner, name, original = _replaced.pop()
+        setattr(owner, name, original)

@@ -10,9 +10,7 @@ import numpy as np
 
 from .. import ops
 from ..arguments import check_memory, integer, integers, items, single, whole, word
-from ..convert import as_array, describe
-from ..core.avals import Aval
-from ..errors import ArgumentError, AxisError, DTypeError, OutOfMemoryError, ShapeError, UnsupportedError, shown
+from ..errors import ArgumentError, AxisError, OutOfMemoryError, ShapeError, UnsupportedError, shown
 from ..machine import memory_bytes
 from ..nodes import Node
 from ..tensor import node_of, wrap
@@ -323,55 +321,6 @@ def _sliding_window_view(
     return wrap(node)
 
 
-# Paddings that repeat elements: which element of an axis goes where is what NumPy pads positions with.
-_REPEATING = ("edge", "reflect", "symmetric", "wrap")
-_PADDINGS = ("constant", "empty", "linear_ramp", "maximum", "mean", "median", "minimum", *_REPEATING)
-
-
-def _widths(pad_width: Any, x: Aval) -> list[list[int]]:
-    """How many elements are put before and after each axis."""
-    try:
-        given = as_array(pad_width, copy=None)
-        widths: list[list[int]] = np.broadcast_to(given, (x.ndim, 2)).tolist()
-    except ValueError:
-        raise ArgumentError(
-            f"pad({x!r}): pad_width={shown(pad_width)} must be a number, a pair, or a pair for each axis"
-        ) from None
-    if given.dtype.kind not in "iu":
-        raise DTypeError(f"pad({x!r}): pad_width={describe(pad_width)} must be of integers")
-    for width in given.ravel().tolist():
-        integer(width, f"pad({x!r}): pad_width", low=0)
-    return widths
-
-
-def _pad(array: Any, pad_width: Any, mode: Any = "constant", **keywords: Any) -> Any:
-    x = node_of(array)
-    if not callable(mode):
-        word(mode, "pad: mode", _PADDINGS)
-    if mode not in ("constant", *_REPEATING) or set(keywords) - {"constant_values"}:
-        raise UnsupportedError(
-            f"pad: mode={mode!r} with {sorted(keywords)} is not recorded for Tensors; recorded are 'constant' with "
-            f"constant_values, {', '.join(map(repr, _REPEATING))}"
-        )
-    widths = _widths(pad_width, x.aval)
-    check_memory([n + sum(pair) for n, pair in zip(x.aval.shape, widths, strict=True)], x.aval.dtype, "pad")
-    if mode != "constant":
-        for axis, pair in enumerate(widths):
-            if any(pair) and not x.aval.shape[axis]:
-                raise ArgumentError(f"pad({x.aval!r}, mode={mode!r}): axis {axis} is empty, and has nothing to repeat")
-            x = ops.take(x, np.pad(np.arange(x.aval.shape[axis]), pair, mode), axis)
-        return wrap(x)
-    fill = ops.number_in(node_of(keywords.get("constant_values", 0)), x.aval.dtype, "pad, constant_values=")
-    fills = ops.broadcast_to(fill, (x.aval.ndim, 2))
-    for axis, pair in enumerate(widths):
-        parts = []
-        for end, width in enumerate(pair):
-            fill = ops.reshape(ops.take_slices(fills, slice(axis, axis + 1), slice(end, end + 1)), ())
-            parts.append(ops.broadcast_to(fill, (*x.aval.shape[:axis], width, *x.aval.shape[axis + 1 :])))
-        x = ops.concatenate([parts[0], x, parts[1]], axis)
-    return wrap(x)
-
-
 TABLE: dict[Any, Handler] = {
     np.reshape: _reshape,
     np.ravel: _ravel,
@@ -401,7 +350,6 @@ TABLE: dict[Any, Handler] = {
     np.rot90: _rot90,
     np.diff: _diff,
     np.meshgrid: _meshgrid,
-    np.pad: _pad,
     np.flip: _flip,
     np.fliplr: lambda m: _flip(m, 1),
     np.flipud: lambda m: _flip(m, 0),

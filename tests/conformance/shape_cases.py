@@ -174,6 +174,11 @@ def splitting() -> list[Case]:
     return rows
 
 
+def _written(vector: Any, width: Any, axis: int, keywords: Any) -> None:
+    vector[: width[0]] = 3 * vector[width[0]]
+    vector[-width[1] :] = axis
+
+
 def padding() -> list[Case]:
     rows = []
     for width in [0, 1, (2, 1), ((1, 2), (0, 1)), ((2,), (1,))]:
@@ -183,6 +188,15 @@ def padding() -> list[Case]:
     rows += [case(np.pad, real(3), (2, 1), constant_values=1.5), case(np.pad, real(2, 2), 1, constant_values=real())]
     rows += [case(np.pad, real(2, 2), 1, constant_values=real(2, 2)), case(np.pad, real(3), 7, mode="reflect")]
     rows += [
+        case(np.pad, real(2, 3), 2, "linear_ramp", end_values=real(1, 2)),
+        case(np.pad, real(3), (0, 2), mode="linear_ramp"),
+        case(np.pad, real(2, 3), 1, mode="mean"),
+        case(np.pad, spaced(2, 3), (1, 2), mode="maximum", stat_length=2),
+        case(np.pad, spaced(4), 1, mode="minimum", stat_length=((1, 3),)),
+        case(np.pad, real(2, 3), 3, mode="reflect", reflect_type="odd"),
+        case(np.pad, real(3), (2, 7), mode="symmetric", reflect_type="odd"),
+        case(lambda x: np.pad(x, 1, _written), real(2, 3), covers=np.pad),
+        case(lambda x: np.pad(x, 1, mode="empty")[1:-1], real(3), covers=np.pad),
         case(np.pad, real(), 0),
         case(np.pad, complexes(2), 1),
         case(np.pad, real(3), 1, "constant", constant_values=(1, 2)),
