@@ -67,7 +67,8 @@ def _named(names: Sequence[str], make: Callable[[str], Handler]) -> dict[Any, Ha
 # Functions whose answers have no derivative, taken of the values.
 ANSWERS = (
     "allclose", "argsort", "argwhere", "array2string", "array_equal", "array_equiv", "array_repr", "array_str",
-    "can_cast", "flatnonzero", "isclose", "may_share_memory", "save", "savez", "searchsorted", "shares_memory",
+    "can_cast", "flatnonzero", "isclose", "may_share_memory", "save", "savetxt", "savez",
+    "savez_compressed", "searchsorted", "shares_memory",
 )  # fmt: skip
 
 

@@ -194,7 +194,7 @@ class Tensor(Methods):
     @property
     def real(self) -> Tensor:
         """The real part, a view: what is written into it is written into the Tensor. That of a real one is itself."""
-        return FUNCTIONS[np.real](self) if self.dtype.kind == "c" else self  # type: ignore[no-any-return]
+        return FUNCTIONS[np.real](self) if self.dtype.kind == "c" else self
 
     @real.setter
     def real(self, value: Any) -> None:
