@@ -441,7 +441,7 @@ PROGRAMS = [
     Program(softmax, (_normal(2, 3, 4),), (0,)),
     Program(mlp, (_normal(3, 4), _normal(4, 5), _normal(5), _normal(5, 2)), (0, 1, 2, 3)),
     Program(max_pool, (_normal(4, 6),), (0,)),
-    Program(correlation, (_normal(6, 4),), (0,), traced=False),
+    Program(correlation, (_normal(6, 4),), (0,)),
     Program(batch_norm, (_normal(5, 3), _normal(3)), (0, 1)),
     Program(k_means_step, (_normal(8, 2), _normal(3, 2)), (0,)),
     Program(deriche, (_normal(3, 6),), (0,)),
