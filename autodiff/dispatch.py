@@ -23,7 +23,8 @@ def unsupported(function: Any) -> UnsupportedError:
     """The error for a NumPy function that Tensors have no handler for."""
     name = full_name(function)
     what = f"the ufunc {function.__name__}" if isinstance(function, np.ufunc) else name
-    reason = REASONS.get(name)
+    of_objects = isinstance(function, np.ufunc) and set("".join(function.types)) <= set("O->")
+    reason = REASONS["numpy.frompyfunc"] if of_objects else REASONS.get(name)
     if reason is not None:
         return UnsupportedError(f"{what} is not recorded for Tensors: {reason}")
     value = "np.asarray(t) to compute with the value, which no derivative passes through"

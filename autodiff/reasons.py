@@ -58,6 +58,19 @@ _ROWS: tuple[tuple[str, str, Reason], ...] = (
         ),
     ),
     (
+        "numpy",
+        "frompyfunc",
+        Reason(
+            "it computes with Python objects, of which there are no derivatives",
+            "write np.vectorize of `import autodiff.numpy as np`, or a function of arrays",
+        ),
+    ),
+    (
+        "numpy",
+        "in1d trapz",
+        Reason("NumPy has deprecated it", "write np.isin and np.trapezoid"),
+    ),
+    (
         "numpy.lib.stride_tricks",
         "as_strided",
         Reason(
@@ -67,7 +80,7 @@ _ROWS: tuple[tuple[str, str, Reason], ...] = (
     ),
     (
         "numpy.ndarray",
-        "__array_interface__ __array_struct__ ctypes flags setflags strides",
+        "ctypes flags setflags strides",
         Reason(
             "a Tensor has no memory of its own, and its value is computed when somebody looks",
             "np.asarray(t) is the value, which is read-only",
@@ -79,14 +92,6 @@ _ROWS: tuple[tuple[str, str, Reason], ...] = (
         Reason(
             "it writes bytes into memory, not numbers",
             "write t[...] = values, or t.real = values",
-        ),
-    ),
-    (
-        "numpy.ndarray",
-        "__array_finalize__ __array_wrap__",
-        Reason(
-            "NumPy calls it for classes derived from ndarray, which Tensor is not",
-            "NumPy's functions give Tensors by themselves",
         ),
     ),
 )

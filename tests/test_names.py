@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
+import autodiff.numpy as adnp
 from autodiff import dispatch, errors
 from autodiff.reasons import REASONS
 from docs import states
@@ -55,7 +56,7 @@ def test_errors_give_the_reason():
                 with pytest.raises(errors.UnsupportedError, match=f"a Tensor has no {name}: ") as caught:
                     getattr(t, name)
                 assert str(caught.value).endswith(str(reason))
-        elif module == "numpy":
+        elif module == "numpy" and hasattr(np, name):
             message = str(dispatch.unsupported(getattr(np, name)))
             assert message.endswith(f"is not recorded for Tensors: {reason}")
 
@@ -67,6 +68,11 @@ def test_errors_give_the_reason():
 def test_who_calls_a_function_that_is_not_supported_is_told_why(call):
     with pytest.raises(errors.UnsupportedError, match="is not recorded for Tensors: dates are no numbers"):
         call(ad.Tensor([1.0]))
+
+
+def test_functions_of_python_objects_say_so():
+    with pytest.raises(errors.UnsupportedError, match=r"Python objects.*np\.vectorize"):
+        np.frompyfunc(lambda x: x + 1, 1, 1)(ad.Tensor([1.0]))
 
 
 @pytest.mark.filterwarnings("ignore:the matrix subclass")
@@ -137,6 +143,32 @@ def test_the_namespace_of_a_tensor_takes_and_makes_tensors():
     with pytest.raises(ValueError, match="1066"):
         t.__array_namespace__(api_version="1066.10")
     assert ad.Graph(backend=t.__array_namespace__()).backend is ad.get_backend("numpy")
+
+
+def test_functions_that_ask_nobody_take_tensors_in_our_namespace():
+    def f(x):
+        total = 0.0
+        for (i, j), element in adnp.ndenumerate(x):
+            total = total + element**2 * (1 + i + 10 * j)
+        checked = adnp.asarray_chkfinite(x)
+        pair = adnp.require([x[0, 0], checked[0, 1]], float, ["C", "W"])
+        pair[0] = 0.0
+        return total + np.sum(pair) * 100
+
+    assert ad.grad(f)(np.ones((2, 2))).tolist() == [[2.0, 122.0], [4.0, 24.0]]
+    assert list(adnp.ndenumerate([5, 6])) == list(np.ndenumerate([5, 6]))
+    assert type(adnp.require([1])) is type(adnp.asarray_chkfinite([1])) is np.ndarray
+    with pytest.raises(ValueError, match="infs or NaNs"):
+        adnp.asarray_chkfinite(ad.Tensor([np.inf]))
+
+
+def test_text_files_get_the_value(tmp_path):
+    found = []
+    for name, x in (("array", X), ("tensor", ad.Tensor(X))):
+        np.savetxt(tmp_path / name, x)
+        np.savez_compressed(tmp_path / name, x=x)
+        found.append(((tmp_path / name).read_text(), np.load(tmp_path / f"{name}.npz")["x"].tolist()))
+    assert found[0] == found[1]
 
 
 def test_elements_are_not_deleted():

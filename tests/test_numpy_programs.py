@@ -12,6 +12,8 @@ import autodiff as ad
 import autodiff.numpy as np
 from autodiff import errors
 
+from . import programs
+
 N = 6
 RNG = numpy.random.default_rng(0)
 MATRIX = RNG.normal(size=(N, N)) + N * numpy.eye(N)
@@ -228,3 +230,49 @@ def test_lists_of_tensors_of_different_shapes_say_which():
         np.array([t, 1.0])
     with pytest.raises(errors.UnsupportedError, match="text"):
         np.r_["r", t]
+
+
+# --- programs of many fields -----------------------------------------------------------------------------------------
+
+
+def outcome(function: Any, arguments: Any) -> Any:
+    """A number made of all that a program returns and of what it leaves in its floating arguments."""
+    result = function(*arguments)
+    returned = result if isinstance(result, tuple) else () if result is None else (result,)
+    parts = [*returned, *[x for x in arguments if x.dtype.kind == "f"]]
+    return sum([np.sum(np.sin(0.3 * x + 0.1 * i) * np.cos(x)) for i, x in enumerate(parts)])
+
+
+@pytest.mark.parametrize("program", programs.PROGRAMS, ids=lambda p: p.function.__name__)
+def test_programs_run_as_they_are(program):
+    def loss(*arguments: Any) -> Any:
+        return outcome(program.function, arguments)
+
+    given = program.arguments
+    kept = [x.copy() for x in given]
+    rng = numpy.random.default_rng(3)
+    value, gradients = ad.value_and_grad(loss, program.argnums)(*given)
+    for x, before in zip(given, kept, strict=True):
+        np.testing.assert_array_equal(x, before)
+    np.testing.assert_allclose(value, loss(*[x.copy() for x in given]), rtol=1e-10)
+    step = 1e-6
+    for place, gradient in zip(program.argnums, gradients, strict=True):
+        way = rng.normal(size=given[place].shape)
+        ends = [loss(*[x + s * step * way if i == place else x.copy() for i, x in enumerate(given)]) for s in (1, -1)]
+        assert gradient.shape == given[place].shape
+        np.testing.assert_allclose(np.sum(gradient * way), (ends[0] - ends[1]) / (2 * step), rtol=2e-5, atol=1e-7)
+        # By itself, the others being plain arrays that are written into.
+        np.testing.assert_allclose(ad.grad(loss, place)(*given), gradient, rtol=1e-8, atol=1e-10)
+    graph = ad.Graph()
+    tensors = [ad.Tensor(x) if x.dtype.kind == "f" else x for x in given]
+    with graph:
+        recorded = loss(*[t * 1.0 if isinstance(t, ad.Tensor) else t for t in tensors])
+    found = graph.gradient(recorded, [tensors[i] for i in program.argnums])
+    for one, other in zip(found, gradients, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-10)
+    if program.traced:
+        traced = ad.function(ad.grad(loss, program.argnums))
+        for _ in range(2):
+            for one, other in zip(traced(*given), gradients, strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(ad.function(loss)(*given), value, rtol=1e-10)

@@ -93,3 +93,45 @@ def test_wrong_calls_say_what_is_wrong_and_change_nothing(call, error, words):
     with pytest.raises(error, match=words):
         call(t)
     assert t.value.tolist() == [1.0, 2.0, 3.0]
+
+
+# Writing where a mask is true whose values nobody knows yet: one value for all that it chooses.
+MASKED: dict[str, Any] = {
+    "number": lambda x, v: x.__setitem__(x < 5, v[0]),
+    "rows": lambda x, v: x.__setitem__(x[:, 0] > 3, x[0] * v[0]),
+    "rows of one": lambda x, v: x.__setitem__((x[:, 0] > 3, slice(None)), x[1:2] * v[0]),
+    "columns": lambda x, v: x.__setitem__((slice(None), x[0] < 2), v[:, None]),
+    "last axis": lambda x, v: x.__setitem__((Ellipsis, x[0] < 2), 2 * v[1]),
+    "first axes": lambda x, v: x.__setitem__((x > 5, Ellipsis), v[2]),
+    "view": lambda x, v: x.T[1:].__setitem__(x.T[1:] > 4, v[0]),
+    "nothing": lambda x, v: x.__setitem__(x > 100, v[0]),
+}
+
+
+@pytest.mark.parametrize("call", MASKED.values(), ids=MASKED)
+def test_where_an_unknown_mask_is_true_one_value_is_written(call):
+    weights = np.random.default_rng(0).normal(size=X.shape)
+
+    def written(x: Any, v: Any) -> Any:
+        y = x * 1.0
+        call(y, v)
+        return y
+
+    def total(x: Any, v: Any) -> Any:
+        return np.sum(weights * written(x, v) ** 2)
+
+    np.testing.assert_array_equal(ad.function(written)(X, V), written(X, V))
+    for one, other in zip(ad.function(ad.grad(total, (0, 1)))(X, V), ad.grad(total, (0, 1))(X, V), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-14)
+
+
+def test_where_an_unknown_mask_is_true_values_that_differ_are_not_written():
+    for call, words in (
+        (lambda x: x.__setitem__(x > 5, x[0, :3]), "how many elements that are is not known"),
+        (lambda x: x.__setitem__(x[:, 0] > 5, x[:2]), "how many elements that are is not known"),
+        (lambda x: x.__setitem__((slice(0, 2), x[0] > 5), 1.0), "not known while a function is traced"),
+        (lambda x: x.__setitem__(x[0] > 5, 1.0), "not known while a function is traced"),
+        (lambda x: x.__setitem__(x > 5, 1j * x[0, 0]), "complex"),
+    ):
+        with pytest.raises(errors.AutodiffError, match=words):
+            ad.function(lambda x, call=call: call(x))(X)

@@ -88,8 +88,8 @@ def _named(names: Sequence[str], make: Callable[[str], Handler]) -> dict[Any, Ha
 # Functions whose answers have no derivative, taken of the values.
 ANSWERS = (
     "allclose", "argwhere", "array2string", "array_equal", "array_equiv", "array_repr", "array_str",
-    "can_cast", "flatnonzero", "isclose", "may_share_memory", "packbits", "ravel_multi_index", "save", "savez",
-    "shares_memory", "unpackbits", "unravel_index",
+    "can_cast", "flatnonzero", "isclose", "may_share_memory", "packbits", "ravel_multi_index", "save", "savetxt",
+    "savez", "savez_compressed", "shares_memory", "unpackbits", "unravel_index",
 )  # fmt: skip
 
 

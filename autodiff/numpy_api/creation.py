@@ -15,6 +15,7 @@ from ..dispatch import FUNCTIONS
 from ..errors import ShapeError, UnsupportedError
 from ..nodes import Node
 from ..places import block_here
+from ..plan import on_host
 from ..registry import OURS
 from ..tensor import Tensor, node_of, wrap
 from ..watching import is_transforming
@@ -132,6 +133,34 @@ def _joining(function: Callable[..., Any]) -> Callable[..., Any]:
     return join
 
 
+def _finite(a: Any, dtype: Any = None, order: Any = None) -> Any:
+    """``asarray_chkfinite``: an error if the value has an infinity or a NaN; of a Tensor itself, too."""
+    result = _OWN_ASARRAY(a, dtype, order)
+    np.asarray_chkfinite(on_host(result._node) if isinstance(result, Tensor) else result)
+    return result
+
+
+def _required(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = None) -> Any:
+    """``require``: a Tensor has no memory that could be of the wrong kind."""
+    if holds_tensors(a):
+        return _OWN_ASARRAY(a, dtype)
+    return np.require(a, dtype, requirements) if like is None else np.require(a, dtype, requirements, like=like)
+
+
+class _Enumerated:
+    """``ndenumerate``: the positions and elements of an array or a Tensor."""
+
+    def __init__(self, arr: Any):
+        self.iter = arr.flat if isinstance(arr, Tensor) else np.asarray(arr).flat
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> tuple[tuple[int, ...], Any]:
+        position = self.iter.coords
+        return position, next(self.iter)
+
+
 class _Concatenator:
     """``np.r_`` or ``np.c_``, which takes Tensors."""
 
@@ -155,6 +184,7 @@ class _Concatenator:
         return 0
 
 
+_OWN_ASARRAY = _joining(np.asarray)
 _NEW = """
 zeros ones empty full eye identity arange linspace logspace geomspace tri zeros_like ones_like empty_like full_like copy
 diag diagflat fromfunction fromiter frombuffer vander indices hamming hanning bartlett blackman kaiser
@@ -165,6 +195,9 @@ _OF_OBJECTS = "array asarray asanyarray ascontiguousarray asfortranarray"
 NAMESPACE: dict[str, Any] = {
     **{name: _creating(getattr(np, name)) for name in _NEW.split()},
     **{name: _joining(getattr(np, name)) for name in _OF_OBJECTS.split()},
+    "asarray_chkfinite": _finite,
+    "require": _creating(_required),
+    "ndenumerate": _Enumerated,
     "r_": _Concatenator(np.r_, 0),
     "c_": _Concatenator(np.c_, 1),
 }

@@ -214,7 +214,45 @@ def write_index(x: Node, item: Any, values: Any, concrete: Concrete) -> Node:
     if basic is not None:
         form, value = basic
         return _write_basic(x, Constant(form.aval, value), as_node(values))  # type: ignore[no-any-return]
+    masked = _unknown_mask(x.aval, item, concrete)
+    if masked is not None:
+        return _where_true(x, *masked, as_node(values))
     return _written(index_set, x, Normalized(x.aval, item, concrete), values)
+
+
+def _unknown_mask(x: Aval, item: Any, concrete: Concrete) -> tuple[Node, int] | None:
+    """A mask whose values are not known, and the axis it begins at, if an index is that and whole axes only."""
+    entries = list(item) if type(item) is tuple else [item]
+    masks = [
+        place for place, e in enumerate(entries) if isinstance(e, Node) and e.aval.dtype.kind == "b" and e.aval.ndim
+    ]
+    if len(masks) != 1:
+        return None
+    (place,) = masks
+    mask = entries.pop(place)
+    others = [e is Ellipsis or (type(e) is slice and e == slice(None)) for e in entries]
+    if not all(others) or entries.count(Ellipsis) > 1 or concrete(mask) is not None:
+        return None
+    after = len(entries) - place
+    axis = x.ndim - mask.aval.ndim - after if Ellipsis in entries[:place] else place
+    fits = axis >= 0 and mask.aval.shape == x.shape[axis : axis + mask.aval.ndim]
+    return (mask, axis) if fits and len(entries) - entries.count(Ellipsis) + mask.aval.ndim <= x.ndim else None
+
+
+def _where_true(x: Node, mask: Node, axis: int, values: Node) -> Node:
+    """``x`` with values where a mask is true that begins at an axis. Where that is has to be no matter."""
+    rest = x.aval.ndim - axis - mask.aval.ndim
+    counted = values.aval.ndim - rest - 1
+    if counted >= 0 and values.aval.shape[counted] != 1:
+        raise IndexingError(
+            f"writing {values.aval!r} where a boolean Tensor is true: how many elements that are is not known while a "
+            "function is traced; write one value for all of them, or np.where(mask, values, t)"
+        )
+    if counted >= 0:
+        shape = values.aval.shape
+        values = reshape(values, (*shape[:counted], *[1] * mask.aval.ndim, *shape[counted + 1 :]))
+    whole = _fitted(x, values, x.aval.shape)
+    return where(reshape(mask, (*mask.aval.shape, *[1] * rest)), whole, x)
 
 
 def is_written(x: Node, item: Any, values: Node) -> bool:
