@@ -9,6 +9,7 @@ AutodiffError
 │   └── AxisError         (IndexError, too)      an axis that an array does not have
 ├── UnsupportedError      (TypeError)            a NumPy function, method or keyword that is not recorded
 ├── DifferentiationError  (TypeError)            a derivative that does not exist: of or to the wrong thing
+├── DerivativeError       (AssertionError)       a derivative that finite differences do not confirm
 ├── DetachedError         (TypeError)            a Tensor that a derivative passes through taken as plain numbers
 ├── MissingRuleError      (NotImplementedError)  a derivative that exists but is not written yet
 ├── TraceError            (RuntimeError)         a value asked for while only structure is known
@@ -71,6 +72,10 @@ class UnsupportedError(AutodiffError, TypeError):
 
 class DifferentiationError(AutodiffError, TypeError):
     """A derivative that does not exist: of, or with respect to, the wrong thing."""
+
+
+class DerivativeError(AutodiffError, AssertionError):
+    """A derivative that finite differences do not confirm: from ``autodiff.testing``."""
 
 
 class DetachedError(AutodiffError, TypeError):

@@ -19,6 +19,7 @@ BUILTINS = {
     errors.AxisError: IndexError,
     errors.UnsupportedError: TypeError,
     errors.DifferentiationError: TypeError,
+    errors.DerivativeError: AssertionError,
     errors.DetachedError: TypeError,
     errors.MissingRuleError: NotImplementedError,
     errors.TraceError: RuntimeError,
