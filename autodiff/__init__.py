@@ -46,7 +46,7 @@ from .transforms import (
 )
 
 if TYPE_CHECKING:
-    from . import optim
+    from . import optim, testing
 
 __version__ = "0.1.0"
 
@@ -56,8 +56,8 @@ scipy_api.install()
 
 def __getattr__(name: str) -> Any:
     # Imported when first asked for: it takes a quarter of the time of all else, and many programs train nothing.
-    if name == "optim":
-        return import_module("autodiff.optim")
+    if name in ("optim", "testing"):
+        return import_module(f"autodiff.{name}")
     raise AttributeError(f"module 'autodiff' has no attribute {name!r}")
 
 
@@ -99,6 +99,7 @@ __all__ = [
     "set_buffer_limit",
     "set_num_threads",
     "stop_gradient",
+    "testing",
     "value_and_grad",
     "vhp",
     "vjp",

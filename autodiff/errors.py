@@ -10,6 +10,7 @@ AutodiffError
 ├── UnsupportedError      (TypeError)            a NumPy function, method or keyword that is not recorded
 │   └── MissingAttributeError (AttributeError, too)  what arrays have and a Tensor has not
 ├── DifferentiationError  (TypeError)            a derivative that does not exist: of or to the wrong thing
+├── DerivativeError       (AssertionError)       a derivative that finite differences do not confirm
 ├── DetachedError         (TypeError)            a Tensor that a derivative passes through taken as plain numbers
 ├── MissingRuleError      (NotImplementedError)  a derivative that exists but is not written yet
 ├── TraceError            (RuntimeError)         a value asked for while only structure is known
@@ -77,6 +78,10 @@ class MissingAttributeError(UnsupportedError, AttributeError):
 
 class DifferentiationError(AutodiffError, TypeError):
     """A derivative that does not exist: of, or with respect to, the wrong thing."""
+
+
+class DerivativeError(AutodiffError, AssertionError):
+    """A derivative that finite differences do not confirm: from ``autodiff.testing``."""
 
 
 class DetachedError(AutodiffError, TypeError):

@@ -20,6 +20,7 @@ BUILTINS = {
     errors.UnsupportedError: TypeError,
     errors.MissingAttributeError: AttributeError,
     errors.DifferentiationError: TypeError,
+    errors.DerivativeError: AssertionError,
     errors.DetachedError: TypeError,
     errors.MissingRuleError: NotImplementedError,
     errors.TraceError: RuntimeError,

@@ -99,6 +99,7 @@ def test_what_a_topic_of_ops_defines_is_in_ops():
 def test_import_brings_in_numpy_alone(tmp_path):
     heavy = {
         "autodiff.optim",
+        "autodiff.testing",
         "array_api_compat",
         "cupy",
         "dask",
