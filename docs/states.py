@@ -17,7 +17,7 @@ from scipy import special
 
 import autodiff as ad
 from autodiff import ops
-from autodiff.numpy_api import answers, creation
+from autodiff.numpy_api import answers, creation, draws, namespace
 from autodiff.numpy_api.special import NUMPYS, UNRECORDED
 from autodiff.reasons import REASONS
 from tests.conformance.table import CASES
@@ -92,29 +92,17 @@ NATURE: dict[str, str] = {
 OF_NO_ARRAYS: dict[str, str] = {
     "numpy": "from_dlpack fromfile fromregex fromstring genfromtxt load loadtxt memmap mgrid ogrid recarray",
     "numpy.fft": "fftfreq rfftfreq",
+    "numpy.random": """
+        rand randn random random_sample ranf sample standard_cauchy standard_exponential standard_normal
+    """,
+    "numpy.random.Generator": "random standard_cauchy standard_exponential standard_normal",
 }
 
 # Names that NumPy is about to take away, for others that it has; they call these.
 OLD: dict[str, str] = {"row_stack": "vstack"}
 
 # Names that are still to come. An entry that has a state fails a test.
-TO_COME: dict[str, str] = {
-    "numpy": "poly1d vectorize",
-    "numpy.random": """
-        beta binomial chisquare choice dirichlet exponential f gamma geometric gumbel hypergeometric laplace logistic
-        lognormal logseries multinomial multivariate_normal negative_binomial noncentral_chisquare noncentral_f normal
-        pareto permutation poisson power rand randint randn random random_integers random_sample ranf rayleigh sample
-        shuffle standard_cauchy standard_exponential standard_gamma standard_normal standard_t triangular uniform
-        vonmises wald weibull zipf
-    """,
-    "numpy.random.Generator": """
-        beta binomial chisquare choice dirichlet exponential f gamma geometric gumbel hypergeometric integers laplace
-        logistic lognormal logseries multinomial multivariate_hypergeometric multivariate_normal negative_binomial
-        noncentral_chisquare noncentral_f normal pareto permutation permuted poisson power random rayleigh shuffle
-        standard_cauchy standard_exponential standard_gamma standard_normal standard_t triangular uniform vonmises wald
-        weibull zipf
-    """,
-}  # fmt: skip
+TO_COME: dict[str, str] = {}
 
 _MODULES: dict[str, Any] = {
     "numpy": np,
@@ -152,11 +140,16 @@ def state_of(module: str, name: str, value: Any) -> str:
         return WITHOUT
     if name in OF_NO_ARRAYS.get(module, "").split():
         return CREATION
+    if module.startswith("numpy.random"):
+        return _of_draw(name)
     if module == "scipy.special":
         # psi is digamma, jv is jn.
         return DIFFERENTIABLE if value.__name__ in {*ops.special.CARDS, *NUMPYS} else MISSING
     if module == "numpy.ndarray":
         return _of_tensor(name)
+    # The functions that np.poly1d calls are recorded.
+    if module == "numpy" and name in {*namespace.FUNCTIONS, "poly1d"}:
+        return DIFFERENTIABLE
     if module == "numpy" and name in OLD:
         return state_of(module, OLD[name], getattr(np, OLD[name]))
     if inspect.isclass(value) and issubclass(value, (np.generic, Exception)):
@@ -179,6 +172,13 @@ def _swept() -> dict[str, str]:
                 state = WITHOUT if case.gradient == "none" else DIFFERENTIABLE
                 found[word] = state if found.get(word) != DIFFERENTIABLE else DIFFERENTIABLE
     return found
+
+
+def _of_draw(name: str) -> str:
+    """The state of what draws numbers."""
+    if name in draws.UNRECORDED:
+        return CREATION
+    return DIFFERENTIABLE if name in {*draws.FAMILIES, *draws.OTHERS} else MISSING
 
 
 def _of_tensor(name: str) -> str:
@@ -215,6 +215,12 @@ def reasons() -> Iterator[tuple[str, list[str]]]:
     yield from found.items()
 
 
+def undrawn() -> Iterator[tuple[str, str]]:
+    """Why some draws are no functions of their parameters, with the names of these."""
+    for why in dict.fromkeys(draws.UNRECORDED.values()):
+        yield " ".join([f"`{name}`" for name, own in draws.UNRECORDED.items() if own == why]), why
+
+
 def written(module: str, name: str) -> str:
     """A name with its module, as users write it."""
     return f"{module.replace('numpy', 'np', 1)}.{name}"
@@ -245,6 +251,8 @@ def section() -> str:
     counts.append(("all", *[str(states.count(state)) for state in STATES[:-1]], str(len(states))))
     parts = [HEAD, table(*counts), "", f"Not supported are {share():.1%}:\n"]
     parts.append(table(("names", "why, and what to write instead"), *[(" ".join(who), why) for why, who in reasons()]))
+    parts.append("\nRandom numbers are drawn as NumPy draws them; with Tensors for parameters these are errors:\n")
+    parts.append(table(("draws", "why"), *undrawn()))
     for module in MODULES:
         parts.append(f"\n### `{module}`\n")
         for state in STATES:
