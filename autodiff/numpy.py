@@ -41,7 +41,7 @@ MODULE["numpy"] = sys.modules[__name__]
 
 
 def __getattr__(name: str) -> Any:
-    found = globals()[name] = MODULES[name]() if name in MODULES else of_module(numpy, name, __name__)
+    found = globals()[name] = MODULES[name]() if name in MODULES else of_module(numpy, name)
     return found
 
 

@@ -26,6 +26,9 @@ CALLS = {
     "maximum": lambda xp, x: xp.maximum([x[0], x[1]], [x[2], 0.1]),
     "add.reduce": lambda xp, x: xp.add.reduce(x),
     "multiply.outer": lambda xp, x: xp.multiply.outer(x, x),
+    "linalg.norm": lambda xp, x: xp.linalg.norm(x),
+    "linalg.solve": lambda xp, x: xp.linalg.solve([[2.0, x[0]], [0.0, x[1]]], x[1:]),
+    "fft.fft": lambda xp, x: xp.fft.fft(x).real,
     "nested": lambda xp, x: xp.transpose([[x[0], 1.0], [x[1], x[2]]]),
     "stack": lambda xp, x: xp.stack([xp.array(x), xp.array(x) ** 2]),
     "concatenate": lambda xp, x: xp.concatenate([xp.array(x), [1.0]]),
@@ -58,6 +61,12 @@ def test_lists_of_numbers_are_numpys():
 def test_parts_that_do_not_fit():
     with pytest.raises(errors.ShapeError, match=r"the parts of a list have the shapes \(\), \(2,\)"):
         adnp.sum([ad.Tensor(1.0), ad.Tensor([1.0, 2.0])])
+
+
+def test_modules_of_modules():
+    assert adnp.linalg.LinAlgError is np.linalg.LinAlgError
+    assert set(adnp.fft.__all__) == set(np.fft.__all__)
+    assert pickle.loads(pickle.dumps(adnp.linalg.inv))(np.eye(2)).tolist() == [[1.0, 0.0], [0.0, 1.0]]
 
 
 def test_every_function_that_takes_tensors_is_there():

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..dispatch import FUNCTIONS
+from ..registry import OURS
 from ..tensor import wrap
 from .creation import holds_tensors, joined
 
@@ -27,10 +28,10 @@ def _given(value: Any) -> Any:
     return wrap(joined(value)) if isinstance(value, (list, tuple)) and holds_tensors(value) else value
 
 
-def taking_lists(function: Callable[..., Any], module: str) -> Callable[..., Any]:
+def taking_lists(function: Callable[..., Any], path: str) -> Callable[..., Any]:
     """A function that takes lists and tuples of Tensors, too, as NumPy's takes those of numbers.
 
-    ``module`` is where it is found. NumPy's own function is its attribute ``numpys``.
+    ``path`` is where ``autodiff.numpy`` has it. NumPy's own function is its attribute ``numpys``.
     """
 
     @functools.wraps(function, updated=())
@@ -49,19 +50,31 @@ def taking_lists(function: Callable[..., Any], module: str) -> Callable[..., Any
                 return function(*args, **kwargs)
         return function(*map(_given, args), **{name: _given(value) for name, value in kwargs.items()})
 
-    call.__module__ = module
+    call.__module__, call.__qualname__ = OURS, path
     call.numpys = function  # type: ignore[attr-defined]
     if isinstance(function, np.ufunc):
         for name in dir(np.ufunc):
             if name[0] != "_":
                 value = getattr(function, name)
-                setattr(call, name, taking_lists(value, module) if callable(value) else value)
+                setattr(call, name, taking_lists(value, f"{path}.{name}") if callable(value) else value)
     return call
 
 
-def of_module(module: ModuleType, name: str, ours: str) -> Any:
-    """What a module of NumPy has under a name, as the module ``ours`` has it."""
+def of_module(module: ModuleType, name: str) -> Any:
+    """What a module of NumPy has under a name, as ``autodiff.numpy`` has it."""
     found = getattr(module, name)
-    is_list = f"{module.__name__}.{name}".removeprefix("numpy.") in OF_SEVERAL
+    path = f"{module.__name__}.{name}".removeprefix("numpy.")
     takes_tensors = isinstance(found, np.ufunc) or (callable(found) and found in FUNCTIONS)
-    return taking_lists(found, ours) if takes_tensors and not is_list else found
+    return taking_lists(found, path) if takes_tensors and path not in OF_SEVERAL else found
+
+
+def submodule(module: ModuleType) -> ModuleType:
+    """A module of NumPy's in which functions take lists of Tensors, too."""
+    made = ModuleType(module.__name__.replace("numpy", OURS, 1), module.__doc__)
+
+    def find(name: str) -> Any:
+        found = vars(made)[name] = of_module(module, name)
+        return found
+
+    vars(made).update(__getattr__=find, __dir__=lambda: dir(module), __all__=list(module.__all__))
+    return made

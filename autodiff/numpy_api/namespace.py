@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..tensor import Tensor, node_of, wrap
 from .creation import NAMESPACE
 from .draws import random
 from .elements import TABLE as ELEMENTS
+from .lists import submodule
 from .vectorizing import vectorize
 
 
@@ -32,4 +34,7 @@ def kaiser(M: Any, beta: Any) -> Any:
 FUNCTIONS: dict[str, Any] = {"kaiser": kaiser, "vectorize": vectorize}
 
 # Modules of NumPy's, made when they are first asked for: NumPy imports them then, too.
-MODULES: dict[str, Callable[[], Any]] = {"random": random}
+MODULES: dict[str, Callable[[], Any]] = {
+    "random": random,
+    **{name: functools.partial(submodule, getattr(np, name)) for name in ("linalg", "fft")},
+}
