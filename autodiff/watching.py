@@ -170,12 +170,15 @@ def call_watched(
     An error that was raised from one of this library's is that one, as NumPy does where an element is written.
     """
     key = id(nodes)
-    given = [_inside(x) if type(x) is np.ndarray else x for x in args]
+    for x in args:
+        if type(x) is np.ndarray:
+            args = [_inside(x) if type(x) is np.ndarray else x for x in args]
+            break
     if kwargs:
         kwargs = {name: _inside(x) if type(x) is np.ndarray else x for name, x in kwargs.items()}
     try:
         watched[key] = nodes, name, get_ident()
-        return function(*given, **kwargs)
+        return function(*args, **kwargs)
     except AutodiffError:
         raise
     except Exception as error:
