@@ -196,3 +196,39 @@ def test_network_program(capsys):
     np.testing.assert_allclose(predictions, XOR, atol=0.1)
     assert namespace["g"].cache_info().hits >= 3999
     assert len(capsys.readouterr().out.splitlines()) >= 4004
+
+
+def test_kalman(tmp_path):
+    result = run_example("kalman.py", "--output", tmp_path)
+    # Durbin and Koopman, "Time series analysis by state space methods", 2.10.
+    np.testing.assert_allclose(result["variances"], [15099, 1469.1], rtol=1e-3)
+    assert colours(result["picture"]) > 20
+
+
+def test_gaussian_process(tmp_path):
+    result = run_example("gaussian_process.py", "--output", tmp_path)
+    assert result["log_likelihood"] > -2444.1
+    assert np.max(np.abs(result["gradient"])) < 0.1
+    assert colours(result["picture"]) > 20
+
+
+def test_fft_filter(tmp_path):
+    result = run_example("fft_filter.py", "--output", tmp_path, "--steps", 300)
+    assert result["optimised"] < 0.2 * result["window"]
+    assert result["cache"].hits >= 299
+    assert colours(result["picture"]) > 20
+
+
+def test_matrix_factorisation(tmp_path):
+    result = run_example("matrix_factorisation.py", "--output", tmp_path, "--steps", 60)
+    assert result["factors"] < 0.85 * result["components"]
+    assert colours(result["picture"]) > 20
+
+
+def test_fluid(tmp_path):
+    result = run_example("fluid.py", "--output", tmp_path, "--steps", 15)
+    assert result["last"] < 0.3 * result["losses"][0]
+    # A fluid that keeps its volume moves the smoke, and makes none.
+    amounts = [np.sum(frame) for frame in result["frames"]]
+    np.testing.assert_allclose(amounts, amounts[0], rtol=0.2)
+    assert colours(result["picture"]) > 20
