@@ -325,6 +325,9 @@ def check_capabilities(program: Program, backend: Backend) -> None:
             )
         return None
 
+    plain = {aval.dtype for aval in set(program.avals) if aval.spec is None and not aval.weak}
+    if not missing and plain <= dtypes:
+        return
     # A long program has few different ones, and asks seldom which are needed.
     if any(lacking(*pair) for pair in set(zip(program.avals, program.signatures, strict=True))):
         for number in program.live():

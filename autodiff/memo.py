@@ -78,23 +78,28 @@ class Interned(Memo[K, V]):
     made would take 1 us of the 3 that a new object takes; most tables never fill.)
     """
 
-    __slots__ = ("_alive",)
+    __slots__ = ("_aged", "_alive")
 
     def __init__(self, kept: int):
         super().__init__(kept)
+        # Whether anything can be elsewhere than in the younger generation.
+        self._aged = False
         self._alive: WeakValueDictionary[K, V] = WeakValueDictionary()
 
     def get(self, key: K) -> V | None:
         """The object of a key; None if there is none."""
-        found = super().get(key)
-        if found is None:
-            found = self._alive.get(key)
-            if found is not None:
-                return self.put(key, found)
+        found = self.hot.get(key)
+        if found is None and self._aged:
+            found = super().get(key)
+            if found is None:
+                found = self._alive.get(key)
+                if found is not None:
+                    return self.put(key, found)
         return found
 
     def _age(self) -> None:
-        # First of all, since finalizers of what this drops may come here too.
+        self._aged = True
+        # Before the rest, since finalizers of what this drops may come here too.
         self._older = older = {}
         for key, value in list(self.hot.items()):
             self._alive[key] = older[key] = value

@@ -15,6 +15,9 @@ import numpy as np
 import pytest
 
 import autodiff as ad
+from autodiff import ops
+from autodiff.differentiate import derivative
+from autodiff.nodes import history
 from autodiff.plan import build, execute
 from autodiff_backends.numpy import backend as numpy_
 from autodiff_backends.numpy.reference import Interpreted
@@ -288,6 +291,18 @@ def test_a_chain_of_writes_copies_its_array_once(name):
     for one, other in zip(plan(*values), expected, strict=True):
         np.testing.assert_array_equal(one, other)
     assert copies <= 4
+
+
+def test_what_is_for_parts_of_an_array_is_added_into_one():
+    """A gradient of many slices has one array of zeros of the full size, and an addition for each slice."""
+    x = ad.Tensor(np.ones((30, 40)))
+    parts = sum(np.tanh(x[i, i]) for i in range(30)) + sum(np.sum(x[i] * x[:, i].sum()) for i in range(10))
+    # What is for the whole array takes the others, with no zeros at all.
+    for y, zeros in ((parts, 1), (np.sum(np.sin(x)) + parts, 0)):
+        (found,) = derivative(y.node, [x.node], 1)
+        made = [node for node in history(found) if node.sequence > y.node.sequence]
+        assert sum(node.primitive is ops.index_add for node in made) == 50
+        assert sum(ops.is_zeros(node) and node.aval.shape == x.shape for node in made) == zeros
 
 
 def rebound(function, array):

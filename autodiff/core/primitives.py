@@ -23,8 +23,13 @@ PYTHON_TYPES: dict[str, type] = {"i": int, "u": int, "f": float, "c": complex, "
 
 def resolved_dtypes(ufunc: np.ufunc, avals: Sequence[Aval]) -> tuple[np.dtype[Any], ...]:
     """What a ufunc calculates in; Python scalars are weak beside arrays (NEP 50). TypeError if it has no loop."""
-    weak = all(aval.weak for aval in avals)
-    kinds = [PYTHON_TYPES[a.dtype.kind] if a.weak and not weak else a.dtype for a in avals]
+    return _resolved(ufunc, tuple([aval.dtype for aval in avals]), tuple([aval.weak for aval in avals]))
+
+
+@functools.lru_cache(1024)
+def _resolved(ufunc: np.ufunc, dtypes: tuple[np.dtype[Any], ...], weak: tuple[bool, ...]) -> tuple[np.dtype[Any], ...]:
+    beside = not all(weak)
+    kinds = [PYTHON_TYPES[dtype.kind] if one and beside else dtype for dtype, one in zip(dtypes, weak, strict=True)]
     return ufunc.resolve_dtypes((*kinds, *[None] * ufunc.nout))
 
 
@@ -45,7 +50,7 @@ class Signature:
         The inputs that a derivative could pass through, once ``differentiate`` has asked.
     """
 
-    __slots__ = ("__weakref__", "inputs", "is_derived", "out", "params", "passed", "primitive", "written")
+    __slots__ = ("__weakref__", "_twinned", "inputs", "is_derived", "out", "params", "passed", "primitive", "written")
 
     def __init__(
         self,
@@ -62,6 +67,8 @@ class Signature:
         self.is_derived = written is not None
         self.written: Signature = self if written is None else written
         self.passed: tuple[int, ...] | None = None
+        # Whether anybody has asked for the twin, which there is none of before.
+        self._twinned = False
 
     @property
     def derived(self) -> Signature:
@@ -70,8 +77,9 @@ class Signature:
             return self
         # Its key is this one, which does not refer to it: the two are no cycle.
         interned = self.primitive.interned
-        found = interned.get(self)
+        found = interned.get(self) if self._twinned else None
         if found is None:
+            self._twinned = True
             found = interned.put(self, Signature(self.primitive, self.inputs, self.params, self.out, self))
         return found
 

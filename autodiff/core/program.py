@@ -107,6 +107,15 @@ class Program:
         """A number of the structure, of the dtype and weakness of ``aval``."""
         return self.constant(intern_aval((), aval.dtype, aval.weak, value), value)
 
+    def append(self, signature: Signature, arguments: tuple[int, ...]) -> int:
+        """A new value, whether there is an equal one or not."""
+        number = len(self.avals)
+        self.avals.append(signature.out)
+        self.heads.append(signature.primitive)
+        self.signatures.append(signature)
+        self.arguments.append(arguments)
+        return number
+
     def apply(self, signature: Signature, arguments: tuple[int, ...]) -> int:
         """The value of a primitive applied to values, an earlier one if it is the same.
 
@@ -130,11 +139,7 @@ class Program:
                     (self._applied_by_rows if is_derived else self._known)[key] = number
                     return number
         if number is None:
-            number = self._known[key] = len(self.avals)
-            self.avals.append(signature.out)
-            self.heads.append(primitive)
-            self.signatures.append(signature)
-            self.arguments.append(arguments)
+            number = self._known[key] = self.append(signature, arguments)
         elif not is_derived:
             own = self.signatures[number]
             if own is not None and own.is_derived:

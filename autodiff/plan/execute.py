@@ -20,7 +20,7 @@ from .build import below, build, transcribe
 from .cache import PlanCache
 from .collect import Trace, collect
 from .contract import contract_sums
-from .expand import expand
+from .expand import expand, expand_as_recorded
 from .ranges import checked
 from .simplify import simplify
 from .specialize import Make, Specialized
@@ -63,7 +63,7 @@ def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Back
         return plan
 
     def interpret(program: Program) -> Plan | None:
-        program = expand(program, backend.primitives)
+        program = expand_as_recorded(program, backend.primitives)
         program.quiet = chooses(program)
         return checked(program, backend, backend.interpret)
 

@@ -16,13 +16,39 @@ from .build import build
 
 def expand(program: Program, known: Collection[str]) -> Program:
     """The same program in primitives that are no compositions, or whose names are ``known``."""
-    if not any(_expands(head, known) for head in set(program.heads) if isinstance(head, Primitive)):
+    if not _any_expands(program, known):
         return program
 
     def expanded(result: Program, _: int, signature: Signature, arguments: tuple[int, ...]) -> int | None:
         return _spliced(result, signature, arguments, known) if _expands(signature.primitive, known) else None
 
     return prune(program, expanded)
+
+
+def expand_as_recorded(program: Program, known: Collection[str]) -> Program:
+    """The same for a program that is computed once or twice: equal applications are not one value, which is faster."""
+    if not _any_expands(program, known):
+        return program
+    result = Program(program.avals[: program.n_inputs])
+    numbers = list(range(program.n_inputs))
+    for number in range(program.n_inputs, len(program.avals)):
+        signature = program.signatures[number]
+        if signature is None:
+            numbers.append(result.constant(program.avals[number], program.constants[number]))
+            continue
+        arguments = tuple([numbers[a] for a in program.arguments[number]])
+        if _expands(signature.primitive, known):
+            result.derived = signature.is_derived
+            numbers.append(_spliced(result, signature, arguments, known))
+        else:
+            numbers.append(result.append(signature, arguments))
+    result.outputs = tuple([numbers[n] for n in program.outputs])
+    result.quiet = program.quiet
+    return result
+
+
+def _any_expands(program: Program, known: Collection[str]) -> bool:
+    return any(_expands(head, known) for head in set(program.heads) if isinstance(head, Primitive))
 
 
 def _expands(primitive: Primitive, known: Collection[str]) -> bool:

@@ -260,3 +260,14 @@ def test_the_table_of_index_forms_has_a_bound(monkeypatch: pytest.MonkeyPatch) -
         np.testing.assert_array_equal(x[i:].value, np.arange(i, 20.0))
         assert x[i].value == i
         assert len(indexing._forms) <= 4
+
+
+def test_a_composite_that_is_met_once_makes_no_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    real = recipe.recipe
+    monkeypatch.setattr(recipe, "recipe", lambda function, avals: made.append(avals) or real(function, avals))
+    vectors = [ad.Tensor(np.ones(n)) for n in range(901, 921)]
+    for count in (0, 20, 20):
+        keys = [collect([(x @ x).node]).key for x in vectors]
+        assert len(made) == count
+        assert keys == [collect([ops.matmul(x.node, x.node)]).key for x in vectors]

@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 
 import autodiff as ad
+from autodiff import ops
+from autodiff.differentiate import derivative
 from autodiff.nodes import Argument, Slot
-from autodiff.plan import compile_nodes, concrete, evaluate
+from autodiff.plan import build, compile_nodes, concrete, evaluate
 from autodiff.plan import execute as module
+from autodiff.plan.expand import expand, expand_as_recorded
 from autodiff.tracing import UNKNOWN
+from autodiff_backends.numpy.reference import Interpreted
 
 A = np.array([[1.5, -2.0, 0.5], [3.0, 0.25, -1.0]])
 
@@ -137,3 +141,16 @@ def test_warnings_of_values_are_shown_and_of_unchosen_derivatives_not():
         np.testing.assert_array_equal((1 / x).value, [np.inf, 0.25])
     (result,) = ad.Graph().gradient(np.where(x > 0, np.sqrt(x), 0.0), [x])  # no warning
     np.testing.assert_array_equal(result, [0.0, 0.25])
+
+
+def test_a_program_as_recorded_is_expanded_as_another_one_is():
+    x = ad.Tensor(A)
+    y = np.sum(np.linalg.pinv(np.outer(x[0], x[1]) + np.eye(3)) * np.tanh(np.sinc(x[0])))
+    (gradient,) = derivative(y.node, [x.node], 1)
+    program = build([x.node], [y.node, gradient])
+    assert any(head in ops.COMPOSITIONS for head in program.heads)
+    one, other = expand(program, ()), expand_as_recorded(program, ())
+    assert not any(head in ops.COMPOSITIONS for head in other.heads)
+    for found, wanted in zip(Interpreted(other)(A), Interpreted(one)(A), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-13)
+    assert expand_as_recorded(one, ()) is one

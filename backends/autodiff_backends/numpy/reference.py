@@ -165,7 +165,7 @@ def _write_in_place(program: Program, steps: list[Step]) -> None:
     signatures = [made for _, number, _, _ in steps if (made := program.signatures[number]) is not None]
     for place, signature in enumerate(signatures):
         arguments = steps[place][2]
-        if signature.is_view and arguments[0] in targets:
+        if arguments and arguments[0] in targets and signature.is_view:
             if signature.primitive.kind == "indexing":
                 targets[arguments[0]].append(place)
             else:

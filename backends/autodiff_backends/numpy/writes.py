@@ -115,8 +115,9 @@ class Writes:
             # NumPy assigns between parts of one array as if they were apart.
             if end > place or len(program.arguments[write]) > 3:
                 late.append(user)
-        copies = sum([program.avals[number].size for number in late]) + ELEMENTS_A_CALL * len(late)
-        if late and copies > program.avals[base].size + ELEMENTS_A_CALL:
+        # A single element is looked at sooner, which costs nothing.
+        sizes = [size + ELEMENTS_A_CALL for number in late if (size := program.avals[number].size) > 1]
+        if 2 * sum(sizes) > program.avals[base].size + ELEMENTS_A_CALL:
             return
         self.copied.update(late)
         if self._writes(base):
