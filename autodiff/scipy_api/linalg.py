@@ -255,7 +255,7 @@ def _spectrum(
         left = ops.solve_triangular(factor, ops.from_triangle(x, not lower), True)
         found = ops.eigh(ops.solve_triangular(factor, ops.adjoint(left), True), False, vectors)
     if by_index is not None:
-        low, high = by_index
+        low, high = map(int, by_index)
         n = x.aval.shape[-1]
         if not 0 <= low <= high < n:
             raise ArgumentError(f"{name}: subset_by_index={describe(by_index)} must be two of the integers below {n}")

@@ -236,9 +236,10 @@ class KernelSource:
             self._statement(nest, j, statement, vectorised, deepest)
         if nest.by_rows:
             return
-        for j in sorted(nest.long):
-            both = f"{self._total(j)}, {self._lost(j)}"
+        pairs = {j: f"{self._total(j)}, {self._lost(j)}" for j in sorted(nest.long)}
+        for j, both in pairs.items():
             self._line(around + 1, f"{both} = fn.two_sum({both}, {self._run(j)})")
+        for j, both in pairs.items():
             self._line(at, f"{self._total(j)} = fn.with_lost({both})")
         for place, (j, (form, _)) in enumerate(forms.items()):
             if nest.in_parts:
