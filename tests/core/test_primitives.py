@@ -43,6 +43,8 @@ PARAMS: dict[str, tuple[Any, ...]] = {
     "transpose": ((1, 0),),
     **{p.name: ((1,),) for p in PRIMITIVES.values() if p.kind == "reduction"},
     **dict.fromkeys(("argmax", "argmin", "cumsum", "cumprod"), (1,)),
+    **dict.fromkeys(("sort", "argsort"), (1, True)),
+    "searchsorted": (True,),
 }
 
 MATRIX = np.array([[0.5, -1.5, 2.0], [0.0, 3.0, -0.25]])
@@ -74,6 +76,10 @@ def arguments(primitive: Primitive) -> tuple[list[Aval], list[Any]]:
         values = [np.array([[2.0, 0.5], [0.5, 3.0]])]
     elif primitive in (ops.fft_p, ops.ifft_p, ops.irfft_p):
         values = [MATRIX[:, :2] + 1j]
+    elif primitive.name in ("partition", "argpartition", "ranked"):
+        values = [MATRIX, POSITIONS]
+    elif primitive.name == "searchsorted":
+        values = [np.sort(MATRIX[1]), MATRIX]
     elif primitive.name == "where":
         values[0] = MATRIX > 0
     elif primitive.name == "root_of_squares":
