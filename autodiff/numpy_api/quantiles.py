@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from ..core.avals import FLOAT64, INT64, LINE
 from ..errors import ArgumentError, DTypeError, IndexingError, ShapeError
 from ..nodes import Constant, Node
 from ..plan import concrete
+from ..recipe import Composite
 from ..tensor import node_of
 from .calling import Handler, put
 
@@ -276,7 +278,7 @@ def _weighted(x: Node, shares: Shares, w: Node, known: bool, skips: bool) -> Nod
     if known and bool(np.any(np.asarray(concrete(bad)))):
         raise ArgumentError(f"{shares.name}: weights must be numbers, some of them not 0 in each line")
     q = ops.reshape(ops.strong(shares.q), (-1,))
-    sums = sums / total
+    sums = sums / ops.where(bad, 1, total)
     if q.aval.dtype.kind == "f":
         sums = ops.astype(sums, q.aval.dtype)
     # What has no weight is not the quantile 0.
@@ -293,6 +295,12 @@ def _weighted(x: Node, shares: Shares, w: Node, known: bool, skips: bool) -> Nod
             bad = ops.logical_or(bad, ops.expand_dims(ops.any_true(ops.isnan(x), axes=(last,)), (last,)))
         result = _nan_where(bad, result)
     return result
+
+
+@lru_cache(64)
+def _recorded(function: Callable[..., Node], method: str) -> Composite:
+    """Quantiles that are known to be in range, with what they record done once."""
+    return Composite(lambda x, q: function(x, Shares(q, None, ""), method))
 
 
 def _quantile(name: str, scale: int, skips: bool) -> Handler:
@@ -316,7 +324,9 @@ def _quantile(name: str, scale: int, skips: bool) -> Handler:
             w, known = _weights_of(weights, of, axis, name)
             result = _weighted(x, shares, w, known, skips and kind == "f")
         else:
-            result = (_of_numbers if skips and kind == "f" else _of_lines)(x, shares, method)
+            function = _of_numbers if skips and kind == "f" else _of_lines
+            known = shares.outside is None
+            result = _recorded(function, method)(x, shares.q) if known else function(x, shares, method)
         result = ops.moveaxis(ops.reshape(result, (*of.kept, count)), -1, 0)
         return put(out, of.result(result, keepdims, leading), name)
 

@@ -38,12 +38,24 @@ def _unique(ar: Any, return_index: Any = False, return_inverse: Any = False, ret
     given = [return_index, return_inverse, return_counts, equal_nan, sorted]
     index, inverse, counts, nan, _ = [flag(value, f"unique: {name}") for name, value in zip(names, given, strict=True)]
     place = None if axis is None else ops.normalize_axis(axis, x.aval.ndim, "unique")
-    find: Any = np.unique
+    find: Any = _first_of_each if place is None and not (inverse or counts) else np.unique
     _, positions, *rest = find(on_host(x), True, inverse, counts, place, equal_nan=nan)
     values = _at(ops.reshape(x, (-1,)), positions) if place is None else _at(x, positions, place)
     if not (index or rest):
         return wrap(values)
     return (wrap(values), *([positions] if index else []), *rest)
+
+
+def _first_of_each(values: Any, *_: Any, equal_nan: bool) -> Any:
+    """What ``np.unique`` gives, by a sort that is several times as fast."""
+    flat = np.ravel(values)
+    order = np.asarray(on_host(ops.argsort(node_of(flat), 0)))
+    ordered = flat[order]
+    starts = np.concatenate([[True], ordered[1:] != ordered[:-1]])[: flat.size]
+    if equal_nan and flat.dtype.kind in "fc":
+        missing = np.isnan(ordered)
+        starts[1:] &= ~(missing[1:] & missing[:-1])
+    return ordered[starts], order[starts]
 
 
 def _result(function: Any, *wanted: str) -> Handler:

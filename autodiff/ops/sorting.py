@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.avals import INT64, Aval, intern_aval
+from ..core.avals import INT64, Aval, broadcast_shape, intern_aval
 from ..core.parameters import Axis, Static
 from ..core.primitives import Primitive
 from ..nodes import Constant, Node
@@ -67,11 +67,27 @@ def meant_sort(xp: Any, x: Any, *, axis: int, stable: bool) -> Any:
 
 
 def _rank(xp: Any, x: Any) -> Any:
-    """Where each element of a vector is when it is sorted."""
+    """Where each element is when those along the last axis are sorted."""
     return meant_argsort(xp, meant_argsort(xp, x, axis=-1, stable=True), axis=-1, stable=True)
 
 
+def _batched(xp: Any, x: Any, others: Any) -> Any:
+    """An array whose axes but the last are broadcast with those of another."""
+    if len(others.shape) == 1:
+        return x
+    return xp.broadcast_to(x, (*broadcast_shape(tuple(x.shape[:-1]), tuple(others.shape[:-1])), x.shape[-1]))
+
+
+def meant_search_of_each(xp: Any, a: Any, v: Any, *, right: bool) -> Any:
+    """A search in vectors of a stack, one or several in each: the rank of what is looked for among all."""
+    batch = broadcast_shape(tuple(a.shape[:-1]), tuple(v.shape))
+    a, v = xp.broadcast_to(a, (*batch, a.shape[-1])), xp.expand_dims(xp.broadcast_to(v, batch), axis=-1)
+    return _rank(xp, xp.concat([a, v] if right else [v, a], axis=-1))[..., -1 if right else 0]
+
+
 def _meant_searchsorted(xp: Any, a: Any, v: Any, *, right: bool) -> Any:
+    if len(a.shape) > 1:
+        return meant_search_of_each(xp, a, v, right=right)
     """Before which elements of a sorted vector others belong."""
     side = "right" if right else "left"
     if _is(a, "bool"):
@@ -93,7 +109,14 @@ def _meant_searchsorted(xp: Any, a: Any, v: Any, *, right: bool) -> Any:
 
 
 def _meant_ranked(xp: Any, x: Any, ranks: Any) -> Any:
-    return xp.take(meant_sort(xp, x, axis=-1, stable=False), ranks, axis=-1)
+    ordered = meant_sort(xp, _batched(xp, x, ranks), axis=-1, stable=False)
+    if len(ranks.shape) == 1:
+        return xp.take(ordered, ranks, axis=-1)
+    return _take_along(xp, ordered, xp.broadcast_to(ranks, (*ordered.shape[:-1], ranks.shape[-1])), -1)
+
+
+def _beside_ranks(x: Aval, ranks: Aval) -> tuple[int, ...]:
+    return broadcast_shape(x.shape[:-1], ranks.shape[:-1])
 
 
 # --- cards -----------------------------------------------------------------------------------------------------------
@@ -128,25 +151,25 @@ argsort_p = Operator(
 # Along the last axis. The second operand has the ranks whose elements, and positions, are where sorting has them.
 partition_p = Operator(
     "partition",
-    _infer_sorted,
+    lambda primitive, x, ranks: intern_aval((*_beside_ranks(x, ranks), x.shape[-1]), x.dtype),
     core=".,.->.",
     kind="routine",
-    meaning=lambda xp, x, ranks: meant_sort(xp, x, axis=-1, stable=False),
+    meaning=lambda xp, x, ranks: meant_sort(xp, _batched(xp, x, ranks), axis=-1, stable=False),
     needs=("sort",),
 )
 argpartition_p = Operator(
     "argpartition",
-    _infer_positions,
+    lambda primitive, x, ranks: intern_aval((*_beside_ranks(x, ranks), x.shape[-1]), INT64),
     core=".,.->.",
     kind="routine",
-    meaning=lambda xp, x, ranks: meant_argsort(xp, x, axis=-1, stable=False),
+    meaning=lambda xp, x, ranks: meant_argsort(xp, _batched(xp, x, ranks), axis=-1, stable=False),
     needs=("argsort",),
 )
 # The elements of these ranks alone.
 ranked_p = Operator(
     "ranked",
-    lambda primitive, x, ranks: intern_aval((*x.shape[:-1], *ranks.shape), x.dtype),
-    core=".,.->.",
+    lambda primitive, x, ranks: intern_aval((*_beside_ranks(x, ranks), ranks.shape[-1]), x.dtype),
+    core=".,i->i",
     kind="routine",
     meaning=_meant_ranked,
     needs=("sort",),
@@ -155,7 +178,7 @@ ranked_p = Operator(
 # Before which elements of a sorted vector others belong; after equal ones if it is to be on the right of them.
 searchsorted_p = Operator(
     "searchsorted",
-    lambda primitive, a, v, *, right: intern_aval(v.shape, INT64),
+    lambda primitive, a, v, *, right: intern_aval(broadcast_shape(a.shape[:-1], v.shape), INT64),
     params={"right": Static},
     core=".,->",
     kind="routine",

@@ -13,16 +13,22 @@ def _sort(x: Node, axis: int, stable: bool) -> Node:
 
 def _partition(x: Node, ranks: Node) -> Node:
     """Sorted, and put where the elements of the same ranks are: whatever order a library leaves the others in."""
-    last = x.aval.ndim - 1
-    there = ops.argsort(ops.partition_p(x, ranks), last)
+    result = ops.partition_p(x, ranks)
+    x, last = ops.broadcast_to(x, result.aval.shape), result.aval.ndim - 1
+    there = ops.argsort(result, last)
     # The inverse of a permutation is what sorts it.
     order = ops.take_along(ops.argsort(x, last), ops.argsort(there, last), last)
     return ops.take_along(x, order, last)
 
 
 def _ranked(x: Node, ranks: Node) -> Node:
+    if ranks.aval.ndim > 1:
+        shape = ops.ranked_p.signature((x.aval, ranks.aval)).out.shape
+        x, ranks = ops.broadcast_to(x, (*shape[:-1], x.aval.shape[-1])), ops.broadcast_to(ranks, shape)
     last = x.aval.ndim - 1
-    return ops.take_along(x, ops.take(ops.argsort(x, last), ranks, last), last)
+    order = ops.argsort(x, last)
+    chosen = ops.take(order, ranks, last) if ranks.aval.ndim == 1 else ops.take_along(order, ranks, last)
+    return ops.take_along(x, chosen, last)
 
 
 TIES = "equal elements count in their order, as in a stable sort"

@@ -50,6 +50,8 @@ PARAMS: dict[str, tuple[Any, ...]] = {
     "transpose": ((1, 0),),
     **{p.name: ((1,),) for p in PRIMITIVES.values() if p.kind == "reduction"},
     **dict.fromkeys(("argmax", "argmin", "cumsum", "cumprod"), (1,)),
+    **dict.fromkeys(("sort", "argsort"), (1, True)),
+    "searchsorted": (True,),
 }
 
 MATRIX = np.array([[0.5, -1.5, 2.0], [0.0, 3.0, -0.25]])

@@ -50,9 +50,33 @@ def _running(name: str) -> Maker:
     return make
 
 
+def _argpartition(signature: Signature, xp: Any) -> Function:
+    shape = signature.out.shape
+    return lambda x, ranks: xp.argsort(xp.broadcast_to(x, shape), axis=-1, kind="stable")
+
+
+def _ranked(signature: Signature, xp: Any) -> Function:
+    shape, (x, ranks) = signature.out.shape, signature.inputs
+    if ranks.ndim == 1:
+        return lambda x, ranks: xp.take(xp.sort(x, axis=-1), ranks, axis=-1)
+    every = (*shape[:-1], x.shape[-1])
+    return lambda x, ranks: xp.take_along_axis(
+        xp.sort(xp.broadcast_to(x, every), axis=-1), xp.broadcast_to(ranks, shape), axis=-1
+    )
+
+
 def _searchsorted(signature: Signature, xp: Any) -> Function:
-    side = "right" if signature.params[0] else "left"
-    return lambda a, v: xp.searchsorted(a, v, side)
+    (right,), shape, a = signature.params, signature.out.shape, signature.inputs[0]
+    if a.ndim == 1:
+        return lambda a, v: xp.searchsorted(a, v, "right" if right else "left")
+    n = a.shape[-1]
+
+    def search_each(a: Any, v: Any) -> Any:
+        rows, last = xp.broadcast_to(a, (*shape, n)), xp.broadcast_to(v, shape)[..., None]
+        order = xp.argsort(xp.concatenate([rows, last] if right else [last, rows], axis=-1), axis=-1, kind="stable")
+        return xp.argmax(order == (n if right else 0), axis=-1)
+
+    return search_each
 
 
 def _position(name: str) -> Maker:
@@ -180,9 +204,9 @@ OVERRIDES: dict[Primitive, Maker] = by_primitive(
         "argmin": _position("argmin"),
         "sort": lambda signature, xp: lambda x: xp.sort(x, axis=signature.params[0]),
         "argsort": lambda signature, xp: lambda x: xp.argsort(x, axis=signature.params[0], kind="stable"),
-        "partition": lambda signature, xp: lambda x, ranks: xp.sort(x, axis=-1),
-        "argpartition": lambda signature, xp: lambda x, ranks: xp.argsort(x, axis=-1, kind="stable"),
-        "ranked": lambda signature, xp: lambda x, ranks: xp.take(xp.sort(x, axis=-1), ranks, axis=-1),
+        "partition": lambda signature, xp: lambda x, ranks: xp.sort(xp.broadcast_to(x, signature.out.shape), axis=-1),
+        "argpartition": _argpartition,
+        "ranked": _ranked,
         "searchsorted": _searchsorted,
         "concatenate": _concatenate,
         "index": _index,

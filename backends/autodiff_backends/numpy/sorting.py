@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from autodiff.core.avals import broadcast_shape
+
 Array = np.ndarray[Any, Any]
 
 # Ranks from which sorting all is faster than finding them one after another (10,000 numbers: 20 ranks).
@@ -19,6 +21,10 @@ LEAST_MENDED = 2048
 
 def _kind(stable: bool) -> Any:
     return "stable" if stable else None
+
+
+def _batched(x: Array, others: Array) -> Array:
+    return np.broadcast_to(x, (*broadcast_shape(x.shape[:-1], others.shape[:-1]), x.shape[-1]))
 
 
 def sort(x: Array, axis: int, stable: bool) -> Array:
@@ -50,23 +56,32 @@ def argsort(x: Array, axis: int, stable: bool) -> Array:
 
 def partition(x: Array, ranks: Array) -> Array:
     """An array whose elements of some ranks are where sorting has them."""
-    return np.partition(x, ranks, -1)
+    return np.partition(x, ranks, -1) if ranks.ndim == 1 else np.sort(_batched(x, ranks), -1)
 
 
 def argpartition(x: Array, ranks: Array) -> Array:
     """The positions of ``partition``."""
-    return np.argpartition(x, ranks, -1)
+    return np.argpartition(x, ranks, -1) if ranks.ndim == 1 else np.argsort(_batched(x, ranks), -1)
 
 
 def ranked(x: Array, ranks: Array) -> Array:
     """The elements of some ranks along the last axis."""
+    if ranks.ndim > 1:
+        ordered = np.sort(_batched(x, ranks), -1)
+        return np.take_along_axis(ordered, np.broadcast_to(ranks, (*ordered.shape[:-1], ranks.shape[-1])), -1)
     ordered = np.partition(x, ranks, -1) if ranks.size < MANY_RANKS else np.sort(x, -1)
     return ordered[..., ranks]
 
 
 def searchsorted(a: Array, v: Array, right: bool) -> Array:
     """Before which elements of a sorted vector others belong."""
-    return np.asarray(np.searchsorted(a, v, "right" if right else "left"))
+    if a.ndim == 1:
+        return np.asarray(np.searchsorted(a, v, "right" if right else "left"))
+    batch = broadcast_shape(a.shape[:-1], v.shape)
+    rows, v = np.broadcast_to(a, (*batch, a.shape[-1])), np.broadcast_to(v, batch)[..., None]
+    # The rank of what is looked for among all.
+    order = np.argsort(np.concatenate([rows, v] if right else [v, rows], -1), -1, "stable")
+    return np.asarray(np.argmax(order == (a.shape[-1] if right else 0), -1))
 
 
 ROUTINES: tuple[Callable[..., Any], ...] = (sort, argsort, partition, argpartition, ranked, searchsorted)
