@@ -58,6 +58,12 @@ def _i0(x: Any) -> Any:
     if node.aval.dtype.kind == "c":
         raise DTypeError(f"i0({node.aval!r}): NumPy has no i0 for complex arrays; scipy.special.iv(0, z) is one")
     kind = node.aval.dtype if node.aval.dtype.kind == "f" else np.dtype(np.float64)
+    try:
+        _ = ops.special.i0.numpy_ufunc
+    except ImportError:
+        raise UnsupportedError(
+            "i0: its derivatives are Bessel functions of SciPy, which is not installed: pip install scipy"
+        ) from None
     # SciPy has none in half precision.
     wide = np.promote_types(kind, np.float32)
     return wrap(ops.astype(ops.special.i0(ops.astype(node, wide)), kind))

@@ -212,6 +212,23 @@ def test_gradients_of_parts():
     assert "zeros" not in source
 
 
+@pytest.mark.parametrize(("columns", "dtype"), [(4, "f4"), (8, "f8"), (16, "f8")])
+def test_negatives_of_columns_are_not_those_of_their_neighbours(columns, dtype):
+    x, w = RNG.normal(size=(2, 5, columns)).astype(dtype)
+
+    def loss(x):
+        first, last = x[:, 1:2] - x[:, :1], x[:, -1:] - x[:, -2:-1]
+        return np.sum(np.concatenate([first, np.zeros((5, columns - 2), dtype), last], 1) * w)
+
+    gradient = ad.grad(loss)(x)
+    expected = np.zeros_like(x)
+    expected[:, 1] += w[:, 0]
+    expected[:, 0] -= w[:, 0]
+    expected[:, -1] += w[:, -1]
+    expected[:, -2] -= w[:, -1]
+    np.testing.assert_allclose(gradient, expected, rtol=1e-6)
+
+
 def test_boxes_that_meet_are_found_without_looking_at_each():
     """Against a comparison with every one."""
     random = Random(0)

@@ -8,12 +8,12 @@ from .case import Case, answer, between, booleans, case, complexes, integers, po
 
 MODES = ("full", "same", "valid")
 KNOTS = np.array([-1.0, -0.2, 0.5, 1.0])
-AT = np.array([[-1.3, -0.9, 0.1], [0.7, 0.95, 1.4]])
+AT = np.array([-1.3, -0.9, 0.7, 1.4])
 
 
 def correlations() -> list[Case]:
-    rows = [case(np.correlate, real(m), real(n), mode) for mode in MODES for m, n in [(1, 1), (5, 2), (3, 4)]]
-    rows += [case(np.correlate, complexes(4), complexes(3), mode=mode) for mode in MODES[1:]]
+    rows = [case(np.correlate, real(m), real(n), mode) for mode in MODES for m, n in [(4, 2), (2, 3)]]
+    rows += [case(np.correlate, complexes(3), complexes(2), mode=mode) for mode in MODES[1:]]
     return [*rows, case(np.correlate, real(2), complexes(3)), answer(np.convolve, integers(3), integers(2))]
 
 
@@ -23,25 +23,26 @@ def gradients() -> list[Case]:
     for order in (1, 2):
         rows += [
             case(np.gradient, real(order + 1), edge_order=order),
-            case(np.gradient, real(3, 4), edge_order=order),
-            case(np.gradient, real(3, 4), 0.5, positive(), edge_order=order),
-            case(np.gradient, real(3, 4), uneven, axis=-1, edge_order=order),
-            case(np.gradient, real(3), [0.0, 2.0, 4.0], edge_order=order),
+            case(np.gradient, real(3, 3), 0.5, positive(), edge_order=order),
+            case(np.gradient, real(2, 4), uneven, axis=-1, edge_order=order),
             case(lambda x, s, order=order: np.gradient(x, np.cumsum(s), axis=(0,), edge_order=order),
-                 real(4, 2), positive(4), covers=np.gradient),
+                 real(4, 1), positive(4), covers=np.gradient),
         ]  # fmt: skip
-    return [*rows, case(np.gradient, complexes(3, 3), axis=(1, 0))]
+    return [
+        *rows,
+        case(np.gradient, real(2, 3)),
+        case(np.gradient, real(3), [0.0, 2.0, 4.0]),
+        case(np.gradient, complexes(2, 2), axis=(1, 0)),
+    ]
 
 
 def integrals() -> list[Case]:
     return [
         case(np.trapezoid, real(4)),
         case(np.trapezoid, real(2, 3), dx=positive()),
-        case(np.trapezoid, real(2, 3), dx=0.5, axis=0),
         case(np.trapezoid, real(2, 3), real(3)),
         case(np.trapezoid, real(3, 2), x=real(3, 2), axis=0),
         case(np.trapezoid, real(3, 2), real(3), axis=-2),
-        case(np.trapezoid, real(1)),
         case(np.trapezoid, real(0, 2), axis=0),
         case(np.trapezoid, complexes(3), real(3)),
     ]
@@ -52,9 +53,8 @@ def interpolation() -> list[Case]:
         return np.interp(AT + 0.005 * x, KNOTS + 0.005 * xp, fp, **keywords)
 
     rows = [
-        case(moved, real(2, 3), real(4), fp, covers=np.interp, single=False, **keywords)
+        case(moved, real(4), real(4), fp, covers=np.interp, single=False, **keywords)
         for fp, keywords in [
-            (real(4), {}),
             (real(4), {"left": real(), "right": 2.0}),
             (real(4), {"period": positive(low=2.6, high=2.65)}),
             (real(4), {"period": -2.1}),
@@ -63,7 +63,6 @@ def interpolation() -> list[Case]:
     ]
     return [
         *rows,
-        case(np.interp, 0.3, KNOTS, real(4), single=False),
         case(np.interp, real(low=0.0, high=0.4), KNOTS, [1.0, 2.0, 4.0, 3.0], single=False),
         case(np.interp, AT, [0.0], real(1), single=False),
         case(np.interp, real(0), KNOTS, real(4), single=False),
@@ -72,10 +71,10 @@ def interpolation() -> list[Case]:
 
 def phases() -> list[Case]:
     return [
-        case(np.unwrap, real(6, low=-9, high=9)),
-        case(np.unwrap, real(3, 4, low=-9, high=9), axis=0),
-        case(np.unwrap, real(5, low=-9, high=9), discont=4.0),
-        case(np.unwrap, real(5, low=-9, high=9), period=positive(low=3.0, high=3.1)),
+        case(np.unwrap, real(4, low=-9, high=9)),
+        case(np.unwrap, real(3, 2, low=-9, high=9), axis=0),
+        case(np.unwrap, real(3, low=-9, high=9), discont=4.0),
+        case(np.unwrap, real(3, low=-9, high=9), period=positive(low=3.0, high=3.1)),
         case(np.unwrap, real(1)),
         answer(np.unwrap, integers(6), period=4),
     ]
@@ -121,8 +120,9 @@ CASES += [
 ]
 
 CASES += [
-    *[case(np.convolve, real(m), real(n), mode) for m, n in [(1, 1), (5, 2), (3, 4)] for mode in MODES],
-    *[case(np.convolve, complexes(4), complexes(3), mode=mode) for mode in MODES],
+    *[case(np.convolve, real(m), real(n), mode) for m, n in [(4, 2), (2, 3)] for mode in MODES],
+    *[case(np.convolve, complexes(3), complexes(2), mode=mode) for mode in MODES],
+    case(np.convolve, real(1), real(1)),
     case(np.convolve, real(3), [0.0, 1.0, 0.5]),
     case(np.convolve, real(3), real()),
     case(np.convolve, complexes(2), real(3)),

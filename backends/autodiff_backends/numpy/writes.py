@@ -26,6 +26,10 @@ ELEMENTS_A_CALL = 512
 # Where more than that many bounds overlap, a box may have an element in common with one of them.
 BOUNDS_SEARCHED = 64
 
+# np.negative of NumPy 2.4.6 takes neighbours of its operand, where that is every fourth float32 or every eighth float64
+# of memory and the result is strided too.
+NEGATING = frozenset((PRIMITIVES["negative"], PRIMITIVES["logistic"]))
+
 
 class Writes:
     """The writes of a program.
@@ -177,6 +181,7 @@ class Writes:
             and self._places.get(values, -1) > read
             and signature is not None
             and signature.primitive.kind == "elementwise"
+            and signature.primitive not in NEGATING
             and aval.dtype == self._program.avals[base].dtype
             and aval.ndim
             and aval.shape == tuple(place)
