@@ -179,8 +179,8 @@ def _transposed(outputs: Sequence[Node], vectors: Sequence[Node], names: Sequenc
     found = reverse(outputs, vectors, names)
     if _depending(names, [node for node in found if node is not None]):
         raise DifferentiationError(
-            "the rule of a custom_vjp or custom_jvp is not linear in what it is given (it clips it, for one), so it has "
-            "no transpose: forward mode through custom_vjp, or reverse mode through custom_jvp"
+            "the rule of a custom_vjp or custom_jvp is not linear in what it is given (it clips it, for one), so it "
+            "has no transpose: forward mode through custom_vjp, or reverse mode through custom_jvp"
         )
     return found
 
