@@ -85,15 +85,16 @@ class Batch:
         """The node for all elements of what is an operation for one."""
         begin = now()
         primitive = op.signature.primitive
+        along = any(kind in WITH_AXIS or kind is Output for kind in primitive.params.values())
         if primitive is ops.custom_p:
             found: Node = op.params["rule"].batched(self, op)
-        elif primitive.kind == "elementwise" or (primitive.several and primitive.core is None):
+        elif primitive.kind == "elementwise" or (primitive.several and primitive.core is None and not along):
             found = self._elementwise(op)
         elif primitive.kind == "indexing":
             found = self._indexed(op)
         elif primitive.core is not None:
             found = self._mapped(op, primitive.core)
-        elif any(kind in WITH_AXIS or kind is Output for kind in primitive.params.values()):
+        elif along:
             operands = [self._made[x] if x in self._made else self._repeated(x) for x in op.inputs]
             found = primitive(*operands, **self._params(op))
         else:
