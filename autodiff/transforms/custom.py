@@ -90,8 +90,8 @@ class _Custom(Generic[P, T]):
         """The leaves with fresh names for the Tensors, where derivatives may pass, and since when."""
         begin = now()
         named = [wrap(ops.identity(leaf._node)) if isinstance(leaf, Tensor) else leaf for leaf in leaves]
-        places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor) and leaf._node.aval.differentiable]
-        return named, places, begin
+        active = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor) and leaf._node.aval.differentiable]
+        return named, active, begin
 
     def _results(self, out: Any) -> Results:
         return Results(out, f"{self._name}: {self._title}").differentiable()
@@ -169,7 +169,7 @@ class CustomVJP(_Custom[P, T]):
         self._forward, self._rule = forward, backward
 
     def _recorded(self, leaves: list[Any], structure: Structure) -> Any:
-        named, places, begin = self._named(leaves)
+        named, active, begin = self._named(leaves)
         args = unflatten(structure, iter(named))
         pair = self._forward(*args)
         if not isinstance(pair, tuple) or len(pair) != 2:
@@ -180,8 +180,8 @@ class CustomVJP(_Custom[P, T]):
         cotangents = _unknown([node.aval for node in results.nodes])
         assert self._rule is not None
         returned = self._rule(pair[1], unflatten(results.structure, iter([wrap(ct) for ct in cotangents])))
-        found = self._split(returned, args, named, places)
-        own = [named[i]._node for i in places]
+        found = self._split(returned, args, named, active)
+        own = [named[i]._node for i in active]
         body, residuals = body_of(cotangents, found, f"custom_vjp: {self._title}")
         self._check_closed(
             [*results.nodes, *residuals], [leaf._node for leaf in named if isinstance(leaf, Tensor)], begin
@@ -189,7 +189,7 @@ class CustomVJP(_Custom[P, T]):
         outs = [written(body, False, i, node, own, residuals) for i, node in enumerate(results.nodes)]
         return results.rebuilt([wrap(node) for node in outs])
 
-    def _split(self, returned: Any, args: Sequence[Any], named: list[Any], places: list[int]) -> list[Node | None]:
+    def _split(self, returned: Any, args: Sequence[Any], named: list[Any], active: list[int]) -> list[Node | None]:
         """A cotangent for each leaf of the arguments that has one."""
         what = f"custom_vjp: backward of {self._title}"
         if not isinstance(returned, (tuple, list)) or len(returned) != len(args):
@@ -212,7 +212,7 @@ class CustomVJP(_Custom[P, T]):
                     f"{what}: part [{i}] must be nested as the argument is, {drawn(structure)}, not {drawn(other)}"
                 )
             values += given
-        return [self._checked(values[i], named[i]._node.aval, labels[i]) for i in places]
+        return [self._checked(values[i], named[i]._node.aval, labels[i]) for i in active]
 
 
 class CustomJVP(_Custom[P, T]):
@@ -252,11 +252,11 @@ class CustomJVP(_Custom[P, T]):
         return rule
 
     def _recorded(self, leaves: list[Any], structure: Structure) -> Any:
-        named, places, begin = self._named(leaves)
-        own = [named[i]._node for i in places]
+        named, active, begin = self._named(leaves)
+        own = [named[i]._node for i in active]
         names = _unknown([node.aval for node in own])
         tangents: list[Any] = [_still(leaf) for leaf in leaves]
-        for i, name in zip(places, names, strict=True):
+        for i, name in zip(active, names, strict=True):
             tangents[i] = wrap(name)
         assert self._rule is not None
         args = unflatten(structure, iter(named))
