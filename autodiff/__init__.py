@@ -26,7 +26,11 @@ from .plan import CacheInfo, set_buffer_limit
 from .registry import backends, get_backend, register_backend
 from .tensor import Tensor
 from .transforms import (
+    CustomJVP,
+    CustomVJP,
     Function,
+    custom_jvp,
+    custom_vjp,
     elementwise_grad,
     function,
     ggnvp,
@@ -67,6 +71,8 @@ __all__ = [
     "CacheInfo",
     "CompiledGradient",
     "Constant",
+    "CustomJVP",
+    "CustomVJP",
     "DetachedWarning",
     "Explanation",
     "Function",
@@ -79,6 +85,8 @@ __all__ = [
     "Tensor",
     "Variable",
     "backends",
+    "custom_jvp",
+    "custom_vjp",
     "elementwise_grad",
     "errors",
     "function",

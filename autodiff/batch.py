@@ -11,7 +11,7 @@ from typing import Any
 
 from . import ops
 from .axes import arrays_stand
-from .core.avals import broadcast_shape
+from .core.avals import Aval, broadcast_shape, intern_aval
 from .core.parameters import Axes, Axis, Output, Permutation, Shape
 from .differentiate import marked
 from .errors import UnsupportedError
@@ -56,6 +56,14 @@ class Batch:
         found = zip(outputs, self(outputs), strict=True)
         return [self._repeated(node) if whole is None else whole for node, whole in found]
 
+    def with_stand_ins(self, given: Mapping[Node, Node]) -> Batch:
+        """A batch of the same elements, with more stand-ins, younger than what is known so far."""
+        return Batch(self._size, {**self._made, **given})
+
+    def aval_of_all(self, aval: Aval) -> Aval:
+        """What is known of the node of all elements, for what is known of that of one."""
+        return intern_aval((self._size, *aval.shape), aval.dtype, place=aval.place)
+
     def _between(self, outputs: Sequence[Node]) -> list[Operation]:
         """The operations of which outputs are made, and that may depend on a stand-in, inputs first."""
         floor = min([node.sequence for node in self._stand_ins], default=0)
@@ -77,13 +85,16 @@ class Batch:
         """The node for all elements of what is an operation for one."""
         begin = now()
         primitive = op.signature.primitive
-        if primitive.kind == "elementwise" or (primitive.several and primitive.core is None):
+        along = any(kind in WITH_AXIS or kind is Output for kind in primitive.params.values())
+        if primitive is ops.custom_p:
+            found: Node = op.params["rule"].batched(self, op)
+        elif primitive.kind == "elementwise" or (primitive.several and primitive.core is None and not along):
             found = self._elementwise(op)
         elif primitive.kind == "indexing":
             found = self._indexed(op)
         elif primitive.core is not None:
             found = self._mapped(op, primitive.core)
-        elif any(kind in WITH_AXIS or kind is Output for kind in primitive.params.values()):
+        elif along:
             operands = [self._made[x] if x in self._made else self._repeated(x) for x in op.inputs]
             found = primitive(*operands, **self._params(op))
         else:

@@ -266,7 +266,7 @@ class Engine:
         ``trace`` is that of ``trace_of``. Nothing of it depends on what is given, which has values.
         """
         avals = tuple([node.aval for node in given])
-        key = (trace.key, _positions(trace, inputs), len(outputs), avals, walk)
+        key = (trace.key, _positions(trace, inputs), len(outputs), len(also), avals, walk)
 
         def make() -> Compiled:
             found = walk(outputs, inputs, given)

@@ -93,8 +93,8 @@ def _by_columns(
     """Blocks, of each of some nodes or shapes by each of the inputs, from columns computed some at a time."""
     shapes = [shape if isinstance(shape, tuple) else shape.aval.shape for shape in of]
     by_input = []
-    for place, x in enumerate(inputs):
-        parts = [run(Walk(walk, (place,)), outputs, [columns]) for columns in _directions(x, chunk)]
+    for which, x in enumerate(inputs):
+        parts = [run(Walk(walk, (which,)), outputs, [columns]) for columns in _directions(x, chunk)]
         found = []
         for i, shape in enumerate(shapes):
             n, m = x.aval.ndim, len(shape)

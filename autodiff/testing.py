@@ -78,23 +78,21 @@ def check_grads(
     if not chosen or not set(chosen) <= set(MODES):
         raise ArgumentError(f"check_grads: modes={modes!r} must be of {MODES}")
     leaves, structure = flatten(tuple(args))
-    places = [i for i, leaf in enumerate(leaves) if _is_floating(leaf)]
-    if not places:
+    own = [i for i, leaf in enumerate(leaves) if _is_floating(leaf)]
+    if not own:
         raise ArgumentError("check_grads: no argument is a floating or complex array, or a float")
     names = [f"args{name}" for name in leaf_names(structure)]
-    given = [np.array(leaf) for leaf in leaves]
 
     def of_floats(*values: Any) -> Any:
         parts = list(leaves)
-        for i, value in zip(places, values, strict=True):
+        for i, value in zip(own, values, strict=True):
             parts[i] = value
         return function(*unflatten(structure, iter(parts)))
 
-    bytes_ = min([given[i].real.dtype.itemsize for i in places])
-    usual = TOLERANCES[bytes_]
-    tolerances = [own if asked is None else asked for own, asked in zip(usual, (rtol, atol, step), strict=True)]
-    check = _Check(chosen, tolerances, [names[i] for i in places], np.random.default_rng(seed))
-    check(of_floats, [leaves[i] for i in places], order, "")
+    usual = TOLERANCES[min([np.asarray(leaves[i]).real.dtype.itemsize for i in own])]
+    tolerances = [known if asked is None else asked for known, asked in zip(usual, (rtol, atol, step), strict=True)]
+    check = _Check(chosen, tolerances, [names[i] for i in own], np.random.default_rng(seed))
+    check(of_floats, [leaves[i] for i in own], order, "")
 
 
 def _is_floating(leaf: Any) -> bool:
@@ -161,13 +159,13 @@ class _Check:
         return np.asarray(v).astype(x.dtype)
 
     def _differences(
-        self, function: Callable[..., Any], args: list[Any], place: int, v: np.ndarray[Any, Any]
+        self, function: Callable[..., Any], args: list[Any], which: int, v: np.ndarray[Any, Any]
     ) -> list[np.ndarray[Any, Any]]:
         """The derivative along a direction of one argument, by differences of fourth order."""
 
         def at(h: float) -> list[np.ndarray[Any, Any]]:
             moved = [_copied(x) for x in args]
-            moved[place] = _like(np.asarray(args[place]) + np.asarray(h).astype(v.real.dtype) * v, args[place])
+            moved[which] = _like(np.asarray(args[which]) + np.asarray(h).astype(v.real.dtype) * v, args[which])
             results = _arrays(function(*moved))
             return [x.astype(np.complex128 if x.dtype.kind == "c" else np.float64) for x in results]
 
@@ -175,7 +173,7 @@ class _Check:
         points = zip(at(h), at(-h), at(2 * h), at(-2 * h), strict=True)
         return [(8 * (a - b) - (c - d)) / (12 * h) for a, b, c, d in points]
 
-    def _compare(self, found: Any, expected: Any, mode: str, place: int, result: str, scale: float = 0.0) -> None:
+    def _compare(self, found: Any, expected: Any, mode: str, which: int, result: str, scale: float = 0.0) -> None:
         found, expected = np.asarray(found), np.asarray(expected)
         bound = self._atol + self._rtol * np.maximum(np.maximum(np.abs(expected), np.abs(found)), scale)
         wrong = ~(np.abs(found - expected) <= bound)
@@ -187,7 +185,7 @@ class _Check:
             where = f" at {index}, one of {int(wrong.sum())} of {wrong.size} elements"
             found, expected = found[index], expected[index]
         raise DerivativeError(
-            f"check_grads: {mode}: the derivative of the {result} by {self._names[place]} along a random direction is "
+            f"check_grads: {mode}: the derivative of the {result} by {self._names[which]} along a random direction is "
             f"{found.item()!r}{where}, but finite differences give {expected.item()!r}"
         )
 

@@ -31,6 +31,12 @@ BATCHED = Unknown(
     "argument with in_axes=None",
     lines=True,
 )
+RULE = Unknown(
+    TraceError,
+    "a value was needed of a cotangent or tangent that a rule of autodiff.custom_vjp or custom_jvp is given: these "
+    "have no values when the rule is recorded. Use np.where instead of if",
+    lines=True,
+)
 WITHHELD = Unknown(ValueNeeded, "a recipe does not know values")
 
 

@@ -63,18 +63,18 @@ def vectors(value: Any, structure: Structure, avals: Sequence[Aval], what: str) 
     if structure is LEAF and not is_container(value):
         return [vector(value, avals[0], what)]
     leaves, given = flatten(value)
-    if given != structure and not _alike(given, structure):
+    if given != structure and not alike(given, structure):
         if structure is LEAF and len(avals) == 1:
             # Lists of numbers, where an array is meant.
             return [vector(value, avals[0], what)]
         raise ArgumentError(
-            f"{what} must be nested as what it belongs to is: {_drawn(structure)}, but it is {_drawn(given)}"
+            f"{what} must be nested as what it belongs to is: {drawn(structure)}, but it is {drawn(given)}"
         )
     names = leaf_names(structure)
     return [vector(leaf, aval, what + name) for leaf, aval, name in zip(leaves, avals, names, strict=True)]
 
 
-def _alike(given: Structure, structure: Structure) -> bool:
+def alike(given: Structure, structure: Structure) -> bool:
     """Whether two structures differ in nothing but lists where there are tuples."""
     if structure is LEAF or given is LEAF:
         return given is structure
@@ -83,15 +83,15 @@ def _alike(given: Structure, structure: Structure) -> bool:
         return False
     if kind is not structure[0] and not {kind, structure[0]} <= {list, tuple}:
         return False
-    return all(_alike(one, other) for one, other in zip(parts, structure[2], strict=True))
+    return all(alike(one, other) for one, other in zip(parts, structure[2], strict=True))
 
 
-def _drawn(structure: Structure) -> str:
+def drawn(structure: Structure) -> str:
     """A structure as text, with a star for each leaf."""
     if structure is LEAF:
         return "an array"
     kind, keys, parts = structure
-    inner = [_drawn(part).replace("an array", "*") for part in parts]
+    inner = [drawn(part).replace("an array", "*") for part in parts]
     if keys is None:
         text = f"{'' if kind in (list, tuple) else kind.__name__}[{', '.join(inner)}]"
         return text if kind is list else f"{text.replace('[', '(', 1)[:-1]})"

@@ -179,13 +179,13 @@ def jacobian_rows(outputs: Nodes, inputs: Nodes, given: Nodes) -> list[Node]:
     return _marked(_rows(outputs[0], inputs, given[0]), begin)
 
 
-def jacobian_columns(outputs: Nodes, inputs: Nodes, given: Nodes, place: int) -> list[Node]:
+def jacobian_columns(outputs: Nodes, inputs: Nodes, given: Nodes, which: int) -> list[Node]:
     """For some tangents of one input the columns of all blocks, along the first axis."""
     begin = now()
-    return _marked(_columns(outputs, inputs[place], given[0]), begin)
+    return _marked(_columns(outputs, inputs[which], given[0]), begin)
 
 
-def hessian_columns(outputs: Nodes, inputs: Nodes, given: Nodes, place: int) -> list[Node]:
+def hessian_columns(outputs: Nodes, inputs: Nodes, given: Nodes, which: int) -> list[Node]:
     """For some tangents of one input the columns of all blocks of second derivatives, along the first axis."""
     begin = now()
-    return _marked(_columns(_blocks_by_rows(outputs, inputs), inputs[place], given[0]), begin)
+    return _marked(_columns(_blocks_by_rows(outputs, inputs), inputs[which], given[0]), begin)

@@ -7,6 +7,7 @@ A name that a topic defines is here too, unless it begins with an underscore.
 
 from . import special as special
 from .contractions import *
+from .custom import *
 from .derived import *
 from .elementwise import *
 from .factorizations import *

@@ -3,6 +3,7 @@
 from . import (
     arrays,
     bessel,
+    custom,
     elementwise,
     equations,
     factorizations,
@@ -29,6 +30,7 @@ TOPICS = (
     gamma,
     bessel,
     equations,
+    custom,
 )
 TABLE = build_table(*[topic.RULES for topic in TOPICS])
 

@@ -1,13 +1,18 @@
 """Functions of functions: they record like everything else, so they nest."""
 
 from .batching import vmap
+from .custom import CustomJVP, CustomVJP, custom_jvp, custom_vjp
 from .functions import Function, function
 from .gradients import elementwise_grad, grad, holomorphic_grad, nth_derivative, stop_gradient, value_and_grad
 from .jacobians import hessian, jacobian
 from .products import ggnvp, hvp, jvp, linearize, vhp, vjp
 
 __all__ = [
+    "CustomJVP",
+    "CustomVJP",
     "Function",
+    "custom_jvp",
+    "custom_vjp",
     "elementwise_grad",
     "function",
     "ggnvp",

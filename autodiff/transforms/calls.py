@@ -30,7 +30,7 @@ Argnums = int | Sequence[int] | None
 Argnames = str | Sequence[str] | None
 
 
-class Place:
+class Path:
     """How an argument is reached, for messages: written out only when one is needed."""
 
     __slots__ = ("_base", "_number", "_structure")
@@ -47,27 +47,27 @@ class Place:
 # --- arguments -------------------------------------------------------------------------------------------------------
 
 
-def argument(value: Any, name: str, place: Any) -> Node:
+def argument(value: Any, name: str, path: Any) -> Node:
     """A node to differentiate with respect to, for an argument of a function."""
     kind = type(value)
     if kind is float:
         return Argument(WEAK_FLOAT, value, NO_SLOT)
     if kind is Tensor or isinstance(value, Tensor):
         if not value._node.aval.differentiable:
-            raise no_derivative(f"{name}, argument {place}", value._node.aval)
+            raise no_derivative(f"{name}, argument {path}", value._node.aval)
         # A fresh name: in a nested derivative the same Tensor may be an argument of both.
         return ops.identity(value._node)
     if kind is int or kind is bool:
         try:
             return Argument(WEAK_FLOAT, float(value), NO_SLOT)
         except OverflowError:
-            raise RangeError(f"{name}, argument {place}: {shown(value)} is larger than any float") from None
+            raise RangeError(f"{name}, argument {path}: {shown(value)} is larger than any float") from None
     if kind is complex:
         return Argument(WEAK_COMPLEX, value, NO_SLOT)
     try:
         array, aval = placed(value)
     except AutodiffError as error:
-        error.within(f"{name}, argument {place}")
+        error.within(f"{name}, argument {path}")
         raise
     return Argument(aval, array, NO_SLOT)
 
@@ -134,7 +134,7 @@ class Chosen:
         Of what ``argnums`` and ``argnames`` ask for.
     """
 
-    __slots__ = ("_taken", "args", "kwargs", "name", "numbers", "own", "places", "structure")
+    __slots__ = ("_taken", "args", "kwargs", "name", "numbers", "own", "paths", "structure")
 
     def __init__(
         self,
@@ -150,9 +150,9 @@ class Chosen:
         self.kwargs = dict(kwargs)
         self.own: list[Node] = []
         self.numbers: list[bool] = []
-        self.places: list[Place] = []
+        self.paths: list[Path] = []
         # Nodes by where an argument is: one that is named twice has one node.
-        self._taken: dict[int | str, tuple[list[Node], list[bool], list[Place], Structure]] = {}
+        self._taken: dict[int | str, tuple[list[Node], list[bool], list[Path], Structure]] = {}
         if argnums is None and argnames is None:
             argnums = 0
         parts = []
@@ -161,30 +161,30 @@ class Chosen:
             parts.append(structures[0] if isinstance(argnums, int) else (tuple, None, tuple(structures)))
         if argnames is not None:
             words = (argnames,) if isinstance(argnames, str) else tuple(argnames)
-            places = [_named(function, word, args, kwargs, name) for word in words]
-            structures = [self._take(p, kwargs[p] if isinstance(p, str) else args[p]) for p in places]
+            keys = [_named(function, word, args, kwargs, name) for word in words]
+            structures = [self._take(p, kwargs[p] if isinstance(p, str) else args[p]) for p in keys]
             parts.append(structures[0] if isinstance(argnames, str) else (dict, words, tuple(structures)))
         self.structure: Structure = parts[0] if len(parts) == 1 else (tuple, None, tuple(parts))
 
-    def _take(self, place: int | str, value: Any) -> Structure:
+    def _take(self, key: int | str, value: Any) -> Structure:
         """Let nodes stand for an argument; its structure."""
-        found = self._taken.get(place)
+        found = self._taken.get(key)
         if found is None:
             leaves, structure = flatten(value)
-            label = f"args[{place}]" if isinstance(place, int) else place
-            labels = [Place(label if structure is not LEAF else str(place), structure, i) for i in range(len(leaves))]
+            label = f"args[{key}]" if isinstance(key, int) else key
+            labels = [Path(label if structure is not LEAF else str(key), structure, i) for i in range(len(leaves))]
             nodes = [argument(leaf, self.name, labels[i]) for i, leaf in enumerate(leaves)]
             numbers = [type(leaf) in PYTHON_NUMBERS for leaf in leaves]
             replaced = unflatten(structure, iter([wrap(node) for node in nodes]))
-            if isinstance(place, int):
-                self.args[place] = replaced
+            if isinstance(key, int):
+                self.args[key] = replaced
             else:
-                self.kwargs[place] = replaced
-            found = self._taken[place] = nodes, numbers, labels, structure
+                self.kwargs[key] = replaced
+            found = self._taken[key] = nodes, numbers, labels, structure
         nodes, numbers, labels, structure = found
         self.own += nodes
         self.numbers += numbers
-        self.places += labels
+        self.paths += labels
         return structure
 
     @property
@@ -245,8 +245,8 @@ class Results:
 
     def at(self, i: int) -> str:
         """Where a result is, for messages."""
-        place = leaf_names(self.structure)[i]
-        return f" at result{place}" if place else ""
+        path = leaf_names(self.structure)[i]
+        return f" at result{path}" if path else ""
 
     def differentiable(self) -> Results:
         """The same; an error for a result that has no derivative."""

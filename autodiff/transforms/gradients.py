@@ -419,10 +419,10 @@ def holomorphic_grad(
     @functools.wraps(function)
     def derivative(*args: P.args, **kwargs: P.kwargs) -> Any:
         chosen = Chosen(function, args, kwargs, name, argnums, argnames)
-        for node, place in zip(chosen.own, chosen.places, strict=True):
+        for node, path in zip(chosen.own, chosen.paths, strict=True):
             if node.aval.dtype.kind != "c":
                 raise DifferentiationError(
-                    f"{name}: argument {place} is {node.aval!r}; holomorphic functions are of complex numbers, and "
+                    f"{name}: argument {path} is {node.aval!r}; holomorphic functions are of complex numbers, and "
                     "grad differentiates with respect to real ones"
                 )
         return _sloped(function, chosen, aux, Walk(_ones_pulled), _check_complex)

@@ -81,7 +81,7 @@ def jacobian(
     def blocks(run: Any, outputs: Sequence[Node], inputs: Sequence[Node]) -> tuple[list[Any], int]:
         return jacobian_blocks(run, outputs, inputs, is_forward(mode, outputs, inputs, name), chunk), 1
 
-    return _matrix(function, argnums, argnames, has_aux, chunk, blocks, name)
+    return _matrix(function, argnums, argnames, has_aux, blocks, name)
 
 
 def hessian(
@@ -140,7 +140,7 @@ def hessian(
     def blocks(run: Any, outputs: Sequence[Node], inputs: Sequence[Node]) -> tuple[list[Any], int]:
         return hessian_blocks(run, outputs, inputs, chunk), 2
 
-    return _matrix(function, argnums, argnames, has_aux, chunk, blocks, name)
+    return _matrix(function, argnums, argnames, has_aux, blocks, name)
 
 
 def _matrix(
@@ -148,7 +148,6 @@ def _matrix(
     argnums: Argnums,
     argnames: Argnames,
     has_aux: bool,
-    chunk: int | None,
     blocks: Callable[..., tuple[list[Any], int]],
     name: str,
 ) -> Callable[..., Any]:
@@ -158,19 +157,14 @@ def _matrix(
     def matrix(*args: Any, **kwargs: Any) -> Any:
         chosen = Chosen(function, args, kwargs, name, argnums, argnames)
         out, aux = apart(chosen.called(function), has_aux, name)
-        results, own, rest = Results(out, name).differentiable(), chosen.own, None
+        results, own = Results(out, name).differentiable(), chosen.own
 
         def run(walk: Walk, outputs: Sequence[Node], given: Sequence[Node]) -> list[Any]:
-            nonlocal rest
-            _, found, rest = together(walk, outputs, own, own, given, aux if chunk is None else Aux(()), values=False)
-            return found
+            return together(walk, outputs, own, own, given, Aux(()), values=False)[1]
 
-        if chunk is not None and has_aux:
-            rest = together(NOTHING, results.nodes, own, own, (), aux)[2]
-        beside = rest
         found, order = blocks(run, results.nodes, own)
         nested = _nested(found, results, chosen, order)
-        return (nested, rest if chunk is None else beside) if has_aux else nested
+        return (nested, together(NOTHING, results.nodes, own, own, (), aux)[2]) if has_aux else nested
 
     return matrix
 

@@ -224,3 +224,33 @@ def test_pickles_and_copies(backend: ad.Backend) -> None:
     y = t**3
     for again in (copy.deepcopy(y), pickle.loads(pickle.dumps(y))):
         close(backend, again.value, [1.0, 8.0])
+
+
+@MODELS
+def test_products_matrices_and_batches(model: Callable[..., Any], backend: ad.Backend) -> None:
+    """What is more than a gradient: products with vectors, Hessians, batches."""
+    there = placed(backend)
+    direction = {name: np.cos(np.arange(v.size)).reshape(v.shape) for name, v in PARAMETERS.items()}
+    there_too = {name: backend.asarray(value, copy=True) for name, value in direction.items()}
+    for expected, got in [
+        (ad.jvp(model, (PARAMETERS,), (direction,)), ad.jvp(model, (there,), (there_too,))),
+        (ad.linearize(model, PARAMETERS)[1](direction), ad.linearize(model, there)[1](there_too)),
+    ]:
+        for e, g in zip(np.atleast_1d(expected), got if isinstance(got, tuple) else [got], strict=True):
+            close(backend, g, e)
+    slopes = ad.hvp(model)(PARAMETERS, direction)
+    for found in (ad.hvp(model)(there, there_too), ad.function(ad.hvp(model))(there, there_too)):
+        for name, e in slopes.items():
+            close(backend, found[name], e)
+
+    def of_b(parameters: dict[str, Any]) -> Callable[..., Any]:
+        rest = {name: ad.Tensor(value, constant=True) for name, value in parameters.items()}
+        return lambda b: model({**rest, "b": b})
+
+    b, along = PARAMETERS["b"], of_b(there)
+    hessian = ad.hessian(of_b(PARAMETERS))(b)
+    for chunk_size in (None, 2):
+        close(backend, ad.hessian(along, chunk_size=chunk_size)(there["b"]), hessian)
+    batch = backend.asarray(np.stack([b, 2 * b]), copy=True)
+    each = [ad.grad(of_b(PARAMETERS))(k * b) for k in (1, 2)]
+    close(backend, ad.vmap(ad.grad(along))(batch), np.stack(each))

@@ -35,8 +35,6 @@ PARAMS: dict[str, tuple[Any, ...]] = {
     "concatenate": (1,),
     "convolve": ("full",),
     "reshape": ((3, 2),),
-    "searchsorted": (True,),
-    **dict.fromkeys(("sort", "argsort"), (1, True)),
     **dict.fromkeys(("fft", "ifft", "rfft"), (1, "ortho")),
     "part": (1,),
     "svd": (False, True),
