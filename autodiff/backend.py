@@ -70,6 +70,25 @@ def missing_special(library: str, names: Collection[str], of_complex: Collection
     return lacking | real
 
 
+def has(namespace: Any, name: str) -> bool:
+    """Whether a namespace has a function, whose name may begin with that of a module in it."""
+    for part in name.split("."):
+        namespace = getattr(namespace, part, None)
+    return namespace is not None
+
+
+def missing_in(namespace: Any) -> dict[str, str]:
+    """What a namespace lacks that primitives need to be computed by what their cards say that they mean."""
+    found = {}
+    for primitive in PRIMITIVES.values():
+        # Ufuncs of SciPy are there where SciPy is.
+        needs = primitive.needs if primitive.module == "numpy" else ()
+        lacking = [name for name in needs if not has(namespace, name)]
+        if lacking:
+            found[primitive.name] = f"{namespace.__name__} has no function {' and no function '.join(lacking)}"
+    return found
+
+
 class Capabilities(NamedTuple):
     """What a backend can do, declared once: programs are checked against it, and the table in the docs is made of it.
 

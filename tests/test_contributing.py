@@ -51,6 +51,7 @@ print(len(added), "rows hold")
 # A backend of a page computes all that is recorded.
 WHOLE = """
 import warnings
+import pytest
 import shelves
 import autodiff as ad
 from autodiff.numpy_api.answers import ANSWERS
@@ -61,9 +62,15 @@ ad.register_backend("shelves", shelves.backend)
 warnings.simplefilter("ignore")
 # Questions about values are answered for NumPy's arrays only.
 rows = [case for case in CASES if getattr(case.covers[0], "__name__", "") not in ANSWERS]
+missing = 0
 for case in rows:
-    checks.check_value(case, case.arrays(), shelves.backend)
-print(len(rows), "rows hold")
+    try:
+        with checks.capable(shelves.backend):
+            checks.check_value(case, case.arrays(), shelves.backend)
+    except pytest.skip.Exception:  # NumPy itself has no such function
+        missing += 1
+assert missing < 0.01 * len(rows)
+print(len(rows) - missing, "rows hold")
 """
 
 

@@ -414,7 +414,7 @@ def about() -> list[Case]:
         answer(np.shares_memory, real(2), real(2)),
         answer(np.may_share_memory, real(2), real(2)),
         answer(_saved(np.save), real(3), covers=np.save),
-        answer(_saved(np.savez), real(3), covers=np.savez),
+        *[answer(_saved(f), real(3), covers=f) for f in (np.savez, np.savez_compressed, np.savetxt)],
     ]
 
 

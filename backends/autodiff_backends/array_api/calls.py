@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autodiff.backend import has
 from autodiff.core.primitives import COMPARED_BY_VALUE, PRIMITIVES, Primitive, Signature, by_primitive
 from autodiff.errors import BackendError
 
@@ -250,13 +251,6 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
 )
 
 
-def _has(xp: Any, name: str) -> bool:
-    """Whether a namespace has a function, which may be in a module of it."""
-    for part in name.split("."):
-        xp = getattr(xp, part, None)
-    return xp is not None
-
-
 def missing(xp: Any, own: Container[Primitive] = ()) -> dict[str, str]:
     """The primitives that a namespace lacks functions for, and which; a backend may have some of its ``own``."""
     result = {}
@@ -268,7 +262,7 @@ def missing(xp: Any, own: Container[Primitive] = ()) -> dict[str, str]:
             result[primitive.name] = f"{xp.__name__} has no such function"
             continue
         wanted = {*primitive.needs} if row is None else {*row.needs, *[m for m in row.kinds.values() if type(m) is str]}
-        lacking = sorted(name for name in wanted if not _has(xp, name))
+        lacking = sorted(name for name in wanted if not has(xp, name))
         if lacking:
             modules = {name.partition(".")[0] for name in lacking if "." in name}
             absent = sorted(module for module in modules if not hasattr(xp, module))
