@@ -127,6 +127,18 @@ def inv(a: Array) -> Array:
     return lu_solve(lu(a), np.eye(a.shape[-1], dtype=a.dtype), False) if is_small(a.shape) else np.linalg.inv(a)
 
 
+def cholesky(a: Array) -> Array:
+    """The lower factors of what lower triangles say."""
+    if a.ndim > 2 or len(a) < LEAST_FACTORED or scipy_linalg() is None:
+        return np.linalg.cholesky(a)
+    # The upper factor of the transposed matrix, which is as LAPACK wants it in memory: NumPy would copy it twice.
+    factor, info = _lapack("potrf", a.dtype)(a.T, lower=0, clean=1)
+    if info:
+        raise np.linalg.LinAlgError("Matrix is not positive definite")
+    found: Array = factor.T
+    return found
+
+
 def eigh(a: Array, upper: bool, vectors: bool) -> tuple[Array, ...]:
     """Eigenvalues and eigenvectors of what one triangle stands for."""
     uplo: Any = "U" if upper else "L"
@@ -140,4 +152,4 @@ def qr(a: Array, mode: Any) -> tuple[Array, ...]:
 
 
 # What computes the primitives of these names, with their parameters by name.
-ROUTINES: tuple[Callable[..., Any], ...] = (solve_triangular, lu, lu_solve, lu_slogdet, lu_det, inv, eigh, qr)
+ROUTINES: tuple[Callable[..., Any], ...] = (solve_triangular, lu, lu_solve, lu_slogdet, lu_det, inv, cholesky, eigh, qr)
