@@ -12,10 +12,16 @@ import autodiff as ad
 from autodiff.dispatch import UFUNC_METHODS
 from autodiff.numpy_api import answers
 from autodiff.numpy_api.functions import RECORDING
+from autodiff.scipy_api import linalg, special, stats
+from autodiff.scipy_api.distributions import CONTINUOUS, DISCRETE, MOMENTS
+from autodiff.scipy_api.multivariate import RECORDED
 
 from . import states
 from .markdown import COMMAND, table
 from .recorded import heading, listed, names, recorded, ufuncs
+
+# Whose functions are recorded by name.
+SCIPYS = {"special": special, "linalg": linalg}
 
 
 def topic(functions: Iterable[Any]) -> str:
@@ -67,6 +73,26 @@ def answers_to(call: Callable[[np.ufunc], Any], ufunc: np.ufunc) -> bool:
     return True
 
 
+def scipys() -> str:
+    """Functions of SciPy that are no ufuncs, and why others are not recorded."""
+    rows = [("module", "recorded"), *[(f"`scipy.{m}`", _words(topic.TABLE)) for m, topic in SCIPYS.items()]]
+    for kind, rest in ((CONTINUOUS, stats.QUANTILES), (DISCRETE, ())):
+        methods = f"densities, {' '.join(stats.PROBABILITIES)} {' '.join(rest)}".strip()
+        rows.append((f"`scipy.stats`: {methods}, where SciPy has formulas", _words(kind)))
+    rows += [(f"`scipy.stats.{name}`", _words(methods)) for name, methods in RECORDED.items()]
+    rows.append(("`scipy.stats`: mean var std", _words(MOMENTS)))
+    reasons: dict[str, list[str]] = {}
+    for module, topic in SCIPYS.items():
+        for name, reason in topic.UNRECORDED.items():
+            reasons.setdefault(reason, []).append(f"`{module}.{name}`")
+    refused = [("not recorded", "why"), *[(" ".join(those), reason) for reason, those in reasons.items()]]
+    return f"{table(*rows)}\n\n{table(*refused)}"
+
+
+def _words(names: Iterable[str]) -> str:
+    return " ".join(f"`{name}`" for name in names)
+
+
 def attributes() -> str:
     """What a Tensor has, with what its docstrings say."""
     public = {name: inspect.getdoc(getattr(ad.Tensor, name)) or "" for name in dir(ad.Tensor) if name[0] != "_"}
@@ -103,6 +129,7 @@ def page() -> str:
     parts += ["### Methods of ufuncs\n", methods(), ""]
     for module in RECORDING:
         parts += [heading(module) + "\n", topic(module.TABLE), ""]
+    parts += ["## Functions of SciPy\n", "[How](semantics.md#functions-of-scipy) they take Tensors.\n", scipys(), ""]
     parts += [heading(answers) + "\n", "They record nothing.\n", listed(answers.TABLE), ""]
     parts += ["## Attributes and methods of a Tensor\n", attributes(), "", states.section()]
     return "\n".join(parts) + "\n"

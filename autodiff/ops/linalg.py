@@ -185,6 +185,14 @@ lu_slogdet_p = Operator(
     meaning=lambda xp, factors: tuple(xp.linalg.slogdet(factors[0])),
     needs=("linalg.slogdet",),
 )
+lu_det_p = Operator(
+    "lu_det",
+    lambda primitive, factors: intern_aval(factors.parts[0].shape[:-2], factors.parts[0].dtype),
+    core=".->",
+    kind="routine",
+    meaning=lambda xp, factors: xp.linalg.det(factors[0]),
+    needs=("linalg.det",),
+)
 
 
 def _lu_solve(xp: Any, factors: tuple[Any, ...], b: Any, *, transposed: bool) -> Any:

@@ -167,5 +167,5 @@ RULES: list[Rule] = [
     ),
     Explicit(ops.slogdet_p, (_slogdet_pull,), _slogdet_push, "Giles 2008, 2.2.4"),
     # Derivatives are taken before plans are made.
-    *without(NONDIFFERENTIABLE, ops.lu_p, ops.lu_solve_p, ops.lu_slogdet_p),
+    *without(NONDIFFERENTIABLE, ops.lu_p, ops.lu_solve_p, ops.lu_slogdet_p, ops.lu_det_p),
 ]

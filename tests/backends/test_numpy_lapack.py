@@ -62,6 +62,14 @@ def test_factors(scipy, dtype):
             lapack.lu_solve(lapack.lu(singular), b, False)
 
 
+def solves(a, x, b):
+    """Whether a x is b, but for what the rounding of elements of x makes; matrices may be nearly singular."""
+    wide = "D" if np.iscomplexobj(a) else "d"
+    missed = np.abs(a.astype(wide) @ x.astype(wide) - b)
+    sizes = np.abs(a).max((-1, -2), keepdims=True) * np.abs(x).max((-1, -2), keepdims=True)
+    assert (missed <= 32 * np.finfo(a.dtype).eps * (1 + sizes)).all()
+
+
 @pytest.mark.parametrize("dtype", ["f4", "f8", "F", "D"])
 @pytest.mark.parametrize("n", [2, 3, 4])
 @pytest.mark.parametrize("batch", [(small.LEAST_MATRICES,), (2, small.BLOCK + 5)])
@@ -78,12 +86,17 @@ def test_many_small_matrices(dtype, n, batch):
     for transposed in (False, True):
         x = lapack.lu_solve(factors, b, transposed)
         assert (x.dtype, x.shape) == (b.dtype, b.shape)
-        back = (a.swapaxes(-1, -2) if transposed else a) @ x
-        np.testing.assert_allclose(back, b, rtol=rtol, atol=rtol)
+        solves(a.swapaxes(-1, -2) if transposed else a, x, b)
     for found, expected in zip(lapack.lu_slogdet(factors), np.linalg.slogdet(a), strict=True):
         np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol)
         assert found.dtype == expected.dtype
-    np.testing.assert_allclose(lapack.inv(a) @ a, np.broadcast_to(np.eye(n), a.shape), rtol=rtol, atol=rtol)
+    solves(a, lapack.inv(a), np.eye(n))
+    np.testing.assert_allclose(lapack.lu_det(factors), np.linalg.det(a), rtol=rtol, atol=rtol)
+    # Products of pivots that leave the range on the way.
+    great, digits = (1e30, 1e-4) if dtype in ("f4", "F") else (1e200, 1e-12)
+    uneven = np.broadcast_to(np.diag([2 * great, 3 / great if n == 2 else 3 * great, 1 / great, 1.0][:n]), a.shape)
+    uneven = uneven.astype(dtype)
+    np.testing.assert_allclose(lapack.lu_det(lapack.lu(uneven)), np.linalg.det(uneven), rtol=digits)
     a[..., 7, :, :] = 1
     sign, log = lapack.lu_slogdet(lapack.lu(a))
     assert (sign[..., 7] == 0).all()

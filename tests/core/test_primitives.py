@@ -71,7 +71,7 @@ def arguments(primitive: Primitive) -> tuple[list[Aval], list[Any]]:
     values = [MATRIX, MATRIX + 1, MATRIX * 2][:count]
     if primitive is ops.part_p:
         return [several([intern_aval(MATRIX.shape, MATRIX.dtype)] * 2)], [(MATRIX, MATRIX + 1)]
-    if primitive in (ops.lu_solve_p, ops.lu_slogdet_p):
+    if primitive in (ops.lu_solve_p, ops.lu_slogdet_p, ops.lu_det_p):
         a, exchanges = np.array([[2.0, 1.0], [0.5, 3.0]]), np.zeros(2, np.int32)
         known = several([intern_aval(x.shape, x.dtype) for x in (a, exchanges)])
         rest = [MATRIX] if primitive is ops.lu_solve_p else []

@@ -9,8 +9,8 @@ from .lapack import has_factors
 from .small import is_small
 
 SOLVE, SLOGDET, DET = (PRIMITIVES[name] for name in ("solve", "slogdet", "det"))
-LU, LU_SOLVE, LU_SLOGDET = (PRIMITIVES[name] for name in ("lu", "lu_solve", "lu_slogdet"))
-PART, TRANSPOSE, MULTIPLY, EXP = (PRIMITIVES[name] for name in ("part", "transpose", "multiply", "exp"))
+LU, LU_SOLVE, LU_SLOGDET, LU_DET = (PRIMITIVES[name] for name in ("lu", "lu_solve", "lu_slogdet", "lu_det"))
+TRANSPOSE = PRIMITIVES["transpose"]
 USERS = (SOLVE, SLOGDET, DET)
 
 
@@ -39,12 +39,7 @@ def with_factors(program: Program) -> Program:
         factors = result.call(LU, a)
         if signature.primitive is SOLVE:
             return result.call(LU_SOLVE, factors, arguments[1], params=(transposed,))
-        both = result.call(LU_SLOGDET, factors)
-        if signature.primitive is SLOGDET:
-            return both
-        sign, log = (result.call(PART, both, params=(i,)) for i in range(2))
-        # As NumPy has it.
-        return result.call(MULTIPLY, sign, result.call(EXP, log))
+        return result.call(LU_DET if signature.primitive is DET else LU_SLOGDET, factors)
 
     return prune(program, replaced)
 

@@ -111,9 +111,32 @@ def lu_slogdet(factors: tuple[Array, Array]) -> tuple[Any, Any]:
     return np.where(singular, a.dtype.type(0), sign), np.where(singular, sizes.dtype.type(-np.inf), log)
 
 
+def lu_det(factors: tuple[Array, Array]) -> Any:
+    """The determinant: of small matrices a product, where nothing is near the ends of the range."""
+    a, exchanges = factors
+    found = small.det(a, exchanges) if is_small(a.shape) else None
+    if found is None:
+        # As NumPy has it.
+        sign, log = lu_slogdet(factors)
+        found = sign * np.exp(log)
+    return found
+
+
 def inv(a: Array) -> Array:
     """The inverses of matrices."""
     return lu_solve(lu(a), np.eye(a.shape[-1], dtype=a.dtype), False) if is_small(a.shape) else np.linalg.inv(a)
+
+
+def cholesky(a: Array) -> Array:
+    """The lower factors of what lower triangles say."""
+    if a.ndim > 2 or len(a) < LEAST_FACTORED or scipy_linalg() is None:
+        return np.linalg.cholesky(a)
+    # The upper factor of the transposed matrix, which is as LAPACK wants it in memory: NumPy would copy it twice.
+    factor, info = _lapack("potrf", a.dtype)(a.T, lower=0, clean=1)
+    if info:
+        raise np.linalg.LinAlgError("Matrix is not positive definite")
+    found: Array = factor.T
+    return found
 
 
 def eigh(a: Array, upper: bool, vectors: bool) -> tuple[Array, ...]:
@@ -129,4 +152,4 @@ def qr(a: Array, mode: Any) -> tuple[Array, ...]:
 
 
 # What computes the primitives of these names, with their parameters by name.
-ROUTINES: tuple[Callable[..., Any], ...] = (solve_triangular, lu, lu_solve, lu_slogdet, inv, eigh, qr)
+ROUTINES: tuple[Callable[..., Any], ...] = (solve_triangular, lu, lu_solve, lu_slogdet, lu_det, inv, cholesky, eigh, qr)
