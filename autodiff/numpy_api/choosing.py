@@ -9,7 +9,7 @@ import numpy as np
 from .. import ops
 from ..arguments import items
 from ..convert import as_array
-from ..errors import ArgumentError, DTypeError, ShapeError
+from ..errors import ArgumentError, DTypeError, IndexingError
 from ..nodes import Node
 from ..plan import concrete, on_host
 from ..tensor import Tensor, node_of, wrap
@@ -27,18 +27,18 @@ def _choose(a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
     each = [ops.expand_dims(ops.broadcast_to(ops.astype(x, dtype), shape), (0,)) for x in nodes]
     stacked = ops.concatenate(each, 0)
     chosen = ops.broadcast_to(positions_in(stacked, 0, a, mode, "choose"), shape)
-    _check_positive(chosen, mode)
+    _check_choices(chosen, len(nodes), mode)
     item: list[Any] = [chosen]
     for axis, n in enumerate(shape):
         item.append(np.arange(n).reshape([-1 if axis == i else 1 for i in range(len(shape))]))
     return put(out, ops.read_index(stacked, tuple(item), concrete), "choose")
 
 
-def _check_positive(chosen: Node, mode: Any) -> None:
+def _check_choices(chosen: Node, count: int, mode: Any) -> None:
     """NumPy counts no choices from the end."""
     known = concrete(chosen) if mode == "raise" else None
-    if known is not None and np.any(np.asarray(known) < 0):
-        raise ArgumentError("choose: a choice is negative; count from 0, or give mode='wrap'")
+    if known is not None and np.any((np.asarray(known) < 0) | (np.asarray(known) >= count)):
+        raise ArgumentError(f"choose: choices are from 0 to {count - 1}; give mode='wrap' or 'clip' for others")
 
 
 def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
@@ -56,7 +56,7 @@ def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> A
     values = wrap(node)
     for condition, function in zip(conditions, functions, strict=True):
         if condition.shape != node.aval.shape:
-            raise ShapeError(f"piecewise: a condition of shape {condition.shape} for {node.aval!r}")
+            raise IndexingError(f"piecewise: a condition of shape {condition.shape} for {node.aval!r}")
         if callable(function):
             chosen = values[condition]
             if not chosen.size:

@@ -47,10 +47,10 @@ def _bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Any:
     values = ops.full(numbers.aval.shape, 1, INT64)
     if weights is not None:
         values = node_of(weights)
-        if values.aval.shape != numbers.aval.shape:
-            raise ShapeError(f"bincount: weights of shape {values.aval.shape} for {numbers.aval.size} elements")
         if not np.can_cast(values.aval.dtype, FLOAT64, "safe"):
             raise DTypeError(f"bincount: weights={values.aval!r} do not convert to float64")
+        if values.aval.shape != numbers.aval.shape:
+            raise ShapeError(f"bincount: weights of shape {values.aval.shape} for {numbers.aval.size} elements")
         values = ops.astype(values, FLOAT64)
     return wrap(_added_up(size, ops.astype(numbers, INT64), values))
 

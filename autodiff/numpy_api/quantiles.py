@@ -309,11 +309,11 @@ def _quantile(name: str, scale: int, skips: bool) -> Handler:
                 interpolation: Any = None) -> Any:  # fmt: skip
         flag(overwrite_input, f"{name}: overwrite_input")
         method = _checked_method(method, interpolation, weights, name)
+        if node_of(a).aval.dtype.kind == "c":
+            raise DTypeError(f"{name}({describe(a)}): complex numbers have no quantiles; take their real parts")
         of = asked(a, axis, name)
         x, shares = of.lines, _checked_q(q, scale, name)
         kind = x.aval.dtype.kind
-        if kind == "c":
-            raise DTypeError(f"{name}({x.aval!r}): complex numbers have no quantiles; take their real parts")
         leading, count = shares.q.aval.shape, shares.q.aval.size
         n = x.aval.shape[-1]
         if not n and not skips:

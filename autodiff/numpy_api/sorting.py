@@ -40,8 +40,11 @@ def _line(x: Node, axis: Any, name: str) -> tuple[Node, int]:
 
 def _sorting(function: Callable[[Node, int, bool], Node], name: str) -> Handler:
     def handler(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-        keeps = is_stable(kind, order, stable, name)
-        return wrap(function(*_line(node_of(a), axis, name), keeps))
+        x, keeps = node_of(a), is_stable(kind, order, stable, name)
+        if function is ops.argsort and not x.aval.ndim:
+            # NumPy sorts no number, but has the position of one.
+            x = ops.reshape(x, (1,))
+        return wrap(function(*_line(x, axis, name), keeps))
 
     return handler
 
@@ -69,7 +72,7 @@ def _partitioning(primitive: Any, name: str) -> Handler:
         is_stable(None, order, None, name)
         word(kind, f"{name}: kind", ("introselect",))
         x, place = _line(node_of(a), axis, name)
-        ranks = _ranks(kth, x.aval.shape[place], name)
+        ranks = _ranks(kth, x.aval.shape[place] if x.aval.size else 0, name)
         moved = ops.moveaxis(x, place, -1)
         # Nothing is moved where there is nothing, or nobody asks.
         if not (x.aval.size and ranks.aval.size):
@@ -108,7 +111,8 @@ def _sort_complex(a: Any) -> Any:
     x = node_of(a)
     ordered = ops.sort(x, ops.normalize_axis(-1, x.aval.ndim, "sort_complex"))
     if x.aval.dtype.kind != "c":
-        ordered = ops.astype(ordered, np.dtype(np.complex64 if x.aval.dtype.char in "bhBH" else np.complex128))
+        code = x.aval.dtype.char
+        ordered = ops.astype(ordered, np.dtype("F" if code in "bhBH" else "G" if code == "g" else "D"))
     return wrap(ordered)
 
 

@@ -64,6 +64,11 @@ for _function, _keywords in {
     np.argmin: [*AXES[:4], *KEPT],
     np.cumsum: [*AXES[:4], *IN],
     np.cumprod: [*AXES[:4], *IN],
+    np.sort: [*AXES[:4], {"kind": "stable"}],
+    np.argsort: [{"stable": True}, {"axis": 0, "stable": True}],
+    np.median: [*AXES[:4], *KEPT],
+    np.nansum: [*AXES[:6], *KEPT, {"dtype": "f4"}],
+    np.nanmax: [*AXES[:6], *KEPT],
 }.items():
     REDUCTIONS |= calls(_function, keywords=[{}, *_keywords])
 
