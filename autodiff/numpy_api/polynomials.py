@@ -113,8 +113,9 @@ def _polydiv(u: Any, v: Any) -> Any:
         rest = ops.concatenate([part for part in parts if part.aval.size], 0)
     q = ops.concatenate(quotient, 0) if quotient else ops.full((1,), 0, rest.aval.dtype)
     values = _seen(rest)
-    large = [0] if values is None else np.flatnonzero(~np.isclose(values, 0, rtol=1e-14))
-    first = min(int(large[0]) if len(large) else rest.aval.size - 1, rest.aval.size - 1)
+    # All before the last is about zero, or what has been divided in a trace.
+    large = np.flatnonzero(~np.isclose(values, 0, rtol=1e-14)) if values is not None else np.array([steps])
+    first = min(int(large[0]) if large.size else rest.aval.size, rest.aval.size - 1)
     rest = ops.take_slices(rest, slice(first, None)) if first else rest
     return _as_given(q, u, v), _as_given(rest, u, v)
 
