@@ -155,6 +155,20 @@ def test_classes(base: str, method: str) -> None:
     check(call, args, [*BASES].index(base) + [*METHODS].index(method))
 
 
+def test_what_a_trace_does_not_know_is_kept() -> None:
+    """Which coefficients are zero decides shapes; while a function is traced, none is."""
+
+    def products(c: Any, d: Any) -> Any:
+        return np.polymul(c, d), np.polynomial.chebyshev.chebmul(c, d), *np.polydiv(c, d), np.roots(c)
+
+    for c in (C, C[::-1].copy()):
+        traced = ad.function(products)(c, D)
+        for found, expected in zip(traced, products(c, D), strict=True):
+            np.testing.assert_allclose(np.asarray(found)[-len(expected) :], expected, rtol=1e-10)
+    kept = ad.function(np.polymul)(np.array([0.0, 1.0]), D)
+    np.testing.assert_array_equal(np.asarray(kept), [0.0, *D])
+
+
 def test_a_polynomial_is_numpys() -> None:
     p, numpys = np.polynomial.Polynomial(ad.Tensor(C)), np.polynomial.Polynomial(C)
     assert type(p) is type(numpys)

@@ -21,6 +21,7 @@ import numpy as np
 
 from .. import ops
 from ..convert import numeric_dtype
+from ..errors import TraceError
 from ..plan import on_host
 from ..tensor import Tensor, wrap
 from .creation import array, holds_tensors
@@ -82,13 +83,27 @@ def _import(name: str, names: Any = None, local: Any = None, fromlist: Any = (),
     return __import__(name, names, local, fromlist, level)
 
 
+def _trimmed(seq: Any) -> Any:
+    """Coefficients up to the last that is not zero; all of them where a trace does not know their values."""
+    if not isinstance(seq, Tensor):
+        return _own(_module(UTILITIES).trimseq)(seq)
+    try:
+        places = np.flatnonzero(on_host(seq._node))
+    except TraceError:
+        return seq
+    count = int(places[-1]) + 1 if places.size else 1
+    return seq if count >= len(seq) else seq[:count]
+
+
 @functools.cache
 def _names(name: str) -> dict[str, Any]:
     """The global names of a module, for Tensors."""
     module, utilities = _module(name), _module(UTILITIES)
     names = {**vars(module), "np": _Numpy(), "__builtins__": {**vars(builtins), "__import__": _import}}
     names.update({key: _again(function, names) for key, function in _functions(module, module).items()})
-    if module is not utilities:
+    if module is utilities:
+        names["trimseq"] = _trimmed
+    else:
         made = _names(UTILITIES)
         names.update({key: made[f.__name__] for key, f in _functions(module, utilities).items()})
         names["pu"] = SimpleNamespace(**made)

@@ -9,7 +9,7 @@ import numpy as np
 from .. import ops
 from ..arguments import flag, integer, word
 from ..core.avals import FLOAT64, INT64
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError, ShapeError, TraceError
 from ..nodes import Node
 from ..plan import on_host
 from ..tensor import node_of, wrap
@@ -34,9 +34,20 @@ def _vector(p: Any, name: str) -> Node:
     return node
 
 
+def _seen(node: Node) -> Any:
+    """Values that decide which shape a result has; None where a trace does not know them, and all is kept."""
+    try:
+        return np.asarray(on_host(node))
+    except TraceError:
+        return None
+
+
 def _from_first(node: Node) -> Node:
     """Coefficients from the first on that is not zero; their values say which that is, as in NumPy."""
-    set_ = np.flatnonzero(on_host(node))
+    values = _seen(node)
+    if values is None:
+        return node
+    set_ = np.flatnonzero(values)
     if not set_.size:
         return ops.zeros_like(ops.take_slices(node, slice(0, 1))) if node.aval.size else ops.full((1,), 0, INT64)
     return ops.take_slices(node, slice(int(set_[0]), None)) if set_[0] else node
@@ -101,8 +112,10 @@ def _polydiv(u: Any, v: Any) -> Any:
         parts = [ops.take_slices(rest, slice(0, k)), reduced, ops.take_slices(rest, slice(k + count, None))]
         rest = ops.concatenate([part for part in parts if part.aval.size], 0)
     q = ops.concatenate(quotient, 0) if quotient else ops.full((1,), 0, rest.aval.dtype)
-    large = np.flatnonzero(~np.isclose(on_host(rest), 0, rtol=1e-14))
-    first = min(int(large[0]) if large.size else rest.aval.size - 1, rest.aval.size - 1)
+    values = _seen(rest)
+    # All before the last is about zero, or what has been divided in a trace.
+    large = np.flatnonzero(~np.isclose(values, 0, rtol=1e-14)) if values is not None else np.array([steps])
+    first = min(int(large[0]) if large.size else rest.aval.size, rest.aval.size - 1)
     rest = ops.take_slices(rest, slice(first, None)) if first else rest
     return _as_given(q, u, v), _as_given(rest, u, v)
 
@@ -138,7 +151,8 @@ def _polyint(p: Any, m: Any = 1, k: Any = None) -> Any:
 def _roots(p: Any) -> Any:
     """The eigenvalues of the companion matrix; which first and last coefficients are zero is seen in their values."""
     node = _vector(p, "roots")
-    set_ = np.flatnonzero(on_host(node))
+    values = _seen(node)
+    set_ = np.arange(node.aval.size) if values is None else np.flatnonzero(values)
     if not set_.size:
         return wrap(ops.full((0,), 0, FLOAT64))
     zeros = node.aval.size - 1 - int(set_[-1])
@@ -171,8 +185,8 @@ def _poly(seq_of_zeros: Any) -> Any:
     if not zeros.aval.size:
         return 1.0
     if zeros.aval.dtype.kind == "c":
-        values = np.asarray(on_host(zeros))
-        if np.all(np.sort(values) == np.sort(values.conj())):
+        values = _seen(zeros)
+        if values is not None and np.all(np.sort(values) == np.sort(values.conj())):
             product = ops.real(product)
     return wrap(product)
 
