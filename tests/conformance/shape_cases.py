@@ -404,6 +404,8 @@ def about() -> list[Case]:
         answer(np.may_share_memory, real(2), real(2)),
         answer(_saved(np.save), real(3), covers=np.save),
         answer(_saved(np.savez), real(3), covers=np.savez),
+        answer(_saved(np.savez_compressed), real(3), covers=np.savez_compressed),
+        answer(_saved(np.savetxt), real(3), covers=np.savetxt),
     ]
 
 
