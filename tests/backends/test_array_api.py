@@ -243,6 +243,12 @@ def products():
             yield [sample(first, left), sample(second, right)], ()
 
 
+def parts_of_numbers():
+    for dtype, shape in itertools.product((np.dtype(code) for code in "fd"), SHAPES):
+        yield [sample(shape, dtype), sample(shape, dtype)], ()
+        yield [sample(shape, dtype), special(dtype)[:1].reshape((1,) * len(shape))], ()
+
+
 def solved():
     """Triangular matrices of small whole numbers, on which every library is exact."""
     for dtype in (np.dtype(code) for code in "fdFD"):
@@ -329,6 +335,7 @@ CASES = {
     "cumsum": lambda: along_axes(whole=True),
     "cumprod": lambda: along_axes(whole=True),
     "concatenate": lambda: along_axes(count=3),
+    "of_parts": parts_of_numbers,
     "solve": solved,
     "matmul": products,
     "where": choices,
