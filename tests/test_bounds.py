@@ -21,7 +21,7 @@ import autodiff.optim
 from autodiff import background
 from autodiff.memo import Memo
 from autodiff.plan import execute, workspaces
-from autodiff.transforms import gradients
+from autodiff.transforms.calls import ENGINE
 
 NIGHTLY = "NIGHTLY" in os.environ
 # Steps until tables are full, and after that.
@@ -134,7 +134,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return
     for memo in memos():
         monkeypatch.setattr(memo, "_most_hot", min(memo._most_hot, 32))
-    caches = [execute.evaluations, gradients._GRADIENTS.cache, STATIC._cache, METHOD._cache]
+    caches = [execute.evaluations, ENGINE.cache, STATIC._cache, METHOD._cache]
     for cache in caches:
         cache.clear()
         monkeypatch.setattr(cache, "capacity", 32)
