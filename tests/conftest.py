@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.util
 import os
@@ -90,6 +91,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         _keep(config, items, belongs)
     if _is_part(config):
         _keep(config, items, lambda item: item.path.stem not in SWEEPS or _is_of_part(item))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """No collection walks over the tests themselves, which are a million objects: some tests ask for hundreds."""
+    gc.collect()
+    gc.freeze()
 
 
 def _keep(config: pytest.Config, items: list[pytest.Item], chosen: Callable[[pytest.Item], bool]) -> None:
