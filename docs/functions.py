@@ -12,7 +12,7 @@ import autodiff as ad
 from autodiff.dispatch import UFUNC_METHODS
 from autodiff.numpy_api import answers
 from autodiff.numpy_api.functions import RECORDING
-from autodiff.scipy_api import linalg, special, stats
+from autodiff.scipy_api import fft, linalg, special, stats
 from autodiff.scipy_api.distributions import CONTINUOUS, DISCRETE, MOMENTS
 from autodiff.scipy_api.multivariate import RECORDED
 
@@ -76,6 +76,7 @@ def answers_to(call: Callable[[np.ufunc], Any], ufunc: np.ufunc) -> bool:
 def scipys() -> str:
     """Functions of SciPy that are no ufuncs, and why others are not recorded."""
     rows = [("module", "recorded"), *[(f"`scipy.{m}`", _words(topic.TABLE)) for m, topic in SCIPYS.items()]]
+    rows.append(("`scipy.fft`", _words((*fft.TRANSFORMS, *fft.TABLE))))
     for kind, rest in ((CONTINUOUS, stats.QUANTILES), (DISCRETE, ())):
         methods = f"densities, {' '.join(stats.PROBABILITIES)} {' '.join(rest)}".strip()
         rows.append((f"`scipy.stats`: {methods}, where SciPy has formulas", _words(kind)))

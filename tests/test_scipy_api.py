@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from scipy import linalg, special, stats
+from scipy import fft, linalg, special, stats
 
 import autodiff as ad
 from autodiff import scipy_api
@@ -79,6 +79,8 @@ def test_scipys_own_functions_come_back() -> None:
         # What was taken before says so where a derivative would be lost.
         with pytest.raises(ad.errors.DetachedError, match="expm"):
             ad.grad(lambda t: np.sum(linalg.expm(t)))(np.eye(2))
+        with pytest.raises(ad.errors.DetachedError, match="fft"):
+            ad.grad(lambda t: np.sum(np.abs(fft.fft(t))))(np.ones(3))
     finally:
         scipy_api.install()
     assert linalg.expm is wrapped
@@ -104,6 +106,7 @@ def test_scipys_own_functions_come_back() -> None:
         (lambda t: stats.levy.logpdf(t), "scipy.stats.levy.logpdf is not recorded for Tensors: no method"),
         (lambda t: stats.multivariate_normal(t[0], t).rvs(), "scipy.stats.multivariate_normal.rvs is not recorded"),
         (lambda t: stats.multivariate_normal.logpdf(t, cov=t, allow_singular=True), "allow_singular=True"),
+        (lambda t: fft.dct(t), "scipy.fft.dct is not recorded for Tensors: transforms that NumPy has are"),
         (lambda t: special.polygamma(t, 1.0), "scipy.special.polygamma: .*integers"),
     ],
 )
@@ -194,3 +197,12 @@ def test_densities_are_recorded_once() -> None:
     x, loc = ad.Tensor(np.ones(3)), ad.Tensor(0.5)
     first, second = (stats.norm.logpdf(x, loc, 2.0).node for _ in range(2))
     assert first.signature is second.signature
+
+
+def test_transforms_of_arrays_are_scipys() -> None:
+    x = np.arange(5.0)
+    assert type(fft.dct(x)) is np.ndarray
+    assert fft.fft(x.astype(np.float32)).dtype == np.complex64
+    with fft.set_backend("scipy", only=True):
+        assert type(fft.fft(x)) is np.ndarray
+    assert type(fft.fft(ad.Tensor(x))) is ad.Tensor

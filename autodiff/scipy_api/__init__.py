@@ -16,6 +16,7 @@ from .replacing import restore
 
 # Modules of SciPy, and where their handlers are.
 TOPICS = {
+    "scipy.fft": "fft",
     "scipy.linalg": "linalg",
     "scipy.special": "special",
     "scipy.stats": "stats",

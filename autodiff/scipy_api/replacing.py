@@ -128,6 +128,11 @@ def replace(owner: Any, name: str, by: Any) -> None:
     setattr(owner, name, by)
 
 
+def in_place() -> bool:
+    """Whether SciPy's functions are replaced now."""
+    return bool(_replaced)
+
+
 def restore() -> None:
     """Put back what was replaced."""
     while _replaced:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import linalg, special
+from scipy import fft, linalg, special
 
 from .case import Case, Draw, answer, case, complexes, composed, integers, invertible, positive, real, spaced, spread
 
@@ -340,8 +340,21 @@ def special_matrices() -> list[Case]:
     return rows
 
 
+def transforms() -> list[Case]:
+    rows = [
+        case(getattr(fft, name), complexes(5), norm=norm)
+        for name in ("fft", "ifft", "irfft", "hfft")
+        for norm in (None, "ortho")
+    ]
+    rows += [case(getattr(fft, name), real(2, 5), n=4, axis=0, workers=1) for name in ("fft", "rfft", "ihfft")]
+    rows += [case(getattr(fft, name), real(2, 3)) for name in ("fft2", "ifft2", "rfft2", "fftn", "ifftn", "rfftn")]
+    rows += [case(getattr(fft, name), complexes(2, 3)) for name in ("irfft2", "irfftn")]
+    rows += [case(fft.fftn, real(2, 3), s=(4, 2)), case(fft.fftshift, real(5)), case(fft.ifftshift, real(2, 3), axes=1)]
+    return rows
+
+
 CASES: list[Case] = [
-    *composed([*exponentials(), *counts(), *systems(), *subspaces(), *special_matrices()]),
+    *composed([*exponentials(), *counts(), *systems(), *subspaces(), *special_matrices(), *transforms()]),
     *factors(),
     *of_matrices(),
     *equations(),

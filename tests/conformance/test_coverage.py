@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import linalg, special, stats
+from scipy import fft, linalg, special, stats
 
 import autodiff as ad
 from autodiff import ops
@@ -21,6 +21,7 @@ from autodiff.numpy_api.methods import ACCUMULATE, FOLDED, REDUCE
 from autodiff.numpy_api.special import NUMPYS, UNRECORDED
 from autodiff.numpy_api.ufuncs import ufunc_table
 from autodiff.reasons import REASONS
+from autodiff.scipy_api import fft as fft_topic
 from autodiff.scipy_api import linalg as linalg_topic
 from autodiff.scipy_api import special as special_topic
 from autodiff.scipy_api import stats as stats_topic
@@ -110,6 +111,11 @@ def test_methods_of_scipys_distributions_are_in_the_table() -> None:
         # Some of these take parameters alone, and have no Tensor in a row without.
         wanted += [(name, method) for method in ("mean", "var", "std") if name in MOMENTS and _has_shapes(name)]
     assert not {(name, method) for name, method in wanted if getattr(getattr(stats, name), method) not in COVERED}
+
+
+def test_transforms_of_scipy_are_in_the_table() -> None:
+    names = {*fft_topic.TRANSFORMS, *fft_topic.TABLE}
+    assert not {name for name in names if getattr(fft, name) not in COVERED}
 
 
 def _has_shapes(name: str) -> bool:
