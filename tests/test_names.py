@@ -106,6 +106,16 @@ def test_bytes_are_those_of_the_value_and_no_derivative_is_lost_with_them(name):
     assert ad.grad(lambda x: VALUES[name](ad.stop_gradient(x)) and np.sum(x))(X).tolist() == np.ones((2, 3)).tolist()
 
 
+def test_what_bytes_cannot_be_is_our_error():
+    for call, words in (
+        (lambda t: t.tobytes("Z"), "tobytes of float64"),
+        (lambda t: t.getfield(np.int64, 4), "getfield of float64"),
+        (lambda t: t.byteswap(inplace=True), "byteswap: inplace=True"),
+    ):
+        with pytest.raises(errors.AutodiffError, match=words):
+            call(ad.Tensor(X))
+
+
 def test_files_get_the_value(tmp_path):
     def written(x):
         file = tmp_path / "x"

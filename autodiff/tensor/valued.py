@@ -42,7 +42,7 @@ class Valued(Handle):
 
     def tobytes(self, order: Any = "C") -> bytes:
         """See `numpy.ndarray.tobytes`."""
-        return np.asarray(self._number("tobytes()")).tobytes(order)
+        return self._bytes("tobytes", self._number("tobytes()"), order)  # type: ignore[no-any-return]
 
     @property
     def data(self) -> memoryview:
@@ -51,25 +51,33 @@ class Valued(Handle):
 
     def getfield(self, dtype: Any, offset: int = 0) -> Any:
         """See `numpy.ndarray.getfield`: of the value, whose bits have no derivative."""
-        return np.asarray(self._number("getfield()")).getfield(dtype, offset)
+        return self._bytes("getfield", self._number("getfield()"), dtype, offset)
 
     def byteswap(self, inplace: bool = False) -> Any:
         """See `numpy.ndarray.byteswap`: of the value, whose bits have no derivative."""
         if inplace:
             raise UnsupportedError("byteswap: inplace=True would write bits, not numbers; leave it out")
-        return np.asarray(self._number("byteswap()")).byteswap()
+        return self._bytes("byteswap", self._number("byteswap()"))
 
     def tofile(self, fid: Any, sep: str = "", format: str = "%s") -> None:
         """See `numpy.ndarray.tofile`."""
-        np.asarray(on_host(self._node)).tofile(fid, sep, format)
+        self._bytes("tofile", on_host(self._node), fid, sep, format)
 
     def dump(self, file: Any) -> None:
         """See `numpy.ndarray.dump`: the value, without history."""
-        np.asarray(on_host(self._node)).dump(file)
+        self._bytes("dump", on_host(self._node), file)
 
     def dumps(self) -> bytes:
         """See `numpy.ndarray.dumps`: the value, without history."""
-        return np.asarray(self._number("dumps()")).dumps()
+        return self._bytes("dumps", self._number("dumps()"))  # type: ignore[no-any-return]
+
+    def _bytes(self, method: str, value: Any, *args: Any) -> Any:
+        """What a method of ndarray does with the bytes of the value; its errors as ours, but for those of files."""
+        try:
+            return getattr(np.asarray(value), method)(*args)
+        except (TypeError, ValueError, OverflowError) as error:
+            kind = DTypeError if isinstance(error, TypeError) else ArgumentError
+            raise kind(f"{method} of {self._node.aval!r}: {error}") from None
 
     def __bool__(self) -> bool:
         if self.size != 1:
