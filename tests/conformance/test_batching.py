@@ -33,8 +33,8 @@ LOOKS = {*ANSWERS, "result_type", "Tensor.__getitem__[x > 0]", "Tensor.dtype", "
 LOOKS |= {f"Tensor.__{name}__" for name in ["bool", "float", "int", "complex", "contains", "format", "array"]}
 
 VARIABLE = [c for c in CASES if any(d.differentiable for d in c.draws)]
-ARRAYS = drawn(VARIABLE, 29)
-SMOOTH = drawn([c for c in VARIABLE if c.gradient != "none" and LOOKS.isdisjoint(c.covers)], 47)
+ARRAYS = drawn(VARIABLE, 13)
+SMOOTH = drawn([c for c in VARIABLE if c.gradient != "none" and LOOKS.isdisjoint(c.covers)], 23)
 
 
 def elements(case: Case) -> list[list[np.ndarray]]:
