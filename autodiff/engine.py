@@ -17,7 +17,7 @@ from .errors import BackendError
 from .nodes import Constant, Node, Operation
 from .ops import Prefixed, place_p
 from .places import brought, elsewhere
-from .plan import PlanCache, Trace, below, build, collect, compile_nodes
+from .plan import Collected, PlanCache, below, build, collect, compile_nodes
 from .plan.simplify import simplify_graph
 from .registry import get_backend
 from .tracing import unknowns
@@ -61,7 +61,7 @@ class Recipe:
         self.steps = steps
         self.constants = constants
         self.outputs = outputs
-        # Indices with entries before those of an index of the trace: its number, the entries, and their form.
+        # Indices with entries before those of an index of what was collected: its number, the entries, and their form.
         self.prefixed = prefixed
 
     @property
@@ -70,7 +70,7 @@ class Recipe:
         return len(self.steps)
 
     def record(self, nodes: list[Node]) -> list[Node]:
-        """The derivative's nodes, for the nodes of a trace in the order of their numbers."""
+        """The derivative's nodes, for what was collected, in the order of their numbers."""
         indices = [Constant(aval, (*entries, *nodes[i].value)) for i, entries, aval in self.prefixed]
         nodes = [*nodes, *indices, *self.constants]
         for signature, arguments in self.steps:
@@ -255,7 +255,7 @@ class Engine:
     def values(
         self,
         walk: Walk,
-        trace: Trace,
+        collected: Collected,
         outputs: Sequence[Node],
         inputs: Sequence[Node],
         given: Sequence[Node] = (),
@@ -263,18 +263,18 @@ class Engine:
     ) -> list[Any]:
         """The values of ``also``, and of what the walk gives.
 
-        ``trace`` is that of ``trace_of``. Nothing of it depends on what is given, which has values.
+        ``collected`` is that of ``collected_of``. Nothing of it depends on what is given, which has values.
         """
         avals = tuple([node.aval for node in given])
-        key = (trace.key, _positions(trace, inputs), len(outputs), len(also), avals, walk)
+        key = (collected.key, _positions(collected, inputs), len(outputs), len(also), avals, walk)
 
         def make() -> Compiled:
             found = walk(outputs, inputs, given)
             backend = self.computing([*outputs, *given])
-            return Compiled(trace.leaves, given, [*also, *found], backend, walk.derived)
+            return Compiled(collected.leaves, given, [*also, *found], backend, walk.derived)
 
         found: Compiled = self.cache.get(key, make)
-        return list(found(trace.leaves, given))
+        return list(found(collected.leaves, given))
 
     def nodes(
         self, walk: Walk, outputs: Sequence[Node], inputs: Sequence[Node], given: Sequence[Node] = ()
@@ -282,11 +282,11 @@ class Engine:
         """What the walk gives."""
         floor = min([x.sequence for x in inputs], default=0)
         # Nothing that is older depends on the inputs.
-        trace = collect((*outputs, *given), floor, floor)
-        key = (trace.key, _positions(trace, inputs), len(outputs), len(given), walk, "recorded")
+        collected = collect((*outputs, *given), floor, floor)
+        key = (collected.key, _positions(collected, inputs), len(outputs), len(given), walk, "recorded")
 
         def make() -> Recipe:
-            found, nodes = walk(outputs, inputs, given), list(trace.numbers)
+            found, nodes = walk(outputs, inputs, given), list(collected.numbers)
             indices = _prefixed(nodes, below(nodes, found))
             home = self.computing([*outputs, *given]).home
             return recipe_of(
@@ -297,26 +297,28 @@ class Engine:
             )
 
         recipe: Recipe = self.cache.get(key, make)
-        return recipe.record([*trace.numbers])
+        return recipe.record([*collected.numbers])
 
     def split(
         self,
         walk: Walk,
-        trace: Trace,
+        collected: Collected,
         outputs: Sequence[Node],
         inputs: Sequence[Node],
         given: Sequence[Aval],
         also: Sequence[Node],
     ) -> tuple[list[Any], Callable[[Sequence[Any]], Sequence[Any]]]:
         """The values of ``also``, and what the walk gives as a function of the values of what is given."""
-        key = (trace.key, _positions(trace, inputs), len(outputs), tuple(given), walk, "split")
+        key = (collected.key, _positions(collected, inputs), len(outputs), tuple(given), walk, "split")
 
         def make() -> Split:
             names = unknowns(given)
-            return Split(trace.leaves, also, names, walk(outputs, inputs, names), self.computing([*outputs, *names]))
+            return Split(
+                collected.leaves, also, names, walk(outputs, inputs, names), self.computing([*outputs, *names])
+            )
 
         found: Split = self.cache.get(key, make)
-        return found(trace.leaves)
+        return found(collected.leaves)
 
     def computing(self, nodes: Sequence[Node]) -> Backend:
         """The backend that something is computed on."""
@@ -332,12 +334,12 @@ class Engine:
         )
 
 
-def trace_of(roots: Sequence[Node], inputs: Sequence[Node]) -> Trace:
+def collected_of(roots: Sequence[Node], inputs: Sequence[Node]) -> Collected:
     """The structure that nodes have, back to ``inputs`` and to what has a value that does not depend on them."""
     return collect(roots, min([x.sequence for x in inputs], default=0))
 
 
-def _positions(trace: Trace, inputs: Sequence[Node]) -> tuple[int | Aval, ...]:
-    """Where inputs are in a trace; of those that it does not depend on what is known of them."""
-    numbers = trace.numbers
+def _positions(collected: Collected, inputs: Sequence[Node]) -> tuple[int | Aval, ...]:
+    """Where inputs are in what was collected; of those that it does not depend on what is known of them."""
+    numbers = collected.numbers
     return tuple([numbers.get(x, x.aval) for x in inputs])

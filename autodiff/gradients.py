@@ -13,13 +13,13 @@ from .compiled import CompiledGradient, Explanation
 from .convert import describe
 from .core.avals import Aval
 from .differentiate import derivative
-from .engine import Engine, Recipe, Walk, recipe_of, trace_of
+from .engine import Engine, Recipe, Walk, collected_of, recipe_of
 from .errors import ArgumentError, IndependentWarning
 from .growth import RECORDED_STEPS, Growth
 from .nodes import Node, Variable, freeze, is_fixed, renamed
 from .ops import zeros
 from .places import bring_leaves, brought, elsewhere
-from .plan import Trace, collect_below, compile_nodes
+from .plan import Collected, collect_below, compile_nodes
 from .registry import get_backend
 from .tensor.handle import Handle
 from .watching import taken, warn_taken
@@ -28,7 +28,7 @@ from .watching import taken, warn_taken
 # operation, computing the value 1 us.
 LONGEST_TWICE = 1_000
 
-# The numbers of variables in a trace. For one that the result does not depend on, what is known of it.
+# The numbers of variables in what was collected. For one that the result does not depend on, what is known of it.
 Positions = tuple["int | Aval", ...]
 
 
@@ -98,11 +98,11 @@ class Gradients(Engine):
 
     def record(self, root: Node, wrt: list[Node], n: int = 1, handles: Sequence[Handle] = ()) -> list[Node]:
         """Derivatives as nodes, recorded again from a cached recipe."""
-        trace, positions = self.trace(root, wrt, handles)
+        collected, positions = self.collected(root, wrt, handles)
         recipe = self.cache.get(
-            (trace.key, positions, n, "recorded"), lambda: self._recipe(root, trace, positions, wrt, n)
+            (collected.key, positions, n, "recorded"), lambda: self._recipe(root, collected, positions, wrt, n)
         )
-        return recipe.record([*trace.numbers, root])  # type: ignore[no-any-return]
+        return recipe.record([*collected.numbers, root])  # type: ignore[no-any-return]
 
     def products(
         self, walk: Walk, root: Node, wrt: list[Node], handles: Sequence[Handle], given: Sequence[Node], record: bool
@@ -111,14 +111,14 @@ class Gradients(Engine):
         inputs = self.versions(root, wrt, handles)
         if record:
             return self.nodes(walk, [root], inputs, given)
-        trace = trace_of([root], inputs)
-        self._growth.note(trace, inputs)
-        return self.values(walk, trace, [root], inputs, given)
+        collected = collected_of([root], inputs)
+        self._growth.note(collected, inputs)
+        return self.values(walk, collected, [root], inputs, given)
 
     def versions(self, root: Node, wrt: list[Node], handles: Sequence[Handle]) -> list[Node]:
         """The nodes that a result was recorded with, for variables that were assigned to since."""
-        trace, positions = self.trace(root, wrt, handles)
-        nodes = [*trace.numbers, root]
+        collected, positions = self.collected(root, wrt, handles)
+        nodes = [*collected.numbers, root]
         pairs = zip(positions, wrt, strict=True)
         return [x if isinstance(position, Aval) else nodes[position] for position, x in pairs]
 
@@ -126,11 +126,11 @@ class Gradients(Engine):
         self, root: Node, wrt: list[Node], handles: Sequence[Handle], inputs: Sequence[Handle]
     ) -> CompiledGradient:
         """The value and the derivatives as a function of the values of ``inputs``."""
-        trace, positions = self._trace_versions(root, wrt, handles)
+        collected, positions = self._collected_of_versions(root, wrt, handles)
         _warn_independent(positions)
-        nodes = [*trace.numbers, root]
+        nodes = [*collected.numbers, root]
         taken: list[Node] = []
-        _, numbers = self._trace_versions(root, [x.node for x in inputs], inputs)
+        _, numbers = self._collected_of_versions(root, [x.node for x in inputs], inputs)
         for i, (x, number) in enumerate(zip(inputs, numbers, strict=True)):
             if isinstance(number, Aval):
                 raise ArgumentError(f"compile: inputs[{i}], {describe(x)}, is not in the history of dy")
@@ -138,7 +138,7 @@ class Gradients(Engine):
                 raise ArgumentError(f"compile: inputs[{i}], {describe(x)}, is given twice")
             taken.append(nodes[number])
         found = derivatives(root, nodes, positions, 1)
-        rest = [leaf for leaf in trace.leaves if leaf not in taken and not leaf.inputs and not is_fixed(leaf)]
+        rest = [leaf for leaf in collected.leaves if leaf not in taken and not leaf.inputs and not is_fixed(leaf)]
         backend = self.computing([root])
         plan = compile_nodes([*taken, *rest], [root, *found], backend, derivatives=True)
         home = backend.home
@@ -152,7 +152,7 @@ class Gradients(Engine):
     def explain(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle]) -> Explanation:
         """What the derivatives cost."""
         compiled, _ = self._found(root, wrt, n, handles)
-        plan, leaves = compiled.plan, root.trace.leaves
+        plan, leaves = compiled.plan, root.collected.leaves
         return Explanation(
             (self.backend or compiled.home).label,
             plan.n_operations,
@@ -163,26 +163,28 @@ class Gradients(Engine):
 
     # --- finding plans -----------------------------------------------------------------------------------------------
 
-    def trace(self, root: Node, wrt: list[Node], handles: Sequence[Handle] = ()) -> tuple[Trace, Positions]:
+    def collected(self, root: Node, wrt: list[Node], handles: Sequence[Handle] = ()) -> tuple[Collected, Positions]:
         """The structure of ``root`` back to ``wrt``, and where ``wrt`` are in it; a warning for those that are not."""
         floor = min([x.sequence for x in wrt] or [root.sequence])
-        trace: Trace | None = root.trace
-        if trace is None or trace.floor > floor:
-            trace = root.trace = collect_below(root, floor)
-        found: tuple[Any, ...] = tuple([trace.numbers.get(x) for x in wrt])
+        collected: Collected | None = root.collected
+        if collected is None or collected.floor > floor:
+            collected = root.collected = collect_below(root, floor)
+        found: tuple[Any, ...] = tuple([collected.numbers.get(x) for x in wrt])
         if None in found:
-            trace, found = self._trace_versions(root, wrt, handles)
+            collected, found = self._collected_of_versions(root, wrt, handles)
             _warn_independent(found)
         if taken:
-            warn_taken([*trace.numbers, root], found)
-        return trace, found
+            warn_taken([*collected.numbers, root], found)
+        return collected, found
 
-    def _trace_versions(self, root: Node, wrt: list[Node], handles: Sequence[Handle]) -> tuple[Trace, Positions]:
-        """As ``trace`` where a variable has a newer version than the one ``root`` was recorded with."""
-        trace: Trace | None = root.trace
-        if trace is None or trace.floor > 0:
-            trace = root.trace = collect_below(root, 0)
-        numbers = trace.numbers
+    def _collected_of_versions(
+        self, root: Node, wrt: list[Node], handles: Sequence[Handle]
+    ) -> tuple[Collected, Positions]:
+        """As ``collected`` where a variable has a newer version than the one ``root`` was recorded with."""
+        collected: Collected | None = root.collected
+        if collected is None or collected.floor > 0:
+            collected = root.collected = collect_below(root, 0)
+        numbers = collected.numbers
         newest: dict[Any, Node] = {}
         for node in [*numbers, root]:
             slot = node.slot if isinstance(node, Variable) else renamed(node)
@@ -196,38 +198,38 @@ class Gradients(Engine):
                 node = newest[handle._slot]
             # The zeros for what the result does not depend on have a shape and a dtype, which the key must know.
             found.append(len(numbers) if node is root else numbers.get(node, node.aval))
-        return trace, tuple(found)
+        return collected, tuple(found)
 
     def _found(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle]) -> tuple[Gradient, list[Any]]:
         """The compiled gradient and the values it takes."""
-        trace, positions = self.trace(root, wrt, handles)
+        collected, positions = self.collected(root, wrt, handles)
         with_value = n == 1 and root.value is None
-        key = (trace.key, positions, n, with_value)
-        found = self.cache.get(key, lambda: self._compiled(root, trace, positions, wrt, n, with_value))
+        key = (collected.key, positions, n, with_value)
+        found = self.cache.get(key, lambda: self._compiled(root, collected, positions, wrt, n, with_value))
         if not found.moved:
-            return found, trace.values()
-        return found, bring_leaves(trace.values(), trace.leaves, found.moved, found.home)
+            return found, collected.values()
+        return found, bring_leaves(collected.values(), collected.leaves, found.moved, found.home)
 
     def _compiled(
-        self, root: Node, trace: Trace, positions: Positions, wrt: list[Node], n: int, with_value: bool
+        self, root: Node, collected: Collected, positions: Positions, wrt: list[Node], n: int, with_value: bool
     ) -> Gradient:
         if n == 1 and not with_value:
-            other = self.cache.held((trace.key, positions, n, True))
+            other = self.cache.held((collected.key, positions, n, True))
             if other is not None and other.n_operations > LONGEST_TWICE:
                 return other  # type: ignore[no-any-return]
-        self._growth.note(trace, wrt)
-        found = derivatives(root, [*trace.numbers, root], positions, n)
+        self._growth.note(collected, wrt)
+        found = derivatives(root, [*collected.numbers, root], positions, n)
         outputs = [root, *found] if with_value else found
         backend = self.computing([root])
-        plan = compile_nodes(trace.leaves, outputs, backend, derivatives=True)
+        plan = compile_nodes(collected.leaves, outputs, backend, derivatives=True)
         home = backend.home
         keeps = root.aval.place is home or (root.aval.place is None and home is get_backend())
-        return Gradient(plan, with_value, home, keeps, elsewhere(trace.leaves, home))
+        return Gradient(plan, with_value, home, keeps, elsewhere(collected.leaves, home))
 
-    def _recipe(self, root: Node, trace: Trace, positions: Positions, wrt: list[Node], n: int) -> Recipe:
-        self._growth.note(trace, wrt, RECORDED_STEPS)
+    def _recipe(self, root: Node, collected: Collected, positions: Positions, wrt: list[Node], n: int) -> Recipe:
+        self._growth.note(collected, wrt, RECORDED_STEPS)
         home = self.computing([root]).home
-        return recorded_derivatives(root, trace, positions, n, None if home is get_backend() else home)
+        return recorded_derivatives(root, collected, positions, n, None if home is get_backend() else home)
 
 
 def derivatives(root: Node, nodes: list[Node], positions: Positions, n: int) -> list[Node]:
@@ -255,10 +257,12 @@ def _warn_independent(positions: Positions) -> None:
             )
 
 
-def recorded_derivatives(root: Node, trace: Trace, positions: Positions, n: int, place: Backend | None) -> Recipe:
-    """The derivative in terms of the nodes of the trace, simplified as far as it stays differentiable.
+def recorded_derivatives(
+    root: Node, collected: Collected, positions: Positions, n: int, place: Backend | None
+) -> Recipe:
+    """The derivative in terms of the collected nodes, simplified as far as it stays differentiable.
 
     What does not depend on anything that is on a backend is said to be on ``place``.
     """
-    nodes = [*trace.numbers, root]
+    nodes = [*collected.numbers, root]
     return recipe_of(nodes, derivatives(root, nodes, positions, n), place)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from .callers import user_frame
 from .errors import GrowthWarning
 from .nodes import Node
-from .plan import Trace
+from .plan import Collected
 from .watching import is_tracing
 
 # So many compilations in a row that each continue the one before.
@@ -45,7 +45,7 @@ class Growth:
         self._lines: dict[tuple[str, int], _Step] = {}
         self._warned: dict[tuple[str, int], object] = {}
 
-    def note(self, trace: Trace, wrt: Sequence[Node], steps: int = STEPS) -> None:
+    def note(self, collected: Collected, wrt: Sequence[Node], steps: int = STEPS) -> None:
         """A plan is compiled for this structure; warn if it continues so many compiled before it from the same line.
 
         A function that is traced does what it does once, however often it is called.
@@ -56,8 +56,8 @@ class Growth:
         line = frame.f_code.co_filename, frame.f_lineno
         # Single operations on dictionaries: this may be entered by several threads, and by a signal handler in between.
         before = self._lines.pop(line, None)
-        count = 0 if before is None or not _continues(before, trace, wrt) else before.repeats + 1
-        self._lines[line] = _Step([weakref.ref(node) for node in wrt], len(trace.numbers), count)
+        count = 0 if before is None or not _continues(before, collected, wrt) else before.repeats + 1
+        self._lines[line] = _Step([weakref.ref(node) for node in wrt], len(collected.numbers), count)
         for oldest in list(self._lines)[:-LINES]:
             self._lines.pop(oldest, None)
         mine = object()
@@ -66,14 +66,14 @@ class Growth:
         warnings.warn(_message(wrt, count), GrowthWarning, stacklevel=depth)
 
 
-def _continues(before: _Step, trace: Trace, nodes: Sequence[Node]) -> bool:
+def _continues(before: _Step, collected: Collected, nodes: Sequence[Node]) -> bool:
     """Whether what a structure is differentiated with respect to was made of what another was, and it is longer."""
-    if len(trace.numbers) <= before.length:
+    if len(collected.numbers) <= before.length:
         return False
     for ref, node in zip(before.nodes, nodes, strict=False):
         # A variable, at first, and then a result of operations on what was there a step before.
         older = ref()
-        if older is not None and older is not node and node.inputs and older in trace.numbers:
+        if older is not None and older is not node and node.inputs and older in collected.numbers:
             return True
     return False
 

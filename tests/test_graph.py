@@ -548,7 +548,7 @@ def test_source_compiles_and_runs(graph, function):
     source = graph.source(y, [x])
     expected = graph.gradient(y, [x])[0]
     (entry,) = graph._gradients.cache.values()
-    trace = y.node.trace
+    trace = y.node.collected
     namespace = {}
     exec(compile(source, "<source>", "exec"), namespace)
     results = namespace["run"](namespace["workspace"](), *trace.values())

@@ -274,7 +274,7 @@ def test_a_chain_of_writes_copies_its_array_once(name):
     """A copy for each write would be quadratic in memory traffic, which calls do not show."""
     y, variables = SHAPES[name](50)
     graph = ad.Graph()
-    (trace, _), nodes = graph._gradients.trace(y.node, [x.node for x in variables]), [x.node for x in variables]
+    (trace, _), nodes = graph._gradients.collected(y.node, [x.node for x in variables]), [x.node for x in variables]
     derivatives = graph._gradients.record(y.node, nodes)
     program = build(trace.leaves, [y.node, *derivatives])
     plan = Interpreted(program)

@@ -3,7 +3,7 @@
 from ..core.program import Program, prune
 from .build import below, build
 from .cache import CacheInfo, PlanCache
-from .collect import Trace, collect, collect_below
+from .collect import Collected, collect, collect_below
 from .execute import (
     compile_nodes,
     concrete,
@@ -15,9 +15,9 @@ from .workspaces import set_buffer_limit
 
 __all__ = [
     "CacheInfo",
+    "Collected",
     "PlanCache",
     "Program",
-    "Trace",
     "below",
     "build",
     "collect",

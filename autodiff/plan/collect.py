@@ -14,7 +14,7 @@ EVERYTHING = float("inf")
 VALUED = "valued"
 
 
-class Trace:
+class Collected:
     """What a walk found.
 
     Attributes
@@ -42,7 +42,7 @@ class Trace:
         return [leaf.value for leaf in self.leaves]
 
 
-def collect(roots: Iterable[Node], floor: float = EVERYTHING, oldest: float = 0) -> Trace:
+def collect(roots: Iterable[Node], floor: float = EVERYTHING, oldest: float = 0) -> Collected:
     """Walk from ``roots`` to the leaves.
 
     Parameters
@@ -55,10 +55,10 @@ def collect(roots: Iterable[Node], floor: float = EVERYTHING, oldest: float = 0)
 
     Returns
     -------
-    Trace
+    Collected
     """
     roots = tuple(roots)
-    trace = _collect(
+    collected = _collect(
         [
             node
             for node in dict.fromkeys(roots)
@@ -67,34 +67,34 @@ def collect(roots: Iterable[Node], floor: float = EVERYTHING, oldest: float = 0)
         floor,
         oldest=oldest,
     )
-    key = list(trace.key)
+    key = list(collected.key)
     for node in roots:
-        number = trace.numbers.get(node)
+        number = collected.numbers.get(node)
         if number is None:
-            number = trace.numbers[node] = len(trace.numbers)
-            trace.leaves.append(node)
+            number = collected.numbers[node] = len(collected.numbers)
+            collected.leaves.append(node)
             key.append(node.aval)
         key.append(number)
-    trace.key = tuple(key)
-    return trace
+    collected.key = tuple(key)
+    return collected
 
 
-def collect_below(root: Node, floor: float) -> Trace:
+def collect_below(root: Node, floor: float) -> Collected:
     """The walk for derivatives of ``root`` with respect to nodes of age ``floor`` or younger.
 
-    The root is not in the trace, so that it can keep it without a reference cycle; its number would be
-    ``len(trace.numbers)``. Its own value is never an input.
+    The root is not in it, so that it can keep it without a reference cycle; its number would be
+    ``len(collected.numbers)``. Its own value is never an input.
     """
-    trace = _collect([root] if root.inputs else [], floor, root)
+    collected = _collect([root] if root.inputs else [], floor, root)
     if root.inputs:
-        del trace.numbers[root]
+        del collected.numbers[root]
     else:
-        trace.key = (root.aval,)
-    return trace
+        collected.key = (root.aval,)
+    return collected
 
 
-def _collect(operations: list[Node], floor: float, root: Node | None = None, oldest: float = 0) -> Trace:
-    """The trace of the operations below and including some; the value of ``root`` is no leaf."""
+def _collect(operations: list[Node], floor: float, root: Node | None = None, oldest: float = 0) -> Collected:
+    """What is collected of the operations below and including some; the value of ``root`` is no leaf."""
     seen = set(operations)
     for operation in operations:
         for node in operation.inputs:
@@ -120,4 +120,4 @@ def _collect(operations: list[Node], floor: float, root: Node | None = None, old
         if operation.value is not None and operation is not root:
             key.append(VALUED)
             leaves.append(operation)
-    return Trace(tuple(key), leaves, numbers, floor)
+    return Collected(tuple(key), leaves, numbers, floor)

@@ -18,7 +18,7 @@ from ..registry import get_backend
 from ..watching import is_tracing, note_look
 from .build import below, build, transcribe
 from .cache import PlanCache
-from .collect import Trace, collect
+from .collect import Collected, collect
 from .contract import contract_sums
 from .expand import expand, expand_as_recorded
 from .ranges import checked
@@ -128,11 +128,11 @@ class Evaluation:
 
     __slots__ = ("kept", "moved", "plan")
 
-    def __init__(self, node: Node, trace: Trace, home: Backend, state: Collection[Node]):
+    def __init__(self, node: Node, collected: Collected, home: Backend, state: Collection[Node]):
         # What nobody has put on a device is not kept there.
         kept = [
             n
-            for n in trace.numbers
+            for n in collected.numbers
             if n is not node
             and n.value is None
             and n.inputs
@@ -140,9 +140,9 @@ class Evaluation:
             and n.aval.place is node.aval.place
         ]
         outputs = [part for n in kept for part in (ops.outputs(n) if n.aval.parts else (n,))]
-        self.plan = compile_nodes(trace.leaves, [node, *outputs], home)
-        self.kept = [trace.numbers[n] for n in kept]
-        self.moved = elsewhere(trace.leaves, home)
+        self.plan = compile_nodes(collected.leaves, [node, *outputs], home)
+        self.kept = [collected.numbers[n] for n in kept]
+        self.moved = elsewhere(collected.leaves, home)
 
     @property
     def n_operations(self) -> int:
@@ -150,12 +150,12 @@ class Evaluation:
         return self.plan.n_operations
 
 
-def _state(trace: Trace) -> list[Node]:
+def _state(collected: Collected) -> list[Node]:
     """What is new to a walk begins with these: they were computed before, for another value, and had no reason to stay.
 
     A loop that looks at a value in each step would compute all steps before again.
     """
-    numbers = trace.numbers
+    numbers = collected.numbers
     found = {
         x: None
         for node in numbers
@@ -183,24 +183,24 @@ def evaluate(node: Node) -> Any:
             return freeze(np.asarray(node.value, node.aval.dtype))
         return node.value
     home = node.aval.place or get_backend()
-    trace = collect((node,))
-    for leaf in trace.leaves:
+    collected = collect((node,))
+    for leaf in collected.leaves:
         # Asked before a plan is made: an array library would say that it is no array of its own.
         if type(leaf.value) is Unknown:
             leaf.value._refuse()
-    is_long = len(trace.numbers) >= SHORTEST_WALK
-    state = _state(trace) if is_long else []
-    key = (trace.key, *[trace.numbers[x] for x in state]) if state else trace.key
-    found = evaluations.get(key, lambda: Evaluation(node, trace, home, state))
-    values = trace.values()
-    values = found.plan(*(bring_leaves(values, trace.leaves, found.moved, home) if found.moved else values))
+    is_long = len(collected.numbers) >= SHORTEST_WALK
+    state = _state(collected) if is_long else []
+    key = (collected.key, *[collected.numbers[x] for x in state]) if state else collected.key
+    found = evaluations.get(key, lambda: Evaluation(node, collected, home, state))
+    values = collected.values()
+    values = found.plan(*(bring_leaves(values, collected.leaves, found.moved, home) if found.moved else values))
     if found.kept:
-        nodes, rest = list(trace.numbers), iter(values[1:])
+        nodes, rest = list(collected.numbers), iter(values[1:])
         for number in found.kept:
             parts = nodes[number].aval.parts
             nodes[number].value = freeze(tuple([next(rest) for _ in parts]) if parts else next(rest))
     if is_long:
-        for x in trace.numbers:
+        for x in collected.numbers:
             x.met = True
     node.value = freeze(values[0])
     return node.value

@@ -12,12 +12,12 @@ from .. import ops
 from ..containers import LEAF, Structure, flatten, is_container, leaf_names, unflatten
 from ..convert import as_node, describe
 from ..core.avals import WEAK_COMPLEX, WEAK_FLOAT, Aval
-from ..engine import Walk, trace_of
+from ..engine import Walk, collected_of
 from ..errors import ArgumentError, AutodiffError, DifferentiationError, RangeError, shown
 from ..gradients import Gradients
 from ..nodes import NO_SLOT, Argument, Constant, Node, Variable
 from ..places import bring, placed
-from ..plan import Trace, collect_below
+from ..plan import Collected, collect_below
 from ..registry import get_backend
 from ..tensor import Tensor, wrap
 from ..vectors import PYTHON_NUMBERS, captured
@@ -336,10 +336,10 @@ def belongs(root: Node, own: Sequence[Node]) -> bool:
             return True
     begin = own[0].sequence if own else 0
     if root.inputs:
-        trace = root.trace
-        if trace is None or trace.floor > begin:
-            trace = root.trace = collect_below(root, begin)
-        leaves = trace.leaves
+        collected = root.collected
+        if collected is None or collected.floor > begin:
+            collected = root.collected = collect_below(root, begin)
+        leaves = collected.leaves
     else:
         leaves = [root]
     # The common case: a function of its arguments, and of constants.
@@ -364,23 +364,23 @@ def together(
     ``values`` if inputs have none.
     """
     roots = [*outputs, *aux.nodes]
-    trace = trace_of(roots, own)
-    if is_larger(trace, roots, own, given):
+    collected = collected_of(roots, own)
+    if is_larger(collected, roots, own, given):
         found = ENGINE.nodes(walk, outputs, inputs, captured(given))
         return wrap([*outputs]), wrap(found), aux.rebuilt(iter(wrap(aux.nodes)))
     n = len(outputs) if values else 0
     also = roots if values else aux.nodes
-    known = ENGINE.values(walk, trace, outputs, inputs, given, also)
+    known = ENGINE.values(walk, collected, outputs, inputs, given, also)
     return known[:n], known[len(also) :], aux.rebuilt(iter(known[n:]))
 
 
-def is_larger(trace: Trace, roots: Sequence[Node], own: Sequence[Node], given: Sequence[Node] = ()) -> bool:
-    """``belongs`` for several results, whose trace is known, and for what is ``given`` beside arguments."""
+def is_larger(collected: Collected, roots: Sequence[Node], own: Sequence[Node], given: Sequence[Node] = ()) -> bool:
+    """``belongs`` for several results, for which was collected, and for what is ``given`` beside arguments."""
     for node in (*own, *given):
         if type(node) is not Argument:
             return True
     begin = own[0].sequence if own else 0
-    leaves = trace.leaves
+    leaves = collected.leaves
     for leaf in leaves:
         if leaf.inputs or (leaf.sequence < begin and isinstance(leaf, Variable)):
             return any(belongs_to_larger(root, leaves, begin) for root in roots)

@@ -16,7 +16,7 @@ from ..arguments import flag
 from ..containers import LEAF, Structure, flatten, unflatten
 from ..convert import describe
 from ..core.avals import Aval
-from ..engine import Walk, trace_of
+from ..engine import Walk, collected_of
 from ..errors import ArgumentError, DifferentiationError
 from ..nodes import Argument, Node
 from ..tensor import wrap
@@ -174,10 +174,10 @@ def _linear_part(
     def recorded(nodes: list[Node]) -> Any:
         return wrap(ENGINE.nodes(walk, outputs, own, captured(nodes)))
 
-    trace = trace_of(also, own)
-    if is_larger(trace, also, own):
+    collected = collected_of(also, own)
+    if is_larger(collected, also, own):
         return wrap(also), recorded
-    values, second = ENGINE.split(walk, trace, outputs, own, avals, also)
+    values, second = ENGINE.split(walk, collected, outputs, own, avals, also)
 
     def applied(nodes: list[Node]) -> Any:
         if any(type(node) is not Argument for node in nodes):
