@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from scipy import linalg
 
 from autodiff import ops
 from autodiff.axes import AxisLabels, axis_labels, carried, extent, takes_whole
@@ -43,11 +44,26 @@ STATIC: dict[str, Any] = {
     "compute_uv": True,
 }
 
+
+def definite(a: np.ndarray) -> np.ndarray:
+    """Matrices that are symmetric and positive definite."""
+    return a @ a.swapaxes(-1, -2) + 4 * np.eye(a.shape[-1])
+
+
+def each(function: Any, a: np.ndarray) -> np.ndarray:
+    """A function of one matrix, of each."""
+    return np.array([function(x) for x in a.reshape(-1, *a.shape[-2:])]).reshape(a.shape)
+
+
 # What no plan computes, and what not every matrix has.
 MEANT = {
     "place": lambda x: x,
     "in_range": lambda positions, line: positions % 8,
-    "cholesky": lambda a: np.linalg.cholesky(a @ a.swapaxes(-1, -2) + 4 * np.eye(a.shape[-1])),
+    "cholesky": lambda a: np.linalg.cholesky(definite(a)),
+    "logm": lambda a: each(linalg.logm, definite(a)),
+    "sqrtm": lambda a: each(linalg.sqrtm, definite(a)),
+    # Four diagonals, of which one is above.
+    "solve_banded": lambda ab, b: linalg.solve_banded((2, 1), ab + 9 * (np.arange(4)[:, None] == 1), b),
 }
 
 # Slopes are computed from a function's value and its argument, which have one shape; what is too small beside singular
@@ -136,7 +152,7 @@ def applied(primitive: Primitive, shapes: Sequence[tuple[int, ...]], params: tup
             avals[1], values[1] = LINE, "here"
         if Output in primitive.params.values():
             avals, values = [several(avals)], [tuple(values)]
-        if primitive in (ops.lu_slogdet_p, ops.lu_solve_p):
+        if primitive in (ops.lu_slogdet_p, ops.lu_solve_p, ops.lu_det_p):
             # Factors and exchanges of square matrices.
             factors = (values[0][..., None] + np.eye(values[0].shape[-1]), np.zeros(values[0].shape, np.int32))
             avals[0], values[0] = several([intern_aval(x.shape, x.dtype) for x in factors]), factors

@@ -9,8 +9,11 @@ are equal anyway, and of the greatest value this is the shortest subgradient.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from .. import ops
 from ..convert import literal
@@ -323,7 +326,9 @@ def _qr_push(out: Node, inputs: Sequence[Node], tangents: Sequence[Node], *, mod
 
 # --- pseudo-inverses -------------------------------------------------------------------------------------------------
 
-# Of matrices that keep their rank: if that changes, so do these by more than any bound.
+# Of matrices that keep their rank: if that changes, so do these by more than any bound. Where singular values have been
+# left out that are not 0 but for rounding, these formulas do not hold, and the derivative is NaN.
+LEFT_OUT = 1000
 
 
 def _missed(a: Node, p: Node, x: Node) -> Node:
@@ -331,12 +336,23 @@ def _missed(a: Node, p: Node, x: Node) -> Node:
     return x - matmul(a, matmul(p, x))
 
 
+def _of_rank(a: Node, p: Node, found: Node) -> Node:
+    """What was found, where the columns that ``p`` reaches are all of ``a``."""
+    if 0 in a.aval.shape[-2:]:
+        return found
+    axes = (a.aval.ndim - 2, a.aval.ndim - 1)
+    sizes = [ops.amax(ops.absolute(ops.stop_gradient(x)), axes=axes) for x in (_missed(a, p, a), a)]
+    eps = float(np.finfo(a.aval.dtype).eps)
+    whole = ops.less_equal(sizes[0], LEFT_OUT * max(a.aval.shape[-2:]) * eps * sizes[1])
+    return ops.where(ops.expand_dims(whole, (-1, -2)), found, math.nan)
+
+
 def _pinv_pull(ct: Node, p: Node, a: Node, rcond: Node) -> Node:
     g, ph = conj(ct), adjoint(p)
     gh = adjoint(g)
     first = matmul(_missed(a, p, gh), matmul(p, ph))
     third = matmul(matmul(ph, p), adjoint(_missed(p, a, g)))
-    return conj(first + third - matmul(matmul(ph, g), ph))
+    return _of_rank(a, p, conj(first + third - matmul(matmul(ph, g), ph)))
 
 
 def _pinv_push(p: Node, inputs: Sequence[Node], tangents: Sequence[Node | None]) -> Node:
@@ -345,7 +361,7 @@ def _pinv_push(p: Node, inputs: Sequence[Node], tangents: Sequence[Node | None])
     ph, dah = adjoint(p), adjoint(da)
     second = matmul(p, adjoint(_missed(a, p, matmul(da, p))))
     third = _missed(p, a, matmul(dah, matmul(ph, p)))
-    return second + third - matmul(matmul(p, da), p)
+    return _of_rank(a, p, second + third - matmul(matmul(p, da), p))
 
 
 def _lstsq_left(ct: Node, x: Node, a: Node, b: Node, rcond: Node) -> Node:
@@ -354,7 +370,7 @@ def _lstsq_left(ct: Node, x: Node, a: Node, b: Node, rcond: Node) -> Node:
     y = matmul(ph, g)
     second = matmul(b - matmul(a, x), adjoint(matmul(p, y)))
     third = matmul(matmul(ph, x), adjoint(_missed(p, a, g)))
-    return conj(second + third - matmul(y, adjoint(x)))
+    return _of_rank(a, p, conj(second + third - matmul(y, adjoint(x))))
 
 
 def _lstsq_right(ct: Node, x: Node, a: Node, b: Node, rcond: Node) -> Node:
@@ -371,7 +387,7 @@ def _lstsq_push(x: Node, inputs: Sequence[Node], tangents: Sequence[Node | None]
     dah, ph = adjoint(da), adjoint(p)
     change = matmul(ph, matmul(dah, b - matmul(a, x))) - matmul(da, x)
     found = matmul(p, change if db is None else change + db)
-    return found + _missed(p, a, matmul(dah, matmul(ph, x)))
+    return _of_rank(a, p, found + _missed(p, a, matmul(dah, matmul(ph, x))))
 
 
 RULES: list[Rule] = [

@@ -201,3 +201,23 @@ def test_values_and_derivatives_have_one_factorisation(function, name):
     calls = [line for line in compiled.source.splitlines() if f"meaning_{name}(" in line or f" {name}(" in line]
     assert len(calls) == 1
     close(compiled(a)[0], function(a))
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (4, 3)])
+def test_singular_values_that_are_left_out(shape):
+    """Where they are 0 the rank is kept; where they are not, the formula would be finite and wrong."""
+    rng = np.random.default_rng(0)
+    u, _, vh = np.linalg.svd(rng.normal(size=shape), full_matrices=False)
+    v, b = rng.normal(size=shape), rng.normal(size=shape[0])
+    for function in (
+        lambda a: np.sum(np.linalg.pinv(a, 0.5) ** 2),
+        lambda a: np.sum(np.linalg.lstsq(a, b, 0.5)[0] ** 2),
+    ):
+        for dtype, last in [(np.float64, 0.0), (np.float32, 0.0), (np.float64, 1.0)]:
+            a = ((u * [2.4, 1.7, last]) @ vh).astype(dtype)
+            found = [np.asarray(ad.grad(function)(a)), tangent(function, a, v.astype(dtype))]
+            assert all(np.isnan(x).all() if last else np.isfinite(x).all() for x in found)
+    # By the right-hand side it is linear, whatever is left out.
+    a = (u * [2.4, 1.7, 1.0]) @ vh
+    found = ad.grad(lambda b: np.sum(np.linalg.lstsq(a, b, 0.5)[0]))(b)
+    close(found, np.linalg.pinv(a, 0.5).sum(0))
