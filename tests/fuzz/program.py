@@ -112,11 +112,16 @@ def run(
     for step in program.steps:
         exec(compiled(step.text), space)
         made = space[step.writes]
-        if isinstance(made, ad.Tensor) and view_of(made) is not None:
+        # What is no view may be another name's own object: the real part of what is real.
+        if isinstance(made, ad.Tensor) and (view_of(made) is not None or _is_another(made, step.writes, space)):
             space[step.writes] = made.copy()
         if look is not None:
             look(step.text, space[step.writes])
     return {name: space[name] for name in program.names}
+
+
+def _is_another(made: Any, name: str, space: dict[str, Any]) -> bool:
+    return any(made is value for other, value in space.items() if other != name)
 
 
 def owned(result: Any, others: Iterable[Any] = ()) -> Any:
