@@ -22,8 +22,6 @@ NUMPYS: dict[str, Callable[..., Any]] = {
     "log1p": ops.log1p,
 }
 
-_SPHEROIDAL = "spheroidal wave functions have no derivative by order, degree or parameter in closed form"
-
 # Ufuncs of SciPy that are not recorded, and why not.
 UNRECORDED: dict[str, str] = {
     "chndtridf": "the derivative of chndtr by the degrees of freedom is no function that SciPy has",
@@ -32,14 +30,6 @@ UNRECORDED: dict[str, str] = {
         "the densities of noncentral t and F are no public ufuncs of SciPy",
     ),
     **dict.fromkeys(("kolmogi", "kolmogorov", "smirnov", "smirnovi"), "the density is no public ufunc of SciPy"),
-    **dict.fromkeys(
-        [
-            f"{kind}_{name}"
-            for kind in ("obl", "pro")
-            for name in ("ang1", "ang1_cv", "cv", "rad1", "rad1_cv", "rad2", "rad2_cv")
-        ],
-        _SPHEROIDAL,
-    ),
     "elliprj": "its derivatives are differences of it and elliprd that cancel where two arguments meet",
 }
 

@@ -53,12 +53,14 @@ UFUNCS = {
     gdtrc gdtria gdtrix hankel1 hankel1e hankel2 hankel2e huber hyp0f1 hyp1f1 hyp2f1 hyperu i0 i0e i1 i1e
     inv_boxcox inv_boxcox1p it2struve0 itmodstruve0 itstruve0 iv ive j0 j1 jv jve k0 k0e k1 k1e kei keip ker kerp
     kl_div kn kv kve log_expit log_ndtr log_wright_bessel loggamma logit lpmv mathieu_a mathieu_b modstruve nbdtr
-    nbdtrc nbdtri ndtr ndtri ndtri_exp nrdtrimn nrdtrisd owens_t pdtr pdtrc pdtri poch powm1 pseudo_huber psi
+    nbdtrc nbdtri ndtr ndtri ndtri_exp nrdtrimn nrdtrisd obl_cv owens_t pdtr pdtrc pdtri poch powm1 pro_cv
+    pseudo_huber psi
     radian rel_entr rgamma round sindg spence stdtr stdtrit struve tandg tklmbda voigt_profile wofz wright_bessel
     wrightomega xlog1py xlogy y0 y1 yn yv yve zetac
     """,
     2: "fresnel it2i0k0 it2j0y0 iti0k0 itj0y0 mathieu_cem mathieu_modcem1 mathieu_modcem2 mathieu_modsem1 "
-    "mathieu_modsem2 mathieu_sem modfresnelm modfresnelp pbdv pbvv pbwa shichi sici",
+    "mathieu_modsem2 mathieu_sem modfresnelm modfresnelp obl_ang1 obl_ang1_cv obl_rad1 obl_rad1_cv obl_rad2 "
+    "obl_rad2_cv pbdv pbvv pbwa pro_ang1 pro_ang1_cv pro_rad1 pro_rad1_cv pro_rad2 pro_rad2_cv shichi sici",
     4: "airy airye ellipj itairy kelvin",
 }  # fmt: skip
 PRIVATE = ("_lambertw", "_riemann_zeta", "_zeta")

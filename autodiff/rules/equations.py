@@ -241,6 +241,26 @@ def _mathieu(characteristic: str, modified: bool) -> Callable[..., Any]:
     return by_argument
 
 
+def _spheroidal(oblate: bool, radial: bool, with_value: bool) -> Callable[..., Any]:
+    """((1 - x^2) w')' = -(a - c^2 x^2 - m^2 / (1 - x^2)) w, a the characteristic value; of oblate ones c^2 is negative,
+
+    and radial ones of these have an imaginary argument.
+    """
+
+    def by_argument(outs: Any, m: Node, n: Node, c: Node, *rest: Node) -> tuple[Node, Node]:
+        x = rest[-1]
+        a = rest[0] if with_value else s.CARDS["obl_cv" if oblate else "pro_cv"](m, n, c)
+        w, slope = outs
+        if oblate and radial:
+            margin = ops.square(x) + 1
+            return slope, ((a - ops.square(c * x) - ops.square(m) / margin) * w - 2 * x * slope) / margin
+        margin = (1 - x) * (1 + x)
+        turned = ops.square(c * x) if oblate else -ops.square(c * x)
+        return slope, (2 * x * slope - (a + turned - ops.square(m) / margin) * w) / margin
+
+    return by_argument
+
+
 def _legendre_slope(out: Node, m: Node, v: Node, x: Node) -> Node:
     return (v * x * out - (v + m) * s.lpmv(m, moved(v, -1), x)) / ((x - 1) * (x + 1))
 
@@ -301,6 +321,19 @@ POLYNOMIALS: list[Rule] = [
         for characteristic, names in (("mathieu_a", "cem modcem1 modcem2"), ("mathieu_b", "sem modsem1 modsem2"))
         for name in names.split()
     ],
+    *[
+        several(
+            f"{shape}_{kind}{'_cv' * given}",
+            "DLMF 30.2.1, 30.11",
+            *[ORDER, ORDER, SHAPE, *[SHAPE] * given],
+            _spheroidal(shape == "obl", kind != "ang1", given),
+        )
+        for shape in ("pro", "obl")
+        for kind in ("ang1", "rad1", "rad2")
+        for given in (False, True)
+    ],
+    row("pro_cv", "", ORDER, ORDER, SHAPE),
+    row("obl_cv", "", ORDER, ORDER, SHAPE),
     row("mathieu_a", "", ORDER, SHAPE),
     row("mathieu_b", "", ORDER, SHAPE),
 ]  # fmt: skip
