@@ -57,8 +57,9 @@ from tests.conformance.table import CASES
 
 ad.register_backend("shelves", shelves.backend)
 warnings.simplefilter("ignore")
-# Questions about values are answered for NumPy's arrays only.
-rows = [case for case in CASES if getattr(case.covers[0], "__name__", "") not in ANSWERS]
+# Questions about values are answered for NumPy's arrays only; and these are made of what NumPy has no name for.
+without = {*ANSWERS, "lu", "lu_factor", "lu_solve", "logm", "sqrtm", "signm", "fractional_matrix_power"}
+rows = [case for case in CASES if getattr(case.covers[0], "__name__", "") not in without]
 for case in rows:
     checks.check_value(case, case.arrays(), shelves.backend)
 print(len(rows), "rows hold")
