@@ -63,9 +63,9 @@ def loss(xp: Any, a: Any, b: Any, what: str) -> Any:
     return FUNCTIONS[what](xp, a, b)
 
 
-CASES = [(what, n) for what in ("solve", "inv", "det") for n in ROWS] + [("eigh", ORDER), ("svd", ORDER)]
+CASES = [("solve", 2), *[(what, n) for what in ("solve", "inv", "det") for n in ROWS], ("eigh", ORDER), ("svd", ORDER)]
 SMALL = tuple(f"{what} {n} x {n}" for what, n in CASES if n in ROWS)
-LARGE = tuple(f"{what} {n} x {n}" for what, n in CASES if n not in ROWS)
+LARGE = tuple(f"{what} {n} x {n}" for what, n in CASES if n == ORDER)
 
 WORKLOAD = Workload(
     name=NAME,
@@ -74,12 +74,15 @@ WORKLOAD = Workload(
         "of one larger matrix. Values and gradients with respect to the matrices, float64."
     ),
     contestants=contestants(loss, pose),
-    cases=tuple(Case(f"{what} {n} x {n}", (what, n)) for what, n in CASES),
+    cases=tuple(
+        Case(f"{what} {n} x {n}", (what, n), size=n, variant="" if what == "solve" else what) for what, n in CASES
+    ),
     targets=(Target(1.0, against=BEST_PEER),),
     rows=(
         Row(f"{COUNT:,} systems, inverses and determinants, 3 x 3 and 4 x 4", cases=SMALL),
         Row(f"eigh and svd of {ORDER} x {ORDER}", cases=LARGE),
     ),
+    size_unit="rows of a matrix",
     rtol=1e-6,
     max_rounds=15,
 )
