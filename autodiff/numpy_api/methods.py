@@ -13,7 +13,7 @@ from ..convert import numeric_dtype
 from ..dispatch import FUNCTIONS, UFUNCS
 from ..errors import ArgumentError, DTypeError, IndexingError, ShapeError, UnsupportedError
 from ..nodes import Node
-from ..plan import concrete
+from ..plan import concrete, on_host
 from ..tensor import Tensor, node_of, wrap
 from ..watching import lost_in
 from .calling import converted, mask, put
@@ -210,7 +210,7 @@ def _reduceat(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]
 
 
 def _positions(indices: Any, size: int, name: str) -> list[int]:
-    found = np.asarray(concrete(node_of(indices)))
+    found = np.asarray(_known(indices))
     if found.dtype.kind not in "iu" or found.ndim != 1:
         raise DTypeError(f"{name}: indices must be a vector of integers, not {found.dtype} of shape {found.shape}")
     wrong = found[(found < 0) | (found >= size)]
@@ -282,7 +282,9 @@ def _changed(ufunc: np.ufunc, x: Node, index: Any, values: Sequence[Node], name:
 
 
 def _known(entry: Any) -> Any:
-    return concrete(entry) if isinstance(entry, Node) else entry
+    """The value of what may be a Tensor or a node."""
+    node = entry._node if isinstance(entry, Tensor) else entry
+    return on_host(node) if isinstance(node, Node) else entry
 
 
 METHODS: dict[str, Callable[..., Any]] = {

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import builtins
 import functools
-import sys
 from collections.abc import Callable
 from importlib import import_module
-from importlib.machinery import ModuleSpec
 from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
@@ -23,6 +21,7 @@ from .. import ops
 from ..convert import numeric_dtype
 from ..errors import TraceError
 from ..plan import on_host
+from ..replacing import Replacements
 from ..tensor import Tensor, wrap
 from .creation import array, holds_tensors
 
@@ -135,16 +134,7 @@ def _formatting(function: Callable[..., Any]) -> Callable[..., Any]:
     return write
 
 
-# What was replaced: its owner, its name, and what it was.
-_replaced: list[tuple[Any, str, Any]] = []
-
-
-def _replace(owner: Any, name: str, by: Any) -> None:
-    _replaced.append((owner, name, vars(owner)[name]))
-    setattr(owner, name, by)
-
-
-def _register(module: ModuleType) -> None:
+def register(module: ModuleType) -> None:
     """Replace the public functions of a module, and those that its classes call."""
     name = module.__name__.rpartition(".")[2]
     calls: dict[Any, Any] = {}
@@ -154,54 +144,13 @@ def _register(module: ModuleType) -> None:
             call = _formatting(original) if key == "format_float" else _dispatching(original, place)
             calls[function] = call
             if not key.startswith("_"):
-                _replace(module, key, call)
+                REPLACEMENTS.replace(module, key, call)
     for kind in [value for value in vars(module).values() if isinstance(value, type)]:
         for key, value in [*vars(kind).items()]:
             if isinstance(value, staticmethod) and _own(value.__func__) in calls:
-                _replace(kind, key, staticmethod(calls[_own(value.__func__)]))
+                REPLACEMENTS.replace(kind, key, staticmethod(calls[_own(value.__func__)]))
 
 
-class _Finder:
-    """Stands before Python's own finders, lets them find modules, and has their functions replaced afterwards."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if name not in MODULES:
-            return None
-        for finder in sys.meta_path:
-            spec = None if finder is self else finder.find_spec(name, path, target)
-            if spec is not None:
-                self._register_after(spec)
-                return spec
-        return None
-
-    def _register_after(self, spec: ModuleSpec) -> None:
-        loader: Any = spec.loader
-        execute = loader.exec_module
-
-        def exec_module(module: ModuleType) -> None:
-            execute(module)
-            if self in sys.meta_path:
-                _register(module)
-
-        loader.exec_module = exec_module
-
-
-MODULES = frozenset(f"{PACKAGE}.{name}" for name in (UTILITIES, *BASES))
-_finder = _Finder()
-
-
-def install() -> None:
-    """Let functions of NumPy's take Tensors: of modules that are imported, and of those that will be."""
-    if _finder not in sys.meta_path:
-        sys.meta_path.insert(0, _finder)
-        for name in MODULES & sys.modules.keys():
-            _register(sys.modules[name])
-
-
-def uninstall() -> None:
-    """Put NumPy's own functions back."""
-    if _finder in sys.meta_path:
-        sys.meta_path.remove(_finder)
-    while _replaced:
-        owner, name, original = _replaced.pop()
-        setattr(owner, name, original)
+REPLACEMENTS = Replacements({f"{PACKAGE}.{name}": __name__ for name in (UTILITIES, *BASES)})
+install = REPLACEMENTS.install
+uninstall = REPLACEMENTS.uninstall

@@ -140,6 +140,8 @@ def _edge(near: Node, far: Node, uneven: bool) -> tuple[Node, Node, Node]:
 
 def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> Any:
     x = ops.strong(node_of(f))
+    if x.aval.dtype.kind == "b":
+        raise DTypeError(f"gradient({x.aval!r}): NumPy subtracts no booleans; use .astype")
     if x.aval.dtype.kind not in "fc":
         x = ops.astype(x, np.float64)
     named = tuple(axis) if isinstance(axis, list) else axis
@@ -207,6 +209,9 @@ def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, perio
         knots, values = ops.take(knots, order, 0), ops.take(values, order, 0)
         knots = ops.concatenate([_along(knots, 0, -1, None) - around, knots, _along(knots, 0, 0, 1) + around], 0)
         values = ops.concatenate([_along(values, 0, -1, None), values, _along(values, 0, 0, 1)], 0)
+    for name, end in (("left", left), ("right", right)):
+        if end is not None and node_of(end).aval.dtype.kind == "c" and values.aval.dtype.kind != "c":
+            raise DTypeError(f"interp: {name}={describe(end)} must be real, as fp={values.aval!r} is")
     ends = [
         _along(values, 0, place, place + 1 or None) if end is None else ops.astype(node_of(end), values.aval.dtype)
         for end, place in ((left, 0), (right, -1))

@@ -9,7 +9,7 @@ import numpy as np
 from ..numpy_api.calling import Handler
 from ..numpy_api.creation import joined
 from ..tensor import wrap
-from .replacing import holds_tensor, in_place, refusing, replace_functions
+from .replacing import REPLACEMENTS, holds_tensor, refusing, replace_functions
 
 
 def _along_one(name: str) -> Handler:
@@ -75,7 +75,7 @@ class Backend:
 
     @staticmethod
     def __ua_function__(method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not in_place() or not (holds_tensor(args) or holds_tensor(kwargs.values())):
+        if not REPLACEMENTS.installed or not (holds_tensor(args) or holds_tensor(kwargs.values())):
             return NotImplemented
         name = method.__name__
         return TRANSFORMS.get(name, refusing(f"scipy.fft.{name}", REASON))(*args, **kwargs)

@@ -13,6 +13,7 @@ from ..arguments import flag
 from ..errors import AutodiffError, UnsupportedError
 from ..numpy_api.calling import Handler, checked
 from ..numpy_api.memo import memoised
+from ..replacing import Replacements
 from ..tensor import Tensor
 
 Table = dict[str, Handler]
@@ -23,8 +24,10 @@ CHECKS: dict[str, Callable[[Any, str], Any]] = dict.fromkeys(
     flag,
 )
 
-# What was replaced: its owner, its name, and what it was.
-_replaced: list[tuple[Any, str, Any]] = []
+# Modules of SciPy, and where their handlers are.
+_PACKAGE = __name__.rpartition(".")[0]
+REPLACEMENTS = Replacements({f"scipy.{name}": f"{_PACKAGE}.{name}" for name in ("fft", "linalg", "special", "stats")})
+
 # What was made, by its module and its name: one thing, however often it is put in place.
 _made: dict[tuple[str, str], Callable[..., Any]] = {}
 
@@ -101,7 +104,7 @@ def replace_functions(
                 handler = checked(function, table[name], CHECKS)
                 handler = handler if name in looking else memoised(handler)
             call = _made[key] = dispatching(module.__name__, function, handler)
-        replace(module, name, call)
+        REPLACEMENTS.replace(module, name, call)
 
 
 def replace_method(owner: type, name: str, record: Callable[..., Any]) -> None:
@@ -109,7 +112,7 @@ def replace_method(owner: type, name: str, record: Callable[..., Any]) -> None:
     key = f"{owner.__module__}.{owner.__qualname__}", name
     if key not in _made:
         _made[key] = _method(vars(owner)[name], record)
-    replace(owner, name, _made[key])
+    REPLACEMENTS.replace(owner, name, _made[key])
 
 
 def _method(function: Callable[..., Any], record: Callable[..., Any]) -> Callable[..., Any]:
@@ -120,21 +123,3 @@ def _method(function: Callable[..., Any], record: Callable[..., Any]) -> Callabl
         return function(self, *args, **kwargs)
 
     return call
-
-
-def replace(owner: Any, name: str, by: Any) -> None:
-    """Replace an attribute, until `restore`."""
-    _replaced.append((owner, name, vars(owner)[name]))
-    setattr(owner, name, by)
-
-
-def in_place() -> bool:
-    """Whether SciPy's functions are replaced now."""
-    return bool(_replaced)
-
-
-def restore() -> None:
-    """Put back what was replaced."""
-    while _replaced:
-        owner, name, original = _replaced.pop()
-        setattr(owner, name, original)
