@@ -92,7 +92,7 @@ def test_readme_programs_are_complete_and_checked():
     blocks = BLOCK.findall(TEXTS["README.md"])
     assert len(blocks) == 4
     assert all("import autodiff as ad" in block for block in blocks)
-    assert sum(len(PRINTED.findall(block)) for block in blocks) == 3
+    assert sum(len(PRINTED.findall(block)) for block in blocks) == 6
 
 
 def test_readers_are_told_figures_and_no_targets():
