@@ -122,7 +122,7 @@ class Methods(Valued):
         return "cpu" if place is None else place.device
 
     def to_device(self, device: Any, /, *, stream: Any = None) -> Any:
-        """The Tensor itself, if it is there; see `numpy.ndarray.to_device`. ``to`` goes elsewhere."""
+        """See `numpy.ndarray.to_device`: the Tensor itself, if it is there. ``to`` goes elsewhere."""
         if stream is not None:
             raise UnsupportedError(f"to_device: stream={shown(stream)} means nothing here; leave it out")
         if device != self.device:
@@ -138,7 +138,7 @@ class Methods(Valued):
         return MODULE["numpy"]
 
     def view(self, dtype: Any = None) -> Any:
-        """A view of all elements; of a complex Tensor also as pairs of real numbers, which is read-only."""
+        """See `numpy.ndarray.view`: of all elements; of a complex Tensor also as pairs of numbers, to be read only."""
         x = self._node
         wanted = x.aval.dtype if dtype is None or dtype is np.ndarray else numeric_dtype(dtype, "view: dtype")
         if wanted == x.aval.dtype:
