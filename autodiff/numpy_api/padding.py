@@ -166,6 +166,8 @@ def _pad(array: Any, pad_width: Any, mode: Any = "constant", **keywords: Any) ->
     x = ops.strong(node_of(array))
     widths = _widths(pad_width, x.aval)
     check_memory([n + sum(pair) for n, pair in zip(x.aval.shape, widths, strict=True)], x.aval.dtype, "pad")
+    if isinstance(mode, type):
+        raise ArgumentError(f"pad: mode={describe(mode)} is a class; give a name, or a function that fills a vector")
     if callable(mode):
         return _by_function(x, widths, mode, keywords)
     unknown = set(keywords) - {*KEYWORDS[word(mode, "pad: mode", tuple(KEYWORDS))]}

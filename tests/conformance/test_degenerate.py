@@ -211,7 +211,7 @@ def test_singular_values_that_are_left_out(shape):
     v, b = rng.normal(size=shape), rng.normal(size=shape[0])
     for function in (
         lambda a: np.sum(np.linalg.pinv(a, 0.5) ** 2),
-        lambda a: np.sum(np.linalg.lstsq(a, b, 0.5)[0] ** 2),
+        lambda a: np.sum(np.linalg.lstsq(a, b.astype(a.dtype), 0.5)[0] ** 2),
     ):
         for dtype, last in [(np.float64, 0.0), (np.float32, 0.0), (np.float64, 1.0)]:
             a = ((u * [2.4, 1.7, last]) @ vh).astype(dtype)
