@@ -84,8 +84,9 @@ def with_ranges(program: Program) -> tuple[Program, list[Range | Exponents]]:
         if signature.primitive is ops.in_range:
             positions, line = arguments
             size, axis = signature.params
-            found.append(Range(size, axis, result.constants.get(line, line)))
-            look_at(result, positions)
+            if result.avals[positions].size:
+                found.append(Range(size, axis, result.constants.get(line, line)))
+                look_at(result, positions)
             # The remainder counts negative positions from the front, and is within the axis whatever they are.
             return result.call(ops.remainder, positions, result.literal(size, intern_aval((), INT64)))
         if _has_exponents(signature):
