@@ -43,6 +43,7 @@ STATIC: dict[str, Any] = {
     "full_matrices": False,
     "compute_uv": True,
 }
+OTHERS = {("convolve", "mode"): "full"}
 
 
 def definite(a: np.ndarray) -> np.ndarray:
@@ -132,7 +133,10 @@ def params_of(primitive: Primitive, shape: tuple[int, ...]) -> Iterator[tuple[An
         Output: [0, 1],
     }
     yield from itertools.product(
-        *[choices[kind] if kind in choices else [STATIC.get(name)] for name, kind in primitive.params.items()]
+        *[
+            choices[kind] if kind in choices else [OTHERS.get((primitive.name, name), STATIC.get(name))]
+            for name, kind in primitive.params.items()
+        ]
     )
 
 

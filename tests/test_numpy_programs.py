@@ -181,8 +181,8 @@ def test_gradients_of_programs(program):
 
 
 def test_elsewhere_it_is_numpy():
-    assert np.sin is numpy.sin
-    assert np.linalg is numpy.linalg
+    assert (np.pi, np.float32, np.linalg.LinAlgError) == (numpy.pi, numpy.float32, numpy.linalg.LinAlgError)
+    assert type(np.sin([0.0, 1.0])) is type(np.linalg.inv(np.eye(2))) is numpy.ndarray
     assert set(numpy.__all__) <= set(dir(np))
     for made in (np.zeros(3), np.array([1, 2]), np.r_[1:3, 4], np.arange(3), np.eye(2), np.asarray([1.0])):
         assert type(made) is numpy.ndarray
