@@ -94,7 +94,10 @@ def _insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     x, place = _flat(arr, axis, "insert")
     size = x.aval.shape[place]
     obj = _plain(obj)
-    given = ops.astype(node_of(values), x.aval.dtype)
+    given = node_of(values)
+    if given.aval.dtype.kind == "c" and x.aval.dtype.kind != "c":
+        raise DTypeError(f"insert: values={given.aval!r} do not go into {x.aval!r}; take their real part")
+    given = ops.astype(given, x.aval.dtype)
     count = _moved(np.insert, np.arange(size), obj, 0).size - size
     if not isinstance(obj, slice) and np.size(obj) == 1 and count == 1:
         # At one place as many are put in as there are along the axis; a number says that they come without it.

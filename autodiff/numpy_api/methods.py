@@ -172,7 +172,10 @@ def _from_first(
 
 
 def _number(value: Any, beside: Node) -> Node:
-    return ops.astype(ops.strong(node_of(value)), beside.aval.dtype)
+    node = node_of(value)
+    if node.aval.dtype.kind == "c" and beside.aval.dtype.kind != "c":
+        raise DTypeError(f"initial={node.aval!r} does not go into {beside.aval!r}; take its real part")
+    return ops.astype(ops.strong(node), beside.aval.dtype)
 
 
 def _accumulate(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
