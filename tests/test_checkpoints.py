@@ -493,7 +493,9 @@ def test_two_writers_of_one_path(tmp_path):
         _, err = writer.communicate()
         assert writer.returncode == 0, err
     assert loads > 10
-    assert {1, 2} <= marks | {loaded(tmp_path / "state.npz")} <= {1, 2, 3}
+    # Which were seen in between is chance on a busy machine; the last one is a writer's.
+    assert marks <= {1, 2, 3}
+    assert loaded(tmp_path / "state.npz") in (1, 2)
     assert os.listdir(tmp_path) == ["state.npz"]
 
 
