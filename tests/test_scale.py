@@ -219,7 +219,7 @@ def test_work_is_linear(name, way):
     for _ in range(2):
         life(record, 70)()
     # A table that grows old is copied, which may fall into one of the two; so what fails is counted again.
-    for n in (OPERATIONS, OPERATIONS + 7):
+    for n in (OPERATIONS, OPERATIONS + 7, OPERATIONS + 13):
         once, twice = [calls(life(record, k)) for k in (n, 2 * n)]
         if twice < DOUBLED * once:
             break
