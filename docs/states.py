@@ -116,7 +116,8 @@ def public(module: str) -> dict[str, Any]:
         warnings.simplefilter("ignore", DeprecationWarning)
         match module:
             case "numpy.ndarray":
-                return {name: getattr(np.ndarray, name, None) for name in dir(np.ndarray)}
+                public = [name for name in dir(np.ndarray) if name[:2] == "__" or name[0] != "_"]
+                return {name: getattr(np.ndarray, name, None) for name in public}
             case "numpy.random.Generator":
                 return {name: getattr(np.random.Generator, name) for name in dir(np.random.Generator) if name[0] != "_"}
             case "scipy.special":
