@@ -15,7 +15,7 @@ from .core.avals import Aval, broadcast_shape, intern_aval
 from .core.parameters import Axes, Axis, Output, Permutation, Shape
 from .differentiate import marked
 from .errors import UnsupportedError
-from .nodes import Node, Operation, by_sequence, now
+from .nodes import Node, Operation, now, operations_since
 
 # What a parameter of a type becomes where all arrays have one more axis in front; others stay.
 WITH_AXIS: dict[Any, Callable[[Any, int], Any]] = {
@@ -67,19 +67,7 @@ class Batch:
     def _between(self, outputs: Sequence[Node]) -> list[Operation]:
         """The operations of which outputs are made, and that may depend on a stand-in, inputs first."""
         floor = min([node.sequence for node in self._stand_ins], default=0)
-        seen = {*outputs, *self._made}
-        stack = [node for node in dict.fromkeys(outputs) if node not in self._made]
-        found: list[Operation] = []
-        while stack:
-            node = stack.pop()
-            if isinstance(node, Operation) and node.sequence > floor:
-                found.append(node)
-                for x in node.inputs:
-                    if x not in seen:
-                        seen.add(x)
-                        stack.append(x)
-        found.sort(key=by_sequence)
-        return found
+        return operations_since(outputs, floor, self._made)
 
     def _batched(self, op: Operation) -> Node:
         """The node for all elements of what is an operation for one."""

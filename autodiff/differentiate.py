@@ -15,7 +15,7 @@ from .core.avals import Aval
 from .core.primitives import Signature
 from .errors import ArgumentError, shown
 from .machine import memory_bytes
-from .nodes import Node, Operation, by_sequence
+from .nodes import Node, Operation, by_sequence, operations_since
 from .recipe import Recipes, Record, recorded
 from .rules import TABLE, Via, irrelevant_extrema, sum_to
 from .tracing import unknowns
@@ -51,21 +51,9 @@ Flows = dict[Operation, tuple[int, ...]]
 def active_operations(outputs: Sequence[Node], wrt: Sequence[Node]) -> tuple[Flows, set[Node]]:
     """Operations between ``wrt`` and ``outputs``, and the set of all nodes that depend on ``wrt``."""
     floor = min([node.sequence for node in wrt], default=math.inf)
-    seen = set(outputs)
-    stack = [node for node in seen if node.sequence > floor]
-    between: list[Operation] = []
-    while stack:
-        node = stack.pop()
-        if node.inputs:
-            between.append(node)  # type: ignore[arg-type]
-            for x in node.inputs:
-                if x.sequence >= floor and x not in seen:
-                    seen.add(x)
-                    stack.append(x)
-    between.sort(key=by_sequence)
     active = set(wrt)
     flows: Flows = {}
-    for op in between:
+    for op in operations_since(outputs, floor):
         inputs = op.inputs
         positions = tuple([i for i in _passed(op.signature) if inputs[i] in active])
         if positions:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Any
 
@@ -307,6 +307,27 @@ def history(*roots: Node) -> list[Node]:
                 seen[node] = None
                 stack.append(node)
     return sorted(seen, key=by_sequence)
+
+
+def operations_since(outputs: Iterable[Node], floor: float, ends: Iterable[Node] = ()) -> list[Operation]:
+    """The operations younger than ``floor`` that ``outputs`` are made of, themselves included, inputs first.
+
+    What only nodes among ``ends`` are made of is not walked, nor are these.
+    """
+    seen = set(ends)
+    stack = [node for node in dict.fromkeys(outputs) if node.sequence > floor and node not in seen]
+    seen.update(stack)
+    found: list[Operation] = []
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Operation):
+            found.append(node)
+            for x in node.inputs:
+                if x.sequence > floor and x not in seen:
+                    seen.add(x)
+                    stack.append(x)
+    found.sort(key=by_sequence)
+    return found
 
 
 RENDERED_LINES = 40

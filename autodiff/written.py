@@ -16,7 +16,7 @@ from .core.primitives import Signature
 from .differentiate import reverse
 from .errors import DifferentiationError, MissingRuleError
 from .memo import Memo
-from .nodes import Node, Operation, by_sequence
+from .nodes import Node, Operation, operations_since
 from .tracing import unknowns
 
 # Of an operation that a body records: what it is, and the numbers of its inputs.
@@ -87,20 +87,8 @@ def body_of(given: Sequence[Node], found: Sequence[Node | None], what: str) -> t
 def _depending(given: Sequence[Node], found: Sequence[Node]) -> dict[Operation, None]:
     """The operations on what is given, inputs first."""
     floor = min([node.sequence for node in given], default=0)
-    seen = set(found)
-    stack = list(seen)
-    between: list[Operation] = []
-    while stack:
-        node = stack.pop()
-        if isinstance(node, Operation) and node.sequence > floor:
-            between.append(node)
-            for x in node.inputs:
-                if x not in seen:
-                    seen.add(x)
-                    stack.append(x)
-    between.sort(key=by_sequence)
     inside: dict[Operation, None] = {}
-    for op in between:
+    for op in operations_since(found, floor):
         if any(x in inside or x in given for x in op.inputs):
             inside[op] = None
     return inside

@@ -14,17 +14,13 @@ from ..core.parameters import Axis, Static
 from ..core.primitives import Primitive
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..nodes import Node
-from ..operator import Operator
+from ..operator import Operator, infer_like
 from .elementwise import astype, conjugate
 from .indexing import take_range
 from .shapes import concatenate, normalize_axis, zeros
 
 # A norm -> that of the transposed transform, and of the opposite direction.
 OPPOSITE = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
-
-
-def _infer_fft(primitive: Primitive, x: Aval, *, axis: int, norm: str) -> Aval:
-    return intern_aval(x.shape, x.dtype)
 
 
 def _infer_rfft(primitive: Primitive, x: Aval, *, axis: int, norm: str) -> Aval:
@@ -51,8 +47,8 @@ def _transform(name: str, infer: Callable[..., Aval], **params: Any) -> Operator
 
 
 # Of complex numbers; of real ones; and of the n // 2 + 1 numbers that half of a Hermitian spectrum has.
-fft_p = _transform("fft", _infer_fft)
-ifft_p = _transform("ifft", _infer_fft)
+fft_p = _transform("fft", infer_like)
+ifft_p = _transform("ifft", infer_like)
 rfft_p = _transform("rfft", _infer_rfft)
 irfft_p = _transform("irfft", _infer_irfft, n=Static)
 

@@ -13,7 +13,7 @@ from ..core.primitives import Primitive, Signature
 from ..errors import DTypeError, IndexingError
 from ..memo import Memo
 from ..nodes import Constant, Node, Operation
-from ..operator import Operator
+from ..operator import Operator, infer_like
 from ..recipe import Composite
 from .elementwise import astype, equal, holds, number_in, strong, where
 from .indices import ARRAY, INTEGER, NEWAXIS, Concrete, Normalized, canonical_slice, indexed_shape
@@ -22,10 +22,6 @@ from .shapes import broadcast_to, full, reshape, reshape_p
 
 def _infer_index(primitive: Primitive, x: Aval, index: Aval, *arrays: Aval) -> Aval:
     return intern_aval(indexed_shape(index, arrays), x.dtype)
-
-
-def _infer_index_write(primitive: Primitive, x: Aval, index: Aval, values: Aval, *arrays: Aval) -> Aval:
-    return intern_aval(x.shape, x.dtype)
 
 
 def _read(xp: Any, x: Any, idx: Any, *arrays: Any, spec: tuple[Any, ...]) -> Any:
@@ -47,7 +43,7 @@ def _set(xp: Any, x: Any, idx: Any, values: Any, *arrays: Any, spec: tuple[Any, 
 index = Operator("index", _infer_index, kind="indexing", view=lambda avals: len(avals) == 2, meaning=_read)
 index_add = Operator(
     "index_add",
-    _infer_index_write,
+    infer_like,
     kind="indexing",
     writes=True,
     cheap=True,
@@ -55,7 +51,7 @@ index_add = Operator(
     meaning=_added,
     needs=("add.at",),
 )
-index_set = Operator("index_set", _infer_index_write, kind="indexing", writes=True, cheap=True, meaning=_set)
+index_set = Operator("index_set", infer_like, kind="indexing", writes=True, cheap=True, meaning=_set)
 
 
 def normalize_index(x: Aval, item: Any, concrete: Concrete) -> tuple[Constant, tuple[Node, ...]]:

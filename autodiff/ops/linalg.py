@@ -13,7 +13,7 @@ from ..core.parameters import Static
 from ..core.primitives import Primitive
 from ..errors import DTypeError, ShapeError
 from ..nodes import Node
-from ..operator import Operator
+from ..operator import Operator, infer_like
 from .contractions import matmul
 from .elementwise import astype, conjugate, equal, greater_equal, less_equal, real, where
 from .indexing import take_range
@@ -53,13 +53,9 @@ solve_p = Operator(
 )
 
 
-def _infer_like(primitive: Primitive, a: Aval) -> Aval:
-    return intern_aval(a.shape, a.dtype)
-
-
 inv_p = Operator(
     "inv",
-    _infer_like,
+    infer_like,
     core="..->..",
     kind="routine",
     meaning=lambda xp, a: xp.linalg.inv(a),
@@ -91,7 +87,7 @@ solve_triangular_p = Operator(
 # The lower factor, of what the lower triangle says.
 cholesky_p = Operator(
     "cholesky",
-    _infer_like,
+    infer_like,
     core="..->..",
     kind="routine",
     meaning=lambda xp, a: xp.linalg.cholesky(a),
@@ -152,7 +148,7 @@ def _cofactors(xp: Any, a: Any) -> Any:
 # The derivative of the determinant by each element.
 cofactors_p = Operator(
     "cofactors",
-    _infer_like,
+    infer_like,
     core="..->..",
     kind="routine",
     meaning=_cofactors,

@@ -12,7 +12,7 @@ from ..core.avals import Aval, broadcast_shape, intern_aval, several
 from ..core.parameters import Static
 from ..core.primitives import Primitive
 from ..nodes import Node
-from ..operator import Operator
+from ..operator import Operator, infer_like
 from .elementwise import where
 from .indexing import take_range, take_slices
 from .linalg import eye, triangle
@@ -20,10 +20,6 @@ from .reductions import sum
 from .shapes import concatenate, expand_dims, full, matrix_transpose
 
 # --- functions of matrices -------------------------------------------------------------------------------------------
-
-
-def _infer_like(primitive: Primitive, a: Aval) -> Aval:
-    return intern_aval(a.shape, a.dtype)
 
 
 # The numerator of the Padé approximant of degree 13, and up to which norm it is exact (Higham 2005, table 2.3).
@@ -56,12 +52,12 @@ def _expm(xp: Any, a: Any) -> Any:
     return found
 
 
-expm_p = Operator("expm", _infer_like, core="..->..", kind="routine", meaning=_expm, needs=("linalg.solve",))
+expm_p = Operator("expm", infer_like, core="..->..", kind="routine", meaning=_expm, needs=("linalg.solve",))
 
 # The principal ones. Those of real matrices are real, or an error.
 logm_p = Operator(
     "logm",
-    _infer_like,
+    infer_like,
     core="..->..",
     kind="routine",
     meaning=lambda xp, a: xp.linalg.logm(a),
@@ -69,7 +65,7 @@ logm_p = Operator(
 )
 sqrtm_p = Operator(
     "sqrtm",
-    _infer_like,
+    infer_like,
     core="..->..",
     kind="routine",
     meaning=lambda xp, a: xp.linalg.sqrtm(a),

@@ -13,7 +13,7 @@ from ..core.parameters import Axes, Axis
 from ..core.primitives import Primitive
 from ..errors import ArgumentError
 from ..nodes import Node
-from ..operator import Operator
+from ..operator import Operator, infer_like
 from .elementwise import astype
 from .shapes import broadcast_to, normalize_axis, reshape
 
@@ -127,12 +127,8 @@ argmax = _along("argmax", _infer_position)
 argmin = _along("argmin", _infer_position)
 
 
-def _infer_running(primitive: Primitive, x: Aval, *, axis: int) -> Aval:
-    return intern_aval(x.shape, x.dtype)
-
-
-cumsum_p = _along("cumsum", _infer_running, "cumulative_sum")
-cumprod_p = _along("cumprod", _infer_running, "cumulative_prod")
+cumsum_p = _along("cumsum", infer_like, "cumulative_sum")
+cumprod_p = _along("cumprod", infer_like, "cumulative_prod")
 
 
 def _running(primitive: Primitive, x: Node, axis: Any, dtype: Any, name: str) -> Node:

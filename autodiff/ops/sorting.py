@@ -15,7 +15,7 @@ from ..core.avals import INT64, Aval, broadcast_shape, intern_aval
 from ..core.parameters import Axis, Static
 from ..core.primitives import Primitive
 from ..nodes import Constant, Node
-from ..operator import Operator
+from ..operator import Operator, infer_like
 from .indexing import index, static_index
 from .indices import ARRAY
 from .shapes import reshape, transpose
@@ -122,10 +122,6 @@ def _beside_ranks(x: Aval, ranks: Aval) -> tuple[int, ...]:
 # --- cards -----------------------------------------------------------------------------------------------------------
 
 
-def _infer_sorted(primitive: Primitive, x: Aval, *args: Aval, **params: Any) -> Aval:
-    return intern_aval(x.shape, x.dtype)
-
-
 def _infer_positions(primitive: Primitive, x: Aval, *args: Aval, **params: Any) -> Aval:
     return intern_aval(x.shape, INT64)
 
@@ -133,7 +129,7 @@ def _infer_positions(primitive: Primitive, x: Aval, *args: Aval, **params: Any) 
 # ``stable`` says that equal elements stay in their order: of zeros it decides the sign, of positions which is first.
 sort_p = Operator(
     "sort",
-    _infer_sorted,
+    infer_like,
     params={"axis": Axis, "stable": Static},
     kind="routine",
     meaning=meant_sort,

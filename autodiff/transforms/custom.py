@@ -284,10 +284,6 @@ class CustomJVP(_Custom[P, T]):
         return results.rebuilt([wrap(node) for node in outs])
 
 
-def _nodes(leaves: list[Any]) -> list[Node]:
-    return [leaf._node for leaf in leaves if isinstance(leaf, Tensor)]
-
-
 def _still(leaf: Any) -> Any:
     """The tangent of what is not differentiated: zeros for floating arrays and numbers, else None."""
     if type(leaf) in PYTHON_NUMBERS:

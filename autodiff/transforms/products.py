@@ -100,30 +100,26 @@ def jvp(
     chosen, results, aux = _recorded(function, primals, has_aux, "jvp")
     if not isinstance(tangents, (tuple, list)):
         raise ArgumentError(f"jvp: tangents={describe(tangents)} must be a tuple or a list, an entry for each primal")
-    given = _vectors(chosen, tangents, "jvp: tangents")
+    given = _entries(tangents, chosen.structure, [node.aval for node in chosen.own], "jvp: tangents")
     values, found, rest = together(PUSH, results.nodes, chosen.own, chosen.own, given, aux)
     pair = results.rebuilt(values, chosen.is_number), results.rebuilt(found, chosen.is_number)
     return (*pair, rest) if has_aux else pair
 
 
-def _vectors(chosen: Chosen, value: Any, what: str) -> list[Node]:
-    """Nodes for what has the structure of all arguments; a list for a tuple is as good."""
-    avals, structure = [node.aval for node in chosen.own], chosen.structure
+def _entries(values: Sequence[Any], structure: Structure, avals: Sequence[Aval], what: str) -> list[Node]:
+    """Nodes for vectors, of which there is one for each part of a structure; a list for a tuple is as good."""
     _, _, parts = structure
-    if len(value) != len(parts):
-        raise ArgumentError(f"{what} must have {len(parts)} entries, one for each primal, not {len(value)}")
+    if len(values) != len(parts):
+        raise ArgumentError(f"{what} must have {len(parts)} entries, one for each primal, not {len(values)}")
     nodes: list[Node] = []
-    for i, (entry, part) in enumerate(zip(value, parts, strict=True)):
-        size = len(_leaves(part))
-        nodes += vectors(entry, part, avals[len(nodes) : len(nodes) + size], f"{what}[{i}]")
+    for i, (entry, part) in enumerate(zip(values, parts, strict=True)):
+        nodes += vectors(entry, part, avals[len(nodes) : len(nodes) + _leaves(part)], f"{what}[{i}]")
     return nodes
 
 
-def _leaves(structure: Structure) -> list[int]:
-    """As many entries as a structure has leaves."""
-    if structure is LEAF:
-        return [0]
-    return [leaf for part in structure[2] for leaf in _leaves(part)]
+def _leaves(structure: Structure) -> int:
+    """How many leaves a structure has."""
+    return 1 if structure is LEAF else sum(map(_leaves, structure[2]))
 
 
 class _Linear:
@@ -151,16 +147,10 @@ class _Linear:
     def __call__(self, *args: Any) -> Any:
         what = f"{self._name}: {'tangents' if self._many else 'cotangent'}"
         if self._many:
-            nodes: list[Node] = []
-            parts = self._structure[2]
-            if len(args) != len(parts):
-                raise ArgumentError(f"{what} must have {len(parts)} entries, one for each primal, not {len(args)}")
-            for i, (entry, part) in enumerate(zip(args, parts, strict=True)):
-                count = len(_leaves(part))
-                nodes += vectors(entry, part, self._avals[len(nodes) : len(nodes) + count], f"{what}[{i}]")
+            nodes = _entries(args, self._structure, self._avals, what)
+        elif len(args) != 1:
+            raise ArgumentError(f"{what}: it takes one, in the structure of what the function returned")
         else:
-            if len(args) != 1:
-                raise ArgumentError(f"{what}: it takes one, in the structure of what the function returned")
             nodes = vectors(args[0], self._structure, self._avals, what)
         return self._rebuild(self._apply(nodes))
 
