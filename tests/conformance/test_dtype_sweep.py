@@ -37,6 +37,8 @@ PAIRS = [
     ((), (1,)),
     ((2, 1), (3,)),
 ]
+# What is trimmed by its values is not while a function is traced.
+TRIMMED = re.compile(r"(poly(mul|div|add|sub)?|roots)\(")
 # Each element of these is as accurate as the largest of the result.
 WHOLE = re.compile(r"(svd|eigh|qr|pinv|lstsq|solve|inv)\(")
 BUILTINS = (IndexError, ZeroDivisionError, OverflowError, TypeError, ValueError, NotImplementedError)
@@ -53,7 +55,7 @@ DIFFERENT = {
     r"^(append|hstack)\(x, nan": "lists beside arrays are arrays",
     r"^Tensor.(real|imag)\(.*complex\d+'.*complex\d+'": "complex numbers do not go into real ones, as elsewhere",
     r"^polyfit.*(\(1,( 1)?\)\)|complex)": "other lengths are NumPy's TypeError, and so are complex weights",
-    r"^(poly(mul|div|add|sub)?|roots)\(": "leading zeros are trimmed where values are known only",
+    r"^polydiv\(.*complex64": "what rounding leaves at the front is within NumPy's threshold here, and beyond it there",
     r"^(i0|interp)\(.*float128": "SciPy has no i0 of long doubles, and NumPy no interpolation",
     r"^(obl|pro)_": "some of SciPy's do not end in single precision",
     r"^ldexp": "NumPy has no loops for some of its scalars",
@@ -186,7 +188,7 @@ def sweep(calls: Iterator[tuple[str, Callable[..., Any], list[np.ndarray]]]) -> 
         if any(re.search(pattern, call) for pattern in DIFFERENT):
             continue
         count += 1
-        for traced in (False, True):
+        for traced in (False,) if TRIMMED.match(name) else (False, True):
             found = verdict(function, arrays, traced, WHOLE.match(name) is not None)
             if found is not None:
                 wrong.append(f"{call}{', traced' if traced else ''}: {found}")
