@@ -14,6 +14,8 @@ PACKAGES = (PACKAGE, f"{PACKAGE}_backends")
 # Code below these is a package that somebody installed, or Python's own. (`sysconfig` knows them too, for 2 ms.)
 _SITES = [folder for folder in (*site.getsitepackages(), site.USER_SITE) if folder and folder.endswith("-packages")]
 _INSTALLED = (os.path.dirname(os.__file__), *_SITES, "<frozen ")
+# What NumPy decorates functions with stands around them, and is none of them.
+_DECORATING = "numpy._utils"
 
 
 class Caller(NamedTuple):
@@ -59,7 +61,8 @@ def caller() -> Caller:
                 innermost = frame
             if not _installed(frame.f_code):
                 break
-            foreign = frame
+            if not str(frame.f_globals.get("__name__", "")).startswith(_DECORATING):
+                foreign = frame
         frame = frame.f_back
     found = frame or innermost
     if found is None:

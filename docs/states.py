@@ -99,7 +99,7 @@ OF_NO_ARRAYS: dict[str, str] = {
 }
 
 # Names that NumPy is about to take away, for others that it has; they call these.
-OLD: dict[str, str] = {"row_stack": "vstack"}
+OLD: dict[str, str] = {"row_stack": "vstack", "tostring": "tobytes"}
 
 _MODULES: dict[str, Any] = {
     "numpy": np,
@@ -116,7 +116,9 @@ def public(module: str) -> dict[str, Any]:
         warnings.simplefilter("ignore", DeprecationWarning)
         match module:
             case "numpy.ndarray":
-                public = [name for name in dir(np.ndarray) if name[:2] == "__" or name[0] != "_"]
+                # (Names that NumPy has done away with, it keeps for a while, to say so.)
+                array = np.empty((0, 0))
+                public = [n for n in dir(np.ndarray) if (n[:2] == "__" or n[0] != "_") and hasattr(array, n)]
                 return {name: getattr(np.ndarray, name, None) for name in public}
             case "numpy.random.Generator":
                 return {name: getattr(np.random.Generator, name) for name in dir(np.random.Generator) if name[0] != "_"}
@@ -181,6 +183,7 @@ def _of_draw(name: str) -> str:
 
 def _of_tensor(name: str) -> str:
     """The state of what a Tensor has as an ndarray has it."""
+    name = OLD.get(name, name)
     if not hasattr(ad.Tensor, name):
         return MISSING
     return _swept().get(f"Tensor.{name}", WITHOUT)

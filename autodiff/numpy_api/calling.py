@@ -124,7 +124,11 @@ def _signature(handler: Handler) -> inspect.Signature:
     It is found when a call first asks for it: that of every handler is 5 ms of an import.
     """
     function, *arrays = getattr(handler, "made_of", (handler,))
-    signature = inspect.signature(function)
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        # It wraps a function of C that does not tell its own, as those of older releases of NumPy.
+        signature = inspect.signature(function, follow_wrapped=False)
     parameters = list(signature.parameters.values())
     parameters[: len(arrays)] = [p.replace(name=name) for p, name in zip(parameters, arrays, strict=False)]
     return signature.replace(parameters=parameters)

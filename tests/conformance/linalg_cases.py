@@ -8,6 +8,9 @@ import numpy as np
 
 from .case import Case, Draw, answer, case, complexes, integers, invertible, real, signed, spread
 
+# Some NumPy refuses where nothing is, and gives complex numbers for norms, before some release.
+VERSION = np.lib.NumpyVersion(np.__version__)
+
 # A vector has one axis; batch axes broadcast; with three matrices of three rows some libraries see vectors.
 SOLVE_SHAPES = [
     ((1, 1), (1,)), ((3, 3), (3,)), ((3, 3), (3, 1)), ((3, 3), (3, 2)), ((2, 3, 3), (3,)), ((2, 3, 3), (3, 2)),
@@ -238,7 +241,8 @@ def norms() -> list[Case]:
         rows += [case(np.linalg.norm, spread(2, 3, 2), order, (0, 1), True)]
         rows += [case(np.linalg.norm, spread(2, 3, 2), order, (2, -2))]
         rows += [case(np.linalg.matrix_norm, spread(2, 3, 2), ord=order, keepdims=True)]
-    rows += [case(np.linalg.norm, real(0, 3), order) for order in (2, "nuc")]
+    if VERSION >= "2.3.0":
+        rows += [case(np.linalg.norm, real(0, 3), order) for order in (2, "nuc")]
     rows += [case(np.linalg.matrix_norm, signed(2, 3, 2), ord=order) for order in ("fro", 1, -1, np.inf, -np.inf)]
     rows += [case(np.linalg.matrix_norm, complexes(2, 3)), case(np.linalg.svdvals, spread(2, 3, 2))]
     for order in (2, 1, 3, 0.5, np.inf, -np.inf):
@@ -247,7 +251,9 @@ def norms() -> list[Case]:
     rows += [case(np.linalg.vector_norm, signed()), case(np.linalg.vector_norm, complexes(3))]
     rows += [case(np.linalg.vector_norm, integers(3)), case(np.linalg.vector_norm, signed(3), ord=0, gradient="zero")]
     for p in (None, 2, -2, "fro", "nuc", 1, -1, np.inf, -np.inf):
-        rows += [case(np.linalg.cond, spread(3, 3), p), case(np.linalg.cond, spread(2, 2, 2, kind="complex spread"), p)]
+        rows += [case(np.linalg.cond, spread(3, 3), p)]
+        if VERSION >= "2.3.0" or p in (None, 2, -2):
+            rows += [case(np.linalg.cond, spread(2, 2, 2, kind="complex spread"), p)]
     rows += [case(np.linalg.cond, spread(3, 2)), case(np.linalg.cond, spread(2, 3), p=-2)]
     rows += [answer(singular_cond, real(2), p, covers=np.linalg.cond) for p in (1, "fro")]
     rows += [
@@ -258,8 +264,8 @@ def norms() -> list[Case]:
         answer(np.linalg.matrix_rank, spread(2, 3, 3), rtol=np.array([0.5, 0.1])),
         answer(np.linalg.matrix_rank, spread(3, 3), rtol=0.5, hermitian=True),
         answer(np.linalg.matrix_rank, real(3)),
-        answer(np.linalg.matrix_rank, real(0, 3)),
         answer(np.linalg.matrix_rank, integers(3, 3)),
+        *([answer(np.linalg.matrix_rank, real(0, 3))] if VERSION >= "2.4.0" else []),
     ]
     return rows
 

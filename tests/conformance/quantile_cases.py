@@ -29,7 +29,11 @@ def medians() -> list[Case]:
 
 
 def quantiles() -> list[Case]:
-    every = [{"q": [0, 0.3, 0.61, 1.0], "method": method} for method in METHODS]
+    methods = list(METHODS)
+    if np.lib.NumpyVersion(np.__version__) < "2.1.0":
+        # It takes another one of two that are as near.
+        methods.remove("closest_observation")
+    every = [{"q": [0, 0.3, 0.61, 1.0], "method": method} for method in methods]
     forms = [{"q": 0.3, **form} for form in FORMS] + [{"q": [[0.2], [0.7]], "axis": 1, "keepdims": True}]
     rows = [case(together(np.quantile, *every), spaced(5), covers=np.quantile, single=False)]
     rows += [case(together(np.quantile, *forms), spaced(2, 3, 2), covers=np.quantile, single=False)]
