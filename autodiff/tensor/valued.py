@@ -10,7 +10,7 @@ import numpy as np
 from ..convert import describe
 from ..core.avals import FLOAT64
 from ..errors import ArgumentError, DTypeError, IndexingError, ShapeError, TraceError, UnsupportedError
-from ..plan import on_host
+from ..plan import deciding, on_host
 from ..registry import get_backend
 from ..watching import INTO_A_TENSOR, note_taken, refuse_detached
 from .handle import Handle
@@ -105,7 +105,7 @@ class Valued(Handle):
     def __index__(self) -> int:
         if self.dtype.kind not in "iu" or self.ndim:
             raise DTypeError(f"only an integer Tensor without dimensions is an index, not {self._node.aval!r}")
-        return int(on_host(self._node))
+        return int(deciding(self._node))
 
     def _number(self, asked: str) -> Any:
         """The value for numbers that record nothing; an error where a derivative would be lost with them."""
