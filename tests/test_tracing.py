@@ -234,7 +234,7 @@ def test_function_with_options():
 
 
 NEEDS_A_VALUE = {
-    "if": lambda x: x if np.sum(x) > 0 else -x,
+    "truth of a number": lambda x: x if np.sum(x) else -x,
     "float": lambda x: x * float(np.sum(x)),
     "int": lambda x: x * int(np.sum(x)),
     "array": lambda x: x * np.asarray(x),
@@ -502,9 +502,19 @@ SHAPES = {
     "a gradient": lambda x: ad.grad(lambda y: np.sum(y[y > 0] ** 3))(x)[x > 0],
     "a traced function": lambda x: ad.function(lambda y: y[y > 0] * w_outside)(x),
     "a traced function of an array": lambda x: x * ad.function(lambda y: y[y > w_outside])(V).size,
+    "if": lambda x: x if np.sum(x) > 0 else -x,
+    "a mask in an array": lambda x: x * PLACES[x > 0].size,
+    "while": lambda x: halved(x),
     "a loop": lambda x: functools.reduce(lambda z, _: np.where(z > 9, z, z * z)[z < 50], range(3), x + 2.0),
 }
 w_outside = ad.Tensor(3.0)
+PLACES = np.arange(4)
+
+
+def halved(x):
+    while np.sum(np.abs(x)) > 1:
+        x = x / 2
+    return x
 
 
 @pytest.mark.parametrize("f", SHAPES.values(), ids=SHAPES)
@@ -548,13 +558,13 @@ def test_a_mask_that_is_another_one_at_each_call_gives_a_warning():
 
 
 def test_an_argument_that_is_looked_at_is_an_error_that_names_the_line():
-    def branches(x):
-        return x if np.sum(x) > 0 else -x  # the line
+    def scaled(x):
+        return x * float(np.sum(x))  # the line
 
     with pytest.raises(
-        errors.TraceError, match=r"test_tracing\.py, line \d+ \(return x if np\.sum\(x\) > 0.*# the line"
+        errors.TraceError, match=r"test_tracing\.py, line \d+ \(return x \* float\(np\.sum\(x\)\).*# the line"
     ):
-        ad.function(branches)(V)
+        ad.function(scaled)(V)
 
 
 def test_a_tensor_made_in_a_trace_may_be_written_to():
@@ -626,9 +636,16 @@ def test_views_of_a_tensor_of_the_outside_are_not_written_into_by_a_trace(part):
 
 
 def test_a_value_of_an_argument_on_another_backend_is_not_known_either(backend):
-    f = ad.function(lambda x: x * 2 if np.any(x > 0) else x, backend=backend)
+    f = ad.function(lambda x: x * float(np.sum(x)), backend=backend)
     with pytest.raises(errors.TraceError, match=r"np\.where"):
         f(V)
+
+
+def test_truths_and_masks_of_an_argument_on_another_backend_are_looked_at(backend):
+    f = ad.function(lambda x: x[x > 0] * 2 if np.any(x > 3) else x, backend=backend)
+    for x in (V, -V, V - 2, V):
+        expected = x[x > 0] * 2 if np.any(x > 3) else x
+        np.testing.assert_array_equal(ad.get_backend(backend).to_numpy(f(x)), expected)
 
 
 def test_a_traced_function_whose_tensor_a_derivative_passes_through_is_recorded():

@@ -82,7 +82,7 @@ class Valued(Handle):
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ShapeError(f"the truth of a Tensor of shape {self.shape} is ambiguous; use np.any() or np.all()")
-        return bool(on_host(self._node))
+        return bool(self._known())
 
     def __float__(self) -> float:
         return float(self._single("float", self._number("float()")))
@@ -111,6 +111,10 @@ class Valued(Handle):
         """The value for numbers that record nothing; an error where a derivative would be lost with them."""
         refuse_detached(self._node, asked, NUMPYS_FUNCTIONS)
         return on_host(self._node)
+
+    def _known(self) -> Any:
+        """The value on the host. Truths decide what is done, and a trace that looks at them holds for these."""
+        return deciding(self._node) if self.dtype.kind == "b" else on_host(self._node)
 
     def _single(self, what: str, value: Any) -> Any:
         if self.size != 1:
@@ -147,7 +151,7 @@ class Valued(Handle):
             f"{INTO_A_TENSOR}. np.random of that module draws with Tensors for parameters",
         )
         note_taken(self._node)
-        return np.array(on_host(self._node), dtype=dtype, copy=copy)
+        return np.array(self._known(), dtype=dtype, copy=copy)
 
     def __dlpack__(self, **keywords: Any) -> Any:
         refuse_detached(self._node, "__dlpack__", "Give the Tensor itself to functions that are recorded")

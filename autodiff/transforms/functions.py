@@ -297,7 +297,8 @@ def function(
     Function
         Takes and returns what ``f`` does, with arrays for Tensors. Tensors that ``f`` uses from outside are read
         at their present value; where ``f`` looks at such a value (an ``if``, ``float``, a mask), it is traced anew for
-        another one. Called with Tensors it records, so that it can be part of something larger.
+        another one, and so it is for another truth or mask that it computes from its arguments. Called with Tensors
+        it records, so that it can be part of something larger.
 
     Raises
     ------
@@ -305,7 +306,7 @@ def function(
         If ``f`` is not callable, or ``cache_size`` is less than 1; when called, if an argument that is part of the
         structure is not hashable, or containers are nested too deep.
     TraceError
-        When called, if ``f`` needs a value of an argument (an ``if``, ``float``, ``print``) while it is traced, or
+        When called, if ``f`` needs a number of an argument (``float``, ``print``) while it is traced, or
         changes a Tensor of the outside.
     BackendError
         If the backend is unknown or cannot be loaded.
