@@ -15,13 +15,8 @@ from .calling import Handler
 
 
 def _outside(x: Node, real_domain: Callable[[Node], Node]) -> bool:
-    """Whether a real element is outside of the domain. The dtype depends on that, so the values are looked at."""
-    real = ops.real(x) if x.aval.dtype.kind == "c" else x
-    found = ops.logical_not(real_domain(real))
-    # A NaN is on no side.
-    found = ops.logical_and(found, ops.equal(real, real))
-    if x.aval.dtype.kind == "c":
-        found = ops.logical_and(found, ops.equal(ops.imag(x), 0))
+    """Whether an element is outside of the domain. The dtype depends on that, so it is looked at; a NaN is not."""
+    found = ops.logical_and(ops.logical_not(real_domain(x)), ops.equal(x, x))
     return bool(deciding(ops.any_true(found, axes=tuple(range(x.aval.ndim)))))
 
 
@@ -36,9 +31,9 @@ def _up_to_one(x: Node) -> Node:
 def _complex_outside(x: Any, real_domain: Callable[[Node], Node]) -> Any:
     node = ops.strong(node_of(x))
     dtype = node.aval.dtype
-    if dtype.kind in "buc" or not _outside(node, real_domain):
+    if dtype.kind in "bc" or not _outside(node, real_domain):
         return wrap(node)
-    single = (dtype.kind == "i" and dtype.itemsize <= 2) or dtype == np.float32
+    single = (dtype.kind in "iu" and dtype.itemsize <= 2) or dtype == np.float32
     return wrap(ops.astype(node, np.dtype(np.complex64 if single else np.complex128)))
 
 
