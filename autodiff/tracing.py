@@ -20,7 +20,7 @@ class ValueNeeded(Exception):
 UNKNOWN = Unknown(
     TraceError,
     "a value was needed while autodiff.function traces a function, where only shapes and dtypes of its arguments are "
-    "known: print, float(), an if, or a conversion to an array. Use np.where instead of if, or call the function "
+    "known: print, float(), an if on a number, or a conversion to an array. Use np.where instead, or call the function "
     "without autodiff.function",
     lines=True,
 )

@@ -277,6 +277,8 @@ class Tracing(NamedTuple):
         Values that were looked at.
     ordered : list of Node
         Arguments whose elements were taken to be in C order in memory.
+    present : callable
+        The value that a node has in the call for which the function is traced; None if nobody knows.
     outer : Tracing or None
         The trace in which this one is made.
     """
@@ -284,6 +286,7 @@ class Tracing(NamedTuple):
     begin: int
     looks: list[Look]
     ordered: list[Node]
+    present: Callable[[Node], Any]
     outer: Tracing | None
 
 
@@ -292,9 +295,9 @@ _tracing: ContextVar[Tracing | None] = ContextVar("tracing", default=None)
 traces: set[int] = set()
 
 
-def traced(begin: int, function: Callable[..., Any], *args: Any) -> tuple[Any, Tracing]:
+def traced(begin: int, present: Callable[[Node], Any], function: Callable[..., Any], *args: Any) -> tuple[Any, Tracing]:
     """What a function returns, which is traced, and what was noted meanwhile."""
-    trace = Tracing(begin, [], [], _tracing.get())
+    trace = Tracing(begin, [], [], present, _tracing.get())
     context = copy_context()
     context.run(_tracing.set, trace)
     try:
@@ -314,6 +317,19 @@ def note_look(node: Node) -> None:
         while trace is not None:
             trace.looks.append(look)
             trace = trace.outer
+
+
+def present_value(node: Node) -> Any:
+    """The value that a node has in the call for which this thread traces a function, which holds for such calls only.
+
+    None if no function is traced, or the value is not known to the innermost one.
+    """
+    trace = _tracing.get() if traces else None
+    value = None if trace is None else trace.present(node)
+    if trace is not None and value is not None:
+        # Traces around this one depend on what it captures, and are told when it does.
+        trace.looks.append(Look(node, caller().line))
+    return value
 
 
 def note_order(node: Node) -> None:

@@ -33,7 +33,7 @@ MISSING = "missing"
 STATES = (DIFFERENTIABLE, WITHOUT, CREATION, UNSUPPORTED, MISSING)
 
 # Of all names, at most so many are not supported.
-HIGHEST_SHARE = 0.033
+HIGHEST_SHARE = 0.03
 
 
 class Name(NamedTuple):

@@ -403,14 +403,11 @@ class Program(NamedTuple):
         Arrays and numbers.
     argnums : tuple of int
         The arguments with respect to which derivatives are taken, each by itself and all together.
-    traced : bool
-        Whether it may be traced: whether no shape and no branch depends on values of its arguments.
     """
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
     argnums: tuple[int, ...]
-    traced: bool = True
 
 
 def _normal(*shape: int) -> Any:
@@ -428,7 +425,7 @@ PROGRAMS = [
     Program(hdiff, (_normal(7, 8), numpy.zeros((3, 4)), _normal(3, 4)), (0, 2)),
     Program(vadv, (_normal(3, 4), _normal(3, 4), numpy.zeros((3, 4))), (0, 1)),
     Program(cavity_flow, (_normal(5, 5), _normal(5, 5), _normal(5, 5)), (0, 1, 2)),
-    Program(channel_flow, (_normal(4, 5), _normal(4, 5)), (0, 1), traced=False),
+    Program(channel_flow, (_normal(4, 5), _normal(4, 5)), (0, 1)),
     Program(ludcmp, (_well, _normal(5)), (0, 1)),
     Program(gemver, (_normal(4, 4), _normal(4), _normal(4), _normal(4), _normal(4)), (0, 1, 3)),
     Program(trmm, (_normal(4, 4), _normal(4, 3)), (0, 1)),
@@ -446,11 +443,11 @@ PROGRAMS = [
     Program(k_means_step, (_normal(8, 2), _normal(3, 2)), (0,)),
     Program(deriche, (_normal(3, 6),), (0,)),
     Program(stockham_fft, (_normal(8),), (0,)),
-    Program(nbody, (numpy.abs(_normal(4, 1)), _normal(4, 2), _normal(4, 2)), (0, 1, 2), traced=False),
+    Program(nbody, (numpy.abs(_normal(4, 1)), _normal(4, 2), _normal(4, 2)), (0, 1, 2)),
     Program(floyd_warshall, (numpy.abs(_normal(5, 5)) + 0.1,), (0,)),
     Program(nussinov, (numpy.abs(_normal(5, 5)),), (0,)),
-    Program(mandelbrot, (_normal(4), _normal(3)), (0, 1), traced=False),
-    Program(azimint, (_normal(30), numpy.abs(_normal(30))), (0,), traced=False),
+    Program(mandelbrot, (_normal(4), _normal(3)), (0, 1)),
+    Program(azimint, (_normal(30), numpy.abs(_normal(30))), (0,)),
     Program(go_fast, (_normal(4, 4),), (0,)),
     Program(compute, (_normal(3, 4), _normal(3, 4)), (0, 1)),
     Program(arc_distance, (numpy.abs(_normal(2, 4)), numpy.abs(_normal(2, 4))), (0, 1)),
@@ -458,7 +455,6 @@ PROGRAMS = [
         spmv,
         (_normal(6), _normal(4), numpy.array([0, 2, 2, 5, 6]), numpy.array([0, 3, 1, 2, 3, 0])),
         (0, 1),
-        traced=False,
     ),
     Program(
         self_energies,

@@ -151,7 +151,11 @@ BAD = {
     "iter": ("iter(x[0, 0])", errors.DTypeError, ["iteration"]),
     "unpack": ("p, q, r, s = np.argmax(x)", errors.DTypeError, ["iteration"]),
     # NumPy
-    "unknown function": ("np.emath.logn(2, x)", errors.UnsupportedError, ["numpy.lib.scimath.logn", "implements"]),
+    "unknown function": (
+        "np.strings.multiply(x, 2)",
+        errors.UnsupportedError,
+        ["numpy.strings.multiply", "implements"],
+    ),
     "out": ("np.add(x, 1, out=a)", errors.UnsupportedError, ["add", "out="]),
     "where without out": ("np.add(x, 1, where=a > 0)", errors.ArgumentError, ["add", "where", "out="]),
     "max where": ("np.max(x, where=a > 0)", errors.ArgumentError, ["max", "initial"]),

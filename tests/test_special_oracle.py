@@ -25,6 +25,10 @@ def _betainc(a: Any, b: Any, x: Any) -> Any:
     return mp.betainc(a, b, 0, x, regularized=True)
 
 
+def _kolmogorov(x: Any) -> Any:
+    return 1 - mp.jtheta(4, 0, mp.exp(-2 * x * x))
+
+
 # A function of SciPy, the same in mpmath, which argument is differentiated, and where.
 ORACLES: list[tuple[np.ufunc, Callable[..., Any], int, list[tuple[float, ...]]]] = [
     (special.erfcx, lambda x: mp.exp(x * x) * mp.erfc(x), 0, [(-5.0,), (0.0,), (7.9,), (8.1,), (1e3,), (1e6,)]),
@@ -47,6 +51,7 @@ ORACLES: list[tuple[np.ufunc, Callable[..., Any], int, list[tuple[float, ...]]]]
     (special.gammainc, _gammainc, 0, [(0.01, 0.5), (1.0, 1.0), (10.1, 30.0), (200.0, 190.0)]),
     (special.gammainc, _gammainc, 1, [(0.1, 1e-9), (9.9, 2.0), (1e4, 1.01e4)]),
     (special.betainc, _betainc, 1, [(0.01, 2.0, 0.3), (50.0, 40.0, 0.55), (5.0, 0.3, 1e-5)]),
+    (special.kolmogorov, _kolmogorov, 0, [(0.3,), (0.89999,), (0.90001,), (3.0,), (5.0,)]),
     (special.betainc, _betainc, 2, [(0.5, 0.7, 0.2), (500.0, 400.0, 0.55)]),
 ]
 

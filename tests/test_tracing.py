@@ -234,7 +234,7 @@ def test_function_with_options():
 
 
 NEEDS_A_VALUE = {
-    "if": lambda x: x if np.sum(x) > 0 else -x,
+    "truth of a number": lambda x: x if np.sum(x) else -x,
     "float": lambda x: x * float(np.sum(x)),
     "int": lambda x: x * int(np.sum(x)),
     "array": lambda x: x * np.asarray(x),
@@ -480,14 +480,91 @@ def test_what_is_looked_at_and_always_another_gives_a_warning_once():
     assert caught[0].filename == __file__
 
 
+# Values of arguments that decide a shape.
+SHAPES = {
+    "mask": lambda x: x[x > 0] ** 2,
+    "reduced": lambda x: x[x > 0].sum() + x[x < 0].size,
+    "mask of an argument": lambda x, m: x[m] * 2.0,
+    "nonzero": lambda x: x[np.nonzero(np.maximum(x, 0.0))],
+    "where": lambda x: x[np.where(x > 0)],
+    "argwhere": lambda x: x[np.argwhere(x > 0)],
+    "flatnonzero": lambda x: x * np.flatnonzero(x > 0).size,
+    "compress": lambda x: np.compress(x > 0, x),
+    "extract": lambda x: np.extract(np.maximum(x, 0.0), x),
+    "unique": lambda x: np.unique(np.concatenate([x, x])),
+    "unique and where": lambda x: np.unique(x, return_index=True)[0],
+    "range": lambda x: x * len(range(np.count_nonzero(x > 0))),
+    "bincount": lambda x: np.bincount((x > 0).astype(int) + (x > 2), weights=x),
+    "delete": lambda x: np.delete(x, x > 0),
+    "ix": lambda x: np.outer(x, x)[np.ix_(x > 0, x > 0)],
+    "trim": lambda x: np.trim_zeros(np.maximum(x, 0.0)),
+    "sets": lambda x: np.concatenate([np.setdiff1d(x, [1.0]), np.intersect1d(x, [3.0]), np.union1d(x, [1.0])]),
+    "a gradient": lambda x: ad.grad(lambda y: np.sum(y[y > 0] ** 3))(x)[x > 0],
+    "a traced function": lambda x: ad.function(lambda y: y[y > 0] * w_outside)(x),
+    "a traced function of an array": lambda x: x * ad.function(lambda y: y[y > w_outside])(V).size,
+    "if": lambda x: x if np.sum(x) > 0 else -x,
+    "a mask in an array": lambda x: x * PLACES[x > 0].size,
+    "while": lambda x: halved(x),
+    "a loop": lambda x: functools.reduce(lambda z, _: np.where(z > 9, z, z * z)[z < 50], range(3), x + 2.0),
+}
+w_outside = ad.Tensor(3.0)
+PLACES = np.arange(4)
+
+
+def halved(x):
+    while np.sum(np.abs(x)) > 1:
+        x = x / 2
+    return x
+
+
+@pytest.mark.parametrize("f", SHAPES.values(), ids=SHAPES)
+def test_a_trace_holds_only_for_the_shapes_that_values_of_its_arguments_decide(f):
+    one, other = np.array([1.0, -2.0, 3.0, -0.5]), np.array([-1.0, 2.0, 3.0, 5.0])
+    rest = (one > 0,) if "m" in f.__code__.co_varnames else ()
+    runs = []
+    traced = ad.function(lambda *args: runs.append(1) or f(*args))
+    gradient = ad.function(ad.grad(lambda *args: np.sum(f(*args) ** 2)))
+    for x in (one, other, one, other, -one):
+        np.testing.assert_allclose(traced(x, *rest), np.asarray(f(ad.Tensor(x), *rest)), rtol=1e-14)
+        expected = ad.grad(lambda *args: np.sum(f(*args) ** 2))(x, *rest)
+        np.testing.assert_allclose(gradient(x, *rest), expected, rtol=1e-14)
+    assert len(runs) <= 3, "a trace is found again"
+    x = one.copy()
+    traced(x, *rest)
+    x[:] = other  # the same array
+    np.testing.assert_allclose(traced(x, *rest), np.asarray(f(ad.Tensor(x), *rest)), rtol=1e-14)
+
+
+def test_a_mask_of_an_argument_and_of_the_outside():
+    w = ad.Tensor(0.0)
+    runs = []
+    f = ad.function(lambda x: runs.append(1) or x[x > w] * w)
+    for value, left in ((0.0, 3), (1.0, 2), (1.5, 2), (3.0, 1), (0.0, 3)):
+        w.assign(value)
+        result = f(V)
+        assert result.tolist() == (V[value < V] * value).tolist()
+        assert result.size == left
+    assert len(runs) == 3
+    with pytest.raises(errors.IndexingError, match=r"batch; np\.where"):
+        ad.function(ad.vmap(lambda x: x[x > 0]))(V[:, None])
+
+
+def test_a_mask_that_is_another_one_at_each_call_gives_a_warning():
+    f = ad.function(lambda x: np.sum(x[x > 0]))
+    for n in range(1, 9):
+        assert f(np.arange(12.0) - n) == np.sum(np.arange(12 - n))
+    with pytest.warns(ad.RetraceWarning, match=r"x\[x > 0\].*np\.where for an if or a mask"):
+        assert f(np.arange(12.0) - 9) == 3
+
+
 def test_an_argument_that_is_looked_at_is_an_error_that_names_the_line():
-    def branches(x):
-        return x if np.sum(x) > 0 else -x  # the line
+    def scaled(x):
+        return x * float(np.sum(x))  # the line
 
     with pytest.raises(
-        errors.TraceError, match=r"test_tracing\.py, line \d+ \(return x if np\.sum\(x\) > 0.*# the line"
+        errors.TraceError, match=r"test_tracing\.py, line \d+ \(return x \* float\(np\.sum\(x\)\).*# the line"
     ):
-        ad.function(branches)(V)
+        ad.function(scaled)(V)
 
 
 def test_a_tensor_made_in_a_trace_may_be_written_to():
@@ -559,9 +636,16 @@ def test_views_of_a_tensor_of_the_outside_are_not_written_into_by_a_trace(part):
 
 
 def test_a_value_of_an_argument_on_another_backend_is_not_known_either(backend):
-    f = ad.function(lambda x: x * 2 if np.any(x > 0) else x, backend=backend)
+    f = ad.function(lambda x: x * float(np.sum(x)), backend=backend)
     with pytest.raises(errors.TraceError, match=r"np\.where"):
         f(V)
+
+
+def test_truths_and_masks_of_an_argument_on_another_backend_are_looked_at(backend):
+    f = ad.function(lambda x: x[x > 0] * 2 if np.any(x > 3) else x, backend=backend)
+    for x in (V, -V, V - 2, V):
+        expected = x[x > 0] * 2 if np.any(x > 3) else x
+        np.testing.assert_array_equal(ad.get_backend(backend).to_numpy(f(x)), expected)
 
 
 def test_a_traced_function_whose_tensor_a_derivative_passes_through_is_recorded():

@@ -125,12 +125,23 @@ def test_where_an_unknown_mask_is_true_one_value_is_written(call):
         np.testing.assert_allclose(one, other, rtol=1e-14)
 
 
-def test_where_an_unknown_mask_is_true_values_that_differ_are_not_written():
+# One value for each place: how many there are is looked at.
+COUNTED: dict[str, Any] = {
+    "each": lambda x, v: x.__setitem__(x > 8, v[0] * x[x > 8]),
+    "rows": lambda x, v: x.__setitem__(x[:, 0] > 3, v[:2, None] * x[:2]),
+    "in part": lambda x, v: x.__setitem__((slice(0, 2), x[0] > 1), v[0]),
+}
+
+
+@pytest.mark.parametrize("call", COUNTED.values(), ids=COUNTED)
+def test_where_an_unknown_mask_is_true_values_that_differ_are_written(call):
+    test_where_an_unknown_mask_is_true_one_value_is_written(call)
+
+
+def test_what_does_not_fit_where_an_unknown_mask_is_true():
     for call, words in (
-        (lambda x: x.__setitem__(x > 5, x[0, :3]), "how many elements that are is not known"),
-        (lambda x: x.__setitem__(x[:, 0] > 5, x[:2]), "how many elements that are is not known"),
-        (lambda x: x.__setitem__((slice(0, 2), x[0] > 5), 1.0), "not known while a function is traced"),
-        (lambda x: x.__setitem__(x[0] > 5, 1.0), "not known while a function is traced"),
+        (lambda x: x.__setitem__(x > 5, x[0, :3]), "float64.3. .*(7,)"),
+        (lambda x: x.__setitem__(x[0] > 5, 1.0), "boolean index of shape"),
         (lambda x: x.__setitem__(x > 5, 1j * x[0, 0]), "complex"),
     ):
         with pytest.raises(errors.AutodiffError, match=words):

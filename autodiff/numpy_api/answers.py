@@ -11,10 +11,11 @@ import numpy as np
 from .. import ops
 from ..containers import is_container, transform
 from ..convert import away_from_numpy
-from ..errors import ArgumentError, AutodiffError, DTypeError, IndexingError
+from ..errors import ArgumentError, AutodiffError, DTypeError, IndexingError, TraceError
+from ..plan import deciding
 from ..registry import backend_of
 from ..tensor import Tensor, node_of
-from .calling import Handler
+from .calling import Handler, truth
 
 
 def _on_values(function: Callable[..., Any]) -> Handler:
@@ -23,6 +24,19 @@ def _on_values(function: Callable[..., Any]) -> Handler:
     def handler(*args: Any, **kwargs: Any) -> Any:
         name = f"np.{function.__name__}"
         return _asked(function, [_plain(x, name) for x in args], {k: _plain(v, name) for k, v in kwargs.items()})
+
+    return handler
+
+
+def _positions(function: Callable[..., Any]) -> Handler:
+    """One that gives the positions of true elements: in a function that is traced their number decides shapes."""
+    ask = _on_values(function)
+
+    def handler(a: Any) -> Any:
+        try:
+            return ask(a)
+        except TraceError:
+            return function(deciding(truth(node_of(a))))
 
     return handler
 
@@ -107,4 +121,6 @@ TABLE: dict[Any, Handler] = {
     np.common_type: lambda *arrays: _asked(np.common_type, [_typed(a) for a in arrays], {}),
     **_named(OF_SHAPES, lambda name: _of_shapes(getattr(np, name))),
     **_named(ANSWERS, lambda name: _on_values(getattr(np, name))),
+    np.argwhere: _positions(np.argwhere),
+    np.flatnonzero: _positions(np.flatnonzero),
 }

@@ -64,7 +64,7 @@ CHECKS: dict[str, Callable[[Any, str], Any]] = {
 }
 
 # Functions in which one of these names has another meaning, and which check what they take themselves.
-OWN_NAMES: frozenset[Any] = frozenset((np.polyint, np.polyfit, np.linspace, np.logspace, np.geomspace))
+OWN_NAMES: frozenset[Any] = frozenset((np.polyint, np.polyfit, np.linspace, np.logspace, np.geomspace, np.emath.logn))
 
 
 def checked(function: Any, handler: Handler, checks: dict[str, Callable[[Any, str], Any]] = CHECKS) -> Handler:

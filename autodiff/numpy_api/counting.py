@@ -17,7 +17,7 @@ from ..convert import as_node, describe, literal
 from ..core.avals import FLOAT64, INT64, intern_aval
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..nodes import Node
-from ..plan import concrete, on_host
+from ..plan import concrete, deciding, on_host
 from ..tensor import Tensor, node_of, wrap
 from .calling import Handler
 
@@ -40,10 +40,12 @@ def _bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Any:
         raise ShapeError(f"bincount({numbers.aval!r}): what is counted must have one dimension")
     if numbers.aval.dtype.kind not in "biu":
         raise DTypeError(f"bincount({numbers.aval!r}): what is counted must be integers; use .astype(int)")
-    known = np.asarray(on_host(numbers))
-    if known.size and known.min() < 0:
-        raise ArgumentError(f"bincount({numbers.aval!r}): what is counted must not be negative")
-    size = max(least, int(known.max()) + 1 if known.size else 0)
+    size = least
+    if numbers.aval.size:
+        lowest, highest = [int(deciding(end(ops.astype(numbers, INT64), axes=(0,)))) for end in (ops.amin, ops.amax)]
+        if lowest < 0:
+            raise ArgumentError(f"bincount({numbers.aval!r}): what is counted must not be negative")
+        size = max(least, highest + 1)
     values = ops.full(numbers.aval.shape, 1, INT64)
     if weights is not None:
         values = node_of(weights)

@@ -13,7 +13,7 @@ from ..arguments import check_memory, integer, integers
 from ..core.avals import FLOAT64
 from ..errors import ArgumentError, DTypeError, IndexingError, ShapeError
 from ..nodes import Node
-from ..plan import concrete, on_host
+from ..plan import concrete, deciding
 from ..tensor import Tensor, node_of, wrap
 from .calling import Handler
 from .creation import joined
@@ -69,7 +69,7 @@ def _block(arrays: Any) -> Any:
 def _plain(obj: Any) -> Any:
     """Where something is put in or taken out: values, since sizes depend on them."""
     if isinstance(obj, Tensor):
-        return np.asarray(on_host(obj._node))
+        return np.asarray(deciding(obj._node))
     return obj
 
 
@@ -151,7 +151,7 @@ def _ix(*args: Any) -> Any:
         if node.aval.ndim != 1:
             raise ShapeError(f"ix_: {node.aval!r} must be a vector")
         if node.aval.dtype.kind == "b":
-            node = node_of(np.flatnonzero(on_host(node)))
+            node = node_of(np.flatnonzero(deciding(node)))
         found.append(wrap(ops.reshape(node, [-1 if i == j else 1 for j in range(len(args))])))
     return tuple(found)
 

@@ -13,7 +13,7 @@ from ..convert import as_array, as_node, numeric_dtype
 from ..core.avals import INT64, intern_aval
 from ..errors import ArgumentError, DTypeError, IndexingError, UnsupportedError
 from ..nodes import Constant, Node
-from ..plan import concrete, on_host
+from ..plan import concrete, deciding
 from ..registry import backend_of
 from ..tensor import Tensor, node_of, wrap
 from .calling import NOT_GIVEN, Handler, put, truth
@@ -61,10 +61,6 @@ def _integers(indices: Any, name: str) -> Node:
     if not np.can_cast(dtype, INT64, "safe"):
         raise DTypeError(f"{name}: indices of dtype {dtype} do not convert to int64 safely; use .astype(int)")
     return ops.astype(given, INT64)
-
-
-def _value(x: Any) -> Any:
-    return on_host(x) if isinstance(x, Node) else x
 
 
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
@@ -123,7 +119,7 @@ def _nonzero(a: Any) -> Any:
     if not x.aval.ndim:
         raise ArgumentError(f"nonzero({x.aval!r}): an array without dimensions has no positions; use np.atleast_1d")
     # How many there are is known on the host only, as with any index made of them.
-    return np.nonzero(on_host(x))
+    return np.nonzero(deciding(truth(x)))
 
 
 def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None,
@@ -231,7 +227,7 @@ def _compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     if not x.aval.ndim:
         x = ops.reshape(x, (1,))
     place = ops.normalize_axis(axis, x.aval.ndim, "compress")
-    chosen = np.asarray(_value(node_of(condition))).astype(bool)
+    chosen = np.asarray(deciding(truth(node_of(condition))))
     if chosen.ndim != 1:
         raise ArgumentError(f"compress: the condition has {chosen.ndim} dimensions, and must have one")
     item = (*[slice(None)] * place, np.nonzero(chosen)[0])
@@ -239,7 +235,7 @@ def _compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
 
 
 def _extract(condition: Any, arr: Any) -> Any:
-    return _compress(np.ravel(np.asarray(_value(node_of(condition)))), arr)
+    return _compress(wrap(ops.reshape(node_of(condition), (-1,))), arr)
 
 
 def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:

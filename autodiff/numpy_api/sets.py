@@ -15,9 +15,9 @@ from ..arguments import flag, word
 from ..convert import describe
 from ..errors import ArgumentError, DTypeError
 from ..nodes import Node
-from ..plan import concrete, on_host
+from ..plan import concrete, deciding, on_host
 from ..tensor import node_of, wrap
-from .calling import Handler
+from .calling import Handler, truth
 
 # Elements compared with each other at once, at most, where sorting would round them.
 FEW = 16
@@ -38,8 +38,10 @@ def _unique(ar: Any, return_index: Any = False, return_inverse: Any = False, ret
     given = [return_index, return_inverse, return_counts, equal_nan, sorted]
     index, inverse, counts, nan, _ = [flag(value, f"unique: {name}") for name, value in zip(names, given, strict=True)]
     place = None if axis is None else ops.normalize_axis(axis, x.aval.ndim, "unique")
+    if place is None and not (index or inverse or counts) and concrete(x) is None:
+        return wrap(_sorted_once(ops.reshape(x, (-1,)), nan))
     find: Any = _first_of_each if place is None and not (inverse or counts) else np.unique
-    _, positions, *rest = find(on_host(x), True, inverse, counts, place, equal_nan=nan)
+    _, positions, *rest = find(deciding(x), True, inverse, counts, place, equal_nan=nan)
     values = _at(ops.reshape(x, (-1,)), positions) if place is None else _at(x, positions, place)
     if not (index or rest):
         return wrap(values)
@@ -56,6 +58,17 @@ def _first_of_each(values: Any, *_: Any, equal_nan: bool) -> Any:
         missing = np.isnan(ordered)
         starts[1:] &= ~(missing[1:] & missing[:-1])
     return ordered[starts], order[starts]
+
+
+def _sorted_once(x: Node, equal_nan: bool) -> Node:
+    """The same of values that are not known: which of those in order are new decides how many there are."""
+    ordered = ops.sort(x, 0)
+    after, before = _at(ordered, slice(1, None)), _at(ordered, slice(None, -1))
+    new = ops.not_equal(after, before)
+    if equal_nan and x.aval.dtype.kind in "fc":
+        new = ops.logical_and(new, ops.logical_or(ops.equal(after, after), ops.equal(before, before)))
+    starts = np.concatenate([[True], np.asarray(deciding(new))])[: x.aval.size]
+    return _at(ordered, np.flatnonzero(starts))
 
 
 def _result(function: Any, *wanted: str) -> Handler:
@@ -83,7 +96,7 @@ def _intersect1d(ar1: Any, ar2: Any, assume_unique: Any = False, return_indices:
         flag(value, f"intersect1d: {name}")
         for value, name in ((assume_unique, "assume_unique"), (return_indices, "return_indices"))
     ]
-    _, first, second = np.intersect1d(on_host(x), on_host(y), alone, True)
+    _, first, second = np.intersect1d(deciding(x), deciding(y), alone, True)
     values = wrap(_at(_joined(x, y), first))
     return (values, first, second) if indices else values
 
@@ -92,7 +105,7 @@ def _setdiff1d(ar1: Any, ar2: Any, assume_unique: Any = False) -> Any:
     x = _flat(ar1)
     if not flag(assume_unique, "setdiff1d: assume_unique"):
         x = node_of(_unique(wrap(x)))
-    return wrap(_at(x, np.nonzero(np.isin(on_host(x), on_host(_flat(ar2)), invert=True))[0]))
+    return wrap(_at(x, np.nonzero(np.isin(deciding(x), deciding(_flat(ar2)), invert=True))[0]))
 
 
 def _setxor1d(ar1: Any, ar2: Any, assume_unique: Any = False) -> Any:
@@ -100,7 +113,7 @@ def _setxor1d(ar1: Any, ar2: Any, assume_unique: Any = False) -> Any:
     if not flag(assume_unique, "setxor1d: assume_unique"):
         x, y = node_of(_unique(wrap(x))), node_of(_unique(wrap(y)))
     both = _joined(x, y)
-    values = np.asarray(on_host(both))
+    values = np.asarray(deciding(both))
     order = np.argsort(values, kind="stable")
     ordered = values[order]
     changes = np.concatenate([[True], ordered[1:] != ordered[:-1], [True]]) if values.size else np.zeros(1, bool)
@@ -141,7 +154,7 @@ def _trim_zeros(filt: Any, trim: Any = "fb", axis: Any = None) -> Any:
     axes = ops.normalize_axes(axis, x.aval.ndim, "trim_zeros")
     if not axes:
         return filt
-    places = np.nonzero(on_host(x))
+    places = np.nonzero(deciding(truth(x)))
     item = [slice(None)] * x.aval.ndim
     for i in axes:
         start, stop = (int(places[i].min()), int(places[i].max()) + 1) if places[i].size else (0, 0)

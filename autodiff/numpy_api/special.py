@@ -29,7 +29,7 @@ UNRECORDED: dict[str, str] = {
         ("ncfdtr", "ncfdtri", "ncfdtridfd", "ncfdtridfn", "ncfdtrinc", "nctdtr", "nctdtridf", "nctdtrinc", "nctdtrit"),
         "the densities of noncentral t and F are no public ufuncs of SciPy",
     ),
-    **dict.fromkeys(("kolmogi", "kolmogorov", "smirnov", "smirnovi"), "the density is no public ufunc of SciPy"),
+    **dict.fromkeys(("smirnov", "smirnovi"), "the density is no public ufunc of SciPy"),
     "elliprj": "its derivatives are differences of it and elliprd that cancel where two arguments meet",
 }
 

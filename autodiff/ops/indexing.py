@@ -212,7 +212,9 @@ def write_index(x: Node, item: Any, values: Any, concrete: Concrete) -> Node:
         return _write_basic(x, Constant(form.aval, value), as_node(values))  # type: ignore[no-any-return]
     masked = _unknown_mask(x.aval, item, concrete)
     if masked is not None:
-        return _where_true(x, *masked, as_node(values))
+        written = _where_true(x, *masked, as_node(values))
+        if written is not None:
+            return written
     return _written(index_set, x, Normalized(x.aval, item, concrete), values)
 
 
@@ -235,15 +237,12 @@ def _unknown_mask(x: Aval, item: Any, concrete: Concrete) -> tuple[Node, int] | 
     return (mask, axis) if fits and len(entries) - entries.count(Ellipsis) + mask.aval.ndim <= x.ndim else None
 
 
-def _where_true(x: Node, mask: Node, axis: int, values: Node) -> Node:
-    """``x`` with values where a mask is true that begins at an axis. Where that is has to be no matter."""
+def _where_true(x: Node, mask: Node, axis: int, values: Node) -> Node | None:
+    """``x`` with values where a mask is true that begins at an axis; None if there is one for each such place."""
     rest = x.aval.ndim - axis - mask.aval.ndim
     counted = values.aval.ndim - rest - 1
     if counted >= 0 and values.aval.shape[counted] != 1:
-        raise IndexingError(
-            f"writing {values.aval!r} where a boolean Tensor is true: how many elements that are is not known while a "
-            "function is traced; write one value for all of them, or np.where(mask, values, t)"
-        )
+        return None
     if counted >= 0:
         shape = values.aval.shape
         values = reshape(values, (*shape[:counted], *[1] * mask.aval.ndim, *shape[counted + 1 :]))

@@ -59,8 +59,8 @@ class Prefixed(Constant):
         return self._source, (self._entry,)
 
 
-# The value of a node on the host; None where it is not known.
-Concrete = Callable[[Node], Any]
+# The value of a node on the host, and whether it decides a shape; None where it is not known.
+Concrete = Callable[..., Any]
 
 # Elements of an index array that are looked at one by one.
 FEW = 16
@@ -319,7 +319,7 @@ class Normalized:
         x, axis = self._x, self._axis
         kind = node.aval.dtype.kind
         if kind == "b":
-            return self._mask(known)
+            return self._mask(self._concrete(node, True) if known is None else known)
         if kind not in "iu":
             raise IndexingError(
                 f"index of {x!r}: an index array must be of integers or booleans, not {node.aval.dtype}"
@@ -340,8 +340,8 @@ class Normalized:
         x, axis = self._x, self._axis
         if known is None:
             raise IndexingError(
-                f"index of {x!r}: the shape of the result depends on the values of a boolean Tensor, which are not "
-                "known while a function is traced; np.where keeps the shape"
+                f"index of {x!r}: the shape of the result depends on the values of a boolean Tensor, which differ from "
+                "element to element of a batch; np.where keeps the shape"
             )
         known = np.asarray(known)
         if not known.ndim:

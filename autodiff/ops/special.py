@@ -52,9 +52,9 @@ UFUNCS = {
     expit expn exprel fdtr fdtrc fdtri gamma gammainc gammaincc gammainccinv gammaincinv gammaln gammasgn gdtr
     gdtrc gdtria gdtrix hankel1 hankel1e hankel2 hankel2e huber hyp0f1 hyp1f1 hyp2f1 hyperu i0 i0e i1 i1e
     inv_boxcox inv_boxcox1p it2struve0 itmodstruve0 itstruve0 iv ive j0 j1 jv jve k0 k0e k1 k1e kei keip ker kerp
-    kl_div kn kv kve log_expit log_ndtr log_wright_bessel loggamma logit lpmv mathieu_a mathieu_b modstruve nbdtr
-    nbdtrc nbdtri ndtr ndtri ndtri_exp nrdtrimn nrdtrisd obl_cv owens_t pdtr pdtrc pdtri poch powm1 pro_cv
-    pseudo_huber psi
+    kl_div kn kolmogi kolmogorov kv kve log_expit log_ndtr log_wright_bessel loggamma logit lpmv
+    mathieu_a mathieu_b modstruve nbdtr nbdtrc nbdtri ndtr ndtri ndtri_exp nrdtrimn nrdtrisd obl_cv
+    owens_t pdtr pdtrc pdtri poch powm1 pro_cv pseudo_huber psi
     radian rel_entr rgamma round sindg spence stdtr stdtrit struve tandg tklmbda voigt_profile wofz wright_bessel
     wrightomega xlog1py xlogy y0 y1 yn yv yve zetac
     """,

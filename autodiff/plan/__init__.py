@@ -7,6 +7,7 @@ from .collect import Collected, collect, collect_below
 from .execute import (
     compile_nodes,
     concrete,
+    deciding,
     evaluate,
     looked_at,
     on_host,
@@ -24,6 +25,7 @@ __all__ = [
     "collect_below",
     "compile_nodes",
     "concrete",
+    "deciding",
     "evaluate",
     "looked_at",
     "on_host",

@@ -15,7 +15,7 @@ from ..errors import TraceError
 from ..nodes import Node, Unknown, freeze, is_fixed
 from ..places import bring_leaves, brought, elsewhere
 from ..registry import get_backend
-from ..watching import is_tracing, note_look
+from ..watching import is_tracing, note_look, present_value
 from .build import below, build, transcribe
 from .cache import PlanCache
 from .collect import Collected, collect
@@ -214,11 +214,28 @@ def on_host(node: Node) -> Any:
     return value if node.aval.place is None else brought(node, get_backend())
 
 
-def concrete(node: Node) -> Any:
-    """The value of an index on the host, or None if it is not known, or may be another when a trace is replayed."""
-    if is_tracing() and node.aval.dtype.kind in "iu" and not is_fixed(node):
-        return None
+def deciding(node: Node) -> Any:
+    """The value on the host of what decides a shape.
+
+    Where a function is traced it is that of the call at hand, and the trace holds for as long as it is the same.
+    """
     try:
         return on_host(node)
+    except TraceError:
+        value = present_value(node)
+        if value is None:
+            raise
+        return value
+
+
+def concrete(node: Node, decides: bool = False) -> Any:
+    """The value of an index on the host, or None if it is not known, or may be another when a trace is replayed.
+
+    That of a mask which ``decides`` the shape of a result is asked for as such.
+    """
+    if not decides and is_tracing() and node.aval.dtype.kind in "iu" and not is_fixed(node):
+        return None
+    try:
+        return deciding(node) if decides else on_host(node)
     except TraceError:
         return None

@@ -10,7 +10,7 @@ import numpy as np
 from ..convert import describe
 from ..core.avals import FLOAT64
 from ..errors import ArgumentError, DTypeError, IndexingError, ShapeError, TraceError, UnsupportedError
-from ..plan import on_host
+from ..plan import deciding, on_host
 from ..registry import get_backend
 from ..watching import INTO_A_TENSOR, note_taken, refuse_detached
 from .handle import Handle
@@ -82,7 +82,7 @@ class Valued(Handle):
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ShapeError(f"the truth of a Tensor of shape {self.shape} is ambiguous; use np.any() or np.all()")
-        return bool(on_host(self._node))
+        return bool(self._known())
 
     def __float__(self) -> float:
         return float(self._single("float", self._number("float()")))
@@ -105,12 +105,16 @@ class Valued(Handle):
     def __index__(self) -> int:
         if self.dtype.kind not in "iu" or self.ndim:
             raise DTypeError(f"only an integer Tensor without dimensions is an index, not {self._node.aval!r}")
-        return int(on_host(self._node))
+        return int(deciding(self._node))
 
     def _number(self, asked: str) -> Any:
         """The value for numbers that record nothing; an error where a derivative would be lost with them."""
         refuse_detached(self._node, asked, NUMPYS_FUNCTIONS)
         return on_host(self._node)
+
+    def _known(self) -> Any:
+        """The value on the host. Truths decide what is done, and a trace that looks at them holds for these."""
+        return deciding(self._node) if self.dtype.kind == "b" else on_host(self._node)
 
     def _single(self, what: str, value: Any) -> Any:
         if self.size != 1:
@@ -147,7 +151,7 @@ class Valued(Handle):
             f"{INTO_A_TENSOR}. np.random of that module draws with Tensors for parameters",
         )
         note_taken(self._node)
-        return np.array(on_host(self._node), dtype=dtype, copy=copy)
+        return np.array(self._known(), dtype=dtype, copy=copy)
 
     def __dlpack__(self, **keywords: Any) -> Any:
         refuse_detached(self._node, "__dlpack__", "Give the Tensor itself to functions that are recorded")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import warnings
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,132 +15,19 @@ from ..callers import user_frame
 from ..containers import builder, flatten, unflatten
 from ..convert import as_array, aval_on, describe
 from ..core.avals import WEAK_FLOAT, Aval, common_place, intern_aval
-from ..errors import ArgumentError, BackendError, RetraceWarning, TraceError
-from ..nodes import NO_SLOT, Argument, Constant, Node, Slot, history, is_fixed, renamed
-from ..places import bring, elsewhere, placed
-from ..plan import PlanCache, below, compile_nodes, evaluate, looked_at
+from ..errors import ArgumentError, BackendError, RetraceWarning
+from ..nodes import NO_SLOT, Argument, Node
+from ..places import placed
+from ..plan import PlanCache, compile_nodes
 from ..registry import backend_of, get_backend
 from ..static_keys import static_key
 from ..tensor import Tensor, wrap
-from ..tracing import UNKNOWN, trace
-from ..watching import Look, call_watched, derivative_from, note_look, slot_of, traced, traces, watched, watched_nodes
+from ..tracing import UNKNOWN, unknowns
+from ..watching import call_watched, traced
+from .guards import Captured, Guard, Present, Transparent, guard_of, outside_of
 
 # Traces kept for one structure of the arguments, which differ in values that the function looked at.
 VARIANTS_KEPT = 8
-
-
-class _Transparent(Exception):
-    """The function uses an argument of an enclosing derivative or trace, so its calls are recorded there."""
-
-
-class _Captured:
-    """What a trace uses of the outside: where the present values are of the Tensors that stood for nodes.
-
-    It holds no values: a Tensor that is given another one lets go of the old one.
-    """
-
-    __slots__ = ("_avals", "_home", "_moved", "sources")
-
-    def __init__(self, nodes: list[Node], begin: int, home: Backend):
-        # A slot, from which the present value is read; or a node, until its Tensor stands for another.
-        self.sources: list[Slot | Node] = [_lasting_slot(node, begin) or node for node in nodes]
-        self._avals = [node.aval for node in nodes]
-        self._home = home
-        # Values that are brought to the backend, by their numbers: as they were found, and there.
-        self._moved: dict[int, tuple[Any, Any]] = dict.fromkeys(elsewhere(nodes, home), (None, None))
-
-    def values(self) -> list[Any]:
-        """The present values, where the plan computes."""
-        values = []
-        for number, source in enumerate(self.sources):
-            if type(source) is Slot and source.value is not None and not traces:
-                # The common case: a Tensor that was given a value, and no trace around that hears of it.
-                values.append(source.value)
-                continue
-            if isinstance(source, Node):
-                slot = renamed(source)
-                if slot is None:
-                    values.append(looked_at(source))
-                    continue
-                source = self.sources[number] = slot
-            value = _present(source)
-            if traces:
-                # What is recorded by a trace around this one depends on it.
-                note_look(Constant(self._avals[number], value, source))
-            values.append(value)
-        for number, (value, there) in self._moved.items():
-            if values[number] is not value:
-                there = bring(values[number], self._home)
-                self._moved[number] = (values[number], there)
-            values[number] = there
-        return values
-
-
-def _lasting_slot(node: Node, begin: int) -> Slot | None:
-    """The slot of a node; None for what the trace made and then changed in place: calls begin with the node itself."""
-    slot = slot_of(node)
-    return slot if slot is None or slot.made < begin or slot.value is node.value else None
-
-
-def _present(slot: Slot) -> Any:
-    """The newest value in a slot."""
-    if slot.value is None and slot.node is not None:
-        node = slot.node()
-        if node is None:
-            raise TraceError(
-                "a Tensor that the traced function uses was changed in place and is gone; trace again (clear_cache)"
-            )
-        if derivative_from(node) is not None:
-            raise _Transparent
-        return evaluate(node)
-    return slot.value
-
-
-class _Guard:
-    """Values that a function looked at while it was traced: the trace holds as long as they are what they were.
-
-    Parameters
-    ----------
-    looks : list of Look
-        Of nodes whose values are known, and may be others later.
-    captured : list of Node
-        What these are made of.
-    """
-
-    __slots__ = ("_captured", "_met", "_plan", "_seen", "lines")
-
-    def __init__(self, looks: list[Look], captured: list[Node], begin: int):
-        nodes = [look.node for look in looks]
-        self.lines = [look.line for look in looks]
-        backend = common_place("autodiff.function", [node.aval for node in nodes]) or get_backend()
-        self._captured = _Captured(captured, begin, backend.home)
-        self._plan = compile_nodes(captured, nodes, backend)
-        values = self._captured.values()
-        self._seen = self._looked_at(values)
-        self._met = [_reference(value) for value in values]
-
-    def _looked_at(self, values: list[Any]) -> list[Any]:
-        results = self._plan(*values)
-        return [bring(x, get_backend()) for x in results]
-
-    def holds(self) -> bool:
-        """Whether the function would see the same values today."""
-        values = self._captured.values()
-        if all(there() is value for there, value in zip(self._met, values, strict=True)):
-            return True
-        now = self._looked_at(values)
-        if any(a.tobytes() != b.tobytes() for a, b in zip(now, self._seen, strict=True)):
-            return False
-        self._met = [_reference(value) for value in values]
-        return True
-
-
-def _reference(value: Any) -> Callable[[], Any]:
-    """A weak reference, where there can be one: a cache holds no data."""
-    try:
-        return weakref.ref(value)
-    except TypeError:
-        return lambda: value
 
 
 class _Traced:
@@ -152,10 +38,10 @@ class _Traced:
     def __init__(
         self,
         plan: Any,
-        captured: _Captured | None,
+        captured: Captured | None,
         structure: Any,
         constants: dict[int, Any],
-        guard: _Guard | None,
+        guard: Guard | None,
         ordered: bool,
     ):
         self.plan = plan
@@ -266,22 +152,24 @@ class Function:
     def _replay(self, key: Any, values: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The results for ``values``, tracing the function if there is no trace under this key that holds."""
         try:
-            variants = self._cache.get(key, lambda: _Variants([self._trace(args, kwargs)]))
+            variants = self._cache.get(key, lambda: _Variants([self._trace(values, args, kwargs)]))
             found = variants[0]
-            if found.guard is not None and not found.guard.holds():
-                found = self._retraced(variants, args, kwargs)
+            if found.guard is not None and not found.guard.holds(values):
+                found = self._retraced(variants, values, args, kwargs)
             return found(values)
         except TypeError:
             # Of the function's own, unless it is the key that has no hash.
             _check_hashable(key)
             raise
-        except _Transparent:
+        except Transparent:
             return self._function(*args, **kwargs)
 
-    def _retraced(self, variants: _Variants, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Traced:
+    def _retraced(
+        self, variants: _Variants, values: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> _Traced:
         """A trace for the values that the function sees today: one made before, or a new one."""
         for i, found in enumerate(variants):
-            if found.guard is None or found.guard.holds():
+            if found.guard is None or found.guard.holds(values):
                 variants[:] = [found, *variants[:i], *variants[i + 1 :]]
                 return found
         if len(variants) >= VARIANTS_KEPT and not self._warned:
@@ -290,12 +178,12 @@ class Function:
             assert guard is not None
             warnings.warn(
                 f"{getattr(self, '__name__', 'a function')} is traced anew at each call, since it looks at values that "
-                f"change: at {guard.lines[0]}. Compute with the Tensor instead (np.where for an if), or make what is "
-                "looked at an argument",
+                f"change: at {guard.lines[0]}. Compute with the Tensor instead (np.where for an if or a "
+                "mask), or make what is looked at an argument",
                 RetraceWarning,
                 stacklevel=user_frame()[1],
             )
-        found = self._trace(args, kwargs)
+        found = self._trace(values, args, kwargs)
         variants[:] = [found, *variants[: VARIANTS_KEPT - 1]]
         return found
 
@@ -309,7 +197,7 @@ class Function:
         place = backend_of(leaf)
         return None if place is None else aval_on(place, leaf)
 
-    def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Traced:
+    def _trace(self, values: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Traced:
         leaves, given = flatten((args, kwargs), settings=True)
         avals = [self._aval(leaf) for leaf in leaves]
 
@@ -320,18 +208,20 @@ class Function:
             return call_watched(self._function, args, kwargs, list(nodes), "function")
 
         begin = Argument(WEAK_FLOAT, UNKNOWN, NO_SLOT).sequence
-        (arguments, out), noted = traced(begin, trace, called, [aval for aval in avals if aval is not None])
+        arguments = unknowns([aval for aval in avals if aval is not None], UNKNOWN)
+        out, noted = traced(begin, Present(arguments, values, begin), called, *arguments)
         leaves, structure = flatten(out)
         outputs = [leaf._node for leaf in leaves if isinstance(leaf, Tensor)]
         constants = {i: leaf for i, leaf in enumerate(leaves) if not isinstance(leaf, Tensor)}
-        outside = _outside(outputs, begin, set(arguments))
+        outside = outside_of(outputs, begin, set(arguments))
         backend = self._backend
         if backend is None:
             nodes = [*outputs, *arguments, *outside]
             backend = common_place("autodiff.function", [node.aval for node in nodes]) or get_backend()
         plan = compile_nodes([*arguments, *outside], outputs, backend)
-        captured = _Captured(outside, begin, backend.home) if outside else None
-        return _Traced(plan, captured, structure, constants, _guard(noted.looks, begin), bool(noted.ordered))
+        captured = Captured(outside, begin, backend.home) if outside else None
+        guard = guard_of(noted.looks, arguments, values, begin)
+        return _Traced(plan, captured, structure, constants, guard, bool(noted.ordered))
 
     def cache_info(self) -> Any:
         """What the cache of traces has done.
@@ -375,46 +265,6 @@ def _check_hashable(key: Any) -> None:
         ) from None
 
 
-def _guard(looks: list[Look], begin: int) -> _Guard | None:
-    """What has to stay as it is for a trace to hold; None if nothing that was looked at can change."""
-    unique = {look.node: look for look in looks}
-    outside = _outside(list(unique), begin, set())
-    moving = {x for x in outside if _may_change(x)}
-    for node in below(outside, unique):
-        if any(x in moving for x in node.inputs):
-            moving.add(node)
-    changing = [look for node, look in unique.items() if node in moving]
-    if not changing:
-        return None
-    return _Guard(changing, _outside([look.node for look in changing], begin, set()), begin)
-
-
-def _may_change(node: Node) -> bool:
-    """Whether a Tensor that stood for a node of the outside can be given another one."""
-    return bool(node.inputs) or slot_of(node) is not None
-
-
-def _outside(outputs: list[Node], begin: int, arguments: set[Node]) -> list[Node]:
-    """The nodes older than a trace that its outputs are made of, and the arrays in it; but no fixed leaves."""
-    found: list[Node] = []
-    seen = set(outputs)
-    stack = list(outputs)
-    while stack:
-        node = stack.pop()
-        if node.sequence >= begin and node.inputs:
-            for x in node.inputs:
-                if x not in seen:
-                    seen.add(x)
-                    stack.append(x)
-        elif node not in arguments and not is_fixed(node):
-            found.append(node)
-    if watched:
-        ends = watched_nodes()
-        if any(node in ends for node in history(*found)):
-            raise _Transparent
-    return found
-
-
 def _own(value: Any) -> Any:
     """A result that is no Tensor: a copy, so that calls share nothing."""
     return np.array(value) if isinstance(value, np.ndarray) else value
@@ -447,7 +297,8 @@ def function(
     Function
         Takes and returns what ``f`` does, with arrays for Tensors. Tensors that ``f`` uses from outside are read
         at their present value; where ``f`` looks at such a value (an ``if``, ``float``, a mask), it is traced anew for
-        another one. Called with Tensors it records, so that it can be part of something larger.
+        another one, and so it is for another truth or mask that it computes from its arguments. Called with Tensors
+        it records, so that it can be part of something larger.
 
     Raises
     ------
@@ -455,7 +306,7 @@ def function(
         If ``f`` is not callable, or ``cache_size`` is less than 1; when called, if an argument that is part of the
         structure is not hashable, or containers are nested too deep.
     TraceError
-        When called, if ``f`` needs a value of an argument (an ``if``, ``float``, ``print``) while it is traced, or
+        When called, if ``f`` needs a number of an argument (``float``, ``print``) while it is traced, or
         changes a Tensor of the outside.
     BackendError
         If the backend is unknown or cannot be loaded.

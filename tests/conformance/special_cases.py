@@ -42,10 +42,10 @@ UNARY: dict[Draw, str] = {
     """,
     POSITIVE: """
     airye ber berp cbrt cotdg ellipkm1 entr exp1 expi gamma gammaln it2i0k0 it2j0y0 it2struve0 iti0k0 itj0y0
-    itmodstruve0 itstruve0 k0 k0e k1 k1e kei keip kelvin ker kerp log1p loggamma modfresnelm
+    itmodstruve0 itstruve0 k0 k0e k1 k1e kei keip kelvin ker kerp kolmogorov log1p loggamma modfresnelm
     modfresnelp psi rgamma shichi sici spence y0 y1
     """,
-    UNIT: "ellipk erfcinv erfinv logit ndtri",
+    UNIT: "ellipk erfcinv erfinv kolmogi logit ndtri",
     NEGATIVE: "ndtri_exp",
 }
 # Of one complex argument.

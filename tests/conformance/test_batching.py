@@ -29,6 +29,10 @@ def labels(case: Case) -> set[str]:
     return {getattr(f, "__name__", f) for f in case.covers}
 
 
+def modules(case: Case) -> set[str]:
+    return {str(getattr(f, "__module__", None)) for f in case.covers}
+
+
 def drawn(cases: list[Case], share: int) -> list[Case]:
     return [c for c in cases if ALL or zlib.crc32(f"batch {c.name}".encode()) % share == 0]
 
@@ -38,11 +42,13 @@ LOOKS = {*ANSWERS, "result_type", "Tensor.__getitem__[x > 0]", "Tensor.dtype", "
 LOOKS |= {f"Tensor.__{name}__" for name in ["bool", "float", "int", "complex", "contains", "format", "array"]}
 # Which result they have is a question of values.
 LOOKS |= {"piecewise", "poly", "orth", "null_space", "trim_zeros", "unique", "unique_all", "unique_counts"}
+# Whether the result is complex is one, too.
+LOOKS |= {"numpy.lib.scimath"}
 LOOKS |= {"unique_inverse", "unique_values", "union1d", "intersect1d", "setdiff1d", "setxor1d"}
 
 VARIABLE = [c for c in CASES if any(d.differentiable for d in c.draws)]
 ARRAYS = drawn(VARIABLE, 13)
-SMOOTH = drawn([c for c in VARIABLE if c.gradient != "none" and LOOKS.isdisjoint(labels(c))], 23)
+SMOOTH = drawn([c for c in VARIABLE if c.gradient != "none" and LOOKS.isdisjoint(labels(c) | modules(c))], 23)
 
 
 def elements(case: Case) -> list[list[np.ndarray]]:
