@@ -1,0 +1,350 @@
+"""Sparse matrices from compressed products: how entries are found, kept for one structure and its indices."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core.avals import intern_aval
+from ..engine import Engine, Walk, positions_of
+from ..errors import DifferentiationError, UnsupportedError
+from ..matrices import is_forward, real_only
+from ..nodes import NO_SLOT, Argument, Node, freeze
+from ..places import bring
+from ..plan import Collected, on_host
+from ..plan.cache import BYTES_AN_OPERATION
+from ..registry import get_backend
+from ..walks import compressed_columns, compressed_rows, slopes
+from .colouring import Colours, alone, columns_apart, in_turn, star
+from .dense import Group, grouped
+from .pattern import part, scipy_sparse
+from .sets import Ints, Sets, stacked, union
+from .walk import Looked, patterns
+
+# Of one structure, of how many values of its indices plans are kept.
+VARIANTS_KEPT = 8
+# So few colours are no more than a star colouring needs as a rule.
+FEW_COLOURS = 3
+
+
+class Options(NamedTuple):
+    """How a matrix is computed: as ``jacobian`` takes it, checked."""
+
+    mode: str = "auto"
+    chunk: int | None = None
+
+
+class Products(NamedTuple):
+    """One batch of products: directions of one colour each, and the walk that takes them."""
+
+    walk: Walk
+    forward: bool
+    colours: Colours
+    chunk: int | None
+    # Kept if all are taken at once.
+    seeds: list[Node]
+
+
+class Block(NamedTuple):
+    """How the matrix of one output and one input is made: of which products, and where in these its entries are."""
+
+    shape: tuple[int, int]
+    starts: Ints
+    members: Ints
+    sources: tuple[tuple[int, int], ...]
+    takes: Ints
+    dtype: np.dtype[Any]
+
+
+class Compressed:
+    """How the entries of all blocks are computed, for one structure and the values of its indices."""
+
+    def __init__(self, guards: list[tuple[int, Any]], products: list[Products], blocks: list[Block]):
+        self._guards = guards
+        self._products = products
+        self._blocks = blocks
+
+    @property
+    def nbytes(self) -> int:
+        """What its arrays take."""
+        arrays = [a for block in self._blocks for a in (block.starts, block.members, block.takes)]
+        arrays += [seed.value for products in self._products for seed in products.seeds]
+        return sum([getattr(array, "nbytes", 0) for array in arrays])
+
+    def holds(self, collected: Collected) -> bool:
+        """Whether the indices are those that the pattern was found for."""
+        for i, known in self._guards:
+            leaf = collected.leaves[i]
+            value = leaf.value
+            if value is known:
+                continue
+            if leaf.aval.spec is not None:
+                if value != known:
+                    return False
+            elif not np.array_equal(on_host(leaf), known):
+                return False
+        return True
+
+    def __call__(
+        self, engine: Engine, collected: Collected, outputs: Sequence[Node], inputs: Sequence[Node]
+    ) -> list[Any]:
+        """The blocks: sparse arrays."""
+        csr_array = scipy_sparse().csr_array
+        results = [_values(engine, p, collected, outputs, inputs) for p in self._products]
+        found = []
+        for shape, starts, members, sources, takes, dtype in self._blocks:
+            if not sources:
+                data = np.zeros(0, dtype)
+            else:
+                flat = [results[p][k].reshape(-1) for p, k in sources]
+                data = (flat[0] if len(flat) == 1 else np.concatenate(flat)).take(takes)
+            # Nobody else's arrays: who has a sparse array may change it.
+            found.append(csr_array((data, members.copy(), starts.copy()), shape=shape))
+        return found
+
+
+def _values(
+    engine: Engine, products: Products, collected: Collected, outputs: Sequence[Node], inputs: Sequence[Node]
+) -> list[Any]:
+    if products.chunk is None:
+        found = engine.values(products.walk, collected, outputs, inputs, products.seeds)
+        return [_host(x) for x in found]
+    nodes = inputs if products.forward else outputs
+    of, count = products.colours
+    parts = []
+    for first in range(0, count, products.chunk):
+        seeds = _seeds(nodes, of, first, min(first + products.chunk, count))
+        parts.append([_host(x) for x in engine.values(products.walk, collected, outputs, inputs, seeds)])
+    return [np.concatenate(those) for those in zip(*parts, strict=True)]
+
+
+def _host(value: Any) -> Any:
+    return value if type(value) is np.ndarray else bring(value, get_backend())
+
+
+class Variants:
+    """What is known of one structure, by the values of its indices."""
+
+    __slots__ = ("known", "n_operations")
+
+    def __init__(self, first: Compressed):
+        self.known = (first,)
+        # As many as take this memory: caches count in operations.
+        self.n_operations = first.nbytes // BYTES_AN_OPERATION
+
+    def found(self, collected: Collected, make: Callable[[], Compressed]) -> Compressed:
+        """The one for these values."""
+        for one in self.known:
+            if one.holds(collected):
+                return one
+        made = make()
+        self.known = (made, *self.known)[:VARIANTS_KEPT]
+        return made
+
+
+def _kept(
+    engine: Engine,
+    collected: Collected,
+    outputs: Sequence[Node],
+    inputs: Sequence[Node],
+    what: tuple[Any, ...],
+    make: Callable[[], Compressed],
+) -> list[Any]:
+    key = (collected.key, positions_of(collected, inputs), len(outputs), *what, "sparse")
+    variants: Variants = engine.cache.get(key, lambda: Variants(make()))
+    return variants.found(collected, make)(engine, collected, outputs, inputs)
+
+
+def jacobian_entries(
+    engine: Engine, collected: Collected, outputs: Sequence[Node], inputs: Sequence[Node], options: Options, name: str
+) -> list[Any]:
+    """For each output and each input the sparse Jacobian; axes are flattened in C order."""
+    forward = is_forward(options.mode, outputs, inputs, name)
+    real = all(node.aval.dtype.kind != "c" for node in (*outputs, *inputs))
+    either = options.mode == "auto" and real
+    distinct = list(dict.fromkeys(inputs))
+
+    def make() -> Compressed:
+        sets, looked = patterns(outputs, distinct)
+        whole = stacked(sets) if sets else Sets(np.zeros(1, np.intp), np.zeros(0, np.intp), 0)
+        groups = grouped(whole, either, forward)
+        return _compressed(whole, groups, outputs, distinct, _guards(looked, collected), options.chunk, 1)
+
+    found = _kept(engine, collected, outputs, distinct, (1, options, forward, either), make)
+    return _for_each(found, inputs, distinct, len(outputs), 1)
+
+
+def hessian_entries(
+    engine: Engine, collected: Collected, outputs: Sequence[Node], inputs: Sequence[Node], options: Options, name: str
+) -> list[Any]:
+    """For each output, which is one number, and each two inputs the sparse matrix of second derivatives."""
+    real_only((*outputs, *inputs), name)
+    for y in outputs:
+        if y.aval.size != 1:
+            raise DifferentiationError(
+                f"{name}: with sparse=True it is of a result of one element, and this one is {y.aval!r}; sum it "
+                "(np.sum), or take one element"
+            )
+    distinct = list(dict.fromkeys(inputs))
+    blocks = []
+    for y in outputs:
+
+        def make(y: Node = y) -> Compressed:
+            sets, looked = patterns(slopes([y], distinct, ()), distinct)
+            whole = stacked(sets) if sets else Sets(np.zeros(1, np.intp), np.zeros(0, np.intp), 0)
+            # The second derivatives of a function are symmetric, whatever the walk knows of them.
+            whole = union([whole, whole.transposed()])
+            return _compressed(
+                whole, _symmetric(whole), distinct, distinct, _guards(looked, collected), options.chunk, 2
+            )
+
+        blocks += _for_each(
+            _kept(engine, collected, [y], distinct, (2, options, outputs.index(y)), make), inputs, distinct, 1, 2
+        )
+    return blocks
+
+
+def _for_each(found: list[Any], inputs: Sequence[Node], distinct: list[Node], count: int, order: int) -> list[Any]:
+    """Blocks for inputs, of which the same may be given twice, from those for distinct ones."""
+    if len(inputs) == len(distinct):
+        return found
+    n, own = len(distinct), [distinct.index(x) for x in inputs]
+    places = [
+        sum([j * n ** (order - 1 - k) for k, j in enumerate(those)])
+        for those in itertools.product(own, repeat=order)
+    ]
+    seen: set[int] = set()
+    blocks = []
+    for i in itertools.product(range(count), places):
+        place = i[0] * n**order + i[1]
+        blocks.append(found[place].copy() if place in seen else found[place])
+        seen.add(place)
+    return blocks
+
+
+def _guards(looked: Looked, collected: Collected) -> list[tuple[int, Any]]:
+    """The leaves that a pattern depends on, and their values."""
+    places = {leaf: i for i, leaf in enumerate(collected.leaves)}
+    found: dict[int, Any] = {}
+    stack, seen = list(looked), set(looked)
+    while stack:
+        node = stack.pop()
+        place = places.get(node)
+        if place is None:
+            fresh = [x for x in node.inputs if x not in seen]
+            seen.update(fresh)
+            stack += fresh
+        elif node.aval.literal is None:
+            found[place] = node.value if node.aval.spec is not None else on_host(node)
+    return list(found.items())
+
+
+def _symmetric(whole: Sets) -> list[Group]:
+    """How a symmetric matrix is compressed: its columns, coloured so that each entry or the one across is found."""
+    least = int(whole.counts.max(initial=0))
+    best = in_turn(whole, least)
+    entries = np.arange(len(whole.members))
+    if best is None or best.count > FEW_COLOURS:
+        starred = star(whole)
+        if starred.count > least and best is None:
+            best = columns_apart(whole)
+        if best is None or starred.count < best.count:
+            across = ~alone(whole, starred.of)
+            return [Group(True, starred, entries, across)]
+    return [Group(True, best, entries, np.zeros(len(entries), bool))]
+
+
+def _compressed(
+    whole: Sets,
+    groups: Sequence[Group],
+    rows: Sequence[Node],
+    columns: Sequence[Node],
+    guards: list[tuple[int, Any]],
+    chunk: int | None,
+    order: int,
+) -> Compressed:
+    """The products that groups of entries need, and where in these the entries are.
+
+    ``rows`` and ``columns`` are the nodes whose elements, one after another, the rows and columns are.
+    """
+    ends = _Ends(rows), _Ends(columns)
+    row, column = whole.row_of_each(), whole.members.astype(np.intp)
+    sources = np.zeros(len(row), np.intp)
+    places = np.zeros(len(row), np.intp)
+    products: list[Products] = []
+    numbers: list[tuple[int, int]] = []
+    sizes: list[int] = []
+    for forward, colours, entries, across in groups:
+        if not colours.count:
+            continue
+        walk = Walk(compressed_columns, (order,)) if forward else Walk(compressed_rows)
+        given = columns if forward else rows
+        seeds = [] if chunk is not None else _seeds(given, colours.of, 0, colours.count)
+        # What entries have a colour by, and where in the product of that colour they are.
+        coloured, place = (column, row) if forward else (row, column)
+        coloured, place = coloured[entries], place[entries]
+        coloured, place = np.where(across, place, coloured), np.where(across, coloured, place)
+        own = ends[0] if forward else ends[1]
+        which = own.of(place)
+        sources[entries] = len(numbers) + which
+        places[entries] = colours.of[coloured] * own.sizes[which] + place - own.first[which]
+        numbers += [(len(products), k) for k in range(len(own.sizes))]
+        products.append(Products(walk, forward, colours, chunk, seeds))
+        sizes += (colours.count * own.sizes).tolist()
+    blocks = []
+    for a, b in itertools.product(range(len(rows)), range(len(columns))):
+        sets, inside = part(whole, ends[0].range(a), ends[1].range(b))
+        used = np.unique(sources[inside]).tolist() if len(inside) else []
+        offsets = np.zeros(len(numbers) + 1, np.intp)
+        offsets[used] = np.cumsum([0, *[sizes[s] for s in used]])[:-1] if used else 0
+        takes = places[inside] + offsets[sources[inside]]
+        forward = not groups or groups[0].forward
+        blocks.append(
+            Block(
+                (sets.rows, sets.width),
+                sets.starts.astype(sets.members.dtype),
+                sets.members,
+                tuple([numbers[s] for s in used]),
+                takes,
+                (rows[a] if forward else columns[b]).aval.dtype,
+            )
+        )
+    return Compressed(guards, products, blocks)
+
+
+class _Ends:
+    """Where the elements of nodes begin, one after another."""
+
+    def __init__(self, nodes: Sequence[Node]):
+        self.sizes = np.array([x.aval.size for x in nodes], np.intp)
+        self.first = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.intp)
+
+    def of(self, places: Ints) -> Ints:
+        """Which node each place is in."""
+        if len(self.sizes) == 1:
+            return np.zeros(len(places), np.intp)
+        return np.searchsorted(self.first, places, side="right") - 1
+
+    def range(self, i: int) -> tuple[int, int]:
+        """Where a node begins and ends."""
+        return int(self.first[i]), int(self.first[i + 1])
+
+
+def _seeds(nodes: Sequence[Node], colours: Ints, first: int, last: int) -> list[Node]:
+    """For each node the directions of some colours: ones at the elements that have each, zeros elsewhere."""
+    found: list[Node] = []
+    begin = 0
+    for x in nodes:
+        aval = x.aval
+        own = colours[begin : begin + aval.size]
+        begin += aval.size
+        (wanted,) = np.nonzero((own >= first) & (own < last))
+        array: Any = np.zeros((last - first, aval.size), aval.dtype)
+        array[own[wanted] - first, wanted] = 1
+        array = array.reshape(last - first, *aval.shape)
+        kept = intern_aval(array.shape, aval.dtype, place=aval.place)
+        found.append(Argument(kept, freeze(array if aval.place is None else bring(array, aval.place)), NO_SLOT))
+    return found

@@ -1,0 +1,123 @@
+"""Sparse matrices of derivatives of functions: their patterns, and what ``sparse=True`` gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..arguments import count
+from ..containers import unflatten
+from ..errors import DifferentiationError, UnsupportedError
+from ..matrices import real_only
+from ..nodes import Node
+from ..sparse import Sparsity, patterns
+from ..sparse.pattern import part
+from ..sparse.sets import Sets
+from ..walks import slopes
+from .calls import Argnames, Argnums, Chosen, Results, check_call
+
+
+def sparsity(
+    function: Callable[..., Any],
+    *args: Any,
+    order: int = 1,
+    argnums: int | Sequence[int] | None = None,
+    argnames: str | Sequence[str] | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Where the Jacobian of a function, or its Hessian, may have entries that are not zero.
+
+    Parameters
+    ----------
+    function : callable
+        Written with NumPy; as for ``jacobian`` or ``hessian``.
+    *args
+        What it is called with.
+    order : {1, 2}, optional
+        1 for the Jacobian, 2 for the Hessian.
+    argnums : int or sequence of int, optional
+        As for ``jacobian``.
+    argnames : str or sequence of str, optional
+        As for ``jacobian``.
+    **kwargs
+        What else it is called with.
+
+    Returns
+    -------
+    Sparsity
+        ``rows``, ``columns``, ``shape``, ``nnz``, ``toarray()``, ``tocsr()``, and ``spy()``; printed, it is a picture.
+        Results and arguments that are containers give containers of these, nested as the blocks of ``jacobian`` are.
+
+    Raises
+    ------
+    DifferentiationError
+        As from ``jacobian`` or ``hessian`` with ``sparse=True``.
+    RangeError
+        If so many places may have entries that they do not fit into memory.
+
+    Notes
+    -----
+    It follows from the operations that the function does, and from the values of indices. It holds for all values of
+    the argument for which the function does the same operations, so an entry may be zero at some of them, or at all.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> import numpy as np
+    >>> ad.sparsity(lambda x: x[1:] * x[:-1], np.ones(12))
+    Sparsity(shape=(11, 12), nnz=22, 16.67%)
+    ⠳⣄⠀⠀⠀⠀
+    ⠀⠈⠳⣄⠀⠀
+    ⠀⠀⠀⠈⠳⠄
+    """
+    check_call(function, argnums, "sparsity", argnames)
+    if count(order, "sparsity: order") > 2:
+        raise DifferentiationError(f"sparsity: order={order} must be 1 for the Jacobian or 2 for the Hessian")
+    chosen = Chosen(function, args, kwargs, "sparsity", argnums, argnames)
+    results = Results(chosen.called(function), "sparsity").differentiable()
+    if order == 1:
+        blocks = _blocks(results.nodes, chosen.own)
+    else:
+        real_only((*results.nodes, *chosen.own), "sparsity")
+        blocks = [block for y in results.nodes for block in _blocks(slopes([y], chosen.own, ()), chosen.own)]
+    return nested(blocks, results, chosen, order)
+
+
+def _blocks(outputs: Sequence[Node], inputs: Sequence[Node]) -> list[Sparsity]:
+    distinct = list(dict.fromkeys(inputs))
+    first = dict(zip(distinct, _starts(distinct), strict=True))
+    found = []
+    for sets in patterns(outputs, distinct)[0]:
+        for x in inputs:
+            found.append(Sparsity(_columns(sets, first[x], x.aval.size)))
+    return found
+
+
+def _columns(sets: Sets, first: int, size: int) -> Sets:
+    return part(sets, (0, sets.rows), (first, first + size))[0]
+
+
+def _starts(nodes: Sequence[Node]) -> list[int]:
+    starts, total = [], 0
+    for x in nodes:
+        starts.append(total)
+        total += x.aval.size
+    return starts
+
+
+def nested(blocks: list[Any], results: Results, chosen: Chosen, order: int) -> Any:
+    """Blocks in the structure of the arguments, as often as there are orders, and these in that of the results."""
+    n = len(chosen.own)
+    parts = blocks
+    for _ in range(order):
+        count = len(parts) // n if n else len(results.nodes)
+        parts = [unflatten(chosen.structure, iter(parts[i * n : i * n + n])) for i in range(count)]
+    return unflatten(results.structure, iter(parts))
+
+
+def refuse_larger(name: str) -> UnsupportedError:
+    """The error for a sparse matrix that would have to be recorded."""
+    return UnsupportedError(
+        f"{name}: with sparse=True it gives SciPy's arrays, which hold numbers, and here a derivative of something "
+        "larger passes through its result; leave out sparse=True, or use its products (jvp, vjp, hvp)"
+    )
