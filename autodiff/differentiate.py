@@ -44,6 +44,15 @@ def passes(op: Node, position: int) -> bool:
     return TABLE[op.primitive].passes(position)
 
 
+def passes_wholly(op: Operation, positions: tuple[int, ...]) -> tuple[int, ...]:
+    """The arguments through which a derivative passes, of those through which one could: a composition may end it."""
+    rule = TABLE[op.signature.primitive]
+    if not isinstance(rule, Via):
+        return positions
+    out, names = _composition(rule, op)
+    return tuple([i for i in positions if out in active_operations([out], [names[i]])[1]])
+
+
 # Operations, inputs first, and for each the inputs that a derivative passes through.
 Flows = dict[Operation, tuple[int, ...]]
 

@@ -19,7 +19,7 @@ class Colours(NamedTuple):
     """A colour for each of some columns (or rows), and how many there are."""
 
     of: Ints
-    count: int
+    number: int
 
 
 def _counted(colours: Ints) -> Colours:
@@ -40,14 +40,14 @@ def columns_apart(rows: Sets) -> Colours:
     if least <= 1:
         return _counted(np.where(np.bincount(rows.members, minlength=rows.width) > 0, 0, -1))
     best = in_turn(rows, least)
-    if best is not None and best.count == least:
+    if best is not None and best.number == least:
         return best
     columns = rows.transposed()
     for order in (np.argsort(-_conflicts(rows, columns), kind="stable"), np.arange(rows.width)):
         found = _greedy(columns, rows.rows, order)
-        if best is None or found.count < best.count:
+        if best is None or found.number < best.number:
             best = found
-        if best.count == least:
+        if best.number == least:
             break
     assert best is not None
     return best
@@ -57,7 +57,8 @@ def _conflicts(rows: Sets, columns: Sets) -> Ints:
     """For each column how many entries its rows have: as a rule, with how many others it is in conflict."""
     counts = rows.counts[columns.members]
     sums = np.concatenate([[0], np.cumsum(counts)])
-    return sums[columns.starts[1:]] - sums[columns.starts[:-1]]
+    found: Ints = sums[columns.starts[1:]] - sums[columns.starts[:-1]]
+    return found
 
 
 def in_turn(rows: Sets, least: int) -> Colours | None:
@@ -73,6 +74,7 @@ def in_turn(rows: Sets, least: int) -> Colours | None:
     for step in range(1, least):
         places = places[places + step < ends[places]]
         apart[members[places + step] - members[places]] = True
+    least = max(least, 1)
     for p in range(least, 2 * least + 1):
         if not apart[p::p].any():
             used = np.bincount(members, minlength=rows.width) > 0

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.avals import intern_aval
 from ..engine import Engine, Walk, positions_of
-from ..errors import DifferentiationError, UnsupportedError
+from ..errors import DifferentiationError
 from ..matrices import is_forward, real_only
 from ..nodes import NO_SLOT, Argument, Node, freeze
 from ..places import bring
@@ -100,7 +100,7 @@ class Compressed:
                 data = np.zeros(0, dtype)
             else:
                 flat = [results[p][k].reshape(-1) for p, k in sources]
-                data = (flat[0] if len(flat) == 1 else np.concatenate(flat)).take(takes)
+                data = (flat[0] if len(flat) == 1 else np.concatenate(flat)).take(takes).astype(dtype, copy=False)
             # Nobody else's arrays: who has a sparse array may change it.
             found.append(csr_array((data, members.copy(), starts.copy()), shape=shape))
         return found
@@ -131,7 +131,7 @@ class Variants:
     __slots__ = ("known", "n_operations")
 
     def __init__(self, first: Compressed):
-        self.known = (first,)
+        self.known: tuple[Compressed, ...] = (first,)
         # As many as take this memory: caches count in operations.
         self.n_operations = first.nbytes // BYTES_AN_OPERATION
 
@@ -163,15 +163,16 @@ def jacobian_entries(
 ) -> list[Any]:
     """For each output and each input the sparse Jacobian; axes are flattened in C order."""
     forward = is_forward(options.mode, outputs, inputs, name)
-    real = all(node.aval.dtype.kind != "c" for node in (*outputs, *inputs))
-    either = options.mode == "auto" and real
+    # Either way gives the same, unless dtypes differ: products have those of the results, or those of the arguments.
+    dtypes = {node.aval.dtype for node in (*outputs, *inputs)}
+    either = options.mode == "auto" and len(dtypes) <= 1 and all(dtype.kind != "c" for dtype in dtypes)
     distinct = list(dict.fromkeys(inputs))
 
     def make() -> Compressed:
         sets, looked = patterns(outputs, distinct)
-        whole = stacked(sets) if sets else Sets(np.zeros(1, np.intp), np.zeros(0, np.intp), 0)
-        groups = grouped(whole, either, forward)
-        return _compressed(whole, groups, outputs, distinct, _guards(looked, collected), options.chunk, 1)
+        whole = stacked(sets)
+        groups, guards = grouped(whole, either, forward), _guards(looked, collected)
+        return _compressed(whole, groups, outputs, distinct, guards, options.chunk, 1, forward)
 
     found = _kept(engine, collected, outputs, distinct, (1, options, forward, either), make)
     return _for_each(found, inputs, distinct, len(outputs), 1)
@@ -189,17 +190,17 @@ def hessian_entries(
                 "(np.sum), or take one element"
             )
     distinct = list(dict.fromkeys(inputs))
+    one_dtype = len({x.aval.dtype for x in distinct}) <= 1
     blocks = []
     for y in outputs:
 
         def make(y: Node = y) -> Compressed:
             sets, looked = patterns(slopes([y], distinct, ()), distinct)
-            whole = stacked(sets) if sets else Sets(np.zeros(1, np.intp), np.zeros(0, np.intp), 0)
+            whole = stacked(sets)
             # The second derivatives of a function are symmetric, whatever the walk knows of them.
             whole = union([whole, whole.transposed()])
-            return _compressed(
-                whole, _symmetric(whole), distinct, distinct, _guards(looked, collected), options.chunk, 2
-            )
+            groups, guards = _symmetric(whole, one_dtype), _guards(looked, collected)
+            return _compressed(whole, groups, distinct, distinct, guards, options.chunk, 2, False)
 
         blocks += _for_each(
             _kept(engine, collected, [y], distinct, (2, options, outputs.index(y)), make), inputs, distinct, 1, 2
@@ -213,8 +214,7 @@ def _for_each(found: list[Any], inputs: Sequence[Node], distinct: list[Node], co
         return found
     n, own = len(distinct), [distinct.index(x) for x in inputs]
     places = [
-        sum([j * n ** (order - 1 - k) for k, j in enumerate(those)])
-        for those in itertools.product(own, repeat=order)
+        sum([j * n ** (order - 1 - k) for k, j in enumerate(those)]) for those in itertools.product(own, repeat=order)
     ]
     seen: set[int] = set()
     blocks = []
@@ -242,19 +242,24 @@ def _guards(looked: Looked, collected: Collected) -> list[tuple[int, Any]]:
     return list(found.items())
 
 
-def _symmetric(whole: Sets) -> list[Group]:
-    """How a symmetric matrix is compressed: its columns, coloured so that each entry or the one across is found."""
+def _symmetric(whole: Sets, one_dtype: bool) -> list[Group]:
+    """How a symmetric matrix is compressed: its columns, coloured so that each entry or the one across is found.
+
+    The one across is taken where both are: it is the one that a whole Hessian has. If dtypes differ, no other is.
+    """
     least = int(whole.counts.max(initial=0))
-    best = in_turn(whole, least)
     entries = np.arange(len(whole.members))
-    if best is None or best.count > FEW_COLOURS:
-        starred = star(whole)
-        if starred.count > least and best is None:
+    best = in_turn(whole, least)
+    if best is None or best.number > FEW_COLOURS:
+        starred = star(whole) if one_dtype else None
+        if best is None and (starred is None or starred.number > least):
             best = columns_apart(whole)
-        if best is None or starred.count < best.count:
-            across = ~alone(whole, starred.of)
+        if starred is not None and (best is None or starred.number < best.number):
+            # In order of columns the entries are those across from what they are in order of rows.
+            across = alone(whole, starred.of)[np.argsort(whole.members, kind="stable")]
             return [Group(True, starred, entries, across)]
-    return [Group(True, best, entries, np.zeros(len(entries), bool))]
+    assert best is not None
+    return [Group(True, best, entries, np.ones(len(entries), bool))]
 
 
 def _compressed(
@@ -265,10 +270,12 @@ def _compressed(
     guards: list[tuple[int, Any]],
     chunk: int | None,
     order: int,
+    of_rows: bool,
 ) -> Compressed:
     """The products that groups of entries need, and where in these the entries are.
 
-    ``rows`` and ``columns`` are the nodes whose elements, one after another, the rows and columns are.
+    ``rows`` and ``columns`` are the nodes whose elements, one after another, the rows and columns are. A block has the
+    dtype of its rows, or else that of its columns, whatever its entries are found by.
     """
     ends = _Ends(rows), _Ends(columns)
     row, column = whole.row_of_each(), whole.members.astype(np.intp)
@@ -278,11 +285,11 @@ def _compressed(
     numbers: list[tuple[int, int]] = []
     sizes: list[int] = []
     for forward, colours, entries, across in groups:
-        if not colours.count:
+        if not colours.number:
             continue
         walk = Walk(compressed_columns, (order,)) if forward else Walk(compressed_rows)
         given = columns if forward else rows
-        seeds = [] if chunk is not None else _seeds(given, colours.of, 0, colours.count)
+        seeds = [] if chunk is not None else _seeds(given, colours.of, 0, colours.number)
         # What entries have a colour by, and where in the product of that colour they are.
         coloured, place = (column, row) if forward else (row, column)
         coloured, place = coloured[entries], place[entries]
@@ -293,7 +300,7 @@ def _compressed(
         places[entries] = colours.of[coloured] * own.sizes[which] + place - own.first[which]
         numbers += [(len(products), k) for k in range(len(own.sizes))]
         products.append(Products(walk, forward, colours, chunk, seeds))
-        sizes += (colours.count * own.sizes).tolist()
+        sizes += (colours.number * own.sizes).tolist()
     blocks = []
     for a, b in itertools.product(range(len(rows)), range(len(columns))):
         sets, inside = part(whole, ends[0].range(a), ends[1].range(b))
@@ -301,7 +308,6 @@ def _compressed(
         offsets = np.zeros(len(numbers) + 1, np.intp)
         offsets[used] = np.cumsum([0, *[sizes[s] for s in used]])[:-1] if used else 0
         takes = places[inside] + offsets[sources[inside]]
-        forward = not groups or groups[0].forward
         blocks.append(
             Block(
                 (sets.rows, sets.width),
@@ -309,7 +315,7 @@ def _compressed(
                 sets.members,
                 tuple([numbers[s] for s in used]),
                 takes,
-                (rows[a] if forward else columns[b]).aval.dtype,
+                (rows[a] if of_rows else columns[b]).aval.dtype,
             )
         )
     return Compressed(guards, products, blocks)

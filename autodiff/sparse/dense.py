@@ -55,7 +55,7 @@ def grouped(whole: Sets, either: bool, forward: bool) -> list[Group]:
 
 
 def _cost(groups: list[Group]) -> int:
-    return sum([group.colours.count for group in groups])
+    return sum([group.colours.number for group in groups])
 
 
 def _all(whole: Sets, forward: bool) -> Group:

@@ -68,7 +68,7 @@ class Sets:
             return Sets(np.arange(len(rows) + 1), self.members[rows], self.width)
         counts = np.where(wanted, self.counts[rows], 0) if self.rows else np.zeros(len(rows), np.intp)
         starts = _starts(counts)
-        _check(int(starts[-1]))
+        check_memory(int(starts[-1]))
         first = self.starts[:-1][rows] if self.rows else starts[:-1]
         places = np.arange(starts[-1]) + np.repeat(first - starts[:-1], counts)
         return Sets(starts, self.members[places], self.width)
@@ -93,7 +93,7 @@ def of_entries(rows: Ints, members: Ints, count: int, width: int) -> Sets:
     """The sets that have these numbers in these rows, each any number of times."""
     if count * width > MOST_PLACES:
         raise RangeError(f"sparse=True: a matrix of shape ({count}, {width}) has more places than can be numbered")
-    _check(len(rows))
+    check_memory(len(rows))
     places = rows.astype(np.int64)
     places *= width
     places += members
@@ -121,6 +121,8 @@ def union(several: Sequence[Sets]) -> Sets:
 
 def stacked(several: Sequence[Sets]) -> Sets:
     """The rows of several one after another."""
+    if not several:
+        return empty(0, 0)
     ends = itertools.accumulate([len(sets.members) for sets in several], initial=0)
     starts = [sets.starts[:-1] + end for sets, end in zip(several, ends, strict=False)]
     members = np.concatenate([sets.members for sets in several])
@@ -142,9 +144,10 @@ def _dtype(width: int) -> Any:
     return np.int32 if width <= np.iinfo(np.int32).max else np.int64
 
 
-def _check(entries: int) -> None:
+def check_memory(entries: int) -> None:
+    """An error for more entries than can be put in order."""
     if entries * BYTES_AN_ENTRY > memory_bytes():
         raise RangeError(
-            f"sparse=True: something on the way depends on so many elements that there are {entries:,} places which may "
-            "not be zero, and these do not fit into memory; products (hvp, jvp, vjp) need no matrix"
+            f"sparse=True: something on the way depends on so many elements that {entries:,} places may not be zero; "
+            "these do not fit into memory. Products (hvp, jvp, vjp) need no matrix"
         )

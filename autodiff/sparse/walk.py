@@ -6,6 +6,7 @@ a card does not say more, and is never too small.
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,11 +15,11 @@ import numpy as np
 
 from .. import ops
 from ..axes import Labels, axis_labels, extent, takes_whole
-from ..differentiate import Flows, active_operations
+from ..differentiate import Flows, active_operations, passes_wholly
 from ..errors import BackendError
 from ..nodes import Node, Operation, Unknown, history
 from ..plan import on_host
-from .sets import Ints, Sets, empty, identity, of_entries, stacked, union
+from .sets import Ints, Sets, check_memory, empty, identity, of_entries, stacked, union
 
 # Which indices a pattern was found for.
 Looked = dict[Node, None]
@@ -76,6 +77,10 @@ class _Walk:
         return self._once(("union", *sorted(distinct)), lambda: union([*distinct.values()]))
 
     def _of(self, op: Operation, positions: tuple[int, ...]) -> Sets:
+        check_memory(op.aval.size)
+        positions = passes_wholly(op, positions)
+        if not positions:
+            return empty(math.prod(extent(op.aval)), self._width)
         primitive = op.signature.primitive
         if primitive is ops.part_p:
             return self._part(op)
@@ -183,12 +188,12 @@ class _Walk:
         sets = self._sets[x]
         sizes = {label: n for label, n in zip(out, shape, strict=True) if label is not None}
         known = [label is not None and sizes.get(label) == n for label, n in zip(labels, x.aval.shape, strict=True)]
-        common = [label for label, is_known in zip(labels, known, strict=True) if is_known]
+        common = [label for label, is_known in zip(labels, known, strict=True) if label is not None and is_known]
 
         def make() -> Sets:
             kept = tuple([n if is_known else 1 for n, is_known in zip(x.aval.shape, known, strict=True)])
             groups = np.broadcast_to(_numbered(kept), x.aval.shape).ravel()
-            merged = sets if kept == x.aval.shape else sets.merged(groups, int(np.prod(kept)))
+            merged = sets if kept == x.aval.shape else sets.merged(groups, math.prod(kept))
             # The axes that both have, in the order of the result, and ones for its others.
             numbers = _numbered(tuple([sizes[label] for label in common]))
             numbers = numbers.transpose([common.index(label) for label in out if label in common])
@@ -216,7 +221,7 @@ def _needed(flows: Flows, outputs: Sequence[Node]) -> Flows:
 
 def _numbered(shape: tuple[int, ...], first: int = 0) -> Ints:
     """The numbers of elements, in their places."""
-    return np.arange(first, first + int(np.prod(shape, dtype=np.int64))).reshape(shape)
+    return np.arange(first, first + math.prod(shape)).reshape(shape)
 
 
 def _hashable(place: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 from ..arguments import count
 from ..containers import unflatten
-from ..errors import DifferentiationError, UnsupportedError
+from ..errors import ArgumentError, UnsupportedError
 from ..matrices import real_only
 from ..nodes import Node
 from ..sparse import Sparsity, patterns
 from ..sparse.pattern import part
-from ..sparse.sets import Sets
 from ..walks import slopes
-from .calls import Argnames, Argnums, Chosen, Results, check_call
+from .calls import Chosen, Results, check_call
 
 
 def sparsity(
@@ -50,6 +50,8 @@ def sparsity(
 
     Raises
     ------
+    ArgumentError
+        If ``order``, ``argnums`` or ``argnames`` makes no sense.
     DifferentiationError
         As from ``jacobian`` or ``hessian`` with ``sparse=True``.
     RangeError
@@ -72,7 +74,7 @@ def sparsity(
     """
     check_call(function, argnums, "sparsity", argnames)
     if count(order, "sparsity: order") > 2:
-        raise DifferentiationError(f"sparsity: order={order} must be 1 for the Jacobian or 2 for the Hessian")
+        raise ArgumentError(f"sparsity: order={order} must be 1 for the Jacobian or 2 for the Hessian")
     chosen = Chosen(function, args, kwargs, "sparsity", argnums, argnames)
     results = Results(chosen.called(function), "sparsity").differentiable()
     if order == 1:
@@ -85,24 +87,11 @@ def sparsity(
 
 def _blocks(outputs: Sequence[Node], inputs: Sequence[Node]) -> list[Sparsity]:
     distinct = list(dict.fromkeys(inputs))
-    first = dict(zip(distinct, _starts(distinct), strict=True))
-    found = []
-    for sets in patterns(outputs, distinct)[0]:
-        for x in inputs:
-            found.append(Sparsity(_columns(sets, first[x], x.aval.size)))
-    return found
-
-
-def _columns(sets: Sets, first: int, size: int) -> Sets:
-    return part(sets, (0, sets.rows), (first, first + size))[0]
-
-
-def _starts(nodes: Sequence[Node]) -> list[int]:
-    starts, total = [], 0
-    for x in nodes:
-        starts.append(total)
-        total += x.aval.size
-    return starts
+    ends = [*accumulate([x.aval.size for x in distinct], initial=0)]
+    columns = dict(zip(distinct, pairwise(ends), strict=True))
+    return [
+        Sparsity(part(sets, (0, sets.rows), columns[x])[0]) for sets in patterns(outputs, distinct)[0] for x in inputs
+    ]
 
 
 def nested(blocks: list[Any], results: Results, chosen: Chosen, order: int) -> Any:
