@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,13 @@ MODES = ("auto", "forward", "reverse")
 
 # Gives values, or nodes, for a walk, its outputs, and what it is given.
 Run = Callable[[Walk, Sequence[Node], Sequence[Node]], list[Any]]
+
+
+class Options(NamedTuple):
+    """How a matrix is computed: what a caller has asked for, checked."""
+
+    mode: str = "auto"
+    chunk: int | None = None
 
 
 def chunks(chunk_size: Any, name: str) -> int | None:

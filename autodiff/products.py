@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from . import sparse
 from .arguments import count, flag, word
 from .convert import describe
 from .core.avals import Aval
 from .engine import Walk, collected_of
 from .errors import ArgumentError, DifferentiationError
 from .gradients import Gradients
-from .matrices import MODES, Run, chunks, hessian_blocks, is_forward, jacobian_blocks
+from .matrices import MODES, Options, Run, chunks, hessian_blocks, is_forward, jacobian_blocks
 from .nodes import Constant, Node
-from .sparse import Options, hessian_entries, jacobian_entries
 from .tensor import Tensor, wrap
 from .vectors import captured, vector
 from .walks import hessian_product, pull, push
@@ -246,7 +246,7 @@ class Products:
         check(dy, dx, 1, "jacobian")
         if flag(sparse, "jacobian: sparse"):
             options = Options(word(mode, "jacobian: mode", MODES), chunks(chunk_size, "jacobian"))
-            return self._entries(jacobian_entries, dy, dx, options, as_tensors, "jacobian")
+            return self._entries(1, dy, dx, options, as_tensors, "jacobian")
         inputs, run = self._runner(dy, dx, as_tensors, "jacobian")
         forward = is_forward(mode, [dy._node], inputs, "jacobian")
         found = jacobian_blocks(run, [dy._node], inputs, forward, chunks(chunk_size, "jacobian"))
@@ -301,7 +301,7 @@ class Products:
         n = len(dx)
         if flag(sparse, "hessian: sparse"):
             options = Options(chunk=chunks(chunk_size, "hessian"))
-            found = self._entries(hessian_entries, dy, dx, options, as_tensors, "hessian")
+            found = self._entries(2, dy, dx, options, as_tensors, "hessian")
             return [found[i : i + n] for i in range(0, n * n, n or 1)]
         inputs, run = self._runner(dy, dx, as_tensors, "hessian")
         found = hessian_blocks(run, [dy._node], inputs, chunks(chunk_size, "hessian"))
@@ -310,7 +310,7 @@ class Products:
 
     def _entries(
         self,
-        entries: Callable[..., list[Any]],
+        order: int,
         dy: Tensor,
         dx: Sequence[Tensor],
         options: Options,
@@ -325,6 +325,7 @@ class Products:
             )
         inputs = self._gradients.versions(dy._node, [x._node for x in dx], dx) if dx else []
         collected = collected_of([dy._node], inputs)
+        entries = sparse.jacobian_entries if order == 1 else sparse.hessian_entries
         return entries(self._gradients, collected, [dy._node], inputs, options, what)
 
     def _runner(self, dy: Tensor, dx: Sequence[Tensor], as_tensors: Any, what: str) -> tuple[list[Node], Run]:

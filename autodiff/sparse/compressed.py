@@ -11,7 +11,7 @@ import numpy as np
 from ..core.avals import intern_aval
 from ..engine import Engine, Walk, positions_of
 from ..errors import DifferentiationError
-from ..matrices import is_forward, real_only
+from ..matrices import Options, is_forward, real_only
 from ..nodes import NO_SLOT, Argument, Node, freeze
 from ..places import bring
 from ..plan import Collected, on_host
@@ -28,13 +28,6 @@ from .walk import Looked, patterns
 VARIANTS_KEPT = 8
 # So few colours are no more than a star colouring needs as a rule.
 FEW_COLOURS = 3
-
-
-class Options(NamedTuple):
-    """How a matrix is computed: as ``jacobian`` takes it, checked."""
-
-    mode: str = "auto"
-    chunk: int | None = None
 
 
 class Products(NamedTuple):

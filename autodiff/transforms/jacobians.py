@@ -7,18 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec
 
 from ..arguments import flag, word
-from ..engine import Walk, collected_of
-from ..matrices import MODES, chunks, hessian_blocks, is_forward, jacobian_blocks
+from ..engine import Walk
+from ..matrices import MODES, Options, chunks, hessian_blocks, is_forward, jacobian_blocks
 from ..nodes import Node
-from ..sparse import Options, hessian_entries, jacobian_entries
-from ..sparse.pattern import scipy_sparse
-from .calls import ENGINE, Argnames, Argnums, Aux, Chosen, Results, apart, check_call, is_larger, scalar, together
-from .sparse import nested, refuse_larger
+from .calls import Argnames, Argnums, Aux, Chosen, Results, apart, check_call, scalar, together
+from .sparse import NOTHING, nested, sparse_matrix
 
 P = ParamSpec("P")
-
-# Gives nothing but the values of outputs, and of what else a function returned.
-NOTHING = Walk(lambda outputs, inputs, given: [], derived=False)
 
 
 def jacobian(
@@ -90,7 +85,7 @@ def jacobian(
     has_aux, chunk = flag(has_aux, f"{name}: has_aux"), chunks(chunk_size, name)
     options = Options(word(mode, f"{name}: mode", MODES), chunk)
     if flag(sparse, f"{name}: sparse"):
-        return _sparse_matrix(function, argnums, argnames, has_aux, jacobian_entries, options, name)
+        return sparse_matrix(function, argnums, argnames, has_aux, 1, options, name)
 
     def blocks(run: Any, outputs: Sequence[Node], inputs: Sequence[Node]) -> tuple[list[Any], int]:
         return jacobian_blocks(run, outputs, inputs, is_forward(mode, outputs, inputs, name), chunk), 1
@@ -160,7 +155,7 @@ def hessian(
     check_call(function, argnums, name, argnames)
     has_aux, chunk = flag(has_aux, f"{name}: has_aux"), chunks(chunk_size, name)
     if flag(sparse, f"{name}: sparse"):
-        return _sparse_matrix(function, argnums, argnames, has_aux, hessian_entries, Options(chunk=chunk), name)
+        return sparse_matrix(function, argnums, argnames, has_aux, 2, Options(chunk=chunk), name)
 
     def blocks(run: Any, outputs: Sequence[Node], inputs: Sequence[Node]) -> tuple[list[Any], int]:
         return hessian_blocks(run, outputs, inputs, chunk), 2
@@ -204,30 +199,3 @@ def _nested(blocks: list[Any], results: Results, chosen: Chosen, order: int) -> 
             if all(by) and not results.nodes[i // n**order].aval.ndim:
                 blocks[i] = scalar(block)
     return nested(blocks, results, chosen, order)
-
-
-def _sparse_matrix(
-    function: Callable[..., Any],
-    argnums: Argnums,
-    argnames: Argnames,
-    has_aux: bool,
-    entries: Callable[..., list[Any]],
-    options: Options,
-    name: str,
-) -> Callable[..., Any]:
-    """As ``_matrix``, of sparse blocks."""
-    scipy_sparse()
-
-    @functools.wraps(function)
-    def matrix(*args: Any, **kwargs: Any) -> Any:
-        chosen = Chosen(function, args, kwargs, name, argnums, argnames)
-        out, aux = apart(chosen.called(function), has_aux, name)
-        results, own = Results(out, name).differentiable(), chosen.own
-        collected = collected_of(results.nodes, own)
-        if is_larger(collected, results.nodes, own):
-            raise refuse_larger(name)
-        found = entries(ENGINE, collected, results.nodes, own, options, name)
-        blocks = nested(found, results, chosen, 2 if entries is hessian_entries else 1)
-        return (blocks, together(NOTHING, results.nodes, own, own, (), aux)[2]) if has_aux else blocks
-
-    return matrix

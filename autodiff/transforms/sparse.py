@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
+from .. import sparse
 from ..arguments import count
 from ..containers import unflatten
+from ..engine import Walk, collected_of
 from ..errors import ArgumentError, UnsupportedError
-from ..matrices import real_only
+from ..matrices import Options, real_only
 from ..nodes import Node
-from ..sparse import Sparsity, patterns
-from ..sparse.pattern import part
 from ..walks import slopes
-from .calls import Chosen, Results, check_call
+from .calls import ENGINE, Argnames, Argnums, Chosen, Results, apart, check_call, is_larger, together
+
+# Gives nothing but the values of outputs, and of what else a function returned.
+NOTHING = Walk(lambda outputs, inputs, given: [], derived=False)
 
 
 def sparsity(
@@ -85,12 +89,14 @@ def sparsity(
     return nested(blocks, results, chosen, order)
 
 
-def _blocks(outputs: Sequence[Node], inputs: Sequence[Node]) -> list[Sparsity]:
+def _blocks(outputs: Sequence[Node], inputs: Sequence[Node]) -> list[sparse.Sparsity]:
     distinct = list(dict.fromkeys(inputs))
     ends = [*accumulate([x.aval.size for x in distinct], initial=0)]
     columns = dict(zip(distinct, pairwise(ends), strict=True))
     return [
-        Sparsity(part(sets, (0, sets.rows), columns[x])[0]) for sets in patterns(outputs, distinct)[0] for x in inputs
+        sparse.Sparsity(sparse.part(sets, (0, sets.rows), columns[x])[0])
+        for sets in sparse.patterns(outputs, distinct)[0]
+        for x in inputs
     ]
 
 
@@ -104,9 +110,31 @@ def nested(blocks: list[Any], results: Results, chosen: Chosen, order: int) -> A
     return unflatten(results.structure, iter(parts))
 
 
-def refuse_larger(name: str) -> UnsupportedError:
-    """The error for a sparse matrix that would have to be recorded."""
-    return UnsupportedError(
-        f"{name}: with sparse=True it gives SciPy's arrays, which hold numbers, and here a derivative of something "
-        "larger passes through its result; leave out sparse=True, or use its products (jvp, vjp, hvp)"
-    )
+def sparse_matrix(
+    function: Callable[..., Any],
+    argnums: Argnums,
+    argnames: Argnames,
+    has_aux: bool,
+    order: int,
+    options: Options,
+    name: str,
+) -> Callable[..., Any]:
+    """A function of the arguments that gives all blocks of an order as sparse arrays, nested as the whole ones are."""
+    sparse.scipy_sparse()
+    entries = sparse.jacobian_entries if order == 1 else sparse.hessian_entries
+
+    @functools.wraps(function)
+    def matrix(*args: Any, **kwargs: Any) -> Any:
+        chosen = Chosen(function, args, kwargs, name, argnums, argnames)
+        out, aux = apart(chosen.called(function), has_aux, name)
+        results, own = Results(out, name).differentiable(), chosen.own
+        collected = collected_of(results.nodes, own)
+        if is_larger(collected, results.nodes, own):
+            raise UnsupportedError(
+                f"{name}: with sparse=True it gives SciPy's arrays, which hold numbers, and here a derivative of "
+                "something larger passes through its result; leave out sparse=True, or use its products (jvp, vjp, hvp)"
+            )
+        found = nested(entries(ENGINE, collected, results.nodes, own, options, name), results, chosen, order)
+        return (found, together(NOTHING, results.nodes, own, own, (), aux)[2]) if has_aux else found
+
+    return matrix
