@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import ops
 from ..core.avals import intern_aval
 from ..engine import Engine, Walk, positions_of
 from ..errors import DifferentiationError
-from ..matrices import Options, is_forward, real_only
-from ..nodes import NO_SLOT, Argument, Node, freeze
+from ..matrices import Options, Run, is_forward, real_only
+from ..nodes import NO_SLOT, Argument, Node, Unknown, freeze
 from ..places import bring
 from ..plan import Collected, on_host
 from ..plan.cache import BYTES_AN_OPERATION
-from ..registry import get_backend
+from ..tensor import wrap
+from ..vectors import captured
 from ..walks import compressed_columns, compressed_rows, slopes
 from .colouring import Colours, alone, columns_apart, in_turn, star
 from .dense import Group, grouped
-from .pattern import part, scipy_sparse
+from .pattern import part
+from .recorded import Form, Recorded, host
 from .sets import Ints, Sets, stacked, union
 from .walk import Looked, patterns
 
@@ -40,16 +44,40 @@ class Products(NamedTuple):
     # Kept if all are taken at once.
     seeds: list[Node]
 
+    def results(self, run: Run, outputs: Sequence[Node], inputs: Sequence[Node]) -> list[list[Any]]:
+        """What the walk gives, in parts along the first axis: for each node values or nodes."""
+        if self.chunk is None:
+            return [[x] for x in run(self.walk, outputs, self.seeds)]
+        nodes, (of, count) = inputs if self.forward else outputs, self.colours
+        parts = [
+            run(self.walk, outputs, _seeds(nodes, of, first, min(first + self.chunk, count)))
+            for first in range(0, count, self.chunk)
+        ]
+        return [list(those) for those in zip(*parts, strict=True)]
+
 
 class Block(NamedTuple):
     """How the matrix of one output and one input is made: of which products, and where in these its entries are."""
 
-    shape: tuple[int, int]
-    starts: Ints
-    members: Ints
+    form: Form
     sources: tuple[tuple[int, int], ...]
     takes: Ints
     dtype: np.dtype[Any]
+
+    def values(self, results: Sequence[Sequence[Sequence[Any]]]) -> Any:
+        """The entries, from values."""
+        parts = [x.reshape(-1) for p, k in self.sources for x in results[p][k]]
+        if not parts:
+            return np.zeros(0, self.dtype)
+        return (parts[0] if len(parts) == 1 else np.concatenate(parts)).take(self.takes).astype(self.dtype, copy=False)
+
+    def node(self, results: Sequence[Sequence[Sequence[Node]]]) -> Node:
+        """The entries, from nodes."""
+        parts = [ops.reshape(x, (-1,)) for p, k in self.sources for x in results[p][k]]
+        if not parts:
+            return ops.zeros(intern_aval((0,), self.dtype))
+        whole = parts[0] if len(parts) == 1 else ops.concatenate(parts, 0)
+        return ops.astype(ops.take(whole, self.takes, 0), self.dtype)
 
 
 class Compressed:
@@ -63,7 +91,7 @@ class Compressed:
     @property
     def nbytes(self) -> int:
         """What its arrays take."""
-        arrays = [a for block in self._blocks for a in (block.starts, block.members, block.takes)]
+        arrays = [a for block in self._blocks for a in (block.form.starts, block.form.members, block.takes)]
         arrays += [seed.value for products in self._products for seed in products.seeds]
         return sum([getattr(array, "nbytes", 0) for array in arrays])
 
@@ -71,51 +99,25 @@ class Compressed:
         """Whether the indices are those that the pattern was found for."""
         for i, known in self._guards:
             leaf = collected.leaves[i]
-            value = leaf.value
-            if value is known:
-                continue
-            if leaf.aval.spec is not None:
-                if value != known:
-                    return False
-            elif not np.array_equal(on_host(leaf), known):
+            if type(leaf.value) is Unknown:
                 return False
+            if leaf.aval.spec is not None:
+                if leaf.value is not known and leaf.value != known:
+                    return False
+            else:
+                # A trace that is being made hears that somebody looks.
+                value = on_host(leaf)
+                if value is not known and not np.array_equal(value, known):
+                    return False
         return True
 
-    def __call__(
-        self, engine: Engine, collected: Collected, outputs: Sequence[Node], inputs: Sequence[Node]
-    ) -> list[Any]:
-        """The blocks: sparse arrays."""
-        csr_array = scipy_sparse().csr_array
-        results = [_values(engine, p, collected, outputs, inputs) for p in self._products]
-        found = []
-        for shape, starts, members, sources, takes, dtype in self._blocks:
-            if not sources:
-                data = np.zeros(0, dtype)
-            else:
-                flat = [results[p][k].reshape(-1) for p, k in sources]
-                data = (flat[0] if len(flat) == 1 else np.concatenate(flat)).take(takes).astype(dtype, copy=False)
-            # Nobody else's arrays: who has a sparse array may change it.
-            found.append(csr_array((data, members.copy(), starts.copy()), shape=shape))
-        return found
-
-
-def _values(
-    engine: Engine, products: Products, collected: Collected, outputs: Sequence[Node], inputs: Sequence[Node]
-) -> list[Any]:
-    if products.chunk is None:
-        found = engine.values(products.walk, collected, outputs, inputs, products.seeds)
-        return [_host(x) for x in found]
-    nodes = inputs if products.forward else outputs
-    of, count = products.colours
-    parts = []
-    for first in range(0, count, products.chunk):
-        seeds = _seeds(nodes, of, first, min(first + products.chunk, count))
-        parts.append([_host(x) for x in engine.values(products.walk, collected, outputs, inputs, seeds)])
-    return [np.concatenate(those) for those in zip(*parts, strict=True)]
-
-
-def _host(value: Any) -> Any:
-    return value if type(value) is np.ndarray else bring(value, get_backend())
+    def matrices(self, run: Run, outputs: Sequence[Node], inputs: Sequence[Node], record: bool) -> list[Any]:
+        """The blocks: sparse arrays, or those of Tensors. ``run`` gives values, or nodes if these are recorded."""
+        results: Any = [products.results(run, outputs, inputs) for products in self._products]
+        if record:
+            return [Recorded(block.form, wrap(block.node(results))) for block in self._blocks]
+        results = [[[host(x) for x in parts] for parts in several] for several in results]
+        return [block.form.filled(block.values(results)) for block in self._blocks]
 
 
 class Variants:
@@ -145,16 +147,32 @@ def _kept(
     inputs: Sequence[Node],
     what: tuple[Any, ...],
     make: Callable[[], Compressed],
+    record: bool,
 ) -> list[Any]:
     key = (collected.key, positions_of(collected, inputs), len(outputs), *what, "sparse")
     variants: Variants = engine.cache.get(key, lambda: Variants(make()))
-    return variants.found(collected, make)(engine, collected, outputs, inputs)
+
+    def run(walk: Walk, outputs: Sequence[Node], given: Sequence[Node]) -> list[Any]:
+        if record:
+            return engine.nodes(walk, outputs, inputs, captured(given))
+        return engine.values(walk, collected, outputs, inputs, given)
+
+    return variants.found(collected, make).matrices(run, outputs, inputs, record)
 
 
 def jacobian_entries(
-    engine: Engine, collected: Collected, outputs: Sequence[Node], inputs: Sequence[Node], options: Options, name: str
+    engine: Engine,
+    collected: Collected,
+    outputs: Sequence[Node],
+    inputs: Sequence[Node],
+    options: Options,
+    name: str,
+    record: bool = False,
 ) -> list[Any]:
-    """For each output and each input the sparse Jacobian; axes are flattened in C order."""
+    """For each output and each input the sparse Jacobian; axes are flattened in C order.
+
+    With ``record`` entries are Tensors, for what is recorded around.
+    """
     forward = is_forward(options.mode, outputs, inputs, name)
     # Either way gives the same, unless dtypes differ: products have those of the results, or those of the arguments.
     dtypes = {node.aval.dtype for node in (*outputs, *inputs)}
@@ -167,12 +185,18 @@ def jacobian_entries(
         groups, guards = grouped(whole, either, forward), _guards(looked, collected)
         return _compressed(whole, groups, outputs, distinct, guards, options.chunk, 1, forward)
 
-    found = _kept(engine, collected, outputs, distinct, (1, options, forward, either), make)
+    found = _kept(engine, collected, outputs, distinct, (1, options, forward, either), make, record)
     return _for_each(found, inputs, distinct, len(outputs), 1)
 
 
 def hessian_entries(
-    engine: Engine, collected: Collected, outputs: Sequence[Node], inputs: Sequence[Node], options: Options, name: str
+    engine: Engine,
+    collected: Collected,
+    outputs: Sequence[Node],
+    inputs: Sequence[Node],
+    options: Options,
+    name: str,
+    record: bool = False,
 ) -> list[Any]:
     """For each output, which is one number, and each two inputs the sparse matrix of second derivatives."""
     real_only((*outputs, *inputs), name)
@@ -196,7 +220,11 @@ def hessian_entries(
             return _compressed(whole, groups, distinct, distinct, guards, options.chunk, 2, False)
 
         blocks += _for_each(
-            _kept(engine, collected, [y], distinct, (2, options, outputs.index(y)), make), inputs, distinct, 1, 2
+            _kept(engine, collected, [y], distinct, (2, options, outputs.index(y)), make, record),
+            inputs,
+            distinct,
+            1,
+            2,
         )
     return blocks
 
@@ -213,7 +241,7 @@ def _for_each(found: list[Any], inputs: Sequence[Node], distinct: list[Node], co
     blocks = []
     for i in itertools.product(range(count), places):
         place = i[0] * n**order + i[1]
-        blocks.append(found[place].copy() if place in seen else found[place])
+        blocks.append(copy.copy(found[place]) if place in seen else found[place])
         seen.add(place)
     return blocks
 
@@ -303,9 +331,7 @@ def _compressed(
         takes = places[inside] + offsets[sources[inside]]
         blocks.append(
             Block(
-                (sets.rows, sets.width),
-                sets.starts.astype(sets.members.dtype),
-                sets.members,
+                Form(sets),
                 tuple([numbers[s] for s in used]),
                 takes,
                 (rows[a] if of_rows else columns[b]).aval.dtype,

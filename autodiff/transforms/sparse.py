@@ -11,7 +11,7 @@ from .. import sparse
 from ..arguments import count
 from ..containers import unflatten
 from ..engine import Walk, collected_of
-from ..errors import ArgumentError, UnsupportedError
+from ..errors import ArgumentError
 from ..matrices import Options, real_only
 from ..nodes import Node
 from ..walks import slopes
@@ -129,12 +129,8 @@ def sparse_matrix(
         out, aux = apart(chosen.called(function), has_aux, name)
         results, own = Results(out, name).differentiable(), chosen.own
         collected = collected_of(results.nodes, own)
-        if is_larger(collected, results.nodes, own):
-            raise UnsupportedError(
-                f"{name}: with sparse=True it gives SciPy's arrays, which hold numbers, and here a derivative of "
-                "something larger passes through its result; leave out sparse=True, or use its products (jvp, vjp, hvp)"
-            )
-        found = nested(entries(ENGINE, collected, results.nodes, own, options, name), results, chosen, order)
+        record = is_larger(collected, results.nodes, own)
+        found = nested(entries(ENGINE, collected, results.nodes, own, options, name, record), results, chosen, order)
         return (found, together(NOTHING, results.nodes, own, own, (), aux)[2]) if has_aux else found
 
     return matrix
