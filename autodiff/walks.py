@@ -31,8 +31,8 @@ def _pushed(outputs: Nodes, inputs: Nodes, tangents: Nodes) -> list[Node]:
     return _or_zeros([forward(y) for y in outputs], outputs)
 
 
-def _pulled(outputs: Nodes, inputs: Nodes, cotangents: Nodes) -> list[Node]:
-    return _or_zeros(reverse(outputs, cotangents, inputs), inputs)
+def _pulled(outputs: Nodes, inputs: Nodes, cotangents: Nodes, apart: bool = False) -> list[Node]:
+    return _or_zeros(reverse(outputs, cotangents, inputs, apart), inputs)
 
 
 def _slopes(output: Node, inputs: Nodes) -> list[Node]:
@@ -204,9 +204,9 @@ def compressed_columns(outputs: Nodes, inputs: Nodes, given: Nodes, order: int) 
     return _marked(Batch(given[0].aval.shape[0], dict(zip(ones, given, strict=True))).of_all(pushed), begin)
 
 
-def compressed_rows(outputs: Nodes, inputs: Nodes, given: Nodes) -> list[Node]:
-    """For some cotangents of all outputs together those of inputs."""
+def compressed_rows(outputs: Nodes, inputs: Nodes, given: Nodes, apart: bool) -> list[Node]:
+    """For some cotangents of all outputs together those of inputs, which are variables of their own if ``apart``."""
     begin = now()
     ones = unknowns([y.aval for y in outputs])
-    pulled = _pulled(outputs, inputs, ones)
+    pulled = _pulled(outputs, inputs, ones, apart)
     return _marked(Batch(given[0].aval.shape[0], dict(zip(ones, given, strict=True))).of_all(pulled), begin)

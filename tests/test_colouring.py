@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from autodiff.sparse.colouring import alone, columns_apart, in_turn, star
-from autodiff.sparse.dense import grouped
 from autodiff.sparse.sets import of_entries
+from autodiff.sparse.ways import grouped
 
 RNG = np.random.default_rng(5)
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .compressed import hessian_entries, jacobian_entries
+    from .entries import hessian_entries, jacobian_entries
     from .pattern import Sparsity, part, scipy_sparse
     from .walk import patterns
 
@@ -16,8 +16,8 @@ __all__ = ["Sparsity", "hessian_entries", "jacobian_entries", "part", "patterns"
 
 MODULES = {
     "Sparsity": "pattern",
-    "hessian_entries": "compressed",
-    "jacobian_entries": "compressed",
+    "hessian_entries": "entries",
+    "jacobian_entries": "entries",
     "part": "pattern",
     "patterns": "walk",
     "scipy_sparse": "pattern",

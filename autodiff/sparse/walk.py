@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,48 +21,71 @@ from ..nodes import Node, Operation, Unknown, history
 from ..plan import on_host
 from .sets import Ints, Sets, check_memory, empty, identity, of_entries, stacked, union
 
-# Which indices a pattern was found for.
-Looked = dict[Node, None]
 
+class Pattern(NamedTuple):
+    """What a walk finds.
 
-def patterns(outputs: Sequence[Node], inputs: Sequence[Node]) -> tuple[list[Sets], Looked]:
-    """For each output the elements of all inputs, one after another, that its elements may depend on.
-
-    The second is what the pattern depends on beside the structure: indices, whose values were looked at.
+    Parameters
+    ----------
+    sets : list of Sets
+        For each output the elements of all inputs, one after another, that its elements may depend on.
+    looked : dict of Node to None
+        What the pattern depends on beside the structure: indices, whose values were looked at.
+    cut : dict of Node to Sets
+        Nodes through which everything passes: the last ones on each way from the inputs that only move elements. Each
+        of their elements is one of the inputs, or a constant.
     """
-    walk = _Walk(outputs, inputs)
-    return walk(), walk.looked
+
+    sets: list[Sets]
+    looked: dict[Node, None]
+    cut: dict[Node, Sets]
+
+
+def patterns(outputs: Sequence[Node], inputs: Sequence[Node], made_of: Sequence[Node] | None = None) -> Pattern:
+    """Which elements of inputs the elements of outputs may depend on.
+
+    If inputs are ``made_of`` others, they are variables of their own nevertheless.
+    """
+    return _Walk(outputs, inputs, made_of)()
 
 
 class _Walk:
     """One walk. Sets are kept no longer than somebody needs them, and unions that are met again are not made again."""
 
-    def __init__(self, outputs: Sequence[Node], inputs: Sequence[Node]):
+    def __init__(self, outputs: Sequence[Node], inputs: Sequence[Node], made_of: Sequence[Node] | None):
         self._outputs = outputs
-        self._flows = _needed(active_operations(outputs, inputs)[0], outputs)
-        self._varying = set(inputs)
-        self.looked: Looked = {}
+        self._flows = _needed(active_operations(outputs, inputs, made_of is not None)[0], outputs)
+        self._varying = {*inputs, *(made_of or ())}
+        self._looked: dict[Node, None] = {}
         self._width = sum([x.aval.size for x in inputs])
         self._sets: dict[Node, Sets] = {}
         first = 0
         for x in inputs:
             self._sets[x] = identity(x.aval.size, first, self._width)
             first += x.aval.size
+        # What only moves elements of inputs.
+        self._plain = set(inputs)
         self._made: weakref.WeakValueDictionary[Any, Sets] = weakref.WeakValueDictionary()
 
-    def __call__(self) -> list[Sets]:
+    def __call__(self) -> Pattern:
         uses: dict[Node, int] = dict.fromkeys(self._outputs, 1)
         for op, positions in self._flows.items():
             for i in positions:
                 uses[op.inputs[i]] = uses.get(op.inputs[i], 0) + 1
+        cut = {y: self._sets[y] for y in self._outputs if y in self._plain}
         for op, positions in self._flows.items():
             self._sets[op] = self._of(op, positions)
-            for i in positions:
-                x = op.inputs[i]
+            operands = [op.inputs[i] for i in positions]
+            if op not in self._plain:
+                cut.update({x: self._sets[x] for x in operands if x in self._plain})
+            elif op in self._outputs:
+                cut[op] = self._sets[op]
+            for x in operands:
                 uses[x] -= 1
                 if not uses[x]:
                     del self._sets[x]
-        return [self._sets[y] if y in self._sets else empty(y.aval.size, self._width) for y in self._outputs]
+        sets = [self._sets[y] if y in self._sets else empty(y.aval.size, self._width) for y in self._outputs]
+        return Pattern(sets, self._looked, cut)
 
     def _once(self, key: Any, make: Callable[[], Sets]) -> Sets:
         found = self._made.get(key)
@@ -112,6 +135,8 @@ class _Walk:
 
     def _moved(self, op: Operation, positions: tuple[int, ...], values: Sequence[Any], key: tuple[Any, ...]) -> Sets:
         """What only moves elements moves their numbers likewise."""
+        if all(op.inputs[i] in self._plain for i in positions):
+            self._plain.add(op)
         own = [self._sets[op.inputs[i]] for i in positions]
 
         def make() -> Sets:
@@ -165,7 +190,7 @@ class _Walk:
         if any(x in self._varying or type(x.value) is Unknown for x in below):
             return None
         if node.aval.literal is None:
-            self.looked[node] = None
+            self._looked[node] = None
         return node.value if node.aval.spec is not None else on_host(node)
 
     # --- blocks ------------------------------------------------------------------------------------------------------

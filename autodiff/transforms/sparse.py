@@ -95,7 +95,7 @@ def _blocks(outputs: Sequence[Node], inputs: Sequence[Node]) -> list[sparse.Spar
     columns = dict(zip(distinct, pairwise(ends), strict=True))
     return [
         sparse.Sparsity(sparse.part(sets, (0, sets.rows), columns[x])[0])
-        for sets in sparse.patterns(outputs, distinct)[0]
+        for sets in sparse.patterns(outputs, distinct).sets
         for x in inputs
     ]
 

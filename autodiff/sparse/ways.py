@@ -1,4 +1,4 @@
-"""Which entries of a Jacobian are found by columns, and which by rows: a few dense lines are taken apart."""
+"""Which entries of a matrix are found by columns, and which by rows: a few dense lines are taken apart."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .colouring import Colours, columns_apart
+from .colouring import Colours, alone, columns_apart, in_turn, star
 from .sets import Ints, Sets, of_entries
 
 # Fewer products than this are not worth two plans.
 FEW = 4
+# So few colours are no more than a star colouring needs as a rule.
+FEW_COLOURS = 3
 
 
 class Group(NamedTuple):
@@ -40,25 +42,27 @@ def grouped(whole: Sets, either: bool, forward: bool) -> list[Group]:
     All by columns, all by rows, or those of a few dense lines one way and the rest the other: what is fewest.
     """
     if not either:
-        return [_all(whole, forward)]
+        return [all_one_way(whole, forward)]
     rows, columns = whole.counts, np.bincount(whole.members, minlength=whole.width)
     # No way needs fewer products than its longest line has entries: the one that may be better is tried first.
     first = int(rows.max(initial=0)) <= int(columns.max(initial=0))
-    best = [_all(whole, first)]
-    if _cost(best) > int((columns if first else rows).max(initial=0)):
-        best = min(best, [_all(whole, not first)], key=_cost)
+    best = [all_one_way(whole, first)]
+    if cost(best) > int((columns if first else rows).max(initial=0)):
+        best = min(best, [all_one_way(whole, not first)], key=cost)
     for by_rows, counts in ((True, rows), (False, columns)):
         for most in _limits(counts):
-            if _cost(best) > FEW and most < _cost(best):
-                best = min(best, _apart(whole, counts, most, by_rows), key=_cost)
+            if cost(best) > FEW and most < cost(best):
+                best = min(best, _apart(whole, counts, most, by_rows), key=cost)
     return best
 
 
-def _cost(groups: list[Group]) -> int:
+def cost(groups: list[Group]) -> int:
+    """How many products they take."""
     return sum([group.colours.number for group in groups])
 
 
-def _all(whole: Sets, forward: bool) -> Group:
+def all_one_way(whole: Sets, forward: bool) -> Group:
+    """All entries by columns, or all by rows."""
     return _group(whole, np.arange(len(whole.members)), forward)
 
 
@@ -85,3 +89,23 @@ def _apart(whole: Sets, counts: Ints, most: int, by_rows: bool) -> list[Group]:
     line = whole.row_of_each() if by_rows else whole.members
     long = counts[line] > most
     return [_group(whole, np.nonzero(long)[0], not by_rows), _group(whole, np.nonzero(~long)[0], by_rows)]
+
+
+def symmetric(whole: Sets, one_dtype: bool) -> list[Group]:
+    """How a symmetric matrix is compressed: its columns, coloured so that each entry or the one across is found.
+
+    The one across is taken where both are: it is the one that a whole Hessian has. If dtypes differ, no other is.
+    """
+    least = int(whole.counts.max(initial=0))
+    entries = np.arange(len(whole.members))
+    best = in_turn(whole, least)
+    if best is None or best.number > FEW_COLOURS:
+        starred = star(whole) if one_dtype else None
+        if best is None and (starred is None or starred.number > least):
+            best = columns_apart(whole)
+        if starred is not None and (best is None or starred.number < best.number):
+            # In order of columns the entries are those across from what they are in order of rows.
+            across = alone(whole, starred.of)[np.argsort(whole.members, kind="stable")]
+            return [Group(True, starred, entries, across)]
+    assert best is not None
+    return [Group(True, best, entries, np.ones(len(entries), bool))]
