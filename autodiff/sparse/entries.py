@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from .compressed import Compressed
 from .layout import Cut, Found, moved
 from .sets import Sets, identity, stacked, union
 from .walk import Pattern, patterns
-from .ways import all_one_way, cost, grouped, symmetric
+from .ways import FEW, Group, all_one_way, cost, grouped, symmetric
 
 # Of one structure, of how many values of its indices plans are kept.
 VARIANTS_KEPT = 8
@@ -89,15 +89,18 @@ def jacobian_entries(
     def make() -> Compressed:
         pattern = patterns(outputs, distinct)
         whole = stacked(pattern.sets)
-        groups, guards = grouped(whole, either, forward), _guards(pattern.looked, collected)
-        found = (
-            None if forward and not either else _by_cut(pattern, outputs, distinct, collected, cost(groups), options)
+        found = _by_cut(pattern, whole, outputs, distinct, collected) if either or not forward else None
+        if found is None or found.number > FEW:
+            groups = grouped(whole, either, forward)
+            if found is None or cost(groups) <= found.number:
+                found = _Way(whole, groups, distinct, None)
+        products = Found(found.whole, found.groups, outputs, found.columns, options.chunk, 1, found.cut)
+        terms = _as_they_are(whole) if found.cut is None else moved(found.whole, found.cut.onto, whole.width)
+        return Compressed(
+            _guards(pattern.looked, collected),
+            products.products,
+            products.blocks(outputs, distinct, *terms, forward),
         )
-        if found is None:
-            found = Found(whole, groups, outputs, distinct, options.chunk, 1, None), *_as_they_are(whole)
-        products, whole, terms = found
-        blocks = products.blocks(outputs, distinct, whole, terms, forward)
-        return Compressed(guards, products.products, blocks)
 
     found = _kept(engine, collected, outputs, distinct, (1, options, forward, either), make, record)
     return _for_each(found, inputs, distinct, len(outputs), 1)
@@ -145,32 +148,40 @@ def _as_they_are(whole: Sets) -> tuple[Sets, Sets]:
     return whole, identity(count, 0, count)
 
 
+class _Way(NamedTuple):
+    """One way to find the entries: those of a pattern by groups, with respect to the inputs or to a cut."""
+
+    whole: Sets
+    groups: list[Group]
+    columns: list[Node]
+    cut: Cut | None
+
+    @property
+    def number(self) -> int:
+        """How many products it takes."""
+        return cost(self.groups)
+
+
 def _by_cut(
-    pattern: Pattern,
-    outputs: Sequence[Node],
-    inputs: list[Node],
-    collected: Collected,
-    most: int,
-    options: Options,
-) -> tuple[Found, Sets, Sets] | None:
-    """Entries from fewer than ``most`` products with respect to what only moves elements of inputs; None if there are
-    not fewer.
+    pattern: Pattern, whole: Sets, outputs: Sequence[Node], inputs: list[Node], collected: Collected
+) -> _Way | None:
+    """Entries by rows, with respect to what only moves elements of inputs; None if that is the inputs, or no better.
 
     Of ``x[1:] * x[:-1]`` no two elements read the same element of ``x[1:]``, so all rows are one product.
     """
     nodes = [*pattern.cut]
-    if most <= 1 or set(nodes) <= set(inputs):
+    if set(nodes) <= set(inputs):
         return None
-    sets = patterns(outputs, nodes, inputs).sets
-    whole = stacked(sets)
-    if int(np.bincount(whole.members).max(initial=0)) >= most:
-        return None
-    group = all_one_way(whole, False)
-    if group.colours.number >= most:
+    by_cut = stacked(patterns(outputs, nodes, inputs).sets)
+    if _longest_column(by_cut) >= _longest_column(whole):
         return None
     onto = np.concatenate([_onto(pattern.cut[x]) for x in nodes])
-    cut = Cut(nodes, tuple([collected.numbers[x] for x in nodes]), onto)
-    return Found(whole, [group], outputs, nodes, options.chunk, 1, cut), *moved(whole, onto, pattern.sets[0].width)
+    cut = Cut(tuple([collected.numbers[x] for x in nodes]), onto)
+    return _Way(by_cut, [all_one_way(by_cut, False)], nodes, cut)
+
+
+def _longest_column(whole: Sets) -> int:
+    return int(np.bincount(whole.members).max(initial=0))
 
 
 def _onto(sets: Sets) -> Any:

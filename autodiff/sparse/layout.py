@@ -23,14 +23,12 @@ class Cut(NamedTuple):
 
     Parameters
     ----------
-    nodes : list of Node
     numbers : tuple of int
-        Of these, in what was collected.
+        Of the nodes, in what was collected.
     onto : ndarray of int
         For each of their elements, one after another, that of the inputs; -1 for a constant.
     """
 
-    nodes: list[Node]
     numbers: tuple[int, ...]
     onto: Ints
 

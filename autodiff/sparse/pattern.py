@@ -159,10 +159,12 @@ def scipy_sparse() -> Any:
 
 def part(sets: Sets, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[Sets, Ints]:
     """A block of a pattern, and which entries are in it."""
+    if (rows, columns) == ((0, sets.rows), (0, sets.width)):
+        return sets, np.arange(len(sets.members))
     first, last = sets.starts[rows[0]], sets.starts[rows[1]]
     members = sets.members[first:last]
     inside = np.arange(first, last)
     if columns != (0, sets.width):
         inside = inside[(members >= columns[0]) & (members < columns[1])]
     own = sets.row_of_each()[inside] - rows[0]
-    return of_entries(own, sets.members[inside] - columns[0], rows[1] - rows[0], columns[1] - columns[0]), inside
+    return of_entries(own, sets.members[inside] - columns[0], rows[1] - rows[0], columns[1] - columns[0], True), inside

@@ -9,7 +9,7 @@ import numpy as np
 from .colouring import Colours, alone, columns_apart, in_turn, star
 from .sets import Ints, Sets, of_entries
 
-# Fewer products than this are not worth two plans.
+# So few products are not worth looking for fewer: two plans cost more, and colouring takes longest of all.
 FEW = 4
 # So few colours are no more than a star colouring needs as a rule.
 FEW_COLOURS = 3
