@@ -44,16 +44,28 @@ def passes(op: Node, position: int) -> bool:
     return TABLE[op.primitive].passes(position)
 
 
+def passes_wholly(op: Operation, positions: tuple[int, ...]) -> tuple[int, ...]:
+    """The arguments through which a derivative passes, of those through which one could: a composition may end it."""
+    rule = TABLE[op.signature.primitive]
+    if not isinstance(rule, Via):
+        return positions
+    out, names = _composition(rule, op)
+    return tuple([i for i in positions if out in active_operations([out], [names[i]])[1]])
+
+
 # Operations, inputs first, and for each the inputs that a derivative passes through.
 Flows = dict[Operation, tuple[int, ...]]
 
 
-def active_operations(outputs: Sequence[Node], wrt: Sequence[Node]) -> tuple[Flows, set[Node]]:
-    """Operations between ``wrt`` and ``outputs``, and the set of all nodes that depend on ``wrt``."""
+def active_operations(outputs: Sequence[Node], wrt: Sequence[Node], apart: bool = False) -> tuple[Flows, set[Node]]:
+    """Operations between ``wrt`` and ``outputs``, and the set of all nodes that depend on ``wrt``.
+
+    With ``apart`` each of ``wrt`` is a variable of its own, and what it is made of does not count.
+    """
     floor = min([node.sequence for node in wrt], default=math.inf)
     active = set(wrt)
     flows: Flows = {}
-    for op in operations_since(outputs, floor):
+    for op in operations_since(outputs, floor, wrt if apart else ()):
         inputs = op.inputs
         positions = tuple([i for i in _passed(op.signature) if inputs[i] in active])
         if positions:
@@ -71,9 +83,14 @@ def _fit(ct: Node, x: Node) -> Node:
     return ct
 
 
-def reverse(outputs: Sequence[Node], cotangents: Sequence[Node], wrt: Sequence[Node]) -> list[Node | None]:
-    """Cotangents of ``wrt``, given those of ``outputs``; None where nothing depends on it."""
-    flows, active = active_operations(outputs, wrt)
+def reverse(
+    outputs: Sequence[Node], cotangents: Sequence[Node], wrt: Sequence[Node], apart: bool = False
+) -> list[Node | None]:
+    """Cotangents of ``wrt``, given those of ``outputs``; None where nothing depends on it.
+
+    With ``apart`` none of ``wrt`` depends on another one, whatever it is made of.
+    """
+    flows, active = active_operations(outputs, wrt, apart)
     irrelevant = irrelevant_extrema(flows, lambda op: [op.inputs[i] for i in flows[op]], outputs)
     if irrelevant:
         active -= irrelevant

@@ -266,7 +266,7 @@ class Engine:
         ``collected`` is that of ``collected_of``. Nothing of it depends on what is given, which has values.
         """
         avals = tuple([node.aval for node in given])
-        key = (collected.key, _positions(collected, inputs), len(outputs), len(also), avals, walk)
+        key = (collected.key, positions_of(collected, inputs), len(outputs), len(also), avals, walk)
 
         def make() -> Compiled:
             found = walk(outputs, inputs, given)
@@ -283,7 +283,7 @@ class Engine:
         floor = min([x.sequence for x in inputs], default=0)
         # Nothing that is older depends on the inputs.
         collected = collect((*outputs, *given), floor, floor)
-        key = (collected.key, _positions(collected, inputs), len(outputs), len(given), walk, "recorded")
+        key = (collected.key, positions_of(collected, inputs), len(outputs), len(given), walk, "recorded")
 
         def make() -> Recipe:
             found, nodes = walk(outputs, inputs, given), list(collected.numbers)
@@ -309,7 +309,7 @@ class Engine:
         also: Sequence[Node],
     ) -> tuple[list[Any], Callable[[Sequence[Any]], Sequence[Any]]]:
         """The values of ``also``, and what the walk gives as a function of the values of what is given."""
-        key = (collected.key, _positions(collected, inputs), len(outputs), tuple(given), walk, "split")
+        key = (collected.key, positions_of(collected, inputs), len(outputs), tuple(given), walk, "split")
 
         def make() -> Split:
             names = unknowns(given)
@@ -339,7 +339,7 @@ def collected_of(roots: Sequence[Node], inputs: Sequence[Node]) -> Collected:
     return collect(roots, min([x.sequence for x in inputs], default=0))
 
 
-def _positions(collected: Collected, inputs: Sequence[Node]) -> tuple[int | Aval, ...]:
+def positions_of(collected: Collected, inputs: Sequence[Node]) -> tuple[int | Aval, ...]:
     """Where inputs are in what was collected; of those that it does not depend on what is known of them."""
     numbers = collected.numbers
     return tuple([numbers.get(x, x.aval) for x in inputs])

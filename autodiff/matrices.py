@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,13 @@ MODES = ("auto", "forward", "reverse")
 
 # Gives values, or nodes, for a walk, its outputs, and what it is given.
 Run = Callable[[Walk, Sequence[Node], Sequence[Node]], list[Any]]
+
+
+class Options(NamedTuple):
+    """How a matrix is computed: what a caller has asked for, checked."""
+
+    mode: str = "auto"
+    chunk: int | None = None
 
 
 def chunks(chunk_size: Any, name: str) -> int | None:
@@ -73,14 +80,19 @@ def jacobian_blocks(
     return blocks
 
 
-def hessian_blocks(run: Run, outputs: Sequence[Node], inputs: Sequence[Node], chunk: int | None) -> list[Any]:
-    """For each output and each two inputs the block of second derivatives."""
-    for node in (*outputs, *inputs):
+def real_only(nodes: Sequence[Node], name: str) -> None:
+    """An error if something is complex."""
+    for node in nodes:
         if node.aval.dtype.kind == "c":
             raise DifferentiationError(
-                f"hessian: it is of real functions of real numbers, and something is {node.aval!r}; differentiate with "
+                f"{name}: it is of real functions of real numbers, and something is {node.aval!r}; differentiate with "
                 "respect to the real and the imaginary part"
             )
+
+
+def hessian_blocks(run: Run, outputs: Sequence[Node], inputs: Sequence[Node], chunk: int | None) -> list[Any]:
+    """For each output and each two inputs the block of second derivatives."""
+    real_only((*outputs, *inputs), "hessian")
     if chunk is None:
         return run(Walk(hessian), outputs, ())
     firsts = [y.aval.shape + x.aval.shape for y in outputs for x in inputs]

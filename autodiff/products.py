@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import count, flag
+from . import sparse
+from .arguments import count, flag, word
 from .convert import describe
 from .core.avals import Aval
-from .engine import Walk
+from .engine import Walk, collected_of
 from .errors import ArgumentError, DifferentiationError
 from .gradients import Gradients
-from .matrices import Run, chunks, hessian_blocks, is_forward, jacobian_blocks
+from .matrices import MODES, Options, Run, chunks, hessian_blocks, is_forward, jacobian_blocks
 from .nodes import Constant, Node
 from .tensor import Tensor, wrap
 from .vectors import captured, vector
@@ -201,6 +202,7 @@ class Products:
         *,
         mode: str = "auto",
         chunk_size: int | None = None,
+        sparse: bool = False,
         as_tensors: bool = False,
     ) -> list[Any]:
         """All elements of ``dy`` differentiated with respect to all elements of each of ``dx``.
@@ -215,13 +217,16 @@ class Products:
             Column by column, or row by row; what is fewer, if not given.
         chunk_size : int, optional
             How many columns or rows are computed together; all if not given. Fewer take less memory.
+        sparse : bool, optional
+            True for sparse matrices of SciPy, as ``autodiff.jacobian`` gives them.
         as_tensors : bool, optional
-            True to get Tensors for further expressions.
+            True to get Tensors for further expressions; not with ``sparse``.
 
         Returns
         -------
-        list of ndarray or list of Tensor
-            One for each of ``dx``, with the axes of ``dy`` and then its own.
+        list of ndarray or list of Tensor or list of scipy.sparse.csr_array
+            One for each of ``dx``, with the axes of ``dy`` and then its own; with ``sparse`` a row for each element of
+            ``dy``, and a column for each element of its own, in C order.
 
         Raises
         ------
@@ -239,13 +244,22 @@ class Products:
                [0., 4.]])]
         """
         check(dy, dx, 1, "jacobian")
+        if flag(sparse, "jacobian: sparse"):
+            options = Options(word(mode, "jacobian: mode", MODES), chunks(chunk_size, "jacobian"))
+            return self._entries(1, dy, dx, options, as_tensors, "jacobian")
         inputs, run = self._runner(dy, dx, as_tensors, "jacobian")
         forward = is_forward(mode, [dy._node], inputs, "jacobian")
         found = jacobian_blocks(run, [dy._node], inputs, forward, chunks(chunk_size, "jacobian"))
         return wrap(found) if as_tensors else found
 
     def hessian(
-        self, dy: Tensor, dx: Sequence[Tensor], *, chunk_size: int | None = None, as_tensors: bool = False
+        self,
+        dy: Tensor,
+        dx: Sequence[Tensor],
+        *,
+        chunk_size: int | None = None,
+        sparse: bool = False,
+        as_tensors: bool = False,
     ) -> list[list[Any]]:
         """All second derivatives of ``dy``.
 
@@ -257,13 +271,16 @@ class Products:
             With respect to what, as in ``gradient``.
         chunk_size : int, optional
             How many columns are computed together; all if not given. Fewer take less memory.
+        sparse : bool, optional
+            True for sparse matrices of SciPy, as ``autodiff.hessian`` gives them; ``dy`` has one element then.
         as_tensors : bool, optional
-            True to get Tensors for further expressions.
+            True to get Tensors for further expressions; not with ``sparse``.
 
         Returns
         -------
-        list of list of ndarray or list of list of Tensor
-            For each of ``dx`` and each of ``dx``: with the axes of ``dy``, those of the first and those of the second.
+        list of list of ndarray or list of list of Tensor or list of list of scipy.sparse.csr_array
+            For each of ``dx`` and each of ``dx``: with the axes of ``dy``, those of the first and those of the second;
+            with ``sparse`` a row for each element of the first, and a column for each of the second, in C order.
 
         Raises
         ------
@@ -281,11 +298,35 @@ class Products:
                [2., 0.]])]]
         """
         check(dy, dx, 1, "hessian")
+        n = len(dx)
+        if flag(sparse, "hessian: sparse"):
+            options = Options(chunk=chunks(chunk_size, "hessian"))
+            found = self._entries(2, dy, dx, options, as_tensors, "hessian")
+            return [found[i : i + n] for i in range(0, n * n, n or 1)]
         inputs, run = self._runner(dy, dx, as_tensors, "hessian")
         found = hessian_blocks(run, [dy._node], inputs, chunks(chunk_size, "hessian"))
-        n = len(inputs)
         rows = [found[i : i + n] for i in range(0, n * n, n or 1)]
         return wrap(rows) if as_tensors else rows
+
+    def _entries(
+        self,
+        order: int,
+        dy: Tensor,
+        dx: Sequence[Tensor],
+        options: Options,
+        as_tensors: Any,
+        what: str,
+    ) -> list[Any]:
+        """The sparse matrices of a result by variables."""
+        if flag(as_tensors, f"{what}: as_tensors"):
+            raise ArgumentError(
+                f"{what}: sparse=True gives SciPy's arrays, which hold numbers, so as_tensors=True cannot be had with "
+                "it; leave one of them out"
+            )
+        inputs = self._gradients.versions(dy._node, [x._node for x in dx], dx) if dx else []
+        collected = collected_of([dy._node], inputs)
+        entries = sparse.jacobian_entries if order == 1 else sparse.hessian_entries
+        return entries(self._gradients, collected, [dy._node], inputs, options, what)
 
     def _runner(self, dy: Tensor, dx: Sequence[Tensor], as_tensors: Any, what: str) -> tuple[list[Node], Run]:
         """The nodes that derivatives are taken with respect to, and what gives what a walk does."""

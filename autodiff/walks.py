@@ -31,8 +31,8 @@ def _pushed(outputs: Nodes, inputs: Nodes, tangents: Nodes) -> list[Node]:
     return _or_zeros([forward(y) for y in outputs], outputs)
 
 
-def _pulled(outputs: Nodes, inputs: Nodes, cotangents: Nodes) -> list[Node]:
-    return _or_zeros(reverse(outputs, cotangents, inputs), inputs)
+def _pulled(outputs: Nodes, inputs: Nodes, cotangents: Nodes, apart: bool = False) -> list[Node]:
+    return _or_zeros(reverse(outputs, cotangents, inputs, apart), inputs)
 
 
 def _slopes(output: Node, inputs: Nodes) -> list[Node]:
@@ -189,3 +189,24 @@ def hessian_columns(outputs: Nodes, inputs: Nodes, given: Nodes, which: int) -> 
     """For some tangents of one input the columns of all blocks of second derivatives, along the first axis."""
     begin = now()
     return _marked(_columns(_blocks_by_rows(outputs, inputs), inputs[which], given[0]), begin)
+
+
+# --- compressed matrices ---------------------------------------------------------------------------------------------
+
+
+def compressed_columns(outputs: Nodes, inputs: Nodes, given: Nodes, order: int) -> list[Node]:
+    """For some tangents of all inputs together those of outputs, or of the first derivatives of their sums."""
+    begin = now()
+    if order > 1:
+        outputs = [slope for y in outputs for slope in _slopes(y, inputs)]
+    ones = unknowns([x.aval for x in inputs])
+    pushed = _pushed(outputs, inputs, ones)
+    return _marked(Batch(given[0].aval.shape[0], dict(zip(ones, given, strict=True))).of_all(pushed), begin)
+
+
+def compressed_rows(outputs: Nodes, inputs: Nodes, given: Nodes, apart: bool) -> list[Node]:
+    """For some cotangents of all outputs together those of inputs, which are variables of their own if ``apart``."""
+    begin = now()
+    ones = unknowns([y.aval for y in outputs])
+    pulled = _pulled(outputs, inputs, ones, apart)
+    return _marked(Batch(given[0].aval.shape[0], dict(zip(ones, given, strict=True))).of_all(pulled), begin)

@@ -77,6 +77,23 @@ def test_hessian(chunk_size):
     assert several == [((6.0, 4.0), (4.0, 0.0)), ((0.0, 27.0), (27.0, 36.0))]
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_integers_beside_what_is_differentiated(mode):
+    """An array of integers that a linear operation takes has no tangent: it is not its own."""
+    k, chosen = np.array([5, 6, 7, 8]), np.array([True, False, True, False])
+    functions = [
+        lambda x: np.where(chosen, k, x),
+        lambda x: np.where(chosen, x, k.astype("i4")),
+        lambda x: np.concatenate([x, k]),
+        lambda x: np.stack([k, x]),
+        lambda x: np.where(~chosen, x, np.uint8(3)),
+        lambda x: np.where(chosen, k > 6, x),
+    ]
+    for function in functions:
+        found = ad.jacobian(function, mode=mode)(B)
+        np.testing.assert_allclose(found, differences(lambda x, f=function: np.asarray(f(x)), B), atol=1e-9)
+
+
 def test_python_numbers():
     assert ad.jacobian(lambda x: x**2)(3.0) == 6.0
     assert type(ad.jacobian(lambda x: x**2)(3)) is float

@@ -159,7 +159,8 @@ class Linear(Rule):
     def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
         inputs = []
         for position, (x, tangent) in enumerate(zip(op.inputs, tangents, strict=True)):
-            if x.aval.differentiable and self.passes(position):
+            # Of what it is linear in, integers have no tangent either; a single function does not say what that is.
+            if self.passes(position) and (x.aval.differentiable or not callable(self.arguments)):
                 inputs.append(ops.zeros_like(x) if tangent is None else tangent)
             else:
                 inputs.append(x)

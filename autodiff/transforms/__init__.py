@@ -6,6 +6,7 @@ from .functions import Function, function
 from .gradients import elementwise_grad, grad, holomorphic_grad, nth_derivative, stop_gradient, value_and_grad
 from .jacobians import hessian, jacobian
 from .products import ggnvp, hvp, jvp, linearize, vhp, vjp
+from .sparse import sparsity
 
 __all__ = [
     "CustomJVP",
@@ -24,6 +25,7 @@ __all__ = [
     "jvp",
     "linearize",
     "nth_derivative",
+    "sparsity",
     "stop_gradient",
     "value_and_grad",
     "vhp",

