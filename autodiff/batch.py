@@ -43,6 +43,11 @@ class Batch:
         self._stand_ins = tuple(given)
         self._made: dict[Node, Node] = dict(given)
 
+    @property
+    def size(self) -> int:
+        """How many elements there are."""
+        return self._size
+
     def __call__(self, outputs: Sequence[Node]) -> list[Node | None]:
         """For each output the node of the whole batch; None if it is the same for all elements."""
         made = self._made
@@ -67,7 +72,7 @@ class Batch:
     def _between(self, outputs: Sequence[Node]) -> list[Operation]:
         """The operations of which outputs are made, and that may depend on a stand-in, inputs first."""
         floor = min([node.sequence for node in self._stand_ins], default=0)
-        return operations_since(outputs, floor, self._made)
+        return operations_since(outputs, floor, self._made, ops.entered)
 
     def _batched(self, op: Operation) -> Node:
         """The node for all elements of what is an operation for one."""

@@ -338,9 +338,9 @@ def marked(results: Sequence[Node | None], begin: int) -> None:
     seen = set(stack)
     while stack:
         node = stack.pop()
-        if node.signature is not None and node.sequence > begin:
+        if isinstance(node, Operation) and node.sequence > begin:
             node.signature = node.signature.derived
-            for x in node.inputs:
+            for x in ops.entered(node):
                 if x not in seen:
                     seen.add(x)
                     stack.append(x)

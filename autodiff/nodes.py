@@ -309,10 +309,16 @@ def history(*roots: Node) -> list[Node]:
     return sorted(seen, key=by_sequence)
 
 
-def operations_since(outputs: Iterable[Node], floor: float, ends: Iterable[Node] = ()) -> list[Operation]:
+def operations_since(
+    outputs: Iterable[Node],
+    floor: float,
+    ends: Iterable[Node] = (),
+    inputs: Callable[[Operation], Iterable[Node]] = attrgetter("inputs"),
+) -> list[Operation]:
     """The operations younger than ``floor`` that ``outputs`` are made of, themselves included, inputs first.
 
-    What only nodes among ``ends`` are made of is not walked, nor are these.
+    What only nodes among ``ends`` are made of is not walked, nor are these. ``inputs`` gives those of an operation
+    that are walked to.
     """
     seen = set(ends)
     stack = [node for node in dict.fromkeys(outputs) if node.sequence > floor and node not in seen]
@@ -322,7 +328,7 @@ def operations_since(outputs: Iterable[Node], floor: float, ends: Iterable[Node]
         node = stack.pop()
         if isinstance(node, Operation):
             found.append(node)
-            for x in node.inputs:
+            for x in inputs(node):
                 if x.sequence > floor and x not in seen:
                     seen.add(x)
                     stack.append(x)

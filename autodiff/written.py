@@ -7,7 +7,7 @@ nothing that a rule looks at outside of itself is remembered, and either mode is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from . import ops
 from .batch import Batch
@@ -56,32 +56,40 @@ _rules: Memo[object, Written] = Memo(1 << 9)
 
 def body_of(given: Sequence[Node], found: Sequence[Node | None], what: str) -> tuple[Body, list[Node]]:
     """What was recorded between nodes, and the nodes that it takes beside; ``what`` is for an error."""
-    numbers: dict[Node, int] = {node: i for i, node in enumerate(given)}
     inside = _depending(given, [node for node in found if node is not None])
-    residuals: dict[Node, int] = {}
-    for op in inside:
-        for x in op.inputs:
-            if x not in numbers and x not in inside:
-                residuals.setdefault(x, len(given) + len(residuals))
-    numbers.update(residuals)
-    steps: list[Step] = []
-    for op in inside:
-        steps.append((op.signature, tuple([numbers[x] for x in op.inputs])))
-        numbers[op] = len(numbers)
-    outputs: list[int | None] = []
+    outputs: list[Node | None] = []
     for i, node in enumerate(found):
-        if node is None or (node not in numbers and ops.is_zeros(node)):
-            outputs.append(None)
-        elif node not in inside and node not in given:
-            raise DifferentiationError(
-                f"{what}: part {i} of what the rule returned, {node.aval!r}, does not depend on what it was given; a "
-                "derivative is linear in that, and zero is None"
-            )
-        else:
-            outputs.append(numbers[node])
-    key = (tuple([node.aval for node in given]), tuple(steps), tuple(outputs))
+        if node is not None and node not in inside and node not in given:
+            if not ops.is_zeros(node):
+                raise DifferentiationError(
+                    f"{what}: part {i} of what the rule returned, {node.aval!r}, does not depend on what it was given; "
+                    "a derivative is linear in that, and zero is None"
+                )
+            node = None
+        outputs.append(node)
+    return body_with(given, inside, outputs)
+
+
+def body_with(
+    given: Sequence[Node], inside: Collection[Operation], outputs: Sequence[Node | None]
+) -> tuple[Body, list[Node]]:
+    """Operations, inputs first, as a body, and the nodes beside those given that they or the outputs are made of."""
+    numbers: dict[Node, int] = {node: i for i, node in enumerate(given)}
+    made = set(inside)
+    beside: dict[Node, int] = {}
+    for x in [*[x for op in inside for x in op.inputs], *[x for x in outputs if x is not None]]:
+        if x not in numbers and x not in made:
+            beside.setdefault(x, len(given) + len(beside))
+    numbers.update(beside)
+    steps: list[Step] = []
+    # (A node may be given twice.)
+    for number, op in enumerate(inside, len(given) + len(beside)):
+        steps.append((op.signature, tuple([numbers[x] for x in op.inputs])))
+        numbers[op] = number
+    found = tuple([None if node is None else numbers[node] for node in outputs])
+    key = (tuple([node.aval for node in given]), tuple(steps), found)
     body = _bodies.get(key) or _bodies.put(key, Body(*key))
-    return body, list(residuals)
+    return body, list(beside)
 
 
 def _depending(given: Sequence[Node], found: Sequence[Node]) -> dict[Operation, None]:
@@ -110,6 +118,8 @@ class Written:
     """
 
     __slots__ = ("_arguments", "_body", "_index", "_pushes")
+
+    renews = False
 
     def __init__(self, body: Body, pushes: bool, index: int, arguments: int):
         self._body = body
@@ -177,6 +187,8 @@ class Beyond:
     """The rule of a function that its own rule calls, and that rule again: from some order on there is none."""
 
     __slots__ = ("_message",)
+
+    renews = False
 
     def __init__(self, message: str):
         self._message = message

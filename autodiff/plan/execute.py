@@ -12,7 +12,7 @@ from ..backend import Backend, Plan
 from ..core.avals import LINE
 from ..core.program import Program, prune, rebuild
 from ..errors import TraceError
-from ..nodes import Node, Unknown, freeze, is_fixed
+from ..nodes import Node, Unknown, freeze, is_fixed, operations_since
 from ..places import bring_leaves, brought, elsewhere
 from ..registry import get_backend
 from ..watching import is_tracing, note_look, present_value
@@ -129,7 +129,7 @@ class Evaluation:
     __slots__ = ("kept", "moved", "plan")
 
     def __init__(self, node: Node, collected: Collected, home: Backend, state: Collection[Node]):
-        # What nobody has put on a device is not kept there.
+        # What nobody has put on a device is not kept there, nor what is computed again for derivatives.
         kept = [
             n
             for n in collected.numbers
@@ -139,6 +139,9 @@ class Evaluation:
             and (n in state or expensive(n))
             and n.aval.place is node.aval.place
         ]
+        if any(n.signature is not None and n.signature.primitive is ops.pack_p for n in collected.numbers):
+            outside = set(operations_since([node], 0, (), ops.entered))
+            kept = [n for n in kept if n in outside]
         outputs = [part for n in kept for part in (ops.outputs(n) if n.aval.parts else (n,))]
         self.plan = compile_nodes(collected.leaves, [node, *outputs], home)
         self.kept = [collected.numbers[n] for n in kept]

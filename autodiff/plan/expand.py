@@ -20,9 +20,19 @@ def expand(program: Program, known: Collection[str]) -> Program:
         return program
 
     def expanded(result: Program, _: int, signature: Signature, arguments: tuple[int, ...]) -> int | None:
-        return _spliced(result, signature, arguments, known) if _expands(signature.primitive, known) else None
+        if _expands(signature.primitive, known):
+            return _spliced(result, signature, arguments, known)
+        return _unpacked(result, signature, arguments)
 
     return prune(program, expanded)
+
+
+def _unpacked(result: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """The value that is a part of several which are only packed together; None for any other application."""
+    if signature.primitive is not ops.part_p or not result.is_primitive(arguments[0], ops.pack_p):
+        return None
+    (output,) = signature.params
+    return result.arguments[arguments[0]][int(output)]
 
 
 def expand_as_recorded(program: Program, known: Collection[str]) -> Program:
@@ -41,7 +51,8 @@ def expand_as_recorded(program: Program, known: Collection[str]) -> Program:
             result.derived = signature.is_derived
             numbers.append(_spliced(result, signature, arguments, known))
         else:
-            numbers.append(result.append(signature, arguments))
+            part = _unpacked(result, signature, arguments)
+            numbers.append(result.append(signature, arguments) if part is None else part)
     result.outputs = tuple([numbers[n] for n in program.outputs])
     result.quiet = program.quiet
     return result

@@ -1,4 +1,4 @@
-"""The derivative that somebody has written: a rule is a parameter of the operation."""
+"""The derivative that somebody has written, or of what is computed again: a rule is a parameter of the operation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import ops
 from ..nodes import Node, Operation
-from .rows import Rule
+from .rows import ZERO, Rule, without
 
 
 class Written(Rule):
@@ -27,4 +27,24 @@ class Written(Rule):
         return op.params["rule"].push(op.inputs[1:], tangents[1:])  # type: ignore[no-any-return]
 
 
-RULES: list[Rule] = [Written(ops.custom_p, (), "as it was written: ``custom_vjp``, ``custom_jvp``")]
+class First(Rule):
+    """The first operand, whatever the others are."""
+
+    __slots__ = ()
+
+    def passes(self, position: int) -> bool:
+        """Whether a derivative could pass through this argument."""
+        return position == 0
+
+    def pull(self, ct: Any, op: Operation, positions: Sequence[int], masked: bool) -> list[Node | None]:
+        return [ct for _ in positions]
+
+    def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
+        return tangents[0]
+
+
+RULES: list[Rule] = [
+    Written(ops.custom_p, (), "as it was written: ``custom_vjp``, ``custom_jvp``; computed again: ``checkpoint``"),
+    *without(ZERO, ops.pack_p),
+    First(ops.after_p, ()),
+]

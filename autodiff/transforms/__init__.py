@@ -1,6 +1,7 @@
 """Functions of functions: they record like everything else, so they nest."""
 
 from .batching import vmap
+from .checkpoint import checkpoint
 from .custom import CustomJVP, CustomVJP, custom_jvp, custom_vjp
 from .functions import Function, function
 from .gradients import elementwise_grad, grad, holomorphic_grad, nth_derivative, stop_gradient, value_and_grad
@@ -12,6 +13,7 @@ __all__ = [
     "CustomJVP",
     "CustomVJP",
     "Function",
+    "checkpoint",
     "custom_jvp",
     "custom_vjp",
     "elementwise_grad",

@@ -189,6 +189,11 @@ def view_of(template: str) -> ArrayWriter:
     return write
 
 
+def _after(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+    """The same array under another number, which the order of the statements makes late enough."""
+    w.arrays[number] = w.array(arguments[0])
+
+
 def _imag(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
     view_of("{0}.imag")(w, number, signature, arguments)
     # Of a real array it is no view, but nothing that may be written to either.
@@ -448,6 +453,7 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
         "where": Override(_where, _helped("choose"), Scalar("({1} if {0} else {2})", truth=True, first=1)),
         "astype": Override(_astype, _astype_block),
         "part": Override(view_of("{0}[{p}]")),
+        "after": Override(_after, scalar=Scalar("{0}")),
         "real": Override(view_of("{0}.real"), scalar=Scalar("{0}")),
         "of_parts": Override(routine=functions.of_parts),
         "imag": Override(_imag),
