@@ -126,13 +126,13 @@ class Diagonals:
     def _followed(self, signature: Signature, arguments: tuple[int, ...]) -> Spread | int | None:
         primitive = signature.primitive
         if primitive is ops.as_diagonal_p:
-            return self._simpler(self._begun, arguments[0])
+            begun: Spread | None = self._simpler(self._begun, arguments[0])
+            return begun
         if not any(a in self._spreads for a in arguments):
             return None
-        rule = self._elementwise if primitive.kind == "elementwise" else RULES.get(primitive)
-        if rule is None:
-            return None
-        return self._simpler(rule if primitive.kind == "elementwise" else rule.__get__(self), signature, arguments)
+        rule = Diagonals._elementwise if primitive.kind == "elementwise" else RULES.get(primitive)
+        found: Spread | int | None = None if rule is None else self._simpler(rule, self, signature, arguments)
+        return found
 
     def _simpler(self, rule: Callable[..., Any], *given: Any) -> Any:
         """What a rule gives, whose operations are simplified: they are of derivatives."""
@@ -372,11 +372,11 @@ class Diagonals:
         rest = len(x.rest)
         if not varying & gone:
             axis = x.axis - sum(a < x.axis for a in axes)
-            order = tuple(sorted(gone))
+            summed = tuple(sorted(gone))
             terms = []
             for value, places in x.terms:
-                total = self.result.call(ops.sum_p, value, params=(order,))
-                terms.append(Term(total, places.reshape([places.shape[d] for d in range(rest) if d not in gone])))
+                part = self.result.call(ops.sum_p, value, params=(summed,))
+                terms.append(Term(part, places.reshape([places.shape[d] for d in range(rest) if d not in gone])))
             return Spread(tuple(terms), axis, shape)
         if not varying <= gone:
             return None
@@ -388,7 +388,7 @@ class Diagonals:
         left = [d for d in range(rest) if d not in alike]
         count = math.prod(x.rest[d] for d in along)
         flat = (*[x.rest[d] for d in kept[:before]], count, *[x.rest[d] for d in kept[before:]])
-        total = None
+        total: int | None = None
         for value, places in x.terms:
             if alike:
                 value = self.result.call(ops.sum_p, value, params=(alike,))

@@ -1,4 +1,4 @@
-"""Parts of arrays that a program knows: where axes go through an index of slices and integers, and slices for places."""
+"""Parts of arrays that a program knows: indices of slices and integers, and slices for positions."""
 
 from __future__ import annotations
 
@@ -93,7 +93,8 @@ class Region(NamedTuple):
 
     def read(self, places: Places) -> Places:
         """Of places those that are taken."""
-        return places[self._fitted(places.shape)]
+        found: Places = places[self._fitted(places.shape)]
+        return found
 
     def written(self, places: Places, values: Any) -> Places:
         """Places where those that are taken are others."""
