@@ -103,7 +103,7 @@ def gauss_newton_product(outputs: Nodes, inputs: Nodes, given: Nodes, count: int
 
 def directions(aval: Aval) -> Node:
     """The directions along each element of an array: an identity matrix, its rows in the shape of the array."""
-    return ops.reshape(ops.astype(ops.eye(aval.size), aval.dtype), (aval.size, *aval.shape))
+    return ops.reshape(ops.as_diagonal(ops.full((aval.size,), 1, aval.dtype)), (aval.size, *aval.shape))
 
 
 def _rows(output: Node, inputs: Nodes, cotangents: Node) -> list[Node]:

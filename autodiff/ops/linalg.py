@@ -15,7 +15,8 @@ from ..errors import DTypeError, ShapeError
 from ..nodes import Node
 from ..operator import Operator, infer_like
 from .contractions import matmul
-from .elementwise import astype, conjugate, equal, greater_equal, less_equal, real, where
+from .derived import COMPOSITIONS
+from .elementwise import astype, conjugate, equal, greater_equal, less_equal, real, strong, where
 from .indexing import take_range
 from .outputs import outputs, part_p
 from .shapes import (
@@ -305,6 +306,22 @@ def positions(n: int) -> Node:
 def eye(n: int) -> Node:
     """Which elements of matrices are on the diagonal."""
     return equal(expand_dims(positions(n), 1), positions(n))
+
+
+def _infer_as_diagonal(primitive: Primitive, s: Aval) -> Aval:
+    return intern_aval((*s.shape, s.shape[-1]), s.dtype)
+
+
+# Matrices that are zero but for their diagonals, which plans of derivatives follow by themselves.
+as_diagonal_p = Operator("as_diagonal", _infer_as_diagonal, core=".->..")
+
+
+def as_diagonal(s: Node) -> Node:
+    """Diagonal matrices."""
+    return as_diagonal_p(strong(s))
+
+
+COMPOSITIONS[as_diagonal_p] = lambda s: where(eye(s.aval.shape[-1]), expand_dims(s, -1), 0)
 
 
 def identity_like(a: Node) -> Node:

@@ -18,7 +18,7 @@ import numpy as np
 from .. import ops
 from ..convert import literal
 from ..nodes import Node
-from .linalg import adjoint, as_diagonal, conj, diagonal, transpose
+from .linalg import adjoint, conj, diagonal, transpose
 from .rows import NONDIFFERENTIABLE, Explicit, Rule, total
 
 matmul = ops.matmul
@@ -123,7 +123,7 @@ def _svd_pull(cts: Sequence[Node | None], out: Node, a: Node, *, full_matrices: 
     # A real vector of the value 0 has a sign, and no phase.
     inner = d.turned(both, apart, free, free if a.aval.dtype.kind == "c" else ops.logical_or(ops.eye(d.k), free))
     if gs is not None:
-        inner = inner + as_diagonal(gs)
+        inner = inner + ops.as_diagonal(gs)
     left = gu and _beyond(d, gu, d.u, d.u1, quiet)
     right = gv and _beyond(d, gv, d.v, d.v1, quiet)
     found = total(
@@ -200,7 +200,7 @@ def _eigh_pull(cts: Sequence[Node | None], out: Node, a: Node, *, upper: bool, v
         found = matmul(v * row(_shared(gw, w)), adjoint(v))
     else:
         inner = _of_vectors(_skew(matmul(adjoint(v), conj(gv))) * 0.5, w, _pairs(_quiet(gw, gv)))
-        found = matmul(matmul(v, inner if gw is None else inner + as_diagonal(gw)), adjoint(v))
+        found = matmul(matmul(v, inner if gw is None else inner + ops.as_diagonal(gw)), adjoint(v))
     return conj(ops.to_triangle(found, upper))
 
 
@@ -221,10 +221,10 @@ def _eig_pull(cts: Sequence[Node | None], out: Node, a: Node, *, vectors: bool) 
     gw, vh = gw and conj(gw), adjoint(v)
     if gv is None:
         assert gw is not None
-        inner = as_diagonal(_shared(gw, w))
+        inner = ops.as_diagonal(_shared(gw, w))
     else:
         inner = _of_vectors(matmul(vh, _kept(v, conj(gv))), conj(w), _pairs(_quiet(gw, gv)))
-        inner = inner if gw is None else inner + as_diagonal(gw)
+        inner = inner if gw is None else inner + ops.as_diagonal(gw)
     return conj(ops.solve_p(vh, matmul(inner, vh)))
 
 
@@ -273,14 +273,14 @@ def _padded(x: Node, axis: int, count: int) -> Node:
 def _lower_skew(m: Node) -> Node:
     """The adjoint of ``_rotation``."""
     found = ops.triangle(_skew(m), -1)
-    return found + as_diagonal(1j * ops.imag(diagonal(m))) if m.aval.dtype.kind == "c" else found
+    return found + ops.as_diagonal(1j * ops.imag(diagonal(m))) if m.aval.dtype.kind == "c" else found
 
 
 def _rotation(c: Node) -> Node:
     """The skew part that leaves c - it upper triangular with a real diagonal."""
     lower = ops.triangle(c, -1)
     found = _skew(lower)
-    return found + as_diagonal(1j * ops.imag(diagonal(c))) if c.aval.dtype.kind == "c" else found
+    return found + ops.as_diagonal(1j * ops.imag(diagonal(c))) if c.aval.dtype.kind == "c" else found
 
 
 def _qr_pull(cts: Sequence[Node | None], out: Node, a: Node, *, mode: str) -> Node:

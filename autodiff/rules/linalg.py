@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from .. import ops
 from ..nodes import Node
-from .rows import NONDIFFERENTIABLE, Explicit, Rule, without
+from .rows import NONDIFFERENTIABLE, Explicit, Linear, Rule, without
 
 transpose, adjoint, solve = ops.matrix_transpose, ops.adjoint, ops.solve_p
 
@@ -23,11 +23,6 @@ def conj(x: Node) -> Node:
 def diagonal(a: Node) -> Node:
     """The diagonals of matrices."""
     return ops.sum(ops.where(ops.eye(a.aval.shape[-1]), a, 0), (a.aval.ndim - 1,))
-
-
-def as_diagonal(s: Node) -> Node:
-    """Diagonal matrices."""
-    return ops.where(ops.eye(s.aval.shape[-1]), ops.expand_dims(s, -1), 0)
 
 
 def trace(a: Node) -> Node:
@@ -153,6 +148,7 @@ def _slogdet_push(out: Node, inputs: Sequence[Node], tangents: Sequence[Node]) -
 
 
 RULES: list[Rule] = [
+    Linear(ops.as_diagonal_p, (lambda ct, out, s: diagonal(ct),)),
     Explicit(ops.solve_p, (_solve_left, _solve_right), _solve_push, "Giles 2008, 2.3.1"),
     Explicit(ops.solve_triangular_p, (_triangular_left, _triangular_right), _triangular_push, "Giles 2008, 2.3.1"),
     # The inverse is what was asked for.

@@ -10,6 +10,7 @@ from ..arguments import flag, word
 from ..engine import Walk
 from ..matrices import MODES, Options, chunks, hessian_blocks, is_forward, jacobian_blocks
 from ..nodes import Node
+from ..tensor import Tensor, wrap
 from .calls import Argnames, Argnums, Aux, Chosen, Results, apart, check_call, scalar, together
 from .sparse import NOTHING, nested, sparse_matrix
 
@@ -178,9 +179,11 @@ def _matrix(
         results, own = Results(out, name).differentiable(), chosen.own
 
         def run(walk: Walk, outputs: Sequence[Node], given: Sequence[Node]) -> list[Any]:
-            return together(walk, outputs, own, own, given, Aux(()), values=False)[1]
+            parts = together(walk, outputs, own, own, given, Aux(()), values=False)[1]
+            return [part._node if isinstance(part, Tensor) else part for part in parts]
 
         found, order = blocks(run, results.nodes, own)
+        found = [wrap(part) if isinstance(part, Node) else part for part in found]
         nested = _nested(found, results, chosen, order)
         return (nested, together(NOTHING, results.nodes, own, own, (), aux)[2]) if has_aux else nested
 

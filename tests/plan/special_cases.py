@@ -172,6 +172,33 @@ SPECIAL_CASES = {
         [twice],
         [lambda leaf: ops.where_p(ops.greater(leaf((3,)), 0), leaf((3,)), leaf((3,)))],
     ),
+    "index_of_repeated of index": (
+        [lambda leaf: ops.index(spread(leaf(()), 3), static(3)), lambda leaf: ops.index(zeros(leaf, 6), static(6, 2))],
+        [
+            lambda leaf: ops.index(spread(leaf((1,)), 3), static(3)),
+            lambda leaf: ops.index(zeros(leaf, 3), picked(leaf)[0], picked(leaf)[2]),
+        ],
+    ),
+    "index_of_set of index": (
+        [lambda leaf: ops.index(ops.index_set(leaf((3,)), static(3), leaf((2,))), static(3))],
+        [
+            lambda leaf: ops.index(ops.index_set(leaf((3,)), static(3), leaf((2,))), static(3, 1)),
+            lambda leaf: ops.index(ops.index_set(leaf((3,)), static(3), leaf((1,))), static(3)),
+            lambda leaf: ops.index(ops.index_set(leaf((3,)), *picked(leaf)), picked(leaf)[0], picked(leaf)[2]),
+        ],
+    ),
+    "index_of_added of index": (
+        [
+            lambda leaf: ops.index(ops.index_add(zeros(leaf, 3), static(3), leaf((2,))), static(3)),
+            lambda leaf: ops.index(
+                ops.index_add(ops.index_add(zeros(leaf, 6), static(6, 2), leaf((2,))), static(6), leaf((2,))), static(6)
+            ),
+        ],
+        [
+            lambda leaf: ops.index(ops.index_add(leaf((3,)), static(3), leaf((2,))), static(3)),
+            lambda leaf: ops.index(ops.index_add(zeros(leaf, 3), static(3), leaf((2,))), static(3, 1)),
+        ],
+    ),
     "index_add_to_sum of add": (
         [
             lambda leaf: leaf((3,)) + ops.index_add(zeros(leaf, 3), static(3), leaf((2,))),

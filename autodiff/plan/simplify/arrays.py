@@ -91,6 +91,34 @@ def matmul_by_number(p: Program, signature: Signature, arguments: tuple[int, ...
     return None
 
 
+def index_of_repeated(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """broadcast(number)[i] = broadcast(number), of any number."""
+    value = arguments[0]
+    if len(arguments) == 2 and p.is_primitive(value, ops.broadcast_to_p):
+        (source,) = p.arguments[value]
+        if p.avals[source].ndim == 0:
+            return p.call(ops.broadcast_to_p, source, params=(signature.out.shape,))
+    return None
+
+
+def index_of_set(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """index_set(x, i, v)[i] = v."""
+    if len(arguments) == 2 and p.is_primitive(arguments[0], ops.index_set):
+        _, idx, values, *arrays = p.arguments[arguments[0]]
+        if idx == arguments[1] and not arrays and p.avals[values] is signature.out:
+            return values
+    return None
+
+
+def index_of_added(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+    """index_add(0, i, v)[i] = v; zeros at these places are enough."""
+    if len(arguments) == 2 and p.is_primitive(arguments[0], ops.index_add):
+        base, idx, values, *arrays = p.arguments[arguments[0]]
+        if idx == arguments[1] and not arrays and p.avals[values] is signature.out and _untouched(p, base, idx):
+            return values
+    return None
+
+
 def index_add_to_sum(p: Program, signature: Signature, arguments: tuple[int, ...]) -> int | None:
     """x + index_add(0, i, v) = index_add(x, i, v): cotangents of parts gathered in place.
 
@@ -202,6 +230,9 @@ SPECIAL = [
     Special(ops.where_p, select_same, EXACT),
     Special(ops.matmul_p, matmul_of_negative, DERIVED),
     Special(ops.matmul_p, matmul_by_number, IN_SUMS),
+    Special(ops.index, index_of_repeated, EXACT),
+    Special(ops.index, index_of_set, EXACT),
+    Special(ops.index, index_of_added, DERIVED),
     Special(add, index_add_to_sum, DERIVED),
     Special(ops.index_add, index_add_again, DERIVED),
 ]

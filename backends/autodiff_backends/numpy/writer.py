@@ -189,10 +189,11 @@ class Writer(Values):
             shape = f", ndmin={aval.ndim}" if aval.ndim else ""
             dtype = "" if aval.dtype == FLOAT64 else f", {aval.dtype.name!r}"
             return f"{self.use('array')}({self.scalar(number)}{dtype}{shape})"
-        signature = self.program.signatures[number]
-        fresh = signature is not None and self.roots[number] == number and self.arrays[number] == f"v{number}"
-        if fresh and number not in self._returned and aval.ndim:
-            self._returned.add(number)
+        # Itself if it is new, and so may be a view of all that is.
+        root = self.roots[number]
+        fresh = self.program.signatures[root] is not None and self.arrays.get(root) == f"v{root}"
+        if fresh and root not in self._returned and aval.ndim and self.avals[root].size == aval.size:
+            self._returned.add(root)
             return self.arrays[number]
         return f"{self.use('array')}({self.arrays[number]})"
 
