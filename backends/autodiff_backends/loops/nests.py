@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .schedule import Group, Schedule, Segment
-from .statements import Statement
+from .statements import Form, Statement
 
 # A reduction's last kept axis is the innermost loop if it is this long: rows are added up, which vectorises.
 SHORTEST_ROW = 4
@@ -33,8 +33,8 @@ class Nest:
     segment : Segment
     group : Group
         Of the segment.
-    angles : collection of str
-        The primitives that are vectorised for angles that are not too large.
+    is_angle : callable
+        ``is_angle(form)``: whether a statement is vectorised for an angle that is not too large.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Nest:
         Whether every thread leaves sums of its own.
     """
 
-    def __init__(self, schedule: Schedule, segment: Segment, group: Group, angles: Collection[str]):
+    def __init__(self, schedule: Schedule, segment: Segment, group: Group, is_angle: Callable[[Form], bool]):
         self.shape = group.shape
         self.segment = segment
         self._statements = schedule.statements
@@ -75,9 +75,7 @@ class Nest:
         self.inner = self.merged([*reduced, kept[-1]] if self.by_rows else [*reduced])
         self.axes = self.outer + self.inner
         self.vectors = bool(self.axes) and math.prod(self.shape[axis] for axis in self.axes[-1]) >= SHORTEST_ROW
-        self.watched = {
-            j for j, s in self.members if self.vectors and s.form.name in angles and s.form.dtypes[0] == FLOAT64
-        }
+        self.watched = {j for j, s in self.members if self.vectors and is_angle(s.form)}
         if self.watched and self._rereads():
             # It could not be done again.
             self.vectors, self.watched = False, set()

@@ -15,7 +15,7 @@ class Rows(NamedTuple):
 
     Attributes
     ----------
-    count, start : int
+    repeated, start : int
         The entries of the table that hold the number of rows, and where the first of them begins.
     width : int
         Numbers in a row.
@@ -23,7 +23,7 @@ class Rows(NamedTuple):
         For each column of the body where in a row its address is.
     """
 
-    count: int
+    repeated: int
     start: int
     width: int
     places: dict[tuple[int, int], int]
@@ -47,9 +47,9 @@ class Table:
             [[schedule.address(schedule.statements[i], c) for i in schedule.instances(segment, j)] for j, c in columns]
         )
         unique, places = np.unique(rows, axis=0, return_inverse=True)
-        count, start = self.entry(segment.count), self.entry(0)
+        repeated, start = self.entry(segment.count), self.entry(0)
         self._rows.append((start, unique.T))
-        return Rows(count, start, len(unique), dict(zip(columns, places.ravel().tolist(), strict=True)))
+        return Rows(repeated, start, len(unique), dict(zip(columns, places.ravel().tolist(), strict=True)))
 
     def array(self) -> Any:
         """The table, as unsigned integers of 32 bits."""

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..loops.nests import RUN, SMALLEST_SHARED, Nest, accumulator
+from ..loops.nests import FLOAT64, RUN, SMALLEST_SHARED, Nest, accumulator
 from ..loops.schedule import Group, Schedule, Segment
-from ..loops.statements import Statement
+from ..loops.statements import Form, Statement
 from ..loops.tables import Table
 from .costs import COSTS
 from .expressions import ANGLES, VECTORISED, accumulate, cast, expression, initial
@@ -146,7 +146,7 @@ class KernelSource:
             for column, place in rows.places.items():
                 self._addresses[column] = f"t[q + {place}]"
             self._line(0, f"q{number} = np.int64(t[{rows.start}])")
-            self._line(0, f"for k in range(t[{rows.count}]):")
+            self._line(0, f"for k in range(t[{rows.repeated}]):")
             self._line(1, f"q = q{number} + k * {rows.width}")
             depth = 1
         for group in segment.groups:
@@ -154,7 +154,7 @@ class KernelSource:
 
     def _group(self, segment: Segment, group: Group, depth: int) -> None:
         """One loop nest, and a second one for angles that the functions of the first are not for."""
-        nest = _Named(self.schedule, segment, group, ANGLES)
+        nest = _Named(self.schedule, segment, group, _is_angle)
         first = nest.axes[0] if nest.axes else ()
         nanoseconds = math.prod(group.shape) * sum(COSTS.statement(s.form) for _, s in nest.members)
         shared = depth == 0 and nanoseconds >= SMALLEST_SHARED and bool(nest.outer or not nest.by_rows)
@@ -351,6 +351,10 @@ class _Named(Nest):
         super().__init__(*parts)
         self.names = {column: f"a{i}" for i, column in enumerate(self.columns)}
         self.open: list[int] = []
+
+
+def _is_angle(form: Form) -> bool:
+    return form.name in ANGLES and form.dtypes[0] == FLOAT64
 
 
 def _bare(text: str) -> str:

@@ -1,0 +1,167 @@
+"""Machine code: text compiled by LLVM for this processor, kept on disk, and loaded for as long as somebody has it."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Callable
+from functools import cache, partial
+from threading import RLock
+from typing import Any
+from weakref import WeakValueDictionary
+
+from autodiff.errors import BackendError
+from autodiff.whole import sheltered
+
+from ..loops.files import keep_kernel, kernel_name, read_kernel
+from .code import ATTRIBUTES, Module
+from .layout import address_of
+
+METH_FASTCALL = 0x0080
+
+# How hard LLVM tries, for texts of so many lines: very long ones would take it seconds.
+LEVELS = ((20_000, 3), (100_000, 1))
+
+
+@cache
+def library() -> Any:
+    """``llvmlite.binding``, imported when it is first needed."""
+    try:
+        import llvmlite.binding as llvm  # noqa: PLC0415  (takes 15 ms, and is not always there)
+    except ImportError as error:
+        raise BackendError(f"backend 'llvm' needs the package llvmlite (pip install llvmlite): {error}") from error
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm
+
+
+class Processor:
+    """What machine code is made for.
+
+    Attributes
+    ----------
+    name, features : str
+        As LLVM calls them.
+    has_fma : bool
+        Whether it multiplies and adds in one instruction.
+    about : bytes
+        All of that, and the version of LLVM: what machine code depends on beside its text.
+    """
+
+    def __init__(self) -> None:
+        llvm = library()
+        self.name = llvm.get_host_cpu_name()
+        found = llvm.get_host_cpu_features()
+        self.features = found.flatten()
+        triple = llvm.get_process_triple()
+        # Every ARM of 64 bits has it.
+        self.has_fma = bool(found.get("fma")) or triple.startswith(("aarch64", "arm64"))
+        about = (triple, self.name, self.features, llvm.llvm_version_info, ATTRIBUTES)
+        self.about = repr(about).encode()
+        self._llvm = llvm
+        self._target = llvm.Target.from_triple(triple)
+
+    def machine(self, level: int) -> Any:
+        """LLVM's description of it. (A new one each time: a compiler takes possession of it.)"""
+        return self._target.create_target_machine(
+            cpu=self.name, features=self.features, opt=level, reloc="pic", codemodel="small"
+        )
+
+
+@cache
+def processor() -> Processor:
+    """The one that this is running on."""
+    return Processor()
+
+
+class MachineCode:
+    """The machine code of a module, in this process. Its memory is given back when nobody has it any more.
+
+    Attributes
+    ----------
+    definition : ctypes.Structure
+        What CPython keeps of a builtin: it has to live as long as the builtin does.
+    """
+
+    def __init__(self, content: bytes, imports: list[str]):
+        llvm = library()
+        empty = llvm.parse_assembly("", llvm.create_context())
+        self._engine = llvm.create_mcjit_compiler(empty, processor().machine(0))
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(content))
+        self._engine.finalize_object()
+        places = (ctypes.c_void_p * max(len(imports), 1)).from_address(self._engine.get_global_value_address("imports"))
+        for place, name in enumerate(imports):
+            places[place] = address_of(name)
+        self.definition = _Definition(b"kernel", self._engine.get_function_address("entry"), METH_FASTCALL, None)
+
+    def builtin(self, *own: Any) -> Callable[..., Any]:
+        """The entry as a builtin, whose ``self`` is a tuple of what is given and this."""
+        function, *rest = own
+        return _new_builtin()(ctypes.addressof(self.definition), (function, self, *rest), None)  # type: ignore[no-any-return]
+
+
+class _Definition(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("meth", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
+
+
+@cache
+def _new_builtin() -> Any:
+    new = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
+    return new(("PyCFunction_NewEx", ctypes.pythonapi))
+
+
+# By text: what several kernels have in common.
+_loaded: WeakValueDictionary[str, MachineCode] = WeakValueDictionary()
+# By process: in the child of a fork, nobody would open the lock of its parent.
+_alone: defaultdict[int, Any] = defaultdict(RLock)
+
+
+def load(module: Module) -> tuple[MachineCode, str]:
+    """The machine code of a module, compiled or found, and the module's text."""
+    text = module.text() + ATTRIBUTES
+    found = _loaded.get(text)
+    if found is None:
+        # An interrupt would leave llvmlite's own lock held, so that no other thread compiled any more.
+        found = sheltered(partial(_made, text, module.imports))
+    return found, text
+
+
+def _made(text: str, imports: list[str]) -> MachineCode:
+    with _alone[os.getpid()]:
+        found = _loaded.get(text)
+        if found is None:
+            about = processor().about + text.encode()
+            name = kernel_name("kernel", about, ".o")
+            content = read_kernel(name, about)
+            if content is None:
+                content = compiled(text)
+                keep_kernel(name, about, content)
+            found = _loaded[text] = MachineCode(content, imports)
+    return found
+
+
+def compiled(text: str) -> bytes:
+    """The object code of a text."""
+    llvm = library()
+    module = llvm.parse_assembly(text, llvm.create_context())
+    module.verify()
+    length = text.count("\n")
+    level = next((level for most, level in LEVELS if length <= most), 0)
+    machine = processor().machine(min(level, 2))
+    options = llvm.create_pipeline_tuning_options(speed_level=level)
+    options.loop_vectorization = options.loop_interleaving = options.slp_vectorization = level > 1
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return machine.emit_object(module)  # type: ignore[no-any-return]
+
+
+def digest(text: str) -> str:
+    """A short name for a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
