@@ -102,6 +102,11 @@ class Code:
         self.inlined = False
         self.exact = True
 
+    @property
+    def has_fma(self) -> bool:
+        """Whether the processor multiplies and adds in one instruction."""
+        return self.module.has_fma
+
     def name(self, prefix: str = "v") -> str:
         """A name that is not in use."""
         return f"{prefix}{next(self._numbers)}"

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from .code import Code
 
 DType = np.dtype[Any]
 BOOL, INT32, INT64, FLOAT32, FLOAT64 = (np.dtype(code) for code in ("?", "i4", "i8", "f4", "f8"))
@@ -39,7 +37,32 @@ def number_text(value: Any, dtype: DType) -> str:
     return str(whole - (1 << bits) if dtype.kind == "i" and whole >> (bits - 1) else whole)
 
 
-def constant(code: Code, value: Any, dtype: DType) -> Value:
+class Writer(Protocol):
+    """Where values write: ``code.Code``."""
+
+    exact: bool
+
+    @property
+    def has_fma(self) -> bool:
+        """Whether the processor multiplies and adds in one instruction."""
+
+    def emit(self, text: str) -> str:
+        """An instruction; how its result is called."""
+
+    def constant(self, value: Any, dtype: DType) -> Value:
+        """A number of the source."""
+
+    def intrinsic(self, name: str, *operands: Value) -> Value:
+        """What LLVM has a function for."""
+
+    def library(self, name: str, *operands: Value) -> Value:
+        """The C library's function."""
+
+    def function(self, name: str, make: Callable[..., Value], *operands: Value) -> Value:
+        """A function of the module."""
+
+
+def constant(code: Writer, value: Any, dtype: DType) -> Value:
     """A number of the source."""
     return Value(code, dtype, number_text(value, dtype))
 
@@ -62,7 +85,7 @@ class Value:
 
     Parameters
     ----------
-    code : Code
+    code : Writer
         Where it is computed with.
     dtype : numpy.dtype
     text : str
@@ -72,7 +95,7 @@ class Value:
     __hash__ = None  # type: ignore[assignment]
     __slots__ = ("code", "dtype", "text")
 
-    def __init__(self, code: Code, dtype: DType, text: str):
+    def __init__(self, code: Writer, dtype: DType, text: str):
         self.code = code
         self.dtype = dtype
         self.text = text
@@ -143,7 +166,7 @@ class Value:
     def fma(self, factor: Any, term: Any) -> Value:
         """``self * factor + term``, rounded once where the processor does that."""
         product: Value
-        if not self.code.module.has_fma:
+        if not self.code.has_fma:
             product = self * factor
             return product.__add__(term)
         return self.code.intrinsic("fma", self, self.like(factor), self.like(term))

@@ -3,8 +3,8 @@
 Their operands are numbers of any class that has Python's operators and the methods of ``Number``: text of LLVM, from
 which a compiler makes vectors, or arrays of NumPy, with which tests compare them to exact values. All are within 2
 units in the last place. ``FUNCTIONS`` has those of double precision and ``SINGLE`` those of single precision that are
-not computed in double. The rational approximations are those of FreeBSD's msun (``e_log.c``, ``k_sin.c``, ``k_cos.c``) and
-of Moshier's Cephes (``tanh.c``, ``expf.c``, ``logf.c``, ``sinf.c``, ``tanhf.c``).
+not computed in double. The rational approximations are those of FreeBSD's msun (``e_log.c``, ``k_sin.c``, ``k_cos.c``)
+and of Moshier's Cephes (``tanh.c``, ``expf.c``, ``logf.c``, ``sinf.c``, ``tanhf.c``).
 """
 
 from __future__ import annotations
