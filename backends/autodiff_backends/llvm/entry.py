@@ -243,7 +243,8 @@ class Entry:
         arrays = [f"ptr {self._data(4 + i)}" for i in range(len(text.parameters))]
         table = f"ptr {self._held(TABLE)}"
         state = self._call("python.PyEval_SaveThread", "ptr")
-        code.do(f"call void @kernel({', '.join([table, *[n.typed for n in numbers], *arrays])})")
+        stage = [n.typed for n in numbers] if text.is_staged else []
+        code.do(f"call void @kernel({', '.join([table, *stage, *arrays])})")
         self._call("python.PyEval_RestoreThread", "void", f"ptr {state}")
         code.do(f"ret ptr {self._call('python.PyTuple_New', 'ptr', 'i64 0')}")
         self._finish()
