@@ -1,4 +1,4 @@
-"""The elementary functions of compiled loops, evaluated by NumPy: against 60 digits of mpmath, and at special values."""
+"""The elementary functions of compiled loops, evaluated by NumPy: against 60 digits of mpmath, and special values."""
 
 import mpmath
 import numpy as np

@@ -233,7 +233,7 @@ class LlvmBackend(Backend):
         if max(schedule.workspaces.values(), default=0) > LARGEST_WORKSPACE:
             return None
         try:
-            text = KernelText(schedule, Module(processor().has_fma))
+            text = KernelText(schedule, Module(processor().has_fma, processor().vector_bytes))
         except Unwritten:
             return None
         if text.n_statements > LONGEST_KERNEL:

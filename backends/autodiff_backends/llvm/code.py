@@ -21,6 +21,8 @@ class Module:
     ----------
     has_fma : bool
         Whether the processor multiplies and adds in one instruction.
+    vector_bytes : int
+        Of its vectors.
 
     Attributes
     ----------
@@ -29,8 +31,9 @@ class Module:
         are filled in when the machine code is loaded. So the code depends on no process, and needs no linker.
     """
 
-    def __init__(self, has_fma: bool = True):
+    def __init__(self, has_fma: bool = True, vector_bytes: int = 16):
         self.has_fma = has_fma
+        self.vector_bytes = vector_bytes
         self.imports: list[str] = []
         self._functions: dict[str, str] = {}
         self._results: dict[str, DType] = {}

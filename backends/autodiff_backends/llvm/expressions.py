@@ -278,7 +278,8 @@ def _element_cost(primitive: Primitive, dtype: DType) -> tuple[float, float]:
     return row.cost or SCALAR_FUNCTION
 
 
-COSTS = Costs(_element_cost)
+# Products of up to 64 by 64 by 64.
+COSTS = Costs(_element_cost, product=(0.06, 0.05), largest_product=1 << 18)
 
 
 # --- statements ------------------------------------------------------------------------------------------------------

@@ -46,6 +46,8 @@ class Processor:
         As LLVM calls them.
     has_fma : bool
         Whether it multiplies and adds in one instruction.
+    vector_bytes : int
+        Of its vectors.
     about : bytes
         All of that, and the version of LLVM: what machine code depends on beside its text.
     """
@@ -58,6 +60,8 @@ class Processor:
         triple = llvm.get_process_triple()
         # Every ARM of 64 bits has it.
         self.has_fma = bool(found.get("fma")) or triple.startswith(("aarch64", "arm64"))
+        wide = (("avx512f", 64), ("avx", 32))
+        self.vector_bytes = next((size for feature, size in wide if found.get(feature)), 16)
         about = (triple, self.name, self.features, llvm.llvm_version_info, ATTRIBUTES)
         self.about = repr(about).encode()
         self._llvm = llvm

@@ -16,6 +16,7 @@ from ..loops.nests import RUN, SMALLEST_SHARED, Nest, accumulator
 from ..loops.schedule import Group, Schedule, Segment
 from ..loops.statements import GATHER, first_of
 from ..loops.tables import Table
+from . import products
 from .code import Code, Module, loop
 from .expressions import COSTS, Unwritten, accumulate, expression
 from .values import BOOL, FLOAT64, INT64, DType, Value
@@ -336,11 +337,30 @@ class Loops:
             self._strides[column] = access.strides
             self._addresses[column] = known[key]
 
+    def _products(self) -> bool:
+        """Write products of matrices as such, if the nest is nothing else."""
+        nest, code = self._nest, self._code
+        found = {j: products.axes_of(s.form) for j, s in nest.members}
+        if nest.shared is not None or nest.segment.local.keys() & {(j, c) for j in found for c in (0, 1)}:
+            return False
+        if not all(found.values()):
+            return False
+        for j, statement in nest.members:
+            axes = found[j]
+            assert axes is not None
+            lanes = code.module.vector_bytes // statement.form.dtypes[0].itemsize
+            batch = [axis for axis in range(len(nest.shape) - 3) if nest.shape[axis] > 1]
+            addresses = [self._addresses[j, c] for c in (-1, 0, 1)]
+            products.write(code, statement, axes, addresses, lanes, batch)
+        return True
+
     # --- around ------------------------------------------------------------------------------------------------------
 
     def write(self) -> None:
         """All of them."""
         nest = self._nest
+        if self._products():
+            return
         if nest.by_rows:
             self._around(nest.outer, self._rows)
         elif nest.reductions:

@@ -30,9 +30,15 @@ class Costs(NamedTuple):
     ----------
     element : callable
         ``element(primitive, dtype)``: nanoseconds for one element of a primitive that is no card's cheap one.
+    product : tuple of float, optional
+        Nanoseconds of a term of a product of matrices.
+    largest_product : int, optional
+        So many terms at most, if all that are shorter are loops.
     """
 
     element: Callable[[Primitive, np.dtype[Any]], tuple[float, float]]
+    product: tuple[float, float] = MULTIPLY_ADD
+    largest_product: int | None = None
 
     def application(self, signature: Signature) -> tuple[float, float]:
         """What an application takes in compiled loops and in NumPy, in nanoseconds."""
@@ -54,7 +60,7 @@ class Costs(NamedTuple):
 
     def _element(self, primitive: Primitive, dtype: np.dtype[Any], operands: int) -> tuple[float, float]:
         if primitive.name in REDUCTIONS and operands == 2:
-            return MULTIPLY_ADD
+            return self.product if primitive.kind == "contraction" else MULTIPLY_ADD
         return ARITHMETIC if primitive.cheap else self.element(primitive, dtype)
 
     def cuts(self, is_supported: Callable[[Program, Application], bool], kernel_call: float) -> Cuts:
@@ -71,6 +77,8 @@ class Costs(NamedTuple):
 
     def _short(self, signature: Signature) -> bool:
         """Whether loops are no hopeless match for BLAS."""
+        if signature.primitive.kind == "contraction" and self.largest_product is not None:
+            return signature.out.size * signature.inputs[0].shape[-1] <= self.largest_product
         loops, vectors = self.application(signature)
         return signature.primitive.kind != "contraction" or loops < 2 * vectors
 
