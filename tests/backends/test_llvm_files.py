@@ -167,18 +167,27 @@ def test_kernels_of_one_text_are_one_and_are_given_back(as_program, texts, monke
     first, second = plan_of(as_program), plan_of(as_program)
     assert len(texts) == 1
     (code,) = machine._loaded.values()
-    engine = weakref.ref(code._engine)
     gone = weakref.ref(code)
+    engine = weakref.ref(machine._engines[max(machine._engines)][0])
     del code, first
     x = np.array([1.0, 2.0])
     np.testing.assert_array_equal(second(x)[0], [1.25, 4.25])
     call = second.func
     del second
     gc.collect()
-    # Who has the builtin alone still has its machine code.
+    # Who has the builtin alone still has its machine code, and so has a cycle that is garbage.
     np.testing.assert_array_equal(call(x)[0], [1.25, 4.25])
     assert gone() is not None
-    del call
+
+    class Last:
+        def __del__(self):
+            found.append(self.call(x)[0])
+
+    found, last = [], Last()
+    last.call, last.cycle = call, last
+    del call, last
+    gc.collect()
+    np.testing.assert_array_equal(found, [[1.25, 4.25]])
     gc.collect()
     assert gone() is None
     assert engine() is None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
+import itertools
 import os
+import weakref
 from collections import defaultdict
 from collections.abc import Callable
 from functools import cache, partial
 from threading import RLock
 from typing import Any
-from weakref import WeakValueDictionary
+
+import numpy as np
 
 from autodiff.errors import BackendError
 from autodiff.whole import sheltered
@@ -80,30 +82,44 @@ def processor() -> Processor:
     return Processor()
 
 
-class MachineCode:
-    """The machine code of a module, in this process. Its memory is given back when nobody has it any more.
+# What each kernel's machine code is in, with what CPython keeps of its builtins, and the weak reference to its token.
+_engines: dict[int, tuple[Any, Any, Any]] = {}
+# At the end of the process too they stay: somebody's finalizer may call a kernel.
+ctypes.pythonapi.Py_IncRef(ctypes.py_object(_engines))
+_numbers = itertools.count()
 
-    Attributes
-    ----------
-    definition : ctypes.Structure
-        What CPython keeps of a builtin: it has to live as long as the builtin does.
+
+class MachineCode:
+    """The machine code of a module, in this process, until no builtin of it is left.
+
+    Each builtin has a token: an array, which the collector of cycles knows nothing of. When it finds a kernel in a cycle
+    it calls the finalizers of all that it has found, and clears them in any order: an engine among them would be gone
+    before the builtin that runs its code. The token is gone after the builtin, and the engine after the token.
     """
 
     def __init__(self, content: bytes, imports: list[str]):
         llvm = library()
-        empty = llvm.parse_assembly("", llvm.create_context())
-        self._engine = llvm.create_mcjit_compiler(empty, processor().machine(0))
-        self._engine.add_object_file(llvm.ObjectFileRef.from_data(content))
-        self._engine.finalize_object()
-        places = (ctypes.c_void_p * max(len(imports), 1)).from_address(self._engine.get_global_value_address("imports"))
+        # In the context that is never given back.
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), processor().machine(0))
+        engine.add_object_file(llvm.ObjectFileRef.from_data(content))
+        engine.finalize_object()
+        places = (ctypes.c_void_p * max(len(imports), 1)).from_address(engine.get_global_value_address("imports"))
         for place, name in enumerate(imports):
             places[place] = address_of(name)
-        self.definition = _Definition(b"kernel", self._engine.get_function_address("entry"), METH_FASTCALL, None)
+        definition = _Definition(b"kernel", engine.get_function_address("entry"), METH_FASTCALL, None)
+        number = next(_numbers)
+        self._token = np.empty(0)
+        _engines[number] = engine, definition, weakref.ref(self._token, partial(_give_back, number))
+        self._address = ctypes.addressof(definition)
 
     def builtin(self, *own: Any) -> Callable[..., Any]:
         """The entry as a builtin, whose ``self`` is a tuple of what is given and this."""
         function, *rest = own
-        return _new_builtin()(ctypes.addressof(self.definition), (function, self, *rest), None)  # type: ignore[no-any-return]
+        return _new_builtin()(self._address, (function, self, *rest, self._token), None)  # type: ignore[no-any-return]
+
+
+def _give_back(number: int, token: Any) -> None:
+    _engines.pop(number, None)
 
 
 class _Definition(ctypes.Structure):
@@ -122,7 +138,7 @@ def _new_builtin() -> Any:
 
 
 # By text: what several kernels have in common.
-_loaded: WeakValueDictionary[str, MachineCode] = WeakValueDictionary()
+_loaded: weakref.WeakValueDictionary[str, MachineCode] = weakref.WeakValueDictionary()
 # By process: in the child of a fork, nobody would open the lock of its parent.
 _alone: defaultdict[int, Any] = defaultdict(RLock)
 
@@ -164,8 +180,3 @@ def compiled(text: str) -> bytes:
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     return machine.emit_object(module)  # type: ignore[no-any-return]
-
-
-def digest(text: str) -> str:
-    """A short name for a text."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
