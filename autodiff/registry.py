@@ -21,6 +21,7 @@ BUILT_IN = {
     "array_api_strict": "autodiff_backends.array_api.backend:array_api_strict",
     "cupy": "autodiff_backends.cupy.backend:cupy",
     "dask": "autodiff_backends.dask.backend:dask",
+    "llvm": "autodiff_backends.llvm.backend:BACKEND",
     "numba": "autodiff_backends.numba.backend:BACKEND",
     "numpy": "autodiff_backends.numpy.backend:BACKEND",
     "torch": "autodiff_backends.torch:torch",

@@ -37,6 +37,7 @@ class Target(NamedTuple):
 
 TARGETS = {
     "numpy": Target("numpy", "numpy", ("test_numpy",)),
+    "llvm": Target("llvm", "llvmlite", ("test_llvm",)),
     "numba": Target("numba", "numba", ("test_numba",)),
     # Arrays on this fake device cannot be mixed with others, nor become NumPy's by accident.
     "array_api_strict": Target("array_api_strict", "array_api_strict", ("test_array_api",), "device1"),
@@ -143,6 +144,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ad.Backend:
     """A backend. Its library is there, or was demanded by the option."""
     target = TARGETS[request.param]
+    if target.name == "llvm":
+        # Kernels also where they do not pay.
+        monkeypatch.setattr(importlib.import_module("autodiff_backends.llvm.backend"), "KERNEL_CALL", float("-inf"))
     if target.name == "numba":
         _loops_everywhere(monkeypatch)
     return EMULATED if target.name == "emulated" else ad.get_backend(target.name, target.device)

@@ -37,6 +37,7 @@ EXECUTED = [p for p in PRIMITIVES.values() if p.name not in ("place", "in_range"
 TABLES = {
     "numpy": "numpy.primitives",
     "loops": "loops.statements",
+    "llvm": "llvm.expressions",
     "numba": "numba.expressions",
     "cuda": "cuda.expressions",
     "cupy": "cupy.calls",
@@ -138,6 +139,18 @@ def test_rows_of_numba():
     assert written <= others
 
 
+def test_rows_of_llvm():
+    for primitive, row in rows("llvm").items():
+        assert primitive.kind == "elementwise", primitive.name
+        assert (row.own is None) == bool(row.kinds), primitive.name
+        assert set(row.kinds) <= set("biuf"), primitive.name
+        assert row.cost is None or not primitive.cheap, f"{primitive.name} is cheap by its card"
+    written = {p for p, row in rows("llvm").items() if row.own is not None}
+    others = {p for p, row in rows("cuda").items() if row.text is not None}
+    assert others - written == {ops.real, ops.imag}
+    assert written <= others
+
+
 def test_rows_of_cuda():
     kinds = "biufc"
     for primitive, row in rows("cuda").items():
@@ -181,6 +194,7 @@ def test_rows_of_pytorch():
 def ways(name: str) -> dict[str, list[Primitive]]:
     """For a backend the primitives that it has rows for."""
     own = {
+        "llvm": ["numpy"],
         "numba": ["numpy"],
         "dask": ["numpy"],
         "cupy": ["cuda", "loops", "cupy"],
@@ -191,13 +205,13 @@ def ways(name: str) -> dict[str, list[Primitive]]:
 
 
 @pytest.mark.parametrize("primitive", EXECUTED, ids=lambda p: p.name)
-@pytest.mark.parametrize("name", ["numpy", "numba", "dask", "cupy", "torch", "array_api_strict"])
+@pytest.mark.parametrize("name", ["numpy", "llvm", "numba", "dask", "cupy", "torch", "array_api_strict"])
 def test_every_primitive_has_a_row_or_a_meaning_or_a_reason(name, primitive):
     if name == "cupy":
         capabilities = importlib.import_module("autodiff_backends.cupy.backend").CupyBackend.capabilities
         primitives: Any = importlib.import_module("autodiff_backends.cupy.backend").CupyBackend.primitives
     else:
-        if importlib.util.find_spec(name) is None:
+        if importlib.util.find_spec({"llvm": "llvmlite"}.get(name, name)) is None:
             pytest.skip(f"{name} is not installed")
         backend = ad.get_backend(name)
         capabilities, primitives = backend.capabilities, backend.primitives
@@ -205,7 +219,7 @@ def test_every_primitive_has_a_row_or_a_meaning_or_a_reason(name, primitive):
         assert capabilities.missing[primitive.name]
         return
     row = any(primitive in own for own in ways(name).values())
-    own_ufunc = primitive.numpy_ufunc is not None and name in ("numpy", "numba", "dask")
+    own_ufunc = primitive.numpy_ufunc is not None and name in ("numpy", "llvm", "numba", "dask")
     composed = primitive in ops.COMPOSITIONS and primitive.name not in primitives
     reduces = primitive.kind == "reduction" and primitive.reduces is not None
     assert row or own_ufunc or composed or reduces or primitive.meaning is not None

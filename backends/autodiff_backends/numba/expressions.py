@@ -9,6 +9,7 @@ import numpy as np
 
 from autodiff.core.primitives import PRIMITIVES, Primitive, by_primitive
 
+from ..loops.costs import ARITHMETIC
 from ..loops.statements import Form, first_of, operand_dtypes
 
 DType = np.dtype[Any]
@@ -85,8 +86,6 @@ def _tanh_slope(operand: Operand, out: DType, vectorised: frozenset[str]) -> str
     return f"({number('1', out)} - {square} if {square} < {number('0.99', out)} else {exact})"
 
 
-# What takes as long as an addition, though NumPy's threads may share it.
-ARITHMETIC = (0.1, 0.2)
 _FAST, _MEDIUM, _SLOW, _SLOWEST = (4.0, 0.6), (6.0, 0.8), (11.0, 0.9), (13.0, 1.2)
 
 NOTHING = Override()

@@ -11,25 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from ..loops.nests import FLOAT64, RUN, SMALLEST_SHARED, Nest, accumulator
 from ..loops.schedule import Group, Schedule, Segment
-from ..loops.statements import Statement
-from .costs import loop_cost
+from ..loops.statements import Form, Statement
+from ..loops.tables import Table
+from .costs import COSTS
 from .expressions import ANGLES, VECTORISED, accumulate, cast, expression, initial
-
-# A reduction's last kept axis is the innermost loop if it is this long: rows are added up, which vectorises.
-SHORTEST_ROW = 4
-
-# Estimated nanoseconds from which a loop nest is shared by threads: handing a part to another one costs 40 to 90 us.
-SMALLEST_SHARED = 400_000
 
 # So many Python numbers are parameters; more are written into the workspace by the caller.
 FEW_SCALARS = 16
-
-# Sums of more terms in float64 are added up in runs of so many. A plain loop over a million terms loses a hundred units
-# in the last place, and NumPy loses one.
-LONGEST_SUM = RUN = 512
-
-FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
 class Stage:
@@ -70,8 +60,7 @@ class KernelSource:
         self.schedule = schedule
         self.lowering = schedule.lowering
         self.stages = [Stage()]
-        self._fixed: list[int] = []
-        self._tables: list[tuple[int, Any]] = []
+        self._table = Table()
         self._used: set[str] = set()
         # Where the parts of a shared loop leave their sums: a vector of each dtype.
         self.parts: list[np.dtype[Any]] = []
@@ -83,25 +72,13 @@ class KernelSource:
         self._copy_out()
         if len(self.stages) > 1 and not self.stages[-1].lines:
             self.stages.pop()
-        self.table = self._table()
+        self.table = self._table.array()
         self.parameters = self._parameters()
         self.source = self._module()
 
-    # --- the table ---------------------------------------------------------------------------------------------------
-
     def _entry(self, value: int) -> str:
         """A fixed place of the table."""
-        self._fixed.append(value)
-        return f"t[{len(self._fixed) - 1}]"
-
-    def _table(self) -> Any:
-        tables = []
-        start = len(self._fixed)
-        for place, rows in self._tables:
-            self._fixed[place] = start
-            tables.append(rows.ravel())
-            start += rows.size
-        return np.concatenate([np.asarray(self._fixed, np.int64), *tables]).astype(np.uint32)
+        return f"t[{self._table.entry(value)}]"
 
     # --- in and out --------------------------------------------------------------------------------------------------
 
@@ -165,27 +142,21 @@ class KernelSource:
                 self._addresses[j, c] = entry(schedule.address(statements[segment.start + j], c))
             depth = 0
         else:
-            rows = np.array(
-                [[schedule.address(statements[i], c) for i in schedule.instances(segment, j)] for j, c in columns]
-            )
-            unique, places = np.unique(rows, axis=0, return_inverse=True)
-            for column, place in zip(columns, places.ravel(), strict=True):
+            rows = self._table.body(schedule, segment, columns)
+            for column, place in rows.places.items():
                 self._addresses[column] = f"t[q + {place}]"
-            count = self._entry(segment.count)
-            start = self._entry(0)
-            self._tables.append((len(self._fixed) - 1, unique.T))
-            self._line(0, f"q{number} = np.int64({start})")
-            self._line(0, f"for k in range({count}):")
-            self._line(1, f"q = q{number} + k * {len(unique)}")
+            self._line(0, f"q{number} = np.int64(t[{rows.start}])")
+            self._line(0, f"for k in range(t[{rows.repeated}]):")
+            self._line(1, f"q = q{number} + k * {rows.width}")
             depth = 1
         for group in segment.groups:
             self._group(segment, group, depth)
 
     def _group(self, segment: Segment, group: Group, depth: int) -> None:
         """One loop nest, and a second one for angles that the functions of the first are not for."""
-        nest = _Nest(self.schedule, segment, group)
+        nest = _Named(self.schedule, segment, group, _is_angle)
         first = nest.axes[0] if nest.axes else ()
-        nanoseconds = math.prod(group.shape) * sum(loop_cost(s.form) for _, s in nest.members)
+        nanoseconds = math.prod(group.shape) * sum(COSTS.statement(s.form) for _, s in nest.members)
         shared = depth == 0 and nanoseconds >= SMALLEST_SHARED and bool(nest.outer or not nest.by_rows)
         if shared:
             nest.shared = first[-1]
@@ -209,7 +180,7 @@ class KernelSource:
         if nest.in_parts and nest.reductions:
             self._join_parts(nest)
 
-    def _loops(self, nest: _Nest, depth: int, vectorised: frozenset[str]) -> None:
+    def _loops(self, nest: _Named, depth: int, vectorised: frozenset[str]) -> None:
         """Kept axes, then reduced ones; or the last kept axis innermost, where rows are added up."""
         at = depth
         for axes in nest.outer:
@@ -223,7 +194,7 @@ class KernelSource:
             del nest.open[around:]
         else:
             for j, (form, reduces) in forms.items():
-                self._line(at, f"{self._total(j)} = {initial(reduces, _accumulator(form.dtypes[0]))}")
+                self._line(at, f"{self._total(j)} = {initial(reduces, accumulator(form.dtypes[0]))}")
                 if j in nest.long:
                     self._line(at, f"{self._lost(j)} = 0.0")
         deepest = at
@@ -245,16 +216,16 @@ class KernelSource:
             if nest.in_parts:
                 self._line(at, f"p{len(self.parts) + place}[part] = {self._total(j)}")
             elif nest.segment.stored[j]:
-                total = cast(self._total(j), _accumulator(form.dtypes[0]), form.dtypes[0])
+                total = cast(self._total(j), accumulator(form.dtypes[0]), form.dtypes[0])
                 self._line(at, f"{self._element(nest, j, -1)} = {total}")
 
-    def _join_parts(self, nest: _Nest) -> None:
+    def _join_parts(self, nest: _Named) -> None:
         """What the parts of a shared loop have summed up, put together by one thread."""
         self._begin(None)
         nest.open.clear()
         for j, reduces in nest.reductions.items():
             form = nest.statement(j).form
-            wide = _accumulator(form.dtypes[0])
+            wide = accumulator(form.dtypes[0])
             name = f"p{len(self.parts)}"
             self.parts.append(wide)
             self._line(0, f"{self._total(j)} = {initial(reduces, wide)}")
@@ -264,7 +235,7 @@ class KernelSource:
                 self._line(0, f"{nest.names[j, -1]} = {self._addresses[j, -1]}")
             self._line(0, f"{self._element(nest, j, -1)} = {cast(self._total(j), wide, form.dtypes[0])}")
 
-    def _open_runs(self, nest: _Nest, axes: tuple[int, ...], depth: int) -> int:
+    def _open_runs(self, nest: _Named, axes: tuple[int, ...], depth: int) -> int:
         """A loop over runs of the last axes, each of which has sums of its own, and the loop over a run."""
         axis = axes[-1]
         first, last = ("lo", "hi") if axis == nest.shared else ("0", str(nest.extent(axes)))
@@ -273,7 +244,7 @@ class KernelSource:
             self._line(depth + 1, f"{self._run(j)} = 0.0")
         return self._open_from(nest, axis, f"b{axis}", f"min({RUN}, {last} - b{axis})", depth + 1)
 
-    def _open_from(self, nest: _Nest, axis: int, first: str, count: str, depth: int) -> int:
+    def _open_from(self, nest: _Named, axis: int, first: str, count: str, depth: int) -> int:
         """A loop that does not begin at 0. Where LLVM does not see that no place is negative it makes no vectors."""
         self._line(depth, f"for k{axis} in range({count}):")
         self._line(depth + 1, f"i{axis} = np.int64(np.uint32({first} + k{axis}))")
@@ -294,7 +265,7 @@ class KernelSource:
     def _value(self, j: int) -> str:
         return f"v{self._serial}_{j}"
 
-    def _statement(self, nest: _Nest, j: int, statement: Statement, vectorised: frozenset[str], depth: int) -> None:
+    def _statement(self, nest: _Named, j: int, statement: Statement, vectorised: frozenset[str], depth: int) -> None:
         """What is done for one place of the iteration space."""
         form = statement.form
         words = []
@@ -313,12 +284,12 @@ class KernelSource:
             target = self._element(nest, j, -1)
             self._line(depth, f"{target} = {accumulate(reduces, target, text, form.dtypes[0])}")
         else:
-            wide = _accumulator(form.dtypes[0])
+            wide = accumulator(form.dtypes[0])
             term = cast(text, form.dtypes[0], wide)
             total = self._run(j) if j in nest.long else self._total(j)
             self._line(depth, f"{total} = {accumulate(reduces, total, term, wide)}")
 
-    def _open(self, nest: _Nest, axes: tuple[int, ...], depth: int) -> int:
+    def _open(self, nest: _Named, axes: tuple[int, ...], depth: int) -> int:
         """A loop over axes that are one in memory."""
         if axes[-1] == nest.shared:
             return self._open_from(nest, axes[-1], "lo", "hi - lo", depth)
@@ -326,7 +297,7 @@ class KernelSource:
         nest.open.append(axes[-1])
         return depth + 1
 
-    def _element(self, nest: _Nest, j: int, column: int) -> str:
+    def _element(self, nest: _Named, j: int, column: int) -> str:
         """The element of an access at the present place of the loops."""
         statement = nest.statement(j)
         access = statement.target if column < 0 else statement.operands[column]
@@ -373,116 +344,17 @@ class KernelSource:
         return "\n".join([*imports, "", "", f"def kernel({', '.join(heads)}):", *lines, ""])
 
 
-class _Nest:
-    """The loops of a group: which axes are walked through in which order, and what is in the innermost loop.
+class _Named(Nest):
+    """A nest, with the names of places and of the loops around the present line."""
 
-    Attributes
-    ----------
-    outer, inner : list of tuple of int
-        The axes of each loop around the beginning of sums, and in it.
-    by_rows : bool
-        Whether sums are rows in memory that are added up, the last kept axis being innermost.
-    vectors : bool
-        Whether the loop is worth functions that are made to be vectorised.
-    long : set of int
-        Sums of many terms: added up in runs, and what is lost between these is kept.
-    watched : set of int
-        Members whose angle may be too large for these.
-    open : list of int
-        The axes of the loops around the present line.
-    shared : int or None
-        The axis whose loop threads share.
-    in_parts : bool
-        Whether every thread leaves sums of its own.
-    """
-
-    def __init__(self, schedule: Schedule, segment: Segment, group: Group):
-        self.shape = group.shape
-        self.segment = segment
-        self._statements = schedule.statements
-        self.members = [(j, self.statement(j)) for j in group.members]
-        self.reductions = {j: ufunc for j, s in self.members if (ufunc := s.form.reduces) is not None}
-        self._strides = [strides for _, statement in self.members for strides in statement.form.strides]
-        columns = [(j, c) for j in group.members for c in schedule.columns(segment, j)]
-        self.names = {column: f"a{i}" for i, column in enumerate(columns)}
-        reduced = group.reduced or ()
-        kept = [axis for axis in range(len(group.shape)) if axis not in reduced]
-        self.by_rows = bool(self.reductions) and self._fits_rows(kept)
-        self.outer = self.merged(kept[:-1] if self.by_rows else kept)
-        self.inner = self.merged([*reduced, kept[-1]] if self.by_rows else [*reduced])
-        self.axes = self.outer + self.inner
-        self.vectors = bool(self.axes) and math.prod(self.shape[axis] for axis in self.axes[-1]) >= SHORTEST_ROW
-        self.watched = {
-            j for j, s in self.members if self.vectors and s.form.name in ANGLES and s.form.dtypes[0] == FLOAT64
-        }
-        if self.watched and self._rereads():
-            # It could not be done again.
-            self.vectors, self.watched = False, set()
-        terms = math.prod(self.extent(axes) for axes in self.inner)
-        self.long = {
-            j for j in self.reductions if not self.by_rows and terms > LONGEST_SUM and _adds_doubles(self.statement(j))
-        }
+    def __init__(self, *parts: Any):
+        super().__init__(*parts)
+        self.names = {column: f"a{i}" for i, column in enumerate(self.columns)}
         self.open: list[int] = []
-        self.shared: int | None = None
-        self.in_parts = False
-
-    def extent(self, axes: tuple[int, ...]) -> int:
-        """The iterations of a loop over axes."""
-        return math.prod(self.shape[axis] for axis in axes)
-
-    def statement(self, j: int) -> Statement:
-        """The first of the statements at a position."""
-        return self._statements[self.segment.start + j]
-
-    def _fits_rows(self, kept: list[int]) -> bool:
-        """Whether sums are contiguous rows, with operands that vectors can be read from."""
-        if not kept or self.shape[kept[-1]] < SHORTEST_ROW:
-            return False
-        last = kept[-1]
-        steps = [self.statement(j).form.strides for j in self.reductions]
-        return all(
-            own[0][last] == 1 and any(o[last] == 1 for o in own[1:]) and all(o[last] in (0, 1) for o in own[1:])
-            for own in steps
-        )
-
-    def _rereads(self) -> bool:
-        """Whether a storage that is written to in these loops is read in them too, in any iteration."""
-        end = self.segment.start + self.segment.period * self.segment.count
-        for j, _ in self.members:
-            for i in range(self.segment.start + j, end, self.segment.period):
-                written = self._statements[i].target.storage
-                here = i - j
-                if any(
-                    (k, c) in self.names and a.storage == written
-                    for k, _ in self.members
-                    for c, a in enumerate(self._statements[here + k].operands)
-                ):
-                    return True
-        return False
-
-    def merged(self, axes: list[int]) -> list[tuple[int, ...]]:
-        """Axes as runs that every access walks through in one step, those of size 1 left out."""
-        runs: list[tuple[int, ...]] = []
-        for axis in axes:
-            if self.shape[axis] == 1:
-                continue
-            if runs:
-                previous = runs[-1][-1]
-                n = self.shape[axis]
-                if previous < axis and all(s[previous] == n * s[axis] for s in self._strides):
-                    runs[-1] = (*runs[-1], axis)
-                    continue
-            runs.append((axis,))
-        return runs
 
 
-def _adds_doubles(statement: Statement) -> bool:
-    return statement.form.reduces is np.add and statement.form.dtypes[0] == FLOAT64
-
-
-def _accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """What a sum is added up in; single precision in double, which costs nothing in a register."""
-    return FLOAT64 if dtype == FLOAT32 else dtype
+def _is_angle(form: Form) -> bool:
+    return form.name in ANGLES and form.dtypes[0] == FLOAT64
 
 
 def _bare(text: str) -> str:

@@ -1,0 +1,1 @@
+"""LLVM: loops compiled for the CPU, as builtins of CPython."""

@@ -1,0 +1,254 @@
+"""LLVM: programs of many operations on small arrays as machine code, the rest as on NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from autodiff.backend import Backend, Plan
+from autodiff.core.program import Application, Program
+from autodiff.machine import thread_count
+from autodiff.plan.workspaces import Workspaces
+
+from ..loops.costs import supported
+from ..loops.regions import LOOPS, Composed, Cuts, regions, whole
+from ..loops.schedule import Schedule
+from ..loops.statements import Lowering
+from ..numpy.backend import BACKEND as NUMPY
+from ..numpy.factors import with_factors
+from ..numpy.reference import Interpreted
+from ..numpy.values import constant_value
+from ..numpy.workers import shares, together
+from .code import Module
+from .entry import Argument, Entry
+from .expressions import COSTS, Unwritten, is_written
+from .layout import holds
+from .machine import library, load, processor
+from .source import KernelText
+
+# Places in workspaces are 32-bit numbers.
+LARGEST_ARRAY = 1 << 28
+LARGEST_WORKSPACE = 1 << 31
+
+# Bytes of workspaces that a kernel makes for itself; larger ones are kept between calls, within the common bound.
+LARGEST_OWN = 1 << 18
+
+# More statements than this, after repetitions are rolled up, take LLVM seconds.
+LONGEST_KERNEL = 5_000
+
+# Nanoseconds of a call of a kernel, beside what is done in it.
+KERNEL_CALL = 150.0
+
+
+class Regular:
+    """Makes what a kernel is called with contiguous and aligned arrays of its dtypes.
+
+    Parameters
+    ----------
+    arguments : sequence of Argument or None
+    """
+
+    __slots__ = ("_arguments",)
+
+    def __init__(self, arguments: Sequence[Argument | None]):
+        self._arguments = arguments
+
+    def __call__(self, *values: Any) -> tuple[Any, ...]:
+        pairs = zip(values, self._arguments, strict=False)
+        return tuple([value if a is None or a.shape is None else _regular(value, a.dtype) for value, a in pairs])
+
+
+def _regular(value: Any, dtype: np.dtype[Any]) -> Any:
+    if isinstance(value, np.ndarray) and value.dtype == dtype:
+        value = np.require(value, requirements=["C", "A", "E"])
+        # The same numbers by another name, such as ``long long`` for ``long``.
+        return value if value.dtype is np.dtype(dtype.char) else value.view(np.dtype(dtype.char))
+    return value
+
+
+class Kernel(partial[tuple[Any, ...]]):
+    """A plan that is one builtin: nothing of Python is between a call and its machine code.
+
+    Attributes
+    ----------
+    source : str
+        What is compiled.
+    n_operations : int
+        Statements executed by one call.
+    """
+
+    source: str
+    n_operations: int
+
+    def __new__(cls, text: KernelText) -> Kernel:
+        program = text.lowering.program
+        arguments = [_argument(program, n) for n in range(program.n_inputs)]
+        used = set(text.lowering.inputs)
+        taken = [a if n in used else None for n, a in enumerate(arguments)]
+        Entry(text, taken).plan()
+        machine, source = load(text.module)
+        constants = [_constant(program, n) for n in text.constants]
+        made = super().__new__(cls, machine.builtin(Regular(taken), text.table, *constants))
+        made.source, made.n_operations = source, len(text.lowering.statements)
+        return made
+
+
+def _argument(program: Program, number: int) -> Argument | None:
+    aval = program.avals[number]
+    if aval.spec is not None:
+        return None
+    return Argument(aval.dtype, None if aval.weak else aval.shape)
+
+
+def _constant(program: Program, number: int) -> Any:
+    return _regular(np.array(constant_value(program, number), order="C"), program.avals[number].dtype)
+
+
+class Staged:
+    """A plan whose kernel is called stage by stage, or works in memory that is kept between calls.
+
+    Attributes
+    ----------
+    source : str
+        What is compiled.
+    n_operations : int
+        Statements executed by one call.
+    """
+
+    def __init__(self, text: KernelText):
+        lowering, schedule = text.lowering, text.schedule
+        program = lowering.program
+        self.n_operations = len(lowering.statements)
+        self._outputs = [(program.avals[n].shape, program.avals[n].dtype) for n in program.outputs]
+        self._weak = [i for i, n in enumerate(program.outputs) if program.avals[n].weak]
+        self._stages = [stage.extent for stage in text.stages]
+        self._parts = text.parts
+        numbers = list(lowering.inputs)
+        sizes: list[tuple[int, np.dtype[Any]]] = []
+        self._scalars: list[tuple[int, int, list[int]]] = []
+        # Of each array that is an input the number of the value, or the constant.
+        self._places: list[int] = []
+        self._constants: dict[int, Any] = {}
+        arguments: list[Argument | None] = [Argument(np.dtype(np.int64), None)] * 4
+        for name in text.parameters:
+            kind, place = name[0], int(name[1:])
+            if kind == "w":
+                dtype = schedule.dtypes[place]
+                scalars = schedule.scalars.get(dtype, [])
+                if scalars:
+                    self._scalars.append((len(sizes), len(scalars), scalars))
+                sizes.append((schedule.workspaces[dtype], dtype))
+                arguments.append(Argument(dtype, (schedule.workspaces[dtype],)))
+            elif kind == "p":
+                # Of as many elements as there are parts.
+                arguments.append(None)
+            elif kind == "x":
+                number = numbers[place]
+                aval = program.avals[number]
+                arguments.append(Argument(aval.dtype, aval.shape))
+                if number in program.constants:
+                    self._constants[number] = _constant(program, number)
+                self._places.append(number)
+            else:
+                shape, dtype = self._outputs[place]
+                arguments.append(Argument(dtype, shape))
+        self._workspaces = Workspaces(
+            lambda: tuple([np.empty(size, dtype) for size, dtype in sizes]),
+            sum(size * dtype.itemsize for size, dtype in sizes),
+        )
+        self._spare = self._workspaces.spare
+        Entry(text, arguments).part()
+        machine, self.source = load(text.module)
+        self._kernel = machine.builtin(Regular(arguments), text.table)
+
+    def __call__(self, *values: Any) -> tuple[Any, ...]:
+        spare: Any = self._spare
+        try:
+            workspaces = spare.pop()
+        except IndexError:
+            workspaces, spare = self._workspaces.take()
+        for place, count, numbers in self._scalars:
+            workspaces[place][:count] = [values[n] for n in numbers]
+        outputs: list[Any] = [np.empty(shape, dtype) for shape, dtype in self._outputs]
+        known = self._constants
+        taken = [known[n] if n in known else values[n] for n in self._places]
+        self._run(workspaces, taken, outputs)
+        spare.append(workspaces)
+        for i in self._weak:
+            outputs[i] = outputs[i].item()
+        return tuple(outputs)
+
+    def _run(self, workspaces: Iterable[Any], taken: list[Any], outputs: list[Any]) -> None:
+        kernel = self._kernel
+        count = thread_count()
+        parts = [np.empty(1, dtype) for dtype in self._parts]
+        made = 1
+        for number, extent in enumerate(self._stages):
+            if extent is None:
+                # It may put together what the parts of the last stage have summed up.
+                kernel(number, 0, 0, made, *workspaces, *parts, *taken, *outputs)
+                continue
+            ranges = shares(extent, count)
+            made = len(ranges)
+            parts = [np.empty(made, dtype) for dtype in self._parts]
+            arrays = (*workspaces, *parts, *taken, *outputs)
+            together([partial(kernel, number, i, *span, *arrays) for i, span in enumerate(ranges)])
+
+
+class LlvmBackend(Backend):
+    """Arrays are ``numpy.ndarray``; programs on small ones become machine code."""
+
+    name = "llvm"
+    home = NUMPY
+    capabilities = NUMPY.capabilities
+    primitives = NUMPY.primitives
+
+    def compile(self, program: Program) -> Plan:
+        """Kernels where they are estimated to be faster, the rest as on NumPy."""
+        library()
+        program = with_factors(program)
+        if not holds():
+            return NUMPY.compile(program)
+        cuts = faster()
+        found = regions(program, cuts)
+        kind = whole(program, found, cuts)
+        if kind is None:
+            return Composed(program, found, cuts, self._compile_region)
+        return self._compile_region(kind, program)
+
+    def interpret(self, program: Program) -> Plan | None:
+        """On NumPy, until there is machine code."""
+        return Interpreted(program)
+
+    def _compile_region(self, kind: str, program: Program) -> Plan:
+        kernel = self._kernel(program) if kind == LOOPS else None
+        return NUMPY.compile(program) if kernel is None else kernel
+
+    def _kernel(self, program: Program) -> Plan | None:
+        """A kernel, if it is not too long or too large."""
+        schedule = Schedule(Lowering(program))
+        if max(schedule.workspaces.values(), default=0) > LARGEST_WORKSPACE:
+            return None
+        try:
+            text = KernelText(schedule, Module(processor().has_fma, processor().vector_bytes))
+        except Unwritten:
+            return None
+        if text.n_statements > LONGEST_KERNEL:
+            return None
+        return Staged(text) if text.is_staged or text.workspace_bytes > LARGEST_OWN else Kernel(text)
+
+
+def is_supported(program: Program, application: Application) -> bool:
+    """Whether an application can be a statement, or a view."""
+    return supported(program, application, is_written, LARGEST_ARRAY)
+
+
+def faster() -> Cuts:
+    """Loops where they are estimated to be faster than NumPy."""
+    return COSTS.cuts(is_supported, KERNEL_CALL)
+
+
+BACKEND = LlvmBackend()

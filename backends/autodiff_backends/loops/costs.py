@@ -1,0 +1,103 @@
+"""What applications take in compiled loops and in NumPy, and so which of them loops execute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autodiff.core.primitives import Primitive, Signature
+from autodiff.core.program import Application, Program
+
+from .regions import Cuts, is_view
+from .statements import COPY, DTYPES, REDUCTIONS, Form, is_lowered, looks
+
+# Nanoseconds of one element, in compiled loops and in NumPy's, and of one NumPy call beside that. Measured on 1,000
+# elements in cache; functions that are not listed are called element by element in both.
+SCALAR_FUNCTION = (9.0, 9.0)
+STATEMENT = 20.0
+MULTIPLY_ADD = (0.4, 0.1)
+NUMPY_CALL = 250.0
+# What takes as long as an addition, though NumPy's threads may share it.
+ARITHMETIC = (0.1, 0.2)
+
+
+class Costs(NamedTuple):
+    """Rough estimates for loops that a compiler makes.
+
+    Parameters
+    ----------
+    element : callable
+        ``element(primitive, dtype)``: nanoseconds for one element of a primitive that is no card's cheap one.
+    product : tuple of float, optional
+        Nanoseconds of a term of a product of matrices.
+    largest_product : int, optional
+        So many terms at most, if all that are shorter are loops.
+    """
+
+    element: Callable[[Primitive, np.dtype[Any]], tuple[float, float]]
+    product: tuple[float, float] = MULTIPLY_ADD
+    largest_product: int | None = None
+
+    def application(self, signature: Signature) -> tuple[float, float]:
+        """What an application takes in compiled loops and in NumPy, in nanoseconds."""
+        if looks(signature):
+            return 0.0, NUMPY_CALL / 2
+        size = max([signature.out.size, *[a.size for a in signature.inputs if a.spec is None]])
+        if signature.primitive.kind == "contraction":
+            size = signature.out.size * signature.inputs[0].shape[-1]
+        loops, vectors = self._element(signature.primitive, signature.out.dtype, len(signature.inputs))
+        # One element is a Python number in a NumPy plan.
+        call = NUMPY_CALL if size > 1 else NUMPY_CALL / 8
+        return (STATEMENT if size > 1 else 1.0) + size * loops, call + size * vectors
+
+    def statement(self, form: Form) -> float:
+        """What a statement takes for one element in compiled loops, in nanoseconds."""
+        if form.primitive is None:
+            return (ARITHMETIC if form.name == COPY else SCALAR_FUNCTION)[0]
+        return self._element(form.primitive, form.dtypes[0], len(form.literals))[0]
+
+    def _element(self, primitive: Primitive, dtype: np.dtype[Any], operands: int) -> tuple[float, float]:
+        if primitive.name in REDUCTIONS and operands == 2:
+            return self.product if primitive.kind == "contraction" else MULTIPLY_ADD
+        return ARITHMETIC if primitive.cheap else self.element(primitive, dtype)
+
+    def cuts(self, is_supported: Callable[[Program, Application], bool], kernel_call: float) -> Cuts:
+        """Loops where they are estimated to be faster than NumPy, a call of a kernel taking so many nanoseconds."""
+
+        def fits(program: Program, application: Application) -> bool:
+            return is_supported(program, application) and self._short(application[1])
+
+        def pays(program: Program, members: list[Application]) -> bool:
+            costs = [self.application(signature) for number, signature, _ in members if not is_view(program, number)]
+            return not costs or sum(loops for loops, _ in costs) + kernel_call < sum(vectors for _, vectors in costs)
+
+        return Cuts(fits, is_view, pays)
+
+    def _short(self, signature: Signature) -> bool:
+        """Whether loops are no hopeless match for BLAS."""
+        if signature.primitive.kind == "contraction" and self.largest_product is not None:
+            return signature.out.size * signature.inputs[0].shape[-1] <= self.largest_product
+        loops, vectors = self.application(signature)
+        return signature.primitive.kind != "contraction" or loops < 2 * vectors
+
+
+def supported(
+    program: Program, application: Application, is_written: Callable[[Signature], bool], largest: int
+) -> bool:
+    """Whether an application can be a statement (or a view): dtypes, sizes, primitive and known indices.
+
+    ``is_written(signature)`` says whether there is an expression of an elementwise one.
+    """
+    _, signature, arguments = application
+    primitive = signature.primitive
+    for aval in (signature.out, *signature.inputs):
+        if aval.spec is None and (aval.dtype not in DTYPES or aval.size > largest):
+            return False
+    if primitive.kind == "indexing":
+        return len(arguments) == 2 + primitive.writes and arguments[1] in program.constants
+    reduces = REDUCTIONS.get(primitive.name)
+    if reduces is not None:
+        return all(a.size for a in signature.inputs) or reduces.identity is not None
+    return is_lowered(signature) or is_written(signature)

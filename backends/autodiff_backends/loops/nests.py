@@ -1,0 +1,146 @@
+"""The loops of a group of statements: which axes are walked through in which order, and what is innermost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .schedule import Group, Schedule, Segment
+from .statements import Form, Statement
+
+# A reduction's last kept axis is the innermost loop if it is this long: rows are added up, which vectorises.
+SHORTEST_ROW = 4
+
+# Estimated nanoseconds from which a loop nest is shared by threads: handing a part to another one costs 40 to 90 us.
+SMALLEST_SHARED = 400_000
+
+# Sums of more terms in float64 are added up in runs of so many. A plain loop over a million terms loses a hundred units
+# in the last place, and NumPy loses one.
+LONGEST_SUM = RUN = 512
+
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
+class Nest:
+    """The loops of a group.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    segment : Segment
+    group : Group
+        Of the segment.
+    is_angle : callable
+        ``is_angle(form)``: whether a statement is vectorised for an angle that is not too large.
+
+    Attributes
+    ----------
+    members : list of (int, Statement)
+        The positions in the body, each with the first of its statements.
+    reductions : dict of int to numpy.ufunc
+        What those that reduce combine elements with.
+    columns : list of (int, int)
+        What is in memory: the position of a statement, and -1 for its target or the number of the operand.
+    outer, inner : list of tuple of int
+        The axes of each loop around the beginning of sums, and in it.
+    by_rows : bool
+        Whether sums are rows in memory that are added up, the last kept axis being innermost.
+    vectors : bool
+        Whether the loop is worth functions that are made to be vectorised.
+    long : set of int
+        Sums of many terms: added up in runs, and what is lost between these is kept.
+    watched : set of int
+        Members whose angle may be too large for these.
+    shared : int or None
+        The axis whose loop threads share.
+    in_parts : bool
+        Whether every thread leaves sums of its own.
+    """
+
+    def __init__(self, schedule: Schedule, segment: Segment, group: Group, is_angle: Callable[[Form], bool]):
+        self.shape = group.shape
+        self.segment = segment
+        self._statements = schedule.statements
+        self.members = [(j, self.statement(j)) for j in group.members]
+        self.reductions = {j: ufunc for j, s in self.members if (ufunc := s.form.reduces) is not None}
+        self._strides = [strides for _, statement in self.members for strides in statement.form.strides]
+        self.columns = [(j, c) for j in group.members for c in schedule.columns(segment, j)]
+        reduced = group.reduced or ()
+        kept = [axis for axis in range(len(group.shape)) if axis not in reduced]
+        self.by_rows = bool(self.reductions) and self._fits_rows(kept)
+        self.outer = self.merged(kept[:-1] if self.by_rows else kept)
+        self.inner = self.merged([*reduced, kept[-1]] if self.by_rows else [*reduced])
+        self.axes = self.outer + self.inner
+        self.vectors = bool(self.axes) and math.prod(self.shape[axis] for axis in self.axes[-1]) >= SHORTEST_ROW
+        self.watched = {j for j, s in self.members if self.vectors and is_angle(s.form)}
+        if self.watched and self._rereads():
+            # It could not be done again.
+            self.vectors, self.watched = False, set()
+        terms = math.prod(self.extent(axes) for axes in self.inner)
+        self.long = {
+            j for j in self.reductions if not self.by_rows and terms > LONGEST_SUM and _adds_doubles(self.statement(j))
+        }
+        self.shared: int | None = None
+        self.in_parts = False
+
+    def extent(self, axes: tuple[int, ...]) -> int:
+        """The iterations of a loop over axes."""
+        return math.prod(self.shape[axis] for axis in axes)
+
+    def statement(self, j: int) -> Statement:
+        """The first of the statements at a position."""
+        return self._statements[self.segment.start + j]
+
+    def _fits_rows(self, kept: list[int]) -> bool:
+        """Whether sums are contiguous rows, with operands that vectors can be read from."""
+        if not kept or self.shape[kept[-1]] < SHORTEST_ROW:
+            return False
+        last = kept[-1]
+        steps = [self.statement(j).form.strides for j in self.reductions]
+        return all(
+            own[0][last] == 1 and any(o[last] == 1 for o in own[1:]) and all(o[last] in (0, 1) for o in own[1:])
+            for own in steps
+        )
+
+    def _rereads(self) -> bool:
+        """Whether a storage that is written to in these loops is read in them too, in any iteration."""
+        end = self.segment.start + self.segment.period * self.segment.count
+        columns = set(self.columns)
+        for j, _ in self.members:
+            for i in range(self.segment.start + j, end, self.segment.period):
+                written = self._statements[i].target.storage
+                here = i - j
+                if any(
+                    (k, c) in columns and a.storage == written
+                    for k, _ in self.members
+                    for c, a in enumerate(self._statements[here + k].operands)
+                ):
+                    return True
+        return False
+
+    def merged(self, axes: list[int]) -> list[tuple[int, ...]]:
+        """Axes as runs that every access walks through in one step, those of size 1 left out."""
+        runs: list[tuple[int, ...]] = []
+        for axis in axes:
+            if self.shape[axis] == 1:
+                continue
+            if runs:
+                previous = runs[-1][-1]
+                n = self.shape[axis]
+                if previous < axis and all(s[previous] == n * s[axis] for s in self._strides):
+                    runs[-1] = (*runs[-1], axis)
+                    continue
+            runs.append((axis,))
+        return runs
+
+
+def _adds_doubles(statement: Statement) -> bool:
+    return statement.form.reduces is np.add and statement.form.dtypes[0] == FLOAT64
+
+
+def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """What a sum is added up in; single precision in double, which costs nothing in a register."""
+    return FLOAT64 if dtype == FLOAT32 else dtype

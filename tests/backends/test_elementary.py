@@ -1,0 +1,114 @@
+"""The elementary functions of compiled loops, evaluated by NumPy: against 60 digits of mpmath, and special values."""
+
+import mpmath
+import numpy as np
+import pytest
+
+from autodiff_backends.loops.elementary import ANGLES, FUNCTIONS, LARGEST_ANGLE, SINGLE, function_of
+from autodiff_backends.loops.evaluation import Evaluated
+
+# Where each function is tried; in single precision what fits of it.
+RANGES = {
+    "exp": [(-745, 709.7), (-1, 1), (-1e-8, 1e-8)],
+    "exp2": [(-1074, 1023.9), (-1, 1), (-1e-8, 1e-8)],
+    "expm1": [(-40, 700), (-0.6, 0.6), (-1e-8, 1e-8)],
+    "log": [(0.5, 2), (1 - 1e-6, 1 + 1e-6), (1e-310, 1e-300), (1e300, 1.7e308)],
+    "log1p": [(-0.999, 5), (-1e-4, 1e-4), (1e10, 1e300)],
+    "tanh": [(-25, 25), (-1, 1), (-1e-4, 1e-4)],
+    "tanh_slope": [(-300, 300), (-1, 1)],
+    "sinh": [(-710, 710), (-1, 1), (-25, 25), (-1e-8, 1e-8)],
+    "cosh": [(-710, 710), (-1, 1), (-25, 25)],
+    "logistic": [(-700, 700), (-1, 1)],
+    "arctan": [(-10, 10), (-1, 1), (-1e10, 1e10), (0.6, 0.7), (2.3, 2.5)],
+    "sin": [(-10, 10), (-65_000, 65_000), (-1e-4, 1e-4)],
+    "cos": [(-10, 10), (-65_000, 65_000), (-1e-4, 1e-4)],
+}
+RANGES["log2"] = RANGES["log10"] = RANGES["log"]
+LARGEST_SINGLE = {"exp": 88, "exp2": 127, "expm1": 88, "sinh": 89, "cosh": 89, "tanh_slope": 40, "logistic": 80}
+EXACT = {
+    "log2": lambda x: mpmath.log(x, 2),
+    "log10": lambda x: mpmath.log(x, 10),
+    "exp2": lambda x: mpmath.mpf(2) ** x,
+    "arctan": mpmath.atan,
+    "tanh_slope": lambda x: 1 / mpmath.cosh(x) ** 2,
+    "logistic": lambda x: 1 / (1 + mpmath.exp(-x)),
+}
+NUMPYS = {"tanh_slope": lambda x: 1 / np.cosh(x) ** 2, "logistic": lambda x: 1 / (1 + np.exp(-x))}
+DTYPES = [np.dtype(np.float64), np.dtype(np.float32)]
+
+
+def evaluated(name, *arrays):
+    with np.errstate(all="ignore"):
+        return function_of(name, arrays[0].dtype)(*[Evaluated(a) for a in arrays]).array
+
+
+def samples(name, dtype, count=150):
+    rng = np.random.default_rng(0)
+    limit = LARGEST_SINGLE.get(name, 1e38)
+    for low, high in RANGES[name]:
+        if dtype == np.float32:
+            low, high = max(low, -limit), min(high, limit)
+            if low >= high or (high < 1e-36 and low > 0):
+                low, high = (1e-44, 1e-36) if high < 1 else (1e30, 3e38)
+        yield rng.uniform(low, high, count).astype(dtype)
+    if name in ANGLES:
+        yield (np.arange(1, 40) * np.pi / 2).astype(dtype)
+
+
+def distances(name, x, results):
+    """From the exact values, in units in the last place of these."""
+    exact_function = EXACT.get(name) or getattr(mpmath, name)
+    found = []
+    with mpmath.workdps(60):
+        for value, result in zip(x, results):
+            exact = exact_function(mpmath.mpf(float(value)))
+            unit = np.spacing(abs(x.dtype.type(float(exact))))
+            found.append(float(abs(mpmath.mpf(float(result)) - exact) / mpmath.mpf(float(unit))))
+    return np.array(found)
+
+
+def test_every_function_has_ranges():
+    assert set(RANGES) | {"logaddexp", "logaddexp2"} == set(FUNCTIONS)
+    assert ANGLES < set(SINGLE) < set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("name", RANGES)
+def test_within_two_units_in_the_last_place(name, dtype):
+    for x in samples(name, dtype):
+        results = evaluated(name, x)
+        assert results.dtype == dtype
+        worst = distances(name, x, results)
+        assert worst.max() < 2, x[worst.argmax()]
+
+
+def special(dtype):
+    tiny, least, most = np.finfo(dtype).tiny, np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
+    values = [0.0, np.inf, np.nan, least, tiny, 1.0, 0.5, 87.0, 88.8, 104.0, 709.79, 745.2, 746.0, 1024.0, most]
+    return np.array([*values, *[-v for v in values]], dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("name", RANGES)
+def test_special_values_are_numpys(name, dtype):
+    x = special(dtype)
+    if name in ANGLES:
+        x = x[~(np.isfinite(x) & (abs(x) > LARGEST_ANGLE))]
+    with np.errstate(all="ignore"):
+        wanted = (NUMPYS.get(name) or getattr(np, name))(x)
+    found = evaluated(name, x)
+    np.testing.assert_allclose(found, wanted, rtol=4 * np.finfo(dtype).eps, atol=np.finfo(dtype).smallest_subnormal)
+    numbers = ~np.isnan(wanted)
+    np.testing.assert_array_equal(np.signbit(found[numbers]), np.signbit(wanted[numbers]))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("name", ["logaddexp", "logaddexp2"])
+def test_logarithms_of_sums_are_numpys(name, dtype):
+    rng = np.random.default_rng(1)
+    x, y = (a.ravel() for a in np.meshgrid(special(dtype), special(dtype)))
+    x, y = (np.concatenate([a, rng.normal(0, 30, 500).astype(dtype)]) for a in (x, y))
+    with np.errstate(all="ignore"):
+        wanted = getattr(np, name)(x, y)
+    eps = float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(evaluated(name, x, y), wanted, rtol=5 * eps, atol=eps)
