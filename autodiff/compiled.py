@@ -11,7 +11,9 @@ from .convert import describe, is_complex
 from .core.avals import Aval
 from .errors import ArgumentError, DTypeError, ShapeError
 from .nodes import Node
+from .noting import searches
 from .places import taken
+from .plan.searching import check_compiled
 from .registry import get_backend
 from .tensor.handle import Handle
 
@@ -94,6 +96,8 @@ class CompiledGradient:
                 )
             arrays.append(value)
         results = self._plan(*arrays, *self._bound)
+        if searches:
+            check_compiled(self._plan, results, self._home)
         return results[0], list(results[1:])
 
     def _taken(self, value: Any, aval: Aval, i: int) -> Any:

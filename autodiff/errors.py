@@ -14,6 +14,7 @@ AutodiffError
 ├── DetachedError         (TypeError)            a Tensor that a derivative passes through taken as plain numbers
 ├── MissingRuleError      (NotImplementedError)  a derivative that exists but is not written yet
 ├── TraceError            (RuntimeError)         a value asked for while only structure is known
+├── NotFiniteError        (FloatingPointError)   NaN or an infinity in a result, where somebody looks for it
 ├── OutOfMemoryError      (MemoryError)          arrays that do not fit into a device's memory
 └── BackendError          (LookupError)          a backend that is unknown or cannot be used here
 
@@ -94,6 +95,10 @@ class MissingRuleError(AutodiffError, NotImplementedError):
 
 class TraceError(AutodiffError, RuntimeError):
     """A value was asked for where only its shape and dtype are known."""
+
+
+class NotFiniteError(AutodiffError, FloatingPointError):
+    """NaN, or an infinity, in a result: from ``autodiff.debug_nans``."""
 
 
 class OutOfMemoryError(AutodiffError, MemoryError):
