@@ -125,6 +125,11 @@ class GrowthWarning(UserWarning):
     """A loop updates a variable by operations, so that its history grows and each step compiles a longer gradient."""
 
 
+def several(count: int, what: str, plural: str = "") -> str:
+    """So many of something, in words for messages."""
+    return f"{count} {what if count == 1 else plural or what + 's'}"
+
+
 def shown(value: Any) -> str:
     """The text of a value, shortened, for messages; whatever happens in it."""
     try:

@@ -1,6 +1,7 @@
 """What NumPy says of a plan: at the user's line, of the operation, in the user's error state."""
 
 import inspect
+import io
 import threading
 import warnings
 
@@ -70,6 +71,10 @@ def test_the_error_state_is_the_users(kind):
         plan(large)
     # The number has a bit for each kind, as NumPy gives it.
     assert sorted(said) == [("overflow", 6), ("underflow", 6)]
+    log = io.StringIO()
+    with np.errstate(over="log", call=log):
+        plan(large)
+    assert log.getvalue().startswith("Warning: overflow encountered in exp(float64[2])")
     with np.errstate(over="ignore", under="warn"), pytest.warns(RuntimeWarning, match="underflow encountered in exp"):
         plan(large)
     # Here warnings are errors.

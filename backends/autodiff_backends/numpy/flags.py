@@ -79,12 +79,17 @@ class Telling:
 
     def errstate(self) -> Any:
         """The error state as a context manager."""
-        state: dict[str, Any] = {name: "call" if action == "warn" else action for name, action in self._state.items()}
+        state: dict[str, Any] = {
+            name: "call" if action in ("warn", "log") else action for name, action in self._state.items()
+        }
         return np.errstate(**state, call=self._called)
 
     def _called(self, word: str, flag: int) -> None:
-        if next(self._state[name] for name, one in WORDS.items() if one == word) != "warn":
+        action = next(self._state[name] for name, one in WORDS.items() if one == word)
+        if action == "call":
             self._handler(word, flag)
+        elif action == "log":
+            self._handler.write(f"Warning: {self._text(word)}\n")
         elif (word, self.signature) not in self._told:
             self._told.add((word, self.signature))
             warnings.warn(self._text(word), RuntimeWarning, stacklevel=user_frame()[1])
