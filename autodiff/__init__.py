@@ -17,6 +17,7 @@ from . import numpy as numpy  # what a Tensor names as its namespace
 from .backend import Backend
 from .compiled import CompiledGradient, Explanation
 from .containers import register_container
+from .debugging import debug_nans
 from .errors import AutodiffError, DetachedWarning, GrowthWarning, IndependentWarning, RetraceWarning
 from .graph import Graph
 from .machine import set_num_threads
@@ -90,6 +91,7 @@ __all__ = [
     "checkpoint",
     "custom_jvp",
     "custom_vjp",
+    "debug_nans",
     "elementwise_grad",
     "errors",
     "function",

@@ -72,6 +72,29 @@ def count(value: Any, what: str, low: int = 1, of: str = "") -> int:
     return int(value)
 
 
+def number(value: Any, what: str, low: float = 0.0, below: float = math.inf) -> float:
+    """``value`` as a float that is at least ``low`` and less than ``below``."""
+    if type(value) is not float:
+        value = _real(value, what)
+    found: float = value
+    if not low <= found < below:
+        bounds = f"at least {low:g}" + ("" if below == math.inf else f" and less than {below:g}")
+        raise ArgumentError(f"{what}={found} must be finite, {bounds}")
+    return found
+
+
+def _real(value: Any, what: str) -> float:
+    """A real number as a float: text, truths and arrays of several numbers are none."""
+    plain = isinstance(value, (str, bytes, bytearray, bool, np.bool_))
+    if plain or (isinstance(value, (np.ndarray, np.generic)) and (value.ndim or value.dtype.kind not in "iuf")):
+        raise ArgumentError(f"{what}={describe(value)} must be a number")
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        reason = " that a float can hold" if isinstance(error, OverflowError) else ""
+        raise ArgumentError(f"{what}={describe(value)} must be a number{reason}") from None
+
+
 def flag(value: Any, what: str, error: type[AutodiffError] = DTypeError) -> bool:
     """A truth: the text ``"no"`` would be true, and None false."""
     if isinstance(value, TRUTHS) or (type(value) is int and value in (0, 1)):

@@ -16,6 +16,7 @@ from .core.parameters import Axes, Axis, Output, Permutation, Shape
 from .differentiate import marked
 from .errors import UnsupportedError
 from .nodes import Node, Operation, now, operations_since
+from .noting import attribution
 
 # What a parameter of a type becomes where all arrays have one more axis in front; others stay.
 WITH_AXIS: dict[Any, Callable[[Any, int], Any]] = {
@@ -51,9 +52,12 @@ class Batch:
     def __call__(self, outputs: Sequence[Node]) -> list[Node | None]:
         """For each output the node of the whole batch; None if it is the same for all elements."""
         made = self._made
+        attribute = attribution()
         for op in self._between(outputs):
             if any(x in made for x in op.inputs):
                 made[op] = self._batched(op)
+                if attribute:
+                    attribute(op, (made[op],), 0)
         return [made.get(node) for node in outputs]
 
     def of_all(self, outputs: Sequence[Node]) -> list[Node]:

@@ -18,6 +18,9 @@ _INSTALLED = (os.path.dirname(os.__file__), *_SITES, "<frozen ")
 _DECORATING = "numpy._utils"
 
 
+UNKNOWN_LINE = "an unknown line"
+
+
 class Caller(NamedTuple):
     """Where a call came from.
 
@@ -52,7 +55,30 @@ def user_frame() -> tuple[FrameType, int]:
 
 def caller() -> Caller:
     """The innermost line of a user's code; that of a foreign package if there is none."""
-    frame: FrameType | None = sys._getframe(1)
+    found, foreign = _innermost()
+    if found is None:
+        return Caller(UNKNOWN_LINE, None)
+    function = None if foreign is None or foreign is found else _qualified(foreign)
+    return Caller(_line(found), function)
+
+
+def place() -> tuple[str, int]:
+    """File and number of the line that ``caller`` gives, which takes a fifth of the time; see ``line_at``."""
+    found, _ = _innermost()
+    return ("", 0) if found is None else (found.f_code.co_filename, found.f_lineno)
+
+
+def line_at(file: str, number: int) -> str:
+    """A line as text, from its place."""
+    if not number:
+        return UNKNOWN_LINE
+    text = linecache.getline(file, number).strip()
+    return f"{file}, line {number}" + (f" ({text})" if text else "")
+
+
+def _innermost() -> tuple[FrameType | None, FrameType | None]:
+    """The innermost frame of a user's code, and that of another package which it called, if there is one."""
+    frame: FrameType | None = sys._getframe(2)
     innermost: FrameType | None = None
     foreign: FrameType | None = None
     while frame is not None:
@@ -64,11 +90,7 @@ def caller() -> Caller:
             if not str(frame.f_globals.get("__name__", "")).startswith(_DECORATING):
                 foreign = frame
         frame = frame.f_back
-    found = frame or innermost
-    if found is None:
-        return Caller("an unknown line", None)
-    function = None if foreign is None or foreign is found else _qualified(foreign)
-    return Caller(_line(found), function)
+    return frame or innermost, foreign
 
 
 def line_of(error: BaseException) -> str | None:

@@ -9,9 +9,11 @@ import numpy as np
 from .backend import Backend, Plan
 from .convert import describe, is_complex
 from .core.avals import Aval
-from .errors import ArgumentError, DTypeError, ShapeError
+from .errors import ArgumentError, DTypeError, ShapeError, several
 from .nodes import Node
+from .noting import searches
 from .places import taken
+from .plan.searching import check_compiled
 from .registry import get_backend
 from .tensor.handle import Handle
 
@@ -82,7 +84,7 @@ class CompiledGradient:
 
     def __call__(self, *values: Any) -> tuple[Any, list[Any]]:
         if len(values) != len(self._avals):
-            raise ArgumentError(f"the compiled gradient takes {len(self._avals)} arrays, not {len(values)}")
+            raise ArgumentError(f"the compiled gradient takes {several(len(self._avals), 'array')}, not {len(values)}")
         arrays = []
         for i, (value, aval) in enumerate(zip(values, self._avals, strict=True)):
             if type(value) is not np.ndarray or value.dtype != aval.dtype or self._away:
@@ -94,6 +96,8 @@ class CompiledGradient:
                 )
             arrays.append(value)
         results = self._plan(*arrays, *self._bound)
+        if searches:
+            check_compiled(self._plan, results, self._home)
         return results[0], list(results[1:])
 
     def _taken(self, value: Any, aval: Aval, i: int) -> Any:

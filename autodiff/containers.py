@@ -243,9 +243,13 @@ def leaf_names(structure: Structure) -> list[str]:
     """How each leaf is reached from the container, such as ``[0]['weights'].bias``."""
     if structure is LEAF:
         return [""]
+    pairs = zip(step_names(structure), structure[2], strict=True)
+    return [f"{step}{name}" for step, part in pairs for name in leaf_names(part)]
+
+
+def step_names(structure: Structure) -> list[str]:
+    """How each part of a container is reached from it."""
     _, keys, structures = structure
     if type(keys) is _Rest and keys.names:
-        steps = [f".{name}" for name in keys.names]
-    else:
-        steps = [f"[{step!r}]" for step in (range(len(structures)) if keys is None or type(keys) is _Rest else keys)]
-    return [f"{step}{name}" for step, part in zip(steps, structures, strict=True) for name in leaf_names(part)]
+        return [f".{name}" for name in keys.names]
+    return [f"[{step!r}]" for step in (range(len(structures)) if keys is None or type(keys) is _Rest else keys)]

@@ -16,6 +16,7 @@ from .core.primitives import Signature
 from .errors import ArgumentError, shown
 from .machine import memory_bytes
 from .nodes import Node, Operation, by_sequence, operations_since
+from .noting import attribution
 from .recipe import Recipes, Record, recorded
 from .rules import TABLE, Via, irrelevant_extrema, sum_to
 from .tracing import unknowns
@@ -103,6 +104,7 @@ def reverse(
         if node in active:
             pending[node] = (pending[node][0] + ct if node in pending else ct, False)
     results: dict[Node, Node] = {}
+    attribute = attribution()
     while flows:
         op, positions = flows.popitem()
         found = pending.pop(op, None)
@@ -122,6 +124,8 @@ def reverse(
             x, idx = inputs
             total, mask = pending[x]
             pending[x] = (ops.index_add(total, idx, ct), mask)
+            if attribute:
+                attribute(op, pending[x][:1])
             continue
         of_outputs = type(ct) is tuple
         known = tuple([one and one.aval for one in ct]) if of_outputs else ct.aval
@@ -132,6 +136,8 @@ def reverse(
         else:
             pulled = _pull(ct, op, positions, mask)
             _pulls.met(key, _pull_recipe, *key)
+        if attribute:
+            attribute(op, pulled)
         mask = TABLE[primitive].masks or (mask and primitive.kind in ("elementwise", "view"))
         for i, contribution in zip(positions, pulled, strict=True):
             if contribution is not None:
@@ -141,6 +147,8 @@ def reverse(
                     pending[x] = (contribution, mask)
                 else:
                     pending[x] = (_accumulated(other[0], contribution), other[1] and mask)
+                    if attribute:
+                        attribute(x, pending[x][:1])
     results.update({node: ct for node, (ct, _) in pending.items()})
     return [results.get(node) for node in wrt]
 
@@ -223,6 +231,7 @@ class Forward:
                     # No further back than a derivative passes: a composition may hold its own primitive beyond.
                     stack += [inputs[i] for i in _passed(node.signature) if inputs[i].sequence > floor]
         fresh.sort(key=by_sequence)
+        attribute = attribution()
         for op in fresh:
             signature, inputs = op.signature, op.inputs
             incoming = [tangents.get(inputs[i]) for i in _passed(signature)]
@@ -236,6 +245,8 @@ class Forward:
             else:
                 tangents[op] = _push(op, incoming)
                 _pushes.met(key, _push_recipe, *key)
+            if attribute:
+                attribute(op, (tangents[op],))
         found: Node | None = tangents[output]
         return found
 
@@ -380,4 +391,10 @@ def _next_order(current: Node, x: Node, forward: Forward) -> Node | None:
         # The sum of a 0-d function is the function; that of a larger one has been summed for this reason.
         return tangent
     weight = reverse([current], [ops.ones_like(current)], [total_of])[0]
-    return None if weight is None else _fit(tangent * weight, x)
+    if weight is None:
+        return None
+    attribute = attribution()
+    found = _fit(tangent * weight, x)
+    if attribute:
+        attribute(inner, (found,))
+    return found

@@ -15,6 +15,7 @@ from .core.avals import Aval, common_place
 from .core.primitives import Primitive, Signature
 from .errors import BackendError
 from .nodes import Constant, Node, Operation
+from .noting import search
 from .ops import Prefixed, place_p
 from .places import brought, elsewhere
 from .plan import Collected, PlanCache, below, build, collect, compile_nodes
@@ -78,17 +79,29 @@ class Recipe:
         return [nodes[i] for i in self.outputs]
 
 
+class Found(NamedTuple):
+    """A derivative as it was found: what is noted of its nodes is not in a recipe."""
+
+    outputs: list[Node]
+
+    def record(self, nodes: list[Node]) -> list[Node]:
+        """The derivative's nodes."""
+        return self.outputs
+
+
 def recipe_of(
     nodes: Sequence[Node],
     found: Sequence[Node],
     place: Backend | None,
     prefixed: Sequence[tuple[int, tuple[Any, ...], Aval]] = (),
-) -> Recipe:
+) -> Recipe | Found:
     """How ``found`` is made of ``nodes``, simplified as far as it stays differentiable.
 
     What does not depend on anything that is on a backend is said to be on ``place``. The last ``nodes`` are the
     ``prefixed`` indices.
     """
+    if search():
+        return Found([x if place in (None, x.aval.place) else place_p(x, backend=place) for x in found])
     program = build(nodes, found, simplify_graph)
     number_of = {i: i for i in range(len(nodes))}
     constants: list[Constant] = []
@@ -143,7 +156,13 @@ class Compiled:
     __slots__ = ("_moved", "_prefixed", "_taken", "home", "plan")
 
     def __init__(
-        self, leaves: Sequence[Node], given: Sequence[Node], outputs: Sequence[Node], backend: Backend, derived: bool
+        self,
+        leaves: Sequence[Node],
+        given: Sequence[Node],
+        outputs: Sequence[Node],
+        backend: Backend,
+        derived: bool,
+        asked: int | None = None,
     ):
         nodes = below((*leaves, *given), outputs)
         used = {*outputs, *[x for node in nodes for x in node.inputs]}
@@ -158,7 +177,7 @@ class Compiled:
         if not derived:
             # A batch of derivatives is of derivatives, too.
             derived = any(node.signature is not None and node.signature.is_derived for node in nodes)
-        self.plan: Plan = compile_nodes(taken, outputs, backend, derivatives=derived)
+        self.plan: Plan = compile_nodes(taken, outputs, backend, derivatives=derived, asked=asked)
 
     @property
     def n_operations(self) -> int:
@@ -198,20 +217,26 @@ class Split:
         inside = set(given)
         varying = {*leaves, *given}
         needed: dict[Node, None] = {}
-        for node in below(leaves, found):
+        nodes = below(leaves, found)
+        if search():
+            # What has been computed before has no line.
+            needed = {x: None for node in nodes for x in node.inputs if x in varying and x not in inside}
+            nodes = []
+        for node in nodes:
             if any(x in varying for x in node.inputs) or isinstance(node, Prefixed):
                 varying.add(node)
             if any(x in inside for x in node.inputs):
                 inside.add(node)
                 needed.update(dict.fromkeys(x for x in node.inputs if x in varying and x not in given))
         needed = {x: None for x in needed if x not in inside}
-        needed.update(dict.fromkeys(x for x in found if x in varying and x not in inside))
+        if nodes:
+            needed.update(dict.fromkeys(x for x in found if x in varying and x not in inside))
         kept = list(needed)
         indices = [x for x in kept if x.aval.spec is not None]
         residuals = [x for x in kept if x.aval.spec is None]
         self._count = len(outputs)
         self._given = len(given)
-        self.first = Compiled(leaves, (), [*outputs, *residuals], backend, True)
+        self.first = Compiled(leaves, (), [*outputs, *residuals], backend, True, len(outputs))
         places = {leaf: i for i, leaf in enumerate(leaves)}
         origins = {node: (i, entries) for node, i, entries in _prefixed(leaves, indices)}
         self._kept = [origins[x] if x in origins else (places[x], ()) for x in indices]
@@ -285,7 +310,7 @@ class Engine:
         collected = collect((*outputs, *given), floor, floor)
         key = (collected.key, positions_of(collected, inputs), len(outputs), len(given), walk, "recorded")
 
-        def make() -> Recipe:
+        def make() -> Recipe | Found:
             found, nodes = walk(outputs, inputs, given), list(collected.numbers)
             indices = _prefixed(nodes, below(nodes, found))
             home = self.computing([*outputs, *given]).home
@@ -296,7 +321,7 @@ class Engine:
                 [(i, entries, node.aval) for node, i, entries in indices],
             )
 
-        recipe: Recipe = self.cache.get(key, make)
+        recipe: Recipe | Found = self.cache.get(key, make)
         return recipe.record([*collected.numbers])
 
     def split(

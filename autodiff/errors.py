@@ -14,6 +14,7 @@ AutodiffError
 ├── DetachedError         (TypeError)            a Tensor that a derivative passes through taken as plain numbers
 ├── MissingRuleError      (NotImplementedError)  a derivative that exists but is not written yet
 ├── TraceError            (RuntimeError)         a value asked for while only structure is known
+├── NotFiniteError        (FloatingPointError)   NaN or an infinity in a result, where somebody looks for it
 ├── OutOfMemoryError      (MemoryError)          arrays that do not fit into a device's memory
 └── BackendError          (LookupError)          a backend that is unknown or cannot be used here
 
@@ -96,6 +97,10 @@ class TraceError(AutodiffError, RuntimeError):
     """A value was asked for where only its shape and dtype are known."""
 
 
+class NotFiniteError(AutodiffError, FloatingPointError):
+    """NaN, or an infinity, in a result: from ``autodiff.debug_nans``."""
+
+
 class OutOfMemoryError(AutodiffError, MemoryError):
     """Arrays that do not fit into the memory of a device."""
 
@@ -118,6 +123,11 @@ class RetraceWarning(UserWarning):
 
 class GrowthWarning(UserWarning):
     """A loop updates a variable by operations, so that its history grows and each step compiles a longer gradient."""
+
+
+def several(count: int, what: str, plural: str = "") -> str:
+    """So many of something, in words for messages."""
+    return f"{count} {what if count == 1 else plural or what + 's'}"
 
 
 def shown(value: Any) -> str:

@@ -13,7 +13,7 @@ from .compiled import CompiledGradient, Explanation
 from .convert import describe
 from .core.avals import Aval
 from .differentiate import derivative
-from .engine import Engine, Recipe, Walk, collected_of, recipe_of
+from .engine import Engine, Found, Recipe, Walk, collected_of, recipe_of
 from .errors import ArgumentError, IndependentWarning
 from .growth import RECORDED_STEPS, Growth
 from .nodes import Node, Variable, freeze, is_fixed, renamed
@@ -226,7 +226,9 @@ class Gradients(Engine):
         keeps = root.aval.place is home or (root.aval.place is None and home is get_backend())
         return Gradient(plan, with_value, home, keeps, elsewhere(collected.leaves, home))
 
-    def _recipe(self, root: Node, collected: Collected, positions: Positions, wrt: list[Node], n: int) -> Recipe:
+    def _recipe(
+        self, root: Node, collected: Collected, positions: Positions, wrt: list[Node], n: int
+    ) -> Recipe | Found:
         self._growth.note(collected, wrt, RECORDED_STEPS)
         home = self.computing([root]).home
         return recorded_derivatives(root, collected, positions, n, None if home is get_backend() else home)
@@ -259,7 +261,7 @@ def _warn_independent(positions: Positions) -> None:
 
 def recorded_derivatives(
     root: Node, collected: Collected, positions: Positions, n: int, place: Backend | None
-) -> Recipe:
+) -> Recipe | Found:
     """The derivative in terms of the collected nodes, simplified as far as it stays differentiable.
 
     What does not depend on anything that is on a backend is said to be on ``place``.

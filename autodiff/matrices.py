@@ -80,19 +80,20 @@ def jacobian_blocks(
     return blocks
 
 
-def real_only(nodes: Sequence[Node], name: str) -> None:
+def real_only(outputs: Sequence[Node], inputs: Sequence[Node], name: str) -> None:
     """An error if something is complex."""
-    for node in nodes:
-        if node.aval.dtype.kind == "c":
-            raise DifferentiationError(
-                f"{name}: it is of real functions of real numbers, and something is {node.aval!r}; differentiate with "
-                "respect to the real and the imaginary part"
-            )
+    for nodes, what in ((inputs, "an argument"), (outputs, "the result")):
+        for node in nodes:
+            if node.aval.dtype.kind == "c":
+                raise DifferentiationError(
+                    f"{name}: {what} is {node.aval!r}, and Hessians are of real functions of real numbers; "
+                    "differentiate real and imaginary parts (np.real, np.imag)"
+                )
 
 
 def hessian_blocks(run: Run, outputs: Sequence[Node], inputs: Sequence[Node], chunk: int | None) -> list[Any]:
     """For each output and each two inputs the block of second derivatives."""
-    real_only((*outputs, *inputs), "hessian")
+    real_only(outputs, inputs, "hessian")
     if chunk is None:
         return run(Walk(hessian), outputs, ())
     firsts = [y.aval.shape + x.aval.shape for y in outputs for x in inputs]

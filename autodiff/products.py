@@ -12,7 +12,7 @@ from .arguments import count, flag, word
 from .convert import describe
 from .core.avals import Aval
 from .engine import Walk, collected_of
-from .errors import ArgumentError, DifferentiationError
+from .errors import ArgumentError, DifferentiationError, several
 from .gradients import Gradients
 from .matrices import MODES, Options, Run, chunks, hessian_blocks, is_forward, jacobian_blocks
 from .nodes import Constant, Node
@@ -342,7 +342,8 @@ class Products:
 def _vectors(v: Any, avals: Sequence[Aval], as_tensors: Any, what: str) -> list[Node]:
     """Nodes for the vectors of a product, one for each variable."""
     if isinstance(v, (Tensor, np.ndarray)) or not isinstance(v, (list, tuple)) or len(v) != len(avals):
-        raise ArgumentError(f"{what}={describe(v)} must be a list of {len(avals)} arrays, one for each of dx")
+        arrays = several(len(avals), "array")
+        raise ArgumentError(f"{what}={describe(v)} must be a list of {arrays}, one for each of dx")
     return [_vector(x, aval, as_tensors, f"{what}[{i}]") for i, (x, aval) in enumerate(zip(v, avals, strict=True))]
 
 

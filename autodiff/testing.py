@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import count
+from .arguments import count, number
 from .containers import flatten, leaf_names, unflatten
 from .convert import describe
 from .errors import ArgumentError, DerivativeError, DifferentiationError
@@ -58,8 +58,8 @@ def check_grads(
     Raises
     ------
     DerivativeError
-        If they differ: an ``AssertionError`` that names the mode, the order, the argument and the result, with both
-        numbers.
+        If they differ: an ``AssertionError`` that names the mode, the order, the argument, the result and the
+        direction, with both numbers.
     ArgumentError
         If an option makes no sense, or there is nothing to differentiate with respect to.
 
@@ -74,9 +74,10 @@ def check_grads(
     if not isinstance(args, (tuple, list)):
         raise ArgumentError(f"check_grads: args={describe(args)} must be a tuple of the arguments; write (x,)")
     order = count(order, "check_grads: order")
-    chosen = (modes,) if isinstance(modes, str) else tuple(modes)
-    if not chosen or not set(chosen) <= set(MODES):
-        raise ArgumentError(f"check_grads: modes={modes!r} must be of {MODES}")
+    chosen: Any = (modes,) if isinstance(modes, str) else modes
+    if not isinstance(chosen, (tuple, list)) or not chosen or not all(mode in MODES for mode in chosen):
+        raise ArgumentError(f"check_grads: modes={describe(modes)} must be of {MODES}")
+    seed = count(seed, "check_grads: seed", 0)
     leaves, structure = flatten(tuple(args))
     own = [i for i, leaf in enumerate(leaves) if _is_floating(leaf)]
     if not own:
@@ -90,8 +91,14 @@ def check_grads(
         return function(*unflatten(structure, iter(parts)))
 
     usual = TOLERANCES[min([np.asarray(leaves[i]).real.dtype.itemsize for i in own])]
-    tolerances = [known if asked is None else asked for known, asked in zip(usual, (rtol, atol, step), strict=True)]
-    check = _Check(chosen, tolerances, [names[i] for i in own], np.random.default_rng(seed))
+    asked = {"rtol": rtol, "atol": atol, "step": step}
+    tolerances = [
+        known if value is None else number(value, f"check_grads: {option}")
+        for known, (option, value) in zip(usual, asked.items(), strict=True)
+    ]
+    if not tolerances[2]:
+        raise ArgumentError(f"check_grads: step={step} must be more than 0")
+    check = _Check(chosen, tolerances, [names[i] for i in own], seed)
     check(of_floats, [leaves[i] for i in own], order, "")
 
 
@@ -112,13 +119,12 @@ def _dot(one: Any, other: Any) -> float:
 class _Check:
     """What is compared, and how."""
 
-    def __init__(
-        self, modes: Sequence[str], tolerances: Sequence[float], names: Sequence[str], rng: np.random.Generator
-    ):
+    def __init__(self, modes: Sequence[str], tolerances: Sequence[float], names: Sequence[str], seed: int):
         self._modes = modes
         self._rtol, self._atol, self._step = tolerances
         self._names = names
-        self._rng = rng
+        self._seed = seed
+        self._rng = np.random.default_rng(seed)
 
     def __call__(self, function: Callable[..., Any], args: list[Any], order: int, path: str) -> None:
         """Compare the first derivatives of a function, and then check these as functions."""
@@ -126,7 +132,7 @@ class _Check:
         results, structure = _arrays(first), flatten(first)[1]
         floating = [x.dtype.kind in "fc" for x in results]
         if not all(floating):
-            wrong = describe(results[floating.index(False)])
+            wrong = describe(flatten(first)[0][floating.index(False)])
             raise DifferentiationError(f"check_grads: the function returned {wrong}, which has no derivative")
         what = [f"result{name}" for name in leaf_names(structure)]
         cotangents = [self._direction(x) for x in results]
@@ -140,11 +146,11 @@ class _Check:
                 tangents = [*still[:i], _like(v, x), *still[i + 1 :]]
                 found = _arrays(jvp(function, args, tangents)[1])
                 for name, one, other in zip(what, found, expected, strict=True):
-                    self._compare(one, other, f"{path}forward mode", i, name)
+                    self._compare(one, other, f"{path}forward mode", i, v, name)
             if pulled:
                 along = sum([_dot(ct, e) for ct, e in zip(cotangents, expected, strict=True)])
                 scale = sum([float(np.sum(np.abs(ct) * np.abs(e))) for ct, e in zip(cotangents, expected, strict=True)])
-                self._compare(_dot(pulled[i], v), along, f"{path}reverse mode", i, " and ".join(what), scale)
+                self._compare(_dot(pulled[i], v), along, f"{path}reverse mode", i, v, " and ".join(what), scale)
         if order > 1:
             if "forward" in self._modes:
                 tangents = [_like(v, x) for v, x in zip(directions, args, strict=True)]
@@ -173,7 +179,9 @@ class _Check:
         points = zip(at(h), at(-h), at(2 * h), at(-2 * h), strict=True)
         return [(8 * (a - b) - (c - d)) / (12 * h) for a, b, c, d in points]
 
-    def _compare(self, found: Any, expected: Any, mode: str, which: int, result: str, scale: float = 0.0) -> None:
+    def _compare(
+        self, found: Any, expected: Any, mode: str, which: int, v: Any, result: str, scale: float = 0.0
+    ) -> None:
         found, expected = np.asarray(found), np.asarray(expected)
         bound = self._atol + self._rtol * np.maximum(np.maximum(np.abs(expected), np.abs(found)), scale)
         wrong = ~(np.abs(found - expected) <= bound)
@@ -185,9 +193,14 @@ class _Check:
             where = f" at {index}, one of {int(wrong.sum())} of {wrong.size} elements"
             found, expected = found[index], expected[index]
         raise DerivativeError(
-            f"check_grads: {mode}: the derivative of the {result} by {self._names[which]} along a random direction is "
-            f"{found.item()!r}{where}, but finite differences give {expected.item()!r}"
+            f"check_grads: {mode}: the derivative of the {result} by {self._names[which]} along the direction "
+            f"{_shortened(v)} (seed={self._seed}) is {found.item()!r}{where}, but finite differences give "
+            f"{expected.item()!r}"
         )
+
+
+def _shortened(v: np.ndarray[Any, Any]) -> str:
+    return " ".join(np.array2string(v, precision=4, threshold=8, edgeitems=2, max_line_width=10**6).split())
 
 
 def _copied(x: Any) -> Any:

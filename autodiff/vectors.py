@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .containers import LEAF, Structure, flatten, is_container, leaf_names
+from .containers import LEAF, Structure, flatten, is_container, leaf_names, step_names
 from .convert import describe, is_complex
 from .core.avals import Aval
 from .errors import ArgumentError, AutodiffError, DTypeError, ShapeError
@@ -67,11 +67,24 @@ def vectors(value: Any, structure: Structure, avals: Sequence[Aval], what: str) 
         if structure is LEAF and len(avals) == 1:
             # Lists of numbers, where an array is meant.
             return [vector(value, avals[0], what)]
+        path, wanted, other = _difference(structure, given)
         raise ArgumentError(
-            f"{what} must be nested as what it belongs to is: {drawn(structure)}, but it is {drawn(given)}"
+            f"{what}{path} must be nested as what it belongs to is: {drawn(wanted)}, but it is {drawn(other)}"
         )
     names = leaf_names(structure)
     return [vector(leaf, aval, what + name) for leaf, aval, name in zip(leaves, avals, names, strict=True)]
+
+
+def _difference(structure: Structure, given: Structure) -> tuple[str, Structure, Structure]:
+    """Where two structures that are not alike begin to differ, and how."""
+    if structure is not LEAF and given is not LEAF and given[1] == structure[1]:
+        parts = structure[2]
+        if len(given[2]) == len(parts) and (given[0] is structure[0] or {given[0], structure[0]} <= {list, tuple}):
+            for step, one, other in zip(step_names(structure), parts, given[2], strict=True):
+                if not alike(other, one):
+                    path, wanted, found = _difference(one, other)
+                    return f"{step}{path}", wanted, found
+    return "", structure, given
 
 
 def alike(given: Structure, structure: Structure) -> bool:

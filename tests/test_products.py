@@ -334,7 +334,7 @@ WRONG = {
         r"tangents\[0\]\['a'\]\[1\]",
     ),
     "structure": (lambda: ad.jvp(lambda p: p["a"], ({"a": Y},), ([Y],)), errors.ArgumentError, r"\{'a': \*\}.*\[\*\]"),
-    "number of tangents": (lambda: ad.jvp(np.sin, (Y,), (Y, Y)), errors.ArgumentError, "1 entries.*not 2"),
+    "number of tangents": (lambda: ad.jvp(np.sin, (Y,), (Y, Y)), errors.ArgumentError, "1 entry.*not 2"),
     "primals": (lambda: ad.jvp(np.sin, Y, (Y,)), errors.ArgumentError, r"write \(x,\)"),
     "tangents": (lambda: ad.jvp(np.sin, (Y,), Y), errors.ArgumentError, "tangents=.*tuple"),
     "complex tangent": (lambda: ad.jvp(np.sin, (Y,), (Y * 1j,)), errors.DTypeError, "no imaginary part"),
@@ -349,7 +349,7 @@ WRONG = {
     "path of an argument": (
         lambda: ad.grad(lambda p: p)({"a": [1.0, "x"]}),
         errors.DTypeError,
-        r"grad, argument args\[0\]\['a'\]\[1\]",
+        r"grad: args\[0\]\['a'\]\[1\]",
     ),
     "complex elementwise": (
         lambda: ad.elementwise_grad(np.exp)(np.ones(2) * 1j),
@@ -357,7 +357,7 @@ WRONG = {
         "holomorphic_grad",
     ),
     "several results": (lambda: ad.elementwise_grad(lambda x: [x])(Y), errors.DifferentiationError, "one array"),
-    "real argument": (lambda: ad.holomorphic_grad(np.exp)(1.0), errors.DifferentiationError, "argument 0.*complex"),
+    "real argument": (lambda: ad.holomorphic_grad(np.exp)(1.0), errors.DifferentiationError, r"args\[0\].*complex"),
     "real result": (lambda: ad.holomorphic_grad(np.abs)(1j), errors.DifferentiationError, "grad differentiates real"),
     "order": (lambda: ad.nth_derivative(np.sin, -1), errors.ArgumentError, "n=-1"),
     "several arguments": (lambda: ad.nth_derivative(np.sin, 1, (0, 1)), errors.ArgumentError, "one argument"),

@@ -1,5 +1,7 @@
 """``check_grads``: it finds what is wrong, says where, and lets pass what is right."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,20 @@ WRONG = {
 }
 
 
+def test_the_message_has_what_is_needed_to_look_into_it():
+    with pytest.raises(errors.DerivativeError) as caught:
+        check_grads(lambda x, y: np.sin(x) * ad.stop_gradient(y), (0.5, np.array([1.0, 2.0])), modes="reverse", seed=3)
+    found = re.fullmatch(
+        r"check_grads: reverse mode: the derivative of the result by args\[1\] along the direction "
+        r"\[ ?(\S+) +(\S+)\] \(seed=3\) is 0.0, but finite differences give (\S+)",
+        str(caught.value),
+    )
+    first, second, number = map(float, found.groups())
+    assert 0.5 <= abs(first) <= 1.5
+    assert 0.5 <= abs(second) <= 1.5
+    assert number != 0
+
+
 @pytest.mark.parametrize(("call", "message"), WRONG.values(), ids=WRONG)
 def test_what_is_wrong_is_found(call, message):
     with np.errstate(all="ignore"), pytest.raises(AssertionError, match=message) as caught:
@@ -65,7 +81,13 @@ def test_what_is_wrong_is_found(call, message):
         (lambda: check_grads(np.sin, (X,), order=0), errors.ArgumentError, "order=0"),
         (lambda: check_grads(np.sin, (X,), modes=("fwd",)), errors.ArgumentError, "modes="),
         (lambda: check_grads(np.sin, (3,)), errors.ArgumentError, "no argument is a floating"),
+        (lambda: check_grads(np.sin, (X,), modes=3), errors.ArgumentError, "modes=int 3 must be of"),
+        (lambda: check_grads(np.sin, (X,), rtol="small"), errors.ArgumentError, "rtol=str 'small' must be a number"),
+        (lambda: check_grads(np.sin, (X,), atol=-1), errors.ArgumentError, "atol=-1.0 must be finite, at least 0"),
+        (lambda: check_grads(np.sin, (X,), step=0), errors.ArgumentError, "step=0 must be more than 0"),
+        (lambda: check_grads(np.sin, (X,), seed="a"), errors.ArgumentError, "seed='a' must be an integer"),
         (lambda: check_grads(np.argmax, (X,)), errors.DifferentiationError, "no derivative"),
+        (lambda: check_grads(lambda x: {"a": "b"}, (X,)), errors.DifferentiationError, "returned str 'b', which"),
     ],
 )
 def test_wrong_calls(call, error, message):

@@ -263,7 +263,7 @@ def test_stop_gradient():
         (lambda x: x, ("text",), errors.DTypeError, "text"),
         (lambda x: x, (None,), errors.DTypeError, "None"),
         (lambda x: x, (np.array([object()]),), errors.DTypeError, "object"),
-        (lambda x: x, (ad.Tensor([1, 2], constant=True),), errors.DifferentiationError, "argument 0.*int64"),
+        (lambda x: x, (ad.Tensor([1, 2], constant=True),), errors.DifferentiationError, r"args\[0\].*int64"),
         (lambda x: x, (), errors.ArgumentError, "argnums=0.*0 positional"),
     ],
 )

@@ -282,7 +282,7 @@ WRONG = {
     "structure of in_axes": (
         lambda: ad.vmap(lambda p: p["a"], in_axes=({"b": 0},))({"a": X}),
         errors.ArgumentError,
-        r"structure of args\[0\]",
+        r"nested as args\[0\]",
     ),
     "no such axis": (lambda: ad.vmap(np.sin, in_axes=2)(X), errors.AxisError, r"args\[0\].*no axis 2"),
     "no axes": (lambda: ad.vmap(np.add)(X, 2.0), errors.AxisError, r"args\[1\] is the number 2.0.*in_axes=None"),
@@ -294,10 +294,14 @@ WRONG = {
     "axis_size": (lambda: ad.vmap(np.sin, axis_size=4)(X), errors.ShapeError, "5 elements.*axis_size there are 4"),
     "nothing mapped": (lambda: ad.vmap(np.sin, in_axes=None)(X), errors.ArgumentError, "axis_size="),
     "out_axes": (lambda: ad.vmap(np.sin, out_axes=2)(X), errors.AxisError, "out_axes=2.*2 axes"),
-    "structure of out_axes": (lambda: ad.vmap(np.sin, out_axes=(0, 0))(X), errors.ArgumentError, "out_axes=.*result"),
+    "structure of out_axes": (
+        lambda: ad.vmap(np.sin, out_axes=(0, 0))(X),
+        errors.ArgumentError,
+        "out_axes must be nested as result is",
+    ),
     "not the same": (lambda: ad.vmap(np.sin, out_axes=None)(X), errors.UnsupportedError, "not the same for all"),
     "words": (lambda: ad.vmap(lambda x: "word")(X), errors.DifferentiationError, "returned str 'word'"),
-    "objects": (lambda: ad.vmap(np.sin)(np.array(["a"])), errors.DTypeError, r"vmap, argument args\[0\]"),
+    "objects": (lambda: ad.vmap(np.sin)(np.array(["a"])), errors.DTypeError, r"vmap: args\[0\]"),
 }
 
 

@@ -72,6 +72,13 @@ def names():
         "DEEP": deep(),
         "RECURSIVE": recursive(),
         "NoText": NoText,
+        # For transformations: arrays, a container, and functions.
+        "x": np.ones(3),
+        "y": np.ones((2, 3)),
+        "tree": {"weights": [np.ones(3), np.ones(3), np.ones(3)], "b": 1.0},
+        "f": lambda x: np.sum(x**2),
+        "F": lambda x: x**2,
+        "third": lambda p: np.sum(p["weights"][2] ** 2) * p["b"],
     }
 
 

@@ -188,6 +188,11 @@ class Program:
         signatures, arguments = self.signatures, self.arguments
         return [(n, made, arguments[n]) for n in self.live() if (made := signatures[n]) is not None]
 
+    def settle(self) -> None:
+        """Nothing is added any more: forget what equal applications are found by."""
+        self._known = {}
+        self._applied_by_rows = {}
+
     def __str__(self) -> str:
         lines = [f"inputs {', '.join(f'v{i}: {self.avals[i]!r}' for i in range(self.n_inputs))}"]
         for number, signature, arguments in self.applications():

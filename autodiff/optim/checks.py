@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
-
-import numpy as np
 
 from ..backend import Backend
 from ..containers import LEAF, Structure, flatten, leaf_names
@@ -16,29 +13,6 @@ from ..nodes import Constant
 from ..places import bring, home_of
 from ..registry import backend_of
 from ..tensor import Tensor
-
-
-def number(value: Any, name: str, low: float = 0.0, below: float = math.inf) -> float:
-    """``value`` as a float that is at least ``low`` and less than ``below``."""
-    if type(value) is not float:
-        value = _real(value, name)
-    found: float = value
-    if not low <= found < below:
-        bounds = f"at least {low:g}" + ("" if below == math.inf else f" and less than {below:g}")
-        raise ArgumentError(f"{name}={found} must be finite, {bounds}")
-    return found
-
-
-def _real(value: Any, name: str) -> float:
-    """A real number as a float: text, truths and arrays of several numbers are none."""
-    plain = isinstance(value, (str, bytes, bytearray, bool, np.bool_))
-    if plain or (isinstance(value, (np.ndarray, np.generic)) and (value.ndim or value.dtype.kind not in "iuf")):
-        raise ArgumentError(f"{name}={describe(value)} must be a number")
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        reason = " that a float can hold" if isinstance(error, OverflowError) else ""
-        raise ArgumentError(f"{name}={describe(value)} must be a number{reason}") from None
 
 
 def parameter_leaves(parameters: Any, what: str) -> tuple[list[Tensor], list[str], Structure]:

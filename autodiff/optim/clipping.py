@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import number
 from ..containers import flatten, leaf_names, transform, unflatten
 from ..convert import describe
 from ..errors import ArgumentError, DTypeError
@@ -13,7 +14,6 @@ from ..places import home_of
 from ..registry import backend_of
 from ..tensor import Tensor
 from ..transforms import function
-from .checks import number
 
 # Keeps gradients that are all zero from a division by zero; so small that nothing else changes.
 SMALLEST_NORM = 1e-6

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import number
 from ..backend import Backend, Plan
 from ..containers import leaf_names
 from ..core.avals import WEAK_FLOAT, Aval, intern_aval
@@ -21,7 +22,7 @@ from ..tensor import Tensor, wrap
 from ..tracing import trace
 from ..whole import commit
 from . import checkpoint
-from .checks import gradient_array, gradient_leaves, number, parameter_leaves
+from .checks import gradient_array, gradient_leaves, parameter_leaves
 from .clipping import clipped
 from .formulas import Formula
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..arguments import flag
+from ..arguments import flag, number
 from ..backend import Backend
 from ..errors import ArgumentError, shown
-from .checks import number
 from .formulas import AdaptiveMoments, MeanSquare, Momentum
 from .optimizer import Optimizer, Rate
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..arguments import count
+from ..arguments import count, number
 from ..errors import ArgumentError, shown
-from .checks import number
 
 
 @dataclass(frozen=True)

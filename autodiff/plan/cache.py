@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..machine import memory_bytes
+from ..noting import search, searches
 from ..whole import uncollected
 
 DEFAULT_CAPACITY = 512
@@ -78,7 +79,9 @@ class PlanCache:
         self._seconds = 0.0
 
     def get(self, key: Any, compile: Callable[[], Any]) -> Any:
-        """The plan for ``key``, compiled now if it is not there."""
+        """The plan for ``key``, compiled now if it is not there; anew where somebody looks for the lines of NaN."""
+        if searches and search():
+            return compile()
         entry = self._entries.get(key)
         if entry is not None:
             entry.used = next(self._clock)
@@ -88,7 +91,7 @@ class PlanCache:
 
     def held(self, key: Any) -> Any:
         """The plan for ``key``, None if there is none."""
-        entry = self._entries.get(key)
+        entry = None if search() else self._entries.get(key)
         return None if entry is None else entry.value
 
     def _miss(self, key: Any, compile: Callable[[], Any]) -> Any:

@@ -13,6 +13,7 @@ from ..core.avals import LINE
 from ..core.program import Program, prune, rebuild
 from ..errors import TraceError
 from ..nodes import Node, Unknown, freeze, is_fixed, operations_since
+from ..noting import search
 from ..places import bring_leaves, brought, elsewhere
 from ..registry import get_backend
 from ..watching import is_tracing, note_look, present_value
@@ -23,6 +24,7 @@ from .contract import contract_sums
 from .diagonals import without_zeros
 from .expand import expand, expand_as_recorded
 from .ranges import checked
+from .searching import Searching
 from .simplify import simplify
 from .specialize import Make, Specialized
 from .tiers import Tiered
@@ -46,12 +48,22 @@ BYTES_A_NODE = 1 << 12
 LONGEST_WALK = 64
 
 
-def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Backend, derivatives: bool = False) -> Plan:
+def compile_nodes(
+    inputs: Sequence[Node],
+    outputs: Iterable[Node],
+    backend: Backend,
+    derivatives: bool = False,
+    asked: int | None = None,
+) -> Plan:
     """A plan from the values of ``inputs`` to those of ``outputs``: the passes, in their order.
 
     ``derivatives`` says that outputs are derivatives; where these choose between elements, those not chosen may
-    be inf or NaN without a warning. A plan of derivatives is compiled for the index values it meets.
+    be inf or NaN without a warning. A plan of derivatives is compiled for the index values it meets. ``asked`` says
+    how many of the outputs are results, if others are kept for later.
     """
+    outputs = tuple(outputs)
+    if search():
+        return Searching(inputs, outputs, backend, lambda: compile_nodes(inputs, outputs, backend, derivatives), asked)
 
     def chooses(program: Program) -> bool:
         return ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
@@ -86,7 +98,6 @@ def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Back
             return Specialized(program, known, simplify, planned, interpret)
         return planned(lambda watched: rebuild(program, simplify, {}, watched))
 
-    outputs = tuple(outputs)
     known = {
         i: x.value
         for i, x in enumerate(inputs)
@@ -144,7 +155,7 @@ class Evaluation:
             outside = set(operations_since([node], 0, (), ops.entered))
             kept = [n for n in kept if n in outside]
         outputs = [part for n in kept for part in (ops.outputs(n) if n.aval.parts else (n,))]
-        self.plan = compile_nodes(collected.leaves, [node, *outputs], home)
+        self.plan = compile_nodes(collected.leaves, [node, *outputs], home, asked=1)
         self.kept = [collected.numbers[n] for n in kept]
         self.moved = elsewhere(collected.leaves, home)
 

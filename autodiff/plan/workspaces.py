@@ -15,6 +15,7 @@ what counts is what is alive, as weak references say.
 from __future__ import annotations
 
 import itertools
+import operator
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
@@ -24,7 +25,7 @@ from ..errors import ArgumentError, shown
 
 DEFAULT_LIMIT = 1 << 28
 
-# A set of buffers: arrays. The first one is not a view.
+# A set of buffers: arrays, of which the first is not a view; or what has these in it.
 Buffers = tuple[Any, ...]
 
 
@@ -44,6 +45,8 @@ class Workspaces:
         Makes a set.
     nbytes : int
         Of a set.
+    first : callable, optional
+        Gives an array of a set that is not a view.
 
     Attributes
     ----------
@@ -51,12 +54,15 @@ class Workspaces:
         Those that no call works in. Popping and appending are atomic, so no two calls work in the same buffers.
     """
 
-    __slots__ = ("__weakref__", "_aside", "_make", "_nbytes", "spare")
+    __slots__ = ("__weakref__", "_aside", "_first", "_make", "_nbytes", "spare")
 
-    def __init__(self, make: Callable[[], Buffers], nbytes: int):
+    def __init__(
+        self, make: Callable[[], Buffers], nbytes: int, first: Callable[[Buffers], Any] = operator.itemgetter(0)
+    ):
         self.spare: list[Buffers] = []
         self._aside: list[Buffers] = []
         self._make = make
+        self._first = first
         self._nbytes = nbytes
 
     def take(self) -> tuple[Buffers, Taker]:
@@ -71,7 +77,7 @@ class Workspaces:
         if self._nbytes:
             if self._nbytes > kept.limit:
                 return
-            kept.add(self, buffers[0], self._nbytes)
+            kept.add(self, self._first(buffers), self._nbytes)
         self.spare.append(buffers)
         kept.keep_within()
 

@@ -116,7 +116,7 @@ def hessian_entries(
     record: bool = False,
 ) -> list[Any]:
     """For each output, which is one number, and each two inputs the sparse matrix of second derivatives."""
-    real_only((*outputs, *inputs), name)
+    real_only(outputs, inputs, name)
     for y in outputs:
         if y.aval.size != 1:
             raise DifferentiationError(

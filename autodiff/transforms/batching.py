@@ -9,16 +9,16 @@ from typing import Any, ParamSpec, TypeVar
 from .. import ops
 from ..arguments import count
 from ..batch import batched
-from ..containers import LEAF, Structure, flatten, is_container, leaf_names, parts_of, unflatten
+from ..containers import LEAF, Structure, flatten, is_container, leaf_names, parts_of, step_names, unflatten
 from ..convert import describe
 from ..core.avals import WEAK_FLOAT, Aval, intern_aval
 from ..engine import Walk
-from ..errors import ArgumentError, AutodiffError, AxisError, ShapeError, shown
+from ..errors import ArgumentError, AutodiffError, AxisError, ShapeError, several, shown
 from ..nodes import NO_SLOT, Argument, Node
 from ..places import placed
 from ..tensor import Tensor, wrap
 from ..tracing import BATCHED
-from ..vectors import PYTHON_NUMBERS
+from ..vectors import PYTHON_NUMBERS, drawn
 from ..watching import call_watched
 from .calls import Aux, Results, together
 
@@ -103,10 +103,13 @@ def _of_each(axes: Any, structure: Structure, name: str, what: str) -> list[int 
     keys, parts = parts_of(axes)
     fits = structure is not LEAF and (keys, len(parts)) == (structure[1], len(structure[2]))
     if not fits or (keys is not None and type(axes) is not structure[0]):
-        raise ArgumentError(f"vmap: {name}={shown(axes)} does not fit the structure of {what}")
+        raise ArgumentError(
+            f"vmap: {name} must be nested as {what} is, {drawn(structure)}, or be one axis for all of it, not "
+            f"{shown(axes)}"
+        )
     found: list[int | None] = []
-    for part, inner in zip(parts, structure[2], strict=True):
-        found += _of_each(part, inner, name, what)
+    for part, inner, step in zip(parts, structure[2], step_names(structure), strict=True):
+        found += _of_each(part, inner, name, what + step)
     return found
 
 
@@ -126,8 +129,8 @@ class _Elements:
             raise ArgumentError(f"vmap: in_axes={shown(in_axes)} must be an integer, None, or a sequence")
         if isinstance(in_axes, (list, tuple)) and len(in_axes) != len(args):
             raise ArgumentError(
-                f"vmap: in_axes={shown(in_axes)} has {len(in_axes)} entries, but the function was called with "
-                f"{len(args)} positional arguments"
+                f"vmap: in_axes={shown(in_axes)} has {several(len(in_axes), 'entry', 'entries')}, but the function was "
+                f"called with {several(len(args), 'positional argument')}"
             )
         self._stand_ins: list[Node] = []
         self._given: list[Node] = []
@@ -182,15 +185,15 @@ class _Elements:
         if self._stand_ins:
             begin = self._stand_ins[0]
         out = call_watched(function, self._args, self._kwargs, self._stand_ins, "vmap")
-        results = Results(out, "vmap")
-        axes = _of_each(out_axes, results.structure, "out_axes", "the result")
+        results = Results(out, "vmap", beside=False)
+        axes = _of_each(out_axes, results.structure, "out_axes", "result")
         normal = []
         for node, axis, name in zip(results.nodes, axes, leaf_names(results.structure), strict=True):
             ndim = node.aval.ndim + 1
             if axis is not None and not -ndim <= axis < ndim:
                 raise AxisError(
-                    f"vmap: out_axes={axis} is out of range for the result{name}, which has {ndim} axes with that of "
-                    "the batch"
+                    f"vmap: out_axes={axis} is out of range for result{name}, which has "
+                    f"{several(ndim, 'axis', 'axes')} with that of the batch"
                 )
             normal.append(None if axis is None else axis % ndim)
         names = tuple(leaf_names(results.structure))
@@ -219,6 +222,6 @@ def _node_of(value: Any, name: str) -> Node:
     try:
         array, aval = placed(value, constant=True)
     except AutodiffError as error:
-        error.within(f"vmap, argument {name}")
+        error.within(f"vmap: {name}")
         raise
     return Argument(aval, array, NO_SLOT)

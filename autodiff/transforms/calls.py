@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..containers import LEAF, Structure, flatten, is_container, leaf_names, unflatten
+from ..containers import Structure, flatten, is_container, leaf_names, unflatten
 from ..convert import as_node, describe
 from ..core.avals import WEAK_COMPLEX, WEAK_FLOAT, Aval
 from ..engine import Walk, collected_of
-from ..errors import ArgumentError, AutodiffError, DifferentiationError, RangeError, shown
+from ..errors import ArgumentError, AutodiffError, DifferentiationError, RangeError, several, shown
 from ..gradients import Gradients
 from ..nodes import NO_SLOT, Argument, Constant, Node, Variable
 from ..places import bring, placed
@@ -47,27 +47,32 @@ class Path:
 # --- arguments -------------------------------------------------------------------------------------------------------
 
 
+def _at(name: str, path: Any) -> str:
+    """An argument of a transformed function, for messages."""
+    return f"{name}: args[{path}]" if isinstance(path, int) else f"{name}: {path}"
+
+
 def argument(value: Any, name: str, path: Any) -> Node:
-    """A node to differentiate with respect to, for an argument of a function."""
+    """A node to differentiate with respect to, for an argument of a function: its position, or how it is reached."""
     kind = type(value)
     if kind is float:
         return Argument(WEAK_FLOAT, value, NO_SLOT)
     if kind is Tensor or isinstance(value, Tensor):
         if not value._node.aval.differentiable:
-            raise no_derivative(f"{name}, argument {path}", value._node.aval)
+            raise no_derivative(_at(name, path), value._node.aval)
         # A fresh name: in a nested derivative the same Tensor may be an argument of both.
         return ops.identity(value._node)
     if kind is int or kind is bool:
         try:
             return Argument(WEAK_FLOAT, float(value), NO_SLOT)
         except OverflowError:
-            raise RangeError(f"{name}, argument {path}: {shown(value)} is larger than any float") from None
+            raise RangeError(f"{_at(name, path)}: {shown(value)} is larger than any float") from None
     if kind is complex:
         return Argument(WEAK_COMPLEX, value, NO_SLOT)
     try:
         array, aval = placed(value)
     except AutodiffError as error:
-        error.within(f"{name}, argument {path}")
+        error.within(_at(name, path))
         raise
     return Argument(aval, array, NO_SLOT)
 
@@ -99,8 +104,8 @@ def _positions(argnums: Any, count: int, name: str) -> tuple[int, ...]:
     for p in positions:
         if not -count <= p < count:
             raise ArgumentError(
-                f"{name}: argnums={shown(argnums)} names argument {shown(p)}, but the function was called with {count} "
-                "positional arguments"
+                f"{name}: argnums={shown(argnums)} names args[{shown(p)}], but the function was called with "
+                f"{several(count, 'positional argument')}"
             )
     return tuple([p % count for p in positions])
 
@@ -172,7 +177,7 @@ class Chosen:
         if found is None:
             leaves, structure = flatten(value)
             label = f"args[{key}]" if isinstance(key, int) else key
-            labels = [Path(label if structure is not LEAF else str(key), structure, i) for i in range(len(leaves))]
+            labels = [Path(label, structure, i) for i in range(len(leaves))]
             nodes = [argument(leaf, self.name, labels[i]) for i, leaf in enumerate(leaves)]
             numbers = [type(leaf) in PYTHON_NUMBERS for leaf in leaves]
             replaced = unflatten(structure, iter([wrap(node) for node in nodes]))
@@ -219,23 +224,34 @@ def scalar(value: Any) -> Any:
 class Results:
     """What a function returned: nodes for its numbers and arrays, and the structure that they are in.
 
+    Parameters
+    ----------
+    out : object
+        What it returned.
+    name : str
+        The transformation.
+    beside : bool, optional
+        Whether that has the option ``has_aux``.
+
     Attributes
     ----------
     nodes : list of Node
     structure : Structure
     """
 
-    __slots__ = ("name", "nodes", "structure")
+    __slots__ = ("beside", "name", "nodes", "structure")
 
-    def __init__(self, out: Any, name: str):
+    def __init__(self, out: Any, name: str, beside: bool = True):
         self.name = name
+        self.beside = beside
         leaves, self.structure = flatten(out)
         self.nodes: list[Node] = []
         for i, leaf in enumerate(leaves):
             if not isinstance(leaf, Tensor) and (leaf is None or isinstance(leaf, (str, bytes)) or callable(leaf)):
+                hint = " (has_aux=True allows for other results beside)" if beside else ""
                 raise DifferentiationError(
                     f"{name}: the function returned {describe(leaf)}{self.at(i)}; it must return numbers and arrays, "
-                    "or containers of them (has_aux=True allows for other results beside)"
+                    f"or containers of them{hint}"
                 )
             try:
                 self.nodes.append(leaf._node if isinstance(leaf, Tensor) else as_node(leaf))
@@ -256,9 +272,10 @@ class Results:
                     # A number that the function is told: a constant function.
                     self.nodes[i] = as_node(float(node.value))
                     continue
+                hint = "; return it beside the others with has_aux=True" if self.beside else ""
                 raise DifferentiationError(
                     f"{self.name}: the function returned {node.aval!r}{self.at(i)}, and a result of dtype "
-                    f"{node.aval.dtype} has no derivative; return it beside the others with has_aux=True"
+                    f"{node.aval.dtype} has no derivative{hint}"
                 )
         return self
 
@@ -295,15 +312,23 @@ def apart(out: Any, has_aux: bool, name: str) -> tuple[Any, Aux]:
     return out[0], Aux(out[1])
 
 
+def is_number(value: Any) -> bool:
+    """Whether something that is no Tensor is one number."""
+    try:
+        return placed(value)[1].size == 1
+    except AutodiffError:
+        return False
+
+
 def real_scalar(out: Any, name: str) -> Tensor:
     """The result of a differentiated function, checked to be one real number."""
     if not isinstance(out, Tensor):
-        if out is None or is_container(out) or np.ndim(out):
-            raise DifferentiationError(
-                f"{name}: the function must return a scalar, not {type(out).__name__} {repr(out)[:60]}"
-            )
         if isinstance(out, (bool, np.bool_)):
             raise DifferentiationError(f"{name}: the function returned {out}, and a truth value has no derivative")
+        if out is None or is_container(out) or not is_number(out):
+            raise DifferentiationError(
+                f"{name}: the function must return a scalar, a Tensor or a number, not {describe(out)}"
+            )
         out = Tensor(out)
     aval = out._node.aval
     if aval.size != 1:
@@ -314,7 +339,7 @@ def real_scalar(out: Any, name: str) -> Tensor:
     if aval.dtype.kind == "c":
         raise DifferentiationError(
             f"{name}: the function returned {aval!r}; the derivative of a complex result depends on the direction, so "
-            "differentiate its real or imaginary part (np.real, np.imag)"
+            "differentiate its real or imaginary part (np.real, np.imag), or use holomorphic_grad"
         )
     if not aval.differentiable:
         raise DifferentiationError(

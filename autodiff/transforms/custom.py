@@ -94,7 +94,7 @@ class _Custom(Generic[P, T]):
         return named, active, begin
 
     def _results(self, out: Any) -> Results:
-        return Results(out, f"{self._name}: {self._title}").differentiable()
+        return Results(out, f"{self._name}: {self._title}", beside=False).differentiable()
 
     def _check_closed(self, roots: Sequence[Node], own: Sequence[Node], begin: int) -> None:
         """An error where what was recorded is made of a Tensor that is no argument: its derivative would be lost."""

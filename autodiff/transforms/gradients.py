@@ -233,11 +233,12 @@ def _sloped(
 ) -> Any:
     """What a walk gives for the one result of a function, and its other results."""
     out, aux = apart(chosen.called(function), has_aux, chosen.name)
-    results = Results(out, chosen.name).differentiable()
+    beside = chosen.name != "nth_derivative"
+    results = Results(out, chosen.name, beside).differentiable()
     if results.structure is not LEAF:
+        hint = "; with has_aux=True it may return others beside" if beside else ""
         raise DifferentiationError(
-            f"{chosen.name}: the function must return one array, not a {type(out).__name__}; with has_aux=True it may "
-            "return others beside"
+            f"{chosen.name}: the function must return one array, not a {type(out).__name__}{hint}"
         )
     (root,) = results.nodes
     check(root.aval, chosen.name)
@@ -422,7 +423,7 @@ def holomorphic_grad(
         for node, path in zip(chosen.own, chosen.paths, strict=True):
             if node.aval.dtype.kind != "c":
                 raise DifferentiationError(
-                    f"{name}: argument {path} is {node.aval!r}; holomorphic functions are of complex numbers, and "
+                    f"{name}: {path} is {node.aval!r}; holomorphic functions are of complex numbers, and "
                     "grad differentiates with respect to real ones"
                 )
         return _sloped(function, chosen, aux, Walk(_ones_pulled), _check_complex)

@@ -17,10 +17,10 @@ from ..containers import LEAF, Structure, flatten, unflatten
 from ..convert import describe
 from ..core.avals import Aval
 from ..engine import Walk, collected_of
-from ..errors import ArgumentError, DifferentiationError
+from ..errors import ArgumentError, DifferentiationError, several
 from ..nodes import Argument, Node
 from ..tensor import wrap
-from ..vectors import captured, vectors
+from ..vectors import captured, drawn, vectors
 from ..walks import gauss_newton_product, hessian_product, product_hessian, pull, push
 from ..watching import call_watched
 from .calls import (
@@ -110,7 +110,8 @@ def _entries(values: Sequence[Any], structure: Structure, avals: Sequence[Aval],
     """Nodes for vectors, of which there is one for each part of a structure; a list for a tuple is as good."""
     _, _, parts = structure
     if len(values) != len(parts):
-        raise ArgumentError(f"{what} must have {len(parts)} entries, one for each primal, not {len(values)}")
+        entries = several(len(parts), "entry", "entries")
+        raise ArgumentError(f"{what} must have {entries}, one for each primal, not {len(values)}")
     nodes: list[Node] = []
     for i, (entry, part) in enumerate(zip(values, parts, strict=True)):
         nodes += vectors(entry, part, avals[len(nodes) : len(nodes) + _leaves(part)], f"{what}[{i}]")
@@ -149,7 +150,10 @@ class _Linear:
         if self._many:
             nodes = _entries(args, self._structure, self._avals, what)
         elif len(args) != 1:
-            raise ArgumentError(f"{what}: it takes one, in the structure of what the function returned")
+            raise ArgumentError(
+                f"{what}: the pullback takes one, nested as what the function returned ({drawn(self._structure)}), not "
+                f"{len(args)}"
+            )
         else:
             nodes = vectors(args[0], self._structure, self._avals, what)
         return self._rebuild(self._apply(nodes))
@@ -290,7 +294,7 @@ def _second(
         chosen, vector = _with_vector(function, args, kwargs, name, argnums, argnames)
         out, aux = apart(chosen.called(function), has_aux, name)
         root = real_scalar(out, name)._node
-        given = vectors(vector, chosen.structure, [node.aval for node in chosen.own], f"{name}: the vector")
+        given = vectors(vector, chosen.structure, [node.aval for node in chosen.own], f"{name}: v")
         return _product(walk, [root], chosen.own, given, chosen, aux, has_aux)
 
     return product
@@ -468,15 +472,17 @@ def ggnvp(
     @functools.wraps(function)
     def product(*args: Any, **kwargs: Any) -> Any:
         chosen, vector = _with_vector(function, args, kwargs, name, argnums, argnames)
-        results = Results(chosen.called(function), name).differentiable()
+        results = Results(chosen.called(function), name, beside=False).differentiable()
         for node in results.nodes:
             if node.aval.dtype.kind == "c":
-                raise DifferentiationError(f"{name}: the function returned {node.aval!r}; its results must be real")
+                raise DifferentiationError(
+                    f"{name}: the function returned {node.aval!r}; its results must be real (np.real, np.imag)"
+                )
         # Fresh names, with respect to which the loss is differentiated.
         stand_ins: list[Node] = [ops.identity(node) for node in results.nodes]
         made = unflatten(results.structure, iter([wrap(node) for node in stand_ins]))
         root = real_scalar(call_watched(loss, [made], {}, stand_ins, name), name)._node
-        given = vectors(vector, chosen.structure, [node.aval for node in chosen.own], f"{name}: the vector")
+        given = vectors(vector, chosen.structure, [node.aval for node in chosen.own], f"{name}: v")
         walk = Walk(gauss_newton_product, (len(chosen.own),))
         inputs = [*chosen.own, *stand_ins]
         return _product(walk, [*results.nodes, root], inputs, given, chosen, Aux(()), False)

@@ -84,7 +84,7 @@ def sparsity(
     if order == 1:
         blocks = _blocks(results.nodes, chosen.own)
     else:
-        real_only((*results.nodes, *chosen.own), "sparsity")
+        real_only(results.nodes, chosen.own, "sparsity")
         blocks = [block for y in results.nodes for block in _blocks(slopes([y], chosen.own, ()), chosen.own)]
     return nested(blocks, results, chosen, order)
 

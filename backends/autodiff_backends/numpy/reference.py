@@ -6,7 +6,7 @@ programs too long to be worth compiling are run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from autodiff.core.program import Program
 from autodiff.plan.expand import expand
 from autodiff.whole import apart
 
+from .flags import LOUD, QUIET, Telling, forget, noted
 from .functions import Function, reduction
 from .primitives import FUNCTIONS, NOTHING, OVERRIDES
 from .values import constant_value
@@ -80,6 +81,7 @@ class Interpreted:
         self._weak = [program.avals[n].weak for n in program.outputs]
         self._constants: list[tuple[int, Any]] = []
         self._steps: list[Step] = []
+        self._signatures: list[Signature] = []
         found: dict[Signature, Function] = {}
         needed = bytearray(self._size)
         for number in program.outputs:
@@ -102,7 +104,9 @@ class Interpreted:
                     needed[a] = True
                     dead.append(a)
             self._steps.append((function, number, arguments, dead))
+            self._signatures.append(signature)
         self._steps.reverse()
+        self._signatures.reverse()
         if functions is function_for:
             _write_in_place(program, self._steps)
         self._inputs = [number for number in range(program.n_inputs) if needed[number]]
@@ -119,17 +123,34 @@ class Interpreted:
         return str(self._program)
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
-        registers: list[Any] = [None] * self._size
-        for number in self._inputs:
-            registers[number] = values[number]
-        for number, value in self._constants:
-            registers[number] = value
-        (_quietly if self._quiet else _executed)(self._steps, registers)
+        registers = self._registers(values)
+        try:
+            (QUIET if self._quiet else LOUD).copy().run(_executed, self._steps, registers)
+        except BaseException:
+            forget()
+            raise
+        if noted:
+            self.tell(values)
         # Copies, because a result may be an input, a view of one, or the same array twice.
         copy = self._copy
         return tuple(
             [registers[n] if weak else copy(registers[n]) for n, weak in zip(self._outputs, self._weak, strict=True)]
         )
+
+    def _registers(self, values: Sequence[Any]) -> list[Any]:
+        """Where values are to be, with those that are known."""
+        registers: list[Any] = [None] * self._size
+        for number in self._inputs:
+            registers[number] = values[number]
+        for number, value in self._constants:
+            registers[number] = value
+        return registers
+
+    def tell(self, values: Sequence[Any]) -> None:
+        """Tell the user what NumPy has noted in a call for these values, and of which operation."""
+        telling = Telling(self._quiet)
+        if telling.is_wanted:
+            _told(self._steps, self._signatures, self._registers(values), telling)
 
 
 def _executed(steps: list[Step], registers: list[Any]) -> None:
@@ -140,9 +161,14 @@ def _executed(steps: list[Step], registers: list[Any]) -> None:
 
 
 @apart
-def _quietly(steps: list[Step], registers: list[Any]) -> None:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        _executed(steps, registers)
+def _told(steps: list[Step], signatures: list[Signature], registers: list[Any], telling: Telling) -> None:
+    with telling.errstate():
+        for step, signature in zip(steps, signatures, strict=True):
+            telling.signature = signature
+            try:
+                _executed([step], registers)
+            except FloatingPointError as error:
+                raise telling.raised(error) from None
 
 
 def _write_in_place(program: Program, steps: list[Step]) -> None:

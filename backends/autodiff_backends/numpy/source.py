@@ -16,8 +16,8 @@ from autodiff.background import check
 from autodiff.core.program import Program
 from autodiff.plan.slices import join_slices
 from autodiff.plan.workspaces import Workspaces
-from autodiff.whole import apart
 
+from .flags import LOUD, QUIET, forget, noted
 from .parts import LONGEST_PART, in_parts
 from .reference import Interpreted
 from .values import number_text
@@ -44,37 +44,49 @@ class Generated:
         writer.write()
         results = writer.results()
         self.n_operations = len(writer.applications)
-        # For `_exactly`, where that may be needed.
-        self._program = program if writer.raises else None
-        self._exact: Interpreted | None = None
+        self._raises = writer.raises
+        # What is said of it by the interpreter.
+        program.settle()
+        self._program = program
+        self._reference: Interpreted | None = None
         pieces = _pieces(writer, results)
         self.source = "\n".join(pieces)
         functions = _functions(pieces, f"<autodiff plan {next(_serial)}>")
-        run: Callable[..., tuple[Any, ...]] = functions["run"]
-        self._run = apart(run) if program.quiet else run
-        self._workspaces = Workspaces(functions["workspace"], writer.storage.nbytes)
+        self._run: Callable[..., tuple[Any, ...]] = functions["run"]
+        make, context = functions["workspace"], QUIET if program.quiet else LOUD
+        # Beside the buffers the context that a call runs in: nobody enters that twice at once.
+        self._workspaces = Workspaces(lambda: (make(), context.copy().run), writer.storage.nbytes, _first)
         self._spare = self._workspaces.spare
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         spare: Any = self._spare
         try:
-            buffers = spare.pop()
+            kept = spare.pop()
         except IndexError:
-            buffers, spare = self._workspaces.take()
+            kept, spare = self._workspaces.take()
+        buffers, within = kept
         try:
-            results = self._run(buffers, *values)
-        except (ArithmeticError, ValueError):
-            if self._program is None:
+            results: tuple[Any, ...] = within(self._run, buffers, *values)
+        except BaseException as error:
+            forget()
+            if not self._raises or not isinstance(error, (ArithmeticError, ValueError)):
                 raise
-            return self._exactly(self._program, values)
-        spare.append(buffers)
+            # IEEE arithmetic, where Python's floats raise.
+            return self._interpreted()(*values)
+        spare.append(kept)
+        if noted:
+            self._interpreted().tell(values)
         return results
 
-    def _exactly(self, program: Program, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        """The same with IEEE arithmetic, where Python's floats raise."""
-        if self._exact is None:
-            self._exact = Interpreted(program)
-        return self._exact(*values)
+    def _interpreted(self) -> Interpreted:
+        if self._reference is None:
+            self._reference = Interpreted(self._program)
+        return self._reference
+
+
+def _first(kept: Any) -> Any:
+    """The first buffer of what is kept between calls."""
+    return kept[0][0]
 
 
 def _functions(pieces: list[str], name: str) -> dict[str, Callable[..., Any]]:
@@ -111,9 +123,6 @@ def _pieces(writer: Writer, results: list[str]) -> list[str]:
         parts, statements = in_parts(statements, [*inputs, *views], results)
     lines = [f"    {line}" for line in statements]
     lines.append(f"    return ({', '.join(results)},)" if results else "    return ()")
-    if program.quiet:
-        with_ = f"    with {writer.use('errstate')}(divide='ignore', invalid='ignore'):"
-        lines = [with_, *[f"    {line}" for line in lines]]
     if buffers:
         lines.insert(0, f"    ({', '.join(views)},) = buffers")
         writer.use("empty")

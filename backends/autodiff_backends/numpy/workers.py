@@ -17,6 +17,9 @@ from threading import RLock, get_ident
 from time import monotonic, sleep
 from typing import Any
 
+# The threads that help, and those that they help.
+serving: dict[int, int] = {}
+
 # Seconds that a fork waits for helpers: longer than any of their calls takes, unless one waits for the fork.
 PATIENCE = 5.0
 
@@ -50,6 +53,7 @@ class Job:
         """Make calls until none is left."""
         context = self._context.copy()
         self._helpers.append(None)
+        serving[get_ident()] = self.caller
         try:
             while self._left and not self._paused:
                 context.run(self._make_one)
