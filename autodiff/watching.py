@@ -279,12 +279,15 @@ class Tracing(NamedTuple):
         Arguments whose elements were taken to be in C order in memory.
     outer : Tracing or None
         The trace in which this one is made.
+    name : str
+        The function of this library that traces.
     """
 
     begin: int
     looks: list[Look]
     ordered: list[Node]
     outer: Tracing | None
+    name: str = "function"
 
 
 _tracing: ContextVar[Tracing | None] = ContextVar("tracing", default=None)
@@ -292,9 +295,11 @@ _tracing: ContextVar[Tracing | None] = ContextVar("tracing", default=None)
 traces: set[int] = set()
 
 
-def traced(begin: int, function: Callable[..., Any], *args: Any) -> tuple[Any, Tracing]:
-    """What a function returns, which is traced, and what was noted meanwhile."""
-    trace = Tracing(begin, [], [], _tracing.get())
+def traced(
+    begin: int, function: Callable[..., Any], *args: Any, name: str = "function"
+) -> tuple[Any, Tracing]:
+    """What a function returns, which is traced by the function of a name, and what was noted meanwhile."""
+    trace = Tracing(begin, [], [], _tracing.get(), name)
     context = copy_context()
     context.run(_tracing.set, trace)
     try:
@@ -355,7 +360,9 @@ def refuse_change(node: Node, slot: Slot | None, what: str) -> None:
     made = slot.made if slot is not None else node.sequence or trace.begin
     if made < trace.begin:
         line, _ = caller()
+        again = "calls that replay the trace would not change it again. Return the new value, and assign it after the call"
+        if trace.name != "function":
+            again = "its function is called once, whatever is repeated. Make it part of what the function takes and returns"
         raise TraceError(
-            f"{what} at {line} changes a Tensor {node.aval!r} of the outside while autodiff.function traces: calls "
-            "that replay the trace would not change it again. Return the new value, and assign it after the call"
+            f"{what} at {line} changes a Tensor {node.aval!r} of the outside while autodiff.{trace.name} traces: {again}"
         )

@@ -1,6 +1,7 @@
 """Functions of functions: they record like everything else, so they nest."""
 
 from .batching import vmap
+from .control import cond, fori_loop, scan, switch, while_loop
 from .custom import CustomJVP, CustomVJP, custom_jvp, custom_vjp
 from .functions import Function, function
 from .gradients import elementwise_grad, grad, holomorphic_grad, nth_derivative, stop_gradient, value_and_grad
@@ -11,9 +12,11 @@ __all__ = [
     "CustomJVP",
     "CustomVJP",
     "Function",
+    "cond",
     "custom_jvp",
     "custom_vjp",
     "elementwise_grad",
+    "fori_loop",
     "function",
     "ggnvp",
     "grad",
@@ -24,9 +27,12 @@ __all__ = [
     "jvp",
     "linearize",
     "nth_derivative",
+    "scan",
     "stop_gradient",
+    "switch",
     "value_and_grad",
     "vhp",
     "vjp",
     "vmap",
+    "while_loop",
 ]
