@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from .. import ops
 from ..differentiate import marked, reverse
 from ..nodes import Node, Operation, by_sequence, now, operations_since
 from ..tracing import unknowns
@@ -41,7 +42,8 @@ class Backward(NamedTuple):
     ----------
     body : Body
         Takes, in this order: what is the same for all steps, sums for ``found``, cotangents of ``carry``, elements, what
-        was stored, and cotangents of the results. Gives sums, cotangents of ``carry``, and those of ``elements``.
+        was stored, and cotangents of the results. Gives sums, cotangents of ``carry``, those of ``elements``, and what
+        ``later`` takes.
     consts : tuple of int
         Which of the inputs it takes that are the same for all steps.
     invariant : Body or None
@@ -58,6 +60,9 @@ class Backward(NamedTuple):
         Those of the ``consts`` that were wanted and have one.
     given : tuple of int
         Those of the elements.
+    later : tuple of (int, int)
+        Further ``consts``, whose cotangents are summed up when all steps are done: each with the number of arrays that
+        it is the sum of (1), or of the products of (2).
     """
 
     body: Body
@@ -69,6 +74,7 @@ class Backward(NamedTuple):
     carry: tuple[int, ...]
     found: tuple[int, ...]
     given: tuple[int, ...]
+    later: tuple[tuple[int, int], ...]
 
 
 def backward(body: Body, step: Step, wanted: Wanted, recompute: bool) -> Backward:
@@ -94,15 +100,19 @@ def _backward(body: Body, step: Step, wanted: Wanted, recompute: bool) -> Backwa
             break
         live = tuple(sorted(grown))
     marked(pulled, begin)
-    found = [i for i, ct in zip(wanted.consts, of_consts, strict=True) if ct is not None]
+    by_const = {i: ct for i, ct in zip(wanted.consts, of_consts, strict=True) if ct is not None}
+    room = sum([outputs[i].aval.size for i in live])
+    later = {} if recompute else {i: factors for i, ct in by_const.items() if (factors := _factors(ct, room))}
+    found = [i for i in by_const if i not in later]
     sums = unknowns([plain(consts[i].aval) for i in found])
     given = [i for i, ct in zip(wanted.elements, of_elements, strict=True) if ct is not None]
-    added = [total + ct for total, ct in zip(sums, [ct for ct in of_consts if ct is not None], strict=True)]
+    added = [total + by_const[i] for total, i in zip(sums, found, strict=True)]
     marked(added, sums[-1].sequence if sums else begin)
     made = [
         *added,
         *or_zeros([of_carry[i] for i in live], [outputs[i] for i in live]),
         *[ct for ct in of_elements if ct is not None],
+        *[factor for factors in later.values() for factor in factors],
     ]
     inside = operations_since(made, -1, names) if recompute else _inside(made, [*cts, *sums])
     own = {*inside, *cts, *sums}
@@ -126,6 +136,30 @@ def _backward(body: Body, step: Step, wanted: Wanted, recompute: bool) -> Backwa
         live,
         tuple(found),
         tuple(given),
+        tuple([(i, len(factors)) for i, factors in later.items()]),
+    )
+
+
+def _factors(ct: Node, room: int) -> list[Node]:
+    """What is kept of each step to sum up a cotangent later: itself, or two factors; nothing if that is too much.
+
+    The sum of outer products is one product of matrices.
+    """
+    if ct.primitive is ops.matmul_p and ct.inputs[0].aval.ndim == ct.inputs[1].aval.ndim == 2:
+        u, v = ct.inputs
+        if u.aval.size + v.aval.size <= ct.aval.size and u.aval.dtype == v.aval.dtype == ct.aval.dtype:
+            return [u, v]
+    return [ct] if ct.aval.size <= room else []
+
+
+def summed_up(factors: Sequence[Node]) -> Node:
+    """A cotangent, from what was kept of all steps along the first axis."""
+    if len(factors) == 1:
+        return ops.sum(factors[0], (0,))
+    u, v = factors
+    length, n, k = u.aval.shape
+    return ops.matmul(
+        ops.reshape(ops.transpose(u, (1, 0, 2)), (n, length * k)), ops.reshape(v, (length * k, v.aval.shape[2]))
     )
 
 

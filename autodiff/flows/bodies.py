@@ -83,7 +83,7 @@ class Body:
             given, outputs = self.names()
             inside = set(given)
             derived = any(signature.is_derived for signature, _ in self.steps)
-            made = [node for node in outputs if node not in inside]
+            made = [node for node in dict.fromkeys(outputs) if node not in inside]
             # Two threads may compile it; one of the plans stays.
             found = self._plans.setdefault(backend, compile_nodes(given, made, backend, derivatives=derived))
         return found

@@ -13,7 +13,7 @@ from ..core.avals import Aval, several
 from ..differentiate import Forward, marked
 from ..nodes import Node, Operation, now
 from ..tracing import unknowns
-from .backward import Step, Wanted, backward
+from .backward import Step, Wanted, backward, summed_up
 from .bodies import Body, body_of, derived
 from .flow import Covers, Flow, Runner, of_batch, or_zeros, plain, present, stacked
 from .running import scan_runner
@@ -95,7 +95,7 @@ class Scan(Flow):
             self.length,
             Step(len(same), len(sums) + len(carried)),
             tuple(along),
-            tuple([self.along[i] for i in back.given]),
+            (*[self.along[i] for i in back.given], *[0] * sum([count for _, count in back.later])),
             not self.reverse,
             self.recompute,
             backend=self.backend,
@@ -105,7 +105,11 @@ class Scan(Flow):
         found = found[len(sums) :]
         by_position.update(zip([first + i for i in back.carry], found, strict=False))
         found = found[len(carried) :]
-        by_position.update(zip([second + i for i in back.given], found, strict=True))
+        by_position.update(zip([second + i for i in back.given], found, strict=False))
+        found = found[len(back.given) :]
+        for i, factors in back.later:
+            by_position[i] = summed_up(found[:factors])
+            found = found[factors:]
         return [by_position.get(i) for i in positions]
 
     def push(self, op: Operation, tangents: Sequence[Node | None]) -> tuple[Node | None, ...]:

@@ -67,6 +67,14 @@ class Leaves:
             values[i] = leaf
         return unflatten(self.structure, iter(values))
 
+    def captured(self) -> Leaves:
+        """The same, sharing no memory with arrays that were given."""
+        for k, i in enumerate(self._places):
+            node = self.nodes[k]
+            if not isinstance(self._values[i], Tensor) and type(node) is Argument:
+                self.nodes[k] = as_node(node.value)
+        return self
+
     def check(self, other: Leaves, what: str) -> None:
         """An error unless another container is nested as this one is, with arrays in the same places."""
         if not alike(other.structure, self.structure):
@@ -130,17 +138,8 @@ def names_for(avals: Iterable[Aval], name: str) -> list[Node]:
 
 
 def returned(value: Any, what: str, name: str) -> Leaves:
-    """What a function returned, its arrays captured."""
-    leaves = Leaves(value, what, name)
-    leaves.nodes = [captured(node) for node in leaves.nodes]
-    return leaves
-
-
-def captured(node: Node) -> Node:
-    """A constant in the place of what shares memory with an array of the user's."""
-    if type(node) is Argument and isinstance(node.value, np.ndarray):
-        return as_node(node.value)
-    return node
+    """What a function returned."""
+    return Leaves(value, what, name).captured()
 
 
 # --- what is carried -------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from ..flows import Body, Scan, Step, Switch, While, beside, body_of, number_of
 from ..nodes import Node, Operation, operations_since
 from ..tensor import Tensor, wrap
 from ..written import depending
-from .bodies import Call, Carried, Leaves, as_array_of, captured, is_of_tensors, names_for, promoted, results, returned
+from .bodies import Call, Carried, Leaves, as_array_of, is_of_tensors, names_for, promoted, results, returned
 
 
 def _check_callable(function: Any, what: str) -> None:
@@ -118,9 +118,10 @@ def scan(
     inside = [*depending(names, found)]
     outside = beside(names, found, inside)
     recorded = carried.init.recorded or arrays.recorded or is_of_tensors(outside)
-    operands = [*outside, *carried.operands(), *arrays.nodes]
     if recorded:
-        operands = [captured(node) if x else node for node, x in zip(operands, _shared(outside, operands), strict=True)]
+        carried.init.captured()
+        arrays.captured()
+    operands = [*outside, *carried.operands(), *arrays.nodes]
     if not size:
         empty = [ops.zeros(intern_aval((0, *node.aval.shape), node.aval.dtype)) for node in ys.nodes]
         nodes = [*carried.operands(), *empty]
@@ -129,11 +130,6 @@ def scan(
         nodes = _repeated(body, size, Step(len(outside), n), operands, reverse, _segment(checkpoint, size))
     values = results(nodes, recorded)
     return carried.init.rebuilt(values[:n]), ys.rebuilt(values[n:])
-
-
-def _shared(outside: Sequence[Node], operands: Sequence[Node]) -> list[bool]:
-    """Which operands share memory with arrays of the user's: what stands for an argument of a transformation does not."""
-    return [i >= len(outside) for i in range(len(operands))]
 
 
 def _length(arrays: Leaves, length: int | None) -> int:
@@ -283,12 +279,11 @@ def _looped(
     inside, test = _since([*new], begin), _since([answer], min(begin, asked))
     outside = [*dict.fromkeys([*beside(names, new, inside), *beside(names, [answer], test)])]
     recorded = carried.init.recorded or is_of_tensors(outside)
-    init = carried.operands()
     if recorded:
-        init = [captured(node) for node in init]
+        carried.init.captured()
     given = [*outside, *names]
     loop = While(body_of(given, [answer], test), body_of(given, new, inside), Step(len(outside), len(names)))
-    found = loop(*outside, *init)[:-1]
+    found = loop(*outside, *carried.operands())[:-1]
     return carried.init.rebuilt(results(found, recorded))
 
 
@@ -465,7 +460,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
 def _branches(
     number: Node, functions: Sequence[Callable[..., Any]], operands: Sequence[Any], name: str, titles: Sequence[str]
 ) -> Any:
-    given = Leaves(tuple(operands), "operands", name)
+    given = Leaves(tuple(operands), "operands", name).captured()
     names = names_for([node.aval for node in given.nodes], name)
     calls = [Call(function, given.rebuilt(wrap(names)), names, name) for function in functions]
     outs = [returned(call.out, "the result", name) for call in calls]
@@ -473,7 +468,7 @@ def _branches(
     inside = [_since(one, call.begin) for one, call in zip(nodes, calls, strict=True)]
     outside = [*dict.fromkeys([x for one, own in zip(nodes, inside, strict=True) for x in beside(names, one, own)])]
     bodies = [body_of([*outside, *names], one, own) for one, own in zip(nodes, inside, strict=True)]
-    found = Switch(tuple(bodies))(number, *outside, *[captured(node) for node in given.nodes])
+    found = Switch(tuple(bodies))(number, *outside, *given.nodes)
     return outs[0].rebuilt(wrap([*found]))
 
 
