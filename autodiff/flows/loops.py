@@ -88,25 +88,45 @@ class While(Flow):
         step = self.step
         flags = [batch.whole(x) is not None for x in op.inputs]
         names, outputs = self.body.names()
-        asked = self.test.record(names)
+        (asked,) = self.test.record(names)
         while True:
-            inputs, found, inner = of_batch(batch, names, [*outputs, *asked], flags)
-            grown = [flag or found[i] is not None for i, flag in enumerate(flags[step.consts :])]
+            inputs, found, inner = of_batch(batch, names, [*outputs, asked], flags)
             if found[-1] is not None:
-                # Each element ends by itself.
-                grown = [True] * step.carry
-                outputs = _while_it_holds(self.test, self.body, names, step)
-                if flags[step.consts :] == grown:
-                    break
-            elif grown == flags[step.consts :]:
+                return self._of_each(batch, op, flags[: step.consts])
+            grown = [flag or found[i] is not None for i, flag in enumerate(flags[step.consts :])]
+            if grown == flags[step.consts :]:
                 break
             flags[step.consts :] = grown
-        if found[-1] is not None:
-            inputs, found, inner = of_batch(batch, names, [*outputs, *asked], flags)
         made = [inner.of_all([one])[0] if flag else one for one, flag in zip(outputs, grown, strict=True)]
-        answer = asked[0] if found[-1] is None else ops.any_true(found[-1], axes=(0,))
-        flow = self.but(test=body_of(inputs, [answer]), body=body_of(inputs, made), covers=None)
+        flow = self.but(test=body_of(inputs, [asked]), body=body_of(inputs, made), covers=None)
         return all_of(batch, flow(*operands_of(batch, op, flags)), [*grown, False])
+
+    def _of_each(self, batch: Batch, op: Operation, flags: Sequence[bool]) -> tuple[Node, ...]:
+        """For elements that end by themselves: each counts its steps, and is left alone by those beyond."""
+        step = self.step
+        names = unknowns(self.body.inputs)
+        (number,) = unknowns([COUNT])
+        given = [*names[: step.consts], number, *names[step.consts :]]
+        (asked,) = self.test.record(names)
+        outputs = _where(asked, step, given, [number + literal(1), *self.body.record(names)])
+        own = [*flags, *[True] * (1 + step.carry)]
+        inputs, _, inner = of_batch(batch, given, [*outputs, asked], own)
+        flow = self.but(
+            test=body_of(inputs, [ops.any_true(inner.of_all([asked])[0], axes=(0,))]),
+            body=body_of(inputs, inner.of_all(outputs)),
+            step=Step(step.consts, 1 + step.carry),
+            covers=None,
+        )
+        first = operands_of(batch, op, [*flags, *[True] * step.carry])
+        counts, *found = flow(*first[: step.consts], batch.repeated(ops.zeros(COUNT)), *first[step.consts :])[:-1]
+        return (*found, counts)
+
+
+def _where(condition: Node, step: Step, given: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:
+    """A step of what goes on, and nothing of what has ended: then all elements may take all steps."""
+    goes = body_of(given, outputs)
+    stays = body_of(given, given[step.consts :])
+    return [*Switch((stays, goes))(number_of(condition), *given)]
 
 
 def _longest(counts: Node) -> Node:
@@ -119,14 +139,6 @@ def _widened(test: Body, step: Step, inputs: Sequence[Aval], more: int) -> Body:
     names = unknowns(inputs)
     first = step.consts + more
     return body_of(names, test.record([*names[: step.consts], *names[first : first + step.carry]]))
-
-
-def _while_it_holds(test: Body, body: Body, names: Sequence[Node], step: Step) -> list[Node]:
-    """A step of what goes on, and nothing of what has ended: then all steps may be taken by all elements."""
-    given = unknowns(body.inputs)
-    stays = body_of(given, given[step.consts :])
-    (answer,) = test.record(names)
-    return [*Switch((stays, body))(number_of(answer), *names)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -282,12 +294,9 @@ class Rewind(Flow):
         end, number = unknowns([COUNT, COUNT])
         given = [end, *names[: step.consts], number, *names[step.consts :]]
         each = batch.whole(count) is not None
+        outputs = self.body.record(names)
         if each:
-            inner = unknowns(self.body.inputs)
-            stays = body_of(inner, inner[step.consts :])
-            outputs = [*Switch((stays, self.body))(number_of(ops.less(number, end)), *names)]
-        else:
-            outputs = self.body.record(names)
+            outputs = _where(ops.less(number, end), step, names, outputs)
         # Cotangents are of each element, so what they are of is, too.
         flags = [each, *[batch.whole(x) is not None for x in operands[: step.consts]], False]
         flags += [batch.whole(x) is not None for x in operands[step.consts :]]
