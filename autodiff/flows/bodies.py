@@ -131,7 +131,7 @@ def _restored(
 
 def _belongs(node: Node, closed: bool) -> bool:
     """Whether a leaf is part of the structure; of a body that is ``closed`` all are that no Tensor stands for."""
-    if type(node) is not Constant:
+    if not isinstance(node, Constant):
         return False
     return node.aval.literal is not None or node.aval.spec is not None or (closed and node.slot is None)
 

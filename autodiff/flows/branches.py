@@ -18,6 +18,9 @@ from .running import switch_runner
 from .scans import all_of, operands_of, pushed
 
 
+INDEX = intern_aval((), INT64)
+
+
 @dataclasses.dataclass(frozen=True)
 class Switch(Flow):
     """One of several bodies, that of a number; numbers beyond are the first or the last one.
@@ -43,6 +46,12 @@ class Switch(Flow):
     def infer(self, inputs: Sequence[Aval]) -> Aval:
         """What is known of the outputs."""
         return several([intern_aval((*self.lead, *aval.shape), aval.dtype) for aval in self.branches[0].avals])
+
+    def operands(self) -> Sequence[Aval]:
+        """What is known of the operands, as far as these may be Python numbers."""
+        each = self.each or (False,) * len(self.branches[0].inputs)
+        pairs = zip(self.branches[0].inputs, each, strict=True)
+        return [INDEX, *[plain(aval) if flag else aval for aval, flag in pairs]]
 
     def __repr__(self) -> str:
         return f"<one of {list(self.branches)!r}{f' for each of {self.lead}' if self.lead else ''}>"

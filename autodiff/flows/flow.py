@@ -14,6 +14,7 @@ from .. import ops
 from ..backend import Backend
 from ..batch import Batch
 from ..core.avals import Aval, intern_aval
+from ..core.primitives import PYTHON_TYPES
 from ..nodes import Node, Operation
 from ..registry import backend_of, get_backend
 from ..tracing import unknowns
@@ -87,8 +88,12 @@ class Flow(ABC):
             backend = next((found for found in own if found is not None), None) or get_backend(xp)
         found = self._runners.get(backend)
         if found is None:
-            found = self._runners.setdefault(backend, self.runner(backend))
+            found = self._runners.setdefault(backend, _with_numbers(self.runner(backend), self.operands()))
         return found(arrays)
+
+    @abstractmethod
+    def operands(self) -> Sequence[Aval]:
+        """What is known of the operands, as far as these may be Python numbers."""
 
     def on(self: F, backend: Backend) -> F:
         """The same with its bodies compiled by a backend."""
@@ -105,6 +110,18 @@ class Flow(ABC):
 
 def _restored(kind: type[F], values: dict[str, Any]) -> F:
     return kind(**values)
+
+
+def _with_numbers(runner: Runner, operands: Sequence[Aval]) -> Runner:
+    """What gives Python numbers where bodies take them; a library may have made arrays of them on the way."""
+    weak = {i: PYTHON_TYPES[aval.dtype.kind] for i, aval in enumerate(operands) if aval.weak}
+    if not weak:
+        return runner
+
+    def run(values: Sequence[Any]) -> tuple[Any, ...]:
+        return runner([weak[i](x) if i in weak else x for i, x in enumerate(values)])
+
+    return run
 
 
 def plain(aval: Aval) -> Aval:

@@ -46,6 +46,10 @@ class While(Flow):
         """What is known of the outputs."""
         return several([*[plain(aval.at(None)) for aval in self.body.avals], COUNT])
 
+    def operands(self) -> Sequence[Aval]:
+        """What is known of the operands, as far as these may be Python numbers."""
+        return self.body.inputs[: self.step.consts]
+
     def __repr__(self) -> str:
         return f"<{self.body!r} while {self.test!r}>"
 
@@ -186,6 +190,10 @@ class Rewind(Flow):
     def infer(self, inputs: Sequence[Aval]) -> Aval:
         """What is known of the outputs."""
         return several([plain(self.body.inputs[i].at(None)) for i in self.wanted])
+
+    def operands(self) -> Sequence[Aval]:
+        """What is known of the operands, as far as these may be Python numbers."""
+        return [COUNT, *self.body.inputs[: self.step.consts]]
 
     def __repr__(self) -> str:
         return f"<the reverse of {self.body!r}>"

@@ -55,6 +55,10 @@ class Scan(Flow):
         results = zip(avals[n:], self.onto, strict=True)
         return several([*avals[:n], *[stacked(aval, self.length, axis) for aval, axis in results]])
 
+    def operands(self) -> Sequence[Aval]:
+        """What is known of the operands, as far as these may be Python numbers."""
+        return self.body.inputs[: self.step.consts]
+
     def __repr__(self) -> str:
         return f"<{self.length} steps{' backwards' if self.reverse else ''} of {self.body!r}>"
 
