@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .core.avals import Aval, broadcast_shape
-from .core.parameters import Axes, Axis, Output, Permutation, Shape
+from .core.parameters import Axes, Axis, Output, Own, Permutation, Shape
 from .core.primitives import Signature
 from .errors import BackendError
 
@@ -43,6 +43,8 @@ def axis_labels(signature: Signature, whole: Sequence[bool] | None = None) -> Ax
     ``whole`` says which entries of its index take a whole axis; if it is not given, the structure has to know.
     """
     primitive = signature.primitive
+    if Own in primitive.params.values():
+        return AxisLabels(tuple([(None,) * len(extent(x)) for x in signature.inputs]), (None,) * len(extent(signature.out)))
     if primitive.kind == "elementwise" or (primitive.several and primitive.core is None):
         return _broadcast(signature)
     if primitive.kind == "indexing":

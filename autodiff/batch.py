@@ -12,7 +12,7 @@ from typing import Any
 from . import ops
 from .axes import arrays_stand
 from .core.avals import Aval, broadcast_shape, intern_aval
-from .core.parameters import Axes, Axis, Output, Permutation, Shape
+from .core.parameters import Axes, Axis, Output, Own, Permutation, Shape
 from .differentiate import marked
 from .errors import UnsupportedError
 from .nodes import Node, Operation, now, operations_since
@@ -42,7 +42,8 @@ class Batch:
     def __init__(self, size: int, given: Mapping[Node, Node]):
         self._size = size
         self._stand_ins = tuple(given)
-        self._made: dict[Node, Node] = dict(given)
+        # Of a flow, which has several outputs, a tuple of their nodes.
+        self._made: dict[Node, Any] = dict(given)
 
     @property
     def size(self) -> int:
@@ -63,7 +64,7 @@ class Batch:
     def of_all(self, outputs: Sequence[Node]) -> list[Node]:
         """The nodes of the whole batch; what is the same for all elements is repeated."""
         found = zip(outputs, self(outputs), strict=True)
-        return [self._repeated(node) if whole is None else whole for node, whole in found]
+        return [self.repeated(node) if whole is None else whole for node, whole in found]
 
     def with_stand_ins(self, given: Mapping[Node, Node]) -> Batch:
         """A batch of the same elements, with more stand-ins, younger than what is known so far."""
@@ -73,18 +74,25 @@ class Batch:
         """What is known of the node of all elements, for what is known of that of one."""
         return intern_aval((self._size, *aval.shape), aval.dtype, place=aval.place)
 
+    def whole(self, node: Node) -> Node | None:
+        """The node of all elements for an operand of what is batched just now; None if it is the same for all."""
+        return self._made.get(node)
+
     def _between(self, outputs: Sequence[Node]) -> list[Operation]:
         """The operations of which outputs are made, and that may depend on a stand-in, inputs first."""
         floor = min([node.sequence for node in self._stand_ins], default=0)
         return operations_since(outputs, floor, self._made, ops.entered)
 
-    def _batched(self, op: Operation) -> Node:
-        """The node for all elements of what is an operation for one."""
+    def _batched(self, op: Operation) -> Any:
+        """The node for all elements of what is an operation for one; of a flow those of its outputs."""
         begin = now()
         primitive = op.signature.primitive
         along = any(kind in WITH_AXIS or kind is Output for kind in primitive.params.values())
-        if primitive is ops.custom_p:
-            found: Node = op.params["rule"].batched(self, op)
+        found: Any
+        if Own in primitive.params.values():
+            found = op.params["rule"].batched(self, op)
+        elif primitive is ops.part_p and type(self._made[op.inputs[0]]) is tuple:
+            found = self._made[op.inputs[0]][op.params["index"]]
         elif primitive.kind == "elementwise" or (primitive.several and primitive.core is None and not along):
             found = self._elementwise(op)
         elif primitive.kind == "indexing":
@@ -92,7 +100,7 @@ class Batch:
         elif primitive.core is not None:
             found = self._mapped(op, primitive.core)
         elif along:
-            operands = [self._made[x] if x in self._made else self._repeated(x) for x in op.inputs]
+            operands = [self._made[x] if x in self._made else self.repeated(x) for x in op.inputs]
             found = primitive(*operands, **self._params(op))
         else:
             raise UnsupportedError(
@@ -100,13 +108,13 @@ class Batch:
             )
         if not self._is_of_all(op, found):
             raise UnsupportedError(
-                f"vmap: {op.signature!r} cannot be batched: {self._size} of it together would be {found.aval!r}"
+                f"vmap: {op.signature!r} cannot be batched: {self._size} of it together would be {found!r}"
             )
-        if not op.aval.parts and found.aval.dtype != op.aval.dtype:
+        if type(found) is not tuple and not op.aval.parts and found.aval.dtype != op.aval.dtype:
             # What is a weak number for one element is an array for all.
             found = ops.astype(found, op.aval.dtype)
         if op.signature.is_derived:
-            marked([found], begin)
+            marked(found if type(found) is tuple else [found], begin)
         return found
 
     def _params(self, op: Operation) -> dict[str, Any]:
@@ -117,7 +125,7 @@ class Batch:
             for name, value in op.params.items()
         }
 
-    def _repeated(self, x: Node) -> Node:
+    def repeated(self, x: Node) -> Node:
         """What is the same for all elements, once for each."""
         return ops.broadcast_to(ops.strong(x), (self._size, *x.aval.shape))
 
@@ -176,9 +184,10 @@ class Batch:
             found = op.signature.primitive(*[operand(x, c, self._size) for x, c in pairs], **self._params(op))
         return found  # type: ignore[no-any-return]
 
-    def _is_of_all(self, op: Operation, found: Node) -> bool:
-        """Whether a node has the shape of the whole batch."""
-        pairs = zip(found.aval.parts or [found.aval], op.aval.parts or [op.aval], strict=True)
+    def _is_of_all(self, op: Operation, found: Any) -> bool:
+        """Whether a node, or the nodes of several outputs, have the shape of the whole batch."""
+        avals = [x.aval for x in found] if type(found) is tuple else found.aval.parts or [found.aval]
+        pairs = zip(avals, op.aval.parts or [op.aval], strict=True)
         return all(whole.shape == (self._size, *one.shape) for whole, one in pairs)
 
     def _joined(self, op: Operation, position: int, cores: list[str], result: str) -> Node | None:
@@ -229,11 +238,11 @@ class Batch:
             before = arrays_stand(index.aval.spec) if arrays else 0  # type: ignore[arg-type]
             found = ["batch", *others]
             found = [*found[:before], *together, *found[before:]]
-        whole = made[x] if x in made else self._repeated(x)
+        whole = made[x] if x in made else self.repeated(x)
         if not written:
             return ops.transpose(primitive(whole, index, *arrays), [found.index(axis) for axis in wanted])
         (values,) = written
-        region = made[values] if values in made else self._repeated(values)
+        region = made[values] if values in made else self.repeated(values)
         region = ops.transpose(region, [wanted.index(axis) for axis in found])
         return primitive(whole, index, region, *arrays)  # type: ignore[no-any-return]
 

@@ -281,6 +281,8 @@ class Tracing(NamedTuple):
         The value that a node has in the call for which the function is traced; None if nobody knows.
     outer : Tracing or None
         The trace in which this one is made.
+    name : str
+        The function of this library that traces.
     """
 
     begin: int
@@ -288,6 +290,7 @@ class Tracing(NamedTuple):
     ordered: list[Node]
     present: Callable[[Node], Any]
     outer: Tracing | None
+    name: str = "function"
 
 
 _tracing: ContextVar[Tracing | None] = ContextVar("tracing", default=None)
@@ -295,9 +298,11 @@ _tracing: ContextVar[Tracing | None] = ContextVar("tracing", default=None)
 traces: set[int] = set()
 
 
-def traced(begin: int, present: Callable[[Node], Any], function: Callable[..., Any], *args: Any) -> tuple[Any, Tracing]:
-    """What a function returns, which is traced, and what was noted meanwhile."""
-    trace = Tracing(begin, [], [], present, _tracing.get())
+def traced(
+    begin: int, present: Callable[[Node], Any], function: Callable[..., Any], *args: Any, name: str = "function"
+) -> tuple[Any, Tracing]:
+    """What a function returns, which is traced by the function of a name, and what was noted meanwhile."""
+    trace = Tracing(begin, [], [], present, _tracing.get(), name)
     context = copy_context()
     context.run(_tracing.set, trace)
     try:
@@ -371,7 +376,9 @@ def refuse_change(node: Node, slot: Slot | None, what: str) -> None:
     made = slot.made if slot is not None else node.sequence or trace.begin
     if made < trace.begin:
         line, _ = caller()
+        again = "calls that replay the trace would not change it again. Return the new value, and assign it after the call"
+        if trace.name != "function":
+            again = "its function is called once, whatever is repeated. Make it part of what the function takes and returns"
         raise TraceError(
-            f"{what} at {line} changes a Tensor {node.aval!r} of the outside while autodiff.function traces: calls "
-            "that replay the trace would not change it again. Return the new value, and assign it after the call"
+            f"{what} at {line} changes a Tensor {node.aval!r} of the outside while autodiff.{trace.name} traces: {again}"
         )

@@ -56,7 +56,7 @@ _rules: Memo[object, Written] = Memo(1 << 9)
 
 def body_of(given: Sequence[Node], found: Sequence[Node | None], what: str) -> tuple[Body, list[Node]]:
     """What was recorded between nodes, and the nodes that it takes beside; ``what`` is for an error."""
-    inside = _depending(given, [node for node in found if node is not None])
+    inside = depending(given, [node for node in found if node is not None])
     outputs: list[Node | None] = []
     for i, node in enumerate(found):
         if node is not None and node not in inside and node not in given:
@@ -92,7 +92,7 @@ def body_with(
     return body, list(beside)
 
 
-def _depending(given: Sequence[Node], found: Sequence[Node]) -> dict[Operation, None]:
+def depending(given: Sequence[Node], found: Sequence[Node]) -> dict[Operation, None]:
     """The operations on what is given, inputs first."""
     floor = min([node.sequence for node in given], default=0)
     inside: dict[Operation, None] = {}
@@ -175,7 +175,7 @@ class Written:
 def _transposed(outputs: Sequence[Node], vectors: Sequence[Node], names: Sequence[Node]) -> list[Node | None]:
     """The transpose of a linear map, from names to outputs, of vectors."""
     found = reverse(outputs, vectors, names)
-    if _depending(names, [node for node in found if node is not None]):
+    if depending(names, [node for node in found if node is not None]):
         raise DifferentiationError(
             "the rule of a custom_vjp or custom_jvp is not linear in what it is given (it clips it, for one), so it "
             "has no transpose: forward mode through custom_vjp, or reverse mode through custom_jvp"

@@ -25,5 +25,8 @@ Output = NewType("Output", int)
 # The dtype of the result.
 DType = np.dtype
 
+# An object that says itself what it is: its derivatives by ``pull`` and ``push``, and by ``batched`` its batch.
+Own = NewType("Own", object)
+
 # Anything that has nothing to do with axes.
 Static = Hashable

@@ -12,6 +12,7 @@ from .derived import *
 from .elementwise import *
 from .factorizations import *
 from .fft import *
+from .flows import *
 from .indexing import *
 from .indices import *
 from .linalg import *

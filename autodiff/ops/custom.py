@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.avals import Aval, intern_aval, several
-from ..core.parameters import Static
+from ..core.parameters import Own
 from ..core.primitives import Primitive
 from ..nodes import Node, Operation
 from ..operator import Operator
@@ -22,7 +22,7 @@ def _infer_custom(primitive: Primitive, out: Aval, *inputs: Aval, rule: Any) -> 
 
 # The first operand. Derivatives do not pass through that one, but through the others, by the rule: it has the methods
 # ``pull``, ``push`` and ``batched`` (see ``written`` and ``recomputed``). Backends do not meet this primitive.
-custom_p = Operator("custom", _infer_custom, params={"rule": Static}, core="->")
+custom_p = Operator("custom", _infer_custom, params={"rule": Own}, core="->")
 COMPOSITIONS[custom_p] = lambda out, *inputs, rule: out
 
 

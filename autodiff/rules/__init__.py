@@ -8,6 +8,7 @@ from . import (
     equations,
     factorizations,
     fft,
+    flows,
     gamma,
     linalg,
     matrix_functions,
@@ -31,6 +32,7 @@ TOPICS = (
     bessel,
     equations,
     custom,
+    flows,
 )
 TABLE = build_table(*[topic.RULES for topic in TOPICS])
 

@@ -2,6 +2,7 @@
 
 from .batching import vmap
 from .checkpoint import checkpoint
+from .control import cond, fori_loop, scan, switch, while_loop
 from .custom import CustomJVP, CustomVJP, custom_jvp, custom_vjp
 from .functions import Function, function
 from .gradients import elementwise_grad, grad, holomorphic_grad, nth_derivative, stop_gradient, value_and_grad
@@ -14,9 +15,11 @@ __all__ = [
     "CustomVJP",
     "Function",
     "checkpoint",
+    "cond",
     "custom_jvp",
     "custom_vjp",
     "elementwise_grad",
+    "fori_loop",
     "function",
     "ggnvp",
     "grad",
@@ -27,10 +30,13 @@ __all__ = [
     "jvp",
     "linearize",
     "nth_derivative",
+    "scan",
     "sparsity",
     "stop_gradient",
+    "switch",
     "value_and_grad",
     "vhp",
     "vjp",
     "vmap",
+    "while_loop",
 ]

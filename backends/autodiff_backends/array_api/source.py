@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autodiff.backend import Plan
+from autodiff.core.parameters import Own
 from autodiff.core.primitives import PRIMITIVES, Signature
 from autodiff.core.program import Program
 from autodiff.whole import apart
@@ -107,7 +108,9 @@ class Writer:
             self._functions[name] = self.bind(name, getattr(self.dialect.functions, name))
         return self._functions[name]
 
-    def _static(self, value: Any) -> str:
+    def _static(self, value: Any, kind: Any = None) -> str:
+        if kind is Own:
+            return self.bind("rule", value)
         return self.bind(value.name, self.dialect.dtype(value)) if isinstance(value, np.dtype) else repr(value)
 
     def _word(self, number: int) -> str:
@@ -179,7 +182,8 @@ class Writer:
         if call.meaning is same:
             return words[0], True
         words += [self._static(p) for p in call.parameters]
-        words += [f"{name}={self._static(value)}" for name, value in call.keywords.items()]
+        kinds = signature.primitive.params
+        words += [f"{name}={self._static(value, kinds.get(name))}" for name, value in call.keywords.items()]
         self.n_launches += 1
         if isinstance(call.meaning, str):
             return f"{self._function(call.meaning)}({', '.join(words)})", call.view

@@ -6,7 +6,7 @@ Names in the source are numbers: nothing a user wrote reaches it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any
 
@@ -51,7 +51,7 @@ class Generated:
         self._reference: Interpreted | None = None
         pieces = _pieces(writer, results)
         self.source = "\n".join(pieces)
-        functions = _functions(pieces, f"<autodiff plan {next(_serial)}>")
+        functions = _functions(pieces, f"<autodiff plan {next(_serial)}>", writer.objects)
         self._run: Callable[..., tuple[Any, ...]] = functions["run"]
         make, context = functions["workspace"], QUIET if program.quiet else LOUD
         # Beside the buffers the context that a call runs in: nobody enters that twice at once.
@@ -89,12 +89,12 @@ def _first(kept: Any) -> Any:
     return kept[0][0]
 
 
-def _functions(pieces: list[str], name: str) -> dict[str, Callable[..., Any]]:
-    """The functions that the pieces of a plan's module define. None refers to itself.
+def _functions(pieces: list[str], name: str, objects: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
+    """The functions that the pieces of a plan's module define, which know some objects. None refers to itself.
 
     A function in its own globals is a reference cycle, and a plan that nobody needs would wait for the collector.
     """
-    namespace: dict[str, Any] = {}
+    namespace: dict[str, Any] = dict(objects)
     line = 0
     for piece in pieces:
         check()
@@ -135,6 +135,7 @@ def _pieces(writer: Writer, results: list[str]) -> list[str]:
         header += ["import numpy", "from autodiff.core.primitives import PRIMITIVES"]
         header += [f"meaning_{name} = PRIMITIVES[{name!r}].meaning" for name in sorted(writer.meanings)]
     comments = [f"# x{i}: {program.avals[i]!r}" for i in range(program.n_inputs) if program.avals[i].literal is None]
+    comments += [f"# {name}: {value!r}" for name, value in writer.objects.items()]
     constants = [f"{name} = {_constant_text(writer, value)}" for name, value in writer.constants.items()]
     header += [f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(writer.names.items())]
     return [

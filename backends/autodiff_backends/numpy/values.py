@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core.avals import Aval
+from autodiff.core.parameters import Own
 from autodiff.core.primitives import PRIMITIVES, Primitive
 from autodiff.core.program import Program
 
@@ -82,6 +83,8 @@ class Values:
         self.names: dict[str, set[str]] = {}
         self.helpers: set[str] = set()
         self.meanings: set[str] = set()
+        # What no text can say: loops and branches, by the names that the source has for them.
+        self.objects: dict[str, Any] = {}
         self.constants: dict[str, Any] = {}
         self.functions: list[str] = []
         self.storage = Storage()
@@ -333,8 +336,12 @@ class Values:
         self.meanings.add(primitive)
         return f"meaning_{primitive}"
 
-    def static(self, value: Any) -> str:
+    def static(self, value: Any, kind: Any = None) -> str:
         """A static parameter as an expression."""
+        if kind is Own:
+            name = f"rule{len(self.objects)}"
+            self.objects[name] = value
+            return name
         if isinstance(value, np.dtype):
             return f"{self.use('dtype')}({value.str!r})"
         return repr(value)

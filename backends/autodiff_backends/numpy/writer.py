@@ -173,7 +173,8 @@ class Writer(Values):
         """A call of what the primitive's card says, or of what NumPy has beyond that."""
         routine = OVERRIDES.get(signature.primitive, NOTHING).routine
         words = [self.array(a) if self.avals[a].spec is None else self.arrays[a] for a in arguments]
-        words += [f"{key}={self.static(value)}" for key, value in signature.meaning_keywords.items()]
+        kinds = signature.primitive.params
+        words += [f"{key}={self.static(x, kinds.get(key))}" for key, x in signature.meaning_keywords.items()]
         if routine is not None:
             function = self.use(routine.__name__, routine.__module__)
         else:
