@@ -27,3 +27,9 @@ DType = np.dtype
 
 # Anything that has nothing to do with axes.
 Static = Hashable
+
+
+class Held:
+    """A static parameter that is an object: no text says what it is, and a plan that is a text holds it beside."""
+
+    __slots__ = ("__weakref__",)

@@ -19,3 +19,7 @@ def _infer_custom(primitive: Primitive, out: Aval, *inputs: Aval, rule: Any) -> 
 # ``pull``, ``push`` and ``batched`` (see ``written``). Backends do not meet this primitive.
 custom_p = Operator("custom", _infer_custom, params={"rule": Static}, core="->")
 COMPOSITIONS[custom_p] = lambda out, *inputs, rule: out
+
+# The first operand, too. Derivatives pass through that one alone; a batch is made by the rule, of the others.
+batched_p = Operator("batched", _infer_custom, params={"rule": Static}, core="->")
+COMPOSITIONS[batched_p] = lambda out, *inputs, rule: out

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import ops
+from ..core.primitives import Signature
 from ..nodes import Node, Operation
 from .rows import Rule
 
@@ -15,9 +16,10 @@ class Written(Rule):
 
     __slots__ = ()
 
-    def passes(self, position: int) -> bool:
-        """Whether a derivative could pass through this argument."""
-        return position > 0
+    def passed(self, signature: Signature) -> tuple[int, ...]:
+        """The arguments that the rule is of: not the result itself, nor what the rule takes beside."""
+        rule = signature.keywords["rule"]
+        return tuple([i for i, aval in enumerate(signature.inputs) if aval.differentiable and rule.passes(i - 1)])
 
     def pull(self, ct: Any, op: Operation, positions: Sequence[int], masked: bool) -> list[Node | None]:
         found = op.params["rule"].pull(ct, op.inputs[1:])
@@ -27,4 +29,40 @@ class Written(Rule):
         return op.params["rule"].push(op.inputs[1:], tangents[1:])  # type: ignore[no-any-return]
 
 
-RULES: list[Rule] = [Written(ops.custom_p, (), "as it was written: ``custom_vjp``, ``custom_jvp``")]
+class Called(Rule):
+    """What the parameter ``rule`` of the operation says."""
+
+    __slots__ = ()
+
+    def passes(self, position: int) -> bool:
+        """Whether a derivative could pass through this argument."""
+        return True
+
+    def pull(self, ct: Any, op: Operation, positions: Sequence[int], masked: bool) -> list[Node | None]:
+        return op.params["rule"].pull(ct, op, positions)  # type: ignore[no-any-return]
+
+    def push(self, op: Operation, tangents: Sequence[Node | None]) -> Any:
+        return op.params["rule"].push(op, tangents)
+
+
+class Kept(Rule):
+    """That of the first operand, which the result is."""
+
+    __slots__ = ()
+
+    def passes(self, position: int) -> bool:
+        """Whether a derivative could pass through this argument."""
+        return position == 0
+
+    def pull(self, ct: Any, op: Operation, positions: Sequence[int], masked: bool) -> list[Node | None]:
+        return [ct for _ in positions]
+
+    def push(self, op: Operation, tangents: Sequence[Node | None]) -> Node | None:
+        return tangents[0]
+
+
+RULES: list[Rule] = [
+    Kept(ops.batched_p, (), "that of what the function is made of: ``custom_batch``"),
+    Written(ops.custom_p, (), "as it was written: ``custom_vjp``, ``custom_jvp``"),
+    Called(ops.call_p, (), "as what is called says: that of a solver is the implicit function theorem"),
+]

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autodiff.backend import Plan
+from autodiff.core.parameters import Held
 from autodiff.core.primitives import PRIMITIVES, Signature
 from autodiff.core.program import Program
 from autodiff.whole import apart
@@ -108,6 +109,8 @@ class Writer:
         return self._functions[name]
 
     def _static(self, value: Any) -> str:
+        if isinstance(value, Held):
+            return self.bind("held", value)
         return self.bind(value.name, self.dialect.dtype(value)) if isinstance(value, np.dtype) else repr(value)
 
     def _word(self, number: int) -> str:

@@ -6,7 +6,7 @@ Names in the source are numbers: nothing a user wrote reaches it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any
 
@@ -49,7 +49,8 @@ class Generated:
         self._exact: Interpreted | None = None
         pieces = _pieces(writer, results)
         self.source = "\n".join(pieces)
-        functions = _functions(pieces, f"<autodiff plan {next(_serial)}>")
+        held = {name: value for value, name in writer.held.items()}
+        functions = _functions(pieces, f"<autodiff plan {next(_serial)}>", held)
         run: Callable[..., tuple[Any, ...]] = functions["run"]
         self._run = apart(run) if program.quiet else run
         self._workspaces = Workspaces(functions["workspace"], writer.storage.nbytes)
@@ -77,12 +78,12 @@ class Generated:
         return self._exact(*values)
 
 
-def _functions(pieces: list[str], name: str) -> dict[str, Callable[..., Any]]:
-    """The functions that the pieces of a plan's module define. None refers to itself.
+def _functions(pieces: list[str], name: str, held: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
+    """The functions that the pieces of a plan's module define, which has names for objects. None refers to itself.
 
     A function in its own globals is a reference cycle, and a plan that nobody needs would wait for the collector.
     """
-    namespace: dict[str, Any] = {}
+    namespace: dict[str, Any] = dict(held)
     line = 0
     for piece in pieces:
         check()
@@ -126,6 +127,7 @@ def _pieces(writer: Writer, results: list[str]) -> list[str]:
         header += ["import numpy", "from autodiff.core.primitives import PRIMITIVES"]
         header += [f"meaning_{name} = PRIMITIVES[{name!r}].meaning" for name in sorted(writer.meanings)]
     comments = [f"# x{i}: {program.avals[i]!r}" for i in range(program.n_inputs) if program.avals[i].literal is None]
+    comments += [f"# {name}: {value!r}" for value, name in writer.held.items()]
     constants = [f"{name} = {_constant_text(writer, value)}" for name, value in writer.constants.items()]
     header += [f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(writer.names.items())]
     return [

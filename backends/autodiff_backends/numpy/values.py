@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core.avals import Aval
+from autodiff.core.parameters import Held
 from autodiff.core.primitives import PRIMITIVES, Primitive
 from autodiff.core.program import Program
 
@@ -82,6 +83,8 @@ class Values:
         self.names: dict[str, set[str]] = {}
         self.helpers: set[str] = set()
         self.meanings: set[str] = set()
+        # Objects that the source has a name for, and no text.
+        self.held: dict[Held, str] = {}
         self.constants: dict[str, Any] = {}
         self.functions: list[str] = []
         self.storage = Storage()
@@ -337,6 +340,8 @@ class Values:
         """A static parameter as an expression."""
         if isinstance(value, np.dtype):
             return f"{self.use('dtype')}({value.str!r})"
+        if isinstance(value, Held):
+            return self.held.setdefault(value, f"held{len(self.held)}")
         return repr(value)
 
     def helper(self, name: str) -> str:
