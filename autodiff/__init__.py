@@ -55,9 +55,13 @@ from .transforms import (
 )
 
 if TYPE_CHECKING:
-    from . import optim, testing
+    from . import optim, solvers, testing
+    from .solvers import fixed_point, least_squares, linear_solve, minimize, odeint, root
 
 __version__ = "0.1.0"
+
+# What `solvers` has, which is imported when one of these is first asked for.
+SOLVERS = ("fixed_point", "least_squares", "linear_solve", "minimize", "odeint", "root")
 
 numpy_api.install()
 scipy_api.install()
@@ -65,8 +69,11 @@ scipy_api.install()
 
 def __getattr__(name: str) -> Any:
     # Imported when first asked for: it takes a quarter of the time of all else, and many programs train nothing.
-    if name in ("optim", "testing"):
+    if name in ("optim", "solvers", "testing"):
         return import_module(f"autodiff.{name}")
+    if name in SOLVERS:
+        globals()[name] = found = getattr(import_module("autodiff.solvers"), name)
+        return found
     raise AttributeError(f"module 'autodiff' has no attribute {name!r}")
 
 
@@ -98,6 +105,7 @@ __all__ = [
     "custom_vjp",
     "elementwise_grad",
     "errors",
+    "fixed_point",
     "function",
     "get_backend",
     "ggnvp",
@@ -108,14 +116,20 @@ __all__ = [
     "implements",
     "jacobian",
     "jvp",
+    "least_squares",
+    "linear_solve",
     "linearize",
+    "minimize",
     "nth_derivative",
+    "odeint",
     "optim",
     "primitive",
     "register_backend",
     "register_container",
+    "root",
     "set_buffer_limit",
     "set_num_threads",
+    "solvers",
     "stop_gradient",
     "testing",
     "value_and_grad",

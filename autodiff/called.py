@@ -39,6 +39,10 @@ class Call(Held, ABC):
     def __repr__(self) -> str:
         return f"<{self.name}>"
 
+    def passes(self, position: int) -> bool:
+        """Whether a derivative passes through this operand."""
+        return True
+
     @abstractmethod
     def run(self, *values: Any) -> tuple[np.ndarray[Any, Any], ...]:
         """The results, new arrays that have the avals of ``outputs``."""
@@ -91,6 +95,9 @@ class Mapped(Call):
         """The one with these."""
         key = (call, size, along)
         return _mapped.get(key) or _mapped.put(key, cls(*key))
+
+    def passes(self, position: int) -> bool:
+        return self._call.passes(position)
 
     def run(self, *values: Any) -> tuple[np.ndarray[Any, Any], ...]:
         results = tuple([np.empty(aval.shape, aval.dtype) for aval in self.outputs])

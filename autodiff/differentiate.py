@@ -39,7 +39,7 @@ def _passed(signature: Signature) -> tuple[int, ...]:
 
 def passes(op: Node, position: int) -> bool:
     """Whether a derivative could pass through this argument."""
-    return position in _passed(op.signature)
+    return position in _passed(op.signature)  # type: ignore[arg-type]
 
 
 # Operations, inputs first, and for each the inputs that a derivative passes through.

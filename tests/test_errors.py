@@ -24,6 +24,7 @@ BUILTINS = {
     errors.DetachedError: TypeError,
     errors.MissingRuleError: NotImplementedError,
     errors.TraceError: RuntimeError,
+    errors.ConvergenceError: RuntimeError,
     errors.OutOfMemoryError: MemoryError,
     errors.BackendError: LookupError,
 }

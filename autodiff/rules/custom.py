@@ -34,9 +34,10 @@ class Called(Rule):
 
     __slots__ = ()
 
-    def passes(self, position: int) -> bool:
-        """Whether a derivative could pass through this argument."""
-        return True
+    def passed(self, signature: Signature) -> tuple[int, ...]:
+        """What it says."""
+        rule = signature.keywords["rule"]
+        return tuple([i for i, aval in enumerate(signature.inputs) if aval.differentiable and rule.passes(i)])
 
     def pull(self, ct: Any, op: Operation, positions: Sequence[int], masked: bool) -> list[Node | None]:
         return op.params["rule"].pull(ct, op, positions)  # type: ignore[no-any-return]

@@ -2,6 +2,7 @@
 
 from .linear import linear_solve
 from .minima import least_squares, minimize
+from .ode import odeint
 from .roots import fixed_point, root
 
-__all__ = ["fixed_point", "least_squares", "linear_solve", "minimize", "root"]
+__all__ = ["fixed_point", "least_squares", "linear_solve", "minimize", "odeint", "root"]

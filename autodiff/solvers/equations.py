@@ -50,7 +50,9 @@ def scipy_module(name: str, what: str) -> Any:
     try:
         return import_module(f"scipy.{name}")
     except ImportError as error:
-        raise UnsupportedError(f"{what}: it needs SciPy, which is not installed: pip install scipy ({error})") from error
+        raise UnsupportedError(
+            f"{what}: it needs SciPy, which is not installed: pip install scipy ({error})"
+        ) from error
 
 
 class Unknowns:
@@ -207,7 +209,9 @@ class Equation:
         assert all(node is not None for node in found)
         return found  # type: ignore[return-value]
 
-    def plan(self, key: Any, outputs: Callable[[list[Node], list[Node]], Sequence[Node]], derived: bool = False) -> Plan:
+    def plan(
+        self, key: Any, outputs: Callable[[list[Node], list[Node]], Sequence[Node]], derived: bool = False
+    ) -> Plan:
         """A plan on the host of what is given, and of operands; ``outputs(given, operands)`` records what it gives."""
         found = self._plans.get(key)
         if found is None:

@@ -7,15 +7,16 @@ so that they have derivatives again, of any order and in any mode.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
 from .. import ops
 from ..called import Call
 from ..differentiate import Forward, reverse
-from ..errors import ConvergenceError
+from ..errors import ArgumentError, ConvergenceError
 from ..memo import Memo
 from ..nodes import Node, Operation
 from ..tracing import unknowns
@@ -24,10 +25,7 @@ from .equations import Array, Equation, depending, equation_of
 
 
 class Linear:
-    """How linear systems of the derivative are solved: with the whole matrix.
-
-    Two with the same attributes are equal: they are part of keys.
-    """
+    """How linear systems of the derivative are solved: with the whole matrix. Two that do the same are equal."""
 
     __slots__ = ()
 
@@ -96,8 +94,14 @@ class Problem:
         )
 
 
-# Finds the unknowns of a problem. Two that do the same are equal.
-Solver = Callable[[Problem], Array]
+class Solver(Protocol):
+    """What finds the unknowns of a problem. Two that do the same are equal."""
+
+    def __call__(self, problem: Problem) -> Array:
+        """The solution, or an error."""
+
+    def __hash__(self) -> int: ...
+
 
 _known: Memo[Any, Implicit] = Memo(1 << 9)
 
@@ -134,9 +138,15 @@ class Implicit(Call):
 
     def run(self, *values: Any) -> tuple[Array, ...]:
         start, *operands = values
+        if not start.size:
+            return (np.array(start),)
         found = self._solver(Problem(self, start, operands))
         aval = self.outputs[0]
         return (np.array(found, aval.dtype).reshape(aval.shape),)
+
+    def passes(self, position: int) -> bool:
+        # Where the search began makes no difference.
+        return position > 0
 
     def pull(self, ct: Sequence[Node | None], op: Operation, positions: Sequence[int]) -> list[Node | None]:
         (given,) = ct
@@ -144,9 +154,7 @@ class Implicit(Call):
             return [None] * len(positions)
         f, x, operands = self._at_solution(op)
         u = self._linear.solved(f, x, -given, True)
-        found = iter(reverse([f], [u], [operands[i - 1] for i in positions if i > 0]))
-        # Where the search began makes no difference.
-        return [next(found) if i > 0 else None for i in positions]
+        return reverse([f], [u], [operands[i - 1] for i in positions])
 
     def push(self, op: Operation, tangents: Sequence[Node | None]) -> Sequence[Node | None]:
         f, x, operands = self._at_solution(op)
@@ -161,15 +169,19 @@ class Implicit(Call):
         return self.equation.record([x], operands)[0], x, operands
 
 
-def implicit(
-    name: str, x: Node, outputs: Sequence[Node], start: Node, solver: Solver, linear: Linear
-) -> Node:
+def implicit(name: str, x: Node, outputs: Sequence[Node], start: Node, solver: Solver, linear: Linear) -> Node:
     """The solution for which the first output, recorded from the unknowns ``x``, is zero."""
+    if not depending(outputs[:1], [x]):
+        raise ArgumentError(
+            f"{name}: what has to be zero there does not depend on the unknowns: the function, or its gradient, is the "
+            "same for all of them"
+        )
     equation, operands = equation_of([x], outputs, name)
     call = Implicit.of(name, equation, solver, linear)
     return ops.outputs(ops.call_p(start, *operands, rule=call))[0]
 
 
+@dataclass(frozen=True, slots=True)
 class Iterative(Linear):
     """Linear systems are solved by products with vectors alone.
 
@@ -179,16 +191,7 @@ class Iterative(Linear):
         What solves a linear equation.
     """
 
-    __slots__ = ("solver",)
-
-    def __init__(self, solver: Solver):
-        self.solver = solver
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is Iterative and other.solver == self.solver
-
-    def __hash__(self) -> int:
-        return hash(self.solver)
+    solver: Solver
 
     def solved(self, f: Node, x: Node, right: Node, transposed: bool) -> Node:
         (v,) = unknowns([x.aval.at(None)])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,23 @@ METHODS = {
 SQUARES = ("trf", "dogbox", "lm")
 
 
-class Minimizer(NamedTuple):
+# A curvature is negative if it is, beside the largest one, by more than this.
+NEGATIVE = 1e-6
+
+
+def _lowest(problem: Problem, x: Array, converged: bool, reason: str, iterations: Any) -> Array:
+    """A minimum made better; an error if it is none, or one of another kind of stationary points."""
+    small = x.size <= LARGEST_POLISHED
+    x = polished(problem, x, converged, reason, iterations, small)
+    if small:
+        curvatures = np.linalg.eigvalsh(problem.matrix(x))
+        if curvatures[0] < -NEGATIVE * np.max(np.abs(curvatures)):
+            raise problem.failed("the gradient is zero, but there is a direction that leads down", x, iterations)
+    return x
+
+
+@dataclass(frozen=True, slots=True)
+class Minimizer:
     """``scipy.optimize.minimize``, given the derivatives. The equation is of the gradient, and of the value.
 
     Parameters
@@ -75,11 +92,11 @@ class Minimizer(NamedTuple):
             tol=self.tol,
             options=dict(self.options.values) or None,
         )
-        small = problem.start.size <= LARGEST_POLISHED
-        return polished(problem, np.asarray(found.x), bool(found.success), str(found.message), found.get("nit"), small)
+        return _lowest(problem, np.asarray(found.x), bool(found.success), str(found.message), found.get("nit"))
 
 
-class SquaresFinder(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SquaresFinder:
     """``scipy.optimize.least_squares``, given the derivatives. The equation is of the gradient, and of residuals.
 
     Parameters
@@ -108,8 +125,7 @@ class SquaresFinder(NamedTuple):
             gtol=self.tol,
             **self.options.values,
         )
-        small = problem.start.size <= LARGEST_POLISHED
-        return polished(problem, np.asarray(found.x), bool(found.success), str(found.message), found.get("nfev"), small)
+        return _lowest(problem, np.asarray(found.x), bool(found.success), str(found.message), found.get("nfev"))
 
 
 def _slope(value: Node, x: Node) -> Node:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from .. import ops
 from ..arguments import count, word
 from ..errors import ArgumentError, ShapeError, shown
 from ..static_keys import static_key
@@ -45,13 +45,16 @@ FIXED = ("iteration", "anderson", "root")
 
 # Steps of Newton's method after a solver of SciPy's: what it found is a start, and derivatives are taken at the end.
 POLISHING = 8
-# A solution is none if the next step of Newton's method is longer than this, for its length.
+# A solution is none if a step of Newton's method from there is longer than this, for its length.
 LONGEST_LAST_STEP = 1e-2
+# A residual is none if it is smaller than this, for that where the search began.
+SMALL = 1e-6
 # The matrices of larger systems are not made to look at a solution.
 LARGEST_POLISHED = 1000
 
 
-class Options(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Options:
     """Options of a solver of SciPy's, as what can be compared.
 
     Parameters
@@ -63,13 +66,7 @@ class Options(NamedTuple):
     """
 
     key: Any
-    values: Mapping[str, Any]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Options) and other.key == self.key
-
-    def __hash__(self) -> int:
-        return hash(self.key)
+    values: Mapping[str, Any] = field(compare=False)
 
 
 def options_of(options: Any, name: str) -> Options:
@@ -101,42 +98,47 @@ def linear_by(linear: Any, dtype: np.dtype[Any], name: str) -> Linear:
 
 
 def polished(problem: Problem, x: Array, converged: bool, reason: str, iterations: Any, small: bool) -> Array:
-    """A solution made better by Newton's method as long as that helps; an error if it is none."""
+    """A solution made better by short steps of Newton's method as long as that helps; an error if it is none."""
     residual = problem.residual(x)
     if not (np.all(np.isfinite(x)) and np.all(np.isfinite(residual))):
-        raise problem.failed(f"{reason}; a residual is not finite", x, iterations)
-    if not small or not x.size:
+        raise problem.failed(f"{reason}; a number is not finite", x, iterations)
+    if not small:
         if not converged:
             raise problem.failed(reason, x, iterations)
         return x
-    error = np.linalg.norm(residual)
-    step = np.zeros_like(x)
     for _ in range(POLISHING):
+        error = np.max(np.abs(residual))
         if not error:
             return x
-        try:
-            step = np.linalg.solve(problem.matrix(x), -residual)
-        except np.linalg.LinAlgError:
-            step = np.full_like(x, np.nan)
-        if not np.all(np.isfinite(step)):
-            break
+        step = _newton_step(problem, x, residual)
+        length = np.max(np.abs(step)) / (1 + np.max(np.abs(x)))
+        if not length <= LONGEST_LAST_STEP:
+            # With a singular matrix steps say nothing.
+            if converged and not np.isfinite(length) and _is_small(problem, error):
+                return x
+            raise problem.failed(f"{reason}; there is none near, by Newton's method", x, iterations)
         other = problem.residual(x + step)
-        if not np.linalg.norm(other) < error:
+        if not np.max(np.abs(other)) < error:
             break
-        x, residual, error = x + step, other, np.linalg.norm(other)
-    length = np.linalg.norm(step) / (1 + np.linalg.norm(x))
-    if not (length <= LONGEST_LAST_STEP or (converged and not np.isfinite(length) and _is_small(problem, residual))):
-        raise problem.failed(f"{reason}; it is none: a step of Newton's method is long", x, iterations)
+        x, residual = x + step, other
     return x
 
 
-def _is_small(problem: Problem, residual: Array) -> bool:
-    """Whether residuals are as nothing beside those where the search began."""
-    first = np.max(np.abs(problem.residual(problem.start)), initial=1.0)
-    return bool(np.max(np.abs(residual)) <= 1e-6 * first)
+def _newton_step(problem: Problem, x: Array, residual: Array) -> Array:
+    """The step of Newton's method; NaN if the matrix is singular."""
+    try:
+        return np.linalg.solve(problem.matrix(x), -residual)
+    except np.linalg.LinAlgError:
+        return np.full_like(x, np.nan)
 
 
-class RootFinder(NamedTuple):
+def _is_small(problem: Problem, error: float) -> bool:
+    """Whether a residual is as nothing beside that where the search began."""
+    return bool(error <= SMALL * np.max(np.abs(problem.residual(problem.start)), initial=1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class RootFinder:
     """``scipy.optimize.root``.
 
     Parameters
@@ -169,7 +171,8 @@ class RootFinder(NamedTuple):
         return polished(problem, x, bool(found.success), reason, found.get("nit"), small)
 
 
-class FixedPoint(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FixedPoint:
     """Iteration of x = f(x).
 
     Parameters
@@ -190,7 +193,7 @@ class FixedPoint(NamedTuple):
             x = x + step
             if not np.all(np.isfinite(x)):
                 raise problem.failed("the iteration leaves the finite numbers", x - step)
-            if np.linalg.norm(step) <= self.tol * (1 + np.linalg.norm(x)):
+            if np.max(np.abs(step), initial=0.0) <= self.tol * (1 + np.max(np.abs(x), initial=0.0)):
                 return polished(problem, x, True, "", None, x.size <= LARGEST_POLISHED)
         raise problem.failed("the iteration does not converge", x, self.maxiter)
 
@@ -336,7 +339,9 @@ def fixed_point(
     x = unknown(start.flat.aval)
     nodes, structure = results_of(called(function, [start.rebuilt(x), *args], [x], name), name)
     if not alike(structure, start.structure):
-        raise ArgumentError(f"{name}: the function must return what x0 is, {drawn(start.structure)}, not {drawn(structure)}")
+        raise ArgumentError(
+            f"{name}: the function must return what x0 is, {drawn(start.structure)}, not {drawn(structure)}"
+        )
     for node, part in zip(nodes, start.apart(x), strict=True):
         if node.aval.shape != part.aval.shape:
             raise ShapeError(f"{name}: the function returned {node.aval!r}, but x0 has {part.aval!r} in that place")
