@@ -59,7 +59,9 @@ def caller() -> Caller:
                 innermost = frame
             if not _installed(frame.f_code):
                 break
-            foreign = frame
+            # Decorators of other packages put a function around what is called.
+            if foreign is None or "<locals>" not in frame.f_code.co_qualname:
+                foreign = frame
         frame = frame.f_back
     found = frame or innermost
     if found is None:

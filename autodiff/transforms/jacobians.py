@@ -12,6 +12,7 @@ from ..engine import Walk
 from ..matrices import MODES, chunks, hessian_blocks, is_forward, jacobian_blocks
 from ..nodes import Node
 from .calls import Argnames, Argnums, Aux, Chosen, Results, apart, check_call, scalar, together
+from .flattening import with_matrix, with_vector
 
 P = ParamSpec("P")
 
@@ -27,6 +28,7 @@ def jacobian(
     mode: str = "auto",
     chunk_size: int | None = None,
     argnames: str | Sequence[str] | None = None,
+    flat: bool = False,
 ) -> Callable[P, Any]:
     """The Jacobian of a function: all its results differentiated with respect to all elements of its arguments.
 
@@ -44,6 +46,9 @@ def jacobian(
         How many columns or rows are computed together; all if not given. Fewer take less memory.
     argnames : str or sequence of str, optional
         As for ``grad``.
+    flat : bool, optional
+        True for one matrix, with a row for each element of all results and a column for each of all arguments that are
+        differentiated: what ``scipy.optimize.curve_fit`` takes.
 
     Returns
     -------
@@ -74,6 +79,11 @@ def jacobian(
     6.0
     """
     name = "jacobian"
+    if flag(flat, f"{name}: flat"):
+        check_call(function, argnums, name, argnames)
+        of_vector = with_vector(function, has_aux, name)
+        blocks_of = jacobian(of_vector, argnums, has_aux, mode=mode, chunk_size=chunk_size, argnames=argnames)
+        return with_matrix(blocks_of, has_aux)
     check_call(function, argnums, name, argnames)
     has_aux, chunk = flag(has_aux, f"{name}: has_aux"), chunks(chunk_size, name)
     word(mode, f"{name}: mode", MODES)
