@@ -19,9 +19,9 @@ from .compiled import CompiledGradient, Explanation
 from .containers import register_container
 from .errors import AutodiffError, DetachedWarning, GrowthWarning, IndependentWarning, RetraceWarning
 from .graph import Graph
+from .implementing import implements
 from .machine import set_num_threads
 from .nodes import Constant, Node, Operation, Variable
-from .numpy_api import implements
 from .plan import CacheInfo, set_buffer_limit
 from .registry import backends, get_backend, register_backend
 from .tensor import Tensor
