@@ -198,8 +198,11 @@ class Split:
         inside = set(given)
         varying = {*leaves, *given}
         needed: dict[Node, None] = {}
-        for node in below(leaves, found):
-            if any(x in varying for x in node.inputs) or isinstance(node, Prefixed):
+        nodes = below(leaves, found)
+        # Those that are made of no leaf are known.
+        of_leaves = {node for node, _, _ in _prefixed(leaves, nodes)}
+        for node in nodes:
+            if any(x in varying for x in node.inputs) or node in of_leaves:
                 varying.add(node)
             if any(x in inside for x in node.inputs):
                 inside.add(node)

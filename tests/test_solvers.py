@@ -273,10 +273,15 @@ ODE = {
 }
 
 
+def by_discrete_steps(m, y0, t):
+    return ad.odeint(lambda y, t: m @ y, y0, t, adjoint="discrete", max_steps=20, **PRECISE)
+
+
+@pytest.mark.parametrize("function", [by_steps, by_discrete_steps])
 @pytest.mark.parametrize("use", ODE)
-def test_linear_equations(use):
+def test_linear_equations(use, function):
     args = (M, np.stack([Y0, -Y0]), T) if use == "batch" else (M, Y0, T)
-    found, expected = ODE[use](by_steps)(*args), ODE[use](by_exponentials)(*args)
+    found, expected = ODE[use](function)(*args), ODE[use](by_exponentials)(*args)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-7)
 
@@ -298,6 +303,23 @@ def test_methods(method):
     )
     assert exact.shape == (4, 2)
     ad.testing.check_grads(lambda p, y: oscillator(p, y)["x"], (0.7, 1.0), 1, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["RK23", "RK45", "DOP853"])
+def test_discrete_derivatives_are_those_of_the_steps(method):
+    """With steps so long that the solution is wrong, and that depend on nothing: tolerances are met by any."""
+    options = {"method": method, "rtol": 1e8, "atol": 1e8, "max_step": 0.5, "adjoint": "discrete", "max_steps": 12}
+
+    def slope(y, t, p):
+        return np.sin(4 * t) - p * np.sin(y)
+
+    def last(p, y0):
+        return ad.odeint(slope, y0, [0.0, 1.0, 3.0], p, **options)[-1]
+
+    y0 = np.array([1.0, 1.5])
+    exact = ad.odeint(slope, y0, [0.0, 1.0, 3.0], 2.0, **PRECISE)[-1]
+    assert np.max(np.abs(last(2.0, y0) - exact)) > {"RK23": 1e-3, "RK45": 1e-6, "DOP853": 1e-9}[method]
+    ad.testing.check_grads(last, (2.0, y0), 2 if method == "RK23" else 1)
 
 
 def test_times_that_decrease_or_repeat_and_state_in_single_precision():
@@ -393,6 +415,16 @@ BAD = {
         lambda: ad.odeint(lambda y, t: -y, 1.0, [0.0, 2.0], max_evaluations=3),
         errors.ConvergenceError,
         "more than 3 evaluations",
+    ),
+    "too little room": (
+        lambda: ad.odeint(lambda y, t: -y, 1.0, [0.0, 2.0], adjoint="discrete", max_steps=2),
+        errors.ConvergenceError,
+        r"from t=0 to t=2, and there is room for 2 \(max_steps=\)",
+    ),
+    "discrete": (
+        lambda: ad.odeint(lambda y, t: -y, 1.0, T, adjoint="discrete", method="BDF"),
+        errors.ArgumentError,
+        "adjoint='discrete' differentiates the steps",
     ),
     "no event": (lambda: fall(-1.0, 0.0, 1.0), errors.ConvergenceError, "no event before the last time"),
     "times": (lambda: ad.odeint(lambda y, t: y, 1.0, [0.0, 1.0, 0.5]), errors.ArgumentError, "must increase"),

@@ -105,12 +105,10 @@ class Evolve(Call):
         first, times, *rest = values
         times = np.asarray(times, np.float64)
         kicks = None if self._keep is None else np.asarray(rest.pop(0), np.float64)
-        steps = np.diff(times)
-        if not (np.all(steps >= 0) or np.all(steps <= 0)):
-            raise ArgumentError(f"{self.name}: the times must increase, or decrease, but are {times!r}")
+        self.check_times(times)
         out = np.empty(self.outputs[0].shape, np.float64)
         state = np.asarray(first, np.float64)
-        run = _Run(self, rest)
+        run = Run(self, rest)
         if kicks is None:
             out[:1] = state
             if self._count > 1:
@@ -123,6 +121,17 @@ class Evolve(Call):
                 if i + 1 < self._count:
                     (state,) = run(state, times[i : i + 2])
         return (out.astype(self.outputs[0].dtype),)
+
+    def check_times(self, times: Array) -> None:
+        """An error for times that are in no order."""
+        steps = np.diff(times)
+        if not (np.all(steps >= 0) or np.all(steps <= 0)):
+            raise ArgumentError(f"{self.name}: the times must increase, or decrease, but are {times!r}")
+
+    @property
+    def method(self) -> Any:
+        """SciPy's class of the method."""
+        return getattr(scipy_module("integrate", self.name), self._integrator.method)
 
     # --- nodes -------------------------------------------------------------------------------------------------------
 
@@ -281,7 +290,7 @@ def evolve(
     return ops.outputs(ops.call_p(first, times, *([] if kicks is None else [kicks]), *operands, rule=call))[0]
 
 
-class _Run:
+class Run:
     """One solution by SciPy."""
 
     __slots__ = ("_call", "_evaluations", "_jacobian", "_operands", "_slope", "_time")
@@ -334,8 +343,8 @@ class _Run:
         found = self.solved(state, times[fresh])
         return np.asarray(found.y.T[np.cumsum(fresh) - 1][1:])
 
-    def solved(self, state: Array, times: Array, **more: Any) -> Any:
-        """What SciPy gives; an error if it fails."""
+    def solved(self, state: Array, times: Array, every: bool = False, **more: Any) -> Any:
+        """What SciPy gives at the times, or at the end of every step; an error if it fails."""
         integrate = scipy_module("integrate", self._call.name)
         integrator = self._call._integrator
         options: dict[str, Any] = {} if self._jacobian is None else {"jac": self.matrix}
@@ -345,7 +354,7 @@ class _Run:
                 (times[0], times[-1]),
                 state,
                 method=integrator.method,
-                t_eval=times,
+                t_eval=None if every else times,
                 rtol=integrator.rtol,
                 atol=integrator.atol,
                 max_step=integrator.max_step,

@@ -31,12 +31,17 @@ from .equations import (
     unknown,
     vector,
 )
-from .evolve import METHODS, Evolve, Integrator, _Run, evolve
+from .evolve import METHODS, Evolve, Integrator, Run, evolve
 from .implicit import DENSE, Problem, implicit
+from .recurrence import by_steps
 from .roots import polished
 
 # Evaluations of an equation, if nobody says how many.
 EVALUATIONS = 1_000_000
+# Steps from one time to the next, if nobody says how many, and the methods whose steps are formulas.
+STEPS = 100
+ADJOINTS = ("continuous", "discrete")
+EXPLICIT = ("DOP853", "RK45", "RK23")
 
 
 def _positive(value: Any, what: str) -> float:
@@ -55,6 +60,8 @@ def odeint(
     atol: float = 1e-8,
     max_step: float = np.inf,
     max_evaluations: int = EVALUATIONS,
+    adjoint: str = "continuous",
+    max_steps: int = STEPS,
     event: Callable[..., Any] | None = None,
 ) -> Any:
     """The solution of an ordinary differential equation, ``dy/dt = function(y, t, *args)``, with derivatives.
@@ -78,6 +85,11 @@ def odeint(
         The longest step.
     max_evaluations : int, optional
         Evaluations of the function at most, for one solution.
+    adjoint : {"continuous", "discrete"}, optional
+        Whether derivatives are those of the solution, or those of what the method computes: of each of its steps. The
+        latter are exact for the value, at any tolerance, for the methods "DOP853", "RK45" and "RK23".
+    max_steps : int, optional
+        With ``adjoint="discrete"``: steps from one time to the next at most, for which there is room in memory.
     event : callable, optional
         ``event(y, t, *args)``, a number: the solution ends where it passes zero, before the last time.
 
@@ -99,9 +111,10 @@ def odeint(
     Notes
     -----
     The derivative of a solution is a solution of another equation, that of tangents or of adjoints, which SciPy
-    integrates with steps of its own; adjoints begin anew at each of the times. It is recorded like everything else, so
-    that it has derivatives itself, in either mode and of any order: by ``y0``, ``t``, ``args`` and Tensors of the
-    outside. The time of an event is a root, and has the derivatives of one.
+    integrates with steps of its own; adjoints begin anew at each of the times. With ``adjoint="discrete"`` SciPy says
+    where steps are, and they are a recurrence, whose derivatives are recurrences. Either is recorded like everything
+    else, so that it has derivatives itself, in either mode and of any order: by ``y0``, ``t``, ``args`` and Tensors of
+    the outside. The time of an event is a root, and has the derivatives of one.
 
     Examples
     --------
@@ -126,6 +139,13 @@ def odeint(
         _positive(max_step, f"{name}: max_step"),
         count(max_evaluations, f"{name}: max_evaluations"),
     )
+    word(adjoint, f"{name}: adjoint", ADJOINTS)
+    room = count(max_steps, f"{name}: max_steps")
+    if adjoint == "discrete" and (method not in EXPLICIT or event is not None):
+        raise ArgumentError(
+            f"{name}: adjoint='discrete' differentiates the steps of {', '.join(EXPLICIT)}, without an event; "
+            "adjoint='continuous' is for all methods"
+        )
     start = Unknowns(y0, f"{name}: y0")
     times = _times(t)
     y, now = unknown(start.flat.aval), unknown(intern_aval((), times.aval.dtype))
@@ -133,8 +153,13 @@ def odeint(
     slope = _slope(function, start, y, now, args)
     if event is not None:
         return _until(event, start, times, [y, now], slope, args, integrator, (y0, t, args))
-    n = times.aval.size
-    flat = evolve(f"{name}: the solution", [y, now], slope, start.flat, times, integrator, n)
+    n, what = times.aval.size, f"{name}: the solution"
+    if adjoint == "continuous":
+        flat = evolve(what, [y, now], slope, start.flat, times, integrator, n)
+    else:
+        equation, operands = equation_of([y, now], [slope], what)
+        evolved = Evolve.of(what, equation, n, None, integrator)
+        flat = by_steps(what, equation, evolved, start.flat, times, operands, room)
     return start.returned(finished(start.apart(flat, (n,)), begin, (y0, t, args)), lead=True)
 
 
@@ -208,7 +233,7 @@ class First(Call):
         times = np.asarray(times, np.float64)
         ends = np.array([times[0], times[-1]])
         operands, beside = rest[: self._count], rest[self._count :]
-        run = _Run(self._evolved, operands)
+        run = Run(self._evolved, operands)
         plan = self._event.plan("event", self._event.record)
         given = self._event.given
 
