@@ -20,18 +20,22 @@ from .containers import register_container
 from .debugging import debug_nans
 from .errors import AutodiffError, DetachedWarning, GrowthWarning, IndependentWarning, RetraceWarning
 from .graph import Graph
+from .implementing import implements
 from .machine import set_num_threads
 from .nodes import Constant, Node, Operation, Variable
-from .numpy_api import implements
 from .plan import CacheInfo, set_buffer_limit
 from .registry import backends, get_backend, register_backend
 from .tensor import Tensor
 from .transforms import (
+    CustomBatch,
     CustomJVP,
     CustomVJP,
     Function,
+    Primitive,
+    ShapeDtype,
     checkpoint,
     cond,
+    custom_batch,
     custom_jvp,
     custom_vjp,
     elementwise_grad,
@@ -46,6 +50,7 @@ from .transforms import (
     jvp,
     linearize,
     nth_derivative,
+    primitive,
     scan,
     sparsity,
     stop_gradient,
@@ -58,9 +63,13 @@ from .transforms import (
 )
 
 if TYPE_CHECKING:
-    from . import optim, testing
+    from . import optim, solvers, testing
+    from .solvers import fixed_point, least_squares, linear_solve, minimize, odeint, root
 
 __version__ = "0.1.0"
+
+# What `solvers` has, which is imported when one of these is first asked for.
+SOLVERS = ("fixed_point", "least_squares", "linear_solve", "minimize", "odeint", "root")
 
 numpy_api.install()
 scipy_api.install()
@@ -68,8 +77,11 @@ scipy_api.install()
 
 def __getattr__(name: str) -> Any:
     # Imported when first asked for: it takes a quarter of the time of all else, and many programs train nothing.
-    if name in ("optim", "testing"):
+    if name in ("optim", "solvers", "testing"):
         return import_module(f"autodiff.{name}")
+    if name in SOLVERS:
+        globals()[name] = found = getattr(import_module("autodiff.solvers"), name)
+        return found
     raise AttributeError(f"module 'autodiff' has no attribute {name!r}")
 
 
@@ -79,6 +91,7 @@ __all__ = [
     "CacheInfo",
     "CompiledGradient",
     "Constant",
+    "CustomBatch",
     "CustomJVP",
     "CustomVJP",
     "DetachedWarning",
@@ -89,17 +102,21 @@ __all__ = [
     "IndependentWarning",
     "Node",
     "Operation",
+    "Primitive",
     "RetraceWarning",
+    "ShapeDtype",
     "Tensor",
     "Variable",
     "backends",
     "checkpoint",
     "cond",
+    "custom_batch",
     "custom_jvp",
     "custom_vjp",
     "debug_nans",
     "elementwise_grad",
     "errors",
+    "fixed_point",
     "fori_loop",
     "function",
     "get_backend",
@@ -111,14 +128,21 @@ __all__ = [
     "implements",
     "jacobian",
     "jvp",
+    "least_squares",
+    "linear_solve",
     "linearize",
+    "minimize",
     "nth_derivative",
+    "odeint",
     "optim",
+    "primitive",
     "register_backend",
     "register_container",
+    "root",
     "scan",
     "set_buffer_limit",
     "set_num_threads",
+    "solvers",
     "sparsity",
     "stop_gradient",
     "switch",

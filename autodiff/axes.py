@@ -44,9 +44,13 @@ def axis_labels(signature: Signature, whole: Sequence[bool] | None = None) -> Ax
     """
     primitive = signature.primitive
     if Own in primitive.params.values():
-        return AxisLabels(tuple([(None,) * len(extent(x)) for x in signature.inputs]), (None,) * len(extent(signature.out)))
+        return AxisLabels(
+            tuple([(None,) * len(extent(x)) for x in signature.inputs]), (None,) * len(extent(signature.out))
+        )
     if primitive.kind == "elementwise" or (primitive.several and primitive.core is None):
         return _broadcast(signature)
+    if primitive.core == "->":
+        return _apart(signature)
     if primitive.kind == "indexing":
         return _indexed(signature, whole)
     if primitive.core is not None:
@@ -96,6 +100,11 @@ def _broadcast(signature: Signature) -> AxisLabels:
     """Of a ufunc, which may have several outputs."""
     out = extent(signature.out)
     return AxisLabels(tuple([_aligned(x.shape, out) for x in signature.inputs]), tuple(range(len(out))))
+
+
+def _apart(signature: Signature) -> AxisLabels:
+    """No axis passes through it."""
+    return AxisLabels(tuple([(None,) * len(extent(x)) for x in signature.inputs]), (None,) * len(extent(signature.out)))
 
 
 def _mapped(signature: Signature, core: str) -> AxisLabels:

@@ -33,22 +33,18 @@ class Batch:
     Parameters
     ----------
     size : int
+        How many elements there are.
     given : mapping of Node to Node
         For each stand-in of an element the node of all elements, along its first axis.
     """
 
-    __slots__ = ("_made", "_size", "_stand_ins")
+    __slots__ = ("_made", "_stand_ins", "size")
 
     def __init__(self, size: int, given: Mapping[Node, Node]):
-        self._size = size
+        self.size = size
         self._stand_ins = tuple(given)
         # Of a flow, which has several outputs, a tuple of their nodes.
         self._made: dict[Node, Any] = dict(given)
-
-    @property
-    def size(self) -> int:
-        """How many elements there are."""
-        return self._size
 
     def __call__(self, outputs: Sequence[Node]) -> list[Node | None]:
         """For each output the node of the whole batch; None if it is the same for all elements."""
@@ -68,11 +64,11 @@ class Batch:
 
     def with_stand_ins(self, given: Mapping[Node, Node]) -> Batch:
         """A batch of the same elements, with more stand-ins, younger than what is known so far."""
-        return Batch(self._size, {**self._made, **given})
+        return Batch(self.size, {**self._made, **given})
 
     def aval_of_all(self, aval: Aval) -> Aval:
         """What is known of the node of all elements, for what is known of that of one."""
-        return intern_aval((self._size, *aval.shape), aval.dtype, place=aval.place)
+        return intern_aval((self.size, *aval.shape), aval.dtype, place=aval.place)
 
     def whole(self, node: Node) -> Node | None:
         """The node of all elements for an operand of what is batched just now; None if it is the same for all."""
@@ -108,7 +104,7 @@ class Batch:
             )
         if not self._is_of_all(op, found):
             raise UnsupportedError(
-                f"vmap: {op.signature!r} cannot be batched: {self._size} of it together would be {found!r}"
+                f"vmap: {op.signature!r} cannot be batched: {self.size} of it together would be {found.aval!r}"
             )
         if type(found) is not tuple and not op.aval.parts and found.aval.dtype != op.aval.dtype:
             # What is a weak number for one element is an array for all.
@@ -121,19 +117,19 @@ class Batch:
         """The parameters of an operation, for arrays with one more axis."""
         kinds = op.signature.primitive.params
         return {
-            name: WITH_AXIS[kinds[name]](value, self._size) if kinds[name] in WITH_AXIS else value
+            name: WITH_AXIS[kinds[name]](value, self.size) if kinds[name] in WITH_AXIS else value
             for name, value in op.params.items()
         }
 
     def repeated(self, x: Node) -> Node:
         """What is the same for all elements, once for each."""
-        return ops.broadcast_to(ops.strong(x), (self._size, *x.aval.shape))
+        return ops.broadcast_to(ops.strong(x), (self.size, *x.aval.shape))
 
     def _lifted(self, x: Node, ndim: int) -> Node:
         """The node of the batch for an operand that is broadcast to ``ndim`` axes: with ones after the first axis."""
         whole = self._made[x]
         missing = ndim - x.aval.ndim
-        return ops.reshape(whole, (self._size, *(1,) * missing, *whole.aval.shape[1:])) if missing else whole
+        return ops.reshape(whole, (self.size, *(1,) * missing, *whole.aval.shape[1:])) if missing else whole
 
     # --- by what a card says -----------------------------------------------------------------------------------------
 
@@ -181,14 +177,14 @@ class Batch:
         found = op.signature.primitive(*[operand(x, c, 1) for x, c in pairs], **self._params(op))
         if routine and not self._is_of_all(op, found):
             # Some take what all results have from one operand.
-            found = op.signature.primitive(*[operand(x, c, self._size) for x, c in pairs], **self._params(op))
+            found = op.signature.primitive(*[operand(x, c, self.size) for x, c in pairs], **self._params(op))
         return found  # type: ignore[no-any-return]
 
     def _is_of_all(self, op: Operation, found: Any) -> bool:
         """Whether a node, or the nodes of several outputs, have the shape of the whole batch."""
         avals = [x.aval for x in found] if type(found) is tuple else found.aval.parts or [found.aval]
         pairs = zip(avals, op.aval.parts or [op.aval], strict=True)
-        return all(whole.shape == (self._size, *one.shape) for whole, one in pairs)
+        return all(whole.shape == (self.size, *one.shape) for whole, one in pairs)
 
     def _joined(self, op: Operation, position: int, cores: list[str], result: str) -> Node | None:
         """One application to a longer axis, if the batch can be part of one: of a matrix to the columns of all.
@@ -207,14 +203,14 @@ class Batch:
         operands[position] = ops.reshape(whole, (*shape[:before], length, *shape[before + 2 :]))
         found = op.signature.primitive(*operands, **op.params)
         shape = found.aval.shape
-        apart = (self._size, op.aval.shape[after])
+        apart = (self.size, op.aval.shape[after])
         return ops.moveaxis(ops.reshape(found, (*shape[:after], *apart, *shape[after + 1 :])), after, 0)
 
     # --- indices -----------------------------------------------------------------------------------------------------
 
     def _indexed(self, op: Operation) -> Node:
         """Reading and writing: a slice before the others, or the number of the element beside other index arrays."""
-        primitive, made, size = op.signature.primitive, self._made, self._size
+        primitive, made, size = op.signature.primitive, self._made, self.size
         x, index, *rest = op.inputs
         spec = index.aval.spec
         assert spec is not None

@@ -14,8 +14,6 @@ PACKAGES = (PACKAGE, f"{PACKAGE}_backends")
 # Code below these is a package that somebody installed, or Python's own. (`sysconfig` knows them too, for 2 ms.)
 _SITES = [folder for folder in (*site.getsitepackages(), site.USER_SITE) if folder and folder.endswith("-packages")]
 _INSTALLED = (os.path.dirname(os.__file__), *_SITES, "<frozen ")
-# What NumPy decorates functions with stands around them, and is none of them.
-_DECORATING = "numpy._utils"
 
 
 UNKNOWN_LINE = "an unknown line"
@@ -87,7 +85,8 @@ def _innermost() -> tuple[FrameType | None, FrameType | None]:
                 innermost = frame
             if not _installed(frame.f_code):
                 break
-            if not str(frame.f_globals.get("__name__", "")).startswith(_DECORATING):
+            # Decorators of other packages put a function around what is called.
+            if foreign is None or "<locals>" not in frame.f_code.co_qualname:
                 foreign = frame
         frame = frame.f_back
     return frame or innermost, foreign

@@ -33,16 +33,14 @@ def _passed(signature: Signature) -> tuple[int, ...]:
     if found is None:
         found = ()
         if signature.out.differentiable:
-            rule = TABLE[signature.primitive]
-            found = tuple([i for i, aval in enumerate(signature.inputs) if aval.differentiable and rule.passes(i)])
+            found = TABLE[signature.primitive].passed(signature)
         signature.passed = found
     return found
 
 
 def passes(op: Node, position: int) -> bool:
     """Whether a derivative could pass through this argument."""
-    assert op.primitive is not None
-    return TABLE[op.primitive].passes(position)
+    return position in _passed(op.signature)  # type: ignore[arg-type]
 
 
 def passes_wholly(op: Operation, positions: tuple[int, ...]) -> tuple[int, ...]:

@@ -12,6 +12,8 @@ from .reasons import REASONS
 
 # ufunc -> function from nodes to a node or a tuple of them; NumPy function -> handler taking its arguments.
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}
+# Those that somebody has given a handler, with any number of operands.
+OVERRIDDEN: dict[Any, Callable[..., Any]] = {}
 FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
 # By the name "numpy": the module whose functions take Tensors and create some.
 MODULE: dict[str, Any] = {}
@@ -35,7 +37,7 @@ def unsupported(function: Any) -> UnsupportedError:
                 f"{what} computes with Python objects, as np.frompyfunc makes it, and has no derivative: write "
                 "np.vectorize of `import autodiff.numpy as np`, or a function of arrays"
             )
-        return UnsupportedError(f"{written} or use {value}")
+        return UnsupportedError(f"{written} use {value}, or add a handler with @autodiff.implements")
     return UnsupportedError(f"{written} use {value}, or add a handler with @autodiff.implements({name})")
 
 

@@ -218,12 +218,14 @@ class Split:
         varying = {*leaves, *given}
         needed: dict[Node, None] = {}
         nodes = below(leaves, found)
+        # Indices that are made of no leaf are known.
+        of_leaves = {node for node, _, _ in _prefixed(leaves, nodes)}
         if search():
             # What has been computed before has no line.
             needed = {x: None for node in nodes for x in node.inputs if x in varying and x not in inside}
             nodes = []
         for node in nodes:
-            if any(x in varying for x in node.inputs) or isinstance(node, Prefixed):
+            if any(x in varying for x in node.inputs) or node in of_leaves:
                 varying.add(node)
             if any(x in inside for x in node.inputs):
                 inside.add(node)

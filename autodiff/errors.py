@@ -15,6 +15,7 @@ AutodiffError
 ├── MissingRuleError      (NotImplementedError)  a derivative that exists but is not written yet
 ├── TraceError            (RuntimeError)         a value asked for while only structure is known
 ├── NotFiniteError        (FloatingPointError)   NaN or an infinity in a result, where somebody looks for it
+├── ConvergenceError      (RuntimeError)         a solver that did not find what it was asked for
 ├── OutOfMemoryError      (MemoryError)          arrays that do not fit into a device's memory
 └── BackendError          (LookupError)          a backend that is unknown or cannot be used here
 
@@ -95,6 +96,10 @@ class MissingRuleError(AutodiffError, NotImplementedError):
 
 class TraceError(AutodiffError, RuntimeError):
     """A value was asked for where only its shape and dtype are known."""
+
+
+class ConvergenceError(AutodiffError, RuntimeError):
+    """A solver did not find what it was asked for: a root, a minimum, the solution of a differential equation."""
 
 
 class NotFiniteError(AutodiffError, FloatingPointError):

@@ -9,6 +9,7 @@ import itertools
 import weakref
 from collections.abc import Callable, Iterable
 from operator import attrgetter
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from .callers import caller
 from .core.avals import Aval
 from .core.primitives import PRIMITIVES, Primitive, Signature
+from .reasons import solver_for
 
 _next_sequence = itertools.count(1).__next__
 # A moment, as nodes count: what is made from now on is younger.
@@ -171,6 +173,11 @@ def freeze(value: Any) -> Any:
     return value
 
 
+# The last line of each thread where a value was refused, the error, and what it said: NumPy drops some on the way, and
+# libraries in C have errors of their own for a function that raises one.
+refused: dict[int, tuple[str, type[Exception], str]] = {}
+
+
 class Unknown:
     """A value that is not known while only structure is traced; any use of it is an error that says so.
 
@@ -192,7 +199,14 @@ class Unknown:
         self._lines = lines
 
     def _refuse(self, *args: Any, **kwargs: Any) -> Any:
-        raise self._error(f"{self._message} ({caller().line})" if self._lines else self._message)
+        if not self._lines:
+            raise self._error(self._message)
+        line, function = caller()
+        solver = None if function is None else solver_for(function)
+        remedy = "" if solver is None else f". {function} does not know Tensors: {solver}"
+        message = f"{self._message} ({line}){remedy}"
+        refused[get_ident()] = line, self._error, message
+        raise self._error(message)
 
     def __getattr__(self, name: str) -> Any:
         # Tools that look at modules ask objects for names like __wrapped__; only arrays are asked for values.

@@ -106,3 +106,24 @@ def reason_of(qualified: str) -> Reason | None:
         return None
     name = qualified.rpartition(".")[2]
     return REASONS.get(f"numpy.{name}") or REASONS.get(f"numpy.lib.stride_tricks.{name}")
+
+
+# What takes the place of functions of SciPy that call a function of the user's, by how their names begin.
+_SOLVERS: dict[str, str] = {
+    "ad.least_squares(f, x0, args)": "optimize._lsq. optimize._minpack_py.leastsq optimize._minpack_py.curve_fit",
+    "ad.fixed_point(f, x0, args)": "optimize._minpack_py.fixed_point",
+    "ad.root(f, x0, args)": "optimize._root optimize._minpack_py.fsolve optimize._zeros_py. optimize._nonlin.",
+    "ad.minimize(f, x0, args)": "optimize._minimize. optimize._optimize. optimize._basinhopping. optimize._lbfgsb_py.",
+    "ad.odeint(f, y0, t, *args)": "integrate._ivp. integrate._odepack_py. integrate._ode.",
+    "ad.linear_solve(matvec, b)": "sparse.linalg._isolve.",
+}
+_BY_PREFIX = {f"scipy.{prefix}": call for call, prefixes in _SOLVERS.items() for prefix in prefixes.split()}
+
+
+def solver_for(qualified: str) -> str | None:
+    """What to write in place of a function of SciPy, through which derivatives pass."""
+    if not qualified.startswith("scipy."):
+        return None
+    found = (call for prefix, call in _BY_PREFIX.items() if qualified.startswith(prefix))
+    call = next(found, None)
+    return None if call is None else f"Write {call} of `import autodiff as ad`, through which derivatives pass"

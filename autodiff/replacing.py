@@ -43,6 +43,10 @@ class Replacements:
         """Put back what was replaced."""
         if self.installed:
             sys.meta_path.remove(self)
+        self.put_back()
+
+    def put_back(self) -> None:
+        """Put back what was replaced so far."""
         while self._replaced:
             owner, name, original = self._replaced.pop()
             setattr(owner, name, original)

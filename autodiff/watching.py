@@ -21,9 +21,9 @@ from .convert import as_node
 from .core.avals import intern_aval
 from .differentiate import derivative, passes
 from .errors import AutodiffError, DetachedError, DetachedWarning, TraceError, UnsupportedError
-from .nodes import NO_SLOT, Constant, Node, Slot, Unknown, Variable, renamed
+from .nodes import NO_SLOT, Constant, Node, Slot, Unknown, Variable, refused, renamed
 from .ops import identity
-from .reasons import reason_of
+from .reasons import reason_of, solver_for
 
 # The arguments of transformations that are running, in any thread, with the name of the transformation and the thread.
 # What a finished transformation was about is a constant to all others. An entry for each, so that one call into C ends
@@ -114,6 +114,9 @@ REMEDIES: dict[str, str] = {
 
 
 def _remedy(function: str | None, instead: str) -> str:
+    solver = None if function is None else solver_for(function)
+    if solver is not None:
+        return solver
     found = (text for name, text in REMEDIES.items() if function is not None and function.startswith(name))
     return next(found, instead)
 
@@ -138,12 +141,8 @@ def refuse_detached(node: Node, asked: str, instead: str) -> None:
         f"differentiates through, and lose its derivative, at {line}. {_remedy(function, instead)}; "
         "ad.stop_gradient(t) or t.value takes the value where no derivative is meant to pass"
     )
-    _refused[get_ident()] = line, message
+    refused[get_ident()] = line, DetachedError, message
     raise DetachedError(message)
-
-
-# The last line of each thread where that was refused, and what was said: NumPy itself drops some errors on the way.
-_refused: dict[int, tuple[str, str]] = {}
 
 
 # What makes a Tensor of a node: `tensor`, which is above, puts it here.
@@ -185,9 +184,9 @@ def call_watched(
         cause = error.__cause__
         if isinstance(cause, AutodiffError):
             raise cause.with_traceback(error.__traceback__) from None
-        line, message = _refused.pop(get_ident(), ("", ""))
-        if isinstance(error, (TypeError, ValueError)) and line and line == line_of(error):
-            raise DetachedError(message) from error
+        line, kind, message = refused.pop(get_ident(), ("", AutodiffError, ""))
+        if line and line == line_of(error):
+            raise kind(message) from error
         raise
     finally:
         watched.pop(key, None)
@@ -376,9 +375,13 @@ def refuse_change(node: Node, slot: Slot | None, what: str) -> None:
     made = slot.made if slot is not None else node.sequence or trace.begin
     if made < trace.begin:
         line, _ = caller()
-        again = "calls that replay the trace would not change it again. Return the new value, and assign it after the call"
+        again = (
+            "calls that replay the trace would not change it again. Return the new value, and assign it after the call"
+        )
         if trace.name != "function":
-            again = "its function is called once, whatever is repeated. Make it part of what the function takes and returns"
+            again = (
+                "its function is called once, whatever is repeated. Make it part of what the function takes and returns"
+            )
         raise TraceError(
             f"{what} at {line} changes a Tensor {node.aval!r} of the outside while autodiff.{trace.name} traces: {again}"
         )

@@ -127,6 +127,10 @@ class Written:
         self._index = index
         self._arguments = arguments
 
+    def passes(self, position: int) -> bool:
+        """Whether a derivative passes through this operand: it is an argument."""
+        return 0 <= position < self._arguments
+
     def pull(self, ct: Node, operands: Sequence[Node]) -> list[Node | None]:
         """Cotangents of the operands."""
         residuals = operands[self._arguments :]
@@ -192,6 +196,10 @@ class Beyond:
 
     def __init__(self, message: str):
         self._message = message
+
+    def passes(self, position: int) -> bool:
+        """Whether a derivative passes through this operand: it would have to."""
+        return position >= 0
 
     def pull(self, ct: Node, operands: Sequence[Node]) -> list[Node | None]:
         """An error."""

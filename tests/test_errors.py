@@ -25,6 +25,7 @@ BUILTINS = {
     errors.MissingRuleError: NotImplementedError,
     errors.TraceError: RuntimeError,
     errors.NotFiniteError: FloatingPointError,
+    errors.ConvergenceError: RuntimeError,
     errors.OutOfMemoryError: MemoryError,
     errors.BackendError: LookupError,
 }

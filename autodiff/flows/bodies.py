@@ -136,7 +136,9 @@ def _belongs(node: Node, closed: bool) -> bool:
     return node.aval.literal is not None or node.aval.spec is not None or (closed and node.slot is None)
 
 
-def beside(given: Iterable[Node], found: Sequence[Node], inside: Iterable[Operation], closed: bool = False) -> list[Node]:
+def beside(
+    given: Iterable[Node], found: Sequence[Node], inside: Iterable[Operation], closed: bool = False
+) -> list[Node]:
     """What operations take, and what is found, that is not given and no part of the structure."""
     own = {*given, *inside}
     taken = dict.fromkeys([*[x for op in inside for x in op.inputs], *found])
@@ -173,4 +175,3 @@ def derived(body: Body, key: Any, make: Callable[[], Any]) -> Any:
     if found is None:
         found = body.known.setdefault(key, make())
     return found
-

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
-import numpy as np
-
 from ..dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS
-from ..errors import ArgumentError, shown
 from . import own_code
 from .functions import function_table
 from .methods import METHODS
 from .ufuncs import ufunc_table
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def install() -> None:
@@ -23,44 +15,3 @@ def install() -> None:
     UFUNC_METHODS.update(METHODS)
     FUNCTIONS.update(function_table())
     own_code.install()
-
-
-def implements(function: Callable[..., Any]) -> Callable[[F], F]:
-    """Make a NumPy function take Tensors, by a function written with functions that do.
-
-    Parameters
-    ----------
-    function : callable
-        A NumPy function that dispatches through ``__array_function__``.
-
-    Returns
-    -------
-    callable
-        A decorator for the handler, which gets the arguments of the call as they are.
-
-    Raises
-    ------
-    ArgumentError
-        If ``function`` is a ufunc or no NumPy function.
-
-    Examples
-    --------
-    >>> import autodiff as ad
-    >>> import numpy as np
-    >>> @ad.implements(np.emath.logn)
-    ... def logn(n, x):
-    ...     return np.log(x) / np.log(n)
-    >>> ad.grad(lambda x: np.emath.logn(2, x))(8.0)
-    0.18033688011112042
-    """
-    function = getattr(function, "numpys", function)  # that of autodiff.numpy
-    if isinstance(function, np.ufunc) or not callable(function) or not hasattr(function, "_implementation"):
-        raise ArgumentError(
-            f"implements: {shown(function)} is no NumPy function that dispatches to other classes; call yours directly"
-        )
-
-    def register(handler: F) -> F:
-        FUNCTIONS[function] = handler
-        return handler
-
-    return register

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..dispatch import UFUNCS
+from ..dispatch import OVERRIDDEN, UFUNCS
 from ..errors import UnsupportedError
 from ..nodes import Node
 from ..recipe import Composite
@@ -66,7 +66,7 @@ def _fill(module: Any) -> None:
     for name, function in NUMPYS.items():
         ufunc = getattr(module, name)
         narrow[ufunc] = Composite(_computed_as(ufunc, function))
-    UFUNCS.update(narrow)
+    UFUNCS.update(narrow | {ufunc: mine for ufunc, mine in OVERRIDDEN.items() if ufunc in narrow})
     # At once, and last: another thread takes this for a sign that all is there.
     WIDE.update(wide)
 

@@ -12,7 +12,7 @@ from ..arguments import ORDERS, word
 from ..convert import as_node, literal
 from ..core.avals import INT64, broadcast_shape
 from ..core.primitives import PRIMITIVES
-from ..dispatch import UFUNCS, unsupported
+from ..dispatch import OVERRIDDEN, UFUNCS, unsupported
 from ..errors import ArgumentError, DTypeError, ShapeError, UnsupportedError
 from ..nodes import Node
 from ..recipe import Composite
@@ -137,7 +137,7 @@ def ufunc_table() -> dict[np.ufunc, Callable[..., Any]]:
 def call(ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """``ufunc(*inputs, out=, where=, dtype=, casting=, order=, subok=)``."""
     name = ufunc.__name__
-    function = UFUNCS.get(ufunc) or from_scipy(ufunc)
+    function = OVERRIDDEN.get(ufunc) or UFUNCS.get(ufunc) or from_scipy(ufunc)
     if function is None:
         raise unsupported(ufunc)
     out = keywords.pop("out", None)

@@ -6,6 +6,7 @@ A name that a topic defines is here too, unless it begins with an underscore.
 # ruff: noqa: F403  (a list would name each function a second time)
 
 from . import special as special
+from .calls import *
 from .contractions import *
 from .custom import *
 from .derived import *

@@ -26,6 +26,11 @@ custom_p = Operator("custom", _infer_custom, params={"rule": Own}, core="->")
 COMPOSITIONS[custom_p] = lambda out, *inputs, rule: out
 
 
+# The first operand, too. Derivatives pass through that one alone; a batch is made by the rule, of the others.
+batched_p = Operator("batched", _infer_custom, params={"rule": Own}, core="->")
+COMPOSITIONS[batched_p] = lambda out, *inputs, rule: out
+
+
 def entered(op: Operation) -> Sequence[Node]:
     """The inputs that a walk goes on to which makes nodes anew: not those that a rule makes anew by itself."""
     return op.inputs[1:] if op.signature.primitive is custom_p and op.params["rule"].renews else op.inputs

@@ -54,7 +54,9 @@ def covered(program: Program) -> Program:
 
 def _larger(program: Program) -> dict[int, Larger]:
     """For each flow that a larger one covers the largest."""
-    flows = [(n, made.params[0], arguments) for n, made, arguments in program.applications() if made.primitive is ops.flow_p]
+    flows = [
+        (n, made.params[0], arguments) for n, made, arguments in program.applications() if made.primitive is ops.flow_p
+    ]
     known: dict[Any, int] = {(rule, arguments): n for n, rule, arguments in flows}
     found: dict[int, Larger] = {}
     for n, rule, arguments in flows:

@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import ops
 from ..convert import literal
-from ..core.primitives import PRIMITIVES, Primitive
+from ..core.primitives import PRIMITIVES, Primitive, Signature
 from ..errors import MissingRuleError
 from ..nodes import Node, Operation
 
@@ -80,6 +80,10 @@ class Rule(ABC):
     def passes(self, position: int) -> bool:
         """Whether a derivative could pass through this argument."""
         return self.argument(position) not in (ZERO, NONDIFFERENTIABLE)
+
+    def passed(self, signature: Signature) -> tuple[int, ...]:
+        """The arguments of an application that a derivative could pass through."""
+        return tuple([i for i, aval in enumerate(signature.inputs) if aval.differentiable and self.passes(i)])
 
     def expression(self, position: int) -> Callable[..., Any]:
         """The expression of an argument that a derivative passes through; an error if it is not written yet."""

@@ -4,18 +4,24 @@ from .batching import vmap
 from .checkpoint import checkpoint
 from .control import cond, fori_loop, scan, switch, while_loop
 from .custom import CustomJVP, CustomVJP, custom_jvp, custom_vjp
+from .custom_batch import CustomBatch, custom_batch
 from .functions import Function, function
 from .gradients import elementwise_grad, grad, holomorphic_grad, nth_derivative, stop_gradient, value_and_grad
 from .jacobians import hessian, jacobian
+from .primitive import Primitive, ShapeDtype, primitive
 from .products import ggnvp, hvp, jvp, linearize, vhp, vjp
 from .sparse import sparsity
 
 __all__ = [
+    "CustomBatch",
     "CustomJVP",
     "CustomVJP",
     "Function",
+    "Primitive",
+    "ShapeDtype",
     "checkpoint",
     "cond",
+    "custom_batch",
     "custom_jvp",
     "custom_vjp",
     "elementwise_grad",
@@ -30,6 +36,7 @@ __all__ = [
     "jvp",
     "linearize",
     "nth_derivative",
+    "primitive",
     "scan",
     "sparsity",
     "stop_gradient",

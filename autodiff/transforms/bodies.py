@@ -84,7 +84,9 @@ class Leaves:
         if other._places != self._places:
             names = leaf_names(self.structure)
             (i, *_) = {*other._places} ^ {*self._places}
-            raise ArgumentError(f"{self.name}: {what} is None at {names[i] or 'the whole'} in one place, and not in the other")
+            raise ArgumentError(
+                f"{self.name}: {what} is None at {names[i] or 'the whole'} in one place, and not in the other"
+            )
 
 
 def _node(value: Any, path: str) -> Node:

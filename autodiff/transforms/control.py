@@ -163,9 +163,7 @@ def _segment(checkpoint: bool | int, size: int) -> int:
     return count(checkpoint, "scan: checkpoint", 1)
 
 
-def _repeated(
-    body: Body, size: int, step: Step, operands: Sequence[Node], reverse: bool, segment: int
-) -> list[Node]:
+def _repeated(body: Body, size: int, step: Step, operands: Sequence[Node], reverse: bool, segment: int) -> list[Node]:
     """The outputs of all steps: of segments, each of which is one step to derivatives, and of those that remain."""
     n, results_ = step.carry, len(body.outputs) - step.carry
     arrays = len(body.inputs) - sum(step)
@@ -179,9 +177,7 @@ def _repeated(
     avals = [*body.inputs[: sum(step)], *[_with_axis(aval, segment) for aval in body.inputs[sum(step) :]]]
     names = names_for(avals, "scan")
     inner = plain.but(length=segment)
-    outer = Scan(
-        body_of(names, inner(*names)), pieces, step, plain.along, plain.onto, reverse, recompute=True
-    )
+    outer = Scan(body_of(names, inner(*names)), pieces, step, plain.along, plain.onto, reverse, recompute=True)
     parts = [ops.take_range(x, 0, first, first + whole) for x in xs] if rest else xs
     parts = [ops.reshape(x, (pieces, segment, *x.aval.shape[1:])) for x in parts]
     found = outer(*consts, *init, *parts)
@@ -273,9 +269,7 @@ def _truth(out: Any, what: str) -> Node:
     return ops.strong(node) if node.aval.dtype.kind == "b" else ops.not_equal(node, literal(0))
 
 
-def _looped(
-    carried: Carried, names: list[Node], new: list[Node], begin: int, answer: Node, asked: int
-) -> Any:
+def _looped(carried: Carried, names: list[Node], new: list[Node], begin: int, answer: Node, asked: int) -> Any:
     inside, test = _since([*new], begin), _since([answer], min(begin, asked))
     outside = [*dict.fromkeys([*beside(names, new, inside), *beside(names, [answer], test)])]
     recorded = carried.init.recorded or is_of_tensors(outside)
@@ -336,7 +330,9 @@ def fori_loop(
     if all(isinstance(bound, int) for bound in bounds):
         positions = np.arange(bounds[0], max(bounds), dtype=np.int64)
         return scan(lambda val, i: (body_fun(i, val), None), init_val, positions, checkpoint=checkpoint)[0]
-    start, stop = [wrap(as_array_of(bound._node, INT64)) if isinstance(bound, Tensor) else np.int64(bound) for bound in bounds]
+    start, stop = [
+        wrap(as_array_of(bound._node, INT64)) if isinstance(bound, Tensor) else np.int64(bound) for bound in bounds
+    ]
     end = stop if isinstance(stop, Tensor) else int(stop)
     return while_loop(lambda c: c[0] < end, lambda c: (c[0] + 1, body_fun(*c)), (start, init_val))[1]
 

@@ -12,6 +12,7 @@ from ..matrices import MODES, Options, chunks, hessian_blocks, is_forward, jacob
 from ..nodes import Node
 from ..tensor import Tensor, wrap
 from .calls import Argnames, Argnums, Aux, Chosen, Results, apart, check_call, scalar, together
+from .flattening import with_matrix, with_vector
 from .sparse import NOTHING, nested, sparse_matrix
 
 P = ParamSpec("P")
@@ -26,6 +27,7 @@ def jacobian(
     chunk_size: int | None = None,
     sparse: bool = False,
     argnames: str | Sequence[str] | None = None,
+    flat: bool = False,
 ) -> Callable[P, Any]:
     """The Jacobian of a function: all its results differentiated with respect to all elements of its arguments.
 
@@ -46,6 +48,9 @@ def jacobian(
         ``sparsity`` for where entries are.
     argnames : str or sequence of str, optional
         As for ``grad``.
+    flat : bool, optional
+        True for one matrix, with a row for each element of all results and a column for each of all arguments that are
+        differentiated: what ``scipy.optimize.curve_fit`` takes.
 
     Returns
     -------
@@ -81,6 +86,11 @@ def jacobian(
     6.0
     """
     name = "jacobian"
+    if flag(flat, f"{name}: flat"):
+        check_call(function, argnums, name, argnames)
+        of_vector = with_vector(function, has_aux, name)
+        blocks_of = jacobian(of_vector, argnums, has_aux, mode=mode, chunk_size=chunk_size, argnames=argnames)
+        return with_matrix(blocks_of, has_aux)
     check_call(function, argnums, name, argnames)
     has_aux, chunk = flag(has_aux, f"{name}: has_aux"), chunks(chunk_size, name)
     options = Options(word(mode, f"{name}: mode", MODES), chunk)

@@ -1,0 +1,8 @@
+"""Solvers: roots, fixed points, minima, linear systems and differential equations as operations of a graph."""
+
+from .linear import linear_solve
+from .minima import least_squares, minimize
+from .ode import odeint
+from .roots import fixed_point, root
+
+__all__ = ["fixed_point", "least_squares", "linear_solve", "minimize", "odeint", "root"]

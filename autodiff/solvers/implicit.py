@@ -1,0 +1,210 @@
+"""Solutions of equations, and their derivatives by the implicit function theorem, as nodes.
+
+Where F(x, p) = 0, the tangent of x solves J dx = -dF, with J the derivative of F by x and dF its tangent for x held
+fixed; and the cotangent of p is that of F for -u, where u solves J' u = ct. Both are recorded at the recorded solution,
+so that they have derivatives again, of any order and in any mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from .. import ops
+from ..called import Call
+from ..differentiate import Forward, reverse
+from ..errors import ArgumentError, ConvergenceError
+from ..memo import Memo
+from ..nodes import Node, Operation
+from ..tracing import unknowns
+from ..walks import jacobian
+from .equations import Array, Equation, depending, equation_of
+
+
+class Linear:
+    """How linear systems of the derivative are solved: with the whole matrix. Two that do the same are equal."""
+
+    __slots__ = ()
+
+    def solved(self, f: Node, x: Node, right: Node, transposed: bool) -> Node:
+        """The solution of a system whose matrix is the derivative of ``f`` by ``x``, or the transpose of that."""
+        (matrix,) = jacobian([f], [x], (), True)
+        return ops.solve(ops.transpose(matrix) if transposed else matrix, right)
+
+
+class Problem:
+    """Equations with numbers for all but the unknowns: what a solver is given.
+
+    Parameters
+    ----------
+    call : Implicit
+        What is solved.
+    start : ndarray
+    operands : sequence
+        The values of operands.
+    """
+
+    __slots__ = ("_call", "_operands", "evaluations", "start")
+
+    def __init__(self, call: Implicit, start: Array, operands: Sequence[Any]):
+        self._call = call
+        self._operands = operands
+        self.start = np.asarray(start, np.float64)
+        self.evaluations = 0
+
+    @property
+    def name(self) -> str:
+        """Who is to blame."""
+        return self._call.name
+
+    def values(self, x: Array) -> list[Array]:
+        """All outputs of the equation: what is to be zero, and what else there is."""
+        equation = self._call.equation
+        plan = equation.plan("values", equation.record)
+        self.evaluations += 1
+        return [np.asarray(v, np.float64) for v in plan(self._as_given(x), *self._operands)]
+
+    def residual(self, x: Array) -> Array:
+        """What is to be zero."""
+        return self.values(x)[0]
+
+    def _as_given(self, x: Array) -> Array:
+        aval = self._call.equation.given[0]
+        return np.asarray(x, aval.dtype).reshape(aval.shape)
+
+    def matrix(self, x: Array, output: int = 0) -> Array:
+        """The derivative of an output."""
+        equation = self._call.equation
+
+        def outputs(given: list[Node], operands: list[Node]) -> list[Node]:
+            return jacobian([equation.record(given, operands)[output]], given, (), True)
+
+        plan = equation.plan(("matrix", output), outputs, derived=True)
+        return np.asarray(plan(self._as_given(x), *self._operands)[0], np.float64)
+
+    def failed(self, reason: str, x: Array, iterations: Any = None) -> ConvergenceError:
+        """The error that says why there is no solution."""
+        steps = "" if iterations is None else f" after {iterations} iterations"
+        return ConvergenceError(
+            f"{self.name} was not found{steps}, with {self.evaluations} evaluations: {reason}; the largest residual is "
+            f"{np.max(np.abs(self.residual(x)), initial=0.0):.3g}"
+        )
+
+
+class Solver(Protocol):
+    """What finds the unknowns of a problem. Two that do the same are equal."""
+
+    def __call__(self, problem: Problem) -> Array:
+        """The solution, or an error."""
+
+    def __hash__(self) -> int: ...
+
+
+_known: Memo[Any, Implicit] = Memo(1 << 9)
+
+
+class Implicit(Call):
+    """The solution of an equation. Its operands are where the search begins, and those of the equation.
+
+    Parameters
+    ----------
+    name : str
+        For messages.
+    equation : Equation
+        Of one vector, the unknowns. Its first output is zero at the solution.
+    solver : Solver
+        What finds the solution.
+    linear : Linear
+        How the systems of derivatives are solved.
+    """
+
+    __slots__ = ("_linear", "_solver", "equation")
+
+    def __init__(self, name: str, equation: Equation, solver: Solver, linear: Linear):
+        self.name = name
+        self.equation = equation
+        self.outputs = (equation.given[0].at(None),)
+        self._solver = solver
+        self._linear = linear
+
+    @classmethod
+    def of(cls, name: str, equation: Equation, solver: Solver, linear: Linear) -> Implicit:
+        """The one with these."""
+        key = (name, equation, solver, linear)
+        return _known.get(key) or _known.put(key, cls(*key))
+
+    def run(self, *values: Any) -> tuple[Array, ...]:
+        start, *operands = values
+        if not start.size:
+            return (np.array(start),)
+        found = self._solver(Problem(self, start, operands))
+        aval = self.outputs[0]
+        return (np.array(found, aval.dtype).reshape(aval.shape),)
+
+    def passes(self, position: int) -> bool:
+        # Where the search began makes no difference.
+        return position > 0
+
+    def pull(self, ct: Sequence[Node | None], op: Operation, positions: Sequence[int]) -> list[Node | None]:
+        (given,) = ct
+        if given is None:
+            return [None] * len(positions)
+        f, x, operands = self._at_solution(op)
+        u = self._linear.solved(f, x, -given, True)
+        return reverse([f], [u], [operands[i - 1] for i in positions])
+
+    def push(self, op: Operation, tangents: Sequence[Node | None]) -> Sequence[Node | None]:
+        f, x, operands = self._at_solution(op)
+        pairs = zip(operands, tangents[1:], strict=True)
+        change = Forward({p: t for p, t in pairs if t is not None})(f)
+        return [None if change is None else self._linear.solved(f, x, -change, False)]
+
+    def _at_solution(self, op: Operation) -> tuple[Node, Node, list[Node]]:
+        """What is zero, recorded at the solution, and fresh names for what it is made of."""
+        x = ops.identity(ops.outputs(op)[0])
+        operands = [ops.identity(p) if p.aval.differentiable else p for p in op.inputs[1:]]
+        return self.equation.record([x], operands)[0], x, operands
+
+
+def implicit(name: str, x: Node, outputs: Sequence[Node], start: Node, solver: Solver, linear: Linear) -> Node:
+    """The solution for which the first output, recorded from the unknowns ``x``, is zero."""
+    if not depending(outputs[:1], [x]):
+        raise ArgumentError(
+            f"{name}: what has to be zero there does not depend on the unknowns: the function, or its gradient, is the "
+            "same for all of them"
+        )
+    equation, operands = equation_of([x], outputs, name)
+    call = Implicit.of(name, equation, solver, linear)
+    return ops.outputs(ops.call_p(start, *operands, rule=call))[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Iterative(Linear):
+    """Linear systems are solved by products with vectors alone.
+
+    Parameters
+    ----------
+    solver : Solver
+        What solves a linear equation.
+    """
+
+    solver: Solver
+
+    def solved(self, f: Node, x: Node, right: Node, transposed: bool) -> Node:
+        (v,) = unknowns([x.aval.at(None)])
+        product = reverse([f], [v], [x])[0] if transposed else Forward({x: v})(f)
+        assert product is not None
+        return implicit("linear_solve: the solution", v, [product - right], ops.zeros(x.aval), self.solver, self)
+
+
+DENSE = Linear()
+
+
+def is_linear(f: Node, x: Node) -> bool:
+    """Whether what was recorded is linear in something, or affine: its derivative does not depend on that."""
+    (v,) = unknowns([x.aval])
+    slope = Forward({x: v})(f)
+    return slope is None or not depending([slope], [x])

@@ -1,0 +1,182 @@
+"""Linear systems whose matrix is never made: ``linear_solve``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..arguments import count, word
+from ..errors import ArgumentError, ShapeError, shown
+from ..vectors import alike, drawn
+from .equations import Array, Unknowns, called, checked_function, finished, results_of, scipy_module, unknown, vector
+from .implicit import DENSE, Iterative, Problem, implicit, is_linear
+
+METHODS = ("dense", "gmres", "bicgstab", "cg", "minres", "lgmres")
+
+# An iteration begins anew while the true residual is this much larger than what was asked for, so many times; rounding
+# may leave it larger by the last figure.
+SLACK, REFINED, ROUNDED = 10.0, 3, 1e4
+# Vectors that GMRES keeps between restarts.
+RESTART = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Krylov:
+    """A linear system solved by products with its matrix: iterative methods of ``scipy.sparse.linalg``.
+
+    Parameters
+    ----------
+    method : str
+        SciPy's name.
+    rtol : float
+        The largest residual, beside the right side.
+    maxiter : int or None
+        Iterations at most.
+    """
+
+    method: str
+    rtol: float
+    maxiter: int | None
+
+    @classmethod
+    def of(cls, method: str, tol: float | None, maxiter: int | None, dtype: np.dtype[Any]) -> Krylov:
+        """With a tolerance that fits a precision, unless one is given."""
+        if tol is None:
+            tol = float(max(np.finfo(dtype).eps ** 0.75, 1e-12))
+        return cls(method, tol, maxiter)
+
+    def __call__(self, problem: Problem) -> Array:
+        sparse = scipy_module("sparse.linalg", problem.name)
+        start = problem.start
+        right = -problem.residual(np.zeros_like(start))
+        if not np.all(np.isfinite(right)):
+            return np.full_like(start, np.nan)
+        if not right.any():
+            return np.zeros_like(start)
+        n = start.size
+        matrix = sparse.LinearOperator((n, n), lambda v: problem.residual(v.ravel()) + right, dtype=np.float64)
+        options: dict[str, Any] = {"maxiter": self.maxiter or max(10 * n, 100)}
+        if self.method != "minres":
+            options["atol"] = 0.0
+        if self.method == "gmres":
+            options["restart"] = min(n, RESTART)
+        solve = getattr(sparse, self.method)
+        x, length = start, np.linalg.norm(right)
+        residual = -problem.residual(x)
+        with np.errstate(all="ignore"):
+            for _ in range(REFINED):
+                step, info = solve(matrix, residual, rtol=self.rtol * length / np.linalg.norm(residual), **options)
+                x = x + step
+                residual = -problem.residual(x)
+                error = np.linalg.norm(residual) / length
+                if info or not error > SLACK * self.rtol:
+                    break
+        if not error <= (SLACK if info else ROUNDED) * self.rtol:
+            definite = ", or not symmetric and positive" if self.method in ("cg", "minres") else ""
+            raise problem.failed(
+                f"{self.method} ended with {info}, and the residual is {error:.3g} of b "
+                f"(rtol={self.rtol:.3g}); is the matrix singular{definite}?",
+                x,
+                options["maxiter"] if info > 0 else None,
+            )
+        return np.asarray(x)
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A linear system solved with its matrix."""
+
+    def __call__(self, problem: Problem) -> Array:
+        zeros = np.zeros_like(problem.start)
+        return np.linalg.solve(problem.matrix(zeros), -problem.residual(zeros))
+
+
+def linear_solve(
+    matvec: Callable[[Any], Any],
+    b: Any,
+    x0: Any = None,
+    *,
+    method: str = "gmres",
+    tol: float | None = None,
+    maxiter: int | None = None,
+) -> Any:
+    """The solution of ``matvec(x) = b``, with derivatives by ``b`` and by all that ``matvec`` depends on.
+
+    Parameters
+    ----------
+    matvec : callable
+        A linear function, written with NumPy; returns what has the structure and the shapes of ``b``, and takes that.
+        It is recorded, once, and may use Tensors of the outside.
+    b : array_like or container of arrays
+        The right side.
+    x0 : array_like or container of arrays, optional
+        Where the iteration begins; at zero if not given.
+    method : {"gmres", "bicgstab", "cg", "minres", "lgmres", "dense"}, optional
+        Of ``scipy.sparse.linalg``; "cg" for a symmetric and positive matrix, "minres" for a symmetric one. "dense"
+        makes the matrix.
+    tol : float, optional
+        The largest residual, beside ``b``: 1e-12 for double precision, if not given.
+    maxiter : int, optional
+        Iterations at most.
+
+    Returns
+    -------
+    array, number or container
+        The solution, in the structure of ``b``.
+
+    Raises
+    ------
+    ConvergenceError
+        When the value is computed, if the method does not converge.
+    ArgumentError
+        If ``matvec`` is not linear.
+    ShapeError
+        If ``matvec`` returns another shape.
+
+    Notes
+    -----
+    Reverse mode solves with the transposed matrix, whose products with vectors are those of the transposed function.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> import numpy as np
+    >>> b = np.array([1.0, 2.0, 3.0])
+    >>> ad.linear_solve(lambda x: 2 * x, b)
+    array([0.5, 1. , 1.5])
+    >>> ad.grad(lambda a: np.sum(ad.linear_solve(lambda x: a * x, b, method="cg")))(2.0)
+    -1.5
+    """
+    name = "linear_solve"
+    checked_function(matvec, name)
+    word(method, f"{name}: method", METHODS)
+    if maxiter is not None:
+        maxiter = count(maxiter, f"{name}: maxiter")
+    if tol is not None and (isinstance(tol, bool) or not isinstance(tol, (int, float, np.number)) or not tol > 0):
+        raise ArgumentError(f"{name}: tol={shown(tol)} must be a positive number")
+    right = Unknowns(b, f"{name}: b")
+    dtype = right.flat.aval.dtype
+    start = ops.zeros_like(right.flat)
+    if x0 is not None:
+        begin = Unknowns(x0, f"{name}: x0")
+        if begin.flat.aval.shape != right.flat.aval.shape or not alike(begin.structure, right.structure):
+            raise ShapeError(f"{name}: x0 must have the structure and the shapes of b")
+        start = ops.astype(begin.flat, dtype)
+    x = unknown(right.flat.aval)
+    nodes, structure = results_of(called(matvec, [right.rebuilt(x)], [x], name), name)
+    if not alike(structure, right.structure):
+        raise ArgumentError(f"{name}: matvec must return what b is, {drawn(right.structure)}, not {drawn(structure)}")
+    for node, part in zip(nodes, right.apart(x), strict=True):
+        if node.aval.shape != part.aval.shape:
+            raise ShapeError(f"{name}: matvec returned {node.aval!r}, but b has {part.aval!r} in that place")
+    product = vector(nodes, dtype)
+    if not is_linear(product, x):
+        raise ArgumentError(f"{name}: matvec is not linear in its argument; ad.root finds roots of other functions")
+    linear = DENSE if method == "dense" else Iterative(Krylov.of(method, tol, maxiter, dtype))
+    solver: Any = Whole() if method == "dense" else linear.solver  # type: ignore[attr-defined]
+    flat = implicit(f"{name}: the solution", x, [product - right.flat], start, solver, linear)
+    return right.returned(finished(right.apart(flat), x, (b, x0)))

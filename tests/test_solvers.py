@@ -1,0 +1,461 @@
+"""Solvers as operations of a graph: what they find, derivatives of what they find, and what cannot be found."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import autodiff as ad
+from autodiff import errors
+
+linalg = pytest.importorskip("scipy.linalg")
+
+A = np.array([[3.0, 1.0], [1.0, 2.0]])
+B = np.array([1.0, 2.0])
+
+
+# --- roots: x**3 + x = a has one real root, which is a formula of radicals --------------------------------------------
+
+
+def by_root(a, **options):
+    return ad.root(lambda x: x**3 + x - a, np.ones(2) if np.ndim(a) else 1.0, **options)
+
+
+def by_formula(a):
+    u = np.cbrt(a / 2 + np.sqrt(a * a / 4 + 1 / 27))
+    return u - 1 / (3 * u)
+
+
+STEPS = {
+    "forward": lambda g: lambda x: ad.jvp(g, (x,), (1.0,))[1],
+    "reverse": ad.grad,
+    "hessian": lambda g: ad.jacobian(g, mode="forward"),
+    "batch": lambda g: lambda x: ad.vmap(g)(np.stack([x, x]) if isinstance(x, ad.Tensor) else np.array([x, x]))[1],
+}
+
+
+@pytest.mark.parametrize("steps", [*itertools.product(STEPS, repeat=2)])
+def test_any_mix_of_modes(steps):
+    g, h = by_root, by_formula
+    for step in (*steps, "reverse"):
+        g, h = STEPS[step](g), STEPS[step](h)
+    np.testing.assert_allclose(np.asarray(g(1.3)), np.asarray(h(1.3)), rtol=1e-9)
+
+
+@pytest.mark.parametrize("options", [{}, {"method": "lm"}, {"method": "krylov"}, {"linear": "gmres"}, {"tol": 1e-3}])
+def test_all_second_derivatives(options):
+    a = np.array([0.5, 2.0])
+    np.testing.assert_allclose(by_root(a, **options), by_formula(a), rtol=1e-12)
+
+    def total(f):
+        return lambda a: np.sum(f(a) ** 2 * a[::-1])
+
+    found = ad.hessian(total(lambda a: by_root(a, **options)))(a)
+    np.testing.assert_allclose(found, ad.hessian(total(by_formula))(a), rtol=1e-8)
+
+
+def test_fourth_order():
+    g, h = by_root, by_formula
+    for _ in range(4):
+        g, h = ad.grad(g), ad.grad(h)
+        np.testing.assert_allclose(g(1.3), h(1.3), rtol=1e-9)
+
+
+def test_tensors_of_the_outside():
+    w = ad.Tensor([0.5, 2.0])
+    graph = ad.Graph()
+    x = ad.root(lambda x, b: x**3 + x - w * b, np.ones(2), (1.0,))
+    assert isinstance(x, ad.Tensor)
+    for order in (1, 2, 3):
+        (found,) = graph.gradient(np.sum(x), [w], order)
+        (expected,) = graph.gradient(np.sum(by_formula(w)), [w], order)
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_what_comes_back():
+    assert type(by_root(2.0)) is float
+    assert type(by_root(np.ones(2))) is np.ndarray
+    assert isinstance(by_root(ad.Tensor(2.0)), ad.Tensor)
+    assert isinstance(ad.root(lambda x, a: x - a, 1.0, (ad.Tensor(2.0),)), ad.Tensor)
+    assert ad.root(lambda x: x - 1, np.zeros(2, "float32")).dtype == np.float32
+    assert ad.root(lambda x: x - 1, [0, 0]).tolist() == [1.0, 1.0]
+    assert ad.root(lambda x: x[:1], np.zeros((0, 3)).sum(1)).shape == (0,)
+
+
+def test_containers():
+    def equations(x, p):
+        return [x["u"] + p[0] * x["v"] - 1, x["v"] ** 2 - p[1]]
+
+    x0 = {"u": np.zeros(2), "v": 1.0}
+    found = ad.root(equations, x0, ((2.0, 4.0),))
+    assert type(found["v"]) is float
+    np.testing.assert_allclose(found["u"], [-3.0, -3.0])
+
+    def use(p, q):
+        found = ad.root(equations, x0, ((p, q),))
+        return np.sum(found["u"] ** 2) * found["v"]
+
+    ad.testing.check_grads(use, (2.0, 4.0), 2)
+    np.testing.assert_allclose(ad.grad(use, (0, 1))(2.0, 4.0), [48.0, 16.5])
+
+
+def test_an_index_and_a_nested_derivative_in_the_equations():
+    index = np.array([1, 0])
+
+    def equations(x, a):
+        return ad.grad(lambda x: np.sum(x[index] ** 4 + (x * a)[index] ** 2))(x) - a[::-1]
+
+    ad.testing.check_grads(lambda a: ad.root(equations, np.ones(2), (a,)), (np.array([1.0, 2.0]),), 2)
+
+
+def test_the_search_is_compiled_once():
+    for value in (1.0, 2.0, 3.0):
+        ad.grad(by_root)(value)
+    before = ad.transforms.calls.ENGINE.cache.info().misses
+    for value in (1.5, 2.5):
+        ad.grad(by_root)(value)
+    assert ad.transforms.calls.ENGINE.cache.info().misses == before
+
+
+def test_a_singular_jacobian_is_no_number():
+    with pytest.raises(np.linalg.LinAlgError):
+        ad.grad(lambda a: ad.root(lambda x: (x - a) ** 2, 2.0))(2.0)
+
+
+# --- fixed points ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["iteration", "anderson", "root"])
+def test_fixed_points(method):
+    def point(a, b):
+        return ad.fixed_point(lambda x: np.cos(a * x) + b, np.array([0.5, 0.6]), method=method)
+
+    found = point(0.4, B)
+    np.testing.assert_allclose(np.cos(0.4 * found) + B, found, rtol=1e-12)
+    ad.testing.check_grads(point, (0.4, B), 2)
+
+
+def test_a_fixed_point_that_does_not_attract():
+    with pytest.raises(errors.ConvergenceError, match="does not converge; the largest residual"):
+        ad.fixed_point(lambda x: 2 * x + 1, 1.0)
+    assert ad.fixed_point(lambda x: 2 * x + 1, 1.0, method="root") == -1.0
+
+
+# --- minima ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["BFGS", "L-BFGS-B", "Newton-CG", "trust-exact"])
+def test_minima(method):
+    def place(a, b):
+        def energy(x):
+            return np.sum((x["u"] - a) ** 4 + x["u"] ** 2) + (x["v"] - b) ** 2 * (1 + x["u"][0] ** 2)
+
+        return ad.minimize(energy, {"u": np.zeros(2), "v": 0.0}, method=method)
+
+    ad.testing.check_grads(place, (B, 0.3), 2)
+
+
+def test_ridge_regression():
+    x, y = np.random.default_rng(0).normal(size=(2, 8, 3))
+    y = y[:, 0]
+
+    def weights(strength):
+        return ad.minimize(lambda w: np.sum((x @ w - y) ** 2) + strength * np.sum(w**2), np.zeros(3))
+
+    def formula(strength):
+        return np.linalg.solve(x.T @ x + strength * np.eye(3), x.T @ y)
+
+    for f in (
+        lambda f: f,
+        lambda f: lambda s: ad.jvp(f, (s,), (1.0,))[1],
+        lambda f: ad.hessian(lambda s: np.sum(f(s))),
+    ):
+        np.testing.assert_allclose(f(weights)(0.7), f(formula)(0.7), rtol=1e-9)
+    strengths = np.array([0.1, 1.0])
+    np.testing.assert_allclose(ad.vmap(weights)(strengths), [formula(0.1), formula(1.0)], rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["trf", "lm"])
+def test_least_squares(method):
+    t = np.linspace(0.0, 1.0, 5)
+
+    def fit(y):
+        return ad.least_squares(lambda p: p[0] * np.exp(p[1] * t) - y, [1.0, 0.0], method=method)
+
+    y = np.array([1.0, 1.2, 1.5, 1.7, 2.0])
+    p = fit(y)
+    model = np.exp(p[1] * t)
+    np.testing.assert_allclose([model @ (p[0] * model - y), (t * model) @ (p[0] * model - y)], 0, atol=1e-12)
+    ad.testing.check_grads(fit, (y,), 2)
+
+
+# --- linear systems --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["gmres", "bicgstab", "lgmres", "dense", "cg", "minres"])
+def test_linear_systems(method):
+    def of(a):
+        return (a + a.T) / 2 if method in ("cg", "minres") else a + 0.3 * np.array([[0.0, 1.0], [-1.0, 0.0]])
+
+    def solution(a, b):
+        return ad.linear_solve(lambda x: of(a) @ x, b, method=method)
+
+    np.testing.assert_allclose(solution(A, B), np.linalg.solve(of(A), B), rtol=1e-10, atol=1e-12)
+    ad.testing.check_grads(solution, (A, B), 2)
+
+
+def test_a_matrix_that_is_never_made():
+    """A discrete Poisson equation, whose gradient by its coefficients is one more of its kind."""
+    n = 400
+    k = 1 + np.linspace(0, 1, n + 1) ** 2
+
+    def operator(k):
+        def apply(u):
+            edges = np.concatenate([np.zeros(1), u, np.zeros(1)])
+            flow = k * (edges[1:] - edges[:-1])
+            return flow[:-1] - flow[1:]
+
+        return apply
+
+    def energy(k):
+        u = ad.linear_solve(operator(k), np.ones(n), method="cg")
+        return np.sum(u**2)
+
+    matrix = np.diag(k[:-1] + k[1:]) - np.diag(k[1:-1], 1) - np.diag(k[1:-1], -1)
+    u = np.linalg.solve(matrix, np.ones(n))
+    v = np.linalg.solve(matrix, 2 * u)
+    d = lambda w: np.diff(np.concatenate([[0.0], w, [0.0]]))  # noqa: E731
+    np.testing.assert_allclose(ad.grad(energy)(k), -d(u) * d(v), rtol=1e-6)
+
+
+# --- differential equations ------------------------------------------------------------------------------------------
+
+PRECISE = {"rtol": 1e-11, "atol": 1e-11}
+M = np.array([[-0.5, 1.0], [-1.2, -0.3]])
+Y0 = np.array([1.0, 0.5])
+T = np.array([0.0, 0.4, 1.1, 1.5])
+WEIGHTS = np.random.default_rng(0).normal(size=(4, 2))
+ALONG = (0.3 * M, 0.2 * Y0, 0.7 * T)
+
+
+def by_steps(m, y0, t):
+    return ad.odeint(lambda y, t: m @ y, y0, t, **PRECISE)
+
+
+def by_exponentials(m, y0, t):
+    return np.stack([linalg.expm(m * (t[i] - t[0])) @ y0 for i in range(4)])
+
+
+def weighed(f):
+    return lambda *args: np.sum(WEIGHTS * f(*args))
+
+
+def directed(g):
+    """The derivative of a number along a direction, in reverse mode."""
+    return lambda *args: sum(np.sum(x * v) for x, v in zip(ad.grad(g, (0, 1, 2))(*args), ALONG, strict=True))
+
+
+def pushed(f):
+    return lambda *args: ad.jvp(f, args, ALONG)[1]
+
+
+ODE = {
+    "value": lambda f: f,
+    "reverse": lambda f: ad.grad(weighed(f), (0, 1, 2)),
+    "forward": pushed,
+    "reverse, forward": lambda f: pushed(ad.grad(weighed(f), (0, 1, 2))),
+    "forward, reverse": lambda f: ad.grad(weighed(pushed(f)), (0, 1, 2)),
+    "forward twice": lambda f: pushed(pushed(f)),
+    "reverse twice": lambda f: ad.grad(directed(weighed(f)), (0, 1, 2)),
+    "reverse three times": lambda f: ad.grad(directed(directed(weighed(f))), (0, 1, 2)),
+    "batch": lambda f: ad.vmap(ad.grad(weighed(f), (0, 1, 2)), (None, 0, None)),
+    "Hessian": lambda f: lambda m, y0, t: ad.hessian(lambda y0: np.sum(f(m, y0, t) ** 2))(y0),
+}
+
+
+def by_discrete_steps(m, y0, t):
+    return ad.odeint(lambda y, t: m @ y, y0, t, adjoint="discrete", max_steps=20, **PRECISE)
+
+
+@pytest.mark.parametrize("function", [by_steps, by_discrete_steps])
+@pytest.mark.parametrize("use", ODE)
+def test_linear_equations(use, function):
+    args = (M, np.stack([Y0, -Y0]), T) if use == "batch" else (M, Y0, T)
+    found, expected = ODE[use](function)(*args), ODE[use](by_exponentials)(*args)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("method", ["RK45", "Radau", "BDF", "LSODA"])
+def test_methods(method):
+    options = {"method": method, "rtol": 1e-9, "atol": 1e-10}
+
+    def oscillator(p, y0):
+        def slope(y, t, p):
+            return {"x": y["v"], "v": p * (1 - y["x"] ** 2) * y["v"] - y["x"] + 0.1 * t}
+
+        return ad.odeint(slope, {"x": y0, "v": 0.0}, [0.0, 0.3, 1.0], p, **options)
+
+    found = oscillator(0.7, 1.0)
+    assert found["x"].shape == (3,)
+    exact = ad.odeint(
+        lambda y, t: np.stack([y[1], 0.7 * (1 - y[0] ** 2) * y[1] - y[0] + 0.1 * t]), [1.0, 0.0], T, **PRECISE
+    )
+    assert exact.shape == (4, 2)
+    ad.testing.check_grads(lambda p, y: oscillator(p, y)["x"], (0.7, 1.0), 1, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["RK23", "RK45", "DOP853"])
+def test_discrete_derivatives_are_those_of_the_steps(method):
+    """With steps so long that the solution is wrong, and that depend on nothing: tolerances are met by any."""
+    options = {"method": method, "rtol": 1e8, "atol": 1e8, "max_step": 0.5, "adjoint": "discrete", "max_steps": 12}
+
+    def slope(y, t, p):
+        return np.sin(4 * t) - p * np.sin(y)
+
+    def last(p, y0):
+        return ad.odeint(slope, y0, [0.0, 1.0, 3.0], p, **options)[-1]
+
+    y0 = np.array([1.0, 1.5])
+    exact = ad.odeint(slope, y0, [0.0, 1.0, 3.0], 2.0, **PRECISE)[-1]
+    assert np.max(np.abs(last(2.0, y0) - exact)) > {"RK23": 1e-3, "RK45": 1e-6, "DOP853": 1e-9}[method]
+    ad.testing.check_grads(last, (2.0, y0), 2 if method == "RK23" else 1)
+
+
+def test_times_that_decrease_or_repeat_and_state_in_single_precision():
+    t = np.array([1.0, 0.5, 0.5, -0.2])
+    found = ad.odeint(lambda y, t: -y, 2.0, t, **PRECISE)
+    np.testing.assert_allclose(found, 2 * np.exp(1 - t), rtol=1e-9)
+    w = np.array([1.0, 2.0, 3.0, 4.0])
+    g = ad.grad(lambda t: np.sum(w * ad.odeint(lambda y, t: -y, 2.0, t, **PRECISE)))(t)
+    np.testing.assert_allclose(g, ad.grad(lambda t: np.sum(w * 2 * np.exp(t[0] - t)))(t), rtol=1e-7)
+    single = ad.odeint(lambda y, t: -y, np.ones(2, "float32"), [0.0, 1.0], rtol=1e-5, atol=1e-6)
+    assert single.dtype == np.float32
+    assert ad.odeint(lambda y, t: -y, np.ones((0, 2)), [0.0, 1.0]).shape == (2, 0, 2)
+    assert ad.odeint(lambda y, t: -y, 1.0, [3.0]).tolist() == [1.0]
+
+
+def test_weights_of_the_outside():
+    w = ad.Tensor([0.5, 0.2])
+    last = ad.odeint(lambda y, t: -w * y, np.ones(2), [0.0, 1.0], **PRECISE)[-1]
+    graph = ad.Graph()
+    for order in (1, 2, 3):
+        (found,) = graph.gradient(np.sum(last), [w], order)
+        np.testing.assert_allclose(found, (-1.0) ** order * np.exp(-w.value), rtol=1e-7)
+
+
+def fall(height, speed, gravity):
+    return ad.odeint(
+        lambda y, t: {"x": y["v"], "v": -gravity},
+        {"x": height, "v": speed},
+        [0.0, 9.0],
+        event=lambda y, t: y["x"],
+        **PRECISE,
+    )
+
+
+def test_the_time_of_an_event():
+    def exact(height, speed, gravity):
+        return (speed + np.sqrt(speed**2 + 2 * gravity * height)) / gravity
+
+    args = (10.0, 1.0, 9.81)
+    time, state = fall(*args)
+    assert type(time) is float
+    np.testing.assert_allclose([time, state["x"]], [exact(*args), 0.0], atol=1e-10)
+    for which in (lambda f: ad.grad(f, (0, 1, 2)), lambda f: ad.jacobian(ad.grad(f), (0, 1, 2))):
+        np.testing.assert_allclose(which(lambda *a: fall(*a)[0])(*args), which(exact)(*args), rtol=1e-8)
+    at_the_end = ad.grad(lambda *a: fall(*a)[1]["v"], (0, 1, 2))(*args)
+    speed = ad.grad(lambda h, v, g: -np.sqrt(v**2 + 2 * g * h), (0, 1, 2))
+    np.testing.assert_allclose(at_the_end, speed(*args), rtol=1e-8)
+    heights = np.array([1.0, 10.0])
+    found = ad.vmap(ad.grad(lambda h: fall(h, 1.0, 9.81)[0]))(heights)
+    np.testing.assert_allclose(found, [ad.grad(exact)(h, 1.0, 9.81) for h in heights], rtol=1e-8)
+
+
+# --- what cannot be found --------------------------------------------------------------------------------------------
+
+BAD = {
+    "no root": (lambda: ad.root(lambda x: x**2 + 1, 0.3), errors.ConvergenceError, r"root: .* evaluations: .*largest"),
+    "NaN": (lambda: ad.root(lambda x: x * np.nan, 0.3), errors.ConvergenceError, "not finite"),
+    "a maximum": (
+        lambda: ad.minimize(lambda x: -(x**2), 1.0),
+        errors.ConvergenceError,
+        "minimize: the minimum was not",
+    ),
+    "at a maximum": (lambda: ad.minimize(lambda x: -(x**2), 0.0), errors.ConvergenceError, "direction that leads down"),
+    "a slope": (lambda: ad.minimize(lambda x: x * 2, 0.0), errors.ArgumentError, "does not depend on the unknowns"),
+    "a constant": (lambda: ad.root(lambda x: 1.0, 0.0), errors.ArgumentError, "does not depend on the unknowns"),
+    "iterations": (
+        lambda: ad.fixed_point(np.cos, 1.0, maxiter=3),
+        errors.ConvergenceError,
+        "not found after 3 iterations",
+    ),
+    "singular": (
+        lambda: ad.linear_solve(lambda x: x * 0, B),
+        errors.ConvergenceError,
+        "linear_solve: .*gmres .* is the matrix singular",
+    ),
+    "not symmetric": (
+        lambda: ad.linear_solve(lambda x: np.array([[0.0, 1.0], [-1.0, 0.0]]) @ x, B, method="cg"),
+        errors.ConvergenceError,
+        "not symmetric and positive",
+    ),
+    "not linear": (lambda: ad.linear_solve(lambda x: x**2, B), errors.ArgumentError, "not linear"),
+    "blown up": (
+        lambda: ad.odeint(lambda y, t: y**2, 1.0, [0.0, 2.0]),
+        errors.ConvergenceError,
+        r"odeint: the solution was not found beyond t=1",
+    ),
+    "NaN slope": (
+        lambda: ad.odeint(lambda y, t: y * np.nan, 1.0, [0.0, 2.0]),
+        errors.ConvergenceError,
+        "beyond t=0: the state is not finite",
+    ),
+    "too many steps": (
+        lambda: ad.odeint(lambda y, t: -y, 1.0, [0.0, 2.0], max_evaluations=3),
+        errors.ConvergenceError,
+        "more than 3 evaluations",
+    ),
+    "too little room": (
+        lambda: ad.odeint(lambda y, t: -y, 1.0, [0.0, 2.0], adjoint="discrete", max_steps=2),
+        errors.ConvergenceError,
+        r"from t=0 to t=2, and there is room for 2 \(max_steps=\)",
+    ),
+    "discrete": (
+        lambda: ad.odeint(lambda y, t: -y, 1.0, T, adjoint="discrete", method="BDF"),
+        errors.ArgumentError,
+        "adjoint='discrete' differentiates the steps",
+    ),
+    "no event": (lambda: fall(-1.0, 0.0, 1.0), errors.ConvergenceError, "no event before the last time"),
+    "times": (lambda: ad.odeint(lambda y, t: y, 1.0, [0.0, 1.0, 0.5]), errors.ArgumentError, "must increase"),
+    "no times": (lambda: ad.odeint(lambda y, t: y, 1.0, 0.0), errors.ShapeError, "one axis of at least one time"),
+    "shape": (lambda: ad.root(lambda x: x[:1], B), errors.ShapeError, "returned 1 numbers, but there are 2 unknowns"),
+    "shape of a slope": (
+        lambda: ad.odeint(lambda y, t: y[0], B, T),
+        errors.ShapeError,
+        r"returned float64\[\], but y0",
+    ),
+    "structure": (
+        lambda: ad.odeint(lambda y, t: y["x"], {"x": 1.0}, T),
+        errors.ArgumentError,
+        "must return what y0 is",
+    ),
+    "a look": (lambda: ad.root(lambda x: x if x > 0 else -x, 1.0), errors.TraceError, "value was needed of an unknown"),
+    "complex": (lambda: ad.root(lambda x: x, 1j), errors.DTypeError, "solvers are of real numbers"),
+    "complex result": (lambda: ad.root(lambda x: x * 1j, 1.0), errors.DTypeError, "complex128"),
+    "not a number": (lambda: ad.root(lambda x: x, {"a": None}), errors.DTypeError, r"root: x0\['a'\] is NoneType None"),
+    "no function": (lambda: ad.root(3, 1.0), errors.ArgumentError, "root: 3 is not callable"),
+    "method": (lambda: ad.root(np.sin, 1.0, method="x"), errors.AutodiffError, "root: method=str 'x' is not one of"),
+    "linear": (lambda: ad.root(np.sin, 1.0, linear="x"), errors.AutodiffError, "root: linear=str 'x' is not one of"),
+    "tol": (lambda: ad.root(np.sin, 1.0, tol=-1), errors.ArgumentError, "tol=-1 must be a positive number"),
+    "options": (lambda: ad.root(np.sin, 1.0, options=3), errors.ArgumentError, "options=3 must be a dict"),
+    "several values": (lambda: ad.minimize(lambda x: x, B), errors.ShapeError, "one real number"),
+    "rtol": (lambda: ad.odeint(lambda y, t: y, 1.0, T, rtol=0), errors.ArgumentError, "rtol=0 must be"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_cannot_be_found(case):
+    call, error, match = BAD[case]
+    with pytest.raises(error, match=match):
+        call()
