@@ -44,13 +44,9 @@ def axis_labels(signature: Signature, whole: Sequence[bool] | None = None) -> Ax
     """
     primitive = signature.primitive
     if Own in primitive.params.values():
-        return AxisLabels(
-            tuple([(None,) * len(extent(x)) for x in signature.inputs]), (None,) * len(extent(signature.out))
-        )
+        return _apart(signature)
     if primitive.kind == "elementwise" or (primitive.several and primitive.core is None):
         return _broadcast(signature)
-    if primitive.core == "->":
-        return _apart(signature)
     if primitive.kind == "indexing":
         return _indexed(signature, whole)
     if primitive.core is not None:

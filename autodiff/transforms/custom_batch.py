@@ -8,7 +8,6 @@ from typing import Any, ParamSpec, TypeVar
 from .. import ops
 from ..batch import Batch
 from ..containers import Structure, flatten, unflatten
-from ..core.parameters import Held
 from ..errors import ArgumentError, ShapeError, shown
 from ..memo import Memo
 from ..nodes import Node, Operation, now
@@ -25,7 +24,7 @@ T = TypeVar("T")
 RULES_KEPT = 1 << 8
 
 
-class _Rule(Held):
+class _Rule:
     """The rule of one result: how a batch of it is made."""
 
     __slots__ = ("_batch", "_index", "_leaves", "_structure")

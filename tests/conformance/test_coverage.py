@@ -176,5 +176,5 @@ def test_every_primitive_is_reached_by_the_table() -> None:
     # have factors (tests/backends/test_numpy_lapack.py); rules and functions of users have tests/test_custom.py and
     # tests/test_primitive.py, and what is computed again has tests/test_checkpoint_memory.py.
     elsewhere = {"place", "in_range", "logistic_slope", "lu", "lu_solve", "lu_slogdet", "lu_det"}
-    elsewhere |= {"custom", "pack", "after", "batched", "call"}
+    elsewhere |= {"custom", "pack", "after", "batched", "call", "flow"}
     assert not {name for name in PRIMITIVES if name not in reached} - elsewhere
