@@ -44,6 +44,10 @@ class Recomputed:
         self._operands = operands
         self._late = late
 
+    def passes(self, position: int) -> bool:
+        """Whether a derivative passes through this operand: it may through each."""
+        return position >= 0
+
     def pull(self, ct: Sequence[Node | None], operands: Sequence[Node]) -> list[Node | None]:
         """Cotangents of the operands."""
         cotangents = [x for x in ct if x is not None]
