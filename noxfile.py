@@ -112,6 +112,14 @@ def nightly(session: nox.Session) -> None:
 
 
 @nox.session
+def oracle(session: nox.Session) -> None:
+    """Compare values and gradients with JAX's, function by function; further arguments go to pytest."""
+    _, wheel = build(session)
+    session.install(f"{wheel}[test]", "jax")
+    session.run("pytest", "tests/test_peers.py", *session.posargs, env={"ORACLE": "1"})
+
+
+@nox.session
 def gpu(session: nox.Session) -> None:
     """Run the tests of the backends that need a CUDA GPU, on one; further arguments go to pytest."""
     _, wheel = build(session)

@@ -209,7 +209,8 @@ class Function:
 
         begin = Argument(WEAK_FLOAT, UNKNOWN, NO_SLOT).sequence
         arguments = unknowns([aval for aval in avals if aval is not None], UNKNOWN)
-        out, noted = traced(begin, Present(arguments, values, begin), called, *arguments)
+        present = Present(arguments, values, begin)
+        out, noted = traced(begin, present, called, *arguments)
         leaves, structure = flatten(out)
         outputs = [leaf._node for leaf in leaves if isinstance(leaf, Tensor)]
         constants = {i: leaf for i, leaf in enumerate(leaves) if not isinstance(leaf, Tensor)}
@@ -220,7 +221,7 @@ class Function:
             backend = common_place("autodiff.function", [node.aval for node in nodes]) or get_backend()
         plan = compile_nodes([*arguments, *outside], outputs, backend)
         captured = Captured(outside, begin, backend.home) if outside else None
-        guard = guard_of(noted.looks, arguments, values, begin)
+        guard = guard_of(noted.looks, arguments, present, begin)
         return _Traced(plan, captured, structure, constants, guard, bool(noted.ordered))
 
     def cache_info(self) -> Any:

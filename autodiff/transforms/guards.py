@@ -6,6 +6,8 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..backend import Backend
 from ..core.avals import common_place
 from ..errors import TraceError
@@ -92,8 +94,8 @@ class Guard:
         Of nodes whose values may be others later.
     arguments : list of Node
         What stands for the arguments of the function, if any of these values depends on one.
-    values : sequence
-        The values of the arguments for which it is traced.
+    present : Present
+        What the function saw of its arguments.
     captured : list of Node
         What else these values are made of.
     begin : int
@@ -102,9 +104,7 @@ class Guard:
 
     __slots__ = ("_captured", "_depends", "_met", "_plan", "_seen", "lines")
 
-    def __init__(
-        self, looks: list[Look], arguments: list[Node], values: Sequence[Any], captured: list[Node], begin: int
-    ):
+    def __init__(self, looks: list[Look], arguments: list[Node], present: Present, captured: list[Node], begin: int):
         nodes = [look.node for look in looks]
         self.lines = [look.line for look in looks]
         backend = common_place("autodiff.function", [node.aval for node in nodes]) or get_backend()
@@ -112,12 +112,14 @@ class Guard:
         self._captured = Captured(captured, begin, backend.home)
         self._plan = compile_nodes([*arguments, *captured], nodes, backend)
         outside = self._captured.values()
-        self._seen = self._looked_at(values, outside)
+        # What the trace was made for is what was seen then: this plan may round a sum in another way.
+        computed = self._looked_at(present.given(arguments), outside)
+        self._seen = [present.seen(node, value) for node, value in zip(nodes, computed, strict=True)]
         self._met = [_reference(value) for value in outside]
 
     def _looked_at(self, values: Sequence[Any], outside: list[Any]) -> list[Any]:
         results = self._plan(*values, *outside) if self._depends else self._plan(*outside)
-        return [bring(x, get_backend()) for x in results]
+        return [np.asarray(bring(x, get_backend())) for x in results]
 
     def holds(self, values: Sequence[Any]) -> bool:
         """Whether the function would see the same today, with these values of its arguments."""
@@ -139,7 +141,7 @@ def _reference(value: Any) -> Callable[[], Any]:
         return lambda: value
 
 
-def guard_of(looks: list[Look], arguments: list[Node], values: Sequence[Any], begin: int) -> Guard | None:
+def guard_of(looks: list[Look], arguments: list[Node], present: Present, begin: int) -> Guard | None:
     """What has to stay as it is for a trace to hold; None if nothing that was looked at can change."""
     unique = {look.node: look for look in looks}
     given = set(arguments)
@@ -154,7 +156,7 @@ def guard_of(looks: list[Look], arguments: list[Node], values: Sequence[Any], be
         return None
     captured = outside_of([look.node for look in changing], begin, given)
     depends = any(x in given for node in made for x in node.inputs) or any(look.node in given for look in changing)
-    return Guard(changing, arguments if depends else [], values, captured, begin)
+    return Guard(changing, arguments if depends else [], present, captured, begin)
 
 
 class Present:
@@ -178,6 +180,16 @@ class Present:
     def __init__(self, arguments: list[Node], values: Sequence[Any], begin: int):
         self._known = dict(zip(arguments, values, strict=True))
         self._begin = begin
+
+    def given(self, arguments: list[Node]) -> list[Any]:
+        """The values of arguments."""
+        return [self._known[node] for node in arguments]
+
+    def seen(self, node: Node, otherwise: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """What was seen of a node, in the form of what else it would be."""
+        if node not in self._known:
+            return otherwise
+        return np.asarray(bring(self._known[node], get_backend()), otherwise.dtype)
 
     def __call__(self, node: Node) -> Any:
         """The value on the host; None if it depends on what another transformation does not know."""
