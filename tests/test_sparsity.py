@@ -156,7 +156,12 @@ def check(found, expected):
 @pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])
 @pytest.mark.parametrize("chunk_size", [None, 1, 2])
 def test_jacobian(mode, chunk_size):
-    functions = [heat, lambda x: x.reshape(2, 3) ** 2 * x[:3], lambda x: np.append(np.sum(x**2), x[1:] * x[0])]
+    functions = [
+        heat,
+        lambda x: x[1:] ** 2 * x[1:] + x[:-1],
+        lambda x: x.reshape(2, 3) ** 2 * x[:3],
+        lambda x: np.append(np.sum(x**2), x[1:] * x[0]),
+    ]
     for function in functions:
         options = {"mode": mode, "chunk_size": chunk_size}
         found = ad.jacobian(function, sparse=True, **options)(X)

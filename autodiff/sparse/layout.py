@@ -121,7 +121,12 @@ class Found:
             takes = self.places[own.members] + offsets[self.sources[own.members]]
             sources = tuple([self.numbers[s] for s in used])
             dtype = (rows[a] if of_rows else columns[b]).aval.dtype
-            blocks.append(Block(Form(sets), sources, takes, None if own.single else own.starts[:-1], dtype))
+            first, more = takes, None
+            if not own.single:
+                beside = np.ones(len(takes), bool)
+                beside[own.starts[:-1]] = False
+                first, more = takes[~beside], (own.row_of_each()[beside], takes[beside])
+            blocks.append(Block(Form(sets), sources, first, more, dtype))
         return blocks
 
 
