@@ -18,7 +18,7 @@ from .fuzz.sparse import wrong
 
 scipy_sparse = pytest.importorskip("scipy.sparse")
 RNG = np.random.default_rng(13)
-PROGRAMS = int(os.environ.get("FUZZ_PROGRAMS", "2000")) // 40
+PROGRAMS = int(os.environ.get("FUZZ_PROGRAMS", "2000")) // 60
 
 
 def heat(u):
@@ -156,7 +156,12 @@ def check(found, expected):
 @pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])
 @pytest.mark.parametrize("chunk_size", [None, 1, 2])
 def test_jacobian(mode, chunk_size):
-    functions = [heat, lambda x: x.reshape(2, 3) ** 2 * x[:3], lambda x: np.append(np.sum(x**2), x[1:] * x[0])]
+    functions = [
+        heat,
+        lambda x: x[1:] ** 2 * x[1:] + x[:-1],
+        lambda x: x.reshape(2, 3) ** 2 * x[:3],
+        lambda x: np.append(np.sum(x**2), x[1:] * x[0]),
+    ]
     for function in functions:
         options = {"mode": mode, "chunk_size": chunk_size}
         found = ad.jacobian(function, sparse=True, **options)(X)
@@ -424,3 +429,27 @@ def test_sets():
     with pytest.raises(errors.RangeError, match="more places than can be numbered"):
         of_entries(np.array([0]), np.array([0]), 2**40, 2**40)
     assert isinstance(sets, Sets)
+
+
+def test_backends(backend):
+    graph = ad.Graph(backend=backend)
+    x = graph.tensor(X)
+    check(graph.jacobian(heat(x), [x], sparse=True)[0], np.asarray(ad.jacobian(heat)(X)))
+    check(graph.jacobian(heat(x), [x], sparse=True, mode="forward", chunk_size=2)[0], np.asarray(ad.jacobian(heat)(X)))
+    check(graph.hessian(rosenbrock(x), [x], sparse=True)[0][0], np.asarray(ad.hessian(rosenbrock)(X)))
+    traced = ad.function(ad.jacobian(heat, sparse=True), backend=backend)
+    check(traced(X), np.asarray(ad.jacobian(heat)(X)))
+
+
+def test_rules_that_somebody_has_written():
+    @ad.custom_jvp
+    def cubed(x):
+        return x**3
+
+    cubed.defjvp(lambda primals, tangents: (primals[0] ** 3, 3 * primals[0] ** 2 * tangents[0]))
+
+    def function(x):
+        return cubed(x[1:]) * x[:-1]
+
+    check(ad.jacobian(function, sparse=True)(X), np.asarray(ad.jacobian(function)(X)))
+    check(ad.hessian(lambda x: np.sum(function(x)), sparse=True)(X), ad.hessian(lambda x: np.sum(function(x)))(X))

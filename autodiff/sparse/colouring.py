@@ -13,6 +13,8 @@ from .sets import Ints, Sets
 
 # Rows with more entries than this are not compared pair by pair for a colouring in turn.
 LONGEST_ROW = 64
+# Of so many entries a colouring in turn is taken with one colour too many: one after another they take half a second.
+LARGE = 1 << 20
 
 
 class Colours(NamedTuple):
@@ -34,13 +36,14 @@ def _counted(colours: Ints) -> Colours:
 def columns_apart(rows: Sets) -> Colours:
     """Colours for columns, no two of which have entries in one row: a distance-2 colouring of a bipartite graph.
 
-    No colouring has fewer colours than the longest row has entries; one that has as many is taken at once.
+    No colouring has fewer colours than the longest row has entries; one that has as many is taken at once, and of large
+    patterns one that has one more.
     """
     least = int(rows.counts.max(initial=0))
     if least <= 1:
         return _counted(np.where(np.bincount(rows.members, minlength=rows.width) > 0, 0, -1))
     best = in_turn(rows, least)
-    if best is not None and best.number == least:
+    if best is not None and best.number <= least + (len(rows.members) > LARGE):
         return best
     columns = rows.transposed()
     for order in (np.argsort(-_conflicts(rows, columns), kind="stable"), np.arange(rows.width)):

@@ -58,8 +58,8 @@ class Block(NamedTuple):
     form: Form
     sources: tuple[tuple[int, int], ...]
     takes: Ints
-    # Where the terms begin of which each entry is the sum; None where it is one.
-    sums: Ints | None
+    # What is added beside, where an entry is a sum: to which, and where that is.
+    more: tuple[Ints, Ints] | None
     dtype: np.dtype[Any]
 
     def values(self, results: Sequence[Sequence[Sequence[Any]]]) -> Any:
@@ -67,9 +67,10 @@ class Block(NamedTuple):
         parts = [x.reshape(-1) for p, k in self.sources for x in results[p][k]]
         if not parts:
             return np.zeros(0, self.dtype)
-        found = (parts[0] if len(parts) == 1 else np.concatenate(parts)).take(self.takes)
-        if self.sums is not None:
-            found = np.add.reduceat(found, self.sums)
+        whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        found = whole.take(self.takes)
+        if self.more is not None:
+            np.add.at(found, self.more[0], whole.take(self.more[1]))
         return found.astype(self.dtype, copy=False)
 
     def node(self, results: Sequence[Sequence[Sequence[Node]]]) -> Node:
@@ -79,10 +80,9 @@ class Block(NamedTuple):
             return ops.zeros(intern_aval((0,), self.dtype))
         whole = parts[0] if len(parts) == 1 else ops.concatenate(parts, 0)
         found = ops.take(whole, self.takes, 0)
-        if self.sums is not None:
-            each = np.repeat(np.arange(len(self.sums)), np.diff(self.sums, append=len(self.takes)))
-            zeros = ops.zeros(intern_aval(self.sums.shape, found.aval.dtype))
-            found = ops.index_add(zeros, ops.static_index((ops.ARRAY,), (None,)), found, as_node(each))
+        if self.more is not None:
+            index = ops.static_index((ops.ARRAY,), (None,))
+            found = ops.index_add(found, index, ops.take(whole, self.more[1], 0), as_node(self.more[0]))
         return ops.astype(found, self.dtype)
 
 

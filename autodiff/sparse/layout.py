@@ -88,13 +88,17 @@ class Found:
             walk = Walk(compressed_columns, (order,)) if forward else Walk(compressed_rows, (cut is not None,))
             seeds = [] if chunk is not None else seeds_of(columns if forward else rows, colours.of, 0, colours.number)
             # What entries have a colour by, and where in the product of that colour they are.
-            coloured, place = (column, row) if forward else (row, column)
-            coloured, place = coloured[entries], place[entries]
-            coloured, place = np.where(across, place, coloured), np.where(across, coloured, place)
+            coloured, place = (column, row) if forward != (across is True) else (row, column)
+            if len(entries) < len(row):
+                coloured, place = coloured[entries], place[entries]
+            if not isinstance(across, bool):
+                coloured, place = np.where(across, place, coloured), np.where(across, coloured, place)
             own = ends[0] if forward else ends[1]
             which = own.of(place)
             self.sources[entries] = len(self.numbers) + which
-            self.places[entries] = colours.of[coloured] * own.sizes[which] + place - own.first[which]
+            place = place - own.first[which]
+            place += colours.of[coloured] * own.sizes[which]
+            self.places[entries] = place
             self.numbers += [(len(self.products), k) for k in range(len(own.sizes))]
             numbers = None if cut is None else cut.numbers
             self.products.append(Products(walk, forward, colours, chunk, seeds, numbers))
@@ -117,7 +121,12 @@ class Found:
             takes = self.places[own.members] + offsets[self.sources[own.members]]
             sources = tuple([self.numbers[s] for s in used])
             dtype = (rows[a] if of_rows else columns[b]).aval.dtype
-            blocks.append(Block(Form(sets), sources, takes, None if own.single else own.starts[:-1], dtype))
+            first, more = takes, None
+            if not own.single:
+                beside = np.ones(len(takes), bool)
+                beside[own.starts[:-1]] = False
+                first, more = takes[~beside], (own.row_of_each()[beside], takes[beside])
+            blocks.append(Block(Form(sets), sources, first, more, dtype))
         return blocks
 
 

@@ -107,8 +107,10 @@ def of_entries(rows: Ints, members: Ints, count: int, width: int, runs: bool = F
         np.not_equal(places[1:], places[:-1], out=fresh[1:])
         if not fresh.all():
             places = places[fresh]
+    # In place, as far as it goes: the first use of new memory takes longer than what is done to it.
     found = places // width if width else places
-    places -= found * width
+    if width:
+        places %= width
     return Sets(_starts(np.bincount(found, minlength=count)), places.astype(_dtype(width)), width)
 
 

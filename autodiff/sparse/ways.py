@@ -26,14 +26,14 @@ class Group(NamedTuple):
         Of the columns, or rows.
     entries : ndarray
         Which.
-    across : ndarray of bool
-        For each whether it is found in place of the entry across the diagonal.
+    across : bool or ndarray of bool
+        Whether each, or all, are found as the entry across the diagonal.
     """
 
     forward: bool
     colours: Colours
     entries: Ints
-    across: Any
+    across: Any = False
 
 
 def grouped(whole: Sets, either: bool, forward: bool) -> list[Group]:
@@ -73,7 +73,7 @@ def _group(whole: Sets, entries: Ints, forward: bool) -> Group:
         colours = columns_apart(of_entries(row, column, whole.rows, whole.width))
     else:
         colours = columns_apart(of_entries(column, row, whole.width, whole.rows))
-    return Group(forward, colours, entries, np.zeros(len(entries), bool))
+    return Group(forward, colours, entries)
 
 
 def _limits(counts: Ints) -> list[int]:
@@ -108,4 +108,4 @@ def symmetric(whole: Sets, one_dtype: bool) -> list[Group]:
             across = alone(whole, starred.of)[np.argsort(whole.members, kind="stable")]
             return [Group(True, starred, entries, across)]
     assert best is not None
-    return [Group(True, best, entries, np.ones(len(entries), bool))]
+    return [Group(True, best, entries, True)]
