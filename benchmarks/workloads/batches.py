@@ -73,7 +73,7 @@ LABELS = {
 WORKLOAD = Workload(
     name=NAME,
     summary="Derivatives for each sample of a batch, float64; HIPS autograd has no such transformation.",
-    contestants=contestants(chosen, peers=("jax", "torch", "torch compile")),
+    contestants=contestants(chosen, peers=("jax", "torch")),
     cases=tuple(Case(name, name) for name in LABELS),
     targets=(Target(1.0, against=BEST_PEER),),
     rows=tuple(Row(label, (name,)) for name, label in LABELS.items()),

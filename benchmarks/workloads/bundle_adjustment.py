@@ -48,7 +48,7 @@ def chosen(count: int) -> tuple[Derivative, Sequence[Any]]:
 WORKLOAD = Workload(
     name=NAME,
     summary="ADBench's bundle adjustment, 49 cameras and 7,776 points: what of the Jacobian is not zero, float64.",
-    contestants=contestants(chosen, peers=("jax", "torch", "torch compile")),
+    contestants=contestants(chosen, peers=("jax", "torch")),
     cases=tuple(Case(name, count, size=count) for name, count in SIZES.items()),
     targets=(Target(1.0, against=BEST_PEER),),
     rows=tuple(Row(f"bundle adjustment, {name}", (name,)) for name in SIZES),

@@ -38,7 +38,7 @@ def chosen(depth: int) -> tuple[Derivative, Sequence[Any]]:
 WORKLOAD = Workload(
     name=NAME,
     summary="The gradient of a function of 1,000 variables, and its derivatives along a direction in forward mode.",
-    contestants=contestants(chosen, peers=("jax", "torch", "torch compile")),
+    contestants=contestants(chosen, peers=("jax", "torch")),
     cases=tuple(Case(f"depth {depth}", depth, size=depth) for depth in DEPTHS),
     targets=(Target(1.0, against=BEST_PEER),),
     rows=(Row("forward over reverse mode, to depth 4"),),
