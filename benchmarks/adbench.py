@@ -58,6 +58,40 @@ class Recurrent:
     sequence: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Observations of points by cameras.
+
+    Parameters
+    ----------
+    cameras : ndarray, shape (n, 11)
+    points : ndarray, shape (m, 3)
+    weights : ndarray, shape (p,)
+    features : ndarray, shape (p, 2)
+        Where each observation is seen.
+    observed : ndarray of int, shape (p, 2)
+        The camera and the point of each.
+    """
+
+    cameras: Floats
+    points: Floats
+    weights: Floats
+    features: Floats
+    observed: npt.NDArray[np.int64]
+
+
+def read_bundle(name: str) -> Bundle:
+    """Read a bundle from the file of that name: all cameras are alike, and so are points, weights and features."""
+    rows = _rows(name)
+    n, m, p = (int(word) for word in rows[0])
+    camera, point, weight, feature = (np.array(row, np.float64) for row in rows[1:5])
+    each = np.arange(p)
+    observed = np.stack([each % n, each % m], axis=1)
+    return Bundle(
+        np.tile(camera, (n, 1)), np.tile(point, (m, 1)), np.tile(weight, p), np.tile(feature, (p, 1)), observed
+    )
+
+
 def read_mixture(name: str) -> Mixture:
     """Read a mixture from the file of that name."""
     rows = _rows(name)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-import autodiff.plan.diagonals as diagonals
 from autodiff.engine import Walk
-from autodiff.plan import build, prune
+from autodiff.plan import build, prune, terms
+from autodiff.plan.diagonals import without_zeros
 from autodiff.plan.regions import runs_of
 from autodiff.plan.simplify import simplify
 from autodiff.walks import hessian, jacobian
@@ -64,10 +64,10 @@ FUNCTIONS = [
 ]
 
 
-@pytest.fixture(params=[1, diagonals.ELEMENTS_A_CALL], ids=["always", "where it is faster"])
+@pytest.fixture(params=[1, terms.ELEMENTS_A_CALL], ids=["always", "where it is faster"])
 def eager(request, monkeypatch):
     """With several terms for each element even if the whole has few."""
-    monkeypatch.setattr(diagonals, "ELEMENTS_A_CALL", request.param)
+    monkeypatch.setattr(terms, "ELEMENTS_A_CALL", request.param)
 
 
 @pytest.mark.parametrize("place", range(len(FUNCTIONS)))
@@ -111,14 +111,14 @@ def program_of(walk, function, n):
 )
 def test_nothing_large_is_computed(walk, function):
     n = 200
-    program = prune(diagonals.without_zeros(program_of(walk, function, n)))
+    program = prune(without_zeros(program_of(walk, function, n)))
     for _, signature, _ in program.applications():
         is_whole = signature.out.size > 2 * n
         assert not is_whole or signature.is_view or signature.primitive.writes, signature
 
 
 def test_few_elements_are_computed_whole():
-    program = diagonals.without_zeros(program_of(hessian, lambda x: np.sum((x[1:] - x[:-1] ** 2) ** 2), 5))
+    program = without_zeros(program_of(hessian, lambda x: np.sum((x[1:] - x[:-1] ** 2) ** 2), 5))
     assert any(s.out.shape == (5, 4) and s.primitive.kind == "elementwise" for _, s, _ in program.applications())
 
 

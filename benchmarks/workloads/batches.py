@@ -1,0 +1,82 @@
+"""A derivative for each element of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.derivatives import Derivative, Transforms, contestants
+from benchmarks.workload import BEST_PEER, Case, Row, Target, Workload
+
+NAME = "batches"
+HIDDEN, BATCH, SAMPLES, SYSTEMS = 64, 256, 10_000, 256
+
+
+def perceptron(xp: Any, first: Any, second: Any, x: Any, y: Any) -> Any:
+    """The squared error of one sample."""
+    return xp.sum((second @ xp.tanh(first @ x) - y) ** 2)
+
+
+def gradients(t: Transforms) -> Any:
+    """Those of each sample by all weights."""
+    one = t.grad(lambda *a: perceptron(t.xp, *a), (0, 1))
+    return t.vmap(one, (None, None, 0, 0))
+
+
+def logistic(t: Transforms) -> Any:
+    """Hessians of a logistic loss by its 10 parameters."""
+    return t.vmap(t.hessian(lambda w, x: t.xp.log(1 + t.xp.exp(-t.xp.dot(w, x)))), (None, 0))
+
+
+def network(t: Transforms) -> Any:
+    """Hessians of a squared error by the 10 parameters of a network of two neurons."""
+
+    def error(w: Any, x: Any) -> Any:
+        hidden = t.xp.tanh(w[:4].reshape(2, 2) @ x[:2] + w[4:6])
+        return (w[9] * (t.xp.dot(w[6:8], hidden) + w[8]) - x[2]) ** 2
+
+    return t.vmap(t.hessian(error), (None, 0))
+
+
+def systems(t: Transforms) -> Any:
+    """Jacobians of solutions by right-hand sides, and by the diagonals of the matrices."""
+
+    def solution(d: Any, b: Any, a: Any) -> Any:
+        return t.xp.linalg.solve(a + t.xp.diag(d), b)
+
+    return t.vmap(t.jacobian(solution, (0, 1)), (0, 0, 0))
+
+
+def chosen(name: str) -> tuple[Derivative, Sequence[Any]]:
+    """A derivative, and what it is taken at."""
+    random = np.random.default_rng(0)
+
+    def normal(*shape: int) -> Any:
+        return random.normal(0, 1, shape)
+
+    if name == "gradients":
+        return gradients, [normal(HIDDEN, 32) / 6, normal(10, HIDDEN) / 8, normal(BATCH, 32), normal(BATCH, 10)]
+    if name == "systems":
+        return systems, [normal(SYSTEMS, 8) + 8, normal(SYSTEMS, 8), normal(SYSTEMS, 8, 8)]
+    return {"logistic": logistic, "network": network}[name], [normal(10), normal(SAMPLES, 10)]
+
+
+LABELS = {
+    "gradients": "per-sample gradients of a perceptron, batch 256",
+    "logistic": "10,000 Hessians of 10 parameters, logistic",
+    "network": "10,000 Hessians of 10 parameters, network",
+    "systems": "Jacobians of 256 linear systems",
+}
+
+WORKLOAD = Workload(
+    name=NAME,
+    summary="Derivatives for each sample of a batch, float64; HIPS autograd has no such transformation.",
+    contestants=contestants(chosen, peers=("jax", "torch")),
+    cases=tuple(Case(name, name) for name in LABELS),
+    targets=(Target(1.0, against=BEST_PEER),),
+    rows=tuple(Row(label, (name,)) for name, label in LABELS.items()),
+    max_rounds=11,
+    max_first_calls=2,
+)
