@@ -187,6 +187,22 @@ def test_solvers_in_solvers():
     ad.testing.check_grads(rate, (data,), 1, "reverse")
 
 
+def test_on_other_libraries():
+    pytest.importorskip("array_api_strict")
+
+    def use(w):
+        x = ad.root(lambda x: x**3 + x * w - np.sum(w) * 0.5, np.ones(2))
+        y = ad.linear_solve(lambda v: v * w + 0.1 * np.sum(v), w)
+        z = ad.odeint(lambda y, t: -y * w, w, [0.0, 1.0])[-1]
+        return np.sum(x) + np.sum(y**2) + np.sum(z)
+
+    graph = ad.Graph(backend="array_api_strict")
+    w = graph.tensor(B)
+    (found,) = graph.gradient(use(w), [w])
+    assert type(found).__module__.startswith("array_api_strict")
+    np.testing.assert_allclose(ad.get_backend("array_api_strict").to_numpy(found), ad.grad(use)(B))
+
+
 def test_a_tensor_of_a_solver_is_pickled():
     x = by_root(ad.Tensor([0.5, 2.0]))
     np.testing.assert_allclose(pickle.loads(pickle.dumps(x)).value, x.value)
@@ -437,6 +453,18 @@ def test_the_time_of_an_event():
     at_the_end = ad.grad(lambda *a: fall(*a)[1]["v"], (0, 1, 2))(*args)
     speed = ad.grad(lambda h, v, g: -np.sqrt(v**2 + 2 * g * h), (0, 1, 2))
     np.testing.assert_allclose(at_the_end, speed(*args), rtol=1e-8)
+    # By the level that is passed, and when the fall begins.
+    slopes = ad.grad(
+        lambda level, start: ad.odeint(
+            lambda y, t: np.stack([y[1], -9.81]),
+            [10.0, 0.0],
+            np.stack([start, 20.0]),
+            event=lambda y, t: y[0] - level,
+            **PRECISE,
+        )[0],
+        (0, 1),
+    )(4.0, 1.0)
+    np.testing.assert_allclose(slopes, [-1 / np.sqrt(2 * 9.81 * 6), 1.0], rtol=1e-8)
     heights = np.array([1.0, 10.0])
     found = ad.vmap(ad.grad(lambda h: fall(h, 1.0, 9.81)[0]))(heights)
     np.testing.assert_allclose(found, [ad.grad(exact)(h, 1.0, 9.81) for h in heights], rtol=1e-8)
