@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -143,14 +143,3 @@ class Mapped(Call):
         """For what is made of one element what is made of all."""
         every = iter(Batch(self._size, given).of_all([node for node in found if node is not None]))
         return [None if node is None else next(every) for node in found]
-
-
-def checked(results: Sequence[Any], avals: Sequence[Aval], misfit: Callable[[int, Any], Exception]) -> tuple[Any, ...]:
-    """Results as arrays of their own memory; ``misfit(i, result)`` is the error for one of another shape or dtype."""
-    found = []
-    for i, (result, aval) in enumerate(zip(results, avals, strict=True)):
-        array = np.array(result)
-        if array.shape != aval.shape or array.dtype != aval.dtype:
-            raise misfit(i, result)
-        found.append(array)
-    return tuple(found)

@@ -12,7 +12,7 @@ from .reasons import REASONS
 
 # ufunc -> function from nodes to a node or a tuple of them; NumPy function -> handler taking its arguments.
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}
-# Those that somebody has given a handler, with any number of operands.
+# Handlers that somebody has given to ufuncs. The table above has those of this library's.
 OVERRIDDEN: dict[Any, Callable[..., Any]] = {}
 FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
 # By the name "numpy": the module whose functions take Tensors and create some.

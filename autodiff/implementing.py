@@ -116,7 +116,7 @@ def _for_ufunc(ufunc: Any, handler: F) -> F:
     # Ufuncs of Numba are one for NumPy, and another inside, which may be the one that NumPy's protocol names.
     for one in dict.fromkeys((ufunc, getattr(ufunc, "ufunc", ufunc))):
         OVERRIDDEN[one] = of_nodes
-        if ufunc.nin < 3:
+        if one in UFUNCS:
             UFUNCS[one] = of_nodes
     return handler
 

@@ -1,6 +1,7 @@
 """Solvers as operations of a graph: what they find, derivatives of what they find, and what cannot be found."""
 
 import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ linalg = pytest.importorskip("scipy.linalg")
 
 A = np.array([[3.0, 1.0], [1.0, 2.0]])
 B = np.array([1.0, 2.0])
+A3 = np.array([[2.0, 1.0, 0.5], [0.0, 3.0, 1.0], [1.0, 0.0, 2.0]])
 
 
 # --- roots: x**3 + x = a has one real root, which is a formula of radicals --------------------------------------------
@@ -117,9 +119,93 @@ def test_the_search_is_compiled_once():
     assert ad.transforms.calls.ENGINE.cache.info().misses == before
 
 
-def test_a_singular_jacobian_is_no_number():
-    with pytest.raises(np.linalg.LinAlgError):
-        ad.grad(lambda a: ad.root(lambda x: (x - a) ** 2, 2.0))(2.0)
+SINGULAR = {
+    "a double root": lambda a: ad.root(lambda x: (x - a) ** 2, 2.0),
+    "roots on a line": lambda a: np.sum(
+        ad.root(lambda x: np.stack([1.0, 0.3]) * (0.1 * x[0] + 0.3 * x[1] - a), [0.2, 0.3], method="lm")
+    ),
+    "minima on a line": lambda a: np.sum(ad.minimize(lambda x: (0.1 * x[0] + 0.3 * x[1] - a) ** 2, [0.2, 0.3])),
+    "fewer residuals than unknowns": lambda a: np.sum(
+        ad.least_squares(lambda x: 0.1 * x[0] + 0.3 * x[1] - a, [0.2, 0.3])
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SINGULAR)
+def test_a_singular_jacobian_is_no_number(case):
+    """Not where it is singular but for rounding, either."""
+    assert np.isfinite(SINGULAR[case](2.0))
+    for take in (ad.grad, lambda f: lambda a: ad.jvp(f, (a,), (1.0,))):
+        with pytest.raises(np.linalg.LinAlgError, match="Singular matrix"):
+            take(SINGULAR[case])(2.0)
+
+
+def test_units_make_no_matrix_singular():
+    scales = np.array([1.0, 1e-12, 1e12])
+
+    def root(a):
+        return ad.root(lambda x: scales * (A3 @ (x / scales[::-1])) - a, scales, tol=1e-14)
+
+    np.testing.assert_allclose(ad.jacobian(root)(scales), scales[::-1, None] * np.linalg.inv(A3) / scales, rtol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "longdouble"])
+def test_other_precisions(dtype):
+    a = np.array([1.5, 2.0], dtype)
+    one = np.ones(2, dtype)
+    solvers = [
+        lambda a: ad.root(lambda x: x**3 + x - a, one),
+        lambda a: ad.fixed_point(lambda x: x / 2 + a, one),
+        lambda a: ad.minimize(lambda x: np.sum((x - a) ** 2), one),
+        lambda a: ad.least_squares(lambda x: x - a, one),
+        lambda a: ad.linear_solve(lambda x: x * a, one),
+        lambda a: ad.odeint(lambda y, t: -y * a, one, [0.0, 1.0])[1],
+    ]
+    for solver in solvers:
+        found, slope = solver(a), ad.grad(lambda a: np.sum(solver(a)))(a)  # noqa: B023
+        assert found.dtype == slope.dtype == a.dtype
+        wide = a.astype(float)
+        np.testing.assert_allclose(found.astype(float), solver(wide), rtol=5 * max(np.finfo(dtype).eps, 1e-9))
+
+
+def test_solvers_in_solvers():
+    def inner(x):
+        return ad.minimize(lambda y: (y - x) ** 2 * (1 + y**2) + y**2, 0.5)
+
+    def outer(a):
+        return ad.root(lambda x: inner(x) * x - a, 1.0)
+
+    ad.testing.check_grads(outer, (0.3,), 2)
+
+    def rate(data):
+        def misfit(p):
+            return ad.odeint(lambda y, t: -p[0] * y, p[1], np.linspace(0, 1, 4), rtol=1e-10, atol=1e-12) - data
+
+        return ad.least_squares(misfit, [1.0, 1.0])
+
+    data = 1.5 * np.exp(-2 * np.linspace(0, 1, 4)) + np.array([0.01, -0.02, 0.0, 0.01])
+    ad.testing.check_grads(rate, (data,), 1, "reverse")
+
+
+def test_on_other_libraries():
+    pytest.importorskip("array_api_strict")
+
+    def use(w):
+        x = ad.root(lambda x: x**3 + x * w - np.sum(w) * 0.5, np.ones(2))
+        y = ad.linear_solve(lambda v: v * w + 0.1 * np.sum(v), w)
+        z = ad.odeint(lambda y, t: -y * w, w, [0.0, 1.0])[-1]
+        return np.sum(x) + np.sum(y**2) + np.sum(z)
+
+    graph = ad.Graph(backend="array_api_strict")
+    w = graph.tensor(B)
+    (found,) = graph.gradient(use(w), [w])
+    assert type(found).__module__.startswith("array_api_strict")
+    np.testing.assert_allclose(ad.get_backend("array_api_strict").to_numpy(found), ad.grad(use)(B))
+
+
+def test_a_tensor_of_a_solver_is_pickled():
+    x = by_root(ad.Tensor([0.5, 2.0]))
+    np.testing.assert_allclose(pickle.loads(pickle.dumps(x)).value, x.value)
 
 
 # --- fixed points ----------------------------------------------------------------------------------------------------
@@ -367,6 +453,18 @@ def test_the_time_of_an_event():
     at_the_end = ad.grad(lambda *a: fall(*a)[1]["v"], (0, 1, 2))(*args)
     speed = ad.grad(lambda h, v, g: -np.sqrt(v**2 + 2 * g * h), (0, 1, 2))
     np.testing.assert_allclose(at_the_end, speed(*args), rtol=1e-8)
+    # By the level that is passed, and when the fall begins.
+    slopes = ad.grad(
+        lambda level, start: ad.odeint(
+            lambda y, t: np.stack([y[1], -9.81]),
+            [10.0, 0.0],
+            np.stack([start, 20.0]),
+            event=lambda y, t: y[0] - level,
+            **PRECISE,
+        )[0],
+        (0, 1),
+    )(4.0, 1.0)
+    np.testing.assert_allclose(slopes, [-1 / np.sqrt(2 * 9.81 * 6), 1.0], rtol=1e-8)
     heights = np.array([1.0, 10.0])
     found = ad.vmap(ad.grad(lambda h: fall(h, 1.0, 9.81)[0]))(heights)
     np.testing.assert_allclose(found, [ad.grad(exact)(h, 1.0, 9.81) for h in heights], rtol=1e-8)

@@ -88,12 +88,18 @@ class Unknowns:
                     f"{what}{path} is {describe(leaf)}, and solvers are of real numbers; give real and imaginary parts"
                 )
             nodes.append(ops.strong(node))
-        dtype = np.result_type(*[x.aval.dtype for x in nodes]) if nodes else FLOAT64
-        self._avals = [intern_aval(x.aval.shape, dtype) for x in nodes]
-        self.flat = vector(nodes, dtype)
+        # SciPy's solvers are of double precision, and NumPy has no linear algebra but of this and the single one.
+        single = bool(nodes) and all(x.aval.dtype.itemsize <= 4 for x in nodes)
+        self._avals = [intern_aval(x.aval.shape, x.aval.dtype) for x in nodes]
+        self.flat = vector(nodes, np.float32 if single else np.float64)
 
     def apart(self, flat: Node, lead: tuple[int, ...] = ()) -> list[Node]:
-        """The parts of a vector, or of several along axes before its own."""
+        """The parts of a vector, or of several along axes before its own, in the precision of the value."""
+        pairs = zip(self._computed(flat, lead), self._avals, strict=True)
+        return [ops.astype(part, aval.dtype) for part, aval in pairs]
+
+    def _computed(self, flat: Node, lead: tuple[int, ...] = ()) -> list[Node]:
+        """The same in the precision that solvers compute in."""
         parts = []
         start = 0
         whole = (slice(None),) * len(lead)
@@ -104,8 +110,8 @@ class Unknowns:
         return parts
 
     def rebuilt(self, flat: Node) -> Any:
-        """A vector in the structure of the value, as Tensors."""
-        return unflatten(self.structure, iter([wrap(part) for part in self.apart(flat)]))
+        """A vector in the structure of the value, as Tensors that a function is given."""
+        return unflatten(self.structure, iter([wrap(part) for part in self._computed(flat)]))
 
     def returned(self, parts: Sequence[Any], lead: bool = False) -> Any:
         """Results in the structure of the value, Python numbers for Python numbers."""
@@ -200,6 +206,10 @@ class Equation:
         self._residuals = residuals
         self._plans: dict[Any, Plan] = {}
         self.given = body.given
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without plans.
+        return Equation, (self._body, self._residuals)
 
     def record(self, given: Sequence[Node], operands: Sequence[Node]) -> list[Node]:
         """The outputs for these."""

@@ -15,13 +15,54 @@ import numpy as np
 
 from .. import ops
 from ..called import Call
+from ..core.avals import intern_aval
 from ..differentiate import Forward, reverse
 from ..errors import ArgumentError, ConvergenceError
 from ..memo import Memo
 from ..nodes import Node, Operation
 from ..tracing import unknowns
 from ..walks import jacobian
-from .equations import Array, Equation, depending, equation_of
+from .equations import Array, Equation, depending, equation_of, scipy_module
+
+
+def is_regular(matrix: Array) -> bool:
+    """Whether a matrix can be inverted in its precision, whatever the units of its rows and columns are."""
+    with np.errstate(all="ignore"):
+        scaled = matrix / np.max(np.abs(matrix), axis=1, keepdims=True)
+        scaled = scaled / np.max(np.abs(scaled), axis=0)
+    if not np.all(np.isfinite(scaled)):
+        # A row or a column of zeros; what is infinite or NaN is seen in the solution.
+        return not np.all(np.isfinite(matrix))
+    lapack = scipy_module("linalg.lapack", "solvers")
+    factors, _, info = lapack.dgetrf(scaled)
+    reciprocal, _ = (0.0, 0) if info else lapack.dgecon(factors, np.linalg.norm(scaled, 1))
+    return bool(reciprocal > np.finfo(matrix.dtype).eps)
+
+
+class _Regular(Call):
+    """One, if a matrix can be inverted; otherwise the error that NumPy has for that.
+
+    What is singular but for rounding would have a solution that is finite, and wrong.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, dtype: np.dtype[Any]):
+        self.name = "solvers: a check of a matrix"
+        self.outputs = (intern_aval((), dtype),)
+
+    def passes(self, position: int) -> bool:
+        return False
+
+    def run(self, *values: Any) -> tuple[Array, ...]:
+        (matrix,) = values
+        if matrix.size and not is_regular(matrix):
+            raise np.linalg.LinAlgError("Singular matrix")
+        return (np.ones((), matrix.dtype),)
+
+
+# A solver computes in one of these.
+_REGULAR = {np.dtype(code): _Regular(np.dtype(code)) for code in "fd"}
 
 
 class Linear:
@@ -32,7 +73,8 @@ class Linear:
     def solved(self, f: Node, x: Node, right: Node, transposed: bool) -> Node:
         """The solution of a system whose matrix is the derivative of ``f`` by ``x``, or the transpose of that."""
         (matrix,) = jacobian([f], [x], (), True)
-        return ops.solve(ops.transpose(matrix) if transposed else matrix, right)
+        (one,) = ops.outputs(ops.call_p(matrix, rule=_REGULAR[matrix.aval.dtype]))
+        return ops.solve(ops.transpose(matrix) if transposed else matrix, right * one)
 
 
 class Problem:

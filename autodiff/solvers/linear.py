@@ -13,7 +13,7 @@ from ..arguments import count, word
 from ..errors import ArgumentError, ShapeError, shown
 from ..vectors import alike, drawn
 from .equations import Array, Unknowns, called, checked_function, finished, results_of, scipy_module, unknown, vector
-from .implicit import DENSE, Iterative, Problem, implicit, is_linear
+from .implicit import DENSE, Iterative, Problem, implicit, is_linear, is_regular
 
 METHODS = ("dense", "gmres", "bicgstab", "cg", "minres", "lgmres")
 
@@ -92,7 +92,10 @@ class Whole:
 
     def __call__(self, problem: Problem) -> Array:
         zeros = np.zeros_like(problem.start)
-        return np.linalg.solve(problem.matrix(zeros), -problem.residual(zeros))
+        matrix = problem.matrix(zeros)
+        if not is_regular(matrix):
+            raise np.linalg.LinAlgError("Singular matrix")
+        return np.linalg.solve(matrix, -problem.residual(zeros))
 
 
 def linear_solve(

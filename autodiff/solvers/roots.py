@@ -24,7 +24,7 @@ from .equations import (
     unknown,
     vector,
 )
-from .implicit import DENSE, Iterative, Linear, Problem, implicit
+from .implicit import DENSE, Iterative, Linear, Problem, implicit, is_regular
 from .linear import METHODS as LINEAR_METHODS
 from .linear import Krylov
 
@@ -126,10 +126,8 @@ def polished(problem: Problem, x: Array, converged: bool, reason: str, iteration
 
 def _newton_step(problem: Problem, x: Array, residual: Array) -> Array:
     """The step of Newton's method; NaN if the matrix is singular."""
-    try:
-        return np.linalg.solve(problem.matrix(x), -residual)
-    except np.linalg.LinAlgError:
-        return np.full_like(x, np.nan)
+    matrix = problem.matrix(x)
+    return np.linalg.solve(matrix, -residual) if is_regular(matrix) else np.full_like(x, np.nan)
 
 
 def _is_small(problem: Problem, error: float) -> bool:

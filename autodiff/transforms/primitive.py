@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
 from .. import ops
 from ..arguments import flag
 from ..batch import Batch
-from ..called import Call, checked
+from ..called import Call
 from ..containers import Structure, flatten, leaf_names, unflatten
 from ..convert import as_node, describe, numeric_dtype
 from ..core.avals import Aval, intern_aval
@@ -65,13 +65,14 @@ class ShapeDtype:
 class _Opaque(Call):
     """A call of somebody's function with arguments of one structure."""
 
-    __slots__ = ("_function", "_leaves", "_names", "_structure", "_vectorized", "_wholes", "result")
+    __slots__ = ("_dtypes", "_function", "_leaves", "_names", "_structure", "_vectorized", "_wholes", "result")
 
     def __init__(
         self,
         name: str,
         function: Callable[..., Any],
         leaves: Sequence[Any],
+        dtypes: Sequence[np.dtype[Any]],
         structure: Structure,
         outputs: tuple[Aval, ...],
         result: Structure,
@@ -86,20 +87,16 @@ class _Opaque(Call):
         self._function = function
         # The leaves of the arguments, with _OPERAND where an operand goes, or _NUMBER.
         self._leaves = leaves
+        self._dtypes = dtypes
         self._structure = structure
         self._names = [f"{name}: the result{path}" for path in leaf_names(result)]
 
     def run(self, *values: Any) -> tuple[np.ndarray[Any, Any], ...]:
-        rest = iter(values)
-        leaves = []
-        for leaf in self._leaves:
-            if leaf is _OPERAND:
-                # A copy: the function may keep it, or write to it, and a plan uses its memory again.
-                leaves.append(np.array(next(rest)))
-            elif leaf is _NUMBER:
-                leaves.append(np.asarray(next(rest)).item())
-            else:
-                leaves.append(leaf)
+        # Copies: the function may keep them, or write to them, and a plan uses its memory again.
+        rest = iter([np.array(x, dtype) for x, dtype in zip(values, self._dtypes, strict=True)])
+        leaves = [
+            next(rest) if leaf is _OPERAND else next(rest).item() if leaf is _NUMBER else leaf for leaf in self._leaves
+        ]
         out = self._function(*unflatten(self._structure, iter(leaves)))
         return self.taken(out)
 
@@ -110,12 +107,12 @@ class _Opaque(Call):
             raise ArgumentError(
                 f"{self.name}: it returned {drawn(structure)}, but infer says that it returns {drawn(self.result)}"
             )
-        return checked(given, self.outputs, self._misfit)
-
-    def _misfit(self, i: int, result: Any) -> Exception:
-        aval = self.outputs[i]
-        kind = ShapeError if np.shape(result) != aval.shape else DTypeError
-        return kind(f"{self._names[i]} is {describe(result)}, but infer says that it is {aval!r}")
+        arrays = [np.array(result) for result in given]
+        for array, aval, result, name in zip(arrays, self.outputs, given, self._names, strict=True):
+            if array.shape != aval.shape or array.dtype != aval.dtype:
+                kind = ShapeError if array.shape != aval.shape else DTypeError
+                raise kind(f"{name} is {describe(result)}, but infer says that it is {aval!r}")
+        return tuple(arrays)
 
     def batched(self, batch: Batch, op: Operation) -> Node:
         if not self._vectorized:
@@ -126,7 +123,7 @@ class _Opaque(Call):
         """The call of a batch, which is along a new first axis of all operands and results."""
         outputs = tuple([intern_aval((size, *aval.shape), aval.dtype) for aval in self.outputs])
         leaves = [_OPERAND if leaf is _NUMBER else leaf for leaf in self._leaves]
-        whole = _Opaque(self.name, self._function, leaves, self._structure, outputs, self.result, True)
+        whole = _Opaque(self.name, self._function, leaves, self._dtypes, self._structure, outputs, self.result, True)
         return self._wholes.put(size, whole)
 
 
@@ -271,7 +268,8 @@ class Primitive(Generic[P, T]):
 
     def _made(self, kept: list[Any], structure: Structure, given: list[tuple[tuple[int, ...], Any]]) -> _Opaque:
         outputs, result = self._outputs(kept, structure, given)
-        return _Opaque(self._title, self._function, kept, structure, outputs, result, self._vectorized)
+        dtypes = [dtype for _, dtype in given]
+        return _Opaque(self._title, self._function, kept, dtypes, structure, outputs, result, self._vectorized)
 
     def _outputs(
         self, kept: list[Any], structure: Structure, given: list[tuple[tuple[int, ...], Any]]
@@ -291,6 +289,16 @@ class Primitive(Generic[P, T]):
                 )
         avals = [intern_aval(tuple(part.shape), numeric_dtype(part.dtype, f"{self._title}: infer")) for part in parts]
         return tuple(avals), result
+
+
+@overload
+def primitive(function: Callable[P, T], *, infer: Any = None, vectorized: bool = False) -> Primitive[P, T]: ...
+
+
+@overload
+def primitive(
+    function: None = None, *, infer: Any = None, vectorized: bool = False
+) -> Callable[[Callable[P, T]], Primitive[P, T]]: ...
 
 
 def primitive(function: Any = None, *, infer: Any = None, vectorized: bool = False) -> Any:
