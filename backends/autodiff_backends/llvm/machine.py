@@ -34,6 +34,10 @@ def library() -> Any:
         import llvmlite.binding as llvm  # noqa: PLC0415  (takes 15 ms, and is not always there)
     except ImportError as error:
         raise BackendError(f"backend 'llvm' needs the package llvmlite (pip install llvmlite): {error}") from error
+    if hasattr(os, "register_at_fork"):
+        # The child of a fork has no thread that would open this lock again.
+        lock = llvm.ffi.lib._lock
+        os.register_at_fork(before=lock.__enter__, after_in_parent=lock.__exit__, after_in_child=lock.__exit__)
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return llvm
@@ -92,9 +96,9 @@ _numbers = itertools.count()
 class MachineCode:
     """The machine code of a module, in this process, until no builtin of it is left.
 
-    Each builtin has a token: an array, which the collector of cycles knows nothing of. When it finds a kernel in a cycle
-    it calls the finalizers of all that it has found, and clears them in any order: an engine among them would be gone
-    before the builtin that runs its code. The token is gone after the builtin, and the engine after the token.
+    Each builtin has a token: an array, which the collector of cycles knows nothing of. When it finds a kernel in a
+    cycle it calls the finalizers of all that it has found, and clears them in any order: an engine among them would be
+    gone before the builtin that runs its code. The token is gone after the builtin, and the engine after the token.
     """
 
     def __init__(self, content: bytes, imports: list[str]):
