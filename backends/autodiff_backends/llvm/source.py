@@ -16,10 +16,13 @@ from ..loops.nests import SMALLEST_SHARED, Nest, accumulator
 from ..loops.schedule import Group, Schedule, Segment
 from ..loops.statements import first_of
 from ..loops.tables import Table
-from .code import Code, Module, loop
+from .code import INVARIANT, Code, Module, loop
 from .expressions import COSTS, accumulate
 from .nests import Loops, key_of
 from .values import INT64, DType, Value
+
+# More inputs than this are one array of pointers, walked through by loops: there is one for each step of a recurrence.
+MANY_INPUTS = 16
 
 # Bytes of a line of the processor's cache, at which workspaces begin.
 LINE = 64
@@ -59,7 +62,7 @@ class KernelText:
         Pointers: workspaces, sums of parts, inputs, outputs.
     parts : list of numpy.dtype
         Of the sums of parts.
-    table : ndarray of uint32
+    table : Table
     workspaces : dict of str to int
         For each workspace the entry of the table that says where it begins, if they are one piece of memory.
     workspace_size : int
@@ -67,6 +70,8 @@ class KernelText:
     workspace_bytes : int
     n_statements : int
         Statements in the text.
+    has_many_inputs : bool
+        Whether the inputs are one array of pointers.
     nanoseconds : float
         What a call takes, roughly.
     """
@@ -78,9 +83,10 @@ class KernelText:
         # Names differ in the whole function.
         self._numbers = itertools.count()
         self.stages = [Stage(self._new_code())]
-        self._table = Table()
+        self.table = Table()
         self._used: set[str] = set()
         self.parts: list[DType] = []
+        self.has_many_inputs = len(self.lowering.inputs) > MANY_INPUTS
         self.n_statements = sum(segment.period for segment in schedule.segments)
         self._copy_in()
         for segment in schedule.segments:
@@ -90,7 +96,6 @@ class KernelText:
             self.stages.pop()
         self.parameters = self._parameters()
         self._place_workspaces()
-        self.table = self._table.array()
         self.nanoseconds = sum(stage.nanoseconds for stage in self.stages)
         module.define("kernel", lambda name: (self._function(), INT64))
 
@@ -100,9 +105,9 @@ class KernelText:
         self.workspaces = {}
         for place, dtype in enumerate(self.schedule.dtypes):
             if f"w{place}" in self.parameters:
-                self.workspaces[f"w{place}"] = self._table.entry(size)
+                self.workspaces[f"w{place}"] = self.table.entry(size)
                 size += -(-self.schedule.workspaces[dtype] * dtype.itemsize // LINE) * LINE
-        self.workspace_size = self._table.entry(size)
+        self.workspace_size = self.table.entry(size)
         self.workspace_bytes = size
 
     @property
@@ -139,7 +144,14 @@ class KernelText:
     def _array(self, storage: int) -> str:
         name = self.schedule.arrays[storage]
         self._used.add(name)
-        return f"%{name}"
+        return self._input(int(name[1:])) if name[0] == "x" else f"%{name}"
+
+    def _input(self, place: int) -> str:
+        if not self.has_many_inputs:
+            return f"%x{place}"
+        return self._code.emit(
+            f"load ptr, ptr {self._code.emit(f'getelementptr ptr, ptr %x, i64 {place}')}, align 8, {INVARIANT}"
+        )
 
     def _read(self, place: str) -> Value:
         """A number of the table."""
@@ -150,7 +162,7 @@ class KernelText:
 
     def _entry(self, value: int) -> Value:
         """A number that is read from a fixed place of the table."""
-        return self._read(str(self._table.entry(value)))
+        return self._read(str(self.table.entry(value)))
 
     # --- in and out --------------------------------------------------------------------------------------------------
 
@@ -168,13 +180,33 @@ class KernelText:
         for place in range(len(self.schedule.dtypes)):
             if self.schedule.scalars.get(self.schedule.dtypes[place]):
                 self._used.add(f"w{place}")
+        copied: dict[Any, list[tuple[int, int]]] = {}
         for place, storage in enumerate(self.lowering.inputs.values()):
             name = f"x{place}"
             if self.schedule.arrays[storage] != name and storage not in self.schedule.scalar_storages:
                 self._used.add(name)
-                size, dtype = storages[storage]
-                target = self._code.offset(self._array(storage), dtype, self._entry(self.schedule.offsets[storage]))
-                self._copied(f"%{name}", target, dtype, size)
+                key = (storages[storage], self._array(storage))
+                copied.setdefault(key, []).append((place, self.schedule.offsets[storage]))
+        for ((size, dtype), array), rows in copied.items():
+            if self.has_many_inputs:
+                self._copy_many(rows, array, dtype, size)
+                continue
+            for place, offset in rows:
+                target = self._code.offset(array, dtype, self._entry(offset))
+                self._copied(f"%x{place}", target, dtype, size)
+
+    def _copy_many(self, rows: list[tuple[int, int]], array: str, dtype: DType, size: int) -> None:
+        """Inputs of one size to their places in a workspace."""
+        code = self._code
+        repeated, start = self.table.rows(rows)
+
+        def copy(k: Value) -> None:
+            row = self._read(str(start)) + k * 2
+            place, offset = self._read(row.text), self._read((row + 1).text)
+            source = code.emit(f"load ptr, ptr {code.emit(f'getelementptr ptr, ptr %x, i64 {place.text}')}, align 8")
+            self._copied(source, code.offset(array, dtype, offset), dtype, size)
+
+        loop(code, self._read(str(repeated)), copy)
 
     def _copy_out(self) -> None:
         self._begin(None)
@@ -197,7 +229,7 @@ class KernelText:
             addresses = {(j, c): schedule.address(statements[segment.start + j], c) for j, c in columns}
             entries: dict[int, int] = {}
             if len(schedule.segments) > 1:
-                entries = {a: self._table.entry(a) for a in dict.fromkeys(addresses.values())}
+                entries = {a: self.table.entry(a) for a in dict.fromkeys(addresses.values())}
 
             def at(column: tuple[int, int]) -> Value:
                 place = addresses[column]
@@ -207,7 +239,7 @@ class KernelText:
                 self._group(segment, group, at, depth=0)
             return
         self._begin(None)
-        rows = self._table.body(schedule, segment, columns)
+        rows = self.table.body(schedule, segment, columns)
         start = self._read(str(rows.start))
         count = self._read(str(rows.repeated))
         before = self.stages[-1].nanoseconds
@@ -299,11 +331,18 @@ class KernelText:
         parts = [f"p{i}" for i in range(len(self.parts))]
         return workspaces + parts + inputs + [f"o{i}" for i in range(len(self.lowering.outputs))]
 
+    @property
+    def passed(self) -> list[str]:
+        """What the function is called with after the numbers of a stage: all inputs may be one array of pointers."""
+        if not self.has_many_inputs:
+            return self.parameters
+        return [*[name for name in self.parameters if name[0] != "x"], "x"]
+
     def heads(self) -> list[str]:
         """The parameters of the function."""
         stage = ["i64 %stage", "i64 %part", "i64 %begin", "i64 %end"] if self.is_staged else []
         known = {"x": "noalias readonly captures(none)", "p": "captures(none)"}
-        arrays = [f"ptr {known.get(p[0], 'noalias captures(none)')} %{p}" for p in self.parameters]
+        arrays = [f"ptr {known.get(p[0], 'noalias captures(none)')} %{p}" for p in self.passed]
         return ["ptr noalias readonly captures(none) %t", *stage, *arrays]
 
     def _function(self) -> str:
