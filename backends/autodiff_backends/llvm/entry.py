@@ -247,21 +247,15 @@ class Entry:
         if text.has_many_inputs:
             unpacked["x"] = self._pointers_of_many()
             return
-        constants = iter(range(CONSTANTS, CONSTANTS + len(text.constants)))
-        for place, number in enumerate(text.lowering.inputs):
-            if f"x{place}" in text.parameters:
-                held = number in text.constants
-                unpacked[f"x{place}"] = self._held(next(constants)) if held else self._data(number)
+        held = {number: CONSTANTS + i for i, number in enumerate(text.constants)}
+        for place, number in text.inputs.items():
+            unpacked[f"x{place}"] = self._held(held[number]) if number in held else self._data(number)
 
     def _pointers_of_many(self) -> str:
         """An array of the addresses of all inputs, filled by a loop over rows of the table."""
         text, code = self._text, self._code
-        constants = iter(range(CONSTANTS, CONSTANTS + len(text.constants)))
-        rows = []
-        for place, number in enumerate(text.lowering.inputs):
-            if f"x{place}" in text.parameters:
-                held = number in text.constants
-                rows.append([place, int(held), next(constants) if held else number])
+        held = {number: CONSTANTS + i for i, number in enumerate(text.constants)}
+        rows = [[place, int(n in held), held.get(n, n)] for place, n in text.inputs.items()]
         table = self._held(TABLE)
         size = self._entry(table, text.table.entry(len(text.lowering.inputs)))
         pointers = code.emit(f"alloca ptr, i64 {size}")
@@ -273,8 +267,8 @@ class Entry:
 
         def fill(k: Value) -> None:
             row = first + k * 3
-            held = code.emit(f"icmp ne i64 {self._at(table, row + 1)}, 0")
-            objects = code.emit(f"select i1 {held}, ptr {own}, ptr %args")
+            is_held = code.emit(f"icmp ne i64 {self._at(table, row + 1)}, 0")
+            objects = code.emit(f"select i1 {is_held}, ptr {own}, ptr %args")
             array = self._indexed(objects, "ptr", self._at(table, row + 2))
             target = self._place(pointers, "ptr", self._at(table, row))
             code.do(f"store ptr {self._field(array, LAYOUT.data, 'ptr')}, ptr {target}")

@@ -62,6 +62,10 @@ class KernelText:
         Pointers: workspaces, sums of parts, inputs, outputs.
     parts : list of numpy.dtype
         Of the sums of parts.
+    inputs : dict of int to int
+        The numbers of the inputs that it looks at, by their places.
+    constants : list of int
+        Those that are constants of the program.
     table : Table
     workspaces : dict of str to int
         For each workspace the entry of the table that says where it begins, if they are one piece of memory.
@@ -95,6 +99,10 @@ class KernelText:
         if len(self.stages) > 1 and not self.stages[-1].code.lines:
             self.stages.pop()
         self.parameters = self._parameters()
+        used = set(self.parameters)
+        self.inputs = {i: number for i, number in enumerate(self.lowering.inputs) if f"x{i}" in used}
+        known = self.lowering.program.constants
+        self.constants = [number for number in self.inputs.values() if number in known]
         self._place_workspaces()
         self.nanoseconds = sum(stage.nanoseconds for stage in self.stages)
         module.define("kernel", lambda name: (self._function(), INT64))
@@ -109,13 +117,6 @@ class KernelText:
                 size += -(-self.schedule.workspaces[dtype] * dtype.itemsize // LINE) * LINE
         self.workspace_size = self.table.entry(size)
         self.workspace_bytes = size
-
-    @property
-    def constants(self) -> list[int]:
-        """The numbers of the inputs that are constants of the program."""
-        known = self.lowering.program.constants
-        inputs = enumerate(self.lowering.inputs)
-        return [number for place, number in inputs if f"x{place}" in self.parameters and number in known]
 
     @property
     def is_staged(self) -> bool:
