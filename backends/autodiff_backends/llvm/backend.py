@@ -90,10 +90,10 @@ class Kernel(partial[tuple[Any, ...]]):
         used = set(text.lowering.inputs)
         taken = [a if n in used else None for n, a in enumerate(arguments)]
         Entry(text, taken).plan()
-        machine, source = load(text.module)
+        machine = load(text.module)
         constants = [_constant(program, n) for n in text.constants]
         made = super().__new__(cls, machine.builtin(Regular(taken), text.table.array(), *constants))
-        made.source, made.n_operations = source, len(text.lowering.statements)
+        made.source, made.n_operations = machine.text, len(text.lowering.statements)
         return made
 
 
@@ -162,7 +162,8 @@ class Staged:
         )
         self._spare = self._workspaces.spare
         Entry(text, arguments).part()
-        machine, self.source = load(text.module)
+        machine = load(text.module)
+        self.source = machine.text
         self._kernel = machine.builtin(Regular(arguments), text.table.array())
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:

@@ -99,9 +99,15 @@ class MachineCode:
     Each builtin has a token: an array, which the collector of cycles knows nothing of. When it finds a kernel in a
     cycle it calls the finalizers of all that it has found, and clears them in any order: an engine among them would be
     gone before the builtin that runs its code. The token is gone after the builtin, and the engine after the token.
+
+    Attributes
+    ----------
+    text : str
+        What it was compiled from.
     """
 
-    def __init__(self, content: bytes, imports: list[str]):
+    def __init__(self, text: str, content: bytes, imports: list[str]):
+        self.text = text
         llvm = library()
         # In the context that is never given back.
         engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), processor().machine(0))
@@ -147,14 +153,14 @@ _loaded: weakref.WeakValueDictionary[str, MachineCode] = weakref.WeakValueDictio
 _alone: defaultdict[int, Any] = defaultdict(RLock)
 
 
-def load(module: Module) -> tuple[MachineCode, str]:
-    """The machine code of a module, compiled or found, and the module's text."""
+def load(module: Module) -> MachineCode:
+    """The machine code of a module, compiled or found."""
     text = module.text() + ATTRIBUTES
     found = _loaded.get(text)
     if found is None:
         # An interrupt would leave llvmlite's own lock held, so that no other thread compiled any more.
         found = sheltered(partial(_made, text, module.imports))
-    return found, text
+    return found
 
 
 def _made(text: str, imports: list[str]) -> MachineCode:
@@ -167,7 +173,7 @@ def _made(text: str, imports: list[str]) -> MachineCode:
             if content is None:
                 content = compiled(text)
                 keep_kernel(name, about, content)
-            found = _loaded[text] = MachineCode(content, imports)
+            found = _loaded[text] = MachineCode(text, content, imports)
     return found
 
 
