@@ -16,6 +16,7 @@ PYTHONS = nox.project.python_versions(PYPROJECT)
 # Backend -> the extras and requirements that install its library. (PyTorch: a release that has a build for CPUs only.)
 BACKENDS = {
     "numpy": ([], []),
+    "llvm": (["llvm"], []),
     "numba": (["numba"], []),
     "array_api_strict": ([], []),
     "torch": (["torch"], ["torch==2.13.0"]),

@@ -19,6 +19,7 @@ from .recorded import OF_COMPLEX, heading, names, recorded, ufuncs
 # Column -> the package that a backend needs. CuPy's class declares what it can without a GPU.
 COLUMNS = {
     "numpy": "numpy",
+    "llvm": "llvmlite",
     "numba": "numba",
     "cupy": "numpy",
     "torch": "torch",

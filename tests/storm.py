@@ -333,6 +333,8 @@ def every(seconds: float, storm: Storm) -> None:
 def main() -> None:
     """Run as the arguments of the process say."""
     count, seed, *backends = sys.argv[1:]
+    if "llvm" in backends:
+        import_module("autodiff_backends.llvm.backend").KERNEL_CALL = float("-inf")
     if "numba" in backends:
         # Kernels everywhere: they would not pay for what is this small.
         import_module("autodiff_backends.numba.costs").KERNEL_CALL = float("-inf")

@@ -450,11 +450,14 @@ class Overflowing(Case):
 class Kernels(Case):
     """Generated loops, whose source Python runs."""
 
+    backend = "numba"
+    compiled_by = "def kernel("
+
     def __init__(self) -> None:
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(importlib.import_module("numba").config, "DISABLE_JIT", True)
         self.patch.setattr(importlib.import_module("autodiff_backends.numba.costs"), "KERNEL_CALL", float("-inf"))
-        self.graph = ad.Graph(backend="numba")
+        self.graph = ad.Graph(backend=self.backend)
 
     def gradient(self) -> Any:
         x = ad.Tensor(A)
@@ -470,11 +473,23 @@ class Kernels(Case):
     def again(self) -> None:
         value, (gradient,) = self.gradient()
         (compiled,) = self.graph._gradients.cache.values()
-        assert "def kernel(" in compiled.plan.source
+        assert self.compiled_by in compiled.plan.source
         self.patch.undo()
         np.testing.assert_allclose(value, np.sum(np.tanh(A) * A + np.where(A > 0.5, np.log(A), A)), rtol=1e-12)
         slope = (1 - np.tanh(A) ** 2) * A + np.tanh(A) + np.where(A > 0.5, 1 / A, 1)
         np.testing.assert_allclose(gradient, slope, rtol=1e-12)
+
+
+class Builtins(Kernels):
+    """Machine code of this library's own loops."""
+
+    backend = "llvm"
+    compiled_by = "@kernel("
+
+    def __init__(self) -> None:
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(importlib.import_module("autodiff_backends.llvm.backend"), "KERNEL_CALL", float("-inf"))
+        self.graph = ad.Graph(backend=self.backend)
 
 
 class Pickled(Case):
@@ -510,8 +525,9 @@ KINDS: dict[str, Callable[[Path], Case]] = {
             Overflowing,
             Pickled,
             Kernels,
+            Builtins,
         )
-        if kind is not Kernels or importlib.util.find_spec("numba")
+        if importlib.util.find_spec({Kernels: "numba", Builtins: "llvmlite"}.get(kind, "numpy"))
     },
     "Saved": Saved,
 }

@@ -17,9 +17,9 @@ NIGHTLY = "NIGHTLY" in os.environ
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("library", ["numpy", "numba", "torch"])
+@pytest.mark.parametrize("library", ["numpy", "llvm", "numba", "torch"])
 def test_no_value_is_wrong_and_nothing_hangs(library: str) -> None:
-    if library != "numpy" and importlib.util.find_spec(library) is None:
+    if library != "numpy" and importlib.util.find_spec({"llvm": "llvmlite"}.get(library, library)) is None:
         pytest.skip(f"{library} is not installed")
     count = (80_000 if library == "numpy" else 5_000) if NIGHTLY else 400
     paths = os.pathsep.join([str(ROOT), str(ROOT / "backends"), os.environ.get("PYTHONPATH", "")])

@@ -479,7 +479,7 @@ def test_kernels_that_would_be_too_long_are_left_to_numpy(as_program, monkeypatc
 
 
 @pytest.mark.usefixtures("everywhere")
-@settings(derandomize=True, deadline=None, database=None, max_examples=150)
+@settings(derandomize=True, deadline=None, database=None, max_examples=60)
 @given(st.lists(st.tuples(*[st.integers(0, 63)] * 3, st.integers(0, 3)), min_size=2, max_size=16), st.booleans())
 def test_random_programs(as_program, random_graph, instructions, unsupported):
     leaves, outputs = random_graph(instructions, unsupported)

@@ -33,8 +33,9 @@ from .source import KernelText
 LARGEST_ARRAY = 1 << 28
 LARGEST_WORKSPACE = 1 << 31
 
-# Bytes of workspaces that a kernel makes for itself; larger ones are kept between calls, within the common bound.
-LARGEST_OWN = 1 << 18
+# Bytes of workspaces that a kernel takes from the C library, which has them at hand. Larger ones are kept between
+# calls, within the common bound.
+LARGEST_OWN = 1 << 22
 
 # More statements than this, after repetitions are rolled up, take LLVM seconds.
 LONGEST_KERNEL = 5_000
@@ -89,10 +90,10 @@ class Kernel(partial[tuple[Any, ...]]):
         used = set(text.lowering.inputs)
         taken = [a if n in used else None for n, a in enumerate(arguments)]
         Entry(text, taken).plan()
-        machine, source = load(text.module)
+        machine = load(text.module)
         constants = [_constant(program, n) for n in text.constants]
-        made = super().__new__(cls, machine.builtin(Regular(taken), text.table, *constants))
-        made.source, made.n_operations = source, len(text.lowering.statements)
+        made = super().__new__(cls, machine.builtin(Regular(taken), text.table.array(), *constants))
+        made.source, made.n_operations = machine.text, len(text.lowering.statements)
         return made
 
 
@@ -161,8 +162,9 @@ class Staged:
         )
         self._spare = self._workspaces.spare
         Entry(text, arguments).part()
-        machine, self.source = load(text.module)
-        self._kernel = machine.builtin(Regular(arguments), text.table)
+        machine = load(text.module)
+        self.source = machine.text
+        self._kernel = machine.builtin(Regular(arguments), text.table.array())
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         spare: Any = self._spare

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ class Module:
         self.imports: list[str] = []
         self._functions: dict[str, str] = {}
         self._results: dict[str, DType] = {}
+        self._shared: dict[Hashable, str] = {}
         self._declared: dict[str, None] = {}
         # The first is what invariant loads refer to.
         self._metadata = ["!{}"]
@@ -57,6 +58,14 @@ class Module:
             text, self._results[name] = make(name)
             self._functions[name] = text
         return self._results[name]
+
+    def shared(self, key: Hashable, write: Callable[[], str]) -> str:
+        """The name of a function that is written once for a key; its text has ``@NAME``."""
+        name = self._shared.get(key)
+        if name is None:
+            name = self._shared[key] = f"nest{len(self._shared)}"
+            self._functions[name] = write().replace("@NAME", f"@{name}", 1)
+        return name
 
     def place_of(self, name: str) -> int:
         """The place among the imports of a name."""
@@ -238,6 +247,7 @@ attributes #1 = { nounwind willreturn memory(none) }
 attributes #2 = { nounwind willreturn memory(none) }
 attributes #3 = { alwaysinline }
 attributes #4 = { noinline }
+attributes #5 = { nounwind noinline }
 """
 
 

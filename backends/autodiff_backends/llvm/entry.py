@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .code import Code, joined
+from .code import Code, joined, loop
 from .layout import LAYOUT, REGULAR
 from .source import KernelText
 from .values import BOOL, FLOAT64, INT32, INT64, DType, Value
@@ -87,6 +87,66 @@ class Entry:
         count = 1 + max([i for i, a in enumerate(self._arguments) if a is not None], default=-1)
         self._require([Value(code, INT64, "%nargs") >= count])
         arrays = [(i, a) for i, a in enumerate(self._arguments) if a is not None and a.shape is not None]
+        if self._text.has_many_inputs and not self._text.is_staged:
+            self._check_many(arrays)
+        else:
+            self._check(arrays)
+
+    def _check_many(self, arrays: Sequence[tuple[int, Argument]]) -> None:
+        """A loop over rows of the table: argument, place of the dtype among the imports, sizes."""
+        code = self._code
+        most = max([len(a.shape or ()) for _, a in arrays], default=0)
+        rows = []
+        for i, (dtype, shape) in arrays:
+            sizes = shape or ()
+            place = self._module.place_of(f"dtype.{dtype.char}")
+            rows.append([i, place, len(sizes), *sizes, *[0] * (most - len(sizes))])
+        if not rows:
+            return
+        count, start = self._text.table.rows(rows)
+        table = self._held(TABLE)
+        ndarray = code.imported("type.ndarray")
+        first = Value(code, INT64, self._entry(table, start))
+
+        def check(k: Value) -> None:
+            row = first + k * (3 + most)
+            array = self._indexed("%args", "ptr", self._at(table, row))
+            self._require([self._same(self._field(array, LAYOUT.type, "ptr"), ndarray)])
+            ndim = Value(code, INT64, self._at(table, row + 2))
+            found = code.emit(f"sext i32 {self._field(array, LAYOUT.ndim, 'i32')} to i64")
+            flags = code.emit(f"and i32 {self._field(array, LAYOUT.flags, 'i32')}, {REGULAR}")
+            dtype = self._indexed("@imports", "ptr", self._at(table, row + 1))
+            self._require(
+                [
+                    self._same(self._field(array, LAYOUT.dtype, "ptr"), dtype),
+                    self._same(found, ndim.text, "i64"),
+                    self._same(flags, str(REGULAR), "i32"),
+                ]
+            )
+            sizes = self._field(array, LAYOUT.shape, "ptr")
+
+            def check_size(axis: Value) -> None:
+                size = self._indexed(sizes, "i64", axis.text)
+                self._require([self._same(size, self._at(table, row + 3 + axis), "i64")])
+
+            loop(code, ndim, check_size, guarded=True)
+
+        loop(code, Value(code, INT64, self._entry(table, count)), check)
+
+    def _indexed(self, address: str, kind: str, index: str) -> str:
+        """An element of an array of pointers or sizes."""
+        return self._code.emit(f"load {kind}, ptr {self._place(address, kind, index)}")
+
+    def _place(self, address: str, kind: str, index: str) -> str:
+        return self._code.emit(f"getelementptr {kind}, ptr {address}, i64 {index}")
+
+    def _at(self, table: str, place: Value) -> str:
+        """A number of the table, at a place that is computed."""
+        return self._code.emit(f"zext i32 {self._indexed(table, 'i32', place.text)} to i64")
+
+    def _check(self, arrays: Sequence[tuple[int, Argument]]) -> None:
+        """One array after another."""
+        code = self._code
         if arrays:
             ndarray = code.imported("type.ndarray")
             self._require([self._same(self._field(self._argument(i), LAYOUT.type, "ptr"), ndarray) for i, _ in arrays])
@@ -162,7 +222,7 @@ class Entry:
         self._inputs(unpacked)
         unlocked = text.nanoseconds >= SHORTEST_UNLOCKED
         state = self._call("python.PyEval_SaveThread", "ptr") if unlocked else ""
-        code.do(f"call void @kernel({', '.join([f'ptr {table}', *[f'ptr {unpacked[p]}' for p in text.parameters]])})")
+        code.do(f"call void @kernel({', '.join([f'ptr {table}', *[f'ptr {unpacked[p]}' for p in text.passed]])})")
         if unlocked:
             self._call("python.PyEval_RestoreThread", "void", f"ptr {state}")
         if memory:
@@ -184,11 +244,37 @@ class Entry:
     def _inputs(self, unpacked: dict[str, str]) -> None:
         """Where the elements of the kernel's inputs are: arguments, and constants."""
         text = self._text
-        constants = iter(range(CONSTANTS, CONSTANTS + len(text.constants)))
-        for place, number in enumerate(text.lowering.inputs):
-            if f"x{place}" in text.parameters:
-                held = number in text.constants
-                unpacked[f"x{place}"] = self._held(next(constants)) if held else self._data(number)
+        if text.has_many_inputs:
+            unpacked["x"] = self._pointers_of_many()
+            return
+        held = {number: CONSTANTS + i for i, number in enumerate(text.constants)}
+        for place, number in text.inputs.items():
+            unpacked[f"x{place}"] = self._held(held[number]) if number in held else self._data(number)
+
+    def _pointers_of_many(self) -> str:
+        """An array of the addresses of all inputs, filled by a loop over rows of the table."""
+        text, code = self._text, self._code
+        held = {number: CONSTANTS + i for i, number in enumerate(text.constants)}
+        rows = [[place, int(n in held), held.get(n, n)] for place, n in text.inputs.items()]
+        table = self._held(TABLE)
+        size = self._entry(table, text.table.entry(len(text.lowering.inputs)))
+        pointers = code.emit(f"alloca ptr, i64 {size}")
+        if not rows:
+            return pointers
+        count, start = text.table.rows(rows)
+        first = Value(code, INT64, self._entry(table, start))
+        own = code.emit(f"getelementptr i8, ptr %self, i64 {LAYOUT.items}")
+
+        def fill(k: Value) -> None:
+            row = first + k * 3
+            is_held = code.emit(f"icmp ne i64 {self._at(table, row + 1)}, 0")
+            objects = code.emit(f"select i1 {is_held}, ptr {own}, ptr %args")
+            array = self._indexed(objects, "ptr", self._at(table, row + 2))
+            target = self._place(pointers, "ptr", self._at(table, row))
+            code.do(f"store ptr {self._field(array, LAYOUT.data, 'ptr')}, ptr {target}")
+
+        loop(code, Value(code, INT64, self._entry(table, count)), fill)
+        return pointers
 
     def _workspaces(self, table: str, unpacked: dict[str, str]) -> str:
         """Places for workspaces, one after another; the memory, if it is to be given back."""
@@ -240,7 +326,12 @@ class Entry:
         """An entry that makes one part of a stage: the numbers of both, begin and end, and all arrays are arguments."""
         code, text = self._code, self._text
         numbers = [self._number(i, INT64) for i in range(4)]
-        arrays = [f"ptr {self._data(4 + i)}" for i in range(len(text.parameters))]
+        found = {name: self._data(4 + i) for i, name in enumerate(text.parameters)}
+        if text.has_many_inputs:
+            found["x"] = code.emit(f"alloca ptr, i64 {len(text.lowering.inputs)}")
+            for name in [name for name in text.parameters if name[0] == "x"]:
+                code.do(f"store ptr {found[name]}, ptr {self._place(found['x'], 'ptr', name[1:])}")
+        arrays = [f"ptr {found[name]}" for name in text.passed]
         table = f"ptr {self._held(TABLE)}"
         state = self._call("python.PyEval_SaveThread", "ptr")
         stage = [n.typed for n in numbers] if text.is_staged else []

@@ -154,7 +154,7 @@ def _elementary(name: str, loops: float, vectors: float, single: tuple[float, fl
     return Override(kinds, own, cost=(loops, vectors), single=single)
 
 
-_FAST, _MEDIUM, _SLOW, _SLOWEST = (4.0, 0.6), (6.0, 0.8), (11.0, 0.9), (13.0, 1.2)
+_SLOW = (11.0, 0.9)
 
 NOTHING = Override()
 OVERRIDES: dict[Primitive, Override] = by_primitive(
@@ -212,7 +212,6 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
         "fmod": Override({"f": library("fmod")}),
         "remainder": Override({"f": _remainder}),
         "nextafter": Override({"f": library("nextafter")}),
-        "hypot": Override({"f": library("hypot")}),
         "power": Override({"f": library("pow")}, cost=_SLOW),
         "float_power": Override({"f": library("pow")}, cost=_SLOW),
         "exp": _elementary("exp", 0.9, 0.6, (0.4, 0.2)),
@@ -230,19 +229,14 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
         "sinh": _elementary("sinh", 1.7, 0.9, (1.8, 0.6)),
         "cosh": _elementary("cosh", 1.7, 0.9, (1.8, 0.6)),
         "arctan": _elementary("arctan", 1.7, 0.9, (1.8, 0.6)),
-        **{
-            name: Override({"f": library(c_name)}, cost=cost)
-            for name, c_name, cost in (
-                ("cbrt", "cbrt", _MEDIUM),
-                ("tan", "tan", _SLOW),
-                ("arcsin", "asin", _SLOW),
-                ("arccos", "acos", _SLOW),
-                ("arcsinh", "asinh", _SLOWEST),
-                ("arccosh", "acosh", _SLOWEST),
-                ("arctanh", "atanh", _SLOWEST),
-                ("arctan2", "atan2", _SLOWEST),
-            )
-        },
+        "tan": _elementary("tan", 1.8, 9.0, (1.9, 1.5)),
+        **{name: _elementary(name, 2.0, 1.2, (2.1, 0.8)) for name in ("arcsin", "arccos")},
+        **{name: _elementary(name, 2.2, 9.0, (2.3, 4.0)) for name in ("arcsinh", "arccosh", "arctanh")},
+        "arctan2": _elementary("arctan2", 2.4, 9.0, (2.5, 4.0)),
+        "cbrt": _elementary("cbrt", 2.2, 6.0, (2.3, 4.0)),
+        "hypot": _elementary("hypot", 1.2, 6.0, (1.3, 2.0)),
+        "erf": _elementary("erf", 4.0, 12.0, (4.1, 8.0)),
+        "erfc": _elementary("erfc", 4.0, 12.0, (4.1, 8.0)),
         "astype": Override(own=lambda code, x, out: x(0, out)),
         "where": Override(own=lambda code, x, out: x(0, BOOL).select(x(1, out), x(2, out))),
         "masked_multiply": Override(own=_masked_multiply),

@@ -34,6 +34,10 @@ def library() -> Any:
         import llvmlite.binding as llvm  # noqa: PLC0415  (takes 15 ms, and is not always there)
     except ImportError as error:
         raise BackendError(f"backend 'llvm' needs the package llvmlite (pip install llvmlite): {error}") from error
+    if hasattr(os, "register_at_fork"):
+        # The child of a fork has no thread that would open this lock again.
+        lock = llvm.ffi.lib._lock
+        os.register_at_fork(before=lock.__enter__, after_in_parent=lock.__exit__, after_in_child=lock.__exit__)
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return llvm
@@ -92,12 +96,18 @@ _numbers = itertools.count()
 class MachineCode:
     """The machine code of a module, in this process, until no builtin of it is left.
 
-    Each builtin has a token: an array, which the collector of cycles knows nothing of. When it finds a kernel in a cycle
-    it calls the finalizers of all that it has found, and clears them in any order: an engine among them would be gone
-    before the builtin that runs its code. The token is gone after the builtin, and the engine after the token.
+    Each builtin has a token: an array, which the collector of cycles knows nothing of. When it finds a kernel in a
+    cycle it calls the finalizers of all that it has found, and clears them in any order: an engine among them would be
+    gone before the builtin that runs its code. The token is gone after the builtin, and the engine after the token.
+
+    Attributes
+    ----------
+    text : str
+        What it was compiled from.
     """
 
-    def __init__(self, content: bytes, imports: list[str]):
+    def __init__(self, text: str, content: bytes, imports: list[str]):
+        self.text = text
         llvm = library()
         # In the context that is never given back.
         engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), processor().machine(0))
@@ -143,14 +153,14 @@ _loaded: weakref.WeakValueDictionary[str, MachineCode] = weakref.WeakValueDictio
 _alone: defaultdict[int, Any] = defaultdict(RLock)
 
 
-def load(module: Module) -> tuple[MachineCode, str]:
-    """The machine code of a module, compiled or found, and the module's text."""
+def load(module: Module) -> MachineCode:
+    """The machine code of a module, compiled or found."""
     text = module.text() + ATTRIBUTES
     found = _loaded.get(text)
     if found is None:
         # An interrupt would leave llvmlite's own lock held, so that no other thread compiled any more.
         found = sheltered(partial(_made, text, module.imports))
-    return found, text
+    return found
 
 
 def _made(text: str, imports: list[str]) -> MachineCode:
@@ -163,7 +173,7 @@ def _made(text: str, imports: list[str]) -> MachineCode:
             if content is None:
                 content = compiled(text)
                 keep_kernel(name, about, content)
-            found = _loaded[text] = MachineCode(content, imports)
+            found = _loaded[text] = MachineCode(text, content, imports)
     return found
 
 
@@ -176,7 +186,10 @@ def compiled(text: str) -> bytes:
     level = next((level for most, level in LEVELS if length <= most), 0)
     machine = processor().machine(min(level, 2))
     options = llvm.create_pipeline_tuning_options(speed_level=level)
-    options.loop_vectorization = options.loop_interleaving = options.slp_vectorization = level > 1
+    options.loop_vectorization = options.loop_interleaving = level > 1
+    # Loops are short, or vectors: unrolling them, and looking for vectors between them, takes a third of the time and
+    # makes them slower.
+    options.loop_unrolling = options.slp_vectorization = False
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     return machine.emit_object(module)  # type: ignore[no-any-return]

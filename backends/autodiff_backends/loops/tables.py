@@ -47,9 +47,14 @@ class Table:
             [[schedule.address(schedule.statements[i], c) for i in schedule.instances(segment, j)] for j, c in columns]
         )
         unique, places = np.unique(rows, axis=0, return_inverse=True)
-        repeated, start = self.entry(segment.count), self.entry(0)
-        self._rows.append((start, unique.T))
+        repeated, start = self.rows(unique.T)
         return Rows(repeated, start, len(unique), dict(zip(columns, places.ravel().tolist(), strict=True)))
+
+    def rows(self, rows: Any) -> tuple[int, int]:
+        """The entries that hold how many rows of numbers there are, and where the first of them begins."""
+        count, start = self.entry(len(rows)), self.entry(0)
+        self._rows.append((start, np.asarray(rows, np.int64)))
+        return count, start
 
     def array(self) -> Any:
         """The table, as unsigned integers of 32 bits."""

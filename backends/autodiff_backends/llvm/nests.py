@@ -1,0 +1,309 @@
+"""The loops of a nest in LLVM's text: over rows and columns, terms of sums, runs of long ones; products of matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+from ..loops.elementary import LARGEST_ANGLE
+from ..loops.nests import RUN, Nest, accumulator
+from ..loops.statements import GATHER, first_of
+from . import products
+from .code import Code, loop
+from .expressions import Unwritten, accumulate, expression
+from .values import BOOL, FLOAT64, INT64, DType, Value
+
+# A loop that handles so many elements at once is tried with functions for a usual range before it is done exactly.
+CHUNK = RUN
+
+# The position of a statement, and -1 for its target or the number of the operand.
+Column = tuple[int, int]
+
+
+def key_of(nest: Nest, pointers: Mapping[Column, int]) -> Hashable:
+    """What the loops of a nest depend on: equal nests are one function."""
+    places = {j: i for i, (j, _) in enumerate(nest.members)}
+    local, stored = nest.segment.local, nest.segment.stored
+    members = tuple(
+        [
+            (
+                statement.form,
+                stored[j],
+                tuple([places[local[j, c]] if (j, c) in local else -1 for c in range(len(statement.operands))]),
+                j in nest.watched,
+            )
+            for j, statement in nest.members
+        ]
+    )
+    return nest.shape, nest.vectors, members, tuple([pointers[column] for column in nest.columns])
+
+
+class Loops:
+    """The loops of a nest.
+
+    Parameters
+    ----------
+    code : Code
+    nest : Nest
+    pointers : mapping of (int, int) to str
+        For each column that is in memory the address of its first element.
+    parts : int
+        The number of the first of the vectors that parts of a shared loop leave their sums in.
+    """
+
+    def __init__(self, code: Code, nest: Nest, pointers: Mapping[Column, str], parts: int = 0):
+        self._code = code
+        self._nest = nest
+        self._parts = parts
+        forms = {j: statement.form for j, statement in nest.members}
+        self._totals = {j: code.variable(accumulator(forms[j].dtypes[0])) for j in nest.reductions}
+        self._runs = {j: code.variable(FLOAT64) for j in nest.long}
+        self._lost = {j: code.variable(FLOAT64) for j in nest.long}
+        self._far = code.variable(BOOL) if nest.watched else ""
+        # Of each column the address at the present place of the loops, its steps and its dtype.
+        self._addresses = dict(pointers)
+        self._strides = {(j, c): forms[j].strides[c + 1] for j, c in nest.columns}
+        self._dtypes: dict[Column, DType] = {(j, c): forms[j].dtypes[c + 1] for j, c in nest.columns}
+        # Those that are at the same place all the time.
+        self._keys = {column: (pointers[column], self._strides[column]) for column in nest.columns}
+
+    def _products(self) -> bool:
+        """Write products of matrices as such, if the nest is nothing else."""
+        nest, code = self._nest, self._code
+        found = {j: products.axes_of(s.form) for j, s in nest.members}
+        if nest.shared is not None or nest.segment.local.keys() & {(j, c) for j in found for c in (0, 1)}:
+            return False
+        if not all(found.values()):
+            return False
+        for j, statement in nest.members:
+            axes = found[j]
+            assert axes is not None
+            lanes = code.module.vector_bytes // statement.form.dtypes[0].itemsize
+            batch = [axis for axis in range(len(nest.shape) - 3) if nest.shape[axis] > 1]
+            addresses = [self._addresses[j, c] for c in (-1, 0, 1)]
+            products.write(code, statement, axes, addresses, lanes, batch)
+        return True
+
+    # --- around ------------------------------------------------------------------------------------------------------
+
+    def write(self) -> None:
+        """All of them."""
+        nest = self._nest
+        if self._products():
+            return
+        if nest.by_rows:
+            self._around(nest.outer, self._rows)
+        elif nest.reductions:
+            self._around(nest.outer, lambda: self._inside(nest.inner))
+        else:
+            self._around(nest.outer[:-1], lambda: self._inside(nest.outer[-1:]))
+
+    def _around(self, axes: Sequence[tuple[int, ...]], inside: Callable[[], None]) -> None:
+        """Loops over axes that are each one in memory, and what is in them."""
+        if not axes:
+            inside()
+            return
+        first, *rest = axes
+        self._open(first, lambda: self._around(rest, inside))
+
+    def _open(
+        self,
+        axes: tuple[int, ...],
+        body: Callable[[], Any],
+        innermost: bool = False,
+        first: Value | None = None,
+        count: Value | None = None,
+    ) -> None:
+        """A loop over axes; from a place on, if it is not from the begin."""
+        code, nest = self._code, self._nest
+        axis = axes[-1]
+        if count is None:
+            if axis == nest.shared:
+                first = Value(code, INT64, "%begin")
+                count = Value(code, INT64, "%end") - first
+            else:
+                count = code.integer(nest.extent(axes))
+        if count.text == "0":
+            return
+        outside = self._addresses
+        begun = outside if first is None else self._moved(outside, axis, first)
+
+        def inside(i: Value) -> None:
+            self._addresses = self._moved(begun, axis, i)
+            body()
+
+        loop(code, count, inside, innermost)
+        self._addresses = outside
+
+    def _moved(self, addresses: dict[tuple[int, int], str], axis: int, place: Value) -> dict[tuple[int, int], str]:
+        """Addresses at a place along an axis."""
+        code = self._code
+        found: dict[Any, str] = {}
+        steps: dict[int, Value] = {}
+        moved = {}
+        for column, address in addresses.items():
+            step = self._strides[column][axis]
+            key = self._keys[column]
+            if step == 0:
+                moved[column] = address
+                continue
+            if key not in found:
+                if step not in steps:
+                    steps[step] = place if step == 1 else place * step
+                found[key] = code.offset(address, self._dtypes[column], steps[step])
+            moved[column] = found[key]
+        return moved
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _rows(self) -> None:
+        """Rows that are added up, the last kept axis being innermost; again, if an angle was too large."""
+        nest, code = self._nest, self._code
+
+        def added() -> None:
+            def begin() -> None:
+                for j, reduces in nest.reductions.items():
+                    dtype = nest.statement(j).form.dtypes[0]
+                    code.store(self._addresses[j, -1], code.constant(first_of(reduces, dtype), dtype))
+
+            self._open(nest.inner[-1], begin, innermost=True)
+            self._around(nest.inner[:-1], lambda: self._open(nest.inner[-1], self._statements, innermost=True))
+
+        self._watched(added)
+
+    def _inside(self, axes: list[tuple[int, ...]]) -> None:
+        """Loops over axes, the last of which is innermost, and what they sum up."""
+        nest, code = self._nest, self._code
+        forms = {j: (nest.statement(j).form, reduces) for j, reduces in nest.reductions.items()}
+        for j, (form, reduces) in forms.items():
+            wide = accumulator(form.dtypes[0])
+            code.set(self._totals[j], code.constant(first_of(reduces, wide), wide))
+            if j in nest.long:
+                code.set(self._lost[j], code.constant(0.0, FLOAT64))
+        if axes:
+            self._around(axes[:-1], lambda: self._chunks(axes[-1]))
+        else:
+            self._watched(self._statements)
+        for place, (j, (form, _)) in enumerate(forms.items()):
+            total = code.get(self._totals[j], accumulator(form.dtypes[0]))
+            if j in nest.long:
+                lost = code.get(self._lost[j], FLOAT64)
+                # What was lost is not a number if the sum has left the range.
+                total = (lost - lost == 0.0).select(total + lost, total)
+            if nest.in_parts:
+                name = f"%p{self._parts + place}"
+                code.store(code.offset(name, total.dtype, Value(code, INT64, "%part")), total)
+            elif nest.segment.stored[j]:
+                code.store(self._addresses[j, -1], total.cast(form.dtypes[0]))
+
+    def _chunks(self, axes: tuple[int, ...]) -> None:
+        """The innermost loop; in runs that have sums of their own, or are done again if an angle was too large."""
+        nest, code = self._nest, self._code
+        shared = axes[-1] == nest.shared
+        extent = nest.extent(axes)
+        if not nest.long and not nest.watched:
+            self._watched(lambda: self._open(axes, self._statements, innermost=True))
+            return
+        begin = Value(code, INT64, "%begin") if shared else code.integer(0)
+        count = Value(code, INT64, "%end") - begin if shared else code.integer(extent)
+        chunks = code.integer(-(-extent // CHUNK))
+        if shared:
+            chunks = (count + (CHUNK - 1)) >> (CHUNK.bit_length() - 1)
+
+        def chunk(i: Value) -> None:
+            first = begin + i * CHUNK
+            rest = count - i * CHUNK
+            here = code.intrinsic("smin", rest, code.integer(CHUNK))
+            self._run(axes, first, here)
+
+        if not shared and extent <= CHUNK:
+            self._run(axes, None, code.integer(extent))
+        else:
+            loop(code, chunks, chunk)
+
+    def _run(self, axes: tuple[int, ...], first: Value | None, count: Value) -> None:
+        nest, code = self._nest, self._code
+        self._watched(lambda: self._open(axes, self._statements, innermost=True, first=first, count=count))
+        for j in sorted(nest.long):
+            run, total = code.get(self._runs[j], FLOAT64), code.get(self._totals[j], FLOAT64)
+            # The sum, and what its rounding loses (Knuth).
+            new = total + run
+            part = new - total
+            lost = code.get(self._lost[j], FLOAT64) + ((total - (new - part)) + (run - part))
+            code.set(self._totals[j], new)
+            code.set(self._lost[j], lost)
+
+    def _watched(self, inside: Callable[[], None]) -> None:
+        """Loops with functions for a usual range, and again with exact ones if an operand was out of it."""
+        nest, code = self._nest, self._code
+        code.inlined, code.exact = nest.vectors, not nest.vectors
+        kept = {}
+        if nest.watched:
+            code.set(self._far, code.constant(False, BOOL))
+            kept = {
+                j: (variable, code.get(variable, accumulator(nest.statement(j).form.dtypes[0])))
+                for j, variable in self._totals.items()
+                if j not in nest.long
+            }
+        self._begin_runs()
+        inside()
+        if nest.watched:
+            again, after = code.name("again"), code.name("after")
+            code.branch(code.get(self._far, BOOL), again, after, self._unlikely())
+            code.label(again)
+            for variable, value in kept.values():
+                code.set(variable, value)
+            self._begin_runs()
+            code.inlined, code.exact = False, True
+            inside()
+            code.jump(after)
+            code.label(after)
+        code.inlined, code.exact = False, True
+
+    def _unlikely(self) -> str:
+        weights = self._code.module.metadata('!{!"branch_weights", i32 1, i32 1000000}')
+        return f", !prof {weights}"
+
+    def _begin_runs(self) -> None:
+        for variable in self._runs.values():
+            self._code.set(variable, self._code.constant(0.0, FLOAT64))
+
+    # --- one place ---------------------------------------------------------------------------------------------------
+
+    def _statements(self) -> None:
+        """What is done for one place of the iteration space."""
+        nest, code = self._nest, self._code
+        values: dict[int, Value] = {}
+        loaded: dict[str, Value] = {}
+        for j, statement in nest.members:
+            form = statement.form
+            if form.name == GATHER:
+                raise Unwritten("an index with arrays")
+            words = []
+            dtypes = iter(form.dtypes[1:])
+            for place in range(len(statement.operands)):
+                dtype = next(dtypes)
+                source = nest.segment.local.get((j, place))
+                if source is not None:
+                    words.append(values[source])
+                    continue
+                address = self._addresses[j, place]
+                if address not in loaded:
+                    loaded[address] = code.element(address, dtype)
+                words.append(loaded[address])
+            if j in nest.watched and not code.exact:
+                code.set(self._far, code.get(self._far, BOOL) | (abs(words[0]) > LARGEST_ANGLE))
+            value = expression(code, form, words)
+            if form.reduces is None:
+                values[j] = value
+                if nest.segment.stored[j]:
+                    code.store(self._addresses[j, -1], value)
+                continue
+            if nest.by_rows:
+                target = self._addresses[j, -1]
+                dtype = form.dtypes[0]
+                code.store(target, accumulate(form.reduces, code.element(target, dtype), value))
+                continue
+            variable = self._runs[j] if j in nest.long else self._totals[j]
+            wide = accumulator(form.dtypes[0])
+            code.set(variable, accumulate(form.reduces, code.get(variable, wide), value.cast(wide)))
