@@ -11,7 +11,7 @@ import numpy as np
 from .. import ops
 from ..containers import is_container, transform
 from ..convert import away_from_numpy
-from ..errors import ArgumentError, AutodiffError, DTypeError, IndexingError, TraceError
+from ..errors import ArgumentError, AutodiffError, DTypeError, IndexingError, OutOfMemoryError, TraceError
 from ..plan import deciding
 from ..registry import backend_of
 from ..tensor import Tensor, node_of
@@ -47,8 +47,13 @@ def _asked(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
         return function(*args, **kwargs)
     except AutodiffError:
         raise
-    except (TypeError, ValueError, IndexError, OverflowError) as error:
-        kinds = {IndexError: IndexingError, TypeError: DTypeError}
+    except (TypeError, ValueError, LookupError, OverflowError, AttributeError, MemoryError) as error:
+        kinds: dict[type[Exception], type[AutodiffError]] = {
+            IndexError: IndexingError,
+            TypeError: DTypeError,
+            AttributeError: DTypeError,
+            MemoryError: OutOfMemoryError,
+        }
         kind = next((ours for theirs, ours in kinds.items() if isinstance(error, theirs)), ArgumentError)
         raise kind(f"{function.__name__}: {error}") from None
 
@@ -108,7 +113,7 @@ ANSWERS = (
 
 
 # Those taken of shapes.
-OF_SHAPES = ("diag_indices_from", "einsum_path", "tril_indices_from", "triu_indices_from")
+OF_SHAPES = ("diag_indices_from", "einsum_path")
 
 TABLE: dict[Any, Handler] = {
     np.shape: lambda a: node_of(a).aval.shape,
@@ -119,6 +124,8 @@ TABLE: dict[Any, Handler] = {
     np.result_type: _result_type,
     np.min_scalar_type: lambda a, /: _asked(np.min_scalar_type, [_typed(a)], {}),
     np.common_type: lambda *arrays: _asked(np.common_type, [_typed(a) for a in arrays], {}),
+    np.tril_indices_from: lambda arr, k=0: _asked(np.tril_indices_from, [_shaped(arr), k], {}),
+    np.triu_indices_from: lambda arr, k=0: _asked(np.triu_indices_from, [_shaped(arr), k], {}),
     **_named(OF_SHAPES, lambda name: _of_shapes(getattr(np, name))),
     **_named(ANSWERS, lambda name: _on_values(getattr(np, name))),
     np.argwhere: _positions(np.argwhere),

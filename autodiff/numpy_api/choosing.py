@@ -74,7 +74,7 @@ def _conditions(condlist: Any, x: Node) -> list[Any]:
     given = condlist
     if isinstance(given, Tensor):
         given = np.asarray(on_host(given._node))
-    if not isinstance(given, (list, tuple, np.ndarray)) or not np.shape(given):
+    if not isinstance(given, (list, tuple, np.ndarray)) or (isinstance(given, np.ndarray) and not given.ndim):
         given = [given]
     each = [np.asarray(on_host(c._node)) if isinstance(c, Tensor) else c for c in given]
     if each and x.aval.ndim and not isinstance(each[0], (list, np.ndarray)):

@@ -111,7 +111,7 @@ def _uniform(a: Node, n: int, range: Any, name: str, own_dtype: bool) -> Node:
 
 def _given_edges(bins: Any, name: str) -> Node:
     edges = ops.strong(node_of(bins))
-    if edges.aval.ndim != 1 or edges.aval.dtype.kind == "c":
+    if edges.aval.ndim != 1 or not edges.aval.size or edges.aval.dtype.kind == "c":
         raise ShapeError(f"{name}: bins={describe(bins)} must be a number of bins, or a vector of their edges")
     known = concrete(edges)
     if known is not None and np.any(known[:-1] > known[1:]):

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import check_memory, integer, integers
+from ..arguments import check_memory, flag, integer, integers
+from ..convert import describe, numeric_dtype
 from ..core.avals import FLOAT64
 from ..errors import ArgumentError, DTypeError, IndexingError, ShapeError
 from ..nodes import Node
@@ -77,8 +78,9 @@ def _moved(function: Callable[..., Any], *arguments: Any) -> np.ndarray[Any, Any
     """What NumPy's function does to positions; its errors as ours."""
     try:
         return np.asarray(function(*arguments))
-    except (ValueError, TypeError, IndexError) as error:
-        kind = IndexingError if isinstance(error, IndexError) else ArgumentError
+    except (ValueError, TypeError, IndexError, AttributeError) as error:
+        # NumPy asks a truth for its dimensions, which it has none of.
+        kind = IndexingError if isinstance(error, (IndexError, AttributeError)) else ArgumentError
         raise kind(f"{function.__name__}: {error}") from None
 
 
@@ -180,7 +182,9 @@ def _steps(start: Node, stop: Node, num: int, endpoint: bool) -> tuple[Node, Nod
 
 
 def _numbers(num: Any, name: str) -> int:
-    return integer(num, f"{name}: num", low=0)
+    count = integer(num, f"{name}: num", low=0)
+    check_memory((count,), FLOAT64, name)
+    return count
 
 
 def _linspace(
@@ -195,12 +199,12 @@ def _linspace(
     device: Any = None,
 ) -> Any:
     first, last = node_of(start), node_of(stop)
-    found, step = _steps(first, last, _numbers(num, "linspace"), bool(endpoint))
+    found, step = _steps(first, last, _numbers(num, "linspace"), flag(endpoint, "linspace: endpoint"))
     result: Node = ops.moveaxis(found, 0, ops.normalize_axis(axis, found.aval.ndim, "linspace"))
     if dtype is not None:
-        kind = np.dtype(dtype)
+        kind = numeric_dtype(dtype, "linspace: dtype")
         result = ops.astype(ops.floor(result) if kind.kind in "iu" else result, kind)
-    return (wrap(result), wrap(step)) if retstep else wrap(result)
+    return (wrap(result), wrap(step)) if flag(retstep, "linspace: retstep") else wrap(result)
 
 
 def _logspace(
@@ -211,17 +215,19 @@ def _logspace(
         ndim = max(first.aval.ndim, last.aval.ndim, root.aval.ndim)
         first, last, root = [_at_least(ops.strong(x), ndim) for x in (first, last, root)]
         root = ops.expand_dims(root, axis)
-    exponents = node_of(_linspace(wrap(first), wrap(last), _numbers(num, "logspace"), endpoint, axis=axis))
+    count, ends = _numbers(num, "logspace"), flag(endpoint, "logspace: endpoint")
+    exponents = node_of(_linspace(wrap(first), wrap(last), count, ends, axis=axis))
     found: Node = root**exponents
-    return wrap(found if dtype is None else ops.astype(found, np.dtype(dtype)))
+    return wrap(found if dtype is None else ops.astype(found, numeric_dtype(dtype, "logspace: dtype")))
 
 
 def _geomspace(start: Any, stop: Any, num: Any = 50, endpoint: Any = True, dtype: Any = None, axis: Any = 0) -> Any:
     """Numbers in equal ratios; both ends must be numbers other than zero, or what is between is infinite or NaN."""
-    count = _numbers(num, "geomspace")
+    count, endpoint = _numbers(num, "geomspace"), flag(endpoint, "geomspace: endpoint")
     first, last = node_of(start), node_of(stop)
-    kind = np.result_type(ops.common_dtype([first, last]), float(count), np.dtype(dtype))
-    wanted = kind if dtype is None else np.dtype(dtype)
+    asked = FLOAT64 if dtype is None else numeric_dtype(dtype, "geomspace: dtype")
+    kind = np.result_type(ops.common_dtype([first, last]), float(count), asked)
+    wanted = kind if dtype is None else asked
     first, last = ops.astype(ops.strong(first), kind), ops.astype(ops.strong(last), kind)
     for end, name in ((start, "start"), (stop, "stop")):
         if not isinstance(end, Tensor) and not np.all(end):
@@ -244,7 +250,13 @@ def _geomspace(start: Any, stop: Any, num: Any = 50, endpoint: Any = True, dtype
 # --- a function for each part ----------------------------------------------------------------------------------------
 
 
+def _check_callable(function: Any, what: str) -> None:
+    if not callable(function):
+        raise ArgumentError(f"{what}={describe(function)} is not callable; give a function of arrays")
+
+
 def _apply_along_axis(func1d: Callable[..., Any], axis: Any, arr: Any, *args: Any, **kwargs: Any) -> Any:
+    _check_callable(func1d, "apply_along_axis: func1d")
     x = ops.strong(node_of(arr))
     place = ops.normalize_axis(axis, x.aval.ndim, "apply_along_axis")
     rows = ops.moveaxis(x, place, -1)
@@ -264,6 +276,7 @@ def _apply_along_axis(func1d: Callable[..., Any], axis: Any, arr: Any, *args: An
 
 
 def _apply_over_axes(func: Callable[..., Any], a: Any, axes: Any) -> Any:
+    _check_callable(func, "apply_over_axes: func")
     found = ops.strong(node_of(a))
     ndim = found.aval.ndim
     for axis in integers(axes, "apply_over_axes: axes"):

@@ -14,7 +14,7 @@ from .. import ops
 from ..arguments import integer, integers, items, word
 from ..convert import describe
 from ..core.avals import FLOAT64, intern_aval
-from ..errors import ArgumentError, ShapeError, UnsupportedError
+from ..errors import ArgumentError, DTypeError, ShapeError, UnsupportedError
 from ..nodes import Node
 from ..tensor import node_of, wrap
 from .calling import Handler, of_node, of_two, put
@@ -80,7 +80,10 @@ def _qr(a: Any, mode: Any = "reduced") -> Any:
 
 def _tolerance(rcond: Any, a: Node) -> Node:
     """A tolerance beside singular values, in their dtype; it has no derivative."""
-    return ops.astype(ops.stop_gradient(ops.strong(node_of(rcond))), ops.real_dtype(a.aval.dtype))
+    node = ops.strong(node_of(rcond))
+    if node.aval.dtype.kind == "c":
+        raise DTypeError(f"rcond={describe(rcond)} must be real")
+    return ops.astype(ops.stop_gradient(node), ops.real_dtype(a.aval.dtype))
 
 
 def _pinv(a: Any, rcond: Any = None, hermitian: Any = False, *, rtol: Any = np._NoValue) -> Any:
@@ -117,9 +120,13 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     m, n = x.aval.shape
     # NumPy computes in double precision, and asks for that.
     rcond = max(m, n) * float(np.finfo(np.float64).eps) if rcond is None else rcond
-    tolerance = _tolerance(rcond, x)
+    tolerance: Node = _tolerance(rcond, x)
     if tolerance.aval.ndim:
         raise ShapeError(f"lstsq: rcond={describe(rcond)} must be one number")
+    # LAPACK takes what is no part of one for its own precision, and NaN for none.
+    no_part = ops.logical_or(ops.less_equal(tolerance, 0), ops.greater_equal(tolerance, 1))
+    tolerance = ops.where(no_part, 2.0**-53, ops.where(ops.equal(tolerance, tolerance), tolerance, 0.0))
+    tolerance = ops.astype(tolerance, ops.real_dtype(dtype))
     _, s, _ = ops.svd(x, full_matrices=False)
     large = ops.greater(s, tolerance * ops.amax(s, axes=(0,))) if min(m, n) else ops.not_equal(s, 0)
     rank = ops.astype(ops.sum(large, (0,)), np.dtype(np.int32))

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import flag, integer, word
+from ..arguments import check_memory, flag, integer, word
+from ..convert import describe
 from ..core.avals import FLOAT64, INT64
-from ..errors import ArgumentError, ShapeError, TraceError
+from ..errors import ArgumentError, DTypeError, ShapeError, TraceError
 from ..nodes import Node
 from ..plan import on_host
 from ..tensor import node_of, wrap
@@ -54,7 +55,7 @@ def _from_first(node: Node) -> Node:
 
 
 def _polyval(p: Any, x: Any) -> Any:
-    coefficients = _coefficients(p)
+    coefficients = _several(p, "polyval")
     rows = [ops.take_slices(coefficients, slice(i, i + 1)) for i in range(coefficients.aval.shape[0])]
     rows = [ops.reshape(row, row.aval.shape[1:]) for row in rows]
     if isinstance(x, np.poly1d):
@@ -120,13 +121,22 @@ def _polydiv(u: Any, v: Any) -> Any:
     return _as_given(q, u, v), _as_given(rest, u, v)
 
 
+def _several(p: Any, name: str) -> Node:
+    """The coefficients of a polynomial, which a number has none of."""
+    node: Node = _coefficients(p)
+    if not (isinstance(p, np.poly1d) or np.ndim(p)):
+        raise ShapeError(f"{name}: p={describe(p)} must be a vector of coefficients")
+    return node
+
+
 def _order(m: Any, name: str) -> int:
     return integer(int(m) if isinstance(m, (float, np.floating)) and m % 1 == 0 else m, f"{name}: m", low=0)
 
 
 def _polyder(p: Any, m: Any = 1) -> Any:
-    node: Node = _coefficients(p)
-    for _ in range(_order(m, "polyder")):
+    node: Node = _several(p, "polyder")
+    # What is left of fewer derivatives than there are powers; then nothing is.
+    for _ in range(min(_order(m, "polyder"), node.aval.size)):
         degree = node.aval.shape[0] - 1
         node = ops.take_slices(node, slice(0, -1)) * np.arange(degree, 0, -1)
     return _as_given(node, p)
@@ -134,6 +144,7 @@ def _polyder(p: Any, m: Any = 1) -> Any:
 
 def _polyint(p: Any, m: Any = 1, k: Any = None) -> Any:
     order = _order(m, "polyint")
+    check_memory((order,), FLOAT64, "polyint")
     constants = ops.full((order,), 0, FLOAT64) if k is None else _coefficients(k)
     if constants.aval.shape == (1,) and order > 1:
         constants = ops.broadcast_to(constants, (order,))
@@ -141,7 +152,7 @@ def _polyint(p: Any, m: Any = 1, k: Any = None) -> Any:
         raise ArgumentError(
             f"polyint: k has {constants.aval.shape[0]} constants of integration for {order}; give one, or one for each"
         )
-    node = _coefficients(p)
+    node = _several(p, "polyint")
     for i in range(order):
         powers = np.arange(node.aval.shape[0], 0, -1)
         node = ops.concatenate([node / powers, ops.take_slices(constants, slice(i, i + 1))], 0)
@@ -223,6 +234,8 @@ def _polyfit(
     matrix = powers(at, order, increasing=False)
     if w is not None:
         weights = ops.strong(node_of(w)) + 0.0
+        if weights.aval.dtype.kind == "c":
+            raise DTypeError(f"polyfit: w={weights.aval!r} must be real: weights are of distances (np.abs)")
         if weights.aval.shape != at.aval.shape:
             raise ShapeError(f"polyfit: w={weights.aval!r} must be of the shape of x={at.aval!r}")
         column = ops.expand_dims(weights, 1)
@@ -236,7 +249,7 @@ def _polyfit(
         return (wrap(found), *wrap(tuple(rest)), rcond)
     if isinstance(cov, str):
         word(cov, "polyfit: cov", ("unscaled",))
-    if not cov:
+    elif not flag(cov, "polyfit: cov"):
         return wrap(found)
     covariance = node_of(np.linalg.inv(wrap(ops.matmul(ops.transpose(matrix), matrix)))) / ops.outer(scale, scale)
     if not isinstance(cov, str):

@@ -150,7 +150,8 @@ def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> A
         if isinstance(named, tuple)
         else list(ops.normalize_axes(named, x.aval.ndim, "gradient"))
     )
-    if not isinstance(edge_order, (int, np.integer)) or not 1 <= edge_order <= 2:
+    is_count = isinstance(edge_order, (int, np.integer)) and not isinstance(edge_order, np.timedelta64)
+    if not is_count or not 1 <= edge_order <= 2:
         raise ArgumentError(f"gradient: edge_order={describe(edge_order)} must be 1 or 2")
     steps = _spacings(x, varargs, axes)
     for place in axes:

@@ -12,7 +12,7 @@ from ..convert import as_node
 from ..core.avals import Aval, intern_aval
 from ..core.parameters import Axis, Static
 from ..core.primitives import Primitive
-from ..errors import ArgumentError, DTypeError, ShapeError
+from ..errors import ArgumentError, DTypeError, ShapeError, shown
 from ..nodes import Node
 from ..operator import Operator, infer_like
 from .elementwise import astype, conjugate
@@ -156,7 +156,7 @@ def _lengths_and_axes(name: str, x: Node, s: Any, axes: Any, halved: bool) -> tu
     else:
         sizes = integers(s, f"{name}: s")
         if len(sizes) != len(places):
-            raise ArgumentError(f"{name}: s={tuple(sizes)} and axes={tuple(places)} have different lengths")
+            raise ArgumentError(f"{name}: s={shown(tuple(sizes))} and axes={tuple(places)} have different lengths")
         sizes = [shape[a] if n == -1 else n for n, a in zip(sizes, places, strict=True)]
     return sizes, places
 

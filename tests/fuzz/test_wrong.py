@@ -12,7 +12,7 @@ import autodiff as ad
 from .wrong import complaint, missing, wrong_calls
 
 # One in so many: a call takes about a millisecond.
-EVERY = 1 if "NIGHTLY" in os.environ else 13
+EVERY = 1 if "NIGHTLY" in os.environ else 19
 
 
 @pytest.mark.parametrize("part", range(4))
