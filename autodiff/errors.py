@@ -14,7 +14,7 @@ AutodiffError
 ├── DetachedError         (TypeError)            a Tensor that a derivative passes through taken as plain numbers
 ├── MissingRuleError      (NotImplementedError)  a derivative that exists but is not written yet
 ├── TraceError            (RuntimeError)         a value asked for while only structure is known
-├── OutOfMemoryError      (MemoryError)          arrays that do not fit into a device's memory
+├── OutOfMemoryError      (MemoryError)          arrays that do not fit into memory, or a limit
 └── BackendError          (LookupError)          a backend that is unknown or cannot be used here
 
 IndependentWarning (UserWarning): the result does not depend on a variable, so its gradient is zero.
@@ -97,7 +97,7 @@ class TraceError(AutodiffError, RuntimeError):
 
 
 class OutOfMemoryError(AutodiffError, MemoryError):
-    """Arrays that do not fit into the memory of a device."""
+    """Arrays that do not fit into the memory of a device, or a derivative that does not fit into a memory limit."""
 
 
 class BackendError(AutodiffError, LookupError):

@@ -11,6 +11,7 @@ from .execute import (
     looked_at,
     on_host,
 )
+from .limited import memory_of
 from .workspaces import set_buffer_limit
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "concrete",
     "evaluate",
     "looked_at",
+    "memory_of",
     "on_host",
     "prune",
     "set_buffer_limit",

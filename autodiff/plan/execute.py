@@ -21,6 +21,7 @@ from .cache import PlanCache
 from .collect import Collected, collect
 from .contract import contract_sums
 from .expand import expand, expand_as_recorded
+from .limited import limited
 from .ranges import checked
 from .simplify import simplify
 from .specialize import Make, Specialized
@@ -45,12 +46,20 @@ BYTES_A_NODE = 1 << 12
 LONGEST_WALK = 64
 
 
-def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Backend, derivatives: bool = False) -> Plan:
+def compile_nodes(
+    inputs: Sequence[Node],
+    outputs: Iterable[Node],
+    backend: Backend,
+    derivatives: bool = False,
+    memory_limit: int | None = None,
+) -> Plan:
     """A plan from the values of ``inputs`` to those of ``outputs``: the passes, in their order.
 
     ``derivatives`` says that outputs are derivatives; where these choose between elements, those not chosen may
-    be inf or NaN without a warning. A plan of derivatives is compiled for the index values it meets.
+    be inf or NaN without a warning. A plan of derivatives is compiled for the index values it meets. ``memory_limit``
+    is how many bytes it may hold; what answers until it is made would not keep to that, so nothing does.
     """
+    make = backend.compile if memory_limit is None else lambda program: limited(program, backend, memory_limit)
 
     def chooses(program: Program) -> bool:
         return ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
@@ -58,11 +67,13 @@ def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Back
     def finish(program: Program) -> Plan:
         program = contract_sums(with_vectors(expand(prune(program), backend.primitives)))
         program.quiet = chooses(program)
-        plan = checked(program, backend, backend.compile)
+        plan = checked(program, backend, make)
         assert plan is not None
         return plan
 
     def interpret(program: Program) -> Plan | None:
+        if memory_limit is not None:
+            return None
         program = expand_as_recorded(program, backend.primitives)
         program.quiet = chooses(program)
         return checked(program, backend, backend.interpret)
