@@ -24,7 +24,7 @@ class Plan(Protocol):
     """An executable program. Calling it is safe from several threads at once.
 
     It may have an attribute ``n_launches``, how many kernels and library functions one call starts, if that is
-    another number than that of its operations.
+    another number than that of its operations; and ``peak_bytes``, what one call holds at most beside its arguments.
     """
 
     @property
@@ -158,6 +158,21 @@ class Backend(ABC):
         -------
         Plan or None
             None if ``compile`` takes no longer, or there is no such plan; then the caller waits for ``compile``.
+        """
+        return None
+
+    def frugal(self, program: Program) -> Plan | None:
+        """Make a plan that computes one value after another, in order, and keeps none longer than it is needed.
+
+        Parameters
+        ----------
+        program : Program
+            What to compute.
+
+        Returns
+        -------
+        Plan or None
+            None if plans of ``compile`` do so.
         """
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +34,13 @@ class Explanation(NamedTuple):
         Shape and dtype of the arrays that are brought to the backend's device for it, once for each recording.
     source : str
         The code that runs.
+    peak_bytes : int or None
+        What one call holds at most beside its arguments: buffers, other arrays and results. None where the backend
+        does not know.
+    stored : tuple of str
+        The values that are held when it is most, if the graph has a memory limit.
+    recomputed : tuple of str
+        The values that are computed again for the limit.
     """
 
     backend: str
@@ -40,11 +48,19 @@ class Explanation(NamedTuple):
     launches: int
     brought: tuple[str, ...]
     source: str
+    peak_bytes: int | None = None
+    stored: tuple[str, ...] = ()
+    recomputed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"on {self.backend}: {self.operations} operations in {self.launches} launches"]
         if self.brought:
             lines.append(f"brought from NumPy: {', '.join(self.brought)}")
+        if self.peak_bytes is not None:
+            lines.append(f"holds {self.peak_bytes} bytes at most beside its arguments")
+        for what, values in (("stored then", self.stored), ("computed again", self.recomputed)):
+            if values:
+                lines.append(f"{what}: {', '.join([f'{n} x {v}' if n > 1 else v for v, n in Counter(values).items()])}")
         return "\n".join([*lines, "", self.source])
 
 

@@ -162,7 +162,9 @@ class Compiled:
         outputs: Sequence[Node],
         backend: Backend,
         derived: bool,
+        *,
         asked: int | None = None,
+        memory_limit: int | None = None,
     ):
         nodes = below((*leaves, *given), outputs)
         used = {*outputs, *[x for node in nodes for x in node.inputs]}
@@ -177,7 +179,9 @@ class Compiled:
         if not derived:
             # A batch of derivatives is of derivatives, too.
             derived = any(node.signature is not None and node.signature.is_derived for node in nodes)
-        self.plan: Plan = compile_nodes(taken, outputs, backend, derivatives=derived, asked=asked)
+        self.plan: Plan = compile_nodes(
+            taken, outputs, backend, derivatives=derived, asked=asked, memory_limit=memory_limit
+        )
 
     @property
     def n_operations(self) -> int:
@@ -213,6 +217,7 @@ class Split:
         given: Sequence[Node],
         found: Sequence[Node],
         backend: Backend,
+        memory_limit: int | None = None,
     ):
         inside = set(given)
         varying = {*leaves, *given}
@@ -238,11 +243,14 @@ class Split:
         residuals = [x for x in kept if x.aval.spec is None]
         self._count = len(outputs)
         self._given = len(given)
-        self.first = Compiled(leaves, (), [*outputs, *residuals], backend, True, len(outputs))
+        first = [*outputs, *residuals]
+        self.first = Compiled(leaves, (), first, backend, True, asked=len(outputs), memory_limit=memory_limit)
         places = {leaf: i for i, leaf in enumerate(leaves)}
         origins = {node: (i, entries) for node, i, entries in _prefixed(leaves, indices)}
         self._kept = [origins[x] if x in origins else (places[x], ()) for x in indices]
-        self.second: Plan = compile_nodes([*indices, *residuals, *given], found, backend, derivatives=True)
+        self.second: Plan = compile_nodes(
+            [*indices, *residuals, *given], found, backend, True, memory_limit=memory_limit
+        )
 
     @property
     def n_operations(self) -> int:
@@ -266,6 +274,8 @@ class Engine:
         Plans kept at most.
     backend : Backend, optional
         What computes; what the result is on if not given.
+    memory_limit : int, optional
+        Bytes that a plan may hold beside its arguments.
 
     Attributes
     ----------
@@ -273,10 +283,11 @@ class Engine:
         What was compiled.
     """
 
-    __slots__ = ("backend", "cache")
+    __slots__ = ("_memory_limit", "backend", "cache")
 
-    def __init__(self, capacity: int, backend: Backend | None = None):
+    def __init__(self, capacity: int, backend: Backend | None = None, memory_limit: int | None = None):
         self.backend = backend
+        self._memory_limit = memory_limit
         self.cache = PlanCache(capacity)
 
     def values(
@@ -298,7 +309,9 @@ class Engine:
         def make() -> Compiled:
             found = walk(outputs, inputs, given)
             backend = self.computing([*outputs, *given])
-            return Compiled(collected.leaves, given, [*also, *found], backend, walk.derived)
+            return Compiled(
+                collected.leaves, given, [*also, *found], backend, walk.derived, memory_limit=self._memory_limit
+            )
 
         found: Compiled = self.cache.get(key, make)
         return list(found(collected.leaves, given))
@@ -340,9 +353,8 @@ class Engine:
 
         def make() -> Split:
             names = unknowns(given)
-            return Split(
-                collected.leaves, also, names, walk(outputs, inputs, names), self.computing([*outputs, *names])
-            )
+            found, backend = walk(outputs, inputs, names), self.computing([*outputs, *names])
+            return Split(collected.leaves, also, names, found, backend, self._memory_limit)
 
         found: Split = self.cache.get(key, make)
         return found(collected.leaves)

@@ -16,7 +16,7 @@ AutodiffError
 ├── TraceError            (RuntimeError)         a value asked for while only structure is known
 ├── NotFiniteError        (FloatingPointError)   NaN or an infinity in a result, where somebody looks for it
 ├── ConvergenceError      (RuntimeError)         a solver that did not find what it was asked for
-├── OutOfMemoryError      (MemoryError)          arrays that do not fit into a device's memory
+├── OutOfMemoryError      (MemoryError)          arrays that do not fit into memory, or a limit
 └── BackendError          (LookupError)          a backend that is unknown or cannot be used here
 
 IndependentWarning (UserWarning): the result does not depend on a variable, so its gradient is zero.
@@ -107,7 +107,7 @@ class NotFiniteError(AutodiffError, FloatingPointError):
 
 
 class OutOfMemoryError(AutodiffError, MemoryError):
-    """Arrays that do not fit into the memory of a device."""
+    """Arrays that do not fit into the memory of a device, or a derivative that does not fit into a memory limit."""
 
 
 class BackendError(AutodiffError, LookupError):

@@ -19,7 +19,7 @@ from .growth import RECORDED_STEPS, Growth
 from .nodes import Node, Variable, freeze, is_fixed, renamed
 from .ops import zeros
 from .places import bring_leaves, brought, elsewhere
-from .plan import Collected, collect_below, compile_nodes
+from .plan import Collected, collect_below, compile_nodes, memory_of
 from .registry import get_backend
 from .tensor.handle import Handle
 from .watching import taken, warn_taken
@@ -75,12 +75,14 @@ class Gradients(Engine):
         Plans kept at most.
     backend : Backend, optional
         What computes; what the result is on if not given.
+    memory_limit : int, optional
+        Bytes that a plan may hold beside its arguments.
     """
 
     __slots__ = ("_growth",)
 
-    def __init__(self, capacity: int, backend: Backend | None = None):
-        super().__init__(capacity, backend)
+    def __init__(self, capacity: int, backend: Backend | None = None, memory_limit: int | None = None):
+        super().__init__(capacity, backend, memory_limit)
         self._growth = Growth()
 
     def evaluate(
@@ -140,7 +142,7 @@ class Gradients(Engine):
         found = derivatives(root, nodes, positions, 1)
         rest = [leaf for leaf in collected.leaves if leaf not in taken and not leaf.inputs and not is_fixed(leaf)]
         backend = self.computing([root])
-        plan = compile_nodes([*taken, *rest], [root, *found], backend, derivatives=True)
+        plan = compile_nodes([*taken, *rest], [root, *found], backend, True, memory_limit=self._memory_limit)
         home = backend.home
         bound = bring_leaves([leaf.value for leaf in rest], rest, elsewhere(rest, home), home)
         return CompiledGradient(plan, taken, bound, home)
@@ -159,6 +161,7 @@ class Gradients(Engine):
             getattr(plan, "n_launches", plan.n_operations),
             tuple([repr(leaves[i].aval) for i in compiled.moved]),
             plan.source,
+            *memory_of(plan),
         )
 
     # --- finding plans -----------------------------------------------------------------------------------------------
@@ -221,7 +224,7 @@ class Gradients(Engine):
         found = derivatives(root, [*collected.numbers, root], positions, n)
         outputs = [root, *found] if with_value else found
         backend = self.computing([root])
-        plan = compile_nodes(collected.leaves, outputs, backend, derivatives=True)
+        plan = compile_nodes(collected.leaves, outputs, backend, True, memory_limit=self._memory_limit)
         home = backend.home
         keeps = root.aval.place is home or (root.aval.place is None and home is get_backend())
         return Gradient(plan, with_value, home, keeps, elsewhere(collected.leaves, home))

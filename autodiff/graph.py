@@ -36,13 +36,16 @@ class Graph(Products):
         Plans kept at most; the least recently used goes first.
     device : object, optional
         Where, as the library names its devices: ``Graph(backend="torch", device="cuda:1")``.
+    memory_limit : int, optional
+        Bytes that a derivative may hold beside the values that it is computed from, its results included. What does not
+        fit is computed again where it is needed.
 
     Raises
     ------
     BackendError
         If the backend is unknown, cannot be loaded, or has no such device.
     ArgumentError
-        If ``cache_size`` is less than 1.
+        If ``cache_size`` or ``memory_limit`` is less than 1.
 
     Examples
     --------
@@ -58,13 +61,18 @@ class Graph(Products):
     __slots__ = ("__weakref__", "_place", "backend")
 
     def __init__(
-        self, backend: str | Backend | Any | None = None, cache_size: int = DEFAULT_CAPACITY, device: Any = None
+        self,
+        backend: str | Backend | Any | None = None,
+        cache_size: int = DEFAULT_CAPACITY,
+        device: Any = None,
+        memory_limit: int | None = None,
     ):
         self.backend = get_backend(backend, device)
         asked = None if backend is None and device is None else self.backend
         # Where variables are put; None for where they are.
         self._place = None if asked is None else asked.home
-        self._gradients = Gradients(count(cache_size, "Graph: cache_size"), asked)
+        limit = None if memory_limit is None else count(memory_limit, "Graph: memory_limit")
+        self._gradients = Gradients(count(cache_size, "Graph: cache_size"), asked, limit)
 
     def __repr__(self) -> str:
         info = self._gradients.cache.info()
@@ -325,7 +333,7 @@ class Graph(Products):
         -------
         Explanation
             How many operations and launches (kernels, calls of library functions) one call of the compiled
-            gradient makes, what is brought to the device for it, and its code.
+            gradient makes, how many bytes it holds at most, what is brought to the device for it, and its code.
 
         Raises
         ------

@@ -1,5 +1,6 @@
 """``checkpoint``: what a function computes inside is computed again for its derivatives, and is not stored."""
 
+import re
 import tracemalloc
 
 import numpy as np
@@ -254,6 +255,92 @@ def test_what_is_stored_is_not_computed_again():
     assert counts(memory_limit=8 * LAYER) == plain
 
 
+# --- limits ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_graph_keeps_to_its_limit():
+    weights, data = [ad.Tensor(w) for w in WEIGHTS], ad.Tensor(DATA, constant=True)
+
+    def gradients(graph):
+        return lambda: graph.gradient(network(layers, LAYERS)(weights, data), weights)
+
+    free = ad.Graph()
+    whole, wanted = peak(gradients(free))
+    planned = free.explain(network(layers, LAYERS)(weights, data), weights).peak_bytes
+    # (Blocks of ufuncs and Python's own objects are beside what is planned.)
+    beside = 1 << 17
+    assert whole <= planned + beside
+    for part in (2, 4):
+        graph = ad.Graph(memory_limit=planned // part)
+        found, results = peak(gradients(graph))
+        explanation = graph.explain(network(layers, LAYERS)(weights, data), weights)
+        assert explanation.peak_bytes <= planned // part
+        assert found <= explanation.peak_bytes + beside
+        assert any("tanh float64[1000, 20]" in text for text in explanation.recomputed)
+        assert explanation.stored
+        assert f"holds {explanation.peak_bytes} bytes" in str(explanation)
+        for a, b in zip(results, wanted, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_limit_that_is_too_low():
+    weights = [ad.Tensor(w) for w in WEIGHTS]
+    y = network(layers, LAYERS)(weights)
+    message = r"memory_limit=300000: the least that does is (\d+) bytes, .* matmul float64\[1000, 20\] of 160000 bytes"
+    with pytest.raises(errors.OutOfMemoryError, match=message) as caught:
+        ad.Graph(memory_limit=300_000).gradient(y, weights)
+    least = int(re.search(r"least that does is (\d+)", str(caught.value))[1])
+    wanted = ad.Graph().gradient(y, weights)
+    for a, b in zip(ad.Graph(memory_limit=least).gradient(y, weights), wanted, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+LIMITED = {
+    "grad": lambda f, limit: ad.grad(f, memory_limit=limit)(WEIGHTS),
+    "value": lambda f, limit: ad.value_and_grad(f, memory_limit=limit)(WEIGHTS)[1],
+    "function": lambda f, limit: ad.function(ad.grad(f), memory_limit=limit)(WEIGHTS),
+}
+
+
+@pytest.mark.parametrize("name", LIMITED)
+def test_transformations_with_a_limit(name):
+    f = network(layers, LAYERS)
+    transformed = LIMITED[name]
+    whole, wanted = peak(lambda: transformed(f, None))
+    found, results = peak(lambda: transformed(f, whole // 3))
+    assert found < whole / 2
+    for a, b in zip(results, wanted, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_every_derivative_of_a_graph_keeps_to_the_limit():
+    free, graph = ad.Graph(), ad.Graph(memory_limit=100_000)
+    x = ad.Tensor(np.linspace(0.1, 0.9, 1000))
+
+    def f(x):
+        for _ in range(6):
+            x = np.sin(x) * np.concatenate([x[1:], x[:1]])
+        return np.sum(np.exp(x))
+
+    wanted = [g.gradient(f(x), [x], 2)[0] for g in (free, graph)]
+    np.testing.assert_array_equal(*wanted)
+    np.testing.assert_array_equal(*[g.hvp(f(x), [x], [np.ones(1000)])[0] for g in (free, graph)])
+    np.testing.assert_array_equal(*[g.compile(f(x), [x], [x])(x.value)[1][0] for g in (free, graph)])
+    with pytest.raises(errors.OutOfMemoryError):
+        graph.hessian(f(x), [x])
+
+
+def test_limits_on_other_backends(backend):
+    graph = ad.Graph(backend=backend, memory_limit=LAYER * 12)
+    weights = [graph.tensor(w) for w in WEIGHTS]
+    with graph:
+        y = network(layers, LAYERS)(weights, graph.tensor(DATA))
+    found = graph.gradient(y, weights)
+    for a, b in zip(found, ad.grad(network(layers, LAYERS))(WEIGHTS), strict=True):
+        np.testing.assert_allclose(backend.to_numpy(a), b, rtol=1e-9, atol=1e-9)
+    assert graph.explain(y, weights).recomputed
+
+
 # --- wrong calls -----------------------------------------------------------------------------------------------------
 
 
@@ -262,6 +349,9 @@ def test_what_is_stored_is_not_computed_again():
     [
         (lambda: ad.checkpoint(3), "checkpoint: 3 is not callable"),
         (lambda: ad.checkpoint(np.sin, policy="all"), "policy='all' must be one of 'nothing_saveable'"),
+        (lambda: ad.Graph(memory_limit=0), "Graph: memory_limit"),
+        (lambda: ad.grad(np.sin, memory_limit=2.5), "grad: memory_limit"),
+        (lambda: ad.function(np.sin, memory_limit=-1), "function: memory_limit"),
         (lambda: ad.checkpoint(np.sin, memory_limit=0), "checkpoint: memory_limit"),
         (lambda: ad.checkpoint(np.sin, memory_limit=8, policy="dots_saveable"), "give one of them"),
     ],

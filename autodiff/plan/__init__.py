@@ -12,6 +12,7 @@ from .execute import (
     looked_at,
     on_host,
 )
+from .limited import memory_of
 from .workspaces import set_buffer_limit
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "deciding",
     "evaluate",
     "looked_at",
+    "memory_of",
     "on_host",
     "prune",
     "set_buffer_limit",

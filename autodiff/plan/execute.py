@@ -24,6 +24,7 @@ from .contract import contract_sums
 from .covered import covered
 from .diagonals import without_zeros
 from .expand import expand, expand_as_recorded
+from .limited import limited
 from .ranges import checked
 from .searching import Searching
 from .simplify import simplify
@@ -54,17 +55,21 @@ def compile_nodes(
     outputs: Iterable[Node],
     backend: Backend,
     derivatives: bool = False,
+    *,
     asked: int | None = None,
+    memory_limit: int | None = None,
 ) -> Plan:
     """A plan from the values of ``inputs`` to those of ``outputs``: the passes, in their order.
 
     ``derivatives`` says that outputs are derivatives; where these choose between elements, those not chosen may
     be inf or NaN without a warning. A plan of derivatives is compiled for the index values it meets. ``asked`` says
-    how many of the outputs are results, if others are kept for later.
+    how many of the outputs are results, if others are kept for later. ``memory_limit`` is how many bytes it may hold;
+    what answers until it is made would not keep to that, so nothing does.
     """
     outputs = tuple(outputs)
     if search():
         return Searching(inputs, outputs, backend, lambda: compile_nodes(inputs, outputs, backend, derivatives), asked)
+    make = backend.compile if memory_limit is None else lambda program: limited(program, backend, memory_limit)
 
     def chooses(program: Program) -> bool:
         return ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
@@ -73,11 +78,13 @@ def compile_nodes(
         program = without_zeros(covered(prune(program)))
         program = contract_sums(with_vectors(expand(program, backend.primitives)))
         program.quiet = chooses(program)
-        plan = checked(program, backend, backend.compile)
+        plan = checked(program, backend, make)
         assert plan is not None
         return plan
 
     def interpret(program: Program) -> Plan | None:
+        if memory_limit is not None:
+            return None
         program = expand_as_recorded(program, backend.primitives)
         program.quiet = chooses(program)
         return checked(program, backend, backend.interpret)

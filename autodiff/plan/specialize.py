@@ -93,6 +93,11 @@ class Specialized:
         return getattr(plan, "n_launches", plan.n_operations)
 
     @property
+    def answering(self) -> Plan:
+        """The plan that answers at present."""
+        return self._current.plan
+
+    @property
     def source(self) -> str:
         """What is executed at present."""
         return self._current.plan.source

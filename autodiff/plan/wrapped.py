@@ -29,6 +29,11 @@ class Wrapped:
         return getattr(self._plan, "n_launches", self._plan.n_operations)
 
     @property
+    def answering(self) -> Plan:
+        """The plan that answers at present."""
+        return self._plan
+
+    @property
     def source(self) -> str:
         """The code that runs."""
         return self._plan.source

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..arguments import count
 from ..containers import Structure, flatten, is_container, leaf_names, unflatten
 from ..convert import as_node, describe
 from ..core.avals import WEAK_COMPLEX, WEAK_FLOAT, Aval
 from ..engine import Walk, collected_of
 from ..errors import ArgumentError, AutodiffError, DifferentiationError, RangeError, several, shown
 from ..gradients import Gradients
+from ..memo import Memo
 from ..nodes import NO_SLOT, Argument, Constant, Node, Variable
 from ..places import bring, placed
 from ..plan import Collected, collect_below
@@ -25,6 +27,18 @@ from ..watching import belongs_to_larger, call_watched
 
 # The derivatives of all transformed functions: found by structure, whichever call made them.
 ENGINE = Gradients(2048)
+
+# Those under a memory limit.
+_limited: Memo[int, Gradients] = Memo(64)
+
+
+def engine_within(memory_limit: Any, name: str) -> Gradients:
+    """The engine whose plans hold no more than a limit, if there is one."""
+    if memory_limit is None:
+        return ENGINE
+    limit = count(memory_limit, f"{name}: memory_limit")
+    return _limited.get(limit) or _limited.put(limit, Gradients(256, None, limit))
+
 
 Argnums = int | Sequence[int] | None
 Argnames = str | Sequence[str] | None
@@ -382,6 +396,7 @@ def together(
     given: Sequence[Node],
     aux: Aux,
     values: bool = True,
+    engine: Gradients = ENGINE,
 ) -> tuple[list[Any], list[Any], Any]:
     """The values of outputs, what a walk gives, and the other results: all by one plan, or all as Tensors.
 
@@ -395,7 +410,7 @@ def together(
         return wrap([*outputs]), wrap(found), aux.rebuilt(iter(wrap(aux.nodes)))
     n = len(outputs) if values else 0
     also = roots if values else aux.nodes
-    known = ENGINE.values(walk, collected, outputs, inputs, given, also)
+    known = engine.values(walk, collected, outputs, inputs, given, also)
     return known[:n], known[len(also) :], aux.rebuilt(iter(known[n:]))
 
 

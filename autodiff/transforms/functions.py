@@ -86,12 +86,22 @@ class Function:
         What computes.
     device : object
         Where.
+    memory_limit : int or None
+        Bytes that a call may hold beside its arguments.
     """
 
-    def __init__(self, function: Callable[..., Any], cache_size: int, backend: Any = None, device: Any = None):
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        cache_size: int,
+        backend: Any = None,
+        device: Any = None,
+        memory_limit: int | None = None,
+    ):
         functools.update_wrapper(self, function)
         self._function = function
         self._cache = PlanCache(count(cache_size, "function: cache_size"))
+        self._limit = None if memory_limit is None else count(memory_limit, "function: memory_limit")
         # None for that of the arguments.
         self._backend = None if backend is None and device is None else get_backend(backend, device)
         self._place = None if self._backend is None else self._backend.home
@@ -219,7 +229,7 @@ class Function:
         if backend is None:
             nodes = [*outputs, *arguments, *outside]
             backend = common_place("autodiff.function", [node.aval for node in nodes]) or get_backend()
-        plan = compile_nodes([*arguments, *outside], outputs, backend)
+        plan = compile_nodes([*arguments, *outside], outputs, backend, memory_limit=self._limit)
         captured = Captured(outside, begin, backend.home) if outside else None
         guard = guard_of(noted.looks, arguments, present, begin)
         return _Traced(plan, captured, structure, constants, guard, bool(noted.ordered))
@@ -277,6 +287,7 @@ def function(
     cache_size: int = 128,
     backend: str | Backend | Any | None = None,
     device: Any = None,
+    memory_limit: int | None = None,
 ) -> Any:
     """Make a function that is traced once for each set of shapes and dtypes and then replays a compiled plan.
 
@@ -292,6 +303,9 @@ def function(
         If not given, what the arguments are on: NumPy, unless they are another library's arrays.
     device : object, optional
         Where, as the library names its devices.
+    memory_limit : int, optional
+        Bytes that a call may hold beside its arguments, its results included. What does not fit is computed again where
+        it is needed.
 
     Returns
     -------
@@ -304,8 +318,10 @@ def function(
     Raises
     ------
     ArgumentError
-        If ``f`` is not callable, or ``cache_size`` is less than 1; when called, if an argument that is part of the
-        structure is not hashable, or containers are nested too deep.
+        If ``f`` is not callable, or ``cache_size`` or ``memory_limit`` is less than 1; when called, if an argument that
+        is part of the structure is not hashable, or containers are nested too deep.
+    OutOfMemoryError
+        When called, if the limit is too low.
     TraceError
         When called, if ``f`` needs a number of an argument (``float``, ``print``) while it is traced, or
         changes a Tensor of the outside.
@@ -331,7 +347,7 @@ def function(
     (array(13.), array([18.,  4.]))
     """
     if f is None:
-        return lambda g: Function(g, cache_size, backend, device)
+        return lambda g: Function(g, cache_size, backend, device, memory_limit)
     if not callable(f):
         raise ArgumentError(f"function: {f!r} is not callable")
-    return Function(f, cache_size, backend, device)
+    return Function(f, cache_size, backend, device, memory_limit)

@@ -15,6 +15,7 @@ from ..containers import LEAF, is_container, transform
 from ..core.avals import Aval
 from ..engine import Walk
 from ..errors import ArgumentError, DifferentiationError
+from ..gradients import Gradients
 from ..nodes import Node
 from ..tensor import Tensor, wrap
 from ..vectors import PYTHON_NUMBERS
@@ -30,6 +31,7 @@ from .calls import (
     argument,
     belongs,
     check_call,
+    engine_within,
     real_scalar,
     scalar,
     together,
@@ -62,7 +64,7 @@ def stop_gradient(x: Any) -> Any:
 
 
 def _called(
-    function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], own: list[Node], name: str
+    function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], own: list[Node], name: str, engine: Gradients
 ) -> tuple[Any, list[Any]]:
     """The result of a function and its gradients: arrays and numbers, or Tensors if they belong to something larger."""
     # Not the handles that the function gets: it may give these other nodes, by operations in place.
@@ -73,7 +75,7 @@ def _called(
         return out, []
     if belongs(out._node, own):
         return out, wrap(ENGINE.record(out._node, own))
-    return ENGINE.evaluate(out._node, own)
+    return engine.evaluate(out._node, own)
 
 
 def _value_and_gradients(
@@ -84,6 +86,7 @@ def _value_and_gradients(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     name: str,
+    engine: Gradients,
 ) -> tuple[Any, Any]:
     """The value and the gradients for one call: recorded, and found in the cache of plans."""
     given = args[argnums] if type(argnums) is int and -len(args) <= argnums < len(args) else ()
@@ -94,15 +97,15 @@ def _value_and_gradients(
         replaced = list(args)
         node = argument(given, name, argnums)
         replaced[argnums] = wrap(node)
-        value, (gradient,) = _called(function, replaced, kwargs, [node], name)
+        value, (gradient,) = _called(function, replaced, kwargs, [node], name, engine)
         return (scalar(value), scalar(gradient)) if number else (value, gradient)
     chosen = Chosen(function, args, kwargs, name, argnums, argnames)
     if not has_aux:
-        value, gradients = _called(function, chosen.args, chosen.kwargs, chosen.own, name)
+        value, gradients = _called(function, chosen.args, chosen.kwargs, chosen.own, name, engine)
         return scalar(value) if chosen.is_number else value, chosen.rebuilt(gradients)
     out, aux = apart(chosen.called(function), True, name)
     root = real_scalar(out, name)._node
-    value, gradients, rest = together(Walk(slopes), [root], chosen.own, chosen.own, (), aux)
+    value, gradients, rest = together(Walk(slopes), [root], chosen.own, chosen.own, (), aux, engine=engine)
     return (scalar(value[0]) if chosen.is_number else value[0], rest), chosen.rebuilt(gradients)
 
 
@@ -116,6 +119,7 @@ def grad(
     has_aux: bool = False,
     *,
     argnames: str | Sequence[str] | None = None,
+    memory_limit: int | None = None,
 ) -> Callable[P, Any]:
     """The gradient of a function that returns a scalar.
 
@@ -131,6 +135,9 @@ def grad(
         True if the function returns a pair, of which only the first is differentiated.
     argnames : str or sequence of str, optional
         Parameters to differentiate with respect to by their names, however they are given.
+    memory_limit : int, optional
+        Bytes that a call may hold beside its arguments, its results included. What does not fit is computed again where
+        it is needed.
 
     Returns
     -------
@@ -145,6 +152,8 @@ def grad(
         When called, if the function does not return a scalar, or an argument has a dtype without derivatives.
     ArgumentError
         If ``argnums`` or ``argnames`` names no argument.
+    OutOfMemoryError
+        When called, if the limit is too low.
 
     Examples
     --------
@@ -163,10 +172,11 @@ def grad(
     """
     check_call(function, argnums, "grad", argnames)
     first, aux = _first_unless_named(argnums, argnames), flag(has_aux, "grad: has_aux")
+    engine = engine_within(memory_limit, "grad")
 
     @functools.wraps(function)
     def gradient(*args: P.args, **kwargs: P.kwargs) -> Any:
-        value, found = _value_and_gradients(function, first, argnames, aux, args, kwargs, "grad")
+        value, found = _value_and_gradients(function, first, argnames, aux, args, kwargs, "grad", engine)
         return (found, value[1]) if aux else found
 
     return gradient
@@ -178,6 +188,7 @@ def value_and_grad(
     has_aux: bool = False,
     *,
     argnames: str | Sequence[str] | None = None,
+    memory_limit: int | None = None,
 ) -> Callable[P, tuple[T, Any]]:
     """The value and the gradient of a function that returns a scalar, from one plan.
 
@@ -190,6 +201,8 @@ def value_and_grad(
     has_aux : bool, optional
         As for ``grad``.
     argnames : str or sequence of str, optional
+        As for ``grad``.
+    memory_limit : int, optional
         As for ``grad``.
 
     Returns
@@ -213,10 +226,11 @@ def value_and_grad(
     """
     check_call(function, argnums, "value_and_grad", argnames)
     first, aux = _first_unless_named(argnums, argnames), flag(has_aux, "value_and_grad: has_aux")
+    engine = engine_within(memory_limit, "value_and_grad")
 
     @functools.wraps(function)
     def value_and_gradient(*args: P.args, **kwargs: P.kwargs) -> Any:
-        return _value_and_gradients(function, first, argnames, aux, args, kwargs, "value_and_grad")
+        return _value_and_gradients(function, first, argnames, aux, args, kwargs, "value_and_grad", engine)
 
     return value_and_gradient
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from autodiff.backend import Plan
 from autodiff.core.program import Application, Program
+from autodiff.plan.costs import nbytes
 
 from .statements import DTYPES, looks
 
@@ -143,6 +144,20 @@ class Composed:
             for i, n in enumerate(program.outputs)
         ]
         self.n_operations = sum(plan.n_operations for plan, _, _ in self.steps)
+        self._sizes = {n: nbytes(program.avals[n]) for _, _, made in self.steps for n in made}
+
+    @property
+    def peak_bytes(self) -> int | None:
+        """What one call holds at most; None where that of a part is not known."""
+        peak = held = 0
+        for (plan, _, made), dead in zip(self.steps, self._dead, strict=True):
+            inside: int | None = getattr(plan, "peak_bytes", None)
+            if inside is None:
+                return None
+            peak = max(peak, held + inside)
+            held += sum([self._sizes[n] for n in made])
+            held -= sum([self._sizes.get(n, 0) for n in dead])
+        return max(peak, held + sum([nbytes(aval) for _, aval, shared in self._outputs if shared]))
 
     @property
     def source(self) -> str:

@@ -48,6 +48,8 @@ class Kernel:
         What is compiled.
     n_operations : int
         Statements executed by one call.
+    peak_bytes : int
+        What one call holds at most.
     """
 
     def __init__(self, text: KernelSource):
@@ -97,6 +99,8 @@ class Kernel:
             else:
                 shape, dtype = self._outputs[place]
                 types.append((dtype, len(shape), True))
+        self.peak_bytes = sum([math.prod(shape) * dtype.itemsize for shape, dtype in self._outputs])
+        self.peak_bytes += sum([size * dtype.itemsize for size, dtype in sizes])
         self._irregular = False
         self._workspaces = Workspaces(
             lambda: tuple([np.empty(size, dtype) for size, dtype in sizes]),
@@ -182,6 +186,10 @@ class NumbaBackend(Backend):
 
     def interpret(self, program: Program) -> Plan | None:
         """On NumPy: kernels of short programs too take LLVM a quarter of a second."""
+        return Interpreted(program)
+
+    def frugal(self, program: Program) -> Plan | None:
+        """On NumPy: kernels hold what they compute until their end."""
         return Interpreted(program)
 
     def _compile_region(self, kind: str, program: Program, most_parameters: float = math.inf) -> Plan:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from autodiff.core.primitives import Primitive, Signature
+from autodiff.machine import thread_count
+from autodiff.plan.costs import LONGEST_STEPS
 
 from .blocks import BLOCK_BYTES, SMALLEST_THREADED, Group, nanoseconds, rows_fit
 from .primitives import NOTHING, OVERRIDES, block_of_ufunc
@@ -179,6 +181,9 @@ class GroupWriter:
         self.w.functions += [f"def {name}({parameters}):", *[f"    {line}" for line in body], ""]
         extent = math.prod(self.group.shape) if self.flat else self.group.shape[0]
         threaded = nanoseconds(self.group) >= SMALLEST_THREADED
+        in_steps = any(signature.primitive.numpy_ufunc is None for _, signature, _ in self.group.members)
+        blocks = len(self.made) + (LONGEST_STEPS if in_steps else 0)
+        self.w.scratch = max(self.w.scratch, blocks * BLOCK_BYTES * (thread_count() if threaded else 1))
         arguments = ", ".join([name, str(extent), str(self.block), str(threaded), *self.operands])
         call = f"{self.w.helper('run_blocks')}({arguments})"
         self.w.lines.append(f"parts{self.place} = {call}" if self.sums else call)

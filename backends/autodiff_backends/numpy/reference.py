@@ -15,6 +15,7 @@ from autodiff.core.avals import intern_aval
 from autodiff.core.primitives import Primitive, Signature
 from autodiff.core.program import Program
 from autodiff.plan.expand import expand
+from autodiff.plan.memory import Values, held
 from autodiff.whole import apart
 
 from .flags import LOUD, QUIET, Telling, forget, noted
@@ -77,8 +78,10 @@ class Interpreted:
         copy: Function = np.array,
     ):
         self._size = len(program.avals)
-        self._outputs = program.outputs
-        self._weak = [program.avals[n].weak for n in program.outputs]
+        # The outputs, whether they are numbers, and whether it is the last time that each is given.
+        self._outputs = [
+            (n, program.avals[n].weak, n not in program.outputs[i + 1 :]) for i, n in enumerate(program.outputs)
+        ]
         self._constants: list[tuple[int, Any]] = []
         self._steps: list[Step] = []
         self._signatures: list[Signature] = []
@@ -122,6 +125,11 @@ class Interpreted:
             return f"# {self.n_operations} operations, interpreted one by one"
         return str(self._program)
 
+    @property
+    def peak_bytes(self) -> int | None:
+        """What one call holds at most, if the program is not too long to be gone through again."""
+        return None if self._program is None else held(Values(self._program)).peak
+
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         registers = self._registers(values)
         try:
@@ -132,10 +140,12 @@ class Interpreted:
         if noted:
             self.tell(values)
         # Copies, because a result may be an input, a view of one, or the same array twice.
-        copy = self._copy
-        return tuple(
-            [registers[n] if weak else copy(registers[n]) for n, weak in zip(self._outputs, self._weak, strict=True)]
-        )
+        results = []
+        for number, weak, is_last in self._outputs:
+            results.append(registers[number] if weak else self._copy(registers[number]))
+            if is_last:
+                registers[number] = None
+        return tuple(results)
 
     def _registers(self, values: Sequence[Any]) -> list[Any]:
         """Where values are to be, with those that are known."""

@@ -37,6 +37,8 @@ class Generated:
         The module text: its imports, the buffers it works in, and ``run``.
     n_operations : int
         Primitives executed by one call.
+    peak_bytes : int
+        What one call holds at most: buffers, other new arrays, and results.
     """
 
     def __init__(self, program: Program):
@@ -44,6 +46,7 @@ class Generated:
         writer.write()
         results = writer.results()
         self.n_operations = len(writer.applications)
+        self.peak_bytes = writer.peak_bytes
         self._raises = writer.raises
         # What is said of it by the interpreter.
         program.settle()

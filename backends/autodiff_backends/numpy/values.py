@@ -95,6 +95,8 @@ class Values:
         self.applications = program.applications()
         self.outputs = set(program.outputs)
         self.raises = False
+        # Bytes of what the largest group has beside whole arrays.
+        self.scratch = 0
         self._literals: dict[tuple[int, np.dtype[Any]], str] = {}
         self.schedule = schedule(self.applications, written)
         self.partners = self._pair_sines_and_cosines()

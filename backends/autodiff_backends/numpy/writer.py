@@ -7,11 +7,12 @@ import numpy as np
 from autodiff.background import check
 from autodiff.core.primitives import PRIMITIVES, Signature
 from autodiff.core.program import Application, Program
+from autodiff.plan.costs import nbytes, working
 
 from .blocks import Group
 from .groups import write_group
 from .primitives import BLOCKED, NOTHING, OVERRIDES, Scalar, view_of, write_reduction
-from .values import FLOAT64, LONGEST_DOT, SINE, Values, number_text
+from .values import FLOAT64, LONGEST_DOT, RESHAPE, SINE, Values, number_text
 
 ASTYPE = PRIMITIVES["astype"]
 
@@ -196,9 +197,27 @@ class Writer(Values):
         if fresh and root not in self._returned and aval.ndim and self.avals[root].size == aval.size:
             self._returned.add(root)
             return self.arrays[number]
+        self._copied += nbytes(aval)
         return f"{self.use('array')}({self.arrays[number]})"
 
     def results(self) -> list[str]:
         """The texts of all outputs."""
         self._returned: set[int] = set()
+        self._copied = 0
         return [self.result(number) for number in self.program.outputs]
+
+    @property
+    def peak_bytes(self) -> int:
+        """What a call holds at most: buffers, arrays that are made by it and are there until its end, and results."""
+        made = [
+            nbytes(signature.out)
+            for number, signature, _ in self.applications
+            if self.arrays.get(number) == f"v{number}" and (self.roots[number] == number or self._is_copied(number))
+        ]
+        alone = [item for item in self.schedule if not isinstance(item, Group)]
+        beside = max([working(signature) for number, signature, _ in alone if number not in self.is_scalar], default=0)
+        return self.storage.nbytes + sum(made) + self._copied + max(self.scratch, beside)
+
+    def _is_copied(self, number: int) -> bool:
+        """Whether a view is none: a reshape of what is no run of elements."""
+        return self.program.is_primitive(number, RESHAPE) and not self.contiguous(self.program.arguments[number][0])
