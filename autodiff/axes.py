@@ -43,8 +43,9 @@ def axis_labels(signature: Signature, whole: Sequence[bool] | None = None) -> Ax
     ``whole`` says which entries of its index take a whole axis; if it is not given, the structure has to know.
     """
     primitive = signature.primitive
-    if Own in primitive.params.values():
-        return AxisLabels(tuple([(None,) * len(extent(x)) for x in signature.inputs]), (None,) * len(extent(signature.out)))
+    if primitive.core is None and Own in primitive.params.values():
+        operands = tuple([(None,) * len(extent(x)) for x in signature.inputs])
+        return AxisLabels(operands, (None,) * len(extent(signature.out)))
     if primitive.kind == "elementwise" or (primitive.several and primitive.core is None):
         return _broadcast(signature)
     if primitive.kind == "indexing":

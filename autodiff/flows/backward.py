@@ -41,8 +41,8 @@ class Backward(NamedTuple):
     Parameters
     ----------
     body : Body
-        Takes, in this order: what is the same for all steps, sums for ``found``, cotangents of ``carry``, elements, what
-        was stored, and cotangents of the results. Gives sums, cotangents of ``carry``, those of ``elements``, and what
+        Takes, in this order: what is the same for all steps, sums for ``found``, cotangents of ``carry``, elements,
+        what was stored, and cotangents of the results. Gives sums, cotangents of ``carry``, those of ``elements``, and what
         ``later`` takes.
     consts : tuple of int
         Which of the inputs it takes that are the same for all steps.
@@ -181,4 +181,3 @@ def _inside(made: Sequence[Node], given: Sequence[Node]) -> list[Operation]:
 def _is_look(op: Operation) -> bool:
     """Whether a value is another look at one that is there, or cannot be stored."""
     return bool(op.aval.parts) or op.signature.is_view or op.signature.primitive.kind == "view"
-

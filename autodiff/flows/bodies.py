@@ -136,7 +136,9 @@ def _belongs(node: Node, closed: bool) -> bool:
     return node.aval.literal is not None or node.aval.spec is not None or (closed and node.slot is None)
 
 
-def beside(given: Iterable[Node], found: Sequence[Node], inside: Iterable[Operation], closed: bool = False) -> list[Node]:
+def beside(
+    given: Iterable[Node], found: Sequence[Node], inside: Iterable[Operation], closed: bool = False
+) -> list[Node]:
     """What operations take, and what is found, that is not given and no part of the structure."""
     own = {*given, *inside}
     taken = dict.fromkeys([*[x for op in inside for x in op.inputs], *found])
@@ -156,8 +158,7 @@ def body_of(given: Sequence[Node], found: Sequence[Node], inside: Iterable[Opera
     own = {*numbers, *inside}
     constants = [x for x in dict.fromkeys([*[x for op in inside for x in op.inputs], *found]) if x not in own]
     assert all(_belongs(x, True) for x in constants), "a body takes what it is not given"
-    for place, x in enumerate([*constants, *inside], len(given)):
-        numbers[x] = place
+    numbers |= {x: place for place, x in enumerate([*constants, *inside], len(given))}
     return _interned(
         tuple([x.aval for x in given]),
         tuple([(x.aval, x.value) for x in constants]),
@@ -173,4 +174,3 @@ def derived(body: Body, key: Any, make: Callable[[], Any]) -> Any:
     if found is None:
         found = body.known.setdefault(key, make())
     return found
-

@@ -17,7 +17,6 @@ from .flow import Covers, Flow, Runner, of_batch, or_zeros, plain, present
 from .running import switch_runner
 from .scans import all_of, operands_of, pushed
 
-
 INDEX = intern_aval((), INT64)
 
 

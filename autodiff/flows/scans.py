@@ -1,4 +1,4 @@
-"""``scan``: a body that is repeated for the elements of arrays, along an axis, and carries something from step to step."""
+"""``scan``: a body that is repeated for the elements of arrays, and carries something from step to step."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from .. import ops
 from ..backend import Backend
 from ..batch import Batch
 from ..core.avals import Aval, several
@@ -189,9 +188,7 @@ def all_of(batch: Batch, outputs: Sequence[Node], flags: Sequence[bool]) -> tupl
     return tuple([x if flag else batch.repeated(x) for x, flag in zip(outputs, flags, strict=True)])
 
 
-def pushed(
-    body: Body, live: Sequence[bool]
-) -> tuple[list[Node], list[Node], dict[int, Node], list[Node | None]]:
+def pushed(body: Body, live: Sequence[bool]) -> tuple[list[Node], list[Node], dict[int, Node], list[Node | None]]:
     """The names of the inputs, outputs, tangents of those inputs that have any, and tangents of the outputs."""
     names, outputs = body.names()
     begin = now()

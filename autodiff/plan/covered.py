@@ -54,7 +54,9 @@ def covered(program: Program) -> Program:
 
 def _larger(program: Program) -> dict[int, Larger]:
     """For each flow that a larger one covers the largest."""
-    flows = [(n, made.params[0], arguments) for n, made, arguments in program.applications() if made.primitive is ops.flow_p]
+    flows = [
+        (n, made.params[0], arguments) for n, made, arguments in program.applications() if made.primitive is ops.flow_p
+    ]
     known: dict[Any, int] = {(rule, arguments): n for n, rule, arguments in flows}
     found: dict[int, Larger] = {}
     for n, rule, arguments in flows:
@@ -83,9 +85,10 @@ def _depends(program: Program, number: int, other: int, found: Mapping[int, Larg
     stack, seen = [number], {number}
     while stack:
         for a in program.arguments[stack.pop()]:
+            while a != other and a in found:
+                a = found[a][0]
             if a == other:
                 return True
-            a = found[a][0] if a in found else a
             if a not in seen:
                 seen.add(a)
                 stack.append(a)

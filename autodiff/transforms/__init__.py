@@ -7,11 +7,13 @@ from .functions import Function, function
 from .gradients import elementwise_grad, grad, holomorphic_grad, nth_derivative, stop_gradient, value_and_grad
 from .jacobians import hessian, jacobian
 from .products import ggnvp, hvp, jvp, linearize, vhp, vjp
+from .reductions import associative_scan, map_reduce
 
 __all__ = [
     "CustomJVP",
     "CustomVJP",
     "Function",
+    "associative_scan",
     "cond",
     "custom_jvp",
     "custom_vjp",
@@ -26,6 +28,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "linearize",
+    "map_reduce",
     "nth_derivative",
     "scan",
     "stop_gradient",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -70,8 +71,8 @@ class Leaves:
     def captured(self) -> Leaves:
         """The same, sharing no memory with arrays that were given."""
         for k, i in enumerate(self._places):
-            node = self.nodes[k]
-            if not isinstance(self._values[i], Tensor) and type(node) is Argument:
+            node, value = self.nodes[k], self._values[i]
+            if not isinstance(value, Tensor) and type(node) is Argument and not _is_fixed(value):
                 self.nodes[k] = as_node(node.value)
         return self
 
@@ -84,7 +85,18 @@ class Leaves:
         if other._places != self._places:
             names = leaf_names(self.structure)
             (i, *_) = {*other._places} ^ {*self._places}
-            raise ArgumentError(f"{self.name}: {what} is None at {names[i] or 'the whole'} in one place, and not in the other")
+            raise ArgumentError(
+                f"{self.name}: {what} is None at {names[i] or 'the whole'} in one place, and not in the other"
+            )
+
+
+def _is_fixed(value: Any) -> bool:
+    """Whether nobody can write to an array: to one of a file that is open for reading, for one. It may be large."""
+    while isinstance(value, np.ndarray):
+        if value.flags.writeable:
+            return False
+        value = value.base
+    return value is None or isinstance(value, (bytes, mmap))
 
 
 def _node(value: Any, path: str) -> Node:

@@ -173,6 +173,7 @@ def test_every_primitive_is_reached_by_the_table() -> None:
     reached = Counter(node.primitive.name for node in history(*_recorded()) if node.primitive is not None)
     # Where values are is no function of the table, but that of tests/test_placement.py; the derivative of the logistic
     # function, which is that of logaddexp, comes with second derivatives only (tests/test_derivatives_oracle.py); plans
-    # have factors (tests/backends/test_numpy_lapack.py); rules of users have tests/test_custom.py.
-    elsewhere = {"place", "in_range", "logistic_slope", "lu", "lu_solve", "lu_slogdet", "lu_det", "custom"}
+    # have factors (tests/backends/test_numpy_lapack.py); rules of users have tests/test_custom.py, and loops
+    # and branches tests/test_control.py.
+    elsewhere = {"place", "in_range", "logistic_slope", "lu", "lu_solve", "lu_slogdet", "lu_det", "custom", "flow"}
     assert not {name for name in PRIMITIVES if name not in reached} - elsewhere
