@@ -224,7 +224,7 @@ def rewind_runner(
     """What reverses a number of steps, from what is carried at some of them."""
     consts, carry = step
     forward, backward = _branch(body, backend), _branch(back.body, backend)
-    stored = back.forward.direct[carry:]
+    stored = [i for i in back.forward.direct[carry:] if i is not None]
     sums, live = len(back.found), len(back.carry)
     zeros = [(body.avals[i].shape, body.avals[i].dtype) for i in back.carry]
     totals = [(body.inputs[i].shape, body.inputs[i].dtype) for i in back.found]
