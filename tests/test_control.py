@@ -256,6 +256,42 @@ def test_what_is_the_same_for_all_steps_is_computed_once():
     assert "matmul" in names
 
 
+def test_a_step_may_write_into_what_it_is_given():
+    def filled(x):
+        def step(i, buffer):
+            buffer[i] = np.sin(buffer[i - 1]) * x
+            return buffer
+
+        return np.sum(ad.fori_loop(1, LENGTH, step, np.zeros(LENGTH) + x))
+
+    def python(x):
+        parts = [x]
+        for _ in range(1, LENGTH):
+            parts.append(np.sin(parts[-1]) * x)
+        return sum(parts)
+
+    loops.close(ad.value_and_grad(filled)(0.5), ad.value_and_grad(python)(0.5))
+    rows = ad.Tensor(np.arange(3.0))
+    with pytest.raises(errors.IndexingError, match="index 3 is out of range for axis 0 with size 3"):
+        np.asarray(ad.fori_loop(0, 4, lambda i, c: c + rows[i], 0.0))
+
+
+def test_the_source_of_a_plan_shows_the_steps():
+    w = ad.Tensor([1.0, 2.0])
+    total = np.sum(ad.scan(lambda c, x: (np.tanh(w * c + x), None), w, np.arange(3.0))[0])
+    source = ad.Graph().source(total, [w])
+    assert "# rule0: <3 steps of <body of 4 operations" in source
+    assert "#   v5 = tanh(v4) : float64[2]" in source
+
+
+def test_tangents_of_a_loop_may_be_made_of_its_results():
+    def nested(scan):
+        running = lambda x: scan(lambda c, e: (c * e, c * e), 1.0, x)[1]  # noqa: E731
+        return lambda x: np.sum(ad.jvp(running, (x,), (running(x),))[1])
+
+    loops.close(*[ad.grad(nested(scan))(np.array([1.0, 2.0, 3.0])) for scan in (ad.scan, loops.scan)])
+
+
 def test_flows_can_be_pickled():
     x = ad.Tensor([1.0, 2.0])
     total = np.sum(ad.scan(lambda c, e: (c * e + x[0], c), 1.0, x)[1])

@@ -14,7 +14,7 @@ from ..core.avals import Aval
 from ..core.primitives import Primitive, Signature
 from ..memo import Interned
 from ..nodes import Constant, Node, Operation, operations_since
-from ..plan import compile_nodes
+from ..plan import build, compile_nodes
 from ..static_keys import static_key
 from ..tracing import unknowns
 
@@ -22,6 +22,9 @@ from ..tracing import unknowns
 Step = tuple[Signature, tuple[int, ...]]
 
 BODIES_KEPT = 1 << 10
+
+# Longer bodies are not written out for people to read.
+LONGEST_SHOWN = 200
 
 
 class Body:
@@ -92,6 +95,12 @@ class Body:
     def n_operations(self) -> int:
         """Primitives that it applies."""
         return len(self.steps)
+
+    def __str__(self) -> str:
+        if len(self.steps) > LONGEST_SHOWN:
+            return repr(self)
+        given, outputs = self.names()
+        return str(build(given, outputs))
 
     def __repr__(self) -> str:
         return f"<body of {len(self.steps)} operations from {list(self.inputs)} to {list(self.avals)}>"

@@ -15,8 +15,7 @@ from ..core.avals import Aval, intern_aval
 from ..core.primitives import PYTHON_TYPES
 from ..engine import Walk, collected_of
 from ..errors import ArgumentError, AutodiffError, DTypeError, ShapeError, TraceError
-from ..nodes import NO_SLOT, Argument, Constant, Node, Unknown
-from ..nodes import now as now_
+from ..nodes import NO_SLOT, Argument, Constant, Node, Unknown, now
 from ..places import placed
 from ..tensor import Tensor, wrap
 from ..tracing import unknowns
@@ -133,7 +132,8 @@ class Call:
     __slots__ = ("begin", "out")
 
     def __init__(self, function: Callable[..., Any], args: Sequence[Any], names: list[Node], name: str):
-        self.begin = now_()
+        # What it is given is its own: it may write into it.
+        self.begin = names[0].sequence - 1 if names else now()
         self.out, _ = traced(self.begin, call_watched, function, args, {}, names, name, name=name)
 
 
