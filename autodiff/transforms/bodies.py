@@ -218,10 +218,10 @@ def as_array_of(node: Node, dtype: np.dtype[Any]) -> Node:
 # --- values ----------------------------------------------------------------------------------------------------------
 
 
-def is_of_tensors(nodes: Iterable[Node]) -> bool:
-    """Whether nodes that a function takes from outside are made of Tensors, or of what stands for arguments."""
+def is_of_tensors(nodes: Iterable[Node], given: Iterable[Node] = ()) -> bool:
+    """Whether nodes are made of Tensors, or of what stands for arguments, beside what is ``given``."""
     stack = [*nodes]
-    seen = {*stack}
+    seen = {*stack, *given}
     while stack:
         node = stack.pop()
         if not node.inputs and (type(node) is not Constant or node.slot is not None):

@@ -9,10 +9,11 @@ import numpy as np
 
 from ..arguments import count
 from ..containers import flatten, leaf_names, transform, unflatten
-from ..convert import describe
+from ..convert import as_node, describe
 from ..errors import ArgumentError, AxisError, ShapeError, shown
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
 from ..vectors import alike, drawn
+from .bodies import Leaves, is_of_tensors, results
 from .control import scan
 
 
@@ -156,9 +157,12 @@ def associative_scan(fn: Callable[[Any, Any], Any], elems: Any, reverse: bool = 
     leaves, structure = flatten(elems)
     if not leaves:
         raise ArgumentError("associative_scan: there are no arrays in elems")
-    moved = []
-    for leaf, name in zip(leaves, leaf_names(structure), strict=True):
-        x = leaf if isinstance(leaf, Tensor) or hasattr(leaf, "__array_namespace__") else np.asarray(leaf)
+    given = Leaves(elems, "elems", "associative_scan")
+    away = not given.recorded and any(node.aval.place is not None for node in given.nodes)
+    moved: list[Any] = []
+    for leaf, node, name in zip(leaves, given.nodes, leaf_names(structure), strict=True):
+        # NumPy computes with its own arrays; those of other libraries are recorded.
+        x: Any = wrap(node) if away else leaf if isinstance(leaf, Tensor) else np.asarray(leaf)
         if not -x.ndim <= axis < x.ndim:
             raise AxisError(f"associative_scan: elems{name} is {describe(leaf)}, which has no axis {axis}")
         x = np.moveaxis(x, axis, 0)
@@ -183,7 +187,11 @@ def associative_scan(fn: Callable[[Any, Any], Any], elems: Any, reverse: bool = 
         return found
 
     found = _scanned(combined, moved) if lengths[0] > 1 else moved
-    return unflatten(structure, iter([np.moveaxis(x[::-1] if reverse else x, 0, axis) for x in found]))
+    found = [np.moveaxis(x[::-1] if reverse else x, 0, axis) for x in found]
+    if away:
+        nodes = [as_node(x) for x in found]
+        found = results(nodes, is_of_tensors(nodes, given.nodes))
+    return unflatten(structure, iter(found))
 
 
 def _scanned(fn: Callable[[list[Any], list[Any]], list[Any]], xs: list[Any]) -> list[Any]:
