@@ -375,13 +375,11 @@ def refuse_change(node: Node, slot: Slot | None, what: str) -> None:
     made = slot.made if slot is not None else node.sequence or trace.begin
     if made < trace.begin:
         line, _ = caller()
-        again = (
+        why = (
             "calls that replay the trace would not change it again. Return the new value, and assign it after the call"
         )
         if trace.name != "function":
-            again = (
-                "its function is called once, whatever is repeated. Make it part of what the function takes and returns"
-            )
+            why = "a body is called once, whatever it is for. Make the Tensor part of what it takes and returns"
         raise TraceError(
-            f"{what} at {line} changes a Tensor {node.aval!r} of the outside while autodiff.{trace.name} traces: {again}"
+            f"{what} at {line} changes a Tensor {node.aval!r} of the outside while autodiff.{trace.name} traces: {why}"
         )

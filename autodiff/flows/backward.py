@@ -41,9 +41,9 @@ class Backward(NamedTuple):
     Parameters
     ----------
     body : Body
-        Takes, in this order: what is the same for all steps, sums for ``found``, cotangents of ``carry``, elements, what
-        was stored, and cotangents of the results. Gives sums, cotangents of ``carry``, those of ``elements``, and what
-        ``later`` takes.
+        Takes, in this order: what is the same for all steps, sums for ``found``, cotangents of ``carry``, elements,
+        what was stored, and cotangents of the results. Gives sums, cotangents of ``carry``, those of ``elements``, and
+        what ``later`` takes.
     consts : tuple of int
         Which of the inputs it takes that are the same for all steps.
     invariant : Body or None

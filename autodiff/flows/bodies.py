@@ -14,7 +14,7 @@ from ..core.avals import Aval
 from ..core.primitives import Primitive, Signature
 from ..memo import Interned
 from ..nodes import Constant, Node, Operation, operations_since
-from ..plan import compile_nodes
+from ..plan import build, compile_nodes
 from ..static_keys import static_key
 from ..tracing import unknowns
 
@@ -22,6 +22,9 @@ from ..tracing import unknowns
 Step = tuple[Signature, tuple[int, ...]]
 
 BODIES_KEPT = 1 << 10
+
+# Longer bodies are not written out for people to read.
+LONGEST_SHOWN = 200
 
 
 class Body:
@@ -93,6 +96,12 @@ class Body:
         """Primitives that it applies."""
         return len(self.steps)
 
+    def __str__(self) -> str:
+        if len(self.steps) > LONGEST_SHOWN:
+            return repr(self)
+        given, outputs = self.names()
+        return str(build(given, outputs))
+
     def __repr__(self) -> str:
         return f"<body of {len(self.steps)} operations from {list(self.inputs)} to {list(self.avals)}>"
 
@@ -158,8 +167,7 @@ def body_of(given: Sequence[Node], found: Sequence[Node], inside: Iterable[Opera
     own = {*numbers, *inside}
     constants = [x for x in dict.fromkeys([*[x for op in inside for x in op.inputs], *found]) if x not in own]
     assert all(_belongs(x, True) for x in constants), "a body takes what it is not given"
-    for place, x in enumerate([*constants, *inside], len(given)):
-        numbers[x] = place
+    numbers |= {x: place for place, x in enumerate([*constants, *inside], len(given))}
     return _interned(
         tuple([x.aval for x in given]),
         tuple([(x.aval, x.value) for x in constants]),

@@ -75,7 +75,8 @@ class Switch(Flow):
     def push(self, op: Operation, tangents: Sequence[Node | None]) -> tuple[Node | None, ...]:
         """Tangents: those of the branch."""
         live = tuple([t is not None for t in tangents[1:]])
-        branches, moving = _pushed(self.branches, live)
+        key = (self.branches[1:], "tangents", live)
+        branches, moving = derived(self.branches[0], key, lambda: _pushed(self.branches, live))
         count = len(self.branches[0].outputs)
         covers = Covers(self, tuple(range(len(op.inputs))), tuple(range(count)))
         own = tuple([flag for flag, t in zip(self.each, tangents[1:], strict=False) if t is not None])
@@ -89,7 +90,8 @@ class Switch(Flow):
     def pull(self, cts: Sequence[Node | None], op: Operation, positions: Sequence[int]) -> list[Node | None]:
         """Cotangents: those of the branch."""
         places = tuple([i - 1 for i in positions])
-        branches, given = _pulled(self.branches, present(cts), places)
+        key = (self.branches[1:], "cotangents", present(cts), places)
+        branches, given = derived(self.branches[0], key, lambda: _pulled(self.branches, present(cts), places))
         if not given:
             return [None] * len(positions)
         vectors = [ct for ct in cts if ct is not None]
@@ -141,7 +143,7 @@ class Switch(Flow):
 
 def _pushed(branches: tuple[Body, ...], live: tuple[bool, ...]) -> tuple[tuple[Body, ...], tuple[int, ...]]:
     """Branches with tangents beside, and which outputs have any."""
-    made = [derived(body, ("tangents", live), lambda body=body: pushed(body, live)) for body in branches]
+    made = [pushed(body, live) for body in branches]
     moving = tuple([i for i in range(len(branches[0].outputs)) if any(found[i] is not None for *_, found in made)])
     joint = []
     for names, outputs, tangents, found in made:

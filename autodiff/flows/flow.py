@@ -18,6 +18,7 @@ from ..core.primitives import PYTHON_TYPES
 from ..nodes import Node, Operation
 from ..registry import backend_of, get_backend
 from ..tracing import unknowns
+from .bodies import Body
 
 Runner = Callable[[Sequence[Any]], "tuple[Any, ...]"]
 F = TypeVar("F", bound="Flow")
@@ -102,6 +103,15 @@ class Flow(ABC):
     def but(self: F, **changes: Any) -> F:
         """The same with other fields."""
         return dataclasses.replace(self, _runners={}, **changes)
+
+    def __str__(self) -> str:
+        """What it is, and its bodies as programs: a plan's source shows it."""
+        fields = [getattr(self, f.name) for f in dataclasses.fields(self)]
+        bodies = [
+            x for field in fields for x in (field if isinstance(field, tuple) else (field,)) if isinstance(x, Body)
+        ]
+        lines = [f"  {line}" for body in bodies for line in str(body).splitlines()]
+        return "\n".join([repr(self), *lines])
 
     def __reduce__(self) -> tuple[Any, ...]:
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "_runners"}

@@ -1,7 +1,7 @@
 """Loops over plans: a body is compiled once for a backend, and its plan is called for each step.
 
-A loop is written for each body, so that a step costs little beside its plan: nothing is packed, and what a body hands on
-as it is, is handed on.
+A loop is written for each body, so that a step costs little beside its plan: nothing is packed, and what a body hands
+on as it is, is handed on.
 """
 
 from __future__ import annotations
@@ -87,11 +87,12 @@ def scan_runner(
     )
     avals = [stacked(aval, length, axis) for aval, axis in zip(body.avals[step.carry :], onto, strict=True)]
     plan = body.plan(backend)
+    own = _Own(backend, body)
     if in_place:
 
         def run(values: Sequence[Any]) -> tuple[Any, ...]:
             made = [np.empty(aval.shape, aval.dtype) for aval in avals]
-            return (*_fixed(loop(plan, *values, *made), body.avals), *made)
+            return (*own(loop(plan, *values, *made), values), *made)
 
         return run
     xp = backend.namespace
@@ -100,14 +101,36 @@ def scan_runner(
         parts: list[list[Any]] = [[] for _ in onto]
         found = loop(plan, *values, *parts)
         together = [xp.stack(one[::-1] if reverse else one, axis=axis) for one, axis in zip(parts, onto, strict=True)]
-        return (*found, *together)
+        return (*own(found, values), *together)
 
     return run_apart
 
 
-def _fixed(values: Sequence[Any], avals: Sequence[Any]) -> list[Any]:
-    """What was carried as arrays: where nothing was computed, it may be a number."""
-    return [x if type(x) is np.ndarray else np.asarray(x, aval.dtype) for x, aval in zip(values, avals, strict=False)]
+class _Own:
+    """Arrays that are an operand, or part of one, as arrays of their own: an operation shares no memory with these.
+
+    Parameters
+    ----------
+    backend : Backend
+    body : Body
+        What made them. What it hands on as it is may be anything that it was given.
+    """
+
+    __slots__ = ("_backend", "_direct", "_dtypes")
+
+    def __init__(self, backend: Backend, body: Body):
+        self._backend = backend
+        self._direct = [i is not None for i in body.direct]
+        self._dtypes = [aval.dtype for aval in body.avals]
+
+    def __call__(self, found: Sequence[Any], values: Sequence[Any]) -> list[Any]:
+        """What was ``found`` from ``values``."""
+        given = {*map(id, values)}
+        triples = zip(found, self._direct, self._dtypes, strict=False)
+        return [
+            self._backend.asarray(x, dtype, copy=True) if direct or id(x) in given else x
+            for x, direct, dtype in triples
+        ]
 
 
 def while_runner(test: Body, body: Body, backend: Backend, step: Step) -> Runner:
@@ -131,13 +154,11 @@ def while_runner(test: Body, body: Body, backend: Backend, step: Step) -> Runner
         )
     )
     ask, plan = test.plan(backend), body.plan(backend)
-    in_place = _is_numpy(backend)
+    own = _Own(backend, body)
 
     def run(values: Sequence[Any]) -> tuple[Any, ...]:
         *found, count = loop(ask, plan, *values)
-        if in_place:
-            return (*_fixed(found, body.avals), np.array(count))
-        return (*found, backend.asarray(np.array(count)))
+        return (*own(found, values), backend.asarray(np.array(count)))
 
     return run
 
@@ -145,11 +166,13 @@ def while_runner(test: Body, body: Body, backend: Backend, step: Step) -> Runner
 def switch_runner(branches: Sequence[Body], backend: Backend, batched: bool) -> Runner:
     """What computes the branch that a number says; for several numbers all that are taken, and chooses."""
     calls = [_branch(body, backend) for body in branches]
+    owns = [_Own(backend, body) for body in branches]
     last = len(branches) - 1
     if not batched:
 
         def run(values: Sequence[Any]) -> tuple[Any, ...]:
-            return tuple(calls[min(max(int(values[0]), 0), last)](*values[1:]))
+            number = min(max(int(values[0]), 0), last)
+            return tuple(owns[number](calls[number](*values[1:]), values))
 
         return run
     xp = backend.namespace
@@ -162,14 +185,14 @@ def switch_runner(branches: Sequence[Body], backend: Backend, batched: bool) -> 
             if last and not bool(xp.any(chosen)):
                 continue
             with np.errstate(all="ignore"):
-                made = call(*values[1:])
+                made = owns[number](call(*values[1:]), values)
             if found is None:
                 found = made
                 continue
             found = [_chosen(xp, chosen, new, old) for new, old in zip(made, found, strict=True)]
         if found is None:
             # A batch of nothing.
-            found = calls[0](*values[1:])
+            found = owns[0](calls[0](*values[1:]), values)
         return tuple(found)
 
     return run_all
@@ -201,7 +224,7 @@ def rewind_runner(
     """What reverses a number of steps, from what is carried at some of them."""
     consts, carry = step
     forward, backward = _branch(body, backend), _branch(back.body, backend)
-    stored = back.forward.direct[carry:]
+    stored = [i for i in back.forward.direct[carry:] if i is not None]
     sums, live = len(back.found), len(back.carry)
     zeros = [(body.avals[i].shape, body.avals[i].dtype) for i in back.carry]
     totals = [(body.inputs[i].shape, body.inputs[i].dtype) for i in back.found]
@@ -226,6 +249,8 @@ def rewind_runner(
             while states:
                 operands = [*same, *states.pop()]
                 found = backward(*used, *found, *[operands[i] for i in stored])
+        given_ = {*map(id, values)}
+        found = [backend.asarray(x, copy=True) if id(x) in given_ else x for x in found]
         return tuple([found[places[i]] for i in wanted])
 
     assert len(places) == sums + live

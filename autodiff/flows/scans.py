@@ -1,4 +1,4 @@
-"""``scan``: a body that is repeated for the elements of arrays, along an axis, and carries something from step to step."""
+"""``scan``: a body that is repeated for the elements of arrays, and carries something from step to step."""
 
 from __future__ import annotations
 

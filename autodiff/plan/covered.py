@@ -85,9 +85,10 @@ def _depends(program: Program, number: int, other: int, found: Mapping[int, Larg
     stack, seen = [number], {number}
     while stack:
         for a in program.arguments[stack.pop()]:
+            while a != other and a in found:
+                a = found[a][0]
             if a == other:
                 return True
-            a = found[a][0] if a in found else a
             if a not in seen:
                 seen.add(a)
                 stack.append(a)

@@ -10,6 +10,7 @@ from .gradients import elementwise_grad, grad, holomorphic_grad, nth_derivative,
 from .jacobians import hessian, jacobian
 from .primitive import Primitive, ShapeDtype, primitive
 from .products import ggnvp, hvp, jvp, linearize, vhp, vjp
+from .reductions import associative_scan, map_reduce
 from .sparse import sparsity
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Function",
     "Primitive",
     "ShapeDtype",
+    "associative_scan",
     "checkpoint",
     "cond",
     "custom_batch",
@@ -35,6 +37,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "linearize",
+    "map_reduce",
     "nth_derivative",
     "primitive",
     "scan",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,7 @@ from ..core.avals import Aval, intern_aval
 from ..core.primitives import PYTHON_TYPES
 from ..engine import Walk, collected_of
 from ..errors import ArgumentError, AutodiffError, DTypeError, ShapeError, TraceError
-from ..nodes import NO_SLOT, Argument, Constant, Node, Unknown
-from ..nodes import now as now_
+from ..nodes import NO_SLOT, Argument, Constant, Node, Unknown, now
 from ..places import placed
 from ..tensor import Tensor, wrap
 from ..tracing import unknowns
@@ -70,8 +70,8 @@ class Leaves:
     def captured(self) -> Leaves:
         """The same, sharing no memory with arrays that were given."""
         for k, i in enumerate(self._places):
-            node = self.nodes[k]
-            if not isinstance(self._values[i], Tensor) and type(node) is Argument:
+            node, value = self.nodes[k], self._values[i]
+            if not isinstance(value, Tensor) and type(node) is Argument and not _is_fixed(value):
                 self.nodes[k] = as_node(node.value)
         return self
 
@@ -87,6 +87,15 @@ class Leaves:
             raise ArgumentError(
                 f"{self.name}: {what} is None at {names[i] or 'the whole'} in one place, and not in the other"
             )
+
+
+def _is_fixed(value: Any) -> bool:
+    """Whether nobody can write to an array: to one of a file that is open for reading, for one. It may be large."""
+    while isinstance(value, np.ndarray):
+        if value.flags.writeable:
+            return False
+        value = value.base
+    return value is None or isinstance(value, (bytes, mmap))
 
 
 def _node(value: Any, path: str) -> Node:
@@ -123,7 +132,8 @@ class Call:
     __slots__ = ("begin", "out")
 
     def __init__(self, function: Callable[..., Any], args: Sequence[Any], names: list[Node], name: str):
-        self.begin = now_()
+        # What it is given is its own: it may write into it.
+        self.begin = names[0].sequence - 1 if names else now()
         self.out, _ = traced(self.begin, _unknown, call_watched, function, args, {}, names, name, name=name)
 
 
@@ -212,10 +222,10 @@ def as_array_of(node: Node, dtype: np.dtype[Any]) -> Node:
 # --- values ----------------------------------------------------------------------------------------------------------
 
 
-def is_of_tensors(nodes: Iterable[Node]) -> bool:
-    """Whether nodes that a function takes from outside are made of Tensors, or of what stands for arguments."""
+def is_of_tensors(nodes: Iterable[Node], given: Iterable[Node] = ()) -> bool:
+    """Whether nodes are made of Tensors, or of what stands for arguments, beside what is ``given``."""
     stack = [*nodes]
-    seen = {*stack}
+    seen = {*stack, *given}
     while stack:
         node = stack.pop()
         if not node.inputs and (type(node) is not Constant or node.slot is not None):

@@ -1,4 +1,4 @@
-"""Loops and branches that are recorded as one operation: ``scan``, ``fori_loop``, ``while_loop``, ``cond``, ``switch``."""
+"""Loops and branches, each recorded as one operation: ``scan``, ``fori_loop``, ``while_loop``, ``cond``, ``switch``."""
 
 from __future__ import annotations
 
@@ -144,8 +144,8 @@ def _length(arrays: Leaves, length: int | None) -> int:
             first, length = path, node.aval.shape[0]
         elif node.aval.shape[0] != length:
             raise ShapeError(
-                f"scan: {path} is {node.aval!r}, with {node.aval.shape[0]} elements along its first axis, but by {first} "
-                f"there are {length}"
+                f"scan: {path} is {node.aval!r}, with {node.aval.shape[0]} elements along its first axis, but by "
+                f"{first} there are {length}"
             )
     if length is None:
         raise ArgumentError("scan: there are no arrays in xs, so how many steps there are is not known; give length=")
@@ -242,7 +242,8 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
     >>> import autodiff as ad
     >>> def root(a):
     ...     return ad.while_loop(lambda x: abs(x * x - a) > 1e-12, lambda x: 0.5 * (x + a / x), a)
-    >>> ad.value_and_grad(root)(4.0)
+    >>> value, slope = ad.value_and_grad(root)(4.0)
+    >>> round(value, 6), round(slope, 6)
     (2.0, 0.25)
     """
     _check_callable(cond_fun, "while_loop: cond_fun")
@@ -432,8 +433,8 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     --------
     >>> import autodiff as ad
     >>> import numpy as np
-    >>> ad.switch(2, [np.sin, np.cos, np.exp], 0.0)
-    1.0
+    >>> ad.switch(2, [np.sin, np.cos, np.exp], np.zeros(2))
+    array([1., 1.])
     >>> ad.vmap(lambda i, x: ad.switch(i, [np.negative, np.square], x))(np.array([0, 1]), np.array([3.0, 3.0]))
     array([-3.,  9.])
     """
@@ -484,8 +485,8 @@ def _agreeing(outs: Sequence[Leaves], titles: Sequence[str], name: str) -> list[
                 continue
             error = DTypeError if aval.shape == avals[0].shape else ShapeError
             raise error(
-                f"{name}: {path} is {avals[0]!r} if {titles[0]} is taken, and {aval!r} if {title} is; branches give results of "
-                "one shape and one dtype (np.broadcast_to, .astype)"
+                f"{name}: {path} is {avals[0]!r} if {titles[0]} is taken, and {aval!r} if {title} is; branches give "
+                "results of one shape and one dtype (np.broadcast_to, .astype)"
             )
         columns.append([as_array_of(out.nodes[i], dtype) for out in outs])
     return [[column[k] for column in columns] for k in range(len(outs))]

@@ -174,7 +174,8 @@ def test_every_primitive_is_reached_by_the_table() -> None:
     # Where values are is no function of the table, but that of tests/test_placement.py; the derivative of the logistic
     # function, which is that of logaddexp, comes with second derivatives only (tests/test_derivatives_oracle.py); plans
     # have factors (tests/backends/test_numpy_lapack.py); rules and functions of users have tests/test_custom.py and
-    # tests/test_primitive.py, and what is computed again has tests/test_checkpoint_memory.py.
+    # tests/test_primitive.py, what is computed again tests/test_checkpoint_memory.py, and loops and branches
+    # tests/test_control.py.
     elsewhere = {"place", "in_range", "logistic_slope", "lu", "lu_solve", "lu_slogdet", "lu_det"}
     elsewhere |= {"custom", "pack", "after", "batched", "call", "flow"}
     assert not {name for name in PRIMITIVES if name not in reached} - elsewhere

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from autodiff.backend import Backend, Plan
-from autodiff.core.program import Program
+from autodiff.core.parameters import Own
+from autodiff.core.primitives import Signature
+from autodiff.core.program import Program, prune
 from autodiff.errors import BackendError
 from autodiff.machine import thread_count
 from autodiff.plan.workspaces import Workspaces
@@ -173,7 +175,7 @@ class NumbaBackend(Backend):
 
     def compile(self, program: Program) -> Plan:
         """Kernels where they are estimated to be faster, the rest as on NumPy."""
-        program = with_factors(program)
+        program = with_factors(_with_kernels(program))
         try:
             cuts = faster(self._supported_ufuncs(), LARGEST_ARRAY)
             found = regions(program, cuts)
@@ -239,3 +241,19 @@ class NumbaBackend(Backend):
 
 
 BACKEND = NumbaBackend()
+
+
+def _with_kernels(program: Program) -> Program:
+    """The same program, in which steps of loops and branches are compiled as kernels, too."""
+
+    def replaced(result: Program, _: int, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+        kinds = signature.primitive.params.values()
+        if Own not in kinds:
+            return None
+        pairs = zip(signature.params, kinds, strict=True)
+        params = tuple([value.on(BACKEND) if kind is Own else value for value, kind in pairs])
+        return result.call(signature.primitive, *arguments, params=params)
+
+    if any(signature is not None and Own in signature.primitive.params.values() for signature in program.signatures):
+        return prune(program, replaced)
+    return program

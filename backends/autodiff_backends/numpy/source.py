@@ -138,7 +138,8 @@ def _pieces(writer: Writer, results: list[str]) -> list[str]:
         header += ["import numpy", "from autodiff.core.primitives import PRIMITIVES"]
         header += [f"meaning_{name} = PRIMITIVES[{name!r}].meaning" for name in sorted(writer.meanings)]
     comments = [f"# x{i}: {program.avals[i]!r}" for i in range(program.n_inputs) if program.avals[i].literal is None]
-    comments += [f"# {name}: {value!r}" for name, value in writer.objects.items()]
+    for name, value in writer.objects.items():
+        comments += [f"# {line}" for line in f"{name}: {value}".splitlines()]
     constants = [f"{name} = {_constant_text(writer, value)}" for name, value in writer.constants.items()]
     header += [f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(writer.names.items())]
     return [
