@@ -43,7 +43,7 @@ def axis_labels(signature: Signature, whole: Sequence[bool] | None = None) -> Ax
     ``whole`` says which entries of its index take a whole axis; if it is not given, the structure has to know.
     """
     primitive = signature.primitive
-    if Own in primitive.params.values():
+    if primitive.several and Own in primitive.params.values():
         return _apart(signature)
     if primitive.kind == "elementwise" or (primitive.several and primitive.core is None):
         return _broadcast(signature)

@@ -69,7 +69,9 @@ def compile_nodes(
     outputs = tuple(outputs)
     if search():
         return Searching(inputs, outputs, backend, lambda: compile_nodes(inputs, outputs, backend, derivatives), asked)
-    make = backend.compile if memory_limit is None else lambda program: limited(program, backend, memory_limit)
+
+    def make(program: Program) -> Plan:
+        return backend.compile(program) if memory_limit is None else limited(program, backend, memory_limit)
 
     def chooses(program: Program) -> bool:
         return ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)

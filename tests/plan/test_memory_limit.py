@@ -193,7 +193,7 @@ def test_no_more_is_held_than_is_planned_and_the_results_are_the_same(name):
     assert 0.5 * planned < found <= planned + BESIDE
     for part in (0.75, 0.55):
         limit = int(planned * part)
-        plan = compile_nodes(inputs, outputs, backend, True, limit)
+        plan = compile_nodes(inputs, outputs, backend, True, memory_limit=limit)
         found, results = peak(plan, *values)
         memory = memory_of(plan)
         assert memory.peak_bytes <= limit
