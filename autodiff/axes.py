@@ -45,7 +45,7 @@ def axis_labels(signature: Signature, whole: Sequence[bool] | None = None) -> Ax
     primitive = signature.primitive
     if primitive.kind == "elementwise" or (primitive.several and primitive.core is None):
         return _broadcast(signature)
-    if primitive.core == "->":
+    if primitive.several and primitive.core == "->":
         return _apart(signature)
     if primitive.kind == "indexing":
         return _indexed(signature, whole)

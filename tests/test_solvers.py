@@ -56,6 +56,26 @@ def test_all_second_derivatives(options):
     np.testing.assert_allclose(found, ad.hessian(total(by_formula))(a), rtol=1e-8)
 
 
+def test_large_systems_by_products():
+    """No matrix is made."""
+    n = 3000
+    a = np.linspace(0.5, 2.0, n)
+
+    def f(x, a):
+        return x**3 + 2 * x - 0.25 * (np.roll(x, 1) + np.roll(x, -1)) - a
+
+    def total(a):
+        return np.sum(ad.root(f, np.ones(n), (a,), method="krylov", linear="gmres") ** 2)
+
+    x = ad.root(f, np.ones(n), (a,), method="krylov", linear="gmres")
+    np.testing.assert_allclose(f(x, a), 0.0, atol=1e-12)
+    found, direction, h = ad.grad(total)(a), np.cos(np.arange(n)), 1e-4
+    expected = (total(a + h * direction) - total(a - h * direction)) / (2 * h)
+    np.testing.assert_allclose(found @ direction, expected, rtol=1e-6)
+    place = ad.minimize(lambda x: np.sum(x**4 / 4 + x**2) - np.dot(x, a), np.ones(n), method="L-BFGS-B", linear="cg")
+    np.testing.assert_allclose(place**3 + 2 * place, a, rtol=1e-10)
+
+
 def test_fourth_order():
     g, h = by_root, by_formula
     for _ in range(4):
