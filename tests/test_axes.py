@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from scipy import linalg
 
+import autodiff as ad
 from autodiff import ops
 from autodiff.axes import AxisLabels, axis_labels, carried, extent, takes_whole
 from autodiff.core.avals import INDEX_DTYPE, LINE, Aval, intern_aval, several
@@ -306,10 +307,19 @@ def axes_of(aval: Aval) -> list[int]:
 
 # Those of SciPy are ufuncs, one of which stands for all: others take orders that are integers.
 OF_SCIPY = set(ops.special.CARDS) | {p.name for p in vars(ops.special).values() if isinstance(p, Primitive)}
-# Loops and branches are taken whole.
+# Loops and branches, and what is called, are taken whole.
+NOT_CUT = {"flow", "call"}
 EVERY = pytest.mark.parametrize(
-    "primitive", [p for p in PRIMITIVES.values() if p.name not in {"flow", *OF_SCIPY} - {"erf"}], ids=lambda p: p.name
+    "primitive",
+    [p for p in PRIMITIVES.values() if p.name not in OF_SCIPY - {"erf"} | NOT_CUT],
+    ids=lambda p: p.name,
 )
+
+
+def test_nothing_passes_through_a_call():
+    f = ad.primitive(lambda x, y: (x, y), infer=lambda x, y: (x, y))
+    op = f(ad.Tensor(np.ones((2, 4))), ad.Tensor(np.ones(4)))[0].node.inputs[0]
+    assert axis_labels(op.signature) == (((None, None), (None,)), (None,) * len(extent(op.aval)), None, None)
 
 
 @EVERY

@@ -220,14 +220,18 @@ class Equation:
         return found  # type: ignore[return-value]
 
     def plan(
-        self, key: Any, outputs: Callable[[list[Node], list[Node]], Sequence[Node]], derived: bool = False
+        self,
+        key: Any,
+        outputs: Callable[[list[Node], list[Node]], Sequence[Node]],
+        derived: bool = False,
+        beside: Sequence[Aval] = (),
     ) -> Plan:
-        """A plan on the host of what is given, and of operands; ``outputs(given, operands)`` records what it gives."""
+        """A plan on the host of what is given, ``beside`` too, and operands: of ``outputs(given, operands)``."""
         found = self._plans.get(key)
         if found is None:
-            avals = [*self.given, *[aval for aval in self._residuals if aval.literal is None]]
+            avals = [*self.given, *beside, *[aval for aval in self._residuals if aval.literal is None]]
             names: list[Node] = [Argument(aval.at(None), WITHHELD, NO_SLOT) for aval in avals]
-            n = len(self.given)
+            n = len(self.given) + len(beside)
             nodes = outputs(names[:n], names[n:])
             found = self._plans.setdefault(key, compile_nodes(names, nodes, get_backend(), derivatives=derived))
         return found

@@ -7,7 +7,7 @@ so that they have derivatives again, of any order and in any mode.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -76,6 +76,17 @@ class Linear:
         (one,) = ops.outputs(ops.call_p(matrix, rule=_REGULAR[matrix.aval.dtype]))
         return ops.solve(ops.transpose(matrix) if transposed else matrix, right * one)
 
+    def step(self, problem: Problem, x: Array, right: Array) -> Array:
+        """The same in numbers, at some unknowns; NaN if there is no solution."""
+        if x.size > LARGEST_MATRIX:
+            return np.full_like(x, np.nan)
+        matrix = problem.matrix(x)
+        return np.linalg.solve(matrix, right) if is_regular(matrix) else np.full_like(x, np.nan)
+
+
+# Of larger systems no matrix is made to look at a solution.
+LARGEST_MATRIX = 1000
+
 
 class Problem:
     """Equations with numbers for all but the unknowns: what a solver is given.
@@ -127,6 +138,25 @@ class Problem:
         plan = equation.plan(("matrix", output), outputs, derived=True)
         return np.asarray(plan(self._as_given(x), *self._operands)[0], np.float64)
 
+    def product(self, x: Array) -> Callable[[Array], Array]:
+        """The derivative of what is to be zero, times a vector."""
+        equation = self._call.equation
+
+        def outputs(given: list[Node], operands: list[Node]) -> list[Node]:
+            unknowns, v = given
+            f = equation.record([unknowns], operands)[0]
+            change = Forward({unknowns: v})(f)
+            return [ops.zeros_like(f) if change is None else change]
+
+        plan = equation.plan("product", outputs, derived=True, beside=equation.given)
+        at = self._as_given(x)
+        return lambda v: np.asarray(plan(at, self._as_given(v), *self._operands)[0], np.float64)
+
+    @property
+    def linear(self) -> Linear:
+        """How linear systems of the derivative are solved."""
+        return self._call.linear
+
     def failed(self, reason: str, x: Array, iterations: Any = None) -> ConvergenceError:
         """The error that says why there is no solution."""
         steps = "" if iterations is None else f" after {iterations} iterations"
@@ -143,6 +173,13 @@ class Solver(Protocol):
         """The solution, or an error."""
 
     def __hash__(self) -> int: ...
+
+
+class ByProducts(Solver, Protocol):
+    """A solver of linear equations."""
+
+    def solved(self, product: Callable[[Array], Array], right: Array, start: Array) -> tuple[Array, str]:
+        """The solution of a system, by products with its matrix, and what is wrong with it, if anything is."""
 
 
 _known: Memo[Any, Implicit] = Memo(1 << 9)
@@ -163,14 +200,14 @@ class Implicit(Call):
         How the systems of derivatives are solved.
     """
 
-    __slots__ = ("_linear", "_solver", "equation")
+    __slots__ = ("_solver", "equation", "linear")
 
     def __init__(self, name: str, equation: Equation, solver: Solver, linear: Linear):
         self.name = name
         self.equation = equation
         self.outputs = (equation.given[0].at(None),)
         self._solver = solver
-        self._linear = linear
+        self.linear = linear
 
     @classmethod
     def of(cls, name: str, equation: Equation, solver: Solver, linear: Linear) -> Implicit:
@@ -195,14 +232,14 @@ class Implicit(Call):
         if given is None:
             return [None] * len(positions)
         f, x, operands = self._at_solution(op)
-        u = self._linear.solved(f, x, -given, True)
+        u = self.linear.solved(f, x, -given, True)
         return reverse([f], [u], [operands[i - 1] for i in positions])
 
     def push(self, op: Operation, tangents: Sequence[Node | None]) -> Sequence[Node | None]:
         f, x, operands = self._at_solution(op)
         pairs = zip(operands, tangents[1:], strict=True)
         change = Forward({p: t for p, t in pairs if t is not None})(f)
-        return [None if change is None else self._linear.solved(f, x, -change, False)]
+        return [None if change is None else self.linear.solved(f, x, -change, False)]
 
     def _at_solution(self, op: Operation) -> tuple[Node, Node, list[Node]]:
         """What is zero, recorded at the solution, and fresh names for what it is made of."""
@@ -229,17 +266,21 @@ class Iterative(Linear):
 
     Parameters
     ----------
-    solver : Solver
+    solver : ByProducts
         What solves a linear equation.
     """
 
-    solver: Solver
+    solver: ByProducts
 
     def solved(self, f: Node, x: Node, right: Node, transposed: bool) -> Node:
         (v,) = unknowns([x.aval.at(None)])
         product = reverse([f], [v], [x])[0] if transposed else Forward({x: v})(f)
         assert product is not None
         return implicit("linear_solve: the solution", v, [product - right], ops.zeros(x.aval), self.solver, self)
+
+    def step(self, problem: Problem, x: Array, right: Array) -> Array:
+        found, wrong = self.solver.solved(problem.product(x), right, np.zeros_like(x))
+        return np.full_like(x, np.nan) if wrong else found
 
 
 DENSE = Linear()

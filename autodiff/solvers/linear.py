@@ -13,7 +13,7 @@ from ..arguments import count, word
 from ..errors import ArgumentError, ShapeError, shown
 from ..vectors import alike, drawn
 from .equations import Array, Unknowns, called, checked_function, finished, results_of, scipy_module, unknown, vector
-from .implicit import DENSE, Iterative, Problem, implicit, is_linear, is_regular
+from .implicit import DENSE, Iterative, Linear, Problem, Solver, implicit, is_linear, is_regular
 
 METHODS = ("dense", "gmres", "bicgstab", "cg", "minres", "lgmres")
 
@@ -50,40 +50,47 @@ class Krylov:
         return cls(method, tol, maxiter)
 
     def __call__(self, problem: Problem) -> Array:
-        sparse = scipy_module("sparse.linalg", problem.name)
-        start = problem.start
-        right = -problem.residual(np.zeros_like(start))
-        if not np.all(np.isfinite(right)):
-            return np.full_like(start, np.nan)
-        if not right.any():
-            return np.zeros_like(start)
-        n = start.size
-        matrix = sparse.LinearOperator((n, n), lambda v: problem.residual(v.ravel()) + right, dtype=np.float64)
+        right = -problem.residual(np.zeros_like(problem.start))
+        x, wrong = self.solved(lambda v: problem.residual(v) + right, right, problem.start)
+        if wrong:
+            raise problem.failed(wrong, x)
+        return x
+
+    def solved(self, product: Callable[[Array], Array], right: Array, start: Array) -> tuple[Array, str]:
+        """The solution of a system, by products with its matrix, and what is wrong with it, if anything is."""
+        sparse = scipy_module("sparse.linalg", "solvers")
+        length, n = np.linalg.norm(right), right.size
+        if not np.isfinite(length):
+            return np.full_like(start, np.nan), ""
+        if not length:
+            return np.zeros_like(start), ""
+        matrix = sparse.LinearOperator((n, n), lambda v: product(v.ravel()), dtype=np.float64)
         options: dict[str, Any] = {"maxiter": self.maxiter or max(10 * n, 100)}
         if self.method != "minres":
             options["atol"] = 0.0
         if self.method == "gmres":
             options["restart"] = min(n, RESTART)
         solve = getattr(sparse, self.method)
-        x, length = start, np.linalg.norm(right)
-        residual = -problem.residual(x)
+        x, residual, info = start, right - product(start), 0
+        error = np.linalg.norm(residual) / length
         with np.errstate(all="ignore"):
             for _ in range(REFINED):
-                step, info = solve(matrix, residual, rtol=self.rtol * length / np.linalg.norm(residual), **options)
-                x = x + step
-                residual = -problem.residual(x)
-                error = np.linalg.norm(residual) / length
-                if info or not error > SLACK * self.rtol:
+                if not error > SLACK * self.rtol:
                     break
-        if not error <= (SLACK if info else ROUNDED) * self.rtol:
-            definite = ", or not symmetric and positive" if self.method in ("cg", "minres") else ""
-            raise problem.failed(
-                f"{self.method} ended with {info}, and the residual is {error:.3g} of b "
-                f"(rtol={self.rtol:.3g}); is the matrix singular{definite}?",
-                x,
-                options["maxiter"] if info > 0 else None,
-            )
-        return np.asarray(x)
+                step, info = solve(matrix, residual, rtol=self.rtol / error, **options)
+                x = x + step
+                residual = right - product(x)
+                error = np.linalg.norm(residual) / length
+                if info:
+                    break
+        if error <= (SLACK if info else ROUNDED) * self.rtol:
+            return x, ""
+        definite = ", or not symmetric and positive" if self.method in ("cg", "minres") else ""
+        steps = f" after {info} iterations" if info > 0 else ""
+        return x, (
+            f"{self.method} ended{steps} with a residual of {error:.3g} beside the right side (rtol={self.rtol:.3g}); "
+            f"is the matrix singular{definite}?"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +186,8 @@ def linear_solve(
     product = vector(nodes, dtype)
     if not is_linear(product, x):
         raise ArgumentError(f"{name}: matvec is not linear in its argument; ad.root finds roots of other functions")
-    linear = DENSE if method == "dense" else Iterative(Krylov.of(method, tol, maxiter, dtype))
-    solver: Any = Whole() if method == "dense" else linear.solver  # type: ignore[attr-defined]
+    krylov = Krylov.of(method, tol, maxiter, dtype)
+    linear: Linear = DENSE if method == "dense" else Iterative(krylov)
+    solver: Solver = Whole() if method == "dense" else krylov
     flat = implicit(f"{name}: the solution", x, [product - right.flat], start, solver, linear)
     return right.returned(finished(right.apart(flat), x, (b, x0)))

@@ -25,8 +25,8 @@ from .equations import (
     unknown,
     vector,
 )
-from .implicit import Problem, implicit
-from .roots import LARGEST_POLISHED, Options, linear_by, options_of, polished, tolerance
+from .implicit import DENSE, LARGEST_MATRIX, Problem, implicit
+from .roots import Options, linear_by, options_of, polished, tolerance
 
 # Those of scipy.optimize.minimize that need no bounds; True where it takes the matrix of second derivatives.
 METHODS = {
@@ -49,12 +49,17 @@ NEGATIVE = 1e-6
 
 def _lowest(problem: Problem, x: Array, converged: bool, reason: str, iterations: Any) -> Array:
     """A minimum made better; an error if it is none, or one of another kind of stationary points."""
-    small = x.size <= LARGEST_POLISHED
-    x = polished(problem, x, converged, reason, iterations, small)
-    if small:
-        curvatures = np.linalg.eigvalsh(problem.matrix(x))
-        if curvatures[0] < -NEGATIVE * np.max(np.abs(curvatures)):
-            raise problem.failed("the gradient is zero, but there is a direction that leads down", x, iterations)
+    x = polished(problem, x, converged, reason, iterations)
+    if problem.linear is DENSE and 0 < x.size <= LARGEST_MATRIX:
+        matrix = problem.matrix(x)
+        allowed = NEGATIVE * np.max(np.abs(matrix)) * np.eye(x.size)
+        try:
+            np.linalg.cholesky((matrix + matrix.T) / 2 + allowed)
+        except np.linalg.LinAlgError:
+            if matrix.any():
+                raise problem.failed(
+                    "the gradient is zero, but there is a direction that leads down", x, iterations
+                ) from None
     return x
 
 

@@ -249,7 +249,7 @@ class First(Call):
 
 def _event_solver(problem: Problem) -> Array:
     """The time, made better."""
-    return polished(problem, problem.start, True, "the event is no root", None, True)
+    return polished(problem, problem.start, True, "the event is no root", None)
 
 
 def _until(

@@ -24,7 +24,7 @@ from .equations import (
     unknown,
     vector,
 )
-from .implicit import DENSE, Iterative, Linear, Problem, implicit, is_regular
+from .implicit import DENSE, LARGEST_MATRIX, Iterative, Linear, Problem, implicit
 from .linear import METHODS as LINEAR_METHODS
 from .linear import Krylov
 
@@ -49,8 +49,6 @@ POLISHING = 8
 LONGEST_LAST_STEP = 1e-2
 # A residual is none if it is smaller than this, for that where the search began.
 SMALL = 1e-6
-# The matrices of larger systems are not made to look at a solution.
-LARGEST_POLISHED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,37 +95,27 @@ def linear_by(linear: Any, dtype: np.dtype[Any], name: str) -> Linear:
     return DENSE if linear == "dense" else Iterative(Krylov.of(linear, None, None, dtype))
 
 
-def polished(problem: Problem, x: Array, converged: bool, reason: str, iterations: Any, small: bool) -> Array:
+def polished(problem: Problem, x: Array, converged: bool, reason: str, iterations: Any) -> Array:
     """A solution made better by short steps of Newton's method as long as that helps; an error if it is none."""
     residual = problem.residual(x)
     if not (np.all(np.isfinite(x)) and np.all(np.isfinite(residual))):
         raise problem.failed(f"{reason}; a number is not finite", x, iterations)
-    if not small:
-        if not converged:
-            raise problem.failed(reason, x, iterations)
-        return x
     for _ in range(POLISHING):
         error = np.max(np.abs(residual))
         if not error:
-            return x
-        step = _newton_step(problem, x, residual)
+            break
+        step = problem.linear.step(problem, x, -residual)
         length = np.max(np.abs(step)) / (1 + np.max(np.abs(x)))
         if not length <= LONGEST_LAST_STEP:
-            # With a singular matrix steps say nothing.
-            if converged and not np.isfinite(length) and _is_small(problem, error):
-                return x
+            if not np.isfinite(length) and converged and (x.size > LARGEST_MATRIX or _is_small(problem, error)):
+                # With a singular matrix steps say nothing, and there is none of one that is too large.
+                break
             raise problem.failed(f"{reason}; there is none near, by Newton's method", x, iterations)
         other = problem.residual(x + step)
         if not np.max(np.abs(other)) < error:
             break
         x, residual = x + step, other
     return x
-
-
-def _newton_step(problem: Problem, x: Array, residual: Array) -> Array:
-    """The step of Newton's method; NaN if the matrix is singular."""
-    matrix = problem.matrix(x)
-    return np.linalg.solve(matrix, -residual) if is_regular(matrix) else np.full_like(x, np.nan)
 
 
 def _is_small(problem: Problem, error: float) -> bool:
@@ -155,18 +143,17 @@ class RootFinder:
 
     def __call__(self, problem: Problem) -> Array:
         optimize = scipy_module("optimize", problem.name)
-        small = problem.start.size <= LARGEST_POLISHED
         found = optimize.root(
             problem.residual,
             problem.start,
-            jac=problem.matrix if METHODS[self.method] and small else None,
+            jac=problem.matrix if METHODS[self.method] else None,
             method=self.method,
             tol=self.tol,
             options=dict(self.options.values) or None,
         )
         x = np.asarray(found.x, np.float64).reshape(problem.start.shape)
         reason = " ".join(str(found.message).split()).rstrip(".")
-        return polished(problem, x, bool(found.success), reason, found.get("nit"), small)
+        return polished(problem, x, bool(found.success), reason, found.get("nit"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +179,7 @@ class FixedPoint:
             if not np.all(np.isfinite(x)):
                 raise problem.failed("the iteration leaves the finite numbers", x - step)
             if np.max(np.abs(step), initial=0.0) <= self.tol * (1 + np.max(np.abs(x), initial=0.0)):
-                return polished(problem, x, True, "", None, x.size <= LARGEST_POLISHED)
+                return polished(problem, x, True, "", None)
         raise problem.failed("the iteration does not converge", x, self.maxiter)
 
 
