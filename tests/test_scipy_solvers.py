@@ -107,6 +107,9 @@ def test_one_matrix_of_all_derivatives():
         for part, n in ((nested["a"], 4), (nested["b"], 3))
     ]
     np.testing.assert_array_equal(matrix, np.concatenate(rows))
+    sparse = ad.jacobian(f, argnums=(0, 1), has_aux=True, flat=True, sparse=True)(x, p)[0]
+    assert sparse.format == "csr"
+    np.testing.assert_array_equal(sparse.toarray(), matrix)
     assert ad.jacobian(lambda x: x**2, flat=True)(3.0).tolist() == [[6.0]]
     # A derivative of it, too.
     cubes = ad.grad(lambda x: np.sum(ad.jacobian(lambda x: x**3, flat=True)(x)))

@@ -26,15 +26,20 @@ def with_vector(function: Callable[..., Any], has_aux: bool, name: str) -> Calla
     return called
 
 
-def with_matrix(derivative: Callable[..., Any], has_aux: bool) -> Callable[..., Any]:
+def with_matrix(derivative: Callable[..., Any], has_aux: bool, sparse: bool) -> Callable[..., Any]:
     """The same derivative of a vector, all blocks of which are one matrix: its columns belong to the arguments."""
 
     @functools.wraps(derivative)
     def called(*args: Any, **kwargs: Any) -> Any:
         found = derivative(*args, **kwargs)
         blocks, aux = found if has_aux else (found, None)
-        parts = [np.reshape(block, (np.shape(block)[0], -1)) for block in flatten(blocks)[0]]
-        matrix = np.concatenate(parts, axis=1)
+        parts = flatten(blocks)[0]
+        if sparse:
+            from scipy.sparse import hstack  # noqa: PLC0415  (the blocks are SciPy's)
+
+            matrix = hstack(parts, format="csr")
+        else:
+            matrix = np.concatenate([np.reshape(part, (np.shape(part)[0], -1)) for part in parts], axis=1)
         return (matrix, aux) if has_aux else matrix
 
     return called

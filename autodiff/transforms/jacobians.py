@@ -89,8 +89,11 @@ def jacobian(
     if flag(flat, f"{name}: flat"):
         check_call(function, argnums, name, argnames)
         of_vector = with_vector(function, has_aux, name)
-        blocks_of = jacobian(of_vector, argnums, has_aux, mode=mode, chunk_size=chunk_size, argnames=argnames)
-        return with_matrix(blocks_of, has_aux)
+        sparse = flag(sparse, f"{name}: sparse")
+        blocks_of = jacobian(
+            of_vector, argnums, has_aux, mode=mode, chunk_size=chunk_size, sparse=sparse, argnames=argnames
+        )
+        return with_matrix(blocks_of, has_aux, sparse)
     check_call(function, argnums, name, argnames)
     has_aux, chunk = flag(has_aux, f"{name}: has_aux"), chunks(chunk_size, name)
     options = Options(word(mode, f"{name}: mode", MODES), chunk)
