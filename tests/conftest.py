@@ -59,7 +59,7 @@ USUAL = ("numpy", "numba", "array_api_strict")
 # Tests of every function in every mode on every backend. A run of all tests makes one of so many of these, on each
 # Python another part; with SWEEP=all in the environment, or asked for by file or by name, all.
 SWEEPS = ("test_blocks", "test_recipes", "test_sweep")
-SHARE = 3
+SHARE = 4
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
