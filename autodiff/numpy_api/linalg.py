@@ -66,7 +66,7 @@ def _eigvals(a: Any) -> Any:
 
 
 def _qr(a: Any, mode: Any = "reduced") -> Any:
-    if mode == "raw":
+    if isinstance(mode, str) and mode == "raw":
         raise UnsupportedError(
             "qr: mode='raw' gives reflections as LAPACK keeps them, which have no derivative here; mode='reduced' and "
             "mode='complete' give factors"
@@ -194,6 +194,8 @@ def _tensorinv(a: Any, ind: Any = 2) -> Any:
     if ind <= 0:
         raise ArgumentError(f"tensorinv: ind={ind} must be at least 1")
     shape = node.aval.shape
+    if not shape:
+        raise ShapeError(f"tensorinv({node.aval!r}): a number has no axes; write 1 / a")
     rows, columns = shape[:ind], shape[ind:]
     if math.prod(rows) != math.prod(columns):
         raise ShapeError(f"tensorinv({node.aval!r}, ind={ind}): the first {ind} axes and the others differ in size")
