@@ -1,6 +1,7 @@
 """Products of derivatives and vectors, and gradients of other kinds."""
 
 import dataclasses
+import inspect
 import itertools
 import math
 from collections import namedtuple
@@ -313,13 +314,51 @@ def test_results_beside():
     np.testing.assert_allclose(second, 8 * Y)
 
 
-def test_names_and_docstrings_are_kept():
-    def named(x):
-        """What it says."""
-        return x
+SAME_ARGUMENTS = {
+    **{name: getattr(ad, name) for name in ("grad", "value_and_grad", "elementwise_grad", "holomorphic_grad")},
+    **{name: getattr(ad, name) for name in ("jacobian", "hessian", "vmap", "function", "custom_vjp", "custom_jvp")},
+    "nth_derivative": lambda f: ad.nth_derivative(f, 2),
+}
+WITH_A_VECTOR = {name: getattr(ad, name) for name in ("hvp", "vhp", "ggnvp")}
 
-    for transform in (ad.grad, ad.value_and_grad, ad.elementwise_grad, ad.holomorphic_grad, ad.hvp, ad.vhp, ad.ggnvp):
-        assert (transform(named).__name__, transform(named).__doc__) == ("named", "What it says.")
+
+@pytest.mark.parametrize("name", [*SAME_ARGUMENTS, *WITH_A_VECTOR])
+def test_names_docstrings_and_signatures_are_kept(name):
+    def named(x, y: float = 2.0, *, z=1):
+        """What it says."""
+        return x * y * z
+
+    found = (SAME_ARGUMENTS | WITH_A_VECTOR)[name](named)
+    assert (found.__name__, found.__doc__) == ("named", "What it says.")
+    # A product takes a vector after the first argument.
+    assert (inspect.signature(found) == inspect.signature(named)) == (name in SAME_ARGUMENTS)
+
+
+def test_a_derivative_at_a_constant_point_within_another_is_a_number():
+    found = []
+
+    def cubic(y):
+        return y**3
+
+    def outer(x):
+        found[:] = [
+            ad.grad(cubic)(2.0),
+            *ad.value_and_grad(cubic)(2.0),
+            *ad.jvp(cubic, (2.0,), (1.0,)),
+            *ad.vjp(cubic, 2.0)[1](1.0),
+            ad.linearize(cubic, 2.0)[1](1.0),
+            ad.hvp(cubic)(2.0, 1.0),
+            ad.jacobian(cubic)(2),
+            ad.hessian(cubic)(2.0),
+            ad.nth_derivative(cubic, 2)(2.0),
+            ad.elementwise_grad(cubic)(2.0),
+        ]
+        return x * found[0]
+
+    for transform in (ad.grad(outer), lambda x: ad.jvp(outer, (x,), (1.0,))[1], ad.hessian(outer), ad.function(outer)):
+        transform(1.5)
+        assert {type(value) for value in found} == {float}
+        assert found == [12.0, 8.0, 12.0, 8.0, *[12.0] * 8]
 
 
 WRONG = {

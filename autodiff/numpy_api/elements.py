@@ -82,8 +82,10 @@ def _replacement(value: Any, x: Node) -> Node:
 
 def _finite(x: Node, nan: Any, posinf: Any, neginf: Any) -> Node:
     limits = np.finfo(x.aval.dtype)
-    high = float(limits.max) if posinf is None else posinf
-    low = float(limits.min) if neginf is None else neginf
+    # Beyond every float in extended precision, and a number of the structure else.
+    number: Any = float if limits.max <= np.finfo(np.float64).max else np.asarray
+    high = number(limits.max) if posinf is None else posinf
+    low = number(limits.min) if neginf is None else neginf
     nan, high, low = [_replacement(v, x) for v in (nan, high, low)]
     result = ops.where(ops.isnan(x), nan, x)
     result = ops.where(ops.equal(x, np.inf), high, result)

@@ -66,7 +66,7 @@ def _eigvals(a: Any) -> Any:
 
 
 def _qr(a: Any, mode: Any = "reduced") -> Any:
-    if mode == "raw":
+    if isinstance(mode, str) and mode == "raw":
         raise UnsupportedError(
             "qr: mode='raw' gives reflections as LAPACK keeps them, which have no derivative here; mode='reduced' and "
             "mode='complete' give factors"
@@ -108,6 +108,11 @@ def _pinv(a: Any, rcond: Any = None, hermitian: Any = False, *, rtol: Any = np._
     return wrap(ops.pinv_p(node, tolerance))
 
 
+def _as_lapack(rcond: Any) -> Any:
+    """A tolerance as LAPACK takes it: what is no part of one means its own precision, and NaN means none."""
+    return np.where((rcond <= 0) | (rcond >= 1), 2.0**-53, np.where(rcond == rcond, rcond, 0.0))
+
+
 def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     x, y = node_of(a), node_of(b)
     if x.aval.ndim != 2 or y.aval.ndim not in (1, 2) or x.aval.shape[0] != y.aval.shape[0]:
@@ -120,13 +125,10 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     m, n = x.aval.shape
     # NumPy computes in double precision, and asks for that.
     rcond = max(m, n) * float(np.finfo(np.float64).eps) if rcond is None else rcond
-    tolerance: Node = _tolerance(rcond, x)
+    tolerance = _tolerance(rcond, x)
     if tolerance.aval.ndim:
         raise ShapeError(f"lstsq: rcond={describe(rcond)} must be one number")
-    # LAPACK takes what is no part of one for its own precision, and NaN for none.
-    no_part = ops.logical_or(ops.less_equal(tolerance, 0), ops.greater_equal(tolerance, 1))
-    tolerance = ops.where(no_part, 2.0**-53, ops.where(ops.equal(tolerance, tolerance), tolerance, 0.0))
-    tolerance = ops.astype(tolerance, ops.real_dtype(dtype))
+    tolerance = _tolerance(_as_lapack(rcond if isinstance(rcond, (int, float, np.number)) else wrap(tolerance)), x)
     _, s, _ = ops.svd(x, full_matrices=False)
     large = ops.greater(s, tolerance * ops.amax(s, axes=(0,))) if min(m, n) else ops.not_equal(s, 0)
     rank = ops.astype(ops.sum(large, (0,)), np.dtype(np.int32))
@@ -194,6 +196,8 @@ def _tensorinv(a: Any, ind: Any = 2) -> Any:
     if ind <= 0:
         raise ArgumentError(f"tensorinv: ind={ind} must be at least 1")
     shape = node.aval.shape
+    if not shape:
+        raise ShapeError(f"tensorinv({node.aval!r}): a number has no axes; write 1 / a")
     rows, columns = shape[:ind], shape[ind:]
     if math.prod(rows) != math.prod(columns):
         raise ShapeError(f"tensorinv({node.aval!r}, ind={ind}): the first {ind} axes and the others differ in size")

@@ -16,6 +16,8 @@ from .calling import Handler
 
 def _vector_norm(x: Node, order: Any, axes: tuple[int, ...], name: str) -> Node:
     """The norm along ``axes``, with the minimum-norm subgradient 0 at 0."""
+    if isinstance(order, np.ndarray) and order.ndim:
+        raise ArgumentError(f"{name}: ord={describe(order)} is no order of a vector norm")
     if order is None or order == 2:
         parts = (ops.real(x), ops.imag(x)) if x.aval.dtype.kind == "c" else (x,)
         squares = [ops.square(part) for part in parts]

@@ -12,7 +12,7 @@ from .. import ops
 from ..arguments import check_memory, integer, word
 from ..convert import as_array, describe
 from ..core.avals import Aval
-from ..errors import ArgumentError, DTypeError, shown
+from ..errors import ArgumentError, DTypeError, UnsupportedError, shown
 from ..nodes import Node
 from ..tensor import node_of, wrap
 from .calling import Handler
@@ -103,6 +103,9 @@ def _odd(x: Node, widths: list[list[int]], mode: Any) -> Node:
         # What is left of a vector without its ends is an element, or its negative.
         signs = np.where(inner, np.sign(padded(np.where((places > 0) & (places < size - 1), places, 0))), 0)
         shape = [-1 if i == axis else 1 for i in range(x.aval.ndim)]
+        if x.aval.dtype.kind in "iu":
+            # Unsigned integers of 64 bits beside signed ones would be floats. They wrap around, as in NumPy.
+            signs, *ends = [counts.astype(x.aval.dtype) for counts in (signs, *ends)]
         total = ops.where((signs != 0).reshape(shape), ops.take(x, positions, axis) * signs.reshape(shape), 0)
         for end, counts in zip((0, size - 1), ends, strict=False):
             edge = ops.take(x, np.array([end]), axis)
@@ -183,6 +186,11 @@ def _pad(array: Any, pad_width: Any, mode: Any = "constant", **keywords: Any) ->
     if mode in STATISTICS:
         return wrap(_statistics(x, widths, mode, **keywords))
     kind = word(keywords.get("reflect_type", "even"), "pad: reflect_type", ("even", "odd"))
+    if kind == "odd" and x.aval.dtype.kind == "b":
+        raise UnsupportedError(
+            f"pad({x.aval!r}, reflect_type='odd'): this is twice an element less another, and truths are no numbers; "
+            "use .astype(int)"
+        )
     return wrap(_odd(x, widths, mode) if kind == "odd" else _repeated(x, widths, mode))
 
 

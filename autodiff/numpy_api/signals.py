@@ -82,6 +82,9 @@ def _spacings(x: Node, varargs: Sequence[Any], axes: Sequence[int]) -> list[Node
         at = node_of(given)
         if at.aval.ndim > 1:
             raise ArgumentError(f"gradient: the spacing {at.aval!r} must be a number or a vector of coordinates")
+        if at.aval.dtype.kind == "u":
+            # A step is negated.
+            at = ops.astype(at, np.float64)
         if at.aval.ndim:
             if at.aval.size != x.aval.shape[axis]:
                 raise ArgumentError(

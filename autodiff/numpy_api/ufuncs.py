@@ -75,7 +75,7 @@ def _positive(x: Node) -> Node:
 
 def _bitwise_count(x: Node) -> Node:
     """How many bits of the magnitude are set: those of pairs, of fours, of eights and so on are added."""
-    if x.aval.dtype.kind not in "iu":
+    if x.aval.dtype.kind not in "iub":
         raise DTypeError(f"bitwise_count({x.aval!r}): NumPy counts the bits of integers only")
     x = ops.strong(x)
     # The least integer of a dtype has a magnitude in a wider one only.

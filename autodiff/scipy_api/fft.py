@@ -47,6 +47,12 @@ def _along_several(name: str, default: Any) -> Handler:
         if s is not None and axes is None:
             # NumPy deprecates what SciPy takes for the last axes.
             axes = tuple(range(t.ndim - len(s), t.ndim))
+        if s is None and name.startswith("irfft") and t.ndim:
+            # Of one coefficient NumPy makes no point, and refuses that; SciPy makes one.
+            places = range(t.ndim) if axes is None else np.atleast_1d(axes)
+            if len(places) and t.shape[places[-1]] == 1:
+                s = [*[t.shape[a] for a in places[:-1]], 1]
+                axes = tuple(map(int, places))
         return function(t, s, axes, norm)
 
     return transform

@@ -297,6 +297,12 @@ def _second(
         given = vectors(vector, chosen.structure, [node.aval for node in chosen.own], f"{name}: v")
         return _product(walk, [root], chosen.own, given, chosen, aux, has_aux)
 
+    return _own_signature(product)
+
+
+def _own_signature(product: Callable[..., Any]) -> Callable[..., Any]:
+    """A function with the name and the docstring of another one, and one argument more: not with its signature."""
+    del product.__wrapped__  # type: ignore[attr-defined]
     return product
 
 
@@ -487,4 +493,4 @@ def ggnvp(
         inputs = [*chosen.own, *stand_ins]
         return _product(walk, [*results.nodes, root], inputs, given, chosen, Aux(()), False)
 
-    return product
+    return _own_signature(product)

@@ -288,3 +288,52 @@ def test_derivatives_beside_small_integers_are_as_precise(function: Any, kind: s
     (found,) = gradients(function(ad.Tensor(whole, constant=True), x), x)
     (expected,) = gradients(function(whole.astype(float), x), x)
     np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("rcond", [0.5, 1.0, 2.0, 0.0, -1.0, np.inf, np.nan, np.nextafter(1.0, 0.0)])
+def test_what_lstsq_takes_for_its_own_precision(rcond: float) -> None:
+    """LAPACK ignores a tolerance of 0, less, 1 and more; taken at its word, it gave zeros, or 1e20."""
+    a, b = np.diag([1.0, 1e-3, 1e-20]), np.ones(3)
+    x, _, rank, _ = np.linalg.lstsq(a, b, rcond)
+    for tolerance in (rcond, ad.Tensor(rcond)):
+        found = np.linalg.lstsq(ad.Tensor(a), b, tolerance)
+        np.testing.assert_allclose(found[0].value, x, rtol=1e-12)
+        assert found[2].value == rank
+
+
+@pytest.mark.parametrize("function", [np.tril_indices_from, np.triu_indices_from])
+def test_the_diagonal_of_indices_of_triangles_may_be_a_tensor(function: Any) -> None:
+    """It was taken for its shape, and so for 0."""
+    x = ad.Tensor(np.ones((3, 4)))
+    for k in (1, -1, 0.5):
+        for one, other in zip(function(x, ad.Tensor(k)), function(np.ones((3, 4)), k)):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("kind", ["u1", "u8", "i8"])
+def test_unsigned_integers_have_negatives_where_numpy_means_them(kind: str) -> None:
+    """The step of `np.gradient` and the reflections of `np.pad` were negated in their dtype."""
+    whole = np.array([[1, 5, 2], [7, 3, 9], [4, 8, 6]], kind)
+    step = np.array(2, kind)
+    for one, other in zip(
+        np.gradient(ad.Tensor(whole, constant=True), 0.5, step, edge_order=2),
+        np.gradient(whole, 0.5, step, edge_order=2),
+    ):
+        np.testing.assert_allclose(one.value, other)
+    found = np.pad(ad.Tensor(whole, constant=True), 3, "reflect", reflect_type="odd")
+    np.testing.assert_array_equal(found.value, np.pad(whole, 3, "reflect", reflect_type="odd"))
+
+
+def test_bits_of_truths_and_the_largest_number_of_extended_precision() -> None:
+    truths = np.array([True, False])
+    found = np.bitwise_count(ad.Tensor(truths, constant=True))
+    np.testing.assert_array_equal(found.value, np.bitwise_count(truths))
+    assert found.dtype == np.uint8
+    large = np.array([np.inf, -np.inf], np.longdouble)
+    np.testing.assert_array_equal(np.nan_to_num(ad.Tensor(large)).value, np.nan_to_num(large))
+
+
+def test_complex_weights_of_polyfit_are_refused() -> None:
+    x = ad.Tensor([0.0, 1.0, 2.0])
+    with pytest.raises(ad.errors.DTypeError, match=r"w=complex128.* must be real"):
+        np.polyfit(x, x, 1, w=np.ones(3) * 1j)
