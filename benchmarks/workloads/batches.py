@@ -12,6 +12,7 @@ from benchmarks.workload import BEST_PEER, Case, Row, Target, Workload
 
 NAME = "batches"
 HIDDEN, BATCH, SAMPLES, SYSTEMS = 64, 256, 10_000, 256
+SIZES = {"gradients": BATCH, "logistic": SAMPLES, "network": SAMPLES, "systems": SYSTEMS}
 
 
 def perceptron(xp: Any, first: Any, second: Any, x: Any, y: Any) -> Any:
@@ -74,9 +75,10 @@ WORKLOAD = Workload(
     name=NAME,
     summary="Derivatives for each sample of a batch, float64; HIPS autograd has no such transformation.",
     contestants=contestants(chosen, peers=("jax", "torch")),
-    cases=tuple(Case(name, name) for name in LABELS),
+    cases=tuple(Case(name, name, size=SIZES[name], variant=name) for name in LABELS),
     targets=(Target(1.0, against=BEST_PEER),),
     rows=tuple(Row(label, (name,)) for name, label in LABELS.items()),
+    size_unit="samples",
     max_rounds=11,
     max_first_calls=2,
 )

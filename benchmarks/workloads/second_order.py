@@ -54,9 +54,10 @@ WORKLOAD = Workload(
     name=NAME,
     summary="Products with Hessians, whole Hessians and whole Jacobians of functions of one vector, float64.",
     contestants=contestants(chosen),
-    cases=tuple(Case(name, name) for name in CASES),
+    cases=tuple(Case(name, name, size=size, variant=name) for name, (_, size, _) in CASES.items()),
     targets=(Target(1.0, against=BEST_PEER),),
     rows=tuple(Row(name, (name,)) for name in CASES),
+    size_unit="variables",
     max_rounds=21,
     max_first_calls=3,
 )
