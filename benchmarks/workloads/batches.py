@@ -11,7 +11,7 @@ from benchmarks.derivatives import Derivative, Transforms, contestants
 from benchmarks.workload import BEST_PEER, Case, Row, Target, Workload
 
 NAME = "batches"
-HIDDEN, BATCH, SAMPLES, SYSTEMS = 64, 256, 10_000, 256
+HIDDEN = 64
 
 
 def perceptron(xp: Any, first: Any, second: Any, x: Any, y: Any) -> Any:
@@ -49,34 +49,41 @@ def systems(t: Transforms) -> Any:
     return t.vmap(t.jacobian(solution, (0, 1)), (0, 0, 0))
 
 
-def chosen(name: str) -> tuple[Derivative, Sequence[Any]]:
-    """A derivative, and what it is taken at."""
+def chosen(case: tuple[str, int]) -> tuple[Derivative, Sequence[Any]]:
+    """A derivative, and what it is taken at: so many times."""
+    name, count = case
     random = np.random.default_rng(0)
 
     def normal(*shape: int) -> Any:
         return random.normal(0, 1, shape)
 
     if name == "gradients":
-        return gradients, [normal(HIDDEN, 32) / 6, normal(10, HIDDEN) / 8, normal(BATCH, 32), normal(BATCH, 10)]
+        return gradients, [normal(HIDDEN, 32) / 6, normal(10, HIDDEN) / 8, normal(count, 32), normal(count, 10)]
     if name == "systems":
-        return systems, [normal(SYSTEMS, 8) + 8, normal(SYSTEMS, 8), normal(SYSTEMS, 8, 8)]
-    return {"logistic": logistic, "network": network}[name], [normal(10), normal(SAMPLES, 10)]
+        return systems, [normal(count, 8) + 8, normal(count, 8), normal(count, 8, 8)]
+    return {"logistic": logistic, "network": network}[name], [normal(10), normal(count, 10)]
 
 
-LABELS = {
-    "gradients": "per-sample gradients of a perceptron, batch 256",
-    "logistic": "10,000 Hessians of 10 parameters, logistic",
-    "network": "10,000 Hessians of 10 parameters, network",
-    "systems": "Jacobians of 256 linear systems",
+CASES = {
+    "gradients of 256 samples": ("gradients", 256, "per-sample gradients of a perceptron, batch 256"),
+    "logistic, 100 samples": ("logistic", 100, ""),
+    "logistic, 1,000 samples": ("logistic", 1_000, ""),
+    "logistic, 10,000 samples": ("logistic", 10_000, "10,000 Hessians of 10 parameters, logistic"),
+    "network, 10,000 samples": ("network", 10_000, "10,000 Hessians of 10 parameters, network"),
+    "256 linear systems": ("systems", 256, "Jacobians of 256 linear systems"),
 }
 
 WORKLOAD = Workload(
     name=NAME,
     summary="Derivatives for each sample of a batch, float64; HIPS autograd has no such transformation.",
     contestants=contestants(chosen, peers=("jax", "torch")),
-    cases=tuple(Case(name, name) for name in LABELS),
+    cases=tuple(
+        Case(name, (what, count), size=count, variant="" if what == "logistic" else what)
+        for name, (what, count, _) in CASES.items()
+    ),
     targets=(Target(1.0, against=BEST_PEER),),
-    rows=tuple(Row(label, (name,)) for name, label in LABELS.items()),
+    rows=tuple(Row(label, (name,)) for name, (_, _, label) in CASES.items() if label),
+    size_unit="samples",
     max_rounds=11,
     max_first_calls=2,
 )

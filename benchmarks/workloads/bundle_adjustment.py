@@ -10,7 +10,7 @@ from benchmarks.derivatives import Derivative, Transforms, contestants
 from benchmarks.workload import BEST_PEER, Case, Row, Target, Workload
 
 NAME = "bundle_adjustment"
-SIZES = {"1,000 observations": 1_000, "31,843 observations": 31_843}
+SIZES = {"100 observations": 100, "1,000 observations": 1_000, "31,843 observations": 31_843}
 
 
 def cross(xp: Any, a: Any, b: Any) -> Any:

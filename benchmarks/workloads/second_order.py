@@ -36,16 +36,18 @@ def jacobian(t: Transforms) -> Any:
     return t.jacobian(lambda u: heat(t.xp, u))
 
 
-CASES: dict[str, tuple[Derivative, int, int]] = {
-    "Rosenbrock 1,000, hvp": (product, 1_000, 2),
-    "Rosenbrock 200, Hessian": (hessian, 200, 1),
-    "heat 200, Jacobian": (jacobian, 200, 1),
+CASES: dict[str, tuple[Derivative, int, int, str]] = {
+    "Rosenbrock 1,000, hvp": (product, 1_000, 2, "hvp"),
+    "Rosenbrock 50, Hessian": (hessian, 50, 1, ""),
+    "Rosenbrock 200, Hessian": (hessian, 200, 1, ""),
+    "Rosenbrock 800, Hessian": (hessian, 800, 1, ""),
+    "heat 200, Jacobian": (jacobian, 200, 1, "heat"),
 }
 
 
 def chosen(name: str) -> tuple[Derivative, Sequence[Any]]:
     """A derivative, a point, and perhaps a vector."""
-    derivative, size, count = CASES[name]
+    derivative, size, count, _ = CASES[name]
     random = np.random.default_rng(0)
     return derivative, [random.normal(0, 1, size) for _ in range(count)]
 
@@ -54,9 +56,10 @@ WORKLOAD = Workload(
     name=NAME,
     summary="Products with Hessians, whole Hessians and whole Jacobians of functions of one vector, float64.",
     contestants=contestants(chosen),
-    cases=tuple(Case(name, name) for name in CASES),
+    cases=tuple(Case(name, name, size=size, variant=variant) for name, (_, size, _, variant) in CASES.items()),
     targets=(Target(1.0, against=BEST_PEER),),
     rows=tuple(Row(name, (name,)) for name in CASES),
+    size_unit="variables",
     max_rounds=21,
     max_first_calls=3,
 )

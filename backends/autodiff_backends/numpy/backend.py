@@ -13,6 +13,7 @@ from autodiff.core.program import Program
 from autodiff.plan.tiers import Tiered
 
 from .factors import with_factors
+from .lanes import with_lanes
 from .reference import Interpreted
 from .source import Generated
 
@@ -49,7 +50,7 @@ class NumpyBackend(Backend):
 
     def compile(self, program: Program) -> Plan:
         """See ``planned``."""
-        return planned(with_factors(program), Interpreted, Generated)
+        return planned(with_lanes(with_factors(program)), Interpreted, Generated)
 
     def interpret(self, program: Program) -> Plan | None:
         """One call after another, if the program is not so short that source is made as fast."""
