@@ -141,6 +141,21 @@ def test_a_rule_may_call_its_function():
     np.testing.assert_allclose(ad.grad(ad.grad(h))(0.5), 9 * np.exp(0.5))
 
 
+@pytest.mark.parametrize("use", [lambda g: ad.jvp(g, (0.5,), (1.0,))[1], lambda g: ad.grad(g)(0.5)])
+def test_a_rule_that_calls_its_function_is_followed_in_forward_mode(use):
+    """As far as in reverse mode: what a rule takes beside has tangents of its own, and these are not needed."""
+
+    @ad.custom_jvp
+    def f(x):
+        return np.exp(x)
+
+    f.defjvp(lambda primals, tangents: ((y := f(primals[0])), y * tangents[0]))
+    g = ad.grad(lambda x: f(x) ** 2)
+    np.testing.assert_allclose(use(g), 4 * np.exp(1.0))
+    np.testing.assert_allclose(use(ad.grad(g)), 8 * np.exp(1.0))
+    np.testing.assert_allclose(ad.hessian(lambda x: np.sum(f(x) ** 2))(np.zeros(2)), 4 * np.eye(2))
+
+
 def test_nothing_outside_is_remembered():
     """What a rule takes of the outside may be another thing at the next call, which finds the same plan."""
     factor = np.array(1.0)

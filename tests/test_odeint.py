@@ -100,6 +100,36 @@ def test_discrete_derivatives_are_those_of_the_steps(method):
     ad.testing.check_grads(last, (2.0, y0), 2 if method == "RK23" else 1)
 
 
+def test_adjoints_of_stiff_equations():
+    """Robertson's reactions: backwards the state would grow by far more than all numbers hold."""
+
+    def last(k):
+        def slope(y, t):
+            first, third = k[1] * y[1] * y[2] - k[0] * y[0], k[2] * y[1] ** 2
+            return np.stack([first, -first - third, third])
+
+        return ad.odeint(slope, [1.0, 0.0, 0.0], [0.0, 10.0], method="Radau", rtol=1e-8, atol=1e-12)[-1]
+
+    k = np.array([0.04, 1e4, 3e7])
+    forward, back = (ad.jacobian(last, mode=mode)(k) for mode in ("forward", "reverse"))
+    np.testing.assert_allclose(back, forward, rtol=1e-4)
+    moved = [(last(k * (1 + h)) - last(k * (1 - h))) / 2e-3 for h in 1e-3 * np.eye(3)]
+    np.testing.assert_allclose(forward * k, np.stack(moved, 1), rtol=1e-3)
+
+
+def test_what_decays_grows_backwards():
+    def last(rate):
+        return ad.odeint(lambda y, t: -rate * y, 1.0, [0.0, 5.0], rtol=1e-10, atol=1e-13)[-1]
+
+    for rate in (3.0, 20.0):
+        exact = [(-5.0) ** n * np.exp(-5 * rate) for n in range(3)]
+        found = [last(rate), ad.grad(last)(rate), ad.hessian(last)(rate)]
+        np.testing.assert_allclose(found, exact, rtol=1e-5, atol=1e-11)
+    # Reverse mode twice goes back and forth; it says when it cannot.
+    with pytest.raises(errors.ConvergenceError, match=r"solved backwards it is off by .*ad\.hessian"):
+        ad.grad(ad.grad(last))(20.0)
+
+
 def test_times_that_decrease_or_repeat_and_state_in_single_precision():
     t = np.array([1.0, 0.5, 0.5, -0.2])
     found = ad.odeint(lambda y, t: -y, 2.0, t, **PRECISE)

@@ -233,6 +233,9 @@ BAD = {
         errors.ShapeError,
         r"primitive <lambda>: the result is an array of shape \(1,\)",
     ),
+    "a size": (lambda: ad.ShapeDtype((2, -3)), errors.AutodiffError, "ShapeDtype"),
+    "no size": (lambda: ad.ShapeDtype("a"), errors.AutodiffError, "ShapeDtype"),
+    "no dtype": (lambda: ad.ShapeDtype(2, "what"), errors.DTypeError, "ShapeDtype: dtype"),
     "by name": (lambda: made()[0](x=X), errors.ArgumentError, "by name"),
     "unhashable": (
         lambda: ad.primitive(lambda x, s: x, infer=lambda x, s: x)(ad.Tensor(X), {1, 2}),

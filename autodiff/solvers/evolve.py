@@ -9,6 +9,9 @@ A state y follows y' = f(y, t, p) from one of several times to the next. At each
   cotangent of p.
 
 So each derivative, of any order and in any mode, is one more of these, which SciPy integrates with its own steps.
+
+Where a state decays it grows backwards, and so do errors. But the state that a solution arrives with, backwards, is
+*known*: it is what the other solution began with. From there it is computed the other way round, and interpolated.
 """
 
 from __future__ import annotations
@@ -34,8 +37,37 @@ from .equations import Array, Equation, equation_of, scipy_module, vector
 # Those of scipy.integrate.solve_ivp; True where it takes the derivative by the state.
 METHODS = {"RK23": False, "RK45": False, "DOP853": False, "Radau": True, "BDF": True, "LSODA": True}
 
-# Which elements of a state stay when it is kicked: runs of them, True for those that do, and how many these are.
+# Some of the elements of a state, such as those that stay when it is kicked: runs of them, True for those that are
+# meant, and how many these are.
 Keep = tuple[tuple[bool, int], ...]
+
+# Methods whose solutions between steps are smooth and exact enough to be part of an equation: of others, and of stiff
+# ones.
+SMOOTH = ("DOP853", "Radau")
+
+# What arrives somewhere may differ from what is known to arrive there, for the tolerances, by this.
+FARTHEST = 1e3
+
+
+def _mask(runs: Keep) -> Array:
+    """Which elements runs are of."""
+    return np.repeat([stays for stays, _ in runs], [length for _, length in runs])
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The elements of a state that are known when it arrives at a time, before it gets its kick.
+
+    Parameters
+    ----------
+    runs : Keep
+        Which these are.
+    stable : bool
+        Whether they are to be computed from there, the other way round; otherwise it is looked whether they arrive.
+    """
+
+    runs: Keep
+    stable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +99,8 @@ _known: Memo[Any, Evolve] = Memo(1 << 9)
 class Evolve(Call):
     """The states of a solution at given times.
 
-    Its operands are the first state, the times, the kicks if there are any, and those of the equation.
+    Its operands are the first state, the times, the kicks if there are any, what is known to arrive if that is so, and
+    those of the equation.
 
     Parameters
     ----------
@@ -80,11 +113,21 @@ class Evolve(Call):
     keep : Keep or None
         None if there are no kicks.
     integrator : Integrator
+    known : Known, optional
+        What is known of states that arrive; only if there are kicks.
     """
 
-    __slots__ = ("_count", "_equation", "_integrator", "_keep")
+    __slots__ = ("_count", "_equation", "_integrator", "_keep", "_known")
 
-    def __init__(self, name: str, equation: Equation, count: int, keep: Keep | None, integrator: Integrator):
+    def __init__(
+        self,
+        name: str,
+        equation: Equation,
+        count: int,
+        keep: Keep | None,
+        integrator: Integrator,
+        known: Known | None = None,
+    ):
         self.name = name
         state = equation.given[0]
         self.outputs = (intern_aval((count, *state.shape), state.dtype),)
@@ -92,11 +135,20 @@ class Evolve(Call):
         self._count = count
         self._keep = keep
         self._integrator = integrator
+        self._known = known
 
     @classmethod
-    def of(cls, name: str, equation: Equation, count: int, keep: Keep | None, integrator: Integrator) -> Evolve:
+    def of(
+        cls,
+        name: str,
+        equation: Equation,
+        count: int,
+        keep: Keep | None,
+        integrator: Integrator,
+        known: Known | None = None,
+    ) -> Evolve:
         """The one with these."""
-        key = (name, equation, count, keep, integrator)
+        key = (name, equation, count, keep, integrator, known)
         return _known.get(key) or _known.put(key, cls(*key))
 
     # --- numbers -----------------------------------------------------------------------------------------------------
@@ -105,6 +157,7 @@ class Evolve(Call):
         first, times, *rest = values
         times = np.asarray(times, np.float64)
         kicks = None if self._keep is None else np.asarray(rest.pop(0), np.float64)
+        known = None if self._known is None else np.asarray(rest.pop(0), np.float64)
         self.check_times(times)
         out = np.empty(self.outputs[0].shape, np.float64)
         state = np.asarray(first, np.float64)
@@ -114,12 +167,13 @@ class Evolve(Call):
             if self._count > 1:
                 out[1:] = run(state, times)
         else:
-            stays = np.repeat(*np.array(self._keep, int).reshape(-1, 2).T) == 1
+            stays = _mask(self._keep or ())
             for i in range(self._count):
                 out[i] = state
                 state = np.where(stays, state, 0.0) + kicks[i]
                 if i + 1 < self._count:
-                    (state,) = run(state, times[i : i + 2])
+                    arriving = None if known is None else known[i + 1]
+                    state = run.arrived(state, times[i : i + 2], arriving, self._known)
         return (out.astype(self.outputs[0].dtype),)
 
     def check_times(self, times: Array) -> None:
@@ -135,11 +189,12 @@ class Evolve(Call):
 
     # --- nodes -------------------------------------------------------------------------------------------------------
 
-    def _taken(self, op: Operation) -> tuple[Node, Node, Node, Node | None, list[Node]]:
-        """What was noted, the first state, the times, the kicks, and the operands of the equation."""
-        first, times, *rest = op.inputs
+    def _taken(self, operands: Sequence[Any]) -> tuple[Any, Any, Any, Any, list[Any]]:
+        """Of operands, or their tangents: first state, times, kicks, what is known, and those of the equation."""
+        first, times, *rest = operands
         kicks = None if self._keep is None else rest.pop(0)
-        return ops.outputs(op)[0], first, times, kicks, rest
+        known = None if self._known is None else rest.pop(0)
+        return first, times, kicks, known, rest
 
     def _slopes(self, states: Node, times: Node, operands: list[Node]) -> Node:
         """The slope of each state at its time."""
@@ -161,9 +216,9 @@ class Evolve(Call):
         return ops.concatenate(parts, 1)
 
     def push(self, op: Operation, tangents: Sequence[Node | None]) -> Sequence[Node | None]:
-        states, first, times, kicks, operands = self._taken(op)
-        t_first, t_times, *rest = tangents
-        t_kicks = None if kicks is None else rest.pop(0)
+        states = ops.outputs(op)[0]
+        first, times, kicks, known, operands = self._taken(op.inputs)
+        t_first, t_times, t_kicks, t_known, rest = self._taken(tangents)
         n = first.aval.size
         t_state = ops.zeros_like(first) if t_first is None else t_first
         # The equation of the state and of its tangent.
@@ -189,11 +244,18 @@ class Evolve(Call):
                 t_out = late
                 jump = self._kept(late) - after
                 t_kick = jump if t_kick is None else t_kick + jump
+                if known is not None:
+                    moving = self._known_part(before)
+                    t_known = -moving if t_known is None else t_known - moving
         start = ops.concatenate([first, t_state], 0)
         keep = None if self._keep is None else self._keep * 2
         t_kick = None if kicks is None else ops.zeros_like(kicks) if t_kick is None else t_kick
         all_kicks = None if kicks is None else ops.concatenate([kicks, t_kick], 1)
-        found = self._evolved([both, time], [slope, change], start, times, keep, all_kicks)
+        if self._known is not None:
+            t_known = ops.zeros_like(known) if t_known is None else t_known
+            known = ops.concatenate([known, t_known], 1)
+        twice = self._known and Known(self._known.runs * 2, self._known.stable)
+        found = self._evolved([both, time], [slope, change], start, times, keep, all_kicks, twice, known)
         tangent = ops.take_slices(found, slice(None), slice(n, 2 * n))
         return [tangent if t_out is None else tangent + t_out]
 
@@ -201,7 +263,8 @@ class Evolve(Call):
         (given,) = ct
         if given is None:
             return [None] * len(positions)
-        states, first, times, kicks, operands = self._taken(op)
+        states = ops.outputs(op)[0]
+        first, times, kicks, _, operands = self._taken(op.inputs)
         offset = len(op.inputs) - len(operands)
         wanted = [i - offset for i in positions if i >= offset]
         n, dtype = first.aval.size, first.aval.dtype
@@ -218,6 +281,8 @@ class Evolve(Call):
         turned = ops.flip(states, (0,)), ops.flip(given, (0,))
         kick = [*turned, ops.zeros(intern_aval((self._count, sum(sizes)), dtype))]
         keep = ((False, n), *(self._keep or ((True, n),)), (True, sum(sizes)))
+        begun = states if kicks is None else self._kept(states) + kicks
+        known = Known(((True, n), (False, length - n)), self._known is None)
         found = self._evolved(
             [all_of_it, back],
             [-slope, vector(parts, dtype)],
@@ -225,6 +290,8 @@ class Evolve(Call):
             -ops.flip(times, (0,)),
             keep,
             ops.concatenate(kick, 1),
+            known,
+            ops.flip(begun, (0,)),
         )
         after = ops.flip(ops.take_slices(found, slice(None), slice(n, 2 * n)), (0,))
         results: dict[int, Node | None] = {}
@@ -234,6 +301,9 @@ class Evolve(Call):
             results[1] = self._of_times(states, times, kicks, operands, before, after)
         if kicks is not None:
             results[2] = after
+        if self._known is not None:
+            # It follows from the rest.
+            results[3] = None
         start = 2 * n
         last = ops.take_slices(found, slice(self._count - 1, self._count))
         for i, size in zip(wanted, sizes, strict=True):
@@ -261,11 +331,25 @@ class Evolve(Call):
         times: Node,
         keep: Keep | None,
         kicks: Node | None,
+        known: Known | None,
+        arriving: Node | None,
     ) -> Node:
         """What is noted of a state with slopes that were recorded."""
-        return evolve(
-            self.name, given, ops.concatenate(slopes, 0), first, times, self._integrator, self._count, keep, kicks
-        )
+        equation, operands = equation_of(given, [ops.concatenate(slopes, 0)], self.name)
+        call = Evolve.of(self.name, equation, self._count, keep, self._integrator, known)
+        beside = [x for x in (kicks, arriving) if x is not None]
+        return ops.outputs(ops.call_p(first, times, *beside, *operands, rule=call))[0]
+
+    def _known_part(self, states: Node) -> Node:
+        """The columns that are known."""
+        assert self._known is not None
+        parts = []
+        start = 0
+        for meant, length in self._known.runs:
+            if meant:
+                parts.append(ops.take_slices(states, slice(None), slice(start, start + length)))
+            start += length
+        return ops.concatenate(parts, 1)
 
 
 def _but_first(x: Node) -> Node:
@@ -274,26 +358,17 @@ def _but_first(x: Node) -> Node:
 
 
 def evolve(
-    name: str,
-    given: list[Node],
-    slope: Node,
-    first: Node,
-    times: Node,
-    integrator: Integrator,
-    count: int,
-    keep: Keep | None = None,
-    kicks: Node | None = None,
+    name: str, given: list[Node], slope: Node, first: Node, times: Node, integrator: Integrator, count: int
 ) -> Node:
     """The states at times, of a slope that was recorded for a given state and time."""
     equation, operands = equation_of(given, [slope], name)
-    call = Evolve.of(name, equation, count, keep, integrator)
-    return ops.outputs(ops.call_p(first, times, *([] if kicks is None else [kicks]), *operands, rule=call))[0]
+    return ops.outputs(ops.call_p(first, times, *operands, rule=Evolve.of(name, equation, count, None, integrator)))[0]
 
 
 class Run:
     """One solution by SciPy."""
 
-    __slots__ = ("_call", "_evaluations", "_jacobian", "_operands", "_slope", "_time")
+    __slots__ = ("_background", "_call", "_evaluations", "_jacobian", "_operands", "_part", "_slope", "_time")
 
     def __init__(self, call: Evolve, operands: Sequence[Any]):
         self._call = call
@@ -307,9 +382,16 @@ class Run:
             )
         self._evaluations = 0
         self._time = 0.0
+        # Which elements are computed, if not all, and a function of the time that gives the whole state otherwise.
+        self._part: Any = None
+        self._background: Any = None
 
     def _at(self, t: float, y: Array) -> list[Any]:
         state, time = self._call._equation.given
+        if self._part is not None:
+            whole = self._background(t)
+            whole[self._part] = y
+            y = whole
         return [np.asarray(y, state.dtype), np.asarray(t, time.dtype), *self._operands]
 
     def slope(self, t: float, y: Array) -> Array:
@@ -320,11 +402,13 @@ class Run:
         self._time = t
         if self._evaluations > self._call._integrator.limit:
             raise self.failed(f"it took more than {self._call._integrator.limit} evaluations (max_evaluations=)", t)
-        return np.asarray(self._slope(*self._at(t, y))[0], np.float64)
+        found = np.asarray(self._slope(*self._at(t, y))[0], np.float64)
+        return found if self._part is None else found[self._part]
 
     def matrix(self, t: float, y: Array) -> Array:
         """The derivative of the slope by the state."""
-        return np.asarray(self._jacobian(*self._at(t, y))[0], np.float64)
+        found = np.asarray(self._jacobian(*self._at(t, y))[0], np.float64)
+        return found if self._part is None else found[np.ix_(self._part, self._part)]
 
     def failed(self, reason: str, time: float) -> ConvergenceError:
         """The error that says how far the solution came."""
@@ -343,7 +427,45 @@ class Run:
         found = self.solved(state, times[fresh])
         return np.asarray(found.y.T[np.cumsum(fresh) - 1][1:])
 
-    def solved(self, state: Array, times: Array, every: bool = False, **more: Any) -> Any:
+    def arrived(self, state: Array, times: Array, arriving: Array | None, known: Known | None) -> Array:
+        """The state at the second of two times; some elements of it may be known."""
+        if known is None or arriving is None or times[0] == times[1]:
+            (found,) = self(state, times)
+            return np.array(found)
+        which = _mask(known.runs)
+        if not known.stable:
+            (found,) = self(state, times)
+            self._check_arrival(found[which], arriving, times[1])
+            return np.array(found)
+        # What is known does not depend on the rest.
+        self._part, self._background = which, lambda t: np.zeros(state.shape)
+        path = self.solved(arriving, times[::-1], method=SMOOTH[self._jacobian is not None], dense_output=True).sol
+
+        def known_at(t: float) -> Array:
+            whole = np.zeros(state.shape)
+            whole[which] = path(t)
+            return whole
+
+        self._part, self._background = ~which, known_at
+        found = np.empty(state.shape)
+        found[which] = arriving
+        found[~which] = self.solved(state[~which], times).y[:, -1]
+        self._part = self._background = None
+        return found
+
+    def _check_arrival(self, found: Array, arriving: Array, time: float) -> None:
+        """An error where errors have grown."""
+        integrator = self._call._integrator
+        allowed = FARTHEST * (integrator.atol + integrator.rtol * np.max(np.abs(arriving), initial=0.0))
+        error = np.max(np.abs(found - arriving), initial=0.0)
+        if not error <= allowed:
+            raise self.failed(
+                f"solved backwards it is off by {error:.3g}, since it grows so fast there; take the second derivative "
+                "in forward mode (ad.hessian, ad.hvp do), give more times, or adjoint='discrete'",
+                time,
+            )
+
+    def solved(self, state: Array, times: Array, every: bool = False, method: str | None = None, **more: Any) -> Any:
         """What SciPy gives at the times, or at the end of every step; an error if it fails."""
         integrate = scipy_module("integrate", self._call.name)
         integrator = self._call._integrator
@@ -353,7 +475,7 @@ class Run:
                 self.slope,
                 (times[0], times[-1]),
                 state,
-                method=integrator.method,
+                method=method or integrator.method,
                 t_eval=None if every else times,
                 rtol=integrator.rtol,
                 atol=integrator.atol,

@@ -111,10 +111,11 @@ def odeint(
     Notes
     -----
     The derivative of a solution is a solution of another equation, that of tangents or of adjoints, which SciPy
-    integrates with steps of its own; adjoints begin anew at each of the times. With ``adjoint="discrete"`` SciPy says
-    where steps are, and they are a recurrence, whose derivatives are recurrences. Either is recorded like everything
-    else, so that it has derivatives itself, in either mode and of any order: by ``y0``, ``t``, ``args`` and Tensors of
-    the outside. The time of an event is a root, and has the derivatives of one.
+    integrates with steps of its own; adjoints begin anew at each of the times, and go along the solution as it is
+    forward in time, so that what decays does them no harm. With ``adjoint="discrete"`` SciPy says where steps are, and
+    they are a recurrence, whose derivatives are recurrences. Either is recorded like everything else, so that it has
+    derivatives itself, in either mode and of any order: by ``y0``, ``t``, ``args`` and Tensors of the outside. The time
+    of an event is a root, and has the derivatives of one.
 
     Examples
     --------

@@ -55,7 +55,7 @@ class ShapeDtype:
     __slots__ = ("dtype", "shape")
 
     def __init__(self, shape: Any, dtype: Any = np.float64):
-        self.shape: tuple[int, ...] = np.broadcast_shapes(shape)
+        self.shape = ops.normalize_shape(shape, "ShapeDtype")
         self.dtype = numeric_dtype(dtype, "ShapeDtype: dtype")
 
     def __repr__(self) -> str:
