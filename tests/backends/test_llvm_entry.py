@@ -222,12 +222,25 @@ def test_layouts_are_what_kernels_read():
     assert ctypes.c_void_p.from_address(id(array) + layout.LAYOUT.data).value == array.ctypes.data
 
 
-def test_other_layouts_are_left_to_numpy(as_program, monkeypatch):
+@pytest.mark.parametrize("many", [False, True])
+def test_other_layouts_are_called_by_ctypes(as_program, monkeypatch, many):
     monkeypatch.setattr(llvm_, "holds", lambda: False)
-    x = ad.Tensor([1.0, 2.0])
-    plan = BACKEND.compile(as_program([x], [x * 3.0]))
-    assert not isinstance(plan, (Kernel, Staged))
-    np.testing.assert_array_equal(plan(x.value)[0], [3.0, 6.0])
+    rng = np.random.default_rng(0)
+    large, *small = (ad.Tensor(rng.normal(size=n)) for n in (500_000, *[3] * (20 if many else 1)))
+    outputs = [
+        np.exp(np.sin(large)) * 2 + large,
+        np.sum(np.sqrt(abs(large))),
+        np.sum(sum(small)) * 3.0,
+        small[-1][::-1],
+    ]
+    program = as_program([large, *small], outputs)
+    plan = BACKEND.compile(program)
+    assert type(plan) is Staged
+    assert "PyTuple" not in plan.source
+    for step in (1, -1):
+        assert_as_interpreted(plan, program, [x.value[::step] for x in (large, *small)], 1e-12)
+    with pytest.raises(TypeError):
+        plan(*[x.value.astype("f4") for x in (large, *small)])
 
 
 @pytest.mark.parametrize("size", [100, 3_000, 400_000])
