@@ -1,5 +1,6 @@
 """Kernels as builtins: what they are called with, what they give, and sizes at which vectors end."""
 
+import copy
 import ctypes
 import itertools
 import math
@@ -64,6 +65,24 @@ def test_products_and_sums_over_each_axis(as_program, sizes):
     outputs += [np.max(product, axis=0), np.sum(np.cos(product), axis=0), np.sum(np.exp(product * 0.1))]
     program = as_program([a, b], outputs)
     assert_as_interpreted(BACKEND.compile(program), program, [a.value, b.value])
+
+
+def test_a_processor_without_wide_vectors(as_program, monkeypatch):
+    """Nor an instruction that multiplies and adds: products are rounded before they are added."""
+    plain = copy.copy(machine.processor())
+    plain.name, plain.features, plain.has_fma, plain.vector_bytes, plain.about = "generic", "", False, 16, b"plain"
+    for module in (machine, llvm_):
+        monkeypatch.setattr(module, "processor", lambda: plain)
+    rng = np.random.default_rng(0)
+    for dtype, rtol in (("f8", 1e-12), ("f4", 1e-4)):
+        x, a, b = (ad.Tensor(rng.normal(size=shape).astype(dtype)) for shape in (100, (5, 7), (7, 11)))
+        outputs = [np.exp(x), np.log(abs(x)), np.tanh(x), np.sin(x), np.arctan(x), np.floor(x), a @ b, b.T @ a.T]
+        outputs += [np.sum(np.cos(a), axis=0), np.max(x), np.cbrt(x), np.rint(x)]
+        program = as_program([x, a, b], outputs)
+        plan = BACKEND.compile(program)
+        assert type(plan) is Kernel
+        assert "llvm.fma" not in plan.source
+        assert_as_interpreted(plan, program, [x.value, a.value, b.value], rtol)
 
 
 @pytest.mark.parametrize("far", [65_537.0, -1e9, 1e22, 1e308, np.inf, np.nan])
