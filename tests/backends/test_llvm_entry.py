@@ -1,5 +1,6 @@
 """Kernels as builtins: what they are called with, what they give, and sizes at which vectors end."""
 
+import copy
 import ctypes
 import itertools
 import math
@@ -64,6 +65,24 @@ def test_products_and_sums_over_each_axis(as_program, sizes):
     outputs += [np.max(product, axis=0), np.sum(np.cos(product), axis=0), np.sum(np.exp(product * 0.1))]
     program = as_program([a, b], outputs)
     assert_as_interpreted(BACKEND.compile(program), program, [a.value, b.value])
+
+
+def test_a_processor_without_wide_vectors(as_program, monkeypatch):
+    """Nor an instruction that multiplies and adds: products are rounded before they are added."""
+    plain = copy.copy(machine.processor())
+    plain.name, plain.features, plain.has_fma, plain.vector_bytes, plain.about = "generic", "", False, 16, b"plain"
+    for module in (machine, llvm_):
+        monkeypatch.setattr(module, "processor", lambda: plain)
+    rng = np.random.default_rng(0)
+    for dtype, rtol in (("f8", 1e-12), ("f4", 1e-4)):
+        x, a, b = (ad.Tensor(rng.normal(size=shape).astype(dtype)) for shape in (100, (5, 7), (7, 11)))
+        outputs = [np.exp(x), np.log(abs(x)), np.tanh(x), np.sin(x), np.arctan(x), np.floor(x), a @ b, b.T @ a.T]
+        outputs += [np.sum(np.cos(a), axis=0), np.max(x), np.cbrt(x), np.rint(x)]
+        program = as_program([x, a, b], outputs)
+        plan = BACKEND.compile(program)
+        assert type(plan) is Kernel
+        assert "llvm.fma" not in plan.source
+        assert_as_interpreted(plan, program, [x.value, a.value, b.value], rtol)
 
 
 @pytest.mark.parametrize("far", [65_537.0, -1e9, 1e22, 1e308, np.inf, np.nan])
@@ -222,12 +241,25 @@ def test_layouts_are_what_kernels_read():
     assert ctypes.c_void_p.from_address(id(array) + layout.LAYOUT.data).value == array.ctypes.data
 
 
-def test_other_layouts_are_left_to_numpy(as_program, monkeypatch):
+@pytest.mark.parametrize("many", [False, True])
+def test_other_layouts_are_called_by_ctypes(as_program, monkeypatch, many):
     monkeypatch.setattr(llvm_, "holds", lambda: False)
-    x = ad.Tensor([1.0, 2.0])
-    plan = BACKEND.compile(as_program([x], [x * 3.0]))
-    assert not isinstance(plan, (Kernel, Staged))
-    np.testing.assert_array_equal(plan(x.value)[0], [3.0, 6.0])
+    rng = np.random.default_rng(0)
+    large, *small = (ad.Tensor(rng.normal(size=n)) for n in (500_000, *[3] * (20 if many else 1)))
+    outputs = [
+        np.exp(np.sin(large)) * 2 + large,
+        np.sum(np.sqrt(abs(large))),
+        np.sum(sum(small)) * 3.0,
+        small[-1][::-1],
+    ]
+    program = as_program([large, *small], outputs)
+    plan = BACKEND.compile(program)
+    assert type(plan) is Staged
+    assert "PyTuple" not in plan.source
+    for step in (1, -1):
+        assert_as_interpreted(plan, program, [x.value[::step] for x in (large, *small)], 1e-12)
+    with pytest.raises(TypeError):
+        plan(*[x.value.astype("f4") for x in (large, *small)])
 
 
 @pytest.mark.parametrize("size", [100, 3_000, 400_000])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -23,10 +24,10 @@ from ..numpy.reference import Interpreted
 from ..numpy.values import constant_value
 from ..numpy.workers import shares, together
 from .code import Module
-from .entry import Argument, Entry
+from .entry import WRONG_ARGUMENTS, Argument, Entry, direct
 from .expressions import COSTS, Unwritten, is_written
 from .layout import holds
-from .machine import library, load, processor
+from .machine import MachineCode, library, load, processor
 from .source import KernelText
 
 # Places in workspaces are 32-bit numbers.
@@ -39,6 +40,9 @@ LARGEST_OWN = 1 << 22
 
 # More statements than this, after repetitions are rolled up, take LLVM seconds.
 LONGEST_KERNEL = 5_000
+
+# Those of the stage, of the part, and begin and end of its share.
+STAGE_NUMBERS = 4
 
 # Nanoseconds of a call of a kernel, beside what is done in it.
 KERNEL_CALL = 150.0
@@ -108,6 +112,24 @@ def _constant(program: Program, number: int) -> Any:
     return _regular(np.array(constant_value(program, number), order="C"), program.avals[number].dtype)
 
 
+class Direct:
+    """Calls machine code by ``ctypes``, where arrays are laid out in another way than kernels know."""
+
+    __slots__ = ("_arguments", "_function", "_machine", "_table")
+
+    def __init__(self, machine: MachineCode, table: Any, arguments: Sequence[Argument | None]):
+        self._machine, self._function, self._table = machine, machine.function(), table
+        self._arguments = arguments[STAGE_NUMBERS:]
+
+    def __call__(self, *values: Any) -> None:
+        numbers, arrays = values[:STAGE_NUMBERS], values[STAGE_NUMBERS:]
+        for array, argument in zip(arrays, self._arguments, strict=True):
+            if argument is not None and (array.dtype, array.shape) != argument:
+                raise TypeError(WRONG_ARGUMENTS)
+        addresses = [array.ctypes.data for array in (self._table, *arrays)]
+        self._function((ctypes.c_longlong * len(numbers))(*numbers), (ctypes.c_void_p * len(addresses))(*addresses))
+
+
 class Staged:
     """A plan whose kernel is called stage by stage, or works in memory that is kept between calls.
 
@@ -130,10 +152,10 @@ class Staged:
         numbers = list(lowering.inputs)
         sizes: list[tuple[int, np.dtype[Any]]] = []
         self._scalars: list[tuple[int, int, list[int]]] = []
-        # Of each array that is an input the number of the value, or the constant.
-        self._places: list[int] = []
+        # Of each array that is an input the number of the value, and its dtype; and the constants.
+        self._places: list[tuple[int, np.dtype[Any]]] = []
         self._constants: dict[int, Any] = {}
-        arguments: list[Argument | None] = [Argument(np.dtype(np.int64), None)] * 4
+        arguments: list[Argument | None] = [Argument(np.dtype(np.int64), None)] * STAGE_NUMBERS
         for name in text.parameters:
             kind, place = name[0], int(name[1:])
             if kind == "w":
@@ -152,7 +174,7 @@ class Staged:
                 arguments.append(Argument(aval.dtype, aval.shape))
                 if number in program.constants:
                     self._constants[number] = _constant(program, number)
-                self._places.append(number)
+                self._places.append((number, aval.dtype))
             else:
                 shape, dtype = self._outputs[place]
                 arguments.append(Argument(dtype, shape))
@@ -161,10 +183,14 @@ class Staged:
             sum(size * dtype.itemsize for size, dtype in sizes),
         )
         self._spare = self._workspaces.spare
-        Entry(text, arguments).part()
+        if holds():
+            Entry(text, arguments).part()
+        else:
+            direct(text)
         machine = load(text.module)
         self.source = machine.text
-        self._kernel = machine.builtin(Regular(arguments), text.table.array())
+        table = text.table.array()
+        self._kernel = machine.builtin(Regular(arguments), table) if holds() else Direct(machine, table, arguments)
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         spare: Any = self._spare
@@ -176,7 +202,7 @@ class Staged:
             workspaces[place][:count] = [values[n] for n in numbers]
         outputs: list[Any] = [np.empty(shape, dtype) for shape, dtype in self._outputs]
         known = self._constants
-        taken = [known[n] if n in known else values[n] for n in self._places]
+        taken = [known[n] if n in known else _regular(values[n], dtype) for n, dtype in self._places]
         self._run(workspaces, taken, outputs)
         spare.append(workspaces)
         for i in self._weak:
@@ -212,8 +238,6 @@ class LlvmBackend(Backend):
         """Kernels where they are estimated to be faster, the rest as on NumPy."""
         library()
         program = with_factors(program)
-        if not holds():
-            return NUMPY.compile(program)
         cuts = faster()
         found = regions(program, cuts)
         kind = whole(program, found, cuts)
@@ -240,7 +264,8 @@ class LlvmBackend(Backend):
             return None
         if text.n_statements > LONGEST_KERNEL:
             return None
-        return Staged(text) if text.is_staged or text.workspace_bytes > LARGEST_OWN else Kernel(text)
+        kept = text.is_staged or not holds() or text.workspace_bytes > LARGEST_OWN
+        return Staged(text) if kept else Kernel(text)
 
 
 def is_supported(program: Program, application: Application) -> bool:

@@ -26,6 +26,29 @@ SHORTEST_UNLOCKED = 20_000
 WRONG_ARGUMENTS = "a kernel was called with other arguments than it is compiled for"
 
 
+def direct(text: KernelText) -> None:
+    """An entry that knows nothing of Python, for ``ctypes``: four numbers of a stage, and the addresses of the table
+    and of all arrays."""
+    code = Code(text.module)
+
+    def loaded(array: str, kind: str, place: int) -> str:
+        address = code.emit(f"getelementptr {kind}, ptr {array}, i64 {place}")
+        return f"{kind} {code.emit(f'load {kind}, ptr {address}')}"
+
+    found = {name: loaded("%pointers", "ptr", 1 + i) for i, name in enumerate(text.parameters)}
+    if text.has_many_inputs:
+        many = code.emit(f"alloca ptr, i64 {len(text.lowering.inputs)}")
+        for name in [name for name in text.parameters if name[0] == "x"]:
+            place = code.emit(f"getelementptr ptr, ptr {many}, i64 {name[1:]}")
+            code.do(f"store {found[name]}, ptr {place}")
+        found["x"] = f"ptr {many}"
+    stage = [loaded("%numbers", "i64", i) for i in range(4)] if text.is_staged else []
+    arguments = [loaded("%pointers", "ptr", 0), *stage, *[found[name] for name in text.passed]]
+    code.do(f"call void @kernel({', '.join(arguments)})")
+    code.do("ret void")
+    text.module.define("entry", lambda _: (code.definition("void @entry(ptr %numbers, ptr %pointers) #0"), INT64))
+
+
 class Argument(NamedTuple):
     """What an entry takes: an array of a dtype and a shape, or a number of Python if there is no shape."""
 

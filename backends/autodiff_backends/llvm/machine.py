@@ -104,6 +104,8 @@ class MachineCode:
     ----------
     text : str
         What it was compiled from.
+    definition : ctypes.Structure
+        What CPython keeps of its builtins.
     """
 
     def __init__(self, text: str, content: bytes, imports: list[str]):
@@ -120,12 +122,16 @@ class MachineCode:
         number = next(_numbers)
         self._token = np.empty(0)
         _engines[number] = engine, definition, weakref.ref(self._token, partial(_give_back, number))
-        self._address = ctypes.addressof(definition)
+        self.definition = definition
+
+    def function(self) -> Callable[..., Any]:
+        """The entry as a function of C, of two addresses; it lasts as long as this."""
+        return ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(self.definition.meth)
 
     def builtin(self, *own: Any) -> Callable[..., Any]:
         """The entry as a builtin, whose ``self`` is a tuple of what is given and this."""
         function, *rest = own
-        return _new_builtin()(self._address, (function, self, *rest, self._token), None)  # type: ignore[no-any-return]
+        return _new_builtin()(ctypes.addressof(self.definition), (function, self, *rest, self._token), None)  # type: ignore[no-any-return]
 
 
 def _give_back(number: int, token: Any) -> None:

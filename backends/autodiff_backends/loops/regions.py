@@ -131,10 +131,15 @@ class Composed:
     ):
         outside = _read_later(program, found, cuts)
         self.steps: list[tuple[Plan, list[int], list[int]]] = []
+        # The steps of a recurrence are regions that are alike: one plan for all of them.
+        plans: dict[Any, Plan] = {}
         for region in found:
             part, inputs, outputs = _part(program, region, outside, cuts)
             if outputs:
-                self.steps.append((compile(region.kind, part), inputs, outputs))
+                key = region.kind, _structure(part)
+                if key not in plans:
+                    plans[key] = compile(region.kind, part)
+                self.steps.append((plans[key], inputs, outputs))
         self._dead = _last_readings(self.steps, program.outputs)
         self._copy, self._array = copy, array
         self._known = {n: program.constants[n] for n in program.outputs if n in program.constants}
@@ -182,6 +187,17 @@ class Composed:
                 value = self._copy(value, aval.dtype)
             results.append(value)
         return tuple(results)
+
+
+def _structure(program: Program) -> tuple[Any, ...]:
+    """What the plan of a part depends on, as long as its constants live."""
+    known = tuple([(number, type(value), _identity(value)) for number, value in program.constants.items()])
+    return tuple(program.avals), tuple(program.signatures), tuple(program.arguments), known, program.outputs
+
+
+def _identity(value: Any) -> Any:
+    """A number by its text, which tells 0.0 from -0.0; what else there is by where it is."""
+    return repr(value) if isinstance(value, (bool, int, float, complex, np.generic)) else id(value)
 
 
 def _last_readings(steps: Sequence[tuple[Plan, list[int], list[int]]], outputs: Iterable[int]) -> list[list[int]]:
