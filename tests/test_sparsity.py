@@ -231,6 +231,8 @@ def test_dtypes():
     for kind in ("f4", "f8", "g"):
         check(ad.jacobian(lambda x: x**2, sparse=True)(X.astype(kind)), np.diag(2 * X.astype(kind)))
         assert ad.hessian(lambda x: np.sum(x**3), sparse=True)(X.astype(kind)).dtype == np.dtype(kind)
+    with pytest.raises(errors.DTypeError, match="no sparse arrays of float16; convert"):
+        ad.jacobian(lambda x: x**2, sparse=True)(X.astype("f2"))
     check(ad.jacobian(lambda x: x * 2j, sparse=True)(X), 2j * np.eye(6))
     z = X + 1j
     check(ad.jacobian(lambda z: np.real(z**2), sparse=True)(z), np.diag(2 * z))

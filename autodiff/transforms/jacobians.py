@@ -62,6 +62,8 @@ def jacobian(
         If an option makes no sense, or ``argnums`` or ``argnames`` names no argument.
     DifferentiationError
         When called, if a result or an argument has a dtype without derivatives, or both are complex.
+    DTypeError
+        When called, if ``sparse`` is true for float16, which SciPy has no sparse arrays of.
     BackendError
         If ``sparse`` is true, and SciPy is not installed.
 
@@ -134,6 +136,8 @@ def hessian(
         If an option makes no sense, or ``argnums`` or ``argnames`` names no argument.
     DifferentiationError
         When called, if a result or an argument is not real; with ``sparse`` if a result has more than one element.
+    DTypeError
+        When called, if ``sparse`` is true for float16, which SciPy has no sparse arrays of.
     BackendError
         If ``sparse`` is true, and SciPy is not installed.
 
