@@ -231,6 +231,8 @@ def test_dtypes():
     for kind in ("f4", "f8", "g"):
         check(ad.jacobian(lambda x: x**2, sparse=True)(X.astype(kind)), np.diag(2 * X.astype(kind)))
         assert ad.hessian(lambda x: np.sum(x**3), sparse=True)(X.astype(kind)).dtype == np.dtype(kind)
+    with pytest.raises(errors.DTypeError, match="no sparse arrays of float16; convert"):
+        ad.jacobian(lambda x: x**2, sparse=True)(X.astype("f2"))
     check(ad.jacobian(lambda x: x * 2j, sparse=True)(X), 2j * np.eye(6))
     z = X + 1j
     check(ad.jacobian(lambda z: np.real(z**2), sparse=True)(z), np.diag(2 * z))
@@ -361,6 +363,11 @@ def test_inside_of_other_transformations():
     np.testing.assert_allclose(ad.grad(lambda x: np.sum(x**2) * inner(X).sum())(X), 2 * X * inner(X).sum())
     with pytest.raises(AttributeError):
         ad.grad(lambda x: inner(x).tocsc())(X)
+    scale, graph = ad.Tensor(2.0), ad.Graph()
+    matrix = ad.jacobian(lambda x: scale * x**2, sparse=True)(X)
+    check(matrix.value, np.diag(4 * X))
+    np.testing.assert_allclose(graph.gradient(np.sum(matrix.data), [scale])[0], np.sum(2 * X))
+    assert repr(matrix).startswith("Recorded(shape=(6, 6), nnz=6, data=Tensor([")
 
 
 def test_wrong_calls():

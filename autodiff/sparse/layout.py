@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..engine import Walk
+from ..errors import DTypeError
 from ..nodes import Node
 from ..walks import compressed_columns, compressed_rows
 from .compressed import Block, Products, seeds_of
@@ -121,6 +122,11 @@ class Found:
             takes = self.places[own.members] + offsets[self.sources[own.members]]
             sources = tuple([self.numbers[s] for s in used])
             dtype = (rows[a] if of_rows else columns[b]).aval.dtype
+            if dtype == np.float16:
+                raise DTypeError(
+                    "sparse=True: SciPy has no sparse arrays of float16; convert the argument, for example with "
+                    ".astype(np.float32), or leave out sparse=True"
+                )
             first, more = takes, None
             if not own.single:
                 beside = np.ones(len(takes), bool)

@@ -51,10 +51,10 @@ class Form:
 
 
 class Recorded:
-    """A sparse matrix whose entries are a Tensor: what ``sparse=True`` gives within another transformation.
+    """A sparse matrix whose entries are a Tensor: what ``sparse=True`` gives where others would be Tensors.
 
-    It may be computed with by its entries, and returned: where the transformation gives numbers, a
-    ``scipy.sparse.csr_array`` takes its place.
+    That is within another transformation, and where the function uses a Tensor of the outside. It may be computed with
+    by its entries, and returned: where the transformation gives numbers, a ``scipy.sparse.csr_array`` takes its place.
 
     Attributes
     ----------
@@ -85,6 +85,11 @@ class Recorded:
     def indptr(self) -> Ints:
         """Where the entries of each row begin, and where the last ones end."""
         return self._form.starts.copy()
+
+    @property
+    def value(self) -> Any:
+        """The ``scipy.sparse.csr_array`` with the values of the entries."""
+        return self._form.filled(host(self.data.value))
 
     def toarray(self) -> Tensor:
         """The whole matrix, as a Tensor."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,9 @@ from ..errors import BackendError
 from ..nodes import Node, Operation, Unknown, history
 from ..plan import on_host
 from .sets import Ints, Sets, check_memory, empty, identity, of_entries, stacked, union
+
+# So many sets are not made one before something needs it.
+MOST_PARTS = 8
 
 
 class Pattern(NamedTuple):
@@ -50,7 +53,10 @@ def patterns(outputs: Sequence[Node], inputs: Sequence[Node], made_of: Sequence[
 
 
 class _Walk:
-    """One walk. Sets are kept no longer than somebody needs them, and unions that are met again are not made again."""
+    """One walk. Sets are kept no longer than somebody needs them, and what is met again is not made again.
+
+    Those of a node are the union of several, which is made when something else than elementwise operations needs it.
+    """
 
     def __init__(self, outputs: Sequence[Node], inputs: Sequence[Node], made_of: Sequence[Node] | None):
         self._outputs = outputs
@@ -58,10 +64,10 @@ class _Walk:
         self._varying = {*inputs, *(made_of or ())}
         self._looked: dict[Node, None] = {}
         self._width = sum([x.aval.size for x in inputs])
-        self._sets: dict[Node, Sets] = {}
+        self._sets: dict[Node, tuple[Sets, ...]] = {}
         first = 0
         for x in inputs:
-            self._sets[x] = identity(x.aval.size, first, self._width)
+            self._sets[x] = (identity(x.aval.size, first, self._width),)
             first += x.aval.size
         # What only moves elements of inputs.
         self._plain = set(inputs)
@@ -72,19 +78,19 @@ class _Walk:
         for op, positions in self._flows.items():
             for i in positions:
                 uses[op.inputs[i]] = uses.get(op.inputs[i], 0) + 1
-        cut = {y: self._sets[y] for y in self._outputs if y in self._plain}
+        cut = {y: self._whole_of(y) for y in self._outputs if y in self._plain}
         for op, positions in self._flows.items():
             self._sets[op] = self._of(op, positions)
             operands = [op.inputs[i] for i in positions]
             if op not in self._plain:
-                cut.update({x: self._sets[x] for x in operands if x in self._plain})
+                cut.update({x: self._whole_of(x) for x in operands if x in self._plain})
             elif op in self._outputs:
-                cut[op] = self._sets[op]
+                cut[op] = self._whole_of(op)
             for x in operands:
                 uses[x] -= 1
                 if not uses[x]:
                     del self._sets[x]
-        sets = [self._sets[y] if y in self._sets else empty(y.aval.size, self._width) for y in self._outputs]
+        sets = [self._whole_of(y) if y in self._sets else empty(y.aval.size, self._width) for y in self._outputs]
         return Pattern(sets, self._looked, cut)
 
     def _once(self, key: Any, make: Callable[[], Sets]) -> Sets:
@@ -93,43 +99,51 @@ class _Walk:
             found = self._made[key] = make()
         return found
 
-    def _union(self, several: Sequence[Sets]) -> Sets:
+    def _union(self, several: Iterable[Sets]) -> tuple[Sets, ...]:
         distinct = {sets.number: sets for sets in several}
-        if len(distinct) == 1:
-            return several[0]
-        return self._once(("union", *sorted(distinct)), lambda: union([*distinct.values()]))
+        if len(distinct) <= MOST_PARTS:
+            return tuple(distinct.values())
+        return (self._once(("union", *sorted(distinct)), lambda: union([*distinct.values()])),)
 
-    def _of(self, op: Operation, positions: tuple[int, ...]) -> Sets:
+    def _whole_of(self, x: Node) -> Sets:
+        parts = self._sets[x]
+        if len(parts) > 1:
+            key = ("union", *sorted([sets.number for sets in parts]))
+            parts = self._sets[x] = (self._once(key, lambda: union(parts)),)
+        return parts[0]
+
+    def _of(self, op: Operation, positions: tuple[int, ...]) -> tuple[Sets, ...]:
         check_memory(op.aval.size)
         positions = passes_wholly(op, positions)
         if not positions:
-            return empty(math.prod(extent(op.aval)), self._width)
+            return (empty(math.prod(extent(op.aval)), self._width),)
         primitive = op.signature.primitive
         if primitive is ops.part_p:
-            return self._part(op)
+            return (self._part(op),)
         if primitive is ops.custom_p:
-            return self._whole(op, positions)
+            return (self._whole(op, positions),)
         if primitive.kind == "elementwise" or (primitive.several and primitive.core is None):
             shape = extent(op.aval)
-            return self._union([self._broadcast(self._sets[op.inputs[i]], op.inputs[i], shape) for i in positions])
+            return self._union([part for i in positions for part in self._broadcast(op.inputs[i], shape)])
         if primitive.kind == "indexing":
             return self._indexed(op, positions)
         if primitive is ops.concatenate_p or (primitive.kind == "view" and primitive.meaning is not None):
-            return self._moved(op, positions, op.inputs, op.signature.params)
+            return (self._moved(op, positions, op.inputs, op.signature.params),)
         return self._labelled(op, positions)
 
     # --- elements that stay what they are ----------------------------------------------------------------------------
 
-    def _broadcast(self, sets: Sets, x: Node, shape: tuple[int, ...]) -> Sets:
+    def _broadcast(self, x: Node, shape: tuple[int, ...]) -> tuple[Sets, ...]:
         if x.aval.shape == shape:
-            return sets
+            return self._sets[x]
+        sets = self._whole_of(x)
         key = ("broadcast", sets.number, x.aval.shape, shape)
-        return self._once(key, lambda: sets.taken(np.broadcast_to(_numbered(x.aval.shape), shape).ravel()))
+        return (self._once(key, lambda: sets.taken(np.broadcast_to(_numbered(x.aval.shape), shape).ravel())),)
 
     def _part(self, op: Operation) -> Sets:
         """One of several outputs: the axes that all have come first, and each place of these has one set."""
         (x,) = op.inputs
-        sets = self._sets[x]
+        sets = self._whole_of(x)
         size = op.aval.size
         return sets if size == sets.rows else sets.taken(np.repeat(np.arange(sets.rows), size // (sets.rows or 1)))
 
@@ -137,7 +151,7 @@ class _Walk:
         """What only moves elements moves their numbers likewise."""
         if all(op.inputs[i] in self._plain for i in positions):
             self._plain.add(op)
-        own = [self._sets[op.inputs[i]] for i in positions]
+        own = [self._whole_of(op.inputs[i]) for i in positions]
 
         def make() -> Sets:
             arguments, first = list(values), 0
@@ -155,7 +169,7 @@ class _Walk:
 
     # --- indices -----------------------------------------------------------------------------------------------------
 
-    def _indexed(self, op: Operation, positions: tuple[int, ...]) -> Sets:
+    def _indexed(self, op: Operation, positions: tuple[int, ...]) -> tuple[Sets, ...]:
         x, index, *rest = op.inputs
         spec = index.aval.spec
         assert spec is not None
@@ -167,13 +181,13 @@ class _Walk:
             return self._labelled(op, positions, whole)
         key = (_hashable(place), *rest[count:])
         if op.signature.primitive is not ops.index_add:
-            return self._moved(op, positions, [x, place, *rest[:count], *arrays], key)
-        sets = [self._sets[x]] if 0 in positions else []
+            return (self._moved(op, positions, [x, place, *rest[:count], *arrays], key),)
+        sets = [*self._sets[x]] if 0 in positions else []
         if 2 in positions:
             read = ops.index.meaning
             assert read is not None
             targets = read(np, _numbered(x.aval.shape), place, *arrays, spec=spec)
-            added = self._sets[rest[0]]
+            added = self._whole_of(rest[0])
             sets.append(
                 self._once(
                     ("add", added.number, x.aval.shape, spec, *key),
@@ -195,12 +209,14 @@ class _Walk:
 
     # --- blocks ------------------------------------------------------------------------------------------------------
 
-    def _labelled(self, op: Operation, positions: tuple[int, ...], whole: Sequence[bool] | None = None) -> Sets:
+    def _labelled(
+        self, op: Operation, positions: tuple[int, ...], whole: Sequence[bool] | None = None
+    ) -> tuple[Sets, ...]:
         """What is taken as a whole along the axes that its card does not name, place by place of the others."""
         try:
             labels = axis_labels(op.signature, whole)
         except BackendError:
-            return self._whole(op, positions)
+            return (self._whole(op, positions),)
         shape, out = extent(op.aval), labels.out
         if op.aval.parts:
             # The axes of the batch alone: of several outputs the others differ.
@@ -210,7 +226,7 @@ class _Walk:
 
     def _block(self, x: Node, labels: Labels, shape: tuple[int, ...], out: Labels) -> Sets:
         """All elements of an operand that agree with one of the result in the axes that both have."""
-        sets = self._sets[x]
+        sets = self._whole_of(x)
         sizes = {label: n for label, n in zip(out, shape, strict=True) if label is not None}
         known = [label is not None and sizes.get(label) == n for label, n in zip(labels, x.aval.shape, strict=True)]
         common = [label for label, is_known in zip(labels, known, strict=True) if label is not None and is_known]
@@ -229,7 +245,7 @@ class _Walk:
 
     def _whole(self, op: Operation, positions: tuple[int, ...]) -> Sets:
         """Everything depends on everything."""
-        several = [self._sets[op.inputs[i]] for i in positions]
+        several = [self._whole_of(op.inputs[i]) for i in positions]
         members = np.concatenate([sets.members for sets in several])
         once = of_entries(np.zeros(len(members), np.intp), members, 1, self._width)
         return once.taken(np.zeros(1 if op.aval.parts else op.aval.size, np.intp))

@@ -59,8 +59,9 @@ def jacobian(
         argument. If the result is a container, a container of these; if the argument is one, a container for each
         result. With ``has_aux`` it returns the pair (Jacobian, other results). With ``sparse`` each array is a
         ``scipy.sparse.csr_array`` with a row for each element of the result, and a column for each of the argument, in
-        C order. Within another transformation it has ``data`` that is a Tensor, ``indices``, ``indptr``, ``shape`` and
-        ``toarray()`` only, and becomes a ``csr_array`` where that gives numbers.
+        C order. Where the whole matrix would be a Tensor, as within another transformation, it has ``data``, which is a
+        Tensor, ``indices``, ``indptr``, ``shape``, ``toarray()`` and ``value`` only, and it becomes a ``csr_array``
+        where the transformation gives numbers.
 
     Raises
     ------
@@ -68,6 +69,8 @@ def jacobian(
         If an option makes no sense, or ``argnums`` or ``argnames`` names no argument.
     DifferentiationError
         When called, if a result or an argument has a dtype without derivatives, or both are complex.
+    DTypeError
+        When called, if ``sparse`` is true for float16, which SciPy has no sparse arrays of.
     BackendError
         If ``sparse`` is true, and SciPy is not installed.
 
@@ -139,8 +142,8 @@ def hessian(
         Takes the arguments of ``function``, and returns an array with the axes of the result, and twice those of the
         argument. If the argument is a container, a container of containers. With ``has_aux`` it returns the pair
         (Hessian, other results). With ``sparse``, which is for results of one element, each array is a
-        ``scipy.sparse.csr_array`` with a row and a column for each element of the argument, in C order; within another
-        transformation it is as for ``jacobian``.
+        ``scipy.sparse.csr_array`` with a row and a column for each element of the argument, in C order, or what
+        ``jacobian`` gives where the whole matrix would be a Tensor.
 
     Raises
     ------
@@ -148,6 +151,8 @@ def hessian(
         If an option makes no sense, or ``argnums`` or ``argnames`` names no argument.
     DifferentiationError
         When called, if a result or an argument is not real; with ``sparse`` if a result has more than one element.
+    DTypeError
+        When called, if ``sparse`` is true for float16, which SciPy has no sparse arrays of.
     BackendError
         If ``sparse`` is true, and SciPy is not installed.
 
