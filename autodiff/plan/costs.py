@@ -12,7 +12,7 @@ from ..core.primitives import Signature
 CALL, CHEAP, COSTLY, PRODUCT = 500.0, 0.5, 5.0, 0.1
 
 # Arrays that a composition has beside its result.
-LONGEST_STEPS = 4
+LONGEST_STEPS = 2
 
 
 def nbytes(aval: Aval) -> int:

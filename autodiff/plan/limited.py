@@ -8,7 +8,8 @@ from ..backend import Backend, Plan
 from ..core.program import Program
 from ..errors import OutOfMemoryError
 from .costs import nbytes
-from .memory import Held, TooLittle, Values, held, least, rewritten, texts
+from .liveness import Values
+from .memory import Held, TooLittle, held, least, rewritten, texts
 from .specialize import Specialized
 from .tiers import Tiered
 from .wrapped import Wrapped

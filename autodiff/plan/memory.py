@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterator
-from heapq import nsmallest
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from .. import ops
@@ -22,14 +22,19 @@ from ..core.avals import INDEX_DTYPE, intern_aval
 from ..core.primitives import Signature
 from ..core.program import Program
 from ..ops import INTEGER
-from .costs import nanoseconds, nbytes, working
+from .costs import nbytes
+from .liveness import Values, waiting
 
 # How much it counts how long a value is not needed: a program is gone through in each of these ways, and the cheapest
 # result is taken.
 WAYS = (0.5, 1.0, 0.0)
 
-# Values that are compared with care when one has to be dropped, and others that are looked at for each.
-COMPARED, LOOKED_AT = 64, 100
+# Values that are looked at to tell what has to be computed again for one, or what needs it, at most.
+LOOKED_AT = 500
+
+# Up to so many values are all compared when one has to be dropped. Of more, each is compared as it was when it was
+# looked at last, and one that is dropped may be so much worse than the best.
+FEW, NEAR_BEST = 64, 1.02
 
 # A limit is too low if values are computed again so many times, of as many as there are.
 MOST_AGAIN = 3
@@ -75,88 +80,6 @@ class TooLittle(Exception):
     """The limit is too low for some value."""
 
 
-class Values:
-    """What is true of the values of a program, however it is gone through.
-
-    A *base* is a value with memory of its own; views of it are there when it is.
-    """
-
-    def __init__(self, program: Program):
-        self.program = program
-        self.applications = program.applications()
-        self.end = len(self.applications)
-        # Values whose elements may not be one after another; and those that no product takes as they are.
-        self._strided: set[int] = set()
-        self._odd: set[int] = set()
-        self.base: dict[int, int] = {}
-        self.size: dict[int, int] = {}
-        # What an application takes beside its result while it is computed.
-        self.working: dict[int, int] = {}
-        self.cost: dict[int, float] = {}
-        # Those that can be computed again: where nothing tells a value from the first time it cannot.
-        self.droppable: set[int] = set()
-        # What a value is made of, and what is made of it, of what is computed.
-        self.own: dict[int, list[int]] = {}
-        self.children: dict[int, list[int]] = {}
-        # Where values with a base are used, and views of it; at the end for what leaves the plan.
-        self.uses: dict[int, list[int]] = {}
-        for place, (number, signature, arguments) in enumerate(self.applications):
-            is_view = self._is_view(signature, arguments)
-            base = self.base.get(arguments[0], arguments[0]) if is_view else number
-            self.base[number] = base
-            self._note_layout(number, signature, arguments, is_view)
-            self.size[number] = 0 if is_view else nbytes(signature.out)
-            self.working[number] = 0 if is_view else working(signature) + self._copies(signature, arguments)
-            self.cost[number] = 0.0 if is_view else nanoseconds(signature)
-            if self.size[number] and _waiting(program, number) is not None:
-                self.droppable.add(number)
-            self.own[number] = [a for a in dict.fromkeys(arguments) if a in self.base]
-            for a in self.own[number]:
-                self.children.setdefault(a, []).append(number)
-                self.uses.setdefault(self.base[a], []).append(place)
-        for number in program.outputs:
-            if number in self.base:
-                self.uses.setdefault(self.base[number], []).append(self.end)
-        self.views: dict[int, list[int]] = {}
-        for number, base in self.base.items():
-            self.views.setdefault(base, []).append(number)
-
-    def _is_view(self, signature: Signature, arguments: tuple[int, ...]) -> bool:
-        """Whether a value has no memory of its own: a reshape has if its operand is no run of elements."""
-        if not signature.is_view or not arguments:
-            return False
-        return signature.primitive is not ops.reshape_p or arguments[0] not in self._strided
-
-    def _note_layout(self, number: int, signature: Signature, arguments: tuple[int, ...], is_view: bool) -> None:
-        primitive = signature.primitive
-        if is_view and primitive not in (ops.reshape_p, ops.transpose_p) and primitive.kind != "elementwise":
-            self._strided.add(number)
-            self._odd.add(number)
-        elif is_view and primitive is ops.transpose_p:
-            self._strided.add(number)
-            if signature.out.ndim > 2 or arguments[0] in self._odd:
-                self._odd.add(number)
-        elif primitive.kind == "elementwise":
-            # Results are laid out as operands are.
-            self._strided.update({number} if not self._strided.isdisjoint(arguments) else ())
-            self._odd.update({number} if is_view and arguments[0] in self._odd else ())
-
-    def _copies(self, signature: Signature, arguments: tuple[int, ...]) -> int:
-        """Bytes of the operands that a product copies."""
-        if signature.primitive.kind != "contraction":
-            return 0
-        return sum([nbytes(self.program.avals[a]) for a in set(arguments) if a in self._odd])
-
-
-def _waiting(program: Program, number: int) -> int | None:
-    """Which argument of an application can be an array that is known later; None if there is none."""
-    for place, a in enumerate(program.arguments[number]):
-        aval = program.avals[a]
-        if aval.spec is None and not aval.weak and aval.literal is None:
-            return place
-    return None
-
-
 class Walk:
     """A program gone through once.
 
@@ -185,6 +108,8 @@ class Walk:
         self._pinned: dict[int, int] = {}
         # Bases that are not there any more and will be needed.
         self._dropped: set[int] = set()
+        # Those that may be dropped, by their scores when they were ranked.
+        self._ranked: list[tuple[float, int]] | None = None
         self._steps: list[Step] = []
         self._cost = 0.0
         self._peak = 0
@@ -198,8 +123,9 @@ class Walk:
             self._now = place
             self._make(number)
             self._now = place + 1
-            for a in {*v.own[number], number}:
+            for a in (*v.own[number], number):
                 self._free_if_done(v.base[a])
+                self._rank(v.base[a])
         self._give_out()
         return Held(self._steps, self._peak, self._cost, self._stored)
 
@@ -271,6 +197,9 @@ class Walk:
         self._known.add(number)
         self._dropped.discard(base)
         self._steps.append(Step(number, after))
+        if after is not None:
+            for other in (number, *v.own[number], *v.children.get(number, ())):
+                self._rank(v.base[other])
 
     def _latest(self) -> int:
         """A value that is there, and came as late as any."""
@@ -302,19 +231,54 @@ class Walk:
             self._dropped.add(base)
 
     def _free_if_done(self, base: int) -> None:
-        if base in self._bases and not self._pinned.get(base) and self._needed(base) is None:
+        """Drop a base that nothing needs; but what cannot be computed again stays, since others may have to be."""
+        may_go = self._limit == math.inf or base in self._v.droppable
+        if may_go and base in self._bases and not self._pinned.get(base) and self._needed(base) is None:
             self._drop(base)
 
     def _cheapest(self) -> int:
         """The base that is dropped next: cheap for its size, and not needed for long."""
-        v, now = self._v, self._now
-        found = [b for b in self._bases if not self._pinned.get(b) and b in v.droppable]
-        if not found:
-            raise TooLittle
-        if len(found) > COMPARED:
-            rough = {b: v.cost[b] / v.size[b] / ((self._next_use(b) or now) - now + 1) for b in found}
-            found = nsmallest(COMPARED, found, rough.__getitem__)
-        return min(found, key=self._score)
+        droppable, pinned = self._v.droppable, self._pinned
+        if len(self._bases) <= FEW:
+            few = [b for b in self._bases if not pinned.get(b) and b in droppable]
+            if not few:
+                raise TooLittle
+            return min(few, key=self._score)
+        if self._ranked is None or len(self._ranked) > 4 * len(self._bases):
+            self._ranked = [(self._least_score(b), b) for b in self._bases if b in droppable]
+            heapify(self._ranked)
+        ranked, aside = self._ranked, []
+        found = None
+        while found is None:
+            if not ranked:
+                raise TooLittle
+            _, base = heappop(ranked)
+            if base not in self._bases:
+                continue
+            if pinned.get(base):
+                aside.append(base)
+                continue
+            # With others dropped, and with time, it is worse than it was.
+            score = self._score(base)
+            if ranked and score > NEAR_BEST * ranked[0][0]:
+                heappush(ranked, (score, base))
+            else:
+                found = base
+        for base in aside:
+            self._rank(base)
+        return found
+
+    def _rank(self, base: int) -> None:
+        """Look at a base anew when something is dropped, since it may be dropped sooner than before."""
+        if self._ranked is not None and base in self._bases and base in self._v.droppable:
+            heappush(self._ranked, (self._least_score(base), base))
+
+    def _least_score(self, base: int) -> float:
+        """What ``_score`` is if nothing else has to be computed again."""
+        v = self._v
+        use = self._next_use(base)
+        later = (v.end if use is None else use) - self._now + 1
+        return float(v.cost[base] / (v.size[base] * float(later) ** self._exponent))
 
     def _score(self, base: int) -> float:
         v = self._v
@@ -402,14 +366,15 @@ def rewritten(program: Program, steps: list[Step]) -> Program:
         signature = program.signatures[number]
         assert signature is not None
         arguments = tuple([numbers[a] for a in program.arguments[number]])
-        if after is not None and (signature, arguments) in met:
-            # What is the same would be one value.
-            place = _waiting(program, number)
+        # What is the same would be one value.
+        while after is not None and (signature, arguments) in met:
+            place = waiting(program, number)
             assert place is not None
             late = result.call(ops.after_p, arguments[place], _first(result, numbers[after]))
             arguments = (*arguments[:place], late, *arguments[place + 1 :])
         met.add((signature, arguments))
-        numbers[number] = result.apply(signature, arguments)
+        # (``apply`` might let complex factors change places, which rounds otherwise.)
+        numbers[number] = result.append(signature, arguments)
     result.outputs = tuple([numbers[n] for n in program.outputs])
     return result
 

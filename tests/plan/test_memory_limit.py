@@ -3,15 +3,24 @@
 import heapq
 import math
 import tracemalloc
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.plan import build, compile_nodes, memory_of, prune
+from autodiff.plan import build, collect, compile_nodes, memory_of, prune
 from autodiff.plan.costs import nanoseconds, nbytes
-from autodiff.plan.memory import TooLittle, Values, held, rewritten
+from autodiff.plan.expand import expand
+from autodiff.plan.liveness import Values
+from autodiff.plan.memory import TooLittle, held, rewritten
 from autodiff_backends.numpy.reference import Interpreted
+
+from ..fuzz.derivatives import TOTAL, variables, weighted
+from ..fuzz.generate import generate
+from ..fuzz.program import evaluate, run
+from ..fuzz.taylor import Unsuitable
+from ..fuzz.ways import first, quiet, tensors
 
 
 def program_of(function, *arrays):
@@ -217,3 +226,47 @@ def test_the_same_operations_give_the_same_bits(name):
         assert held(Values(prune(again))).peak <= found.peak
         for a, b in zip(Interpreted(again)(*arrays), wanted, strict=True):
             assert a.tobytes() == b.tobytes()
+
+
+# --- random programs -------------------------------------------------------------------------------------------------
+
+SEEDS = range(60)
+
+
+def test_random_programs_under_random_limits():
+    again = 0
+    for seed in SEEDS:
+        with quiet():
+            program = generate(seed, True)
+            numbers = first(program)
+            try:
+                whole = weighted(program, evaluate(program, program.inputs, numbers))
+            except Unsuitable:
+                continue
+            graph = ad.Graph()
+            given = tensors(whole, whole.inputs, graph)
+            wrt = [given[name] for name in variables(whole)]
+
+            def value(whole=whole, numbers=numbers, **arrays):
+                return run(whole, {name: t[...] for name, t in arrays.items()}, numbers)[TOTAL]
+
+            total = value(**given)
+            outputs = [total.node, *[t.node for t in graph.gradient(total, wrt, as_tensors=True)]]
+            collected = collect(outputs)
+            built = prune(expand(prune(build(collected.leaves, outputs)), ()))
+            wanted = Interpreted(built)(*collected.values())
+            values = Values(built)
+            full = held(values)
+            for part in np.random.default_rng(seed).uniform(0.3, 1.0, 2):
+                with suppress(TooLittle):
+                    found = held(values, full.peak * part)
+                    again += len(found.again)
+                    other = rewritten(built, found.steps)
+                    assert held(Values(prune(other))).peak <= found.peak, seed
+                    for a, b in zip(Interpreted(other)(*collected.values()), wanted, strict=True):
+                        assert np.asarray(a).tobytes() == np.asarray(b).tobytes(), seed
+            found = graph.gradient(ad.checkpoint(value)(**given), wrt)
+            for a, b in zip(found, graph.gradient(value(**given), wrt), strict=True):
+                unit = float(np.finfo(a.dtype).eps)
+                np.testing.assert_allclose(a, b, rtol=1e4 * unit, atol=1e4 * unit, err_msg=str(seed))
+    assert again > 50

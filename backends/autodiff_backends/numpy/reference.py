@@ -15,7 +15,8 @@ from autodiff.core.avals import intern_aval
 from autodiff.core.primitives import Primitive, Signature
 from autodiff.core.program import Program
 from autodiff.plan.expand import expand
-from autodiff.plan.memory import Values, held
+from autodiff.plan.liveness import Values
+from autodiff.plan.memory import held
 from autodiff.whole import apart
 
 from .flags import LOUD, QUIET, Telling, forget, noted

@@ -105,6 +105,9 @@ def least_tanh_slope(dtype: np.dtype[Any]) -> float:
 # Up to so many elements are found one by one: in 16,384 truth values NumPy takes 7 us, `bytes.find` less than one.
 FEW = 32
 
+# More are computed in parts, which take little memory.
+MOST_AT_ONCE = 1 << 13
+
 
 def exact_tanh_slope(slope: Array, x: Any) -> None:
     """1 / cosh(x)^2 where ``slope``, computed as 1 - tanh^2, has lost digits: a few elements, most often."""
@@ -116,6 +119,14 @@ def exact_tanh_slope(slope: Array, x: Any) -> None:
     else:
         x = np.broadcast_to(x, slope.shape)
         places = lost
+    if places is lost or len(places) <= MOST_AT_ONCE:
+        _set_tanh_slope(slope, x, places)
+    else:
+        for start in range(0, len(places), MOST_AT_ONCE):
+            _set_tanh_slope(slope, x, places[start : start + MOST_AT_ONCE])
+
+
+def _set_tanh_slope(slope: Array, x: Array, places: Any) -> None:
     # cosh(x) is (1 + e) / (2 sqrt(e)).
     e = np.exp(-2 * np.absolute(x[places]))
     slope[places] = 4 * (e / np.square(1 + e))
@@ -136,7 +147,8 @@ def _true_places(truth: Array) -> Any:
 
 def tanh_slope(tanh: Any, x: Any) -> Any:
     """1 / cosh(x)^2, given tanh(x)."""
-    slope = np.asarray(1 - np.square(tanh))
+    slope = np.asarray(np.square(tanh))
+    np.subtract(1, slope, out=slope)
     exact_tanh_slope(slope, np.asarray(x))
     return slope
 
