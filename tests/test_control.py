@@ -13,9 +13,10 @@ import pytest
 from hypothesis import strategies as st
 
 import autodiff as ad
-from autodiff import errors
+from autodiff import errors, ops
 from autodiff.containers import flatten
 from autodiff.flows import bodies
+from autodiff.nodes import history
 
 from . import loops
 
@@ -282,6 +283,16 @@ def test_the_source_of_a_plan_shows_the_steps():
     source = ad.Graph().source(total, [w])
     assert "# rule0: <3 steps of <body of 3 operations" in source
     assert "#   v5 = tanh(v4) : float64[2]" in source
+
+
+def test_what_an_inner_loop_stored_is_not_computed_again():
+    x = ad.Tensor(np.arange(6.0).reshape(2, 3) + 1)
+    inner = lambda c, row: (ad.scan(lambda d, e: (np.sin(d * e), None), c, row)[0], None)  # noqa: E731
+    (slope,) = ad.Graph().gradient(ad.scan(inner, 1.0, x)[0], [x], as_tensors=True)
+    rules = [node.params["rule"] for node in history(slope.node) if node.primitive is ops.flow_p]
+    flows = [[s.primitive for s, _ in rule.body.steps].count(ops.flow_p) for rule in rules]
+    # The inner loop, and that with what is stored, which covers it; and back.
+    assert flows == [2, 1]
 
 
 def test_tangents_of_a_loop_may_be_made_of_its_results():

@@ -219,5 +219,6 @@ def _inside(made: Sequence[Node], given: Sequence[Node]) -> list[Operation]:
 
 
 def _is_look(op: Operation) -> bool:
-    """Whether a value is another look at one that is there, or cannot be stored."""
-    return bool(op.aval.parts) or op.signature.is_view or op.signature.primitive.kind == "view"
+    """Whether a value is another look at one that is there, or cannot be stored; a part of several outputs can."""
+    primitive = op.signature.primitive
+    return bool(op.aval.parts) or (primitive is not ops.part_p and (op.signature.is_view or primitive.kind == "view"))

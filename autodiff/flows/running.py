@@ -24,7 +24,8 @@ def _compiled(source: str) -> Any:
     """The function ``loop`` of a source, in which only names of places are written."""
     namespace: dict[str, Any] = {}
     exec(compile(source, "<autodiff loop>", "exec"), namespace)
-    return namespace["loop"]
+    # Not in its own globals, which would be a cycle.
+    return namespace.pop("loop")
 
 
 def _names(letter: str, count: int) -> list[str]:
