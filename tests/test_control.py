@@ -17,6 +17,7 @@ from autodiff import errors, ops
 from autodiff.containers import flatten
 from autodiff.flows import bodies
 from autodiff.nodes import history
+from autodiff.plan import collect, compile_nodes
 
 from . import loops
 
@@ -283,6 +284,17 @@ def test_the_source_of_a_plan_shows_the_steps():
     source = ad.Graph().source(total, [w])
     assert "# rule0: <3 steps of <body of 3 operations" in source
     assert "#   v5 = tanh(v4) : float64[2]" in source
+
+
+def test_results_that_nobody_takes_are_not_stacked():
+    w = ad.Tensor(np.ones(3))
+    last, ys = ad.scan(lambda c, x: (np.sin(c * w), (c, np.cos(c))), w * 0.5, length=4)
+    for outputs, results in (([last], 1), ([last, ys[1]], 2), ([ys[0]], 2)):
+        nodes = [t.node for t in outputs]
+        plan = compile_nodes(collect(nodes).leaves, nodes, ad.get_backend())
+        assert f"to [{', '.join(['float64[3]'] * results)}]>" in plan.source
+    both = ad.Graph().gradient(np.sum(last) + np.sum(ys[1]), [w])
+    loops.close(both, [x + y for x, y in zip(*[ad.Graph().gradient(np.sum(t), [w]) for t in (last, ys[1])])])
 
 
 def test_what_an_inner_loop_stored_is_not_computed_again():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from .. import ops
@@ -65,6 +65,21 @@ class Scan(Flow):
     def runner(self, backend: Backend) -> Runner:
         """What computes it from arrays."""
         return scan_runner(self.body, backend, self.length, self.step, self.along, self.onto, self.reverse)
+
+    def only(self, used: Container[int]) -> tuple[Flow, tuple[int, ...]] | None:
+        """The same without arrays of results that are not used, if there are any."""
+        first = self.step.carry
+        kept = tuple([i for i in range(len(self.body.outputs)) if i < first or i in used])
+        if len(kept) == len(self.body.outputs):
+            return None
+
+        def thinner() -> Body:
+            names, outputs = self.body.names()
+            return body_of(names, [outputs[i] for i in kept])
+
+        body = derived(self.body, ("only", kept), thinner)
+        onto = tuple([self.onto[i - first] for i in kept[first:]])
+        return self.but(body=body, onto=onto, covers=None), kept
 
     # --- derivatives -------------------------------------------------------------------------------------------------
 

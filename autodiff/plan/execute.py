@@ -20,7 +20,7 @@ from .build import below, build, transcribe
 from .cache import PlanCache
 from .collect import Collected, collect
 from .contract import contract_sums
-from .covered import covered
+from .covered import covered, thinned
 from .expand import expand, expand_as_recorded
 from .ranges import checked
 from .simplify import simplify
@@ -57,7 +57,7 @@ def compile_nodes(inputs: Sequence[Node], outputs: Iterable[Node], backend: Back
         return ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
 
     def finish(program: Program) -> Plan:
-        program = contract_sums(with_vectors(expand(covered(prune(program)), backend.primitives)))
+        program = contract_sums(with_vectors(expand(thinned(covered(prune(program))), backend.primitives)))
         program.quiet = chooses(program)
         plan = checked(program, backend, backend.compile)
         assert plan is not None
