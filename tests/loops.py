@@ -1,5 +1,8 @@
 """Loops as Python has them: what ``scan`` and the others are held to. Python unrolls, and records each step."""
 
+import gc
+import tracemalloc
+
 import numpy as np
 
 import autodiff as ad
@@ -52,3 +55,15 @@ def close(found, expected, tolerance=1e-9):
         x, y = (np.asarray(v.value if isinstance(v, ad.Tensor) else v) for v in (x, y))
         assert (x.shape, x.dtype) == (y.shape, y.dtype)
         np.testing.assert_allclose(x, y, tolerance, tolerance)
+
+
+def peak(function):
+    """The most memory that a call takes, of one that was made before."""
+    function()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()

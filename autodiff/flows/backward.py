@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 from .. import ops
@@ -54,6 +54,10 @@ class Backward(NamedTuple):
         The step itself, which gives what is to be stored beside its results.
     stored : int
         How many these are.
+    factors : Body or None
+        Makes factors of what is the same for all steps, of elements, and of what was stored: for all steps at once.
+    passed : tuple of int
+        Which of what was stored the body takes beside these.
     carry : tuple of int
         What is carried that has a cotangent.
     found : tuple of int
@@ -71,6 +75,8 @@ class Backward(NamedTuple):
     elements: tuple[int, ...]
     forward: Body
     stored: int
+    factors: Body | None
+    passed: tuple[int, ...]
     carry: tuple[int, ...]
     found: tuple[int, ...]
     given: tuple[int, ...]
@@ -102,7 +108,7 @@ def _backward(body: Body, step: Step, wanted: Wanted, recompute: bool) -> Backwa
     marked(pulled, begin)
     by_const = {i: ct for i, ct in zip(wanted.consts, of_consts, strict=True) if ct is not None}
     room = sum([outputs[i].aval.size for i in live])
-    later = {} if recompute else {i: factors for i, ct in by_const.items() if (factors := _factors(ct, room))}
+    later = {} if recompute else {i: kept for i, ct in by_const.items() if (kept := _summands(ct, room))}
     found = [i for i in by_const if i not in later]
     sums = unknowns([plain(consts[i].aval) for i in found])
     given = [i for i, ct in zip(wanted.elements, of_elements, strict=True) if ct is not None]
@@ -112,7 +118,7 @@ def _backward(body: Body, step: Step, wanted: Wanted, recompute: bool) -> Backwa
         *added,
         *or_zeros([of_carry[i] for i in live], [outputs[i] for i in live]),
         *[ct for ct in of_elements if ct is not None],
-        *[factor for factors in later.values() for factor in factors],
+        *[x for kept in later.values() for x in kept],
     ]
     inside = operations_since(made, -1, names) if recompute else _inside(made, [*cts, *sums])
     own = {*inside, *cts, *sums}
@@ -121,10 +127,14 @@ def _backward(body: Body, step: Step, wanted: Wanted, recompute: bool) -> Backwa
     same = [x for x in consts if x in taken]
     invariant = [x for x in taken if isinstance(x, Operation) and x not in varying]
     read = [i for i, x in enumerate(elements) if x in taken]
-    stored = [x for x in taken if x in varying and x not in elements]
+    needed = [x for x in taken if x in varying and x not in elements]
+    factors = {} if recompute else _factors(needed, {*names, *operations_since(outputs, -1, names)}, consts)
+    direct = [x for x in needed if x not in factors]
+    made_of = [x for kept in factors.values() for x in kept if x not in elements and x not in consts]
+    stored = [*dict.fromkeys([*direct, *made_of])]
     n = len(live)
     transposed = body_of(
-        [*same, *invariant, *sums, *cts[:n], *[elements[i] for i in read], *stored, *cts[n:]], made, inside
+        [*same, *invariant, *sums, *cts[:n], *[elements[i] for i in read], *direct, *factors, *cts[n:]], made, inside
     )
     return Backward(
         transposed,
@@ -133,14 +143,44 @@ def _backward(body: Body, step: Step, wanted: Wanted, recompute: bool) -> Backwa
         tuple(read),
         body_of(names, [*outputs, *stored]),
         len(stored),
+        body_of([*consts, *elements, *stored], [*factors]) if factors else None,
+        tuple([stored.index(x) for x in direct]),
         live,
         tuple(found),
         tuple(given),
-        tuple([(i, len(factors)) for i, factors in later.items()]),
+        tuple([(i, len(kept)) for i, kept in later.items()]),
     )
 
 
-def _factors(ct: Node, room: int) -> list[Node]:
+def _factors(needed: Sequence[Node], own: Container[Node], consts: Sequence[Node]) -> dict[Node, list[Node]]:
+    """What is needed of a step and made, element by element, of what the step itself computed; and of what of that.
+
+    For all steps at once that takes as many calls as for one.
+    """
+    found: dict[Node, list[Node]] = {}
+    for x in needed:
+        if x in own:
+            continue
+        taken: dict[Node, None] = {}
+        stack, seen = [x], {x}
+        while stack:
+            node = stack.pop()
+            if node in own:
+                taken[node] = None
+                if node.aval.shape != x.aval.shape and node not in consts:
+                    break
+            elif isinstance(node, Operation):
+                if node.signature.primitive.kind != "elementwise" or node.aval.shape != x.aval.shape:
+                    break
+                fresh = [y for y in node.inputs if y not in seen]
+                seen.update(fresh)
+                stack += fresh
+        else:
+            found[x] = [*taken]
+    return found
+
+
+def _summands(ct: Node, room: int) -> list[Node]:
     """What is kept of each step to sum up a cotangent later: itself, or two factors; nothing if that is too much.
 
     The sum of outer products is one product of matrices.
@@ -179,5 +219,6 @@ def _inside(made: Sequence[Node], given: Sequence[Node]) -> list[Operation]:
 
 
 def _is_look(op: Operation) -> bool:
-    """Whether a value is another look at one that is there, or cannot be stored."""
-    return bool(op.aval.parts) or op.signature.is_view or op.signature.primitive.kind == "view"
+    """Whether a value is another look at one that is there, or cannot be stored; a part of several outputs can."""
+    primitive = op.signature.primitive
+    return bool(op.aval.parts) or (primitive is not ops.part_p and (op.signature.is_view or primitive.kind == "view"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from .. import ops
@@ -75,6 +75,10 @@ class Flow(ABC):
     @abstractmethod
     def batched(self, batch: Batch, op: Operation) -> tuple[Node, ...]:
         """The outputs for all elements of a batch."""
+
+    def only(self, used: Container[int]) -> tuple[Flow, tuple[int, ...]] | None:
+        """The same with fewer outputs, and which these are, if not all are used; None if there is no less."""
+        return None
 
     @abstractmethod
     def runner(self, backend: Backend) -> Runner:

@@ -18,13 +18,17 @@ from .backward import Backward, Step
 from .bodies import Body
 from .flow import Runner, stacked
 
+# What is carried is kept at every step of a loop, and not computed again, if all of it takes no more than this.
+FEW_BYTES = 1 << 24
+
 
 @lru_cache(512)
 def _compiled(source: str) -> Any:
     """The function ``loop`` of a source, in which only names of places are written."""
     namespace: dict[str, Any] = {}
     exec(compile(source, "<autodiff loop>", "exec"), namespace)
-    return namespace["loop"]
+    # Not in its own globals, which would be a cycle.
+    return namespace.pop("loop")
 
 
 def _names(letter: str, count: int) -> list[str]:
@@ -225,9 +229,9 @@ def rewind_runner(
     consts, carry = step
     forward, backward = _branch(body, backend), _branch(back.body, backend)
     stored = [i for i in back.forward.direct[carry:] if i is not None]
-    sums, live = len(back.found), len(back.carry)
     zeros = [(body.avals[i].shape, body.avals[i].dtype) for i in back.carry]
     totals = [(body.inputs[i].shape, body.inputs[i].dtype) for i in back.found]
+    nbytes = sum([aval.size * aval.dtype.itemsize for aval in body.avals])
     places = {i: place for place, i in enumerate([*back.found, *[consts + i for i in back.carry]])}
 
     def run(values: Sequence[Any]) -> tuple[Any, ...]:
@@ -236,7 +240,7 @@ def rewind_runner(
         cts = [vectors[i] if i in vectors else _zeros(backend, *zeros[k]) for k, i in enumerate(back.carry)]
         found = [*[_zeros(backend, *total) for total in totals], *cts]
         used = [same[i] for i in back.consts]
-        every = spacing(count)
+        every = 1 if count * nbytes <= FEW_BYTES else spacing(count)
         kept = []
         for i in range(count):
             if i % every == 0:
@@ -253,7 +257,6 @@ def rewind_runner(
         found = [backend.asarray(x, copy=True) if id(x) in given_ else x for x in found]
         return tuple([found[places[i]] for i in wanted])
 
-    assert len(places) == sums + live
     return run
 
 

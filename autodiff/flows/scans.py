@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
+from .. import ops
 from ..backend import Backend
 from ..batch import Batch
 from ..core.avals import Aval, several
 from ..differentiate import Forward, marked
 from ..nodes import Node, Operation, now
 from ..tracing import unknowns
-from .backward import Step, Wanted, backward, summed_up
+from .backward import Backward, Step, Wanted, backward, summed_up
 from .bodies import Body, body_of, derived
 from .flow import Covers, Flow, Runner, of_batch, or_zeros, plain, present, stacked
 from .running import scan_runner
@@ -65,6 +66,21 @@ class Scan(Flow):
         """What computes it from arrays."""
         return scan_runner(self.body, backend, self.length, self.step, self.along, self.onto, self.reverse)
 
+    def only(self, used: Container[int]) -> tuple[Flow, tuple[int, ...]] | None:
+        """The same without arrays of results that are not used, if there are any."""
+        first = self.step.carry
+        kept = tuple([i for i in range(len(self.body.outputs)) if i < first or i in used])
+        if len(kept) == len(self.body.outputs):
+            return None
+
+        def thinner() -> Body:
+            names, outputs = self.body.names()
+            return body_of(names, [outputs[i] for i in kept])
+
+        body = derived(self.body, ("only", kept), thinner)
+        onto = tuple([self.onto[i - first] for i in kept[first:]])
+        return self.but(body=body, onto=onto, covers=None), kept
+
     # --- derivatives -------------------------------------------------------------------------------------------------
 
     def pull(self, cts: Sequence[Node | None], op: Operation, positions: Sequence[int]) -> list[Node | None]:
@@ -86,13 +102,14 @@ class Scan(Flow):
             covers = Covers(self, tuple(range(len(op.inputs))), outputs)
             forward = self.but(body=back.forward, onto=onto, covers=covers)
             kept = forward(*op.inputs)[len(outputs) :]
+        kept = (*[kept[i] for i in back.passed], *self._factors(back, consts, arrays, kept))
         same = [consts[i] for i in back.consts]
         if back.invariant is not None:
             same += back.invariant.record(consts)
         sums = or_zeros([None] * len(back.found), [consts[i] for i in back.found])
         carried = or_zeros([cts[i] for i in back.carry], [init[i] for i in back.carry])
         results = [ct for ct in cts[step.carry :] if ct is not None]
-        along = [self.along[i] for i in back.elements] + [0] * back.stored + [self.onto[i] for i in wanted.results]
+        along = [self.along[i] for i in back.elements] + [0] * len(kept) + [self.onto[i] for i in wanted.results]
         transposed = Scan(
             back.body,
             self.length,
@@ -114,6 +131,20 @@ class Scan(Flow):
             by_position[i] = summed_up(found[:factors])
             found = found[factors:]
         return [by_position.get(i) for i in positions]
+
+    def _factors(
+        self, back: Backward, consts: Sequence[Node], arrays: Sequence[Node], kept: Sequence[Node]
+    ) -> list[Node]:
+        """Factors of all steps along the first axis, from elements and what was kept."""
+        if back.factors is None:
+            return []
+        names = unknowns(back.factors.inputs)
+        outputs = back.factors.record([*consts, *names[len(consts) :]])
+        rows = [ops.moveaxis(x, axis, 0) for x, axis in zip(arrays, self.along, strict=True)]
+        begin = now()
+        found = Batch(self.length, dict(zip(names[len(consts) :], [*rows, *kept], strict=True))).of_all(outputs)
+        marked(found, begin)
+        return found
 
     def push(self, op: Operation, tangents: Sequence[Node | None]) -> tuple[Node | None, ...]:
         """Tangents, by a scan that carries them beside."""

@@ -1,6 +1,7 @@
-"""Loops that another one computes among other things: that with tangents beside, or with what derivatives need of it.
+"""Loops without what nobody needs: those that another one computes among other things, and results that are not used.
 
-Derivatives record a larger loop where one was recorded, and a program that needs both computes the larger one only.
+Derivatives record a larger loop where one was recorded, with tangents beside, or with what they need of it. A program
+that needs both computes the larger one only.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import ops
-from ..core.program import Program
+from ..core.primitives import Signature
+from ..core.program import Program, prune
 
 # The larger loop, and which of its outputs are those of the smaller one.
 Larger = tuple[int, tuple[int, ...]]
@@ -50,6 +52,33 @@ def covered(program: Program) -> Program:
     result.outputs = tuple([numbers[n] for n in program.outputs])
     result.quiet = program.quiet
     return result
+
+
+def thinned(program: Program) -> Program:
+    """The same program, where flows give only what is taken of them."""
+    if ops.flow_p not in program.heads:
+        return program
+    used: dict[int, set[int]] = {}
+    for _, signature, arguments in program.applications():
+        if signature.primitive is ops.part_p:
+            used.setdefault(arguments[0], set()).add(signature.params[0])
+    # The smaller flow, and which outputs it has.
+    smaller: dict[int, tuple[Any, tuple[int, ...]]] = {}
+    for number, signature, _ in program.applications():
+        if signature.primitive is ops.flow_p:
+            found = signature.params[0].only(used.get(number, set()))
+            if found is not None:
+                smaller[number] = found
+
+    def replaced(result: Program, number: int, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+        if number in smaller:
+            return result.call(ops.flow_p, *arguments, params=(smaller[number][0],))
+        if signature.primitive is ops.part_p and program.arguments[number][0] in smaller:
+            _, outputs = smaller[program.arguments[number][0]]
+            return result.call(ops.part_p, *arguments, params=(outputs.index(signature.params[0]),))
+        return None
+
+    return prune(program, replaced) if smaller else program
 
 
 def _larger(program: Program) -> dict[int, Larger]:

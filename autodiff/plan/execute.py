@@ -21,7 +21,7 @@ from .build import below, build, transcribe
 from .cache import PlanCache
 from .collect import Collected, collect
 from .contract import contract_sums
-from .covered import covered
+from .covered import covered, thinned
 from .diagonals import without_zeros
 from .expand import expand, expand_as_recorded
 from .limited import limited
@@ -77,7 +77,7 @@ def compile_nodes(
         return ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
 
     def finish(program: Program) -> Plan:
-        program = without_zeros(covered(prune(program)))
+        program = without_zeros(thinned(covered(prune(program))))
         program = contract_sums(with_vectors(expand(program, backend.primitives)))
         program.quiet = chooses(program)
         plan = checked(program, backend, make)
