@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..containers import flatten
+from ..sparse import scipy_sparse
 from ..tensor import Tensor, wrap
 from .calls import Results, apart
 
@@ -35,9 +36,7 @@ def with_matrix(derivative: Callable[..., Any], has_aux: bool, sparse: bool) -> 
         blocks, aux = found if has_aux else (found, None)
         parts = flatten(blocks)[0]
         if sparse:
-            from scipy.sparse import hstack  # noqa: PLC0415  (the blocks are SciPy's)
-
-            matrix = hstack(parts, format="csr")
+            matrix = scipy_sparse().hstack(parts, format="csr")
         else:
             matrix = np.concatenate([np.reshape(part, (np.shape(part)[0], -1)) for part in parts], axis=1)
         return (matrix, aux) if has_aux else matrix
