@@ -97,7 +97,11 @@ class Compressed:
     @property
     def nbytes(self) -> int:
         """What its arrays take."""
-        arrays = [a for block in self._blocks for a in (block.form.starts, block.form.members, block.takes)]
+        arrays = [
+            array
+            for block in self._blocks
+            for array in (block.form.starts, block.form.members, block.takes, *(block.more or ()))
+        ]
         arrays += [seed.value for products in self._products for seed in products.seeds]
         return sum([getattr(array, "nbytes", 0) for array in arrays])
 

@@ -169,11 +169,11 @@ def _by_cut(
 
     Of ``x[1:] * x[:-1]`` no two elements read the same element of ``x[1:]``, so all rows are one product.
     """
-    nodes = [*pattern.cut]
-    if set(nodes) <= set(inputs):
+    nodes, longest = [*pattern.cut], _longest_column(whole)
+    if longest <= 1 or set(nodes) <= set(inputs):
         return None
     by_cut = stacked(patterns(outputs, nodes, inputs).sets)
-    if _longest_column(by_cut) >= _longest_column(whole):
+    if _longest_column(by_cut) >= longest:
         return None
     onto = np.concatenate([_onto(pattern.cut[x]) for x in nodes])
     cut = Cut(tuple([collected.numbers[x] for x in nodes]), onto)
