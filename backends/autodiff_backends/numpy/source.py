@@ -111,6 +111,8 @@ def _functions(pieces: list[str], name: str, objects: Mapping[str, Any]) -> dict
         made = {key: FunctionType(f.__code__, scope) for key, f in found.items() if key.startswith(kind)}
         defined.update(made)
         scope = {**scope, **made}
+    # The functions as they were made, whose globals this is.
+    namespace.clear()
     return defined
 
 
