@@ -17,7 +17,6 @@ Where a state decays it grows backwards, and so do errors. But the state that a 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,71 +26,12 @@ from ..batch import Batch
 from ..called import Call
 from ..core.avals import intern_aval
 from ..differentiate import Forward, reverse
-from ..errors import ArgumentError, ConvergenceError
+from ..errors import ArgumentError
 from ..memo import Memo
 from ..nodes import Node, Operation
 from ..tracing import unknowns
-from ..walks import jacobian
 from .equations import Array, Equation, equation_of, scipy_module, vector
-
-# Those of scipy.integrate.solve_ivp; True where it takes the derivative by the state.
-METHODS = {"RK23": False, "RK45": False, "DOP853": False, "Radau": True, "BDF": True, "LSODA": True}
-
-# Some of the elements of a state, such as those that stay when it is kicked: runs of them, True for those that are
-# meant, and how many these are.
-Keep = tuple[tuple[bool, int], ...]
-
-# Methods whose solutions between steps are smooth and exact enough to be part of an equation: of others, and of stiff
-# ones.
-SMOOTH = ("DOP853", "Radau")
-
-# What arrives somewhere may differ from what is known to arrive there, for the tolerances, by this.
-FARTHEST = 1e3
-
-
-def _mask(runs: Keep) -> Array:
-    """Which elements runs are of."""
-    return np.repeat([stays for stays, _ in runs], [length for _, length in runs])
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """The elements of a state that are known when it arrives at a time, before it gets its kick.
-
-    Parameters
-    ----------
-    runs : Keep
-        Which these are.
-    stable : bool
-        Whether they are to be computed from there, the other way round; otherwise it is looked whether they arrive.
-    """
-
-    runs: Keep
-    stable: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Integrator:
-    """``scipy.integrate.solve_ivp``.
-
-    Parameters
-    ----------
-    method : str
-        SciPy's name.
-    rtol, atol : float
-        The error of a step, beside the state and at least.
-    max_step : float
-        The longest step.
-    limit : int
-        Evaluations of the equation at most.
-    """
-
-    method: str
-    rtol: float
-    atol: float
-    max_step: float
-    limit: int
-
+from .integrating import Integrator, Keep, Known, Run, chosen, mask
 
 _known: Memo[Any, Evolve] = Memo(1 << 9)
 
@@ -161,13 +101,13 @@ class Evolve(Call):
         self.check_times(times)
         out = np.empty(self.outputs[0].shape, np.float64)
         state = np.asarray(first, np.float64)
-        run = Run(self, rest)
+        run = self.run_for(rest)
         if kicks is None:
             out[:1] = state
             if self._count > 1:
                 out[1:] = run(state, times)
         else:
-            stays = _mask(self._keep or ())
+            stays = mask(self._keep or ())
             for i in range(self._count):
                 out[i] = state
                 state = np.where(stays, state, 0.0) + kicks[i]
@@ -175,6 +115,10 @@ class Evolve(Call):
                     arriving = None if known is None else known[i + 1]
                     state = run.arrived(state, times[i : i + 2], arriving, self._known)
         return (out.astype(self.outputs[0].dtype),)
+
+    def run_for(self, operands: Sequence[Any]) -> Run:
+        """A solution for values of the operands of the equation."""
+        return Run(self.name, self._equation, self._integrator, operands)
 
     def check_times(self, times: Array) -> None:
         """An error for times that are in no order."""
@@ -343,13 +287,7 @@ class Evolve(Call):
     def _known_part(self, states: Node) -> Node:
         """The columns that are known."""
         assert self._known is not None
-        parts = []
-        start = 0
-        for meant, length in self._known.runs:
-            if meant:
-                parts.append(ops.take_slices(states, slice(None), slice(start, start + length)))
-            start += length
-        return ops.concatenate(parts, 1)
+        return ops.concatenate(chosen(states, self._known.runs), 1)
 
 
 def _but_first(x: Node) -> Node:
@@ -363,128 +301,3 @@ def evolve(
     """The states at times, of a slope that was recorded for a given state and time."""
     equation, operands = equation_of(given, [slope], name)
     return ops.outputs(ops.call_p(first, times, *operands, rule=Evolve.of(name, equation, count, None, integrator)))[0]
-
-
-class Run:
-    """One solution by SciPy."""
-
-    __slots__ = ("_background", "_call", "_evaluations", "_jacobian", "_operands", "_part", "_slope", "_time")
-
-    def __init__(self, call: Evolve, operands: Sequence[Any]):
-        self._call = call
-        self._operands = operands
-        equation = call._equation
-        self._slope = equation.plan("slope", equation.record)
-        self._jacobian: Any = None
-        if METHODS[call._integrator.method]:
-            self._jacobian = equation.plan(
-                "matrix", lambda given, rest: jacobian(equation.record(given, rest), given[:1], (), True), derived=True
-            )
-        self._evaluations = 0
-        self._time = 0.0
-        # Which elements are computed, if not all, and a function of the time that gives the whole state otherwise.
-        self._part: Any = None
-        self._background: Any = None
-
-    def _at(self, t: float, y: Array) -> list[Any]:
-        state, time = self._call._equation.given
-        if self._part is not None:
-            whole = self._background(t)
-            whole[self._part] = y
-            y = whole
-        return [np.asarray(y, state.dtype), np.asarray(t, time.dtype), *self._operands]
-
-    def slope(self, t: float, y: Array) -> Array:
-        """The slope of a state, of double precision."""
-        self._evaluations += 1
-        if not np.isfinite(t):
-            raise self.failed("the state is not finite", self._time)
-        self._time = t
-        if self._evaluations > self._call._integrator.limit:
-            raise self.failed(f"it took more than {self._call._integrator.limit} evaluations (max_evaluations=)", t)
-        found = np.asarray(self._slope(*self._at(t, y))[0], np.float64)
-        return found if self._part is None else found[self._part]
-
-    def matrix(self, t: float, y: Array) -> Array:
-        """The derivative of the slope by the state."""
-        found = np.asarray(self._jacobian(*self._at(t, y))[0], np.float64)
-        return found if self._part is None else found[np.ix_(self._part, self._part)]
-
-    def failed(self, reason: str, time: float) -> ConvergenceError:
-        """The error that says how far the solution came."""
-        return ConvergenceError(
-            f"{self._call.name} was not found beyond t={time:.6g}: {reason} ({self._call._integrator.method}, "
-            f"{self._evaluations} evaluations)"
-        )
-
-    def __call__(self, state: Array, times: Array) -> Array:
-        """The states at the times but the first one."""
-        if not np.all(np.isfinite(state)):
-            raise self.failed("the state is not finite", times[0])
-        if times[-1] == times[0] or not state.size:
-            return np.broadcast_to(state, (len(times) - 1, *state.shape))
-        fresh = np.diff(times, prepend=np.nan) != 0
-        found = self.solved(state, times[fresh])
-        return np.asarray(found.y.T[np.cumsum(fresh) - 1][1:])
-
-    def arrived(self, state: Array, times: Array, arriving: Array | None, known: Known | None) -> Array:
-        """The state at the second of two times; some elements of it may be known."""
-        if known is None or arriving is None or times[0] == times[1]:
-            (found,) = self(state, times)
-            return np.array(found)
-        which = _mask(known.runs)
-        if not known.stable:
-            (found,) = self(state, times)
-            self._check_arrival(found[which], arriving, times[1])
-            return np.array(found)
-        # What is known does not depend on the rest.
-        self._part, self._background = which, lambda t: np.zeros(state.shape)
-        path = self.solved(arriving, times[::-1], method=SMOOTH[self._jacobian is not None], dense_output=True).sol
-
-        def known_at(t: float) -> Array:
-            whole = np.zeros(state.shape)
-            whole[which] = path(t)
-            return whole
-
-        self._part, self._background = ~which, known_at
-        found = np.empty(state.shape)
-        found[which] = arriving
-        found[~which] = self.solved(state[~which], times).y[:, -1]
-        self._part = self._background = None
-        return found
-
-    def _check_arrival(self, found: Array, arriving: Array, time: float) -> None:
-        """An error where errors have grown."""
-        integrator = self._call._integrator
-        allowed = FARTHEST * (integrator.atol + integrator.rtol * np.max(np.abs(arriving), initial=0.0))
-        error = np.max(np.abs(found - arriving), initial=0.0)
-        if not error <= allowed:
-            raise self.failed(
-                f"solved backwards it is off by {error:.3g}, since it grows so fast there; take the second derivative "
-                "in forward mode (ad.hessian, ad.hvp do), give more times, or adjoint='discrete'",
-                time,
-            )
-
-    def solved(self, state: Array, times: Array, every: bool = False, method: str | None = None, **more: Any) -> Any:
-        """What SciPy gives at the times, or at the end of every step; an error if it fails."""
-        integrate = scipy_module("integrate", self._call.name)
-        integrator = self._call._integrator
-        options: dict[str, Any] = {} if self._jacobian is None else {"jac": self.matrix}
-        with np.errstate(all="ignore"):
-            found = integrate.solve_ivp(
-                self.slope,
-                (times[0], times[-1]),
-                state,
-                method=method or integrator.method,
-                t_eval=None if every else times,
-                rtol=integrator.rtol,
-                atol=integrator.atol,
-                max_step=integrator.max_step,
-                **options,
-                **more,
-            )
-        if found.status < 0 or not np.all(np.isfinite(found.y)):
-            raise self.failed(
-                str(found.message).rstrip(".") if found.status < 0 else "the state is not finite", self._time
-            )
-        return found

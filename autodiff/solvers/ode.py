@@ -31,8 +31,9 @@ from .equations import (
     unknown,
     vector,
 )
-from .evolve import METHODS, Evolve, Integrator, Run, evolve
+from .evolve import Evolve, evolve
 from .implicit import DENSE, Problem, implicit
+from .integrating import METHODS, Integrator
 from .recurrence import by_steps
 from .roots import polished
 
@@ -234,7 +235,7 @@ class First(Call):
         times = np.asarray(times, np.float64)
         ends = np.array([times[0], times[-1]])
         operands, beside = rest[: self._count], rest[self._count :]
-        run = Run(self._evolved, operands)
+        run = self._evolved.run_for(operands)
         plan = self._event.plan("event", self._event.record)
         given = self._event.given
 

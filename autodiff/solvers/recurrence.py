@@ -23,7 +23,7 @@ from ..memo import Memo
 from ..nodes import Node, Operation
 from ..tracing import unknowns
 from .equations import Array, Equation, equation_of
-from .evolve import Evolve, Run
+from .evolve import Evolve
 
 _known: Memo[Any, Recurrence] = Memo(1 << 9)
 _grids: Memo[Any, Grid] = Memo(1 << 9)
@@ -175,7 +175,7 @@ class Grid(Call):
     def run(self, *values: Any) -> tuple[Array, ...]:
         state, times, *operands = values
         self._evolved.check_times(times)
-        run = Run(self._evolved, operands)
+        run = self._evolved.run_for(operands)
         out = np.zeros(self.outputs[0].shape, np.float64)
         out[0] = 1
         for i, (begin, end) in enumerate(pairwise(times)):
