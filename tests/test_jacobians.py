@@ -256,3 +256,12 @@ WRONG = {
 def test_wrong_calls(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("outer", [ad.jacobian, ad.hessian])
+def test_some_columns_at_a_time_inside_another_transformation(outer):
+    x = np.array([0.5, -1.0, 2.0])
+    whole, parts = ad.jacobian(np.sin), ad.jacobian(np.sin, chunk_size=2)
+    np.testing.assert_allclose(outer(parts)(x), outer(whole)(x))
+    fourth, in_parts = ad.hessian(lambda x: np.sum(x**4)), ad.hessian(lambda x: np.sum(x**4), chunk_size=1)
+    np.testing.assert_allclose(outer(in_parts)(x), outer(fourth)(x))
