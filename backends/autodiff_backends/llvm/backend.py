@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import warnings
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -27,7 +28,7 @@ from .code import Module
 from .entry import WRONG_ARGUMENTS, Argument, Entry, direct
 from .expressions import COSTS, Unwritten, is_written
 from .layout import holds
-from .machine import MachineCode, library, load, processor
+from .machine import Exhausted, MachineCode, library, load, processor
 from .source import KernelText
 
 # Places in workspaces are 32-bit numbers.
@@ -234,6 +235,9 @@ class LlvmBackend(Backend):
     capabilities = NUMPY.capabilities
     primitives = NUMPY.primitives
 
+    def __init__(self) -> None:
+        self._exhausted = False
+
     def compile(self, program: Program) -> Plan:
         """Kernels where they are estimated to be faster, the rest as on NumPy."""
         library()
@@ -265,7 +269,18 @@ class LlvmBackend(Backend):
         if text.n_statements > LONGEST_KERNEL:
             return None
         kept = text.is_staged or not holds() or text.workspace_bytes > LARGEST_OWN
-        return Staged(text) if kept else Kernel(text)
+        try:
+            return Staged(text) if kept else Kernel(text)
+        except Exhausted as error:
+            if not self._exhausted:
+                self._exhausted = True
+                warnings.warn(
+                    f"backend 'llvm': {error}, which llvmlite never gives back, so NumPy executes further programs. "
+                    "Where sizes change from call to call, pad to a few that come again",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+            return None
 
 
 def is_supported(program: Program, application: Application) -> bool:

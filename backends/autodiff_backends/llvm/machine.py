@@ -153,6 +153,17 @@ def _new_builtin() -> Any:
     return new(("PyCFunction_NewEx", ctypes.pythonapi))
 
 
+# Machine code is given back, but not what llvmlite takes to run LLVM's passes: 200 bytes for each line of a text. So
+# there are only so many compilations in a process. (Machine code from disk costs nothing that is not given back.)
+MOST_BYTES, BYTES_A_LINE = 1 << 30, 200
+
+_bytes_lost = 0
+
+
+class Exhausted(Exception):
+    """As much was compiled as a process may compile."""
+
+
 # By text: what several kernels have in common.
 _loaded: weakref.WeakValueDictionary[str, MachineCode] = weakref.WeakValueDictionary()
 # By process: in the child of a fork, nobody would open the lock of its parent.
@@ -170,6 +181,7 @@ def load(module: Module) -> MachineCode:
 
 
 def _made(text: str, imports: list[str]) -> MachineCode:
+    global _bytes_lost  # noqa: PLW0603  (what LLVM keeps is the process's, and so is the count)
     with _alone[os.getpid()]:
         found = _loaded.get(text)
         if found is None:
@@ -177,7 +189,10 @@ def _made(text: str, imports: list[str]) -> MachineCode:
             name = kernel_name("kernel", about, ".o")
             content = read_kernel(name, about)
             if content is None:
+                if _bytes_lost > MOST_BYTES:
+                    raise Exhausted(f"compiling has taken {_bytes_lost >> 20} MiB of this process by now")
                 content = compiled(text)
+                _bytes_lost += BYTES_A_LINE * text.count("\n")
                 keep_kernel(name, about, content)
             found = _loaded[text] = MachineCode(text, content, imports)
     return found
