@@ -59,15 +59,17 @@ def compile_nodes(
     be inf or NaN without a warning. A plan of derivatives is compiled for the index values it meets. ``memory_limit``
     is how many bytes it may hold; what answers until it is made would not keep to that, so nothing does.
     """
-    make = backend.compile if memory_limit is None else lambda program: limited(program, backend, memory_limit)
 
     def chooses(program: Program) -> bool:
         return ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
 
+    def compiled(program: Program) -> Plan:
+        return backend.compile(program) if memory_limit is None else limited(program, backend, memory_limit)
+
     def finish(program: Program) -> Plan:
         program = contract_sums(with_vectors(expand(prune(program), backend.primitives)))
         program.quiet = chooses(program)
-        plan = checked(program, backend, make)
+        plan = checked(program, backend, compiled)
         assert plan is not None
         return plan
 
