@@ -70,17 +70,17 @@ def compile_nodes(
     if search():
         return Searching(inputs, outputs, backend, lambda: compile_nodes(inputs, outputs, backend, derivatives), asked)
 
-    def make(program: Program) -> Plan:
-        return backend.compile(program) if memory_limit is None else limited(program, backend, memory_limit)
-
     def chooses(program: Program) -> bool:
         return ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
+
+    def compiled(program: Program) -> Plan:
+        return backend.compile(program) if memory_limit is None else limited(program, backend, memory_limit)
 
     def finish(program: Program) -> Plan:
         program = without_zeros(thinned(covered(prune(program))))
         program = contract_sums(with_vectors(expand(program, backend.primitives)))
         program.quiet = chooses(program)
-        plan = checked(program, backend, make)
+        plan = checked(program, backend, compiled)
         assert plan is not None
         return plan
 
