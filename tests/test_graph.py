@@ -518,7 +518,7 @@ def test_compiled_gradient_checks_and_converts_its_arguments(graph):
     np.testing.assert_allclose(value, np.sum(B**2))
     with pytest.raises(errors.ShapeError, match=r"\(3,\).*float64\[2, 3\]"):
         run(np.ones(3))
-    with pytest.raises(errors.ArgumentError, match="1 arrays, not 2"):
+    with pytest.raises(errors.ArgumentError, match="1 array, not 2"):
         run(A, B)
     with pytest.raises(errors.ArgumentError, match="not in the history"):
         graph.compile(np.sum(x**2), [x], [ad.Tensor(B)])
