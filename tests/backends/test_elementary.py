@@ -6,8 +6,9 @@ import mpmath
 import numpy as np
 import pytest
 
-from autodiff_backends.loops.elementary import ANGLES, FUNCTIONS, LARGEST_ANGLE, SINGLE, function_of
+from autodiff_backends.loops.elementary import LARGEST_ANGLE
 from autodiff_backends.loops.evaluation import Evaluated
+from autodiff_backends.loops.functions import ANGLES, FUNCTIONS, SINGLE, function_of
 
 # Where each function is tried; in single precision what fits of it.
 RANGES = {

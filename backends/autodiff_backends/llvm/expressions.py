@@ -12,7 +12,7 @@ import numpy as np
 from autodiff.core.primitives import PRIMITIVES, Primitive, Signature, by_primitive
 
 from ..loops.costs import ARITHMETIC, SCALAR_FUNCTION, Costs
-from ..loops.elementary import ANGLES, FUNCTIONS, function_of
+from ..loops.functions import ANGLES, FUNCTIONS, function_of
 from ..loops.statements import DTYPES, Form, operand_dtypes
 from .code import Code
 from .values import BOOL, FLOAT32, DType, Value

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..loops.elementary import ANGLES
+from ..loops.functions import ANGLES
 from ..loops.nests import SMALLEST_SHARED, Nest, accumulator
 from ..loops.schedule import Group, Schedule, Segment
 from ..loops.statements import first_of

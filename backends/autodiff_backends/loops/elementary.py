@@ -2,18 +2,16 @@
 
 Their operands are numbers of any class that has Python's operators and the methods of ``Number``: text of LLVM, from
 which a compiler makes vectors, or arrays of NumPy, with which tests compare them to exact values. All are within 2
-units in the last place. ``FUNCTIONS`` has those of double precision and ``SINGLE`` those of single precision that are
-not computed in double. The rational approximations are those of FreeBSD's msun (``e_log.c``, ``k_sin.c``, ``s_erf.c``)
-and of Moshier's Cephes (``tanh.c``, ``expf.c``, ``logf.c``, ``sinf.c``, ``tanhf.c``).
+units in the last place. ``functions`` has them by name, ``inverses`` the rest of them. The rational approximations are
+those of FreeBSD's msun (``e_log.c``, ``k_sin.c``, ``k_cos.c``) and of Moshier's Cephes (``tanh.c``, ``atan.c``,
+``expf.c``, ``logf.c``, ``sinf.c``, ``tanhf.c``).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
-
-import numpy as np
 
 
 class Number(Protocol):
@@ -50,8 +48,6 @@ LARGEST_ANGLE = 65536.0
 # Adding this rounds to an integer, which then stands in the lowest bits.
 _ROUND, _ROUND_BITS = 1.5 * 2.0**52, 0x4338000000000000
 _ROUND_SINGLE, _ROUND_BITS_SINGLE = 1.5 * 2.0**23, 0x4B400000
-
-FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def horner(x: Any, coefficients: Sequence[float]) -> Any:
@@ -338,264 +334,6 @@ def tan(x: Any) -> Any:
     return (x == 0.0).select(x, odd.select(-c, s) / odd.select(s, c))
 
 
-# --- inverses --------------------------------------------------------------------------------------------------------
-
-_PI, _PI_LOW = 3.14159265358979311600e00, 1.22464679914735317636e-16
-
-
-def _halved_bits(x: Any) -> Any:
-    """The number without the lower half of its bits, so that its square is exact."""
-    return (x.bits() & -0x100000000).number()
-
-
-def arctan2(y: Any, x: Any) -> Any:
-    """The angle of the point (x, y)."""
-    a, b = abs(y), abs(x)
-    both = (a == b) & ((a == 0.0) | (a == math.inf))
-    # Equal infinities are a diagonal, and two zeros a side.
-    ratio = both.select((a == 0.0).select(a * 0.0, 1.0), a / both.select(1.0, b))
-    angle = arctan(ratio)
-    angle = (x.bits() < 0).select(_PI - (angle - _PI_LOW), angle).copysign(y)
-    return ((x != x) | (y != y)).select(x + y, angle)
-
-
-def _arcsine_rest(z: Any) -> Any:
-    """(arcsin(x) - x) / x for z = x^2 up to 1/4 (``e_asin.c``)."""
-    p = horner(
-        z,
-        [
-            3.47933107596021167570e-05,
-            7.91534994289814532176e-04,
-            -4.00555345006794114027e-02,
-            2.01212532134862925881e-01,
-            -3.25565818622400915405e-01,
-            1.66666666666666657415e-01,
-        ],
-    )
-    q = horner(
-        z,
-        [
-            7.70381505559019352791e-02,
-            -6.88283971605453293030e-01,
-            2.02094576023350569471e00,
-            -2.40339491173441421878e00,
-            1.0,
-        ],
-    )
-    return z * p / q
-
-
-def arcsin(x: Any) -> Any:
-    """The inverse sine."""
-    size = abs(x)
-    far = size >= 0.5
-    z = far.select((1.0 - size) * 0.5, x * x)
-    r = _arcsine_rest(z)
-    root = z.sqrt()
-    head = _halved_bits(root)
-    rest = (z - head * head) / (root + head)
-    p = (root + root) * r - (0.5 * _PI_LOW - (rest + rest))
-    y = 0.25 * _PI - (p - (0.25 * _PI - (head + head)))
-    y = (size == 1.0).select(0.5 * _PI, y)
-    return far.select(y, size.fma(r, size)).copysign(x)
-
-
-def arccos(x: Any) -> Any:
-    """The inverse cosine."""
-    size = abs(x)
-    far = size >= 0.5
-    z = far.select((1.0 - size) * 0.5, x * x)
-    r = _arcsine_rest(z)
-    near = 0.5 * _PI - (x - (0.5 * _PI_LOW - x * r))
-    root = z.sqrt()
-    head = _halved_bits(root)
-    rest = (z == 0.0).select(0.0, (z - head * head) / (root + head))
-    right = head + (root.fma(r, rest))
-    left = root + (root * r - 0.5 * _PI_LOW)
-    return far.select((x < 0.0).select(_PI - (left + left), right + right), near)
-
-
-def arcsinh(x: Any) -> Any:
-    """The inverse hyperbolic sine."""
-    size = abs(x)
-    t = size * size
-    near = log1p(size + t / ((t + 1.0).sqrt() + 1.0))
-    return (size > 268435456.0).select(log(size) + 6.93147180559945286227e-01, near).copysign(x)
-
-
-def arccosh(x: Any) -> Any:
-    """The inverse hyperbolic cosine."""
-    t = x - 1.0
-    near = log1p(t + (t * (t + 2.0)).sqrt())
-    y = (x > 268435456.0).select(log(x) + 6.93147180559945286227e-01, near)
-    return (x < 1.0).select(math.nan, y)
-
-
-def arctanh(x: Any) -> Any:
-    """The inverse hyperbolic tangent."""
-    size = abs(x)
-    twice = size + size
-    y = log1p((size < 0.5).select(twice + twice * size / (1.0 - size), twice / (1.0 - size))) * 0.5
-    return y.copysign(x)
-
-
-# --- roots -----------------------------------------------------------------------------------------------------------
-
-
-def cbrt(x: Any) -> Any:
-    """The cube root (``s_cbrt.c``)."""
-    size = abs(x)
-    small = size < 2.2250738585072014e-308
-    size = small.select(size * 18014398509481984.0, size)
-    # A third of the exponent, then a polynomial, and a step of Newton's from a number whose square is exact.
-    t = ((((size.bits() >> 32) * 2863311531 >> 33) + 715094163) << 32).number()
-    r = (t * t) * (t / size)
-    p = horner(r, [1.621429720105354466140, -1.88497979543377169875, 1.87595182427177009643])
-    t = t * (r * r * r).fma(horner(r, [0.145996192886612446982, -0.758397934778766047437]), p)
-    t = ((t.bits() + 0x80000000) & -0x40000000).number()
-    r = size / (t * t)
-    t = t.fma((r - t) / (t + t + r), t)
-    t = small.select(t * 3.814697265625e-06, t)
-    return ((x == 0.0) | (abs(x) == math.inf) | (x != x)).select(x, t.copysign(x))
-
-
-def hypot(x: Any, y: Any) -> Any:
-    """The root of the sum of squares."""
-    a, b = abs(x), abs(y)
-    great, small = (a > b).select(a, b), (a > b).select(b, a)
-    # By powers of two, so that no square is infinite or has lost its digits.
-    huge, tiny = great > 1.3407807929942597e154, great < 1.4916681462400413e-154
-    up = huge.select(great * 0.0 + 2.0**-600, tiny.select(great * 0.0 + 2.0**600, 1.0))
-    down = huge.select(great * 0.0 + 2.0**600, tiny.select(great * 0.0 + 2.0**-600, 1.0))
-    great, small = great * up, small * up
-    y = great.fma(great, small * small).sqrt() * down
-    return ((a == math.inf) | (b == math.inf)).select(math.inf, y)
-
-
-# --- the error function ----------------------------------------------------------------------------------------------
-
-# By range of |x|: numerators and denominators of ``s_erf.c``, the highest coefficient first.
-_ERF_NEAR = (
-    [
-        -2.37630166566501626084e-05,
-        -5.77027029648944159157e-03,
-        -2.84817495755985104766e-02,
-        -3.25042107247001499370e-01,
-        1.28379167095512558561e-01,
-    ],
-    [
-        -3.96022827877536812320e-06,
-        1.32494738004321644526e-04,
-        5.08130628187576562776e-03,
-        6.50222499887672944485e-02,
-        3.97917223959155352819e-01,
-        1.0,
-    ],
-)
-_ERF_ONE = (
-    [
-        -2.16637559486879084300e-03,
-        3.54783043256182359371e-02,
-        -1.10894694282396677476e-01,
-        3.18346619901161753674e-01,
-        -3.72207876035701323847e-01,
-        4.14856118683748331666e-01,
-        -2.36211856075265944077e-03,
-    ],
-    [
-        1.19844998467991074170e-02,
-        1.36370839120290507362e-02,
-        1.26171219808761642112e-01,
-        7.18286544141962662868e-02,
-        5.40397917702171048937e-01,
-        1.06420880400844228286e-01,
-        1.0,
-    ],
-)
-_ERF_MIDDLE = (
-    [
-        -9.81432934416914548592e00,
-        -8.12874355063065934246e01,
-        -1.84605092906711035994e02,
-        -1.62396669462573470355e02,
-        -6.23753324503260060396e01,
-        -1.05586262253232909814e01,
-        -6.93858572707181764372e-01,
-        -9.86494403484714822705e-03,
-    ],
-    [
-        -6.04244152148580987438e-02,
-        6.57024977031928170135e00,
-        1.08635005541779435134e02,
-        4.29008140027567833386e02,
-        6.45387271733267880336e02,
-        4.34565877475229228821e02,
-        1.37657754143519042600e02,
-        1.96512716674392571292e01,
-        1.0,
-    ],
-)
-_ERF_FAR = (
-    [
-        -4.83519191608651397019e02,
-        -1.02509513161107724954e03,
-        -6.37566443368389627722e02,
-        -1.60636384855821916062e02,
-        -1.77579549177547519889e01,
-        -7.99283237680523006574e-01,
-        -9.86494292470009928597e-03,
-    ],
-    [
-        -2.24409524465858183362e01,
-        4.74528541206955367215e02,
-        2.55305040643316442583e03,
-        3.19985821950859553908e03,
-        1.53672958608443695994e03,
-        3.25792512996573918826e02,
-        3.03380607434824582924e01,
-        1.0,
-    ],
-)
-_ERF_OF_ONE = 8.45062911510467529297e-01
-
-
-def _quotient(z: Any, coefficients: tuple[Sequence[float], Sequence[float]]) -> Any:
-    return horner(z, coefficients[0]) / horner(z, coefficients[1])
-
-
-def _erf_parts(size: Any) -> tuple[Any, Any, Any]:
-    """For erf: what is multiplied by x near 0, what is added to its value near 1, and 1 - erf beyond."""
-    near = _quotient(size * size, _ERF_NEAR)
-    one = _quotient(size - 1.0, _ERF_ONE)
-    z = 1.0 / (size * size)
-    rest = (size < 1.0 / 0.35).select(_quotient(z, _ERF_MIDDLE), _quotient(z, _ERF_FAR))
-    head = _halved_bits(size)
-    beyond = exp(-head * head - 0.5625) * exp((head - size) * (head + size) + rest) / size
-    return near, one, (size > 28.0).select(0.0, beyond)
-
-
-def erf(x: Any) -> Any:
-    """The error function."""
-    size = abs(x)
-    near, one, beyond = _erf_parts((size > 30.0).select(30.0, size))
-    y = (size < 1.25).select(one + _ERF_OF_ONE, 1.0 - beyond)
-    y = (size < 0.84375).select(size.fma(near, size), y).copysign(x)
-    return (x != x).select(x, y)
-
-
-def erfc(x: Any) -> Any:
-    """1 - erf(x)."""
-    size = abs(x)
-    near, one, beyond = _erf_parts((size > 30.0).select(30.0, size))
-    right = x > 0.0
-    middle = right.select((1.0 - _ERF_OF_ONE) - one, (one + _ERF_OF_ONE) + 1.0)
-    y = (size < 1.25).select(middle, right.select(beyond, 2.0 - beyond))
-    # From 1/4 on less is lost when 1/2 is taken away first.
-    low = (x < 0.25).select(1.0 - x.fma(near, x), 0.5 - x.fma(near, x - 0.5))
-    y = (size < 0.84375).select(low, y)
-    return (x != x).select(x, y)
-
-
 # --- single precision ------------------------------------------------------------------------------------------------
 
 
@@ -681,34 +419,3 @@ def sin_single(x: Any) -> Any:
 def cos_single(x: Any) -> Any:
     """The cosine, for angles up to ``LARGEST_ANGLE``."""
     return _cosine(*_sine_cosine_single(x))
-
-
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    f.__name__: f
-    for f in (
-        *(exp, exp2, expm1, log, log2, log10, log1p, logaddexp, logaddexp2, logistic),
-        *(tanh, tanh_slope, sinh, cosh, sin, cos, tan),
-        *(arctan, arctan2, arcsin, arccos, arcsinh, arccosh, arctanh, cbrt, hypot, erf, erfc),
-    )
-}
-SINGLE: dict[str, Callable[..., Any]] = {
-    f.__name__.removesuffix("_single"): f
-    for f in (exp_single, log_single, tanh_single, tanh_slope_single, logistic_single, sin_single, cos_single)
-}
-
-# Those that are for angles up to ``LARGEST_ANGLE``.
-ANGLES = frozenset(("sin", "cos", "tan"))
-
-
-def function_of(name: str, dtype: np.dtype[Any]) -> Callable[..., Any]:
-    """A function for numbers of a dtype: in double precision if there is none for single."""
-    if dtype == FLOAT64:
-        return FUNCTIONS[name]
-    own = SINGLE.get(name)
-    if own is not None:
-        return own
-
-    def in_double(*operands: Any) -> Any:
-        return FUNCTIONS[name](*[x.cast(FLOAT64) for x in operands]).cast(FLOAT32)
-
-    return in_double
