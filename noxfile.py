@@ -49,7 +49,7 @@ def tests(session: nox.Session, backend: str) -> None:
 
 
 @nox.session(python=PYTHONS[1:])
-@nox.parametrize("backend", ["numpy", "numba"])
+@nox.parametrize("backend", ["numpy", "llvm", "numba"])
 def versions(session: nox.Session, backend: str) -> None:
     """Run them on the other Pythons, on the backends of this library's own."""
     run_tests(session, backend)
