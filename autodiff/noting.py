@@ -64,7 +64,7 @@ _made = Operation.__init__
 def _made_and_noted(self: Operation, signature: Signature, inputs: tuple[Node, ...]) -> None:
     _made(self, signature, inputs)
     if _search.get() is not None:
-        notes[self] = Note(*place(), signature.primitive.name, 0)
+        notes[self] = Note(*place(), signature.title, 0)
 
 
 def search() -> Search | None:
@@ -121,7 +121,7 @@ class Attribution:
         """
         if op.signature is None:
             return
-        own = notes.get(op) or Note("", 0, op.signature.primitive.name, 0)
+        own = notes.get(op) or Note("", 0, op.signature.title, 0)
         note = own._replace(order=own.order + order)
         stack = [x for found in made for x in (found if type(found) is tuple else (found,))]
         while stack:

@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import BackendError
 from ..memo import Interned
 from .avals import Aval, common_place
+from .parameters import Own
 
 # Signatures of a primitive that are kept at most, beside those that somebody holds.
 SIGNATURES_KEPT = 1 << 12
@@ -118,6 +119,13 @@ class Signature:
     def keywords(self) -> dict[str, Any]:
         """The static parameters by name."""
         return dict(zip(self.primitive.params, self.params, strict=True))
+
+    @property
+    def title(self) -> str:
+        """Its name in messages: that of its primitive, or what an object among its parameters is called."""
+        kinds = self.primitive.params.values()
+        own = [value for value, kind in zip(self.params, kinds, strict=True) if kind is Own]
+        return getattr(own[0], "name", self.primitive.name) if own else self.primitive.name
 
     def __repr__(self) -> str:
         arguments = [repr(aval) for aval in self.inputs]

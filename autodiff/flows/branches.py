@@ -38,6 +38,8 @@ class Switch(Flow):
         The operands that have these axes; the others are the same for all elements.
     """
 
+    name = "cond"
+
     branches: tuple[Body, ...]
     lead: tuple[int, ...] = ()
     each: tuple[bool, ...] = ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from .. import ops
 from ..backend import Backend
@@ -50,6 +50,9 @@ class Flow(ABC):
     backend : Backend, optional
         What compiles the bodies; that of the arrays if not given.
     """
+
+    # What users know it as.
+    name: ClassVar[str]
 
     covers: Covers | None = dataclasses.field(default=None, kw_only=True, repr=False)
     backend: Backend | None = dataclasses.field(default=None, kw_only=True, repr=False)

@@ -38,6 +38,8 @@ class While(Flow):
         How many of these there are.
     """
 
+    name = "while_loop"
+
     test: Body
     body: Body
     step: Step
@@ -160,6 +162,8 @@ class Rewind(Flow):
     wanted : tuple of int
         The operands of the loop whose cotangents it gives.
     """
+
+    name = "while_loop"
 
     body: Body
     step: Step

@@ -40,6 +40,8 @@ class Scan(Flow):
         Whether derivatives compute again what a step computed, rather than that all of it is stored.
     """
 
+    name = "scan"
+
     body: Body
     length: int
     step: Step

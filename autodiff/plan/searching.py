@@ -281,7 +281,7 @@ def _described(node: Node, value: Any, known: Mapping[Node, Any], judge: Judge) 
 def _title(node: Node) -> str:
     """An operation, and its line."""
     assert node.signature is not None
-    name = node.signature.primitive.name
+    name = node.signature.title
     note = notes.get(node)
     if note is None:
         return f"{name}, which was recorded before debug_nans was on"
