@@ -16,8 +16,11 @@ from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from operator import call
 from threading import Lock, get_ident, main_thread
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+import numpy as np
+
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -38,6 +41,16 @@ def apart(function: Callable[..., T]) -> Callable[..., T]:
         return copy_context().run(function, *args)
 
     return called
+
+
+def silent(function: Callable[P, T], *args: P.args, **keywords: P.kwargs) -> T:
+    """What a function gives, whatever NumPy would say of floating point in it."""
+    return copy_context().run(_ignoring, function, args, keywords)  # type: ignore[no-any-return]
+
+
+def _ignoring(function: Callable[..., Any], args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    with np.errstate(all="ignore"):
+        return function(*args, **keywords)
 
 
 def sheltered(work: Callable[[], T]) -> T:

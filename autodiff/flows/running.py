@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Backend
+from ..whole import silent
 from .backward import Backward, Step
 from .bodies import Body
 from .flow import Runner, stacked
@@ -188,8 +189,7 @@ def switch_runner(branches: Sequence[Body], backend: Backend, batched: bool) -> 
             chosen = which <= 0 if not number else which >= last if number == last else which == number
             if last and not bool(xp.any(chosen)):
                 continue
-            with np.errstate(all="ignore"):
-                made = owns[number](call(*values[1:]), values)
+            made = owns[number](silent(call, *values[1:]), values)
             if found is None:
                 found = made
                 continue

@@ -108,9 +108,11 @@ def _pinv(a: Any, rcond: Any = None, hermitian: Any = False, *, rtol: Any = np._
     return wrap(ops.pinv_p(node, tolerance))
 
 
-def _as_lapack(rcond: Any) -> Any:
+def _as_lapack(tolerance: Node) -> Node:
     """A tolerance as LAPACK takes it: what is no part of one means its own precision, and NaN means none."""
-    return np.where((rcond <= 0) | (rcond >= 1), 2.0**-53, np.where(rcond == rcond, rcond, 0.0))
+    no_part = ops.logical_or(ops.less_equal(tolerance, 0), ops.greater_equal(tolerance, 1))
+    found = ops.where(no_part, 2.0**-53, ops.where(ops.equal(tolerance, tolerance), tolerance, 0.0))
+    return ops.astype(found, tolerance.aval.dtype)
 
 
 def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
@@ -124,11 +126,11 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     columns = ops.expand_dims(y, 1) if y.aval.ndim == 1 else y
     m, n = x.aval.shape
     # NumPy computes in double precision, and asks for that.
-    rcond = max(m, n) * float(np.finfo(np.float64).eps) if rcond is None else rcond
-    tolerance = _tolerance(rcond, x)
+    tolerance = _tolerance(max(m, n) * float(np.finfo(np.float64).eps) if rcond is None else rcond, x)
     if tolerance.aval.ndim:
         raise ShapeError(f"lstsq: rcond={describe(rcond)} must be one number")
-    tolerance = _tolerance(_as_lapack(rcond if isinstance(rcond, (int, float, np.number)) else wrap(tolerance)), x)
+    if rcond is not None:
+        tolerance = _as_lapack(tolerance)
     _, s, _ = ops.svd(x, full_matrices=False)
     large = ops.greater(s, tolerance * ops.amax(s, axes=(0,))) if min(m, n) else ops.not_equal(s, 0)
     rank = ops.astype(ops.sum(large, (0,)), np.dtype(np.int32))

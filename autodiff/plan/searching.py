@@ -15,7 +15,7 @@ from ..memo import Memo
 from ..nodes import NO_SLOT, Argument, Node, Operation, Unknown, Variable, is_fixed
 from ..noting import notes, search, unsearched
 from ..tracing import WITHHELD
-from ..whole import apart
+from ..whole import silent
 from .build import below, transcribe
 from .collect import collect
 from .expand import expand_as_recorded
@@ -115,7 +115,7 @@ class Searching:
         results, error = self._computed(values, judge)
         if error is None:
             return results
-        results = _silent(self._ordinary(), values)
+        results = silent(self._ordinary(), *values)
         if any(judge(value) for value in results[: len(self._asked)]):
             raise error
         return results
@@ -203,12 +203,6 @@ def check_compiled(plan: Plan, results: Sequence[Any], home: Backend) -> None:
             f"debug_nans: there is {'NaN or an infinity' if looked_for.infinite else 'NaN'} in the results of what was "
             "compiled before debug_nans was on; compile it inside to see where that began"
         )
-
-
-@apart
-def _silent(plan: Plan, values: Sequence[Any]) -> tuple[Any, ...]:
-    with np.errstate(all="ignore"):
-        return plan(*values)
 
 
 def _reached(roots: Sequence[Node], bad: set[Node]) -> set[Node]:

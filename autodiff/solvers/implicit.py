@@ -22,14 +22,13 @@ from ..memo import Memo
 from ..nodes import Node, Operation
 from ..tracing import unknowns
 from ..walks import jacobian
+from ..whole import silent
 from .equations import Array, Equation, depending, equation_of, scipy_module
 
 
 def is_regular(matrix: Array) -> bool:
     """Whether a matrix can be inverted in its precision, whatever the units of its rows and columns are."""
-    with np.errstate(all="ignore"):
-        scaled = matrix / np.max(np.abs(matrix), axis=1, keepdims=True)
-        scaled = scaled / np.max(np.abs(scaled), axis=0)
+    scaled = silent(_equilibrated, matrix)
     if not np.all(np.isfinite(scaled)):
         # A row or a column of zeros; what is infinite or NaN is seen in the solution.
         return not np.all(np.isfinite(matrix))
@@ -37,6 +36,12 @@ def is_regular(matrix: Array) -> bool:
     factors, _, info = lapack.dgetrf(scaled)
     reciprocal, _ = (0.0, 0) if info else lapack.dgecon(factors, np.linalg.norm(scaled, 1))
     return bool(reciprocal > np.finfo(matrix.dtype).eps)
+
+
+def _equilibrated(matrix: Array) -> Array:
+    scaled: Array = matrix / np.max(np.abs(matrix), axis=1, keepdims=True)
+    scaled /= np.max(np.abs(scaled), axis=0)
+    return scaled
 
 
 class _Regular(Call):

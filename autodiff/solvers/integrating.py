@@ -12,6 +12,7 @@ from .. import ops
 from ..errors import ConvergenceError
 from ..nodes import Node
 from ..walks import jacobian
+from ..whole import silent
 from .equations import Array, Equation, scipy_module
 
 # Those of scipy.integrate.solve_ivp; True where it takes the derivative by the state.
@@ -221,19 +222,19 @@ class Run:
         integrate = scipy_module("integrate", self._name)
         integrator = self._integrator
         options: dict[str, Any] = {} if self._jacobian is None else {"jac": self.matrix}
-        with np.errstate(all="ignore"):
-            found = integrate.solve_ivp(
-                self.slope,
-                (times[0], times[-1]),
-                state,
-                method=method or integrator.method,
-                t_eval=None if every else times,
-                rtol=integrator.rtol,
-                atol=integrator.atol,
-                max_step=integrator.max_step,
-                **options,
-                **more,
-            )
+        found = silent(
+            integrate.solve_ivp,
+            self.slope,
+            (times[0], times[-1]),
+            state,
+            method=method or integrator.method,
+            t_eval=None if every else times,
+            rtol=integrator.rtol,
+            atol=integrator.atol,
+            max_step=integrator.max_step,
+            **options,
+            **more,
+        )
         if found.status < 0 or not np.all(np.isfinite(found.y)):
             raise self.failed(
                 str(found.message).rstrip(".") if found.status < 0 else "the state is not finite", self._time

@@ -12,6 +12,7 @@ from .. import ops
 from ..arguments import count, word
 from ..errors import ArgumentError, ShapeError, shown
 from ..vectors import alike, drawn
+from ..whole import silent
 from .equations import Array, Unknowns, called, checked_function, finished, results_of, scipy_module, unknown, vector
 from .implicit import DENSE, Iterative, Linear, Problem, Solver, implicit, is_linear, is_regular
 
@@ -73,16 +74,15 @@ class Krylov:
         solve = getattr(sparse, self.method)
         x, residual, info = start, right - product(start), 0
         error = np.linalg.norm(residual) / length
-        with np.errstate(all="ignore"):
-            for _ in range(REFINED):
-                if not error > SLACK * self.rtol:
-                    break
-                step, info = solve(matrix, residual, rtol=self.rtol / error, **options)
-                x = x + step
-                residual = right - product(x)
-                error = np.linalg.norm(residual) / length
-                if info:
-                    break
+        for _ in range(REFINED):
+            if not error > SLACK * self.rtol:
+                break
+            step, info = silent(solve, matrix, residual, rtol=self.rtol / error, **options)
+            x = x + step
+            residual = right - product(x)
+            error = silent(np.linalg.norm, residual) / length
+            if info:
+                break
         if error <= (SLACK if info else ROUNDED) * self.rtol:
             return x, ""
         definite = ", or not symmetric and positive" if self.method in ("cg", "minres") else ""

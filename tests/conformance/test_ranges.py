@@ -179,8 +179,8 @@ def test_along_an_axis() -> None:
         f(data(), i + 2)
 
 
-def test_masks_that_are_not_known_are_refused() -> None:
-    with pytest.raises(ad.errors.IndexingError, match=r"np\.where keeps the shape"):
-        ad.function(lambda x: x[x > 1])(data())
-    with pytest.raises(ad.errors.IndexingError, match=r"np\.where keeps the shape"):
-        ad.function(lambda x: x[np.any(x > 1)])(data())
+def test_masks_are_traced_for_what_they_choose() -> None:
+    for f in (lambda x: x[x > 1] * 2, lambda x: x[np.any(x > 1)] * 2):
+        traced = ad.function(f)
+        for sign in (1, -1, 1):
+            np.testing.assert_array_equal(traced(sign * data()), f(sign * data()))

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from autodiff.whole import silent
+
 DType = np.dtype[Any]
 BOOL, INT32, INT64, FLOAT32, FLOAT64 = (np.dtype(code) for code in ("?", "i4", "i8", "f4", "f8"))
 
@@ -28,8 +30,7 @@ def number_text(value: Any, dtype: DType) -> str:
     """A number as an operand."""
     if dtype.kind == "f":
         # Also of single precision: the bits of the double that has the same value.
-        with np.errstate(all="ignore"):
-            return f"0x{struct.unpack('<Q', struct.pack('<d', float(dtype.type(value))))[0]:016X}"
+        return f"0x{struct.unpack('<Q', struct.pack('<d', float(silent(dtype.type, value))))[0]:016X}"
     if dtype.kind == "b":
         return "true" if value else "false"
     bits = 8 * dtype.itemsize
