@@ -265,9 +265,8 @@ def least_squares(
     >>> fit = lambda y: ad.least_squares(lambda p: p[0] + p[1] * t - y, [0.0, 0.0])
     >>> fit(np.array([1.0, 3.0, 5.0])).round(6)
     array([1., 2.])
-    >>> ad.jacobian(fit)(np.array([1.0, 3.0, 5.0])).round(6)
-    array([[ 0.833333,  0.333333, -0.166667],
-           [-0.5     ,  0.      ,  0.5     ]])
+    >>> ad.jacobian(lambda y: fit(y)[0])(np.array([1.0, 3.0, 5.0])).round(6)
+    array([ 0.833333,  0.333333, -0.166667])
     """
     name = "least_squares"
     checked_function(function, name)

@@ -121,10 +121,10 @@ def odeint(
     Examples
     --------
     >>> import autodiff as ad
-    >>> import numpy as np
+    >>> import math
     >>> decay = lambda rate: ad.odeint(lambda y, t: -rate * y, 1.0, [0.0, 1.0])[-1]
-    >>> ad.grad(decay)(2.0), -np.exp(-2.0)
-    (-0.135335283..., np.float64(-0.1353352832366127))
+    >>> round(ad.grad(decay)(2.0), 6), round(-math.exp(-2.0), 6)
+    (-0.135335, -0.135335)
     >>> time, state = ad.odeint(
     ...     lambda y, t: {"x": y["v"], "v": -9.81}, {"x": 10.0, "v": 0.0}, [0.0, 9.0], event=lambda y, t: y["x"]
     ... )

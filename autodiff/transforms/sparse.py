@@ -72,9 +72,9 @@ def sparsity(
     >>> import numpy as np
     >>> ad.sparsity(lambda x: x[1:] * x[:-1], np.ones(12))
     Sparsity(shape=(11, 12), nnz=22, 16.67%)
-    ⠳⣄⠀⠀⠀⠀
-    ⠀⠈⠳⣄⠀⠀
-    ⠀⠀⠀⠈⠳⠄
+    ⠙⢦⡀⠀⠀⠀
+    ⠀⠀⠙⢦⡀⠀
+    ⠀⠀⠀⠀⠙⠦
     """
     check_call(function, argnums, "sparsity", argnames)
     if count(order, "sparsity: order") > 2:

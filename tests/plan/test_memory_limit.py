@@ -14,6 +14,7 @@ from autodiff.plan.costs import nanoseconds, nbytes
 from autodiff.plan.expand import expand
 from autodiff.plan.liveness import Values
 from autodiff.plan.memory import TooLittle, held, rewritten
+from autodiff.plan.ranges import with_ranges
 from autodiff_backends.numpy.reference import Interpreted
 
 from ..fuzz.derivatives import TOTAL, variables, weighted
@@ -253,7 +254,7 @@ def test_random_programs_under_random_limits():
             total = value(**given)
             outputs = [total.node, *[t.node for t in graph.gradient(total, wrt, as_tensors=True)]]
             collected = collect(outputs)
-            built = prune(expand(prune(build(collected.leaves, outputs)), ()))
+            built, _ = with_ranges(prune(expand(prune(build(collected.leaves, outputs)), ())))
             wanted = Interpreted(built)(*collected.values())
             values = Values(built)
             full = held(values)
