@@ -71,8 +71,8 @@ def _stages(program: Program, applications: list[Application], kinds: dict[int, 
     for number, _, arguments in applications:
         first = max([0, *[stage.get(a, 0) for a in arguments]])
         if cuts.is_view(program, number):
-            # Where its argument is; whoever looks through it later does so there.
-            stage[number] = stage.get(arguments[0], 0)
+            # Where its arguments are; whoever looks through it later does so there.
+            stage[number] = first
             kinds[number] = kind_of_stage[stage[number] % 2]
             continue
         stage[number] = first + (kind_of_stage[first % 2] != kinds[number])
@@ -228,11 +228,14 @@ def _read_later(program: Program, found: list[Region], cuts: Cuts) -> set[int]:
 
 
 def _bases(program: Program, arguments: tuple[int, ...], cuts: Cuts) -> Iterable[int]:
-    """What an application to these values reads, looking through views."""
-    for a in arguments:
-        while cuts.is_view(program, a):
-            a = program.arguments[a][0]
-        yield a
+    """What an application to these values reads, looking through views, and what views wait for."""
+    stack = list(arguments)
+    while stack:
+        a = stack.pop()
+        if cuts.is_view(program, a):
+            stack.extend(program.arguments[a])
+        else:
+            yield a
 
 
 def _part(program: Program, region: Region, outside: set[int], cuts: Cuts) -> tuple[Program, list[int], list[int]]:
