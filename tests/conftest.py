@@ -157,8 +157,20 @@ def _loops_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
     What is compiled is tested in ``backends/test_numba.py``.
     """
-    monkeypatch.setattr(importlib.import_module("numba").config, "DISABLE_JIT", True)
+    kernels_by_python(monkeypatch)
     monkeypatch.setattr(importlib.import_module("autodiff_backends.numba.costs"), "KERNEL_CALL", float("-inf"))
+
+
+def kernels_by_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Python run the source of kernels. What they call is compiled before: Numba would leave it as it is now."""
+    importlib.import_module("autodiff_backends.numba.functions")
+    monkeypatch.setattr(importlib.import_module("numba").config, "DISABLE_JIT", True)
+
+
+@pytest.fixture
+def in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The source of Numba's kernels run by Python."""
+    kernels_by_python(monkeypatch)
 
 
 @pytest.fixture

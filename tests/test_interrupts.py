@@ -29,6 +29,7 @@ from autodiff.nodes import Constant, Variable
 from autodiff.plan import execute
 from autodiff.plan.watch import Watched
 
+from .conftest import kernels_by_python
 from .interrupting import Interrupt, interrupted, points
 
 NIGHTLY = bool(os.environ.get("NIGHTLY"))
@@ -455,7 +456,7 @@ class Kernels(Case):
 
     def __init__(self) -> None:
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(importlib.import_module("numba").config, "DISABLE_JIT", True)
+        kernels_by_python(self.patch)
         self.patch.setattr(importlib.import_module("autodiff_backends.numba.costs"), "KERNEL_CALL", float("-inf"))
         self.graph = ad.Graph(backend=self.backend)
 

@@ -52,12 +52,6 @@ def everywhere(monkeypatch):
     monkeypatch.setattr(costs, "KERNEL_CALL", float("-inf"))
 
 
-@pytest.fixture
-def in_python(monkeypatch):
-    """The source of kernels run by Python."""
-    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
-
-
 def interpreted(program, values):
     with np.errstate(all="ignore"):
         return Interpreted(program)(*values)

@@ -213,10 +213,10 @@ def compiled(size):
 
 
 @pytest.mark.parametrize("kind", ["numpy", "numba"])
-def test_buffers_of_plans_are_within_the_bound(kept, kind, monkeypatch):
+def test_buffers_of_plans_are_within_the_bound(kept, kind, request):
     if kind == "numba":
-        numba = pytest.importorskip("numba")
-        monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+        pytest.importorskip("numba")
+        request.getfixturevalue("in_python")
     size = NBYTES // 8
     plans = []
     for i in range(40):
