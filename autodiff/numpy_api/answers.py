@@ -115,6 +115,15 @@ ANSWERS = (
 # Those taken of shapes.
 OF_SHAPES = ("diag_indices_from", "einsum_path")
 
+
+def _diagonal(k: Any) -> Any:
+    """Which diagonal: the number that a Tensor is, as an integer where it is one (`ad.Tensor(1)` is 1.0)."""
+    if not isinstance(k, Tensor):
+        return k
+    number = np.asarray(deciding(k._node)).item()
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
 TABLE: dict[Any, Handler] = {
     np.shape: lambda a: node_of(a).aval.shape,
     np.ndim: lambda a: node_of(a).aval.ndim,
@@ -124,8 +133,8 @@ TABLE: dict[Any, Handler] = {
     np.result_type: _result_type,
     np.min_scalar_type: lambda a, /: _asked(np.min_scalar_type, [_typed(a)], {}),
     np.common_type: lambda *arrays: _asked(np.common_type, [_typed(a) for a in arrays], {}),
-    np.tril_indices_from: lambda arr, k=0: _asked(np.tril_indices_from, [_shaped(arr), k], {}),
-    np.triu_indices_from: lambda arr, k=0: _asked(np.triu_indices_from, [_shaped(arr), k], {}),
+    np.tril_indices_from: lambda arr, k=0: _asked(np.tril_indices_from, [_shaped(arr), _diagonal(k)], {}),
+    np.triu_indices_from: lambda arr, k=0: _asked(np.triu_indices_from, [_shaped(arr), _diagonal(k)], {}),
     **_named(OF_SHAPES, lambda name: _of_shapes(getattr(np, name))),
     **_named(ANSWERS, lambda name: _on_values(getattr(np, name))),
     np.argwhere: _positions(np.argwhere),

@@ -305,7 +305,8 @@ def test_what_lstsq_takes_for_its_own_precision(rcond: float) -> None:
 def test_the_diagonal_of_indices_of_triangles_may_be_a_tensor(function: Any) -> None:
     """It was taken for its shape, and so for 0."""
     x = ad.Tensor(np.ones((3, 4)))
-    for k in (1, -1, 0.5):
+    # NumPy refuses halves from 2.5 on.
+    for k in (1, -1, 0.5)[: None if np.lib.NumpyVersion(np.__version__) < "2.5.0" else 2]:
         for one, other in zip(function(x, ad.Tensor(k)), function(np.ones((3, 4)), k)):
             np.testing.assert_array_equal(one, other)
 
