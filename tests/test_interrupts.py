@@ -608,7 +608,8 @@ def test_interrupted_anywhere(name: str, tmp_path: Path) -> None:
             error.add_note(f"interrupted at {place}")
             raise
     print(name, len(places), "places,", count, "interrupts")  # noqa: T201
-    assert count > len(chosen) // 2
+    # Not every place lets a signal in, and newer Pythons have fewer that do.
+    assert count > len(chosen) // 3
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no timers on this system")

@@ -121,7 +121,8 @@ class MachineCode:
         definition = _Definition(b"kernel", engine.get_function_address("entry"), METH_FASTCALL, None)
         number = next(_numbers)
         self._token = np.empty(0)
-        _engines[number] = engine, definition, weakref.ref(self._token, partial(_give_back, number))
+        # (A method of the table itself: when the interpreter ends, this module's names are gone before some kernels.)
+        _engines[number] = engine, definition, weakref.ref(self._token, partial(_engines.pop, number))
         self.definition = definition
 
     def function(self) -> Callable[..., Any]:
@@ -132,10 +133,6 @@ class MachineCode:
         """The entry as a builtin, whose ``self`` is a tuple of what is given and this."""
         function, *rest = own
         return _new_builtin()(ctypes.addressof(self.definition), (function, self, *rest, self._token), None)  # type: ignore[no-any-return]
-
-
-def _give_back(number: int, token: Any) -> None:
-    _engines.pop(number, None)
 
 
 class _Definition(ctypes.Structure):
