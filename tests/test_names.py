@@ -42,6 +42,7 @@ def test_a_name_is_in_one_table(states):
     assert sorted({name for name in listed if listed.count(name) > 1}) == []
 
 
+@pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "2.4.0", reason="fewer names, of which as many are of texts")
 def test_few_names_are_not_supported(states):
     assert states.share() <= states.HIGHEST_SHARE, f"{states.share():.1%}"
 
