@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from .backend import Backend, Plan
 from .core.avals import Aval, common_place
-from .core.primitives import Primitive, Signature
+from .core.primitives import Primitive
 from .errors import BackendError
-from .nodes import Constant, Node, Operation
+from .nodes import Constant, Node, Step, record_steps
 from .noting import search
 from .ops import Prefixed, place_p
 from .places import brought, elsewhere
@@ -54,7 +54,7 @@ class Recipe:
 
     def __init__(
         self,
-        steps: list[tuple[Signature, tuple[int, ...]]],
+        steps: list[Step],
         constants: list[Constant],
         outputs: tuple[int, ...],
         prefixed: Sequence[tuple[int, tuple[Any, ...], Aval]] = (),
@@ -74,8 +74,7 @@ class Recipe:
         """The derivative's nodes, for what was collected, in the order of their numbers."""
         indices = [Constant(aval, (*entries, *nodes[i].value)) for i, entries, aval in self.prefixed]
         nodes = [*nodes, *indices, *self.constants]
-        for signature, arguments in self.steps:
-            nodes.append(Operation(signature, tuple([nodes[a] for a in arguments])))
+        record_steps(nodes, self.steps)
         return [nodes[i] for i in self.outputs]
 
 
@@ -105,7 +104,7 @@ def recipe_of(
     program = build(nodes, found, simplify_graph)
     number_of = {i: i for i in range(len(nodes))}
     constants: list[Constant] = []
-    steps: list[tuple[Signature, tuple[int, ...]]] = []
+    steps: list[Step] = []
     live = program.live()
     for number in live:
         if number in program.constants:

@@ -307,6 +307,16 @@ def _restore_operation(
     return node
 
 
+# Of an operation that is recorded again: what it is, and the numbers of its inputs.
+Step = tuple[Signature, tuple[int, ...]]
+
+
+def record_steps(nodes: list[Node], steps: Iterable[Step]) -> None:
+    """Record operations on nodes that have numbers: each is one more of them."""
+    for signature, arguments in steps:
+        nodes.append(Operation(signature, tuple([nodes[a] for a in arguments])))
+
+
 by_sequence = attrgetter("sequence")
 
 

@@ -12,15 +12,11 @@ from collections.abc import Collection, Sequence
 from . import ops
 from .batch import Batch
 from .core.avals import Aval
-from .core.primitives import Signature
 from .differentiate import reverse
 from .errors import DifferentiationError, MissingRuleError
 from .memo import Memo
-from .nodes import Node, Operation, operations_since
+from .nodes import Node, Operation, Step, operations_since, record_steps
 from .tracing import unknowns
-
-# Of an operation that a body records: what it is, and the numbers of its inputs.
-Step = tuple[Signature, tuple[int, ...]]
 
 
 class Body:
@@ -45,8 +41,7 @@ class Body:
     def record(self, given: Sequence[Node], residuals: Sequence[Node]) -> list[Node | None]:
         """What is made of these."""
         nodes = [*given, *residuals]
-        for signature, arguments in self._steps:
-            nodes.append(Operation(signature, tuple([nodes[a] for a in arguments])))
+        record_steps(nodes, self._steps)
         return [None if i is None else nodes[i] for i in self._outputs]
 
 

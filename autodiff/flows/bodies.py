@@ -11,15 +11,12 @@ from typing import Any
 
 from ..backend import Backend, Plan
 from ..core.avals import Aval
-from ..core.primitives import Primitive, Signature
+from ..core.primitives import Primitive
 from ..memo import Interned
-from ..nodes import Constant, Node, Operation, operations_since
+from ..nodes import Constant, Node, Operation, Step, operations_since, record_steps
 from ..plan import build, compile_nodes
 from ..static_keys import static_key
 from ..tracing import unknowns
-
-# Of an operation that a body records: what it is, and the numbers of its inputs.
-Step = tuple[Signature, tuple[int, ...]]
 
 BODIES_KEPT = 1 << 10
 
@@ -64,8 +61,7 @@ class Body:
     def record(self, given: Sequence[Node]) -> list[Node]:
         """What is made of these."""
         nodes = [*given, *[Constant(aval, value) for aval, value in self.constants]]
-        for signature, arguments in self.steps:
-            nodes.append(Operation(signature, tuple([nodes[a] for a in arguments])))
+        record_steps(nodes, self.steps)
         return [nodes[i] for i in self.outputs]
 
     def names(self) -> tuple[list[Node], list[Node]]:

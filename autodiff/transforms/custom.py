@@ -31,6 +31,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class Mark:
+    """What stands in the place of an operand among the leaves of arguments."""
+
+    __slots__ = ()
+
+
+OPERAND = Mark()
+
+
 class _Custom(Generic[P, T]):
     """A function and the rule of its derivative."""
 

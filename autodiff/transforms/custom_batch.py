@@ -15,7 +15,7 @@ from ..static_keys import static_key
 from ..tensor import Tensor, wrap
 from ..vectors import alike, drawn
 from .calls import Results
-from .custom import _Custom
+from .custom import OPERAND, _Custom
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class _Rule:
 
     def __init__(self, batch: Callable[..., Any], leaves: Sequence[Any], structure: Structure, index: int):
         self._batch = batch
-        # The leaves of the arguments, with _OPERAND in the places of Tensors.
+        # The leaves of the arguments, with OPERAND in the places of Tensors.
         self._leaves = leaves
         self._structure = structure
         self._index = index
@@ -43,7 +43,7 @@ class _Rule:
         leaves: list[Any] = []
         along: list[bool] = []
         for leaf in self._leaves:
-            node, whole = next(rest) if leaf is _OPERAND else (None, None)
+            node, whole = next(rest) if leaf is OPERAND else (None, None)
             leaves.append(leaf if node is None else wrap(node if whole is None else whole))
             along.append(whole is not None)
         args = unflatten(self._structure, iter(leaves))
@@ -55,13 +55,6 @@ class _Rule:
                 f"must be {wanted!r}"
             )
         return ops.astype(found, wanted.dtype)
-
-
-class _Mark:
-    __slots__ = ()
-
-
-_OPERAND = _Mark()
 
 
 class CustomBatch(_Custom[P, T]):
@@ -111,7 +104,7 @@ class CustomBatch(_Custom[P, T]):
         out = self._function(*unflatten(structure, iter(named)))
         results = Results(out, f"custom_batch: {self._title}")
         self._check_closed(results.nodes, own, begin)
-        kept = [_OPERAND if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+        kept = [OPERAND if isinstance(leaf, Tensor) else leaf for leaf in leaves]
         nodes = []
         for i, node in enumerate(results.nodes):
             key = (structure, tuple([static_key(leaf) for leaf in kept]), results.structure, i)

@@ -21,7 +21,7 @@ from ..nodes import Node, Operation
 from ..static_keys import static_key
 from ..tensor import Tensor, wrap
 from ..vectors import PYTHON_NUMBERS, alike, drawn
-from .custom import CustomJVP, CustomVJP
+from .custom import OPERAND, CustomJVP, CustomVJP, Mark
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -85,7 +85,7 @@ class _Opaque(Call):
         # Calls of whole batches, by their size.
         self._wholes: Memo[int, _Opaque] = Memo(8)
         self._function = function
-        # The leaves of the arguments, with _OPERAND where an operand goes, or _NUMBER.
+        # The leaves of the arguments, with OPERAND where an operand goes, or _NUMBER.
         self._leaves = leaves
         self._dtypes = dtypes
         self._structure = structure
@@ -95,7 +95,7 @@ class _Opaque(Call):
         # Copies: the function may keep them, or write to them, and a plan uses its memory again.
         rest = iter([np.array(x, dtype) for x, dtype in zip(values, self._dtypes, strict=True)])
         leaves = [
-            next(rest) if leaf is _OPERAND else next(rest).item() if leaf is _NUMBER else leaf for leaf in self._leaves
+            next(rest) if leaf is OPERAND else next(rest).item() if leaf is _NUMBER else leaf for leaf in self._leaves
         ]
         out = self._function(*unflatten(self._structure, iter(leaves)))
         return self.taken(out)
@@ -122,18 +122,12 @@ class _Opaque(Call):
     def _of_all(self, size: int) -> _Opaque:
         """The call of a batch, which is along a new first axis of all operands and results."""
         outputs = tuple([intern_aval((size, *aval.shape), aval.dtype) for aval in self.outputs])
-        leaves = [_OPERAND if leaf is _NUMBER else leaf for leaf in self._leaves]
+        leaves = [OPERAND if leaf is _NUMBER else leaf for leaf in self._leaves]
         whole = _Opaque(self.name, self._function, leaves, self._dtypes, self._structure, outputs, self.result, True)
         return self._wholes.put(size, whole)
 
 
-class _Mark:
-    """What stands in the place of an operand."""
-
-    __slots__ = ()
-
-
-_OPERAND, _NUMBER = _Mark(), _Mark()
+_NUMBER = Mark()
 
 
 class Primitive(Generic[P, T]):
@@ -253,7 +247,7 @@ class Primitive(Generic[P, T]):
                 error.within(f"{self._title}: args{name}")
                 raise
             nodes.append(node)
-            kept.append(_NUMBER if type(leaf) in PYTHON_NUMBERS else _OPERAND)
+            kept.append(_NUMBER if type(leaf) in PYTHON_NUMBERS else OPERAND)
         key = (structure, tuple([static_key(leaf) for leaf in kept]), tuple([(x.shape, x.dtype) for x in nodes]))
         try:
             call = self._calls.get(key)
@@ -278,7 +272,7 @@ class Primitive(Generic[P, T]):
         said = self._infer
         if callable(said) and not isinstance(said, type):
             rest = iter(given)
-            leaves = [ShapeDtype(*next(rest)) if isinstance(leaf, _Mark) else leaf for leaf in kept]
+            leaves = [ShapeDtype(*next(rest)) if isinstance(leaf, Mark) else leaf for leaf in kept]
             said = said(*unflatten(structure, iter(leaves)))
         parts, result = flatten(said)
         for part, name in zip(parts, leaf_names(result), strict=True):
