@@ -510,3 +510,15 @@ def test_random_programs_compiled(as_program, random_graph):
     for found, wanted in zip(plan(*values), interpreted(program, values), strict=True):
         # Single precision is among the steps, with sums in double that NumPy does not have.
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.usefixtures("everywhere")
+def test_a_kernel_says_what_it_holds(as_program, variable):
+    x = variable(np.ones((100, 4)))
+    program = as_program([x], [x * x + x])
+    plan = BACKEND.compile(program)
+    assert isinstance(plan, (Kernel, Staged))
+    # One result of 400 numbers.
+    assert plan.peak_bytes >= 400 * 8
+    # What holds less, where a limit asks for it.
+    assert isinstance(BACKEND.frugal(program), Interpreted)

@@ -13,6 +13,7 @@ import numpy as np
 from autodiff.backend import Backend, Plan
 from autodiff.core.program import Application, Program
 from autodiff.machine import thread_count
+from autodiff.plan.costs import nbytes
 from autodiff.plan.workspaces import Workspaces
 
 from ..loops.costs import supported
@@ -84,10 +85,13 @@ class Kernel(partial[tuple[Any, ...]]):
         What is compiled.
     n_operations : int
         Statements executed by one call.
+    peak_bytes : int
+        What one call holds at most.
     """
 
     source: str
     n_operations: int
+    peak_bytes: int
 
     def __new__(cls, text: KernelText) -> Kernel:
         program = text.lowering.program
@@ -99,7 +103,14 @@ class Kernel(partial[tuple[Any, ...]]):
         constants = [_constant(program, n) for n in text.constants]
         made = super().__new__(cls, machine.builtin(Regular(taken), text.table.array(), *constants))
         made.source, made.n_operations = machine.text, len(text.lowering.statements)
+        made.peak_bytes = _peak_bytes(text)
         return made
+
+
+def _peak_bytes(text: KernelText) -> int:
+    """What one call holds: its results, and the memory that it works in until its end."""
+    program = text.lowering.program
+    return text.workspace_bytes + sum([nbytes(program.avals[n]) for n in program.outputs])
 
 
 def _argument(program: Program, number: int) -> Argument | None:
@@ -140,11 +151,14 @@ class Staged:
         What is compiled.
     n_operations : int
         Statements executed by one call.
+    peak_bytes : int
+        What one call holds at most.
     """
 
     def __init__(self, text: KernelText):
         lowering, schedule = text.lowering, text.schedule
         program = lowering.program
+        self.peak_bytes = _peak_bytes(text)
         self.n_operations = len(lowering.statements)
         self._outputs = [(program.avals[n].shape, program.avals[n].dtype) for n in program.outputs]
         self._weak = [i for i, n in enumerate(program.outputs) if program.avals[n].weak]
@@ -251,6 +265,10 @@ class LlvmBackend(Backend):
 
     def interpret(self, program: Program) -> Plan | None:
         """On NumPy, until there is machine code."""
+        return Interpreted(program)
+
+    def frugal(self, program: Program) -> Plan | None:
+        """On NumPy: kernels hold what they compute until their end."""
         return Interpreted(program)
 
     def _compile_region(self, kind: str, program: Program) -> Plan:
