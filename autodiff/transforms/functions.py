@@ -16,7 +16,7 @@ from ..containers import builder, flatten, unflatten
 from ..convert import as_array, aval_on, describe
 from ..core.avals import WEAK_FLOAT, Aval, common_place, intern_aval
 from ..errors import ArgumentError, BackendError, RetraceWarning
-from ..nodes import NO_SLOT, Argument, Node
+from ..nodes import NO_SLOT, Argument, Node, freeze
 from ..places import placed
 from ..plan import PlanCache, compile_nodes
 from ..registry import backend_of, get_backend
@@ -157,7 +157,10 @@ class Function:
                 f"autodiff.function: an argument, {describe(value)}, is not on {place.label}, where the function is to "
                 "compute; leave out backend= to compute where the arguments are"
             )
-        return placed(value, place, constant=True)
+        if source is None:
+            return placed(value, place, constant=True)
+        aval = aval_on(source, value)
+        return freeze(source.asarray(value, aval.dtype)), aval
 
     def _replay(self, key: Any, values: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The results for ``values``, tracing the function if there is no trace under this key that holds."""

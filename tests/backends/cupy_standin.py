@@ -14,6 +14,7 @@ import scipy.special
 from autodiff.backend import Backend
 from autodiff_backends.cupy.backend import CupyBackend
 from autodiff_backends.cupy.plan import CupyPlan
+from autodiff_backends.cupy.products import product_of
 
 from .cuda_emulation import EmulatedDevice
 
@@ -113,6 +114,34 @@ class Library:
         self.freed += 1
 
 
+def dtypes_of(signature):
+    """Of the operands and the result."""
+    return {signature.out.dtype, *[aval.dtype for aval in signature.inputs]}
+
+
+class EmulatedProduct:
+    """A product of matrices, which reads what cuBLAS reads."""
+
+    def __init__(self, plan, out, device):
+        self.plan, self.shape, self.dtype, self.device = plan, out.shape, out.dtype, device
+
+    def reads(self, x, y):
+        return self.plan.planned(x, y) is not None
+
+    def start(self, x, y, out):
+        assert self.reads(x, y)
+        assert self.device.is_regular(out)
+        # NumPy's products differ in their last bits with where operands are; cuBLAS's do not, nor do these.
+        self.device.started(lambda: np.copyto(out, np.matmul(np.array(x, order="C"), np.array(y, order="C"))))
+
+    def __call__(self, x, y):
+        if not self.reads(x, y):
+            x, y = self.device.regular(x), self.device.regular(y)
+        out = self.device.empty(self.shape, self.dtype)
+        self.start(x, y, out)
+        return out
+
+
 class Gpu(EmulatedDevice):
     """A device as plans use it, with kernels compiled as C++. ``handle`` is the current stream.
 
@@ -139,33 +168,52 @@ class Gpu(EmulatedDevice):
         return self.handle
 
     def empty(self, shape, dtype):
-        array = super().empty(shape, dtype)
-        return array if self.xp is np else made(array)
+        return self._mine(super().empty(shape, dtype))
 
     def workspaces(self, places, nbytes):
         memory = self.empty((nbytes,), np.dtype(np.uint8))
         return memory, [memory[place:] for place in places]
 
-    def regular(self, array):
+    def is_regular(self, array):
         assert self.xp is np or array.number == self.number == current[-1]
-        return array if array.flags.c_contiguous and not array.ctypes.data % 16 else self.aligned(array)
+        return array.flags.c_contiguous and not array.ctypes.data % 16
+
+    def regular(self, array):
+        return array if self.is_regular(array) else self._mine(self.aligned(array))
+
+    def _mine(self, array):
+        return array if self.xp is np else made(array)
 
     def load(self, source):
         launch = super().load(source)
 
-        def start(*arguments):
-            recorded = getattr(self._thread, "recorded", None)
-            if recorded is None:
-                launch(*arguments)
-            else:
-                recorded.append(partial(launch, *arguments))
+        return partial(self.started, launch)
 
-        return start
+    def started(self, work, *arguments):
+        """Do work, or have it captured."""
+        recorded = getattr(self._thread, "recorded", None)
+        if recorded is None:
+            work(*arguments)
+        else:
+            recorded.append(partial(work, *arguments))
 
-    def copy_into(self, target, source):
+    def assign(self, target, source):
         assert target.flags.c_contiguous
         assert (target.shape, target.dtype) == (source.shape, source.dtype)
-        target[...] = source
+        self.started(np.copyto, target, source)
+
+    def copy(self, pairs):
+        for target, source in pairs:
+            assert self.is_regular(target)
+            assert self.is_regular(source)
+            self.assign(target, source)
+
+    def product(self, signature):
+        plan = product_of(signature.out.shape, *[aval.shape for aval in signature.inputs], dtypes_of(signature))
+        return None if plan is None else EmulatedProduct(plan, signature.out, self)
+
+    def workspace(self):
+        return None
 
     def capturing(self):
         return self.is_captured

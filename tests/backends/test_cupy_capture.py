@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 import autodiff as ad
+from autodiff_backends.cuda.copies import copies
 from autodiff_backends.cupy.capture import CAPTURED, CAPTURING_CALL, MAX_BYTES, MAX_STREAMS, MIN_LAUNCHES, pays
-from autodiff_backends.cupy.device import CupyDevice
-from autodiff_backends.cupy.plan import CupyPlan, KernelPlan
+from autodiff_backends.cupy.device import CupyDevice, copy_together
+from autodiff_backends.cupy.plan import CupyPlan, KernelPlan, captured
 from autodiff_backends.numpy.reference import Interpreted
 
 from .cuda_emulation import NO_COMPILER
@@ -50,6 +51,11 @@ def check(found, seed):
         np.testing.assert_allclose(one, wanted, rtol=1e-10, atol=1e-12)
 
 
+def launching(program, device):
+    """A plan of kernels, captured if that is worth it."""
+    return captured(KernelPlan(program, device), device)
+
+
 def called(plan, times=CAPTURING_CALL):
     """A plan that was called so often."""
     for _ in range(times):
@@ -60,7 +66,7 @@ def called(plan, times=CAPTURING_CALL):
 @needs_compiler
 def test_numbers_are_those_of_numpy_before_and_after(network):
     device = Gpu()
-    plan = KernelPlan(network, device)
+    plan = launching(network, device)
     assert plan.n_launches == 2 * STEPS
     assert plan.source.startswith(CAPTURED)
     found = []
@@ -70,7 +76,7 @@ def test_numbers_are_those_of_numpy_before_and_after(network):
         given[0] = np.asfortranarray(given[0])
         found.append(plan(*given))
         assert device.captures == (call >= CAPTURING_CALL)
-        assert len(device.launched) == plan.n_launches * (call + (call >= CAPTURING_CALL))
+        assert len(device.launched) == plan.n_launches * (call + 2 * (call >= CAPTURING_CALL))
     for call, one in enumerate(found, 1):
         check(one, call)
     arrays = [array for one in found for array in one]
@@ -103,21 +109,21 @@ def test_gradients_on_a_device(as_program):
 @needs_compiler
 def test_each_stream_has_its_own(network):
     device = Gpu()
-    plan = KernelPlan(network, device)
+    plan = launching(network, device)
     for seed in range(4):
         for handle in (1, 2):
             device.handle = handle
             check(plan(*values(seed + handle)), seed + handle)
     assert device.captures == 2
     one, other = (plan._captures._streams[handle].bound for handle in (1, 2))
-    for array in (*one.inputs.values(), *one.outputs, one.memory):
-        assert not any(np.shares_memory(array, x) for x in (*other.inputs.values(), *other.outputs, other.memory))
+    for array in (*one.inputs.values(), *one.outputs):
+        assert not any(np.shares_memory(array, x) for x in (*other.inputs.values(), *other.outputs))
 
 
 @needs_compiler
 def test_streams_that_come_and_go_are_not_captured_again_and_again(network):
     device = Gpu()
-    plan = KernelPlan(network, device)
+    plan = launching(network, device)
     for _ in range(CAPTURING_CALL + 1):
         for device.handle in range(MAX_STREAMS + 1):
             plan(*values(0))
@@ -128,7 +134,7 @@ def test_streams_that_come_and_go_are_not_captured_again_and_again(network):
 @needs_compiler
 def test_a_stream_in_use_stays_captured(network):
     device = Gpu()
-    plan = called(KernelPlan(network, device))
+    plan = called(launching(network, device))
     captured = plan._captures._streams[0]
     for other in range(1, MAX_STREAMS + 2):
         for device.handle in (other, 0):
@@ -139,7 +145,7 @@ def test_a_stream_in_use_stays_captured(network):
 
 @needs_compiler
 def test_threads_on_one_stream(network):
-    plan = called(KernelPlan(network, Gpu()))
+    plan = called(launching(network, Gpu()))
     found = {}
 
     def work(seed):
@@ -170,7 +176,7 @@ def test_threads_on_one_stream(network):
 def test_what_goes_wrong_is_found_out_at_once(network, trouble, message):
     device = Gpu()
     vars(device).update(trouble)
-    plan = called(KernelPlan(network, device), CAPTURING_CALL - 1)
+    plan = called(launching(network, device), CAPTURING_CALL - 1)
     with pytest.warns(RuntimeWarning, match=rf"backend 'cupy'.*one by one.*{message}"):
         found = plan(*values(0))
     check(found, 0)
@@ -186,14 +192,14 @@ def test_what_goes_wrong_is_found_out_at_once(network, trouble, message):
 @needs_compiler
 def test_what_the_user_captures_has_plain_launches(network):
     device = Gpu()
-    plan = called(KernelPlan(network, device))
+    plan = called(launching(network, device))
     device.is_captured = True
     device.launched.clear()
     kept = plan._captures._streams[device.handle].bound.outputs[0].copy()
     check(plan(*values(5)), 5)
     assert len(device.launched) == plan.n_launches
     np.testing.assert_array_equal(plan._captures._streams[device.handle].bound.outputs[0], kept)
-    other = called(KernelPlan(network, device), CAPTURING_CALL + 1)
+    other = called(launching(network, device), CAPTURING_CALL + 1)
     assert device.captures == 1
     assert not other._captures._streams
 
@@ -201,7 +207,7 @@ def test_what_the_user_captures_has_plain_launches(network):
 @needs_compiler
 def test_numbers_that_are_not_numbers_are_compared_too(network):
     device = Gpu()
-    plan = KernelPlan(network, device)
+    plan = launching(network, device)
     given = values(0)
     given[0][0, 0] = np.nan
     for _ in range(CAPTURING_CALL + 1):
@@ -214,7 +220,7 @@ def test_numbers_that_are_not_numbers_are_compared_too(network):
 
 @needs_compiler
 def test_nothing_keeps_a_plan_that_is_not_needed(network):
-    plan = called(KernelPlan(network, Gpu()))
+    plan = called(launching(network, Gpu()))
     reference = weakref.ref(plan)
     gc.disable()
     try:
@@ -227,25 +233,25 @@ def test_nothing_keeps_a_plan_that_is_not_needed(network):
 @needs_compiler
 def test_few_launches_and_numbers_of_python_are_not_captured(as_program, variable):
     leaves = [ad.Tensor(value) for value in values(0)]
-    few = KernelPlan(as_program(leaves, recurrence(*leaves, steps=MIN_LAUNCHES // 2 - 1)), Gpu())
+    few = launching(as_program(leaves, recurrence(*leaves, steps=MIN_LAUNCHES // 2 - 1)), Gpu())
     factor = variable(0.5)
     state, total = recurrence(*leaves)
     scaled = ad.ops.multiply(total.node, factor)
-    number = KernelPlan(as_program([*leaves, factor], [state, scaled]), Gpu())
+    number = launching(as_program([*leaves, factor], [state, scaled]), Gpu())
     assert few.n_launches < MIN_LAUNCHES < number.n_launches
     for plan in (few, number):
-        assert plan._captures is None
+        assert isinstance(plan, KernelPlan)
         assert CAPTURED not in plan.source
 
 
 @pytest.mark.parametrize(
     ("launches", "copies", "nbytes", "wanted"),
     [
-        (MIN_LAUNCHES, 7, MAX_BYTES, True),
+        (MIN_LAUNCHES, 9, MAX_BYTES, True),
         (MIN_LAUNCHES - 1, 2, 8, False),
-        (MIN_LAUNCHES, 8, 8, False),
-        (100, 49, 8, True),
-        (100, 50, 8, False),
+        (MIN_LAUNCHES, 10, 8, False),
+        (100, 193, 8, True),
+        (100, 194, 8, False),
         (100, 2, MAX_BYTES + 1, False),
     ],
 )
@@ -312,20 +318,22 @@ def test_whether_the_user_captures(device, handle, wanted):
     assert device.capturing() is wanted
 
 
-def test_copies_are_the_drivers(device):
-    """Of what is contiguous; else of a copy that is."""
-
-    def array(contiguous, place):
-        found = SimpleNamespace(flags=SimpleNamespace(c_contiguous=contiguous), nbytes=24)
-        found.data = SimpleNamespace(ptr=place, copied=[])
-        found.data.copy_from_device_async = lambda source, nbytes: found.data.copied.append((source.ptr, nbytes))
-        found.copy = lambda: array(True, place + 16)
-        return found
-
-    target = array(True, 0)
-    for contiguous in (True, False):
-        device.copy_into(target, array(contiguous, 64))
-    assert target.data.copied == [(64, 24), (80, 24)]
+@needs_compiler
+@pytest.mark.parametrize("count", [1, 3, 64])
+def test_copies_of_many_arrays_are_one_launch(count):
+    device, rng = Gpu(), np.random.default_rng(count)
+    sizes = [1, 3, 16, 17, 4096, 5000, 70001][: max(count, 1)] * (count // 7 + 1)
+    sources = [device.aligned(rng.integers(0, 255, size).astype(np.uint8)) for size in sizes[:count]]
+    # Room on both sides, to which nothing may be written.
+    memory = [device.zeros((size + 64,), np.dtype(np.uint8)) for size in sizes[:count]]
+    copy_together(
+        [(room[32:-32], source) for room, source in zip(memory, sources, strict=True)], device.load(copies(count))
+    )
+    assert device.launched == ["copies"]
+    for room, source in zip(memory, sources, strict=True):
+        np.testing.assert_array_equal(room[32:-32], source)
+        assert not room[:32].any()
+        assert not room[-32:].any()
 
 
 def test_cupy_has_what_is_asked_for():
@@ -335,6 +343,5 @@ def test_cupy_has_what_is_asked_for():
         (cupy.cuda.Stream, "end_capture"),
         (cupy.cuda.Graph, "launch"),
         (cupy.cuda.runtime, "streamIsCapturing"),
-        (cupy.cuda.MemoryPointer, "copy_from_device_async"),
     ):
         assert callable(getattr(holder, name))

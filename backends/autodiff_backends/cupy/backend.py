@@ -82,6 +82,8 @@ class CupyBackend(Backend):
             self._check_dtype(value.dtype)
             return self._attempt(value, lambda: self._xp.array(value))
         wanted = array.dtype if dtype is None else np.dtype(dtype)
+        if array is value and not copy and wanted == array.dtype and self._is_ours(array):
+            return array
         self._check_dtype(wanted)
         if array.device.id != self.device:
             # `copy` moves between devices, which `asarray` does not; the memory is new then.
@@ -102,6 +104,8 @@ class CupyBackend(Backend):
 
     def at(self, device: Any) -> Backend:
         """The backend of a GPU: its number, ``"cuda:1"``, or a ``cupy.cuda.Device``."""
+        if type(device) is int and device == self.device:
+            return self
         number = _device_number(device, self._xp)
         if number is None or not 0 <= number < self._count:
             raise BackendError(
@@ -132,6 +136,11 @@ class CupyBackend(Backend):
         if hasattr(value, "__cuda_array_interface__"):
             return self._xp.asarray(value)
         return None
+
+    def _is_ours(self, array: Any) -> bool:
+        """Whether an array of CuPy is one as ``asarray`` makes them."""
+        on_device: bool = array.flags.c_contiguous and array.device.id == self.device
+        return on_device and array.dtype in self.capabilities.dtypes
 
     def _check_dtype(self, dtype: Any) -> None:
         if dtype not in self.capabilities.dtypes:

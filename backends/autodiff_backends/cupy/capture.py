@@ -17,9 +17,10 @@ from autodiff.whole import uncollected
 
 from .device import Device
 
-# The copy of an array costs about what a launch does, so a graph has to be worth more launches than there are copies.
-MIN_LAUNCHES = 16
-LAUNCHES_FOR_A_COPY = 2
+# A call of a graph costs the host three launches, two of which copy all arrays of one side, and for each array about
+# half of one. What is captured is to be worth more, and so many launches at least.
+MIN_LAUNCHES = 8
+LAUNCHES_FOR_A_GRAPH, LAUNCHES_FOR_A_COPY = 3, 0.5
 # Of the arrays that each captured stream keeps.
 MAX_BYTES = 64 << 20
 # The call on a stream that captures; those before have loaded all kernels.
@@ -43,13 +44,14 @@ def pays(n_launches: int, n_copies: int, nbytes: int) -> bool:
     n_copies : int
         Arrays that a call takes and makes.
     nbytes : int
-        Of these and of the workspaces.
+        Of all that is kept.
     """
-    return n_launches >= MIN_LAUNCHES and n_launches > LAUNCHES_FOR_A_COPY * n_copies and nbytes <= MAX_BYTES
+    costs = LAUNCHES_FOR_A_GRAPH + LAUNCHES_FOR_A_COPY * n_copies
+    return n_launches >= MIN_LAUNCHES and n_launches > costs and nbytes <= MAX_BYTES
 
 
 class Bound(NamedTuple):
-    """Arrays that a plan's launches take and nothing else does, kept as long as what is captured.
+    """The launches of a plan, and the arrays that these and nothing else take, kept as long as what is captured.
 
     Parameters
     ----------
@@ -57,16 +59,21 @@ class Bound(NamedTuple):
         By the place of the value that is copied in before the launches.
     outputs : list of array
         What is copied out after them.
-    arguments : list
-        Of the launches.
-    memory : object
-        Of the workspaces.
+    launches : list of callable
+        They do nothing but start work on the current stream.
+    kept : list
+        Memory that the launches know by its address.
     """
 
     inputs: dict[int, Any]
     outputs: list[Any]
-    arguments: list[Any]
-    memory: Any
+    launches: list[Callable[[], None]]
+    kept: list[Any]
+
+    def start(self) -> None:
+        """Start all launches on the current stream."""
+        for launch in self.launches:
+            launch()
 
 
 class Launching(Protocol):
@@ -77,11 +84,7 @@ class Launching(Protocol):
         ...
 
     def bound(self) -> Bound:
-        """New arrays for the launches."""
-        ...
-
-    def launch_all(self, arguments: list[Any]) -> None:
-        """Start the launches on the current stream."""
+        """The launches, on new arrays."""
         ...
 
 
@@ -156,11 +159,9 @@ class Captures:
     def _replayed(self, bound: Bound, replay: Callable[[], None], values: Sequence[Any]) -> list[Any]:
         device = self._device
         outputs = [device.empty(array.shape, array.dtype) for array in bound.outputs]
-        for number, target in bound.inputs.items():
-            device.copy_into(target, values[number])
+        device.copy([(target, values[number]) for number, target in bound.inputs.items()])
         replay()
-        for target, source in zip(outputs, bound.outputs, strict=True):
-            device.copy_into(target, source)
+        device.copy(list(zip(outputs, bound.outputs, strict=True)))
         return outputs
 
     def _capture(self, of_stream: _OfStream, plan: Launching, values: Sequence[Any], wanted: list[Any]) -> str:
@@ -168,8 +169,11 @@ class Captures:
         try:
             # On the user's stream, whose later work may have the memory when it is given up.
             bound = plan.bound()
+            bound.kept.append(self._device.workspace())
+            # Nothing is loaded for the first time while it is captured.
+            bound.start()
             with _one_capture:
-                replay = uncollected(partial(self._device.capture, partial(plan.launch_all, bound.arguments)))
+                replay = uncollected(partial(self._device.capture, bound.start))
             # No memory that had these outputs before may pass for what the graph computes.
             for array, right in zip(bound.outputs, wanted, strict=True):
                 self._bits(array)[...] = ~self._bits(right)

@@ -8,14 +8,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 from weakref import WeakValueDictionary
 
 import numpy as np
 
+from autodiff.core.primitives import Signature
 from autodiff.errors import BackendError, OutOfMemoryError
 
+from ..cuda.copies import copies
+from ..cuda.launches import BLOCKS, THREADS, VECTOR_BYTES
 from ..loops.files import keep_kernel, kernel_name, read_kernel
+from . import products
+from .products import HOPPER, WORKSPACE, WORKSPACE_SINCE_HOPPER, Cublas, library_of, product_of
 
 # Kernels load aligned vectors of so many bytes; workspaces begin where CuPy's arrays do.
 ALIGNMENT = 16
@@ -25,12 +30,35 @@ WORKSPACE_ALIGNMENT = 512
 # sum are rounded each, as NumPy rounds them: compensated arithmetic lives on that.
 OPTIONS = ("-std=c++17", "--fmad=false")
 
+# Arrays that one launch copies.
+MOST_COPIES = 64
+
 # The handle of the default stream that each thread has its own of.
 PER_THREAD_STREAM = 2
 
 Result = TypeVar("Result")
 
 Launch = Callable[[str, tuple[int, ...], tuple[int, ...], tuple[Any, ...]], None]
+
+
+@runtime_checkable
+class Product(Protocol):
+    """A matrix product that can be captured: called with two operands it makes a new array."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def reads(self, x: Any, y: Any) -> bool:
+        """Whether operands can be read where they are; regular ones always can."""
+        ...
+
+    def start(self, x: Any, y: Any, out: Any) -> None:
+        """Write the product of operands that can be read into a regular array."""
+        ...
+
+    def __call__(self, x: Any, y: Any) -> Any:
+        """The product, a new array."""
+        ...
 
 
 class Device(Protocol):
@@ -61,16 +89,32 @@ class Device(Protocol):
         """New memory, and what kernels take for arrays at these places of it; it has to be kept until they are."""
         ...
 
+    def is_regular(self, array: Any) -> bool:
+        """Whether kernels can read an array where it is: it is C-contiguous and aligned."""
+        ...
+
     def regular(self, array: Any) -> Any:
-        """The array as kernels read it, C-contiguous and aligned: itself if it is that."""
+        """The array as kernels read it: itself if it is regular."""
         ...
 
     def load(self, source: str) -> Launch:
         """The kernels of a source: called with a name, a grid, a block and the arguments."""
         ...
 
-    def copy_into(self, target: Any, source: Any) -> None:
-        """Copy an array into a C-contiguous one of the same shape and dtype."""
+    def copy(self, pairs: Sequence[tuple[Any, Any]]) -> None:
+        """Copy arrays (the second of each pair) into others of the same shape and dtype, all of them regular."""
+        ...
+
+    def assign(self, target: Any, source: Any) -> None:
+        """Copy an array, whichever way it lies in memory, into a regular one of the same shape and dtype."""
+        ...
+
+    def product(self, signature: Signature) -> Product | None:
+        """A matrix product that can be captured; None if there is none for this signature."""
+        ...
+
+    def workspace(self) -> Any:
+        """Memory that products on the current stream compute in, if that is none of theirs alone."""
         ...
 
     def capturing(self) -> bool:
@@ -102,6 +146,43 @@ class Kernels:
         function(grid, block, arguments)
 
 
+class CublasProduct:
+    """A matrix product by cuBLAS, of arrays on a device.
+
+    Parameters
+    ----------
+    plan : products.Product
+    shape : tuple of int
+    dtype : numpy.dtype
+        Of the result.
+    device : CupyDevice
+    """
+
+    __slots__ = ("_device", "_plan", "dtype", "shape")
+
+    def __init__(self, plan: products.Product, shape: tuple[int, ...], dtype: np.dtype[Any], device: CupyDevice):
+        self._plan, self.shape, self.dtype, self._device = plan, shape, dtype, device
+
+    def reads(self, x: Any, y: Any) -> bool:
+        """Whether operands can be read where they are."""
+        return self._plan.planned(x, y) is not None
+
+    def start(self, x: Any, y: Any, out: Any) -> None:
+        """Start the product of operands that can be read; the result is C-contiguous."""
+        planned = self._plan.planned(x, y)
+        assert planned is not None
+        name, arguments = planned
+        self._device.multiply(name, arguments(x.data.ptr, y.data.ptr, out.data.ptr))
+
+    def __call__(self, x: Any, y: Any) -> Any:
+        """The product, a new array."""
+        if not self.reads(x, y):
+            x, y = self._device.regular(x), self._device.regular(y)
+        out = self._device.empty(self.shape, self.dtype)
+        self.start(x, y, out)
+        return out
+
+
 class CupyDevice:
     """A CUDA device.
 
@@ -117,6 +198,11 @@ class CupyDevice:
         self.xp = xp
         self.number = number
         self._loaded: WeakValueDictionary[str, Kernels] = WeakValueDictionary()
+        # By how many arrays they copy, which is MOST_COPIES at most.
+        self._copiers: dict[int, Launch] = {}
+        self._products: Cublas | None = None
+        self._sought = False
+        self._capturing = threading.local()
 
     def scope(self) -> AbstractContextManager[Any]:
         """Within it CuPy's current device is this one; the stream is the one current on it."""
@@ -142,11 +228,13 @@ class CupyDevice:
         begin = memory.ptr
         return memory, [begin + place for place in places]
 
+    def is_regular(self, array: Any) -> bool:
+        """Whether an array is C-contiguous and begins at a multiple of 16 bytes."""
+        return bool(array.flags.c_contiguous and not array.data.ptr % ALIGNMENT)
+
     def regular(self, array: Any) -> Any:
         """The array itself, or a copy that is C-contiguous and aligned."""
-        if array.flags.c_contiguous and not array.data.ptr % ALIGNMENT:
-            return array
-        return array.copy()
+        return array if self.is_regular(array) else array.copy()
 
     def load(self, source: str) -> Launch:
         """Kernels compiled by NVRTC, once for each source; kept on disk too."""
@@ -155,9 +243,63 @@ class CupyDevice:
             kernels = self._loaded[source] = Kernels(self._module(source))
         return kernels
 
-    def copy_into(self, target: Any, source: Any) -> None:
-        """Copied by the driver on the current stream, without a kernel."""
-        target.data.copy_from_device_async(self.regular(source).data, target.nbytes)
+    def copy(self, pairs: Sequence[tuple[Any, Any]]) -> None:
+        """Copied by a kernel, many arrays by one launch."""
+        for first in range(0, len(pairs), MOST_COPIES):
+            some = pairs[first : first + MOST_COPIES]
+            launch = self._copiers.get(len(some))
+            if launch is None:
+                launch = self._copiers.setdefault(len(some), self.load(copies(len(some))))
+            copy_together(some, launch)
+
+    def assign(self, target: Any, source: Any) -> None:
+        """Copied by CuPy."""
+        target[...] = source
+
+    def product(self, signature: Signature) -> Product | None:
+        """A product by cuBLAS, of two operands that have the dtype of the result."""
+        out = signature.out
+        x, y = signature.inputs
+        plan = product_of(out.shape, x.shape, y.shape, {x.dtype, y.dtype, out.dtype})
+        if plan is None or self._cublas() is None:
+            return None
+        return CublasProduct(plan, out.shape, out.dtype, self)
+
+    def workspace(self) -> Any:
+        """That of the current stream, once there are products."""
+        cublas = self._products
+        return None if cublas is None else cublas.workspace(self.stream())
+
+    def multiply(self, name: str, arguments: tuple[Any, ...]) -> None:
+        """Start a function of cuBLAS on the current stream.
+
+        What is captured computes, when it is replayed, in the memory of the stream that it is replayed on.
+        """
+        cublas = self._cublas()
+        assert cublas is not None
+        handle = self.xp.cuda.get_current_stream().ptr
+        memory = getattr(self._capturing, "workspace", None)
+        if memory is None:
+            if self.capturing():
+                # The graph would compute in memory that is somebody else's by the time it is replayed.
+                raise BackendError(
+                    "backend 'cupy': a matrix product cannot be captured in a CUDA graph of your own; call the plan "
+                    "outside the capture (many small launches are captured without being asked for)"
+                )
+            memory = cublas.workspace(self.stream())
+        cublas.start(name, arguments, handle, memory)
+
+    def _cublas(self) -> Cublas | None:
+        """cuBLAS, where CuPy's can be found. Called within ``scope``."""
+        if self._products is None and not self._sought:
+            cuda = self.xp.cuda
+            library = library_of(cuda.runtime.runtimeGetVersion())
+            hopper = int(cuda.Device(self.number).compute_capability) >= HOPPER
+            if library is not None:
+                size = WORKSPACE_SINCE_HOPPER if hopper else WORKSPACE
+                self._products = Cublas(library, cuda.alloc, size)
+            self._sought = True
+        return self._products
 
     def capturing(self) -> bool:
         """Whether the current stream is being captured, which the default stream cannot be."""
@@ -170,6 +312,7 @@ class CupyDevice:
         cuda = self.xp.cuda
         # A block ``with stream`` would forget a stream that was made current by its method ``use``.
         before, stream = cuda.get_current_stream(), cuda.Stream(non_blocking=True)
+        self._capturing.workspace = self.workspace()
         stream.use()
         try:
             stream.begin_capture()
@@ -180,6 +323,7 @@ class CupyDevice:
                 graph = stream.end_capture()
         finally:
             before.use()
+            self._capturing.workspace = None
         replay: Callable[[], None] = graph.launch
         return replay
 
@@ -221,6 +365,16 @@ class CupyDevice:
         except compiler.CompileException as error:
             raise BackendError(f"backend 'cupy': NVRTC does not compile a generated kernel: {error}") from error
         return binary
+
+
+def copy_together(pairs: Sequence[tuple[Any, Any]], launch: Launch) -> None:
+    """Copy arrays into others by one launch of the kernel for so many."""
+    sizes = [target.nbytes for target, _ in pairs]
+    blocks = min(BLOCKS, max(1, -(-max(sizes) // (VECTOR_BYTES * THREADS))))
+    arguments: list[Any] = []
+    for (target, source), size in zip(pairs, sizes, strict=True):
+        arguments += target, source, np.int64(size)
+    launch("copies", (blocks, len(pairs), 1), (THREADS, 1, 1), tuple(arguments))
 
 
 def retried(make: Callable[[], Result], device: Device, what: str) -> Result:

@@ -1,4 +1,8 @@
-"""Plans on a CUDA device: regions of generated kernels, regions of library calls, and numbers computed on the host."""
+"""Plans on a CUDA device: regions of generated kernels, regions of library calls, and numbers computed on the host.
+
+Where that pays, the launches of a plan are captured and started as one CUDA graph. To be captured a plan is *bound*:
+all that its launches read and write is in arrays of their own, made beforehand.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +15,15 @@ from typing import Any
 import numpy as np
 
 from autodiff.core.program import Application, Program
+from autodiff.plan.costs import nbytes
 
 from ..cuda.kernels import KernelRegion, supported
-from ..loops.regions import LOOPS, Composed, Cuts, regions, whole
+from ..loops.regions import LOOPS, Composed, Cuts, Region, regions, whole
 from ..loops.statements import looks
 from ..numpy.values import constant_value
 from .calls import call_for
 from .capture import CAPTURED, Bound, Captures, pays
-from .device import WORKSPACE_ALIGNMENT, Device, retried
+from .device import WORKSPACE_ALIGNMENT, Device, Product, retried
 from .scalars import split
 
 # Outputs that a message names.
@@ -48,16 +53,19 @@ def _constant(program: Program, number: int, device: Device) -> Any:
 
 
 class KernelPlan:
-    """A plan that launches generated kernels, one after another; or, where that pays, as one captured CUDA graph.
+    """A plan that launches generated kernels, one after another.
 
     Attributes
     ----------
     n_operations : int
         Statements that the kernels execute.
     n_launches : int
-        Kernels, each of them counted in a graph too.
+    nbytes : int
+        Of outputs and workspaces.
+    takes, makes : list
+        The inputs that are not constants, as their numbers and avals; the outputs' avals.
     source : str
-        The kernels, in CUDA C++; the first line says whether they are captured.
+        The kernels, in CUDA C++.
     """
 
     def __init__(self, program: Program, device: Device):
@@ -81,23 +89,16 @@ class KernelPlan:
             (x.name, x.grid, x.block, _picker([begins[kind] + place for kind, place in x.arguments]))
             for x in region.launches
         ]
-        self._given = [(n, program.avals[n]) for n, known in self._inputs if known is None]
-        # Numbers would be those of the call that was captured.
-        copied = [aval for _, aval in self._given] + [program.avals[n] for n in program.outputs]
-        nbytes = self._nbytes + sum(aval.size * aval.dtype.itemsize for aval in copied)
-        self._captures: Captures | None = None
-        if not self._scalars and pays(self.n_launches, len(copied), nbytes):
-            self._captures = Captures(device)
-            self.source = f"{CAPTURED}\n{self.source}"
+        self.takes = [(n, program.avals[n]) for n, known in self._inputs if known is None]
+        self.makes = [program.avals[n] for n in program.outputs]
+        self.nbytes = self._nbytes + sum([nbytes(aval) for aval in self.makes])
+
+    @property
+    def bindable(self) -> bool:
+        """Whether it can be bound: Python numbers would be those of the call that was captured."""
+        return not self._scalars and not self._weak
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
-        outputs = self.launched(values) if self._captures is None else self._captures(self, values)
-        for i in self._weak:
-            outputs[i] = outputs[i].item()
-        return tuple(outputs)
-
-    def launched(self, values: Sequence[Any]) -> list[Any]:
-        """The outputs, by one launch after another."""
         regular, empty = self._device.regular, self._device.empty
         outputs = [empty(shape, dtype) for shape, dtype in self._outputs]
         arguments = [regular(values[n]) if known is None else known for n, known in self._inputs]
@@ -107,25 +108,24 @@ class KernelPlan:
         _memory = self._add_workspaces(arguments)
         if self._sizes_of_counters:
             arguments += self._own_counters()
-        self.launch_all(arguments)
-        return outputs
-
-    def bound(self) -> Bound:
-        """New arrays for all that the launches take and make. None of it is a number."""
-        empty = self._device.empty
-        given = {n: empty(aval.shape, aval.dtype) for n, aval in self._given}
-        outputs = [empty(shape, dtype) for shape, dtype in self._outputs]
-        arguments = [given[n] if known is None else known for n, known in self._inputs]
-        arguments += outputs
-        memory = self._add_workspaces(arguments)
-        arguments += self._new_counters()
-        return Bound(given, outputs, arguments, memory)
-
-    def launch_all(self, arguments: list[Any]) -> None:
-        """Start the kernels on the current stream."""
         launch = self._launch
         for name, grid, block, pick in self._launches:
             launch(name, grid, block, pick(arguments))
+        for i in self._weak:
+            outputs[i] = outputs[i].item()
+        return tuple(outputs)
+
+    def bind(self, values: Sequence[Any], bound: Bound) -> list[Any]:
+        """Add the launches for these arrays to ``bound``; the arrays that they write."""
+        empty = self._device.empty
+        outputs = [empty(shape, dtype) for shape, dtype in self._outputs]
+        arguments = [_regular(values[n], bound, self._device) if known is None else known for n, known in self._inputs]
+        arguments += outputs
+        bound.kept.append(self._add_workspaces(arguments))
+        arguments += self._new_counters()
+        for name, grid, block, pick in self._launches:
+            bound.launches.append(partial(self._launch, name, grid, block, pick(arguments)))
+        return outputs
 
     def _add_workspaces(self, arguments: list[Any]) -> Any:
         """Append new workspaces; what is returned is their memory."""
@@ -147,6 +147,15 @@ class KernelPlan:
         return counters
 
 
+def _regular(array: Any, bound: Bound, device: Device) -> Any:
+    """An array as kernels read it: itself, or one that a launch of ``bound`` copies it into."""
+    if device.is_regular(array):
+        return array
+    target = device.empty(array.shape, array.dtype)
+    bound.launches.append(partial(device.assign, target, array))
+    return target
+
+
 def _picker(places: Sequence[int]) -> Callable[[list[Any]], tuple[Any, ...]]:
     """The elements at some places of a list, as a tuple."""
     if len(places) > 1:
@@ -162,12 +171,18 @@ class CallPlan:
     n_operations : int
     n_launches : int
         Calls that compute anything.
+    nbytes : int
+        Of all that the calls make.
+    takes, makes : list
+        The inputs that calls or outputs need, as their numbers and avals; the outputs' avals.
+    bindable : bool
+        Whether it can be bound: it consists of products and other looks at arrays.
     source : str
         The program that is executed call by call.
     """
 
     def __init__(self, program: Program, device: Device):
-        self._xp = device.xp
+        self._device = device
         self._size = len(program.avals)
         live, applications = program.live(), program.applications()
         # Numbers of Python become arrays, as other looks at an array are looks at them too.
@@ -179,21 +194,28 @@ class CallPlan:
         for number, _, arguments in applications:
             last.update(dict.fromkeys(arguments, number))
         self._steps: list[tuple[Callable[..., Any], int, tuple[int, ...], list[int]]] = []
-        made = set()
+        ends = [program.avals[n] for n in (*[n for n, _ in self._inputs], *program.outputs)]
+        self.bindable = not any(aval.weak or aval.spec is not None for aval in ends)
+        made: dict[int, int] = {}
         for number, signature, arguments in applications:
             dead = [a for a in set(arguments) if last[a] == number and a not in program.outputs]
-            self._steps.append((call_for(signature, self._xp), number, arguments, dead))
+            product = device.product(signature) if signature.primitive.kind == "contraction" else None
+            function = call_for(signature, device.xp) if product is None else product
+            self._steps.append((function, number, arguments, dead))
             if not looks(signature):
-                made.add(number)
-        self.n_operations, self.n_launches = len(applications), len(made)
+                made[number] = nbytes(signature.out)
+                self.bindable = self.bindable and product is not None
+        self.n_operations, self.n_launches, self.nbytes = len(applications), len(made), sum(made.values())
         # The outputs, and whether the array is not this call's own, or is another output already.
         self._outputs = [
             (n, program.avals[n], n not in made or n in program.outputs[:i]) for i, n in enumerate(program.outputs)
         ]
+        self.takes = [(n, program.avals[n]) for n, _ in self._inputs]
+        self.makes = [program.avals[n] for n in program.outputs]
         self.source = str(program)
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
-        xp = self._xp
+        xp = self._device.xp
         registers: list[Any] = [None] * self._size
         for number, dtype in self._inputs:
             registers[number] = values[number] if dtype is None else xp.asarray(values[number], dtype)
@@ -211,6 +233,131 @@ class CallPlan:
             else:
                 results.append((xp.array if shared else xp.asarray)(value, aval.dtype, order="C"))
         return tuple(results)
+
+    def bind(self, values: Sequence[Any], bound: Bound) -> list[Any]:
+        """Add the launches for these arrays to ``bound``; the arrays that they write."""
+        device = self._device
+        registers: list[Any] = [None] * self._size
+        for number, _ in self._inputs:
+            registers[number] = values[number]
+        for number, value in self._constants:
+            registers[number] = value
+        for function, number, arguments, _ in self._steps:
+            operands = [registers[a] for a in arguments]
+            if isinstance(function, Product):
+                if not function.reads(*operands):
+                    operands = [_regular(array, bound, device) for array in operands]
+                registers[number] = device.empty(function.shape, function.dtype)
+                x, y = operands
+                bound.launches.append(partial(function.start, x, y, registers[number]))
+            else:
+                # Another look at an array, which launches nothing.
+                registers[number] = function(*operands)
+        return [
+            _copied(registers[number], bound, device) if shared else registers[number]
+            for number, _, shared in self._outputs
+        ]
+
+
+def _copied(array: Any, bound: Bound, device: Device) -> Any:
+    """A new array that a launch of ``bound`` copies an array into."""
+    target = device.empty(array.shape, array.dtype)
+    bound.launches.append(partial(device.assign, target, array))
+    return target
+
+
+class Regions(Composed):
+    """A plan of several regions, one after another, as it is called and as it is bound.
+
+    Attributes
+    ----------
+    n_launches : int
+    nbytes : int
+        Of all that the regions make.
+    takes, makes : list
+        The inputs that regions or outputs need, as their numbers and avals; the outputs' avals.
+    """
+
+    def __init__(self, program: Program, found: list[Region], compile: Callable[[str, Program], Any], device: Device):
+        super().__init__(program, found, CUTS, compile, partial(device.xp.array, order="C"), device.xp.ndarray)
+        self._device = device
+        plans: Any = [plan for plan, _, _ in self.steps]
+        self.n_launches = sum([plan.n_launches for plan in plans])
+        self.nbytes = sum([plan.nbytes for plan in plans])
+        needed = {*program.outputs}.union(*[inputs for _, inputs, _ in self.steps])
+        self.takes = [(n, program.avals[n]) for n in range(program.n_inputs) if n in needed]
+        self.makes = [program.avals[n] for n in program.outputs]
+        self.bindable = all(plan.bindable for plan in plans) and not any(
+            aval.weak or aval.spec is not None for aval in (*[aval for _, aval in self.takes], *self.makes)
+        )
+        self._constants = {n: _constant(program, n, device) for n in self._known} if self.bindable else {}
+
+    def bind(self, values: Sequence[Any], bound: Bound) -> list[Any]:
+        """Add the launches for these arrays to ``bound``; the arrays that they write."""
+        registers = dict(enumerate(values))
+        plan: Any
+        for plan, inputs, outputs in self.steps:
+            registers.update(zip(outputs, plan.bind([registers[n] for n in inputs], bound), strict=True))
+        registers.update(self._constants)
+        return [
+            _copied(registers[number], bound, self._device) if shared else registers[number]
+            for number, _, shared in self._outputs
+        ]
+
+    def captured_in_parts(self) -> None:
+        """Capture the regions that can be and are worth it, each by itself."""
+        parts: list[Any] = [plan for plan, _, _ in self.steps]
+        plans = {id(plan): captured(plan, self._device) for plan in parts}
+        self.steps = [(plans[id(plan)], inputs, outputs) for plan, inputs, outputs in self.steps]
+
+
+AnyPlan = KernelPlan | CallPlan | Regions
+
+
+class Captured:
+    """A plan that is started as one CUDA graph from its third call on a stream on.
+
+    Attributes
+    ----------
+    n_operations, n_launches : int
+    source : str
+        Of the plan; the first line says that it is captured.
+    """
+
+    def __init__(self, plan: AnyPlan, device: Device):
+        self._plan, self._device = plan, device
+        self.n_operations, self.n_launches = plan.n_operations, plan.n_launches
+        self.source = f"{CAPTURED}\n{plan.source}"
+        self._captures = Captures(device)
+        self._takes = [n for n, _ in plan.takes]
+
+    def __call__(self, *values: Any) -> tuple[Any, ...]:
+        # Products of what lies otherwise in memory may differ in their last bits.
+        given = list(values)
+        for n in self._takes:
+            given[n] = self._device.regular(given[n])
+        return tuple(self._captures(self, given))
+
+    def launched(self, values: Sequence[Any]) -> list[Any]:
+        """The outputs, by one launch after another."""
+        return list(self._plan(*values))
+
+    def bound(self) -> Bound:
+        """The launches, on new arrays for all that they take and make."""
+        empty = self._device.empty
+        inputs = {n: empty(aval.shape, aval.dtype) for n, aval in self._plan.takes}
+        bound = Bound(inputs, [], [], [])
+        values = [inputs.get(n) for n in range(max(inputs, default=-1) + 1)]
+        bound.outputs.extend(self._plan.bind(values, bound))
+        return bound
+
+
+def captured(plan: AnyPlan, device: Device) -> AnyPlan | Captured:
+    """The plan, captured if it can be and that is worth it."""
+    arrays = [aval for _, aval in plan.takes] + plan.makes
+    copied = plan.nbytes + sum([nbytes(aval) for aval in arrays])
+    worth = plan.bindable and pays(plan.n_launches, len(arrays), copied)
+    return Captured(plan, device) if worth else plan
 
 
 class CupyPlan:
@@ -230,22 +377,21 @@ class CupyPlan:
         self._about = f"backend {label} computes {', '.join(made[:SHOWN])}{more}"
         self._host, rest, given = split(program)
         self._given = sorted(given.items())
-        self._plan: KernelPlan | CallPlan | Composed = retried(partial(self._compile, rest), device, self._about)
+        self._plan: AnyPlan | Captured = retried(partial(self._compile, rest), device, self._about)
         self.n_operations = self._plan.n_operations + (0 if self._host is None else self._host.n_operations)
+        self.n_launches = self._plan.n_launches
 
-    def _compile(self, program: Program) -> KernelPlan | CallPlan | Composed:
-        self.n_launches = 0
+    def _compile(self, program: Program) -> AnyPlan | Captured:
         found = regions(program, CUTS)
         kind = whole(program, found, CUTS)
-        if kind is not None:
-            return self._region(kind, program)
-        xp = self._device.xp
-        return Composed(program, found, CUTS, self._region, partial(xp.array, order="C"), xp.ndarray)
+        plan = Regions(program, found, self._region, self._device) if kind is None else self._region(kind, program)
+        best = captured(plan, self._device)
+        if best is plan and isinstance(plan, Regions):
+            plan.captured_in_parts()
+        return best
 
     def _region(self, kind: str, program: Program) -> KernelPlan | CallPlan:
-        plan = KernelPlan(program, self._device) if kind == LOOPS else CallPlan(program, self._device)
-        self.n_launches += plan.n_launches
-        return plan
+        return KernelPlan(program, self._device) if kind == LOOPS else CallPlan(program, self._device)
 
     @property
     def source(self) -> str:
