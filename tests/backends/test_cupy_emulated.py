@@ -206,7 +206,7 @@ def test_few_launches(emulated):
     derivatives = ad.Graph().gradient(loss, weights, as_tensors=True)
     compile_nodes([w.node for w in weights], [t.node for t in (loss, *derivatives)], emulated)
     (plan,) = emulated.plans
-    parts = [part for part, _, _ in plan._plan.steps]
+    parts = [part for part, _, _ in plan._plan._plan.steps]
     assert {type(part) for part in parts} == {KernelPlan, CallPlan}
     assert plan.n_launches == sum(part.n_launches for part in parts)
     # Three products of matrices forwards, five backwards; a kernel or two after each.

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from ..loops.accesses import Access
 from ..loops.schedule import Group, Schedule, Segment
 from ..loops.statements import GATHER, Statement
 from .expressions import accumulator, combine, expression, initial, term
-from .launches import index_type, vector_length
+from .launches import PATCH, VECTORS_FROM, index_type, vector_length
 from .types import C_NAMES
 
 Runs = list[tuple[int, ...]]
@@ -103,6 +104,22 @@ class Nest:
             for runs in (self.kept, self.reduced)
         ]
         return apart[0] > apart[1] or (apart[0] == apart[1] and self.length(self.kept[-1]) < 4)
+
+    def crossed(self, runs: Runs) -> int | None:
+        """The run that neighbours in memory of some large arrays are along, others being along the last one."""
+        if len(runs) < 2 or math.prod(map(self.length, runs)) < VECTORS_FROM:
+            return None
+        last = runs[-1][-1]
+        bytes_along = [
+            sum(size for a, size in self.accesses if a.strides[run[-1]] == 1 and a.strides[last] not in (0, 1))
+            for run in runs[:-1]
+        ]
+        best = max(range(len(runs) - 1), key=bytes_along.__getitem__)
+        if not bytes_along[best] or min(self.length(runs[best]), self.length(runs[-1])) < PATCH:
+            return None
+        # Patches reach over the ends.
+        padded = self.size * 4
+        return best if index_type(padded) == self.index or self.index != "int" else None
 
     def vector(self, runs: Runs, others: Runs) -> int:
         """How many elements along the last of the runs a thread takes at once.
@@ -250,6 +267,65 @@ def coordinates(nest: Nest, word: str, runs: Sequence[tuple[int, ...]], vector: 
             value += f" * {vector}"
         lines.append(f"const {nest.index} c{run[-1]} = {value};")
     return lines
+
+
+class Walk(NamedTuple):
+    """How the numbers of iterations become places along runs of axes.
+
+    Attributes
+    ----------
+    iterations : int
+    vector : int
+        Elements of each, along the last run.
+    rest : int
+        Elements along the last run that are left for single ones.
+    lines : list of str
+        Define the places from ``i``.
+    guard : str
+        Which iterations have a place; empty if all have.
+    """
+
+    iterations: int
+    vector: int
+    rest: int
+    lines: list[str]
+    guard: str = ""
+
+    def around(self, body: list[str]) -> list[str]:
+        """The lines of one iteration."""
+        if not self.guard:
+            return [*self.lines, *body]
+        return [*self.lines, f"if ({self.guard}) {{", *[f"    {line}" for line in body], "}"]
+
+
+def walk(nest: Nest, runs: Runs, others: Runs, alone: bool) -> Walk:
+    """In the order of memory, in vectors; in patches where arrays lie in memory in different orders."""
+    crossed = None if alone else nest.crossed(runs)
+    if crossed is not None:
+        return _patches(nest, runs, crossed)
+    vector = 1 if alone else nest.vector(runs, others)
+    count, rest = divmod(math.prod(map(nest.length, runs)), vector)
+    return Walk(count, vector, rest, coordinates(nest, "i", runs, vector))
+
+
+def _patches(nest: Nest, runs: Runs, crossed: int) -> Walk:
+    """Square patches, one for each block: all that is read of memory at once is used, in both directions.
+
+    A warp is 8 places along the last run and 4 along the other one.
+    """
+    along, across = runs[-1], runs[crossed]
+    others = [run for run in runs if run not in (along, across)]
+    columns, rows = nest.length(along), nest.length(across)
+    wide, high = -(-columns // PATCH), -(-rows // PATCH)
+    lines = [
+        f"const int lane = i % {PATCH * PATCH};",
+        f"const {nest.index} patch = i / {PATCH * PATCH};",
+        f"const {nest.index} c{along[-1]} = patch % {wide} * {PATCH} + (lane & 7 | lane >> 2 & 8);",
+        f"const {nest.index} c{across[-1]} = patch / {wide} % {high} * {PATCH} + (lane >> 3 & 3 | lane >> 4 & 12);",
+        *coordinates(nest, f"patch / {wide * high}", others),
+    ]
+    count = math.prod(map(nest.length, others)) * wide * high * PATCH * PATCH
+    return Walk(count, 1, 0, lines, f"c{along[-1]} < {columns} && c{across[-1]} < {rows}")
 
 
 def totals(nest: Nest) -> list[str]:

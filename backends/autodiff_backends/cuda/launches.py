@@ -22,6 +22,9 @@ MOST_LOOPS, MOST_STATEMENTS = 24, 192
 VECTOR_BYTES = 16
 VECTORS_FROM = 1 << 17
 
+# Places on a side of the square that the threads of a block are, where arrays are read in different orders.
+PATCH = 16
+
 # Blocks that reductions to few results are split into, and the least elements that are then left to a lane.
 BLOCKS = 1024
 LEAST = 8

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from . import launches
-from .bodies import Body, Nest, coordinates, totals
+from .bodies import Body, Nest, Walk, coordinates, totals, walk
 from .expressions import accumulator, combine, initial
 from .launches import Tiling, blocks, tiling, unrolled
 from .types import C_NAMES, cast
@@ -51,10 +51,10 @@ def _indented(lines: list[str]) -> list[str]:
 
 def elementwise(nest: Nest, names: Names, alone: bool) -> Loop:
     """A vector or an element for each thread, or several for each if one block is alone."""
-    vector = 1 if alone else nest.vector(nest.kept, [])
-    count, rest = divmod(nest.n_kept, vector)
+    way = walk(nest, nest.kept, [], alone)
+    count, vector, rest = way.iterations, way.vector, way.rest
     axis = nest.kept[-1][-1] if nest.kept else None
-    body = [*coordinates(nest, "i", nest.kept, vector), *Body(nest, names.storage, vector, axis).lines()]
+    body = way.around(Body(nest, names.storage, vector, axis).lines())
     if alone:
         head = f"for ({nest.index} i = threadIdx.x; i < {count}; i += {launches.THREADS}) {{"
         return Loop([head, *_indented(body), "}"], (1, 1, 1))
@@ -74,9 +74,8 @@ def reduction(nest: Nest, names: Names, alone: bool) -> Loop:
     all others have been there. It sets the counter back.
     """
     by_rows = nest.by_rows()
-    vector = nest.vector(nest.reduced, nest.kept) if by_rows and not alone else 1
-    count, rest = divmod(nest.n_reduced, vector)
-    tiles = tiling(nest.n_kept, count, by_rows, not alone)
+    way = walk(nest, nest.reduced, nest.kept, alone or not by_rows)
+    tiles = tiling(nest.n_kept, way.iterations, by_rows, not alone)
     many = tiles.splits > 1
     kept, lanes = tiles.kept_lanes, tiles.reduced_lanes
     rows = by_rows or not nest.kept
@@ -89,7 +88,7 @@ def reduction(nest: Nest, names: Names, alone: bool) -> Loop:
         f"const {nest.index} kept = ({nest.index}){tile} * {kept} + k;",
         *totals(nest),
         f"if (kept < {nest.n_kept}) {{",
-        *_indented([*coordinates(nest, "kept", nest.kept), *_accumulation(nest, names, tiles, vector, count, rest)]),
+        *_indented([*coordinates(nest, "kept", nest.kept), *_accumulation(nest, names, tiles, way)]),
         "}",
     ]
     wide = max(accumulator(s.form.dtypes[0]).itemsize for j, s in nest.members if j in nest.reductions)
@@ -106,8 +105,9 @@ def reduction(nest: Nest, names: Names, alone: bool) -> Loop:
     return Loop(lines + inner, (tiles.tiles, tiles.splits, 1), shared)
 
 
-def _accumulation(nest: Nest, names: Names, tiles: Tiling, vector: int, count: int, rest: int) -> list[str]:
+def _accumulation(nest: Nest, names: Names, tiles: Tiling, way: Walk) -> list[str]:
     """The elements of one lane."""
+    count, vector, rest = way.iterations, way.vector, way.rest
     axis = nest.reduced[-1][-1] if nest.reduced else None
     lines = []
     begin, end, step = "r", str(count), tiles.reduced_lanes
@@ -116,7 +116,7 @@ def _accumulation(nest: Nest, names: Names, tiles: Tiling, vector: int, count: i
         lines.append(f"const {nest.index} end = begin + {tiles.chunk} < {count} ? begin + {tiles.chunk} : {count};")
         begin, end = "begin + r", "end"
     if count:
-        body = [*coordinates(nest, "i", nest.reduced, vector), *Body(nest, names.storage, vector, axis).lines()]
+        body = way.around(Body(nest, names.storage, vector, axis).lines())
         lines.append(f"#pragma unroll {unrolled(nest.size, vector * len(nest.members))}")
         lines.append(f"for ({nest.index} i = {begin}; i < {end}; i += {step}) {{")
         lines += [*_indented(body), "}"]
