@@ -19,6 +19,7 @@ from ..numpy.values import constant_value
 from .calls import call_for
 from .capture import CAPTURED, Bound, Captures, pays
 from .device import WORKSPACE_ALIGNMENT, Device, retried
+from .namespace import Namespace
 from .scalars import split
 
 # Outputs that a message names.
@@ -178,11 +179,12 @@ class CallPlan:
         last: dict[int, int] = {}
         for number, _, arguments in applications:
             last.update(dict.fromkeys(arguments, number))
+        functions = Namespace(device)
         self._steps: list[tuple[Callable[..., Any], int, tuple[int, ...], list[int]]] = []
         made = set()
         for number, signature, arguments in applications:
             dead = [a for a in set(arguments) if last[a] == number and a not in program.outputs]
-            self._steps.append((call_for(signature, self._xp), number, arguments, dead))
+            self._steps.append((call_for(signature, functions), number, arguments, dead))
             if not looks(signature):
                 made.add(number)
         self.n_operations, self.n_launches = len(applications), len(made)
