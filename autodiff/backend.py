@@ -6,7 +6,7 @@ A backend sees programs and arrays, never nodes or rules, so every rule, order a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ from .errors import AutodiffError, BackendError, DTypeError
 
 if TYPE_CHECKING:
     from .core.avals import Aval
-    from .core.primitives import Signature
+    from .core.primitives import Primitive, Signature
     from .core.program import Program
 
 
@@ -77,12 +77,12 @@ def has(namespace: Any, name: str) -> bool:
     return namespace is not None
 
 
-def missing_in(namespace: Any) -> dict[str, str]:
-    """What a namespace lacks that primitives need to be computed by what their cards say that they mean."""
+def missing_in(namespace: Any, own: Container[Primitive] = ()) -> dict[str, str]:
+    """What a namespace lacks that primitives need to be computed by what their cards say; some are a backend's own."""
     found = {}
     for primitive in PRIMITIVES.values():
         # Ufuncs of SciPy are there where SciPy is.
-        needs = primitive.needs if primitive.module == "numpy" else ()
+        needs = primitive.needs if primitive.module == "numpy" and primitive not in own else ()
         lacking = [name for name in needs if not has(namespace, name)]
         if lacking:
             found[primitive.name] = f"{namespace.__name__} has no function {' and no function '.join(lacking)}"

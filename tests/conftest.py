@@ -20,9 +20,10 @@ import pytest
 
 import autodiff as ad
 
-from .backends.cupy_standin import Emulated
+from .backends.cupy_standin import Called, Emulated
 
-EMULATED = Emulated()
+# Where there is no GPU, by the names of targets.
+STAND_INS = {"emulated": Emulated(), "called": Called()}
 SHELVES = Path(__file__).parent / "shelves.py"
 
 
@@ -47,6 +48,8 @@ TARGETS = {
     "cupy": Target("cupy", "cupy", ("test_cu",)),
     # CuPy's plans where there is no GPU: their kernels are compiled as C++, each of them, which takes its time.
     "cupy-emulated": Target("emulated", "numpy", ("test_cu",)),
+    # What they call of CuPy's library, with the names and the signatures that it has.
+    "cupy-called": Target("called", "numpy", ("test_cu",)),
 }
 
 # Set in the process of one test.
@@ -149,7 +152,7 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(importlib.import_module("autodiff_backends.llvm.backend"), "KERNEL_CALL", float("-inf"))
     if target.name == "numba":
         _loops_everywhere(monkeypatch)
-    return EMULATED if target.name == "emulated" else ad.get_backend(target.name, target.device)
+    return STAND_INS.get(target.name) or ad.get_backend(target.name, target.device)
 
 
 def _loops_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:

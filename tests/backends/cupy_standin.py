@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import gc
-import sys
 import threading
 from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
-import scipy.special
 
 from autodiff.backend import Backend
 from autodiff_backends.cupy.backend import CupyBackend
 from autodiff_backends.cupy.plan import CupyPlan
 from autodiff_backends.cupy.products import product_of
+from autodiff_backends.loops.regions import LOOPS
+from autodiff_backends.numpy.reference import Interpreted
 
 from .cuda_emulation import EmulatedDevice
-
-# Where CuPy mirrors SciPy.
-sys.modules.setdefault("cupyx.scipy.special", scipy.special)
+from .cupy_modules import CUPY, LOADED
 
 # The devices made current, the innermost last; and those that were waited for.
 current = [0]
@@ -82,7 +80,7 @@ class Library:
         self.cuda = SimpleNamespace(Device=Device)
 
     def __getattr__(self, name):
-        return getattr(np, name)
+        return getattr(CUPY, name)
 
     def array(self, value, dtype=None, copy=True, order="K"):
         found = np.array(np.asarray(value), dtype, order=order)
@@ -156,10 +154,13 @@ class Gpu(EmulatedDevice):
     broken = None
     lost = 0
 
-    def __init__(self, library=np, number=0):
+    def __init__(self, library=CUPY, number=0):
         super().__init__()
         self.xp, self.number = library, number
         self._thread = threading.local()
+
+    def module(self, name):
+        return LOADED[name]
 
     def scope(self):
         return Device(self.number)
@@ -175,14 +176,14 @@ class Gpu(EmulatedDevice):
         return memory, [memory[place:] for place in places]
 
     def is_regular(self, array):
-        assert self.xp is np or array.number == self.number == current[-1]
+        assert self.xp is CUPY or array.number == self.number == current[-1]
         return array.flags.c_contiguous and not array.ctypes.data % 16
 
     def regular(self, array):
         return array if self.is_regular(array) else self._mine(self.aligned(array))
 
     def _mine(self, array):
-        return array if self.xp is np else made(array)
+        return array if self.xp is CUPY else made(array)
 
     def load(self, source):
         launch = super().load(source)
@@ -243,6 +244,7 @@ class Emulated(Backend):
     """The CuPy backend on an emulated GPU; its arrays are NumPy's."""
 
     name = "emulated"
+    plan = CupyPlan
     capabilities = CupyBackend.capabilities
 
     def __init__(self):
@@ -250,5 +252,19 @@ class Emulated(Backend):
         self.plans = []
 
     def compile(self, program):
-        self.plans.append(CupyPlan(program, self.on, self.label))
+        self.plans.append(self.plan(program, self.on, self.label))
         return self.plans[-1]
+
+
+class CalledPlan(CupyPlan):
+    """A plan whose kernels are computed by NumPy."""
+
+    def _region(self, kind, program):
+        return Interpreted(program) if kind == LOOPS else super()._region(kind, program)
+
+
+class Called(Emulated):
+    """The CuPy backend without its kernels, which a compiler takes an hour for: its calls of CuPy's library alone."""
+
+    name = "called"
+    plan = CalledPlan

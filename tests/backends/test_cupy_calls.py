@@ -6,9 +6,14 @@ import pytest
 from autodiff.core.avals import intern_aval
 from autodiff.core.primitives import PRIMITIVES
 from autodiff_backends.cupy.calls import call_for
+from autodiff_backends.cupy.device import CupyDevice
+from autodiff_backends.cupy.namespace import Namespace
 from autodiff_backends.loops.statements import looks
 from autodiff_backends.numpy.reference import function_for
 
+from .cupy_standin import Gpu
+
+FUNCTIONS = Namespace(Gpu())
 DTYPES = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "c8", "c16"]
 rng = np.random.default_rng(5)
 
@@ -27,7 +32,7 @@ def check(primitive, arrays, params=(), spec=None, idx=None):
         values.insert(1, idx)
     signature = PRIMITIVES[primitive].signature(tuple(avals), params)
     before = [a.copy() for a in arrays]
-    found = np.asarray(call_for(signature, np)(*values))
+    found = np.asarray(call_for(signature, FUNCTIONS)(*values))
     wanted = np.asarray(function_for(signature)(*values))
     assert found.shape == signature.out.shape
     assert found.dtype == signature.out.dtype
@@ -210,12 +215,12 @@ def test_looks_at_arrays_of_cupy_need_no_gpu():
     cupy = pytest.importorskip("cupy")
     memory = cupy.cuda.UnownedMemory(1 << 40, 96, None, device_id=0)
     x = cupy.ndarray((4, 3), np.float64, cupy.cuda.MemoryPointer(memory, 0))
-    aval = intern_aval((4, 3), x.dtype)
+    aval, functions = intern_aval((4, 3), x.dtype), Namespace(CupyDevice(cupy, 0))
     for name, params in [("reshape", ((2, 6),)), ("transpose", ((1, 0),)), ("broadcast_to", ((2, 4, 3),))]:
         signature = PRIMITIVES[name].signature((aval,), params)
-        assert call_for(signature, cupy)(x).shape == signature.out.shape
+        assert call_for(signature, functions)(x).shape == signature.out.shape
     for spec, idx in [(("n", 2, "i"), (None, slice(None, None, -2), 1)), (("i", "i"), (1, 2))]:
         signature = PRIMITIVES["index"].signature((aval, intern_aval((), np.dtype(object), spec=spec)))
-        found = call_for(signature, cupy)(x, idx)
+        found = call_for(signature, functions)(x, idx)
         assert isinstance(found, cupy.ndarray)
         assert found.shape == signature.out.shape

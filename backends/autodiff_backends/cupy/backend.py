@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.backend import COMPLEX_DTYPES, REAL_DTYPES, Backend, Capabilities, Plan, missing_special
+from autodiff.backend import COMPLEX_DTYPES, REAL_DTYPES, Backend, Capabilities, Plan
 from autodiff.core.program import Program
 from autodiff.errors import BackendError, DTypeError
 
-from .calls import SPECIAL
+from .calls import OVERRIDES
 from .device import CupyDevice, retried
+from .namespace import lacking
 from .plan import CupyPlan
 
 # What `pip install` takes, for messages.
@@ -48,7 +49,7 @@ class CupyBackend(Backend):
     capabilities = Capabilities(
         REAL_DTYPES | COMPLEX_DTYPES | {np.dtype(np.float16)},
         frozenset(("in-place", "scatter-add", "data-dependent shapes", "asynchronous")),
-        missing_special("CuPy", SPECIAL, {"loggamma"}),
+        lacking(OVERRIDES),
     )
 
     def __init__(self, xp: Any, device: int, count: int):

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from autodiff.backend import has
 from autodiff.core.avals import broadcast_shape, index_with_arrays
 from autodiff.core.primitives import Primitive, Signature, by_primitive
+from autodiff.errors import BackendError
 
 from ..loops.statements import looks
+from ..numpy.matrix_functions import order_of
+from .namespace import Namespace
 
 Function = Callable[..., Any]
 Maker = Callable[[Signature, Any], Function]
@@ -182,15 +185,58 @@ def _index_set(signature: Signature, xp: Any) -> Function:
     return write_in_order
 
 
-# Of SciPy's functions, those that CuPy has.
-_SPECIAL = """
-bdtr bdtrc bdtri beta betainc betaincinv betaln binom boxcox boxcox1p chdtr chdtrc chdtri cosdg cosm1 cotdg ellipk
-ellipkm1 entr erf erfc erfcinv erfcx erfinv exp1 exp10 expi expit expn exprel fdtr fdtrc fdtri gamma gammainc
-gammaincc gammainccinv gammaincinv gammaln gdtr gdtrc huber i0 i0e i1 i1e inv_boxcox inv_boxcox1p j0 j1 k0 k0e k1 k1e
-kl_div log_expit log_ndtr loggamma logit lpmv nbdtr nbdtrc nbdtri ndtr ndtri pdtr pdtrc pdtri poch pseudo_huber psi
-radian rel_entr rgamma round sindg tandg xlog1py xlogy y0 y1 yn zetac _zeta
-"""
-SPECIAL = frozenset(_SPECIAL.split())
+# --- matrices and special functions ----------------------------------------------------------------------------------
+
+
+def _lu_factor(signature: Signature, xp: Any) -> Function:
+    packed, exchanges, order = signature.out.parts
+
+    def factor(a: Any) -> tuple[Any, ...]:
+        # Of one matrix at a time.
+        factors = xp.empty(packed.shape, packed.dtype)
+        swaps = xp.empty(exchanges.shape, exchanges.dtype)
+        if packed.size:
+            for i in np.ndindex(packed.shape[:-2]):
+                factors[i], swaps[i] = xp.linalg.lu_factor(a[i])
+        rows = order_of(np.asarray(swaps.tolist(), exchanges.dtype).reshape(exchanges.shape), packed.shape[-2])
+        return factors, swaps, xp.asarray(rows, order.dtype)
+
+    return factor
+
+
+# Products of a convolution that are in memory at a time.
+PRODUCTS = 1 << 22
+
+
+def _convolve(signature: Signature, xp: Any) -> Function:
+    """By products: CuPy's own is by Fourier transforms, of which all elements have the error of the largest."""
+    (mode,), n = signature.params, signature.inputs[0].shape[-1]
+    m, shape, dtype = signature.inputs[1].shape[-1], signature.out.shape, signature.out.dtype
+    block = max(1, PRODUCTS // max(1, math.prod(shape[:-1]) * (n + m)))
+
+    def convolve(a: Any, v: Any) -> Any:
+        out = xp.zeros((*shape[:-1], n + m - 1), dtype)
+        for begin in range(0, m, block):
+            part = v[..., begin : begin + block]
+            # Each row of products is moved on by one more than that before.
+            rows = xp.zeros((*shape[:-1], part.shape[-1], n + part.shape[-1]), dtype)
+            xp.multiply(a[..., None, :], part[..., :, None], out=rows[..., :n])
+            moved = rows.reshape(*shape[:-1], -1)[..., : -part.shape[-1]]
+            moved = moved.reshape(*shape[:-1], part.shape[-1], n + part.shape[-1] - 1)
+            out[..., begin : begin + moved.shape[-1]] += xp.sum(moved, axis=-2, dtype=dtype)
+        return out if mode == "full" else out[..., m - 1 : n].copy()
+
+    return convolve
+
+
+def _special(signature: Signature, xp: Any) -> Function:
+    """A function of SciPy, of numbers as SciPy computes it with: CuPy would take more or less precise ones."""
+    function: Function = getattr(xp.special, signature.primitive.name.lstrip("_"))
+    dtypes = signature.loop_dtypes[: len(signature.inputs)]
+    if all(aval.dtype == dtype for aval, dtype in zip(signature.inputs, dtypes, strict=True)):
+        return function
+    return lambda *arrays: function(*[x.astype(d, copy=False) for x, d in zip(arrays, dtypes, strict=True)])
+
 
 OVERRIDES: dict[Primitive, Maker] = by_primitive(
     {
@@ -212,20 +258,34 @@ OVERRIDES: dict[Primitive, Maker] = by_primitive(
         "index": _index,
         "index_add": _index_add,
         "index_set": _index_set,
+        "lu_factor": _lu_factor,
+        "convolve": _convolve,
     }
 )
 
 
-def call_for(signature: Signature, xp: Any) -> Function:
-    """The function that computes a signature from arrays of a namespace; a new array, but for other looks at one."""
+def call_for(signature: Signature, xp: Namespace) -> Function:
+    """The function that computes a signature from arrays of a namespace; a new array, but for other looks at one.
+
+    Raises
+    ------
+    BackendError
+        If the namespace lacks a function that it needs.
+    """
     if signature.out.size == 0:
         return lambda *arguments: xp.empty(signature.out.shape, signature.out.dtype)
-    make = OVERRIDES.get(signature.primitive)
-    if make is None:
-        return (lambda x: x) if looks(signature) else signature.function(xp)
-    if signature.primitive.writes and signature.inputs[2].size == 0:
-        return lambda x, *arguments: x.copy()
-    if signature.primitive.module != "numpy":
-        function: Function = getattr(import_module("cupyx.scipy.special"), signature.primitive.name.lstrip("_"))
-        return function
-    return make(signature, xp)
+    primitive = signature.primitive
+    make = OVERRIDES.get(primitive)
+    if make is not None:
+        if primitive.writes and signature.inputs[2].size == 0:
+            return lambda x, *arguments: x.copy()
+        return make(signature, xp)
+    if looks(signature):
+        return lambda x: x
+    absent = [name for name in primitive.needs if not has(xp, name)]
+    if absent:
+        raise BackendError(
+            f"{primitive.name} is not available on backend cupy: CuPy {getattr(xp, '__version__', '')} has no function "
+            f"{' and no function '.join(absent)}"
+        )
+    return signature.function(xp) if primitive.module == "numpy" else _special(signature, xp)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
+from importlib import import_module
 from typing import Any, Protocol, TypeVar, runtime_checkable
 from weakref import WeakValueDictionary
 
@@ -62,11 +63,15 @@ class Product(Protocol):
 
 
 class Device(Protocol):
-    """What a plan needs of a device. All but ``free`` is called within ``scope``."""
+    """What a plan needs of a device. All but ``free`` and ``module`` is called within ``scope``."""
 
     @property
     def xp(self) -> Any:
         """The namespace of functions of its arrays."""
+        ...
+
+    def module(self, name: str) -> Any:
+        """A module of the library that the namespace does not have, by its full name."""
         ...
 
     def scope(self) -> AbstractContextManager[Any]:
@@ -203,6 +208,10 @@ class CupyDevice:
         self._products: Cublas | None = None
         self._sought = False
         self._capturing = threading.local()
+
+    def module(self, name: str) -> Any:
+        """A module of CuPy, imported when it is first needed."""
+        return import_module(name)
 
     def scope(self) -> AbstractContextManager[Any]:
         """Within it CuPy's current device is this one; the stream is the one current on it."""

@@ -24,6 +24,7 @@ from ..numpy.values import constant_value
 from .calls import call_for
 from .capture import CAPTURED, Bound, Captures, pays
 from .device import WORKSPACE_ALIGNMENT, Device, Product, retried
+from .namespace import Namespace
 from .scalars import split
 
 # Outputs that a message names.
@@ -193,6 +194,7 @@ class CallPlan:
         last: dict[int, int] = {}
         for number, _, arguments in applications:
             last.update(dict.fromkeys(arguments, number))
+        functions = Namespace(device)
         self._steps: list[tuple[Callable[..., Any], int, tuple[int, ...], list[int]]] = []
         ends = [program.avals[n] for n in (*[n for n, _ in self._inputs], *program.outputs)]
         self.bindable = not any(aval.weak or aval.spec is not None for aval in ends)
@@ -200,7 +202,7 @@ class CallPlan:
         for number, signature, arguments in applications:
             dead = [a for a in set(arguments) if last[a] == number and a not in program.outputs]
             product = device.product(signature) if signature.primitive.kind == "contraction" else None
-            function = call_for(signature, device.xp) if product is None else product
+            function = call_for(signature, functions) if product is None else product
             self._steps.append((function, number, arguments, dead))
             if not looks(signature):
                 made[number] = nbytes(signature.out)

@@ -78,15 +78,9 @@ def _solve_one_sylvester(a: Array, b: Array, c: Array) -> Array:
     return found
 
 
-def lu_factor(a: Array) -> tuple[Array, Array, Array]:
-    """Both factors in one matrix, the exchanges of rows, and the order of rows after these."""
-    scipy = lapack.scipy_linalg()
-    *batch, m, n = a.shape
-    packed, exchanges = np.empty(a.shape, a.dtype), np.empty((*batch, min(m, n)), np.int32)
-    if a.size:
-        getrf = scipy.get_lapack_funcs("getrf", (a,))
-        for i in np.ndindex(*batch):
-            packed[i], exchanges[i], _ = getrf(a[i])
+def order_of(exchanges: Array, m: int) -> Array:
+    """In which order rows are after these exchanges."""
+    *batch, _ = exchanges.shape
     order = np.broadcast_to(np.arange(m), (*batch, m)).copy()
     if len(batch):
         stacks = np.moveaxis(order, -1, 0), np.moveaxis(exchanges, -1, 0)
@@ -97,7 +91,19 @@ def lu_factor(a: Array) -> tuple[Array, Array, Array]:
     else:
         for j, row in enumerate(exchanges.tolist()):
             order[j], order[row] = order[row], order[j]
-    return packed, exchanges, order
+    return order
+
+
+def lu_factor(a: Array) -> tuple[Array, Array, Array]:
+    """Both factors in one matrix, the exchanges of rows, and the order of rows after these."""
+    scipy = lapack.scipy_linalg()
+    *batch, m, n = a.shape
+    packed, exchanges = np.empty(a.shape, a.dtype), np.empty((*batch, min(m, n)), np.int32)
+    if a.size:
+        getrf = scipy.get_lapack_funcs("getrf", (a,))
+        for i in np.ndindex(*batch):
+            packed[i], exchanges[i], _ = getrf(a[i])
+    return packed, exchanges, order_of(exchanges, m)
 
 
 def solve_banded(ab: Array, b: Array, lower: int, upper: int) -> Array:
