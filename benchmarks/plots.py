@@ -183,7 +183,7 @@ def _linestyle(contestant: Contestant) -> Any:
     extra = contestant.name.removeprefix(contestant.library).strip()
     if not extra:
         return "-"
-    return (0, (1, 1.2)) if "numba" in extra or "trajectory" in extra else (0, (4, 1.5))
+    return (0, (1, 1.2)) if "llvm" in extra or "trajectory" in extra else (0, (4, 1.5))
 
 
 def _dress(axes: Any, one: Comparison, variant: str, cases: Sequence[Any]) -> None:

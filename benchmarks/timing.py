@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from time import perf_counter
 from typing import Any
@@ -36,6 +36,10 @@ class Effort:
     block_seconds: float
     first_calls: int
     case_seconds: float
+
+    def within(self, seconds: float) -> Effort:
+        """The effort for a case of which first calls and rounds are to take no longer than that, together."""
+        return replace(self, case_seconds=min(self.case_seconds, seconds / 2))
 
 
 LEAST_ROUNDS = 3

@@ -33,11 +33,11 @@ BEST_PEER = "best peer"
 BEST_YARDSTICK = "best yardstick"
 """As `Target.against`: the yardstick with the smallest median in that row."""
 
-RECORDED = ("autodiff", "autodiff numba")
-"""Our contestants that record anew at each step."""
+RECORDED = ("autodiff",)
+"""Our contestants by default that record anew at each step."""
 
-TRACED = ("autodiff function", "autodiff function numba")
-"""Our contestants that trace once."""
+TRACED = ("autodiff function",)
+"""Our contestants by default that trace once."""
 
 _ROLES: Mapping[str, Role] = {"autodiff": "ours", "numpy": "reference", "python": "reference"}
 
@@ -143,6 +143,8 @@ class Contestant:
     yardstick : bool, optional
         Does no more than the part that bounds the speed, such as a copy of the same bytes: a reference, of which the
         numbers need not agree.
+    chosen : str, optional
+        The backend that a user of ours has to ask for; empty for what one gets who chooses nothing.
     """
 
     name: str
@@ -151,6 +153,7 @@ class Contestant:
     cases: Sequence[str] | None = None
     max_first_calls: int = 1000
     yardstick: bool = False
+    chosen: str = ""
 
     def __post_init__(self) -> None:
         if not self.library:

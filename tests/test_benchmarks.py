@@ -153,13 +153,14 @@ def test_publishing_writes_page_and_readme(bench, tiny, tmp_path):
     readme.write_text(f"before\n{bench.publish.BEGIN}\nold\n{bench.publish.END}\nafter\n", encoding="utf-8")
     measurements = [measured(bench, [1.0], [4.0]).to_json()]
     data = {"place": "cpu", "quick": True, "failed": ["heat"], "machine": {}, "measurements": measurements}
-    for refused, match in ((data, "heat"), (data | {"failed": [], "place": "rehearsal"}, "rehearsal")):
+    fine = data | {"failed": []}
+    for refused, match in ((data, "heat"), (fine | {"place": "rehearsal"}, "rehearsal"), (fine, "--quick")):
         results.write_text(json.dumps(refused))
         with pytest.raises(ValueError, match=match):
-            bench.publish.publish(results, tmp_path)
+            bench.publish.publish([results], tmp_path)
     for quick in (True, False):
         results.write_text(json.dumps(data | {"failed": [], "quick": quick}))
-        bench.publish.publish(results, tmp_path)
+        bench.publish.publish([results], tmp_path, quick=quick)
         text = readme.read_text(encoding="utf-8")
         assert ("quick run" in text) == quick
         assert ("Quick run" in (tmp_path / "docs" / "benchmarks.md").read_text(encoding="utf-8")) == quick
@@ -193,7 +194,7 @@ def test_workloads_name_what_they_have(bench):
         contestants = {contestant.name for contestant in workload.contestants}
         for one in (*workload.targets, *workload.rows):
             assert set(one.cases or ()) <= cases, name
-            assert set(one.contestants) <= contestants | {"autodiff numba"}, name
+            assert set(one.contestants) <= contestants, name
         if workload.rows:
             sizes = [case.size for case in workload.cases if not case.variant or case.variant == "float32"]
             assert None not in sizes, name
@@ -270,12 +271,14 @@ def test_without_a_gpu_the_command_says_what_is_missing(gpu, monkeypatch, tmp_pa
 
 def test_all_of_the_gpu_is_rehearsed_and_published_only_from_a_gpu(bench, gpu, monkeypatch, tmp_path):
     # With NumPy alone, so that no other library is imported into this process; the others are in the test below.
-    place = replace(bench.places.REHEARSAL, backends={"numpy": None}, peers=())
+    place = replace(bench.places.REHEARSAL, backends={"": None}, peers=())
     monkeypatch.setattr(gpu, "REHEARSAL", place)
     monkeypatch.setattr(bench.measure, "QUICK", replace(bench.timing.QUICK, rounds=3, block_seconds=1e-4))
     workloads = gpu.gpu_workloads(place)
     monkeypatch.setattr(
-        gpu, "measure_in_process", lambda name, _, *, quick, place: bench.measure.measure(workloads[name], quick=quick)
+        gpu,
+        "measure_in_process",
+        lambda name, _, *, quick, place, seconds: bench.measure.measure(workloads[name], quick=quick),
     )
     assert gpu.main(["--rehearse", "--quick", "--output", str(tmp_path)]) == 0
     data = json.loads((tmp_path / "results.json").read_text())
@@ -288,10 +291,43 @@ def test_all_of_the_gpu_is_rehearsed_and_published_only_from_a_gpu(bench, gpu, m
     assert "| matmul | 24 square float32 | numpy matmul | 165,888 flop |" in report
 
     with pytest.raises(ValueError, match="rehearsal"):
-        bench.publish.publish(tmp_path / "results.json", tmp_path)
+        bench.publish.publish([tmp_path / "results.json"], tmp_path)
     (tmp_path / "results.json").write_text(json.dumps(data | {"place": "cuda"}))
-    bench.publish.publish(tmp_path / "results.json", tmp_path)
+    bench.publish.publish([tmp_path / "results.json"], tmp_path, quick=True)
     assert {path.name for path in (tmp_path / "docs").iterdir()} == {"benchmarks-gpu.md", "benchmarks-gpu-figures.md"}
+
+
+def test_a_run_in_parts_is_one_page(bench):
+    def part(name, *, failed=(), quick=False, **machine):
+        measurement = {"workload": name, "machine": machine}
+        return {
+            "place": "cuda",
+            "quick": quick,
+            "failed": list(failed),
+            "machine": {"processor": "a", "date": "today"} | machine,
+            "measurements": [measurement],
+        }
+
+    first, again = part("gmm", failed=["gmm"]), part("gmm", quick=True, date="tomorrow")
+    assert bench.publish.merged([first, part("mlp")])["failed"] == ["gmm"]
+    both = bench.publish.merged([first, part("mlp"), again])
+    assert [one["workload"] for one in both["measurements"]] == ["gmm", "mlp"]
+    assert both["measurements"][0]["machine"] == {"date": "tomorrow"}
+    assert (both["failed"], both["quick"], both["machine"]["date"]) == ([], True, "tomorrow")
+    with pytest.raises(ValueError, match=r"machine\.gpu differs"):
+        bench.publish.merged([first, part("mlp", gpu="another")])
+
+
+def test_who_has_no_time_leaves_cases_out_and_says_so(bench, tiny, monkeypatch):
+    now = iter(range(1000))
+    monkeypatch.setattr(bench.measure, "perf_counter", lambda: 10.0 * next(now))
+    measurement = bench.measure.measure(tiny, quick=True, seconds=15.0)
+    assert {s.case for s in measurement.series} == {"one"}
+    (remark,) = measurement.remarks
+    assert (remark.case, remark.failed) == ("ten", False)
+    assert "no time" in remark.text
+    budget = bench.processes.Budget(None, 2)
+    assert budget.share() is None
 
 
 def test_the_gpu_command_measures_other_libraries_too(bench, tmp_path):
