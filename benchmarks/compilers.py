@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -53,6 +54,11 @@ def loaded(ad: ModuleType, backend: str, device: str | None = None) -> Any:
         return ad.get_backend(backend, device)
     except ad.errors.BackendError as error:
         raise UnavailableError(str(error)) from error
+
+
+def finish_compiling(ad: ModuleType) -> None:
+    """Wait for the plans that are made in the background."""
+    importlib.import_module(f"{ad.__name__}.background").wait()
 
 
 def torch_compile(torch: ModuleType, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -215,7 +215,7 @@ def jax_jit(loss: OwnLoss, pose: Pose, place: Place = CPU) -> Builder:
     return build
 
 
-def _torch_eager(loss: OwnLoss, pose: Pose, place: Place) -> Builder:
+def torch_eager(loss: OwnLoss, pose: Pose, place: Place = CPU) -> Builder:
     """Define-by-run PyTorch."""
 
     def build(torch: ModuleType, parameter: Any) -> Timed:
@@ -283,7 +283,7 @@ def _mygrad_backward(loss: OwnLoss, pose: Pose, _place: Place) -> Builder:
 
 _PEERS: Mapping[str, Callable[[OwnLoss, Pose, Place], Builder]] = {
     "jax": jax_jit,
-    "torch": _torch_eager,
+    "torch": torch_eager,
     "torch compile": _torch_compiled,
     "autograd": _hips_autograd,
     "mygrad": _mygrad_backward,

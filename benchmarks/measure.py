@@ -17,13 +17,14 @@ from time import perf_counter
 from types import ModuleType
 
 from benchmarks.agreement import DisagreementError, require_agreement
-from benchmarks.compilers import give_compilers
+from benchmarks.compilers import finish_compiling, give_compilers
 from benchmarks.gpu.workloads import gpu_workloads
 from benchmarks.libraries import LIBRARIES
 from benchmarks.places import CPU, PLACES
 from benchmarks.results import Measurement, Remark, Series
-from benchmarks.timing import FULL, LEAST_ROUNDS, QUICK, Effort, calls_per_block, run_block, run_once
+from benchmarks.timing import FULL, LEAST_ROUNDS, QUICK, Effort, call_for, calls_per_block, run_block, run_once
 from benchmarks.workload import (
+    STEP,
     Case,
     Contestant,
     Entry,
@@ -55,7 +56,7 @@ def measure(workload: Workload, *, quick: bool = False, seconds: float | None = 
         if share is None:
             run.measure()
         elif share > 0 or index == 0:
-            give_compilers(max(share / 2, 1.0))
+            give_compilers(max(share, LEAST_COMPILE_SECONDS))
             run.measure()
         else:
             run.skip()
@@ -73,6 +74,10 @@ def measure(workload: Workload, *, quick: bool = False, seconds: float | None = 
 def _load_libraries(workload: Workload) -> dict[str, ModuleType]:
     names = dict.fromkeys(contestant.library for contestant in workload.contestants)
     return {name: LIBRARIES[name].load() for name in names if LIBRARIES[name].installed}
+
+
+LEAST_COMPILE_SECONDS = 15.0
+"""What a compiler is given even where time is short: without it, the best peer may be missing."""
 
 
 class _CaseRun:
@@ -103,6 +108,7 @@ class _CaseRun:
             return
         self._open_again(entries)
         self._count_facts(entries)
+        self._settle(entries)
         self._run_rounds(entries)
 
     def skip(self) -> None:
@@ -173,6 +179,14 @@ class _CaseRun:
                 for metric, value in entry.facts().items():
                     self._of(metric, name).warm.append(value)
 
+    def _settle(self, entries: Mapping[str, Entry]) -> None:
+        """Call ours until what is called often has been found to be, and wait for the better plans of that."""
+        for contestant in self._contestants:
+            entry = entries.get(contestant.name)
+            if entry is not None and contestant.role == "ours":
+                call_for(entry, self._effort.settle_seconds)
+                finish_compiling(self._modules[contestant.library])
+
     def _run_rounds(self, entries: Mapping[str, Entry]) -> None:
         calls = {name: calls_per_block(entry, self._effort.block_seconds) for name, entry in entries.items()}
         gc.collect()
@@ -185,6 +199,9 @@ class _CaseRun:
                 for metric, value in run_block(entry, calls[name]).items():
                     self._of(metric, name).warm.append(value)
         gc.unfreeze()
+        for name, entry in entries.items():
+            if isinstance(entry, Timed):
+                self._of(STEP, name).tier = entry.tier()
 
     def _of(self, metric: str, contestant: str) -> Series:
         return self._series.setdefault((metric, contestant), Series(self._case.name, metric, contestant))

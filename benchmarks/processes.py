@@ -56,17 +56,15 @@ def measure_in_process(
     return Measurement.from_json(json.loads(result.read_text())) if done else None
 
 
-def add_peak_memory(measurement: Measurement, folder: Path, *, quick: bool) -> None:
-    """Measure peak memory of the largest case, each contestant in a fresh process; if quick, of the fastest alone."""
+def add_peak_memory(measurement: Measurement, folder: Path) -> None:
+    """Measure peak memory of the largest case, of the headline's contestants, each in a fresh process."""
     workload = load_workload(measurement.workload)
     timed = [series for series in measurement.series if series.metric == STEP and series.warm]
     if not timed or not workload.rows:
         return
     largest = timed[-1].case
-    contestants = [series.contestant for series in timed if series.case == largest]
-    if quick:
-        duel = Comparison(workload, measurement).duel(largest)
-        contestants = [] if duel is None else [duel.ours, duel.peer]
+    duel = Comparison(workload, measurement).duel(largest)
+    contestants = [] if duel is None else [duel.ours, duel.peer]
     started = perf_counter()
     for contestant in contestants:
         result = folder / "footprint.json"
