@@ -7,7 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.results import Measurement, Series, Spread, ratio, spread
-from benchmarks.workload import BEST_PEER, BEST_YARDSTICK, HOST, PEAK_MEMORY, STEP, Case, Row, Target, Workload
+from benchmarks.workload import (
+    BEST_PEER,
+    BEST_YARDSTICK,
+    ESTABLISHED,
+    HOST,
+    PEAK_MEMORY,
+    STEP,
+    Case,
+    Row,
+    Target,
+    Workload,
+)
+
+SCALES = ("small", "medium", "large")
+"""Of the cases of a variant, in order of their sizes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +41,8 @@ class Duel:
         Peaks of their memory in bytes, where they were measured.
     host, peer_host : float or None
         Medians of the times until their steps return, where they were measured apart.
+    tier : str
+        What answered, of ours, where that is known.
     """
 
     case: str
@@ -39,6 +55,7 @@ class Duel:
     peer_memory: float | None
     host: float | None
     peer_host: float | None
+    tier: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +78,7 @@ class Headline:
 
     Parameters
     ----------
-    workload, label : str
+    workload, label, group : str
     ratio : Spread
         The geometric mean over the duels.
     duels : tuple of Duel
@@ -75,6 +92,7 @@ class Headline:
     ratio: Spread
     duels: tuple[Duel, ...]
     verdicts: tuple[Verdict, ...]
+    group: str = ESTABLISHED
 
 
 class Comparison:
@@ -85,6 +103,7 @@ class Comparison:
         self.measurement = measurement
         self.cases = list(dict.fromkeys(series.case for series in measurement.series))
         self.ours = [c.name for c in workload.contestants if c.role == "ours"]
+        self.default = [c.name for c in workload.contestants if c.default] or self.ours
         self.peers = [c.name for c in workload.contestants if c.role == "peer"]
         self.yardsticks = [c.name for c in workload.contestants if c.yardstick]
 
@@ -103,8 +122,8 @@ class Comparison:
         return min(present, key=lambda s: median(s.values(first_call=first_call)), default=None)
 
     def duel(self, case: str, names: Sequence[str] = ()) -> Duel | None:
-        """The best of ours, or of these of ours, against the best peer; None if one of the two was not measured."""
-        ours, peer = self.best(case, STEP, names or self.ours), self.series(case, STEP, BEST_PEER)
+        """The best of ours by default, or of these of ours, against the best peer; None if one was not measured."""
+        ours, peer = self.best(case, STEP, names or self.default), self.series(case, STEP, BEST_PEER)
         if ours is None or peer is None:
             return None
         measured = ratio(ours.warm, peer.warm)
@@ -114,7 +133,7 @@ class Comparison:
         memory, host = (
             [self.figure(case, metric, one.contestant) for one in (ours, peer)] for metric in (PEAK_MEMORY, HOST)
         )
-        return Duel(case, ours.contestant, peer.contestant, measured, *seconds, *memory, *host)
+        return Duel(case, ours.contestant, peer.contestant, measured, *seconds, *memory, *host, ours.tier)
 
     def figure(self, case: str, metric: str, contestant: str) -> float | None:
         """The median of a warm metric, if it was measured."""
@@ -131,7 +150,7 @@ class Comparison:
         ]
 
     def _measured(self, target: Target, case: str) -> Spread | None:
-        ours = self.best(case, target.metric, target.contestants or self.ours, first_call=target.first_call)
+        ours = self.best(case, target.metric, target.contestants or self.default, first_call=target.first_call)
         if ours is None:
             return None
         values = ours.values(first_call=target.first_call)
@@ -160,7 +179,17 @@ class Comparison:
             and (not row.contestants or not target.contestants or set(target.contestants) <= set(row.contestants))
         ]
         verdicts = tuple(self.verdicts(concerned, cases))
-        return Headline(self.workload.name, row.label, mean_spread([d.ratio for d in duels]), duels, verdicts)
+        mean = mean_spread([d.ratio for d in duels])
+        return Headline(self.workload.name, row.label, mean, duels, verdicts, self.workload.group)
+
+    def scale(self, name: str) -> str:
+        """Whether a case is small, medium or large among those of its variant."""
+        (variant,) = [case.variant for case in self.workload.cases if case.name == name]
+        sized = [case for case in self.workload.cases if case.variant == variant and case.size is not None]
+        names = [case.name for case in sorted(sized, key=_size)]
+        if len(names) < 2 or name not in names:
+            return SCALES[1]
+        return SCALES[round(names.index(name) / (len(names) - 1) * (len(SCALES) - 1))]
 
     def variants(self) -> dict[str, list[Case]]:
         """The measured cases of each variant in order of size, of variants with sizes to compare."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import importlib
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -12,37 +12,53 @@ from typing import Any
 
 from benchmarks.workload import UnavailableError
 
+DEFAULT = ""
+"""In place of a backend's name: what a user has who chooses nothing."""
+
 NUMPY = "numpy"
 
 COMPILE_SECONDS = 60.0
-"""What ``torch.compile`` is given: it takes forever for some loops that it unrolls."""
+"""What ``torch.compile`` is given at most: it takes forever for some loops that it unrolls."""
+
+_compile_seconds = COMPILE_SECONDS
 
 
-def graph_on(ad: ModuleType, backend: str = NUMPY, device: str | None = None) -> Any:
+def give_compilers(seconds: float) -> None:
+    """Have ``torch.compile`` give up after that time."""
+    global _compile_seconds  # noqa: PLW0603  (each measuring process has one budget)
+    _compile_seconds = min(seconds, COMPILE_SECONDS)
+
+
+def graph_on(ad: ModuleType, backend: str = DEFAULT, device: str | None = None) -> Any:
     """An empty graph on that backend, with empty caches."""
-    graph = ad.Graph() if backend == NUMPY else ad.Graph(backend=loaded(ad, backend, device))
+    graph = ad.Graph() if backend == DEFAULT else ad.Graph(backend=loaded(ad, backend, device))
     graph.clear_cache()
     return graph
 
 
-def function_on(ad: ModuleType, function: Callable[..., Any], backend: str = NUMPY, device: str | None = None) -> Any:
+def function_on(ad: ModuleType, function: Callable[..., Any], backend: str = DEFAULT, device: str | None = None) -> Any:
     """A function that is traced once and replayed on that backend, with empty caches."""
     ad.Graph().clear_cache()
-    if backend == NUMPY:
+    if backend == DEFAULT:
         return ad.function(function)
-    if "backend" not in inspect.signature(ad.function).parameters:
-        raise UnavailableError("ad.function takes no backend")
     return ad.function(function, backend=loaded(ad, backend, device))
 
 
 def loaded(ad: ModuleType, backend: str, device: str | None = None) -> Any:
     """The backend of that name, if it can be had here."""
+    if backend == DEFAULT:
+        return ad.get_backend()
     if backend not in ad.backends():
         raise UnavailableError(f"there is no backend {backend!r}")
     try:
         return ad.get_backend(backend, device)
     except ad.errors.BackendError as error:
         raise UnavailableError(str(error)) from error
+
+
+def finish_compiling(ad: ModuleType) -> None:
+    """Wait for the plans that are made in the background."""
+    importlib.import_module(f"{ad.__name__}.background").wait()
 
 
 def torch_compile(torch: ModuleType, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,7 +74,7 @@ def torch_compile(torch: ModuleType, function: Callable[..., Any]) -> Callable[.
         if warm:
             return compiled(*arguments)
         try:
-            with _time_limit(COMPILE_SECONDS):
+            with _time_limit(_compile_seconds):
                 result = compiled(*arguments)
         except Exception as error:
             raise UnavailableError(f"torch.compile: {type(error).__name__}: {error}") from error

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.compilers import NUMPY, function_on, torch_compile
+from benchmarks.compilers import DEFAULT, function_on, torch_compile
 from benchmarks.gradients import ours
 from benchmarks.workload import Contestant, Numbers, Timed, UnavailableError
 
@@ -144,7 +144,7 @@ def _called(chosen: Chosen) -> Callable[[ModuleType, Any], Timed]:
     return build
 
 
-def _traced(chosen: Chosen, backend: str = NUMPY) -> Callable[[ModuleType, Any], Timed]:
+def _traced(chosen: Chosen, backend: str = DEFAULT) -> Callable[[ModuleType, Any], Timed]:
     def build(ad: ModuleType, parameter: Any) -> Timed:
         derivative, arguments = chosen(parameter)
         function = function_on(ad, derivative(of_autodiff(ad)), backend)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.compilers import NUMPY, function_on, graph_on, loaded, torch_compile
+from benchmarks.compilers import DEFAULT, function_on, graph_on, loaded, torch_compile
 from benchmarks.places import CPU, Place
 from benchmarks.workload import LAUNCHES, Contestant, Numbers, Timed
 
@@ -109,14 +109,14 @@ def ours(
 ) -> list[Contestant]:
     """Contestants that record at each step, and that trace once, on each of our backends there.
 
-    What is not installed is noted as unavailable.
+    Where there is a default, the other backends take part in the last of these ways only, which shows what the tiers
+    of the default do alone. What is not installed is noted as unavailable.
     """
-    ways = (("autodiff", recorded), ("autodiff function", traced))
+    ways = [(name, way) for name, way in (("autodiff", recorded), ("autodiff function", traced)) if way is not None]
     return [
-        Contestant(name if backend == NUMPY else f"{name} {backend}", way(backend), library="autodiff")
+        Contestant(f"{name} {backend}".rstrip(), way(backend), library="autodiff", chosen=backend)
         for backend in place.backends
-        for name, way in ways
-        if way is not None
+        for name, way in (ways if backend == DEFAULT or DEFAULT not in place.backends else ways[-1:])
     ]
 
 
@@ -140,7 +140,7 @@ def _in(loss: Loss) -> OwnLoss:
     return own
 
 
-def define_by_run(loss: Loss, pose: Pose, backend: str = NUMPY, place: Place = CPU) -> Builder:
+def define_by_run(loss: Loss, pose: Pose, backend: str = DEFAULT, place: Place = CPU) -> Builder:
     """Record afresh at each step; the cached plan gives value and gradients."""
 
     def build(ad: ModuleType, parameter: Any) -> Timed:
@@ -164,7 +164,7 @@ def define_by_run(loss: Loss, pose: Pose, backend: str = NUMPY, place: Place = C
     return build
 
 
-def traced_function(loss: Loss, pose: Pose, backend: str = NUMPY, place: Place = CPU) -> Builder:
+def traced_function(loss: Loss, pose: Pose, backend: str = DEFAULT, place: Place = CPU) -> Builder:
     """Trace once, then replay on arrays of the backend's."""
 
     def build(ad: ModuleType, parameter: Any) -> Timed:
@@ -215,7 +215,7 @@ def jax_jit(loss: OwnLoss, pose: Pose, place: Place = CPU) -> Builder:
     return build
 
 
-def _torch_eager(loss: OwnLoss, pose: Pose, place: Place) -> Builder:
+def torch_eager(loss: OwnLoss, pose: Pose, place: Place = CPU) -> Builder:
     """Define-by-run PyTorch."""
 
     def build(torch: ModuleType, parameter: Any) -> Timed:
@@ -283,7 +283,7 @@ def _mygrad_backward(loss: OwnLoss, pose: Pose, _place: Place) -> Builder:
 
 _PEERS: Mapping[str, Callable[[OwnLoss, Pose, Place], Builder]] = {
     "jax": jax_jit,
-    "torch": _torch_eager,
+    "torch": torch_eager,
     "torch compile": _torch_compiled,
     "autograd": _hips_autograd,
     "mygrad": _mygrad_backward,

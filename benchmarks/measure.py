@@ -1,4 +1,4 @@
-"""Measure one workload in this process: ``python -m benchmarks.measure NAME RESULT [--quick] [--place PLACE]``.
+"""Measure one workload in this process: ``python -m benchmarks.measure NAME RESULT [--quick] [--place PLACE] ...``.
 
 The parent (``python -m benchmarks``, ``python -m benchmarks.gpu``) starts one such process per workload, so that the
 threads and the memory of one workload's libraries do not disturb another's.
@@ -17,12 +17,14 @@ from time import perf_counter
 from types import ModuleType
 
 from benchmarks.agreement import DisagreementError, require_agreement
+from benchmarks.compilers import finish_compiling, give_compilers
 from benchmarks.gpu.workloads import gpu_workloads
 from benchmarks.libraries import LIBRARIES
 from benchmarks.places import CPU, PLACES
 from benchmarks.results import Measurement, Remark, Series
-from benchmarks.timing import FULL, LEAST_ROUNDS, QUICK, Effort, calls_per_block, run_block, run_once
+from benchmarks.timing import FULL, LEAST_ROUNDS, QUICK, Effort, call_for, calls_per_block, run_block, run_once
 from benchmarks.workload import (
+    STEP,
     Case,
     Contestant,
     Entry,
@@ -35,21 +37,29 @@ from benchmarks.workload import (
 from benchmarks.workloads import load_workload
 
 
-def measure(workload: Workload, *, quick: bool = False) -> Measurement:
+def measure(workload: Workload, *, quick: bool = False, seconds: float | None = None) -> Measurement:
     """Measure every case of a workload on every contestant whose library is installed.
 
     A contestant that raises is left out of its case, and a case whose contestants disagree is not timed; the
-    measurement's remarks say so.
+    measurement's remarks say so. Of ``seconds``, each case gets an equal share of what is left; but for the first, none
+    is begun when nothing is.
     """
     started = perf_counter()
     modules = _load_libraries(workload)
-    runs = [
-        _CaseRun(workload, case, modules, QUICK if quick else FULL)
-        for case in workload.cases
-        if case.quick or not quick
-    ]
-    for run in runs:
-        run.measure()
+    cases = [case for case in workload.cases if case.quick or not quick]
+    effort = QUICK if quick else FULL
+    runs = []
+    for index, case in enumerate(cases):
+        share = None if seconds is None else (started + seconds - perf_counter()) / (len(cases) - index)
+        run = _CaseRun(workload, case, modules, effort if share is None else effort.within(max(share, 0.0)))
+        runs.append(run)
+        if share is None:
+            run.measure()
+        elif share > 0 or index == 0:
+            give_compilers(max(share, LEAST_COMPILE_SECONDS))
+            run.measure()
+        else:
+            run.skip()
     names = dict.fromkeys(contestant.library for contestant in workload.contestants)
     return Measurement(
         workload=workload.name,
@@ -64,6 +74,10 @@ def measure(workload: Workload, *, quick: bool = False) -> Measurement:
 def _load_libraries(workload: Workload) -> dict[str, ModuleType]:
     names = dict.fromkeys(contestant.library for contestant in workload.contestants)
     return {name: LIBRARIES[name].load() for name in names if LIBRARIES[name].installed}
+
+
+LEAST_COMPILE_SECONDS = 15.0
+"""What a compiler is given even where time is short: without it, the best peer may be missing."""
 
 
 class _CaseRun:
@@ -94,7 +108,12 @@ class _CaseRun:
             return
         self._open_again(entries)
         self._count_facts(entries)
+        self._settle(entries)
         self._run_rounds(entries)
+
+    def skip(self) -> None:
+        """Remark that there was no time."""
+        self._remark("", "no time was left for it", failed=False)
 
     def _open_and_check(self) -> dict[str, Entry] | None:
         """An entry of each contestant that works; None if they disagree."""
@@ -160,6 +179,14 @@ class _CaseRun:
                 for metric, value in entry.facts().items():
                     self._of(metric, name).warm.append(value)
 
+    def _settle(self, entries: Mapping[str, Entry]) -> None:
+        """Call ours until what is called often has been found to be, and wait for the better plans of that."""
+        for contestant in self._contestants:
+            entry = entries.get(contestant.name)
+            if entry is not None and contestant.role == "ours":
+                call_for(entry, self._effort.settle_seconds)
+                finish_compiling(self._modules[contestant.library])
+
     def _run_rounds(self, entries: Mapping[str, Entry]) -> None:
         calls = {name: calls_per_block(entry, self._effort.block_seconds) for name, entry in entries.items()}
         gc.collect()
@@ -172,6 +199,9 @@ class _CaseRun:
                 for metric, value in run_block(entry, calls[name]).items():
                     self._of(metric, name).warm.append(value)
         gc.unfreeze()
+        for name, entry in entries.items():
+            if isinstance(entry, Timed):
+                self._of(STEP, name).tier = entry.tier()
 
     def _of(self, metric: str, contestant: str) -> Series:
         return self._series.setdefault((metric, contestant), Series(self._case.name, metric, contestant))
@@ -184,10 +214,11 @@ def main() -> None:
     parser.add_argument("result", type=Path)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--place", choices=PLACES, default=CPU.name)
+    parser.add_argument("--seconds", type=float, help="to take no longer than about that")
     arguments = parser.parse_args()
     place = PLACES[arguments.place]
     workload = load_workload(arguments.name) if place is CPU else gpu_workloads(place)[arguments.name]
-    measurement = measure(workload, quick=arguments.quick)
+    measurement = measure(workload, quick=arguments.quick, seconds=arguments.seconds)
     arguments.result.write_text(json.dumps(measurement.to_json()))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from benchmarks.compilers import NUMPY
+from benchmarks.compilers import DEFAULT, NUMPY
 from benchmarks.workload import UnavailableError
 
 
@@ -22,7 +22,7 @@ class Place:
     device : str
         As PyTorch and JAX call it.
     backends : mapping
-        Ours that compute there, and the device that each is given.
+        Ours that compute there, the default among them if it does, and the device that each is given.
     peers : sequence of str
         The others, by the names that `benchmarks.gradients` knows them by.
     queued : bool
@@ -60,12 +60,16 @@ class Place:
 
 
 CPU = Place(
-    "cpu", "cpu", {NUMPY: None, "numba": None}, ("jax", "torch", "torch compile", "autograd", "mygrad"), queued=False
+    "cpu",
+    "cpu",
+    {DEFAULT: None, NUMPY: None, "llvm": None},
+    ("jax", "torch", "torch compile", "autograd", "mygrad"),
+    queued=False,
 )
 
 CUDA = Place("cuda", "cuda", {"cupy": None, "torch": "cuda"}, ("torch", "torch compile", "jax"), queued=True)
 
-REHEARSAL = Place("rehearsal", "cpu", {NUMPY: None, "torch": "cpu"}, ("torch", "jax"), queued=True)
+REHEARSAL = Place("rehearsal", "cpu", {DEFAULT: None, "torch": "cpu"}, ("torch", "jax"), queued=True)
 """Runs what `CUDA` runs, in small sizes and without what takes long to compile, where there is no GPU."""
 
 PLACES: Mapping[str, Place] = {place.name: place for place in (CPU, CUDA, REHEARSAL)}

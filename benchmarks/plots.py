@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.compare import Comparison, Headline, geometric_mean, median
-from benchmarks.report import MEAN_TARGET, compare, headlines
+from benchmarks.report import compare, headlines
 from benchmarks.results import Measurement
 from benchmarks.units import format_value
 from benchmarks.workload import BEST_PEER, STEP, Contestant
@@ -89,8 +89,7 @@ def draw_ratios(figure: Any, comparisons: Sequence[Comparison], *, targets: bool
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("time of ours / time of the best peer: left of 1, ours is faster; bars are quartiles")
     axes.set_title(TITLES[RATIOS], loc="left", pad=8)
-    wanted = f" (target {MEAN_TARGET})" if targets else ""
-    _ratio_legend(figure, axes, f"geometric mean {format_value(mean, '')}{wanted}", targets=targets)
+    _ratio_legend(figure, axes, f"geometric mean {format_value(mean, '')}", targets=targets)
     return True
 
 
@@ -183,7 +182,7 @@ def _linestyle(contestant: Contestant) -> Any:
     extra = contestant.name.removeprefix(contestant.library).strip()
     if not extra:
         return "-"
-    return (0, (1, 1.2)) if "numba" in extra or "trajectory" in extra else (0, (4, 1.5))
+    return (0, (1, 1.2)) if "llvm" in extra or "trajectory" in extra else (0, (4, 1.5))
 
 
 def _dress(axes: Any, one: Comparison, variant: str, cases: Sequence[Any]) -> None:

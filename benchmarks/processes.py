@@ -23,25 +23,48 @@ TIMEOUT = 900
 """Seconds after which a workload has failed; none takes half of it."""
 
 
-def measure_in_process(name: str, folder: Path, *, quick: bool, place: Place = CPU) -> Measurement | None:
+class Budget:
+    """The time that a command may take, of which each of its workloads gets an equal share of what is left.
+
+    Parameters
+    ----------
+    seconds : float or None
+        From now on; None for as long as it takes.
+    workloads : int
+        How many there are.
+    """
+
+    def __init__(self, seconds: float | None, workloads: int) -> None:
+        self._end = None if seconds is None else perf_counter() + seconds
+        self._left = workloads
+
+    def share(self) -> float | None:
+        """What the next workload gets."""
+        left, self._left = self._left, self._left - 1
+        return None if self._end is None else max(self._end - perf_counter(), 0.0) / left
+
+
+def measure_in_process(
+    name: str, folder: Path, *, quick: bool, place: Place = CPU, seconds: float | None = None
+) -> Measurement | None:
     """Measure one workload in a fresh process; None if that failed (it has said why)."""
     result = folder / f"{name}.json"
     arguments = ["benchmarks.measure", name, str(result), "--place", place.name, *["--quick"] * quick]
+    if seconds is not None:
+        arguments += ["--seconds", str(seconds)]
     done = _in_process(arguments, folder, place)
     return Measurement.from_json(json.loads(result.read_text())) if done else None
 
 
-def add_peak_memory(measurement: Measurement, folder: Path, *, quick: bool) -> None:
-    """Measure peak memory of the largest case, each contestant in a fresh process; if quick, of the fastest alone."""
+def add_peak_memory(measurement: Measurement, folder: Path) -> None:
+    """Measure peak memory of the largest case, of the headline's contestants, each in a fresh process."""
     workload = load_workload(measurement.workload)
     timed = [series for series in measurement.series if series.metric == STEP and series.warm]
     if not timed or not workload.rows:
         return
     largest = timed[-1].case
-    contestants = [series.contestant for series in timed if series.case == largest]
-    if quick:
-        duel = Comparison(workload, measurement).duel(largest)
-        contestants = [] if duel is None else [duel.ours, duel.peer]
+    duel = Comparison(workload, measurement).duel(largest)
+    contestants = [] if duel is None else [duel.ours, duel.peer]
     started = perf_counter()
     for contestant in contestants:
         result = folder / "footprint.json"

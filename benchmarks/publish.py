@@ -1,8 +1,9 @@
-"""Put a run's tables into the documentation: ``python -m benchmarks.publish [DIR]``.
+"""Put a run's tables into the documentation: ``python -m benchmarks.publish [DIR ...] [--quick]``.
 
 Writes ``docs/benchmarks.md`` with its pictures, ``docs/benchmarks-figures.md``, and the part of ``README.md`` between
 the two comments; of a run on a GPU, ``docs/benchmarks-gpu.md`` and ``docs/benchmarks-gpu-figures.md``. Targets are left
-to the report of a run.
+to the report of a run. Several folders are parts of one run: what a later one measured takes the place of what an
+earlier one did. Quick runs are published only where that is asked for, and say so.
 """
 
 from __future__ import annotations
@@ -25,27 +26,75 @@ from benchmarks.results import Measurement
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 PICTURES = "pictures"
 
+SAME = ("processor", "cores", "gpu")
+"""What the parts of one run have in common, of what is known of their machines."""
 
-def publish(results: Path, root: Path) -> None:
+
+def publish(results: Sequence[Path], root: Path, *, quick: bool = False) -> None:
     """Write what a run is published in, below that folder.
+
+    Parameters
+    ----------
+    results : sequence of Path
+        The data of all parts of the run.
+    root : Path
+    quick : bool, optional
+        Whether the run may be a quick one.
 
     Raises
     ------
     ValueError
-        If the run had failures or was a rehearsal, or the README lacks the comments.
+        If the run had failures, was a rehearsal or a quick one, or its parts are of different machines; or if the
+        README lacks the comments.
     """
-    data = json.loads(results.read_text(encoding="utf-8"))
+    where = ", ".join(map(str, results))
+    data = merged([json.loads(path.read_text(encoding="utf-8")) for path in results])
     if data["failed"]:
         names = ", ".join(data["failed"])
-        raise ValueError(f"{results} is of a run in which these failed, which is nothing to publish: {names}")
+        raise ValueError(f"{where} is of a run in which these failed, which is nothing to publish: {names}")
     place = PLACES[data["place"]]
     if place not in (CPU, CUDA):
-        raise ValueError(f"{results} is of a {place.name}, which is nothing to publish")
+        raise ValueError(f"{where} is of a {place.name}, which is nothing to publish")
+    if data["quick"] and not quick:
+        raise ValueError(f"{where} is of a quick run, whose figures are rough; --quick publishes them nevertheless")
     measurements = [Measurement.from_json(one) for one in data["measurements"]]
     if place is CUDA:
         _write(compare_on(measurements, place), data, root, GPU)
     else:
         _publish_with_pictures(data, measurements, root)
+
+
+def merged(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The data of a run that was made in parts.
+
+    Raises
+    ------
+    ValueError
+        If they are of different places or machines.
+    """
+    for one in parts[1:]:
+        for fact in ("place", *(f"machine.{name}" for name in SAME)):
+            values = [_fact(part, fact) for part in (parts[0], one)]
+            if values[0] != values[1]:
+                raise ValueError(f"these are no parts of one run, since the {fact} differs: {values[0]}, {values[1]}")
+    measurements: dict[str, Any] = {}
+    failed: dict[str, None] = {}
+    for part in parts:
+        measured = {one["workload"]: one for one in part["measurements"]}
+        failed = {name: None for name in failed if name not in measured} | dict.fromkeys(part["failed"])
+        measurements |= measured
+    return {
+        "place": parts[0]["place"],
+        "quick": any(part["quick"] for part in parts),
+        "failed": list(failed),
+        "machine": dict(parts[-1]["machine"]),
+        "measurements": list(measurements.values()),
+    }
+
+
+def _fact(part: Mapping[str, Any], name: str) -> Any:
+    first, _, rest = name.partition(".")
+    return part.get(first) if not rest else part[first].get(rest)
 
 
 def _write(
@@ -88,9 +137,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.publish", description=__doc__)
     default = ROOT / "benchmarks" / "results"
-    parser.add_argument("folder", type=Path, nargs="?", default=default, help="what was given to --output")
+    parser.add_argument("folders", type=Path, nargs="*", metavar="DIR", help="what was given to --output")
+    parser.add_argument("--quick", action="store_true", help="publish a quick run, too")
+    arguments = parser.parse_args(argv)
     try:
-        publish(parser.parse_args(argv).folder / "results.json", ROOT)
+        publish([folder / "results.json" for folder in arguments.folders or [default]], ROOT, quick=arguments.quick)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1

@@ -9,19 +9,31 @@ from itertools import product
 from benchmarks.compare import Comparison, Headline, Verdict, geometric_mean
 from benchmarks.footprint import RESOLUTION
 from benchmarks.results import Measurement, Spread, ratio, spread
+from benchmarks.sizes import scale_lines, worst_lines
+from benchmarks.tables import MISSING, NONE, answered, table
 from benchmarks.units import format_spread, format_value
-from benchmarks.workload import BEST_PEER, PEAK_MEMORY, STEP, Target, Workload
+from benchmarks.workload import (
+    BEST_PEER,
+    ESTABLISHED,
+    HELD_OUT,
+    PEAK_MEMORY,
+    STEP,
+    Target,
+    Workload,
+)
 from benchmarks.workloads import load_workload
 
-NONE = "-"
-MISSING = "missing"
-
-MEAN_TARGET = 0.7
-"""Upper limit of the geometric mean over the headline."""
+MEAN_TARGETS = {ESTABLISHED: 0.30, HELD_OUT: 0.55}
+"""Upper limits of the geometric means over the rows of each group."""
 
 _QUICK = "**Quick run: few rounds. It shows that the benchmarks run, and only roughly how fast.**"
 
-_WARM = "The fastest of ours against the fastest peer, warm. A row over several sizes is their geometric mean."
+ONE_ROW = "A row over several sizes is their geometric mean."
+
+_BY_DEFAULT = (
+    "What a user of ours has who chooses nothing, the faster of recording at each step and `ad.function`, against the "
+    "fastest peer, warm. What answered stands in brackets, with its tier where that is known. "
+)
 
 _HOW_TO_READ = (
     "A ratio is ours divided by theirs, round by round: median [quartiles], below 1 is faster or smaller. "
@@ -43,8 +55,10 @@ class Edition:
         What its pages are called, without the suffix.
     how_to_read : str
         What the figures are.
-    mean_target : float or None
-        Upper limit of the geometric mean over the headline, if it has one.
+    compared : str
+        Who stands in the headline.
+    mean_targets : mapping
+        Upper limits of the geometric means over the rows of a group of workloads, by the group.
     sections : mapping, optional
         By its heading, what makes the lines of a section after the headline.
     targets : bool, optional
@@ -54,12 +68,13 @@ class Edition:
     title: str = "Benchmarks"
     name: str = "benchmarks"
     how_to_read: str = _HOW_TO_READ
-    mean_target: float | None = MEAN_TARGET
+    compared: str = _BY_DEFAULT + ONE_ROW
+    mean_targets: Mapping[str, float] = field(default_factory=lambda: MEAN_TARGETS)
     sections: Mapping[str, Callable[[Sequence[Comparison]], list[str]]] = field(default_factory=dict)
     targets: bool = True
 
 
-PROCESSOR = Edition()
+PROCESSOR = Edition(sections={"By size": scale_lines, "Where ours is slowest": worst_lines})
 
 
 def compare(measurements: Sequence[Measurement]) -> list[Comparison]:
@@ -188,6 +203,18 @@ def headline_lines(rows: Sequence[Headline], edition: Edition = PROCESSOR) -> li
     """The headline table, the mean below it, and what they say."""
     if not rows:
         return ["Nothing was measured."]
+    groups: dict[str, list[Headline]] = {}
+    for row in rows:
+        groups.setdefault(row.group, []).append(row)
+    lines = [edition.compared]
+    for name, group in groups.items():
+        lines += ["", *([f"### {name[0].upper()}{name[1:]}", ""] if len(groups) > 1 else [])]
+        lines += _group_lines(group, edition, edition.mean_targets.get(name))
+    return lines
+
+
+def _group_lines(rows: Sequence[Headline], edition: Edition, mean_target: float | None) -> list[str]:
+    """The table of the rows of one group, and their mean."""
     beside = [column for column in _BESIDE if any(column.pair(row) != (None, None) for row in rows)]
     titles = [title for column in beside for title in (f"{column.title}, ours", "best peer's")]
     header = ["", "ours", "best peer", "ours / best peer", *titles]
@@ -196,15 +223,15 @@ def headline_lines(rows: Sequence[Headline], edition: Edition = PROCESSOR) -> li
     if edition.targets:
         header += ["target", ""]
         cells = [(*row_cells, *_target_cells(row.verdicts)) for row_cells, row in zip(cells, rows, strict=True)]
-        mean += _judged(rows, edition.mean_target)
-    return [_WARM, "", *table(header, cells), "", f"{mean}."]
+        mean += _judged(rows, mean_target)
+    return [*table(header, cells), "", f"{mean}."]
 
 
 def summary_lines(rows: Sequence[Headline]) -> list[str]:
     """The headline in short, for those who want to know how fast this is."""
     cells = [(*_headline_cells(row, ())[:3], format_value(row.ratio.median, "")) for row in rows]
     mean = f"On average (geometric mean) ours takes **{format_value(_mean(rows), '')}** of the fastest peer's time."
-    return [mean, "", _WARM, "", *table(("", "ours", "fastest peer", "ratio"), cells)]
+    return [mean, "", PROCESSOR.compared, "", *table(("", "ours", "fastest peer", "ratio"), cells)]
 
 
 def _mean(rows: Sequence[Headline]) -> float:
@@ -232,7 +259,7 @@ class _Column:
 def _headline_cells(row: Headline, beside: Sequence[_Column]) -> tuple[str, ...]:
     return (
         row.label,
-        f"{_range([duel.seconds for duel in row.duels], 's')} ({_names([duel.ours for duel in row.duels])})",
+        f"{_range([duel.seconds for duel in row.duels], 's')} ({_names(map(answered, row.duels))})",
         f"{_range([duel.peer_seconds for duel in row.duels], 's')} ({_names([duel.peer for duel in row.duels])})",
         format_spread(row.ratio, ""),
         *(column.form(value) for column in beside for value in column.pair(row)),
@@ -257,7 +284,7 @@ def _limit(target: Target) -> str:
     return f"≤ {format_value(target.limit, '')} x {target.against}"
 
 
-def _names(names: Sequence[str]) -> str:
+def _names(names: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(names))
 
 
@@ -367,7 +394,7 @@ def _workload_lines(one: Comparison) -> list[str]:
     if ratios:
         header = ("case", "figure", "ours", *(f"/ {name}" for name in columns))
         lines += [*table(header, ratios), ""]
-    return lines + table(("case", "figure", "contestant", "warm", "first"), _absolute_rows(one))
+    return lines + table(("case", "figure", "contestant", "warm", "first", "tier"), _absolute_rows(one))
 
 
 def _metrics(one: Comparison) -> list[str]:
@@ -403,7 +430,8 @@ def _absolute_rows(one: Comparison) -> Iterable[tuple[str, ...]]:
         series = one.measurement.find(case, metric, name)
         if series is not None:
             spreads = (spread(series.warm), spread(series.first))
-            yield case, metric, name, *(_absolute(s, metric, _unit(one.workload, metric)) for s in spreads)
+            cells = (_absolute(s, metric, _unit(one.workload, metric)) for s in spreads)
+            yield case, metric, name, *cells, series.tier or NONE
 
 
 def _absolute(measured: Spread | None, metric: str, unit: str) -> str:
@@ -418,11 +446,3 @@ def _unit(workload: Workload, metric: str) -> str:
 
 def _figure(metric: str, *, first_call: bool) -> str:
     return f"{metric}, {'first' if first_call else 'warm'}"
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of a Markdown table, or of a remark if it has no rows."""
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    if not lines:
-        return ["Nothing was measured."]
-    return [f"| {' | '.join(header)} |", "|" + "---|" * len(header), *lines]

@@ -21,6 +21,8 @@ class Series:
         One value for each fresh entry: includes compilation.
     warm : list of float
         One value for each round.
+    tier : str
+        Of ours: what answered in the last of the rounds, where that can be asked.
     """
 
     case: str
@@ -28,6 +30,7 @@ class Series:
     contestant: str
     first: list[float] = field(default_factory=list)
     warm: list[float] = field(default_factory=list)
+    tier: str = ""
 
     def values(self, *, first_call: bool) -> list[float]:
         """The first calls' values, or the warm ones."""

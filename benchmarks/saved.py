@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.compare import Comparison, geometric_mean
+from benchmarks.compare import Comparison, Headline, geometric_mean
 from benchmarks.places import Place
 from benchmarks.report import headlines
 
@@ -31,8 +31,16 @@ def save(
         "quick": quick,
         "failed": list(failed),
         "machine": machine,
-        "geometric mean": geometric_mean([row.ratio.median for row in rows]) if rows else None,
+        "geometric mean": _mean(rows),
+        "geometric means": {
+            group: _mean([row for row in rows if row.group == group])
+            for group in dict.fromkeys(row.group for row in rows)
+        },
         "headline": [asdict(row) for row in rows],
         "measurements": [comparison.measurement.to_json() for comparison in comparisons],
     }
     (folder / "results.json").write_text(json.dumps(data, indent=1), encoding="utf-8")
+
+
+def _mean(rows: Sequence[Headline]) -> float | None:
+    return geometric_mean([row.ratio.median for row in rows]) if rows else None

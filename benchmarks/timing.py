@@ -7,8 +7,9 @@ another and waited for at the end, and that until a step returns.
 from __future__ import annotations
 
 import gc
+import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from time import perf_counter
 from typing import Any
@@ -30,22 +31,32 @@ class Effort:
         Fresh entries of which the first call is timed.
     case_seconds : float
         No further round or fresh entry is begun once a case's rounds or entries have taken that long.
+    settle_seconds : float, optional
+        How long ours is called before the rounds, so that what is called often is found to be.
     """
 
     rounds: int
     block_seconds: float
     first_calls: int
     case_seconds: float
+    settle_seconds: float = 0.0
+
+    def within(self, seconds: float) -> Effort:
+        """The effort for a case of which first calls and rounds are to take no longer than that, together."""
+        return replace(self, case_seconds=min(self.case_seconds, seconds / 2))
 
 
 LEAST_ROUNDS = 3
 """Rounds that are made however long they take: fewer have no spread."""
 
+LEAST_CALLS = 4
+"""Calls before the rounds, however long they take: from the third on a better plan may be made."""
+
 HOST_CALLS = 8
 """Steps that are started without waiting, at most, to time the host: so few that no queue of a device is full."""
 
-FULL = Effort(rounds=31, block_seconds=0.02, first_calls=5, case_seconds=20.0)
-QUICK = Effort(rounds=9, block_seconds=0.005, first_calls=1, case_seconds=4.0)
+FULL = Effort(rounds=15, block_seconds=0.01, first_calls=3, case_seconds=6.0, settle_seconds=1.0)
+QUICK = Effort(rounds=9, block_seconds=0.003, first_calls=1, case_seconds=2.0, settle_seconds=0.3)
 
 
 class Laps:
@@ -82,6 +93,16 @@ def calls_per_block(entry: Entry, block_seconds: float) -> int:
     while (elapsed := _seconds(entry, calls)) < block_seconds:
         calls = max(2 * calls, int(calls * block_seconds / max(elapsed, 1e-9)))
     return calls
+
+
+def call_for(entry: Entry, seconds: float) -> None:
+    """Call an entry that long, and `LEAST_CALLS` times at least."""
+    if isinstance(entry, Timed):
+        started = perf_counter()
+        for count in itertools.count(1):
+            entry.step()
+            if count >= LEAST_CALLS and perf_counter() - started > seconds:
+                break
 
 
 def run_block(entry: Entry, calls: int) -> Mapping[str, float]:

@@ -27,17 +27,21 @@ HOST = "host"
 LAUNCHES = "launches"
 """The metric of what a step starts on a device: kernels and calls of library functions."""
 
+ESTABLISHED = "rows that the project was tuned on"
+HELD_OUT = "rows of the same kind that it was not"
+"""The groups of workloads, as `Workload.group`, each with a target of its own for its mean."""
+
 BEST_PEER = "best peer"
 """As `Target.against`: the peer with the smallest median in that row."""
 
 BEST_YARDSTICK = "best yardstick"
 """As `Target.against`: the yardstick with the smallest median in that row."""
 
-RECORDED = ("autodiff", "autodiff numba")
-"""Our contestants that record anew at each step."""
+RECORDED = ("autodiff",)
+"""Our contestants by default that record anew at each step."""
 
-TRACED = ("autodiff function", "autodiff function numba")
-"""Our contestants that trace once."""
+TRACED = ("autodiff function",)
+"""Our contestants by default that trace once."""
 
 _ROLES: Mapping[str, Role] = {"autodiff": "ours", "numpy": "reference", "python": "reference"}
 
@@ -61,12 +65,15 @@ class Timed:
         Gives further metrics that are counted once, such as the size of the generated code.
     wait : callable, optional
         Takes what the last `step` returned and waits until a device has done all that was started on it.
+    tier : callable, optional
+        Says what answers now, where the plan may be replaced by a better one; nothing if that is not known.
     """
 
     step: Callable[[], Any]
     numbers: Callable[[Any], Numbers]
     facts: Callable[[], Mapping[str, float]] = dict
     wait: Callable[[Any], Any] | None = None
+    tier: Callable[[], str] = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +150,8 @@ class Contestant:
     yardstick : bool, optional
         Does no more than the part that bounds the speed, such as a copy of the same bytes: a reference, of which the
         numbers need not agree.
+    chosen : str, optional
+        The backend that a user of ours has to ask for; empty for what one gets who chooses nothing.
     """
 
     name: str
@@ -151,10 +160,16 @@ class Contestant:
     cases: Sequence[str] | None = None
     max_first_calls: int = 1000
     yardstick: bool = False
+    chosen: str = ""
 
     def __post_init__(self) -> None:
         if not self.library:
             object.__setattr__(self, "library", self.name)
+
+    @property
+    def default(self) -> bool:
+        """Whether it is ours, and one gets it who chooses nothing."""
+        return self.role == "ours" and not self.chosen
 
     @property
     def role(self) -> Role:
@@ -171,7 +186,8 @@ class Target:
     limit : float
         In the metric's unit, or a plain ratio where there is something to compare with.
     contestants : tuple of str, optional
-        Which of our contestants it concerns: the fastest of these counts; by default, of all.
+        Which of our contestants it concerns: the fastest of these counts; by default, of those that one gets who
+        chooses nothing.
     metric : str, optional
         Which of its metrics.
     against : str, optional
@@ -198,9 +214,13 @@ class Target:
         return self.against is not None or self.base_case is not None
 
 
+HELD_OUT_ROW = Target(1.1, against=BEST_PEER)
+"""What every case of a held-out workload has to reach."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of the headline table: the best of ours against the best peer. All rows weigh the same in the mean.
+    """A row of the headline table: the best of ours by default against the best peer. All rows weigh the same.
 
     Parameters
     ----------
@@ -209,7 +229,7 @@ class Row:
     cases : tuple of str, optional
         The geometric mean over these counts; by default, over all.
     contestants : tuple of str, optional
-        Which of ours count; by default, all.
+        Which of ours count; by default, all that one gets who chooses nothing.
     """
 
     label: str
@@ -235,6 +255,8 @@ class Workload:
         What the issue asks for.
     rows : sequence of Row, optional
         Its rows of the headline table.
+    group : str, optional
+        `ESTABLISHED` or `HELD_OUT`.
     size_unit : str, optional
         What the sizes of the cases count.
     units : mapping, optional
@@ -253,6 +275,7 @@ class Workload:
     cases: Sequence[Case] = (Case("-"),)
     targets: Sequence[Target] = ()
     rows: Sequence[Row] = ()
+    group: str = ESTABLISHED
     size_unit: str = ""
     units: Mapping[str, str] = field(default_factory=lambda: {STEP: "s", HOST: "s"})
     rtol: float = 1e-9

@@ -21,7 +21,7 @@ from benchmarks.gpu.report import GPU, compare_on
 from benchmarks.gpu.workloads import gpu_workloads
 from benchmarks.libraries import ROOT
 from benchmarks.places import CUDA, REHEARSAL, Place
-from benchmarks.processes import describe_machine, measure_in_process
+from benchmarks.processes import Budget, describe_machine, measure_in_process
 from benchmarks.report import markdown
 from benchmarks.results import Measurement
 from benchmarks.saved import save
@@ -45,17 +45,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     machine = describe_machine() | (describe_gpu() if place is CUDA else {"gpu": "none, this is a rehearsal"})
     measurements: list[Measurement] = []
     failed: list[str] = []
+    budget = Budget(arguments.seconds, len(arguments.only))
+    text = ""
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.only:
             print(f"{name} ...", file=sys.stderr, flush=True)
-            measurement = measure_in_process(name, Path(folder), quick=arguments.quick, place=place)
+            measurement = measure_in_process(
+                name, Path(folder), quick=arguments.quick, place=place, seconds=budget.share()
+            )
             if measurement is not None:
                 measurements.append(measurement)
             if measurement is None or measurement.failures:
                 failed.append(name)
-    comparisons = compare_on(measurements, place)
-    text = markdown(comparisons, machine, failed=failed, quick=arguments.quick, edition=GPU)
-    save(arguments.output, text, comparisons, machine, place=place, failed=failed, quick=arguments.quick)
+            # After each of them: what was measured until the command is stopped is there.
+            comparisons = compare_on(measurements, place)
+            text = markdown(comparisons, machine, failed=failed, quick=arguments.quick, edition=GPU)
+            save(arguments.output, text, comparisons, machine, place=place, failed=failed, quick=arguments.quick)
     print(text)
     if failed:
         print(f"FAILED: {', '.join(failed)}", file=sys.stderr)
@@ -90,6 +95,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     known = ", ".join(names)
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME", help=known)
     parser.add_argument("--quick", action="store_true", help="few rounds")
+    parser.add_argument("--seconds", type=float, help="to take no longer than about that, all workloads together")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder for the report and the data")
     parser.add_argument("--rehearse", action="store_true", help="on the processor, in small sizes: does it run?")
     return parser.parse_args(argv)

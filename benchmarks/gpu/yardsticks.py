@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from benchmarks.compilers import DEFAULT, NUMPY
 from benchmarks.gradients import Builder, Pose
 from benchmarks.places import Place
 from benchmarks.workload import Contestant, Numbers, Timed
@@ -30,7 +31,8 @@ def _yardsticks(name: str, steps: Callable[..., Callable[[], Any]], pose: Pose, 
         return Timed(steps(module, *arrays), _no_numbers, wait=place.waiting(module))
 
     builder: Builder = build
-    return [Contestant(f"{library} {name}", builder, library, yardstick=True) for library in place.backends]
+    libraries = [NUMPY if backend == DEFAULT else backend for backend in place.backends]
+    return [Contestant(f"{library} {name}", builder, library, yardstick=True) for library in libraries]
 
 
 def _no_numbers(_result: Any) -> Numbers:

@@ -58,11 +58,9 @@ def define_by_run(backend: str) -> Callable[[ModuleType, int], Timed]:
         graph.add_variables(a)
 
         def operations(n: int) -> int:
-            return generated_operations(graph.source(curve(np, a), [a], n))
+            return generated_operations(graph_on(ad, NUMPY).source(curve(np, a), [a], n))
 
         def facts() -> Mapping[str, float]:
-            if backend != NUMPY:
-                return {}
             count = operations(order)
             return {OPERATIONS: count} | ({GROWTH: count / operations(order - 1)} if order > 1 else {})
 

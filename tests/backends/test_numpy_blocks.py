@@ -206,6 +206,10 @@ def test_selection_by_bits_is_exact(size, dtype):
         runtime.choose(condition, first, second, out)
         wanted = np.where(condition, first, second).astype(dtype)
         np.testing.assert_array_equal(out.view(np.uint8), wanted.view(np.uint8))
+    # In code of plans, a condition of no dimensions is a number of Python's.
+    for whole, wanted in [(True, x), (False, y), (np.array(True), x), (np.False_, y)]:
+        runtime.choose(whole, x, y, out)
+        np.testing.assert_array_equal(out.view(np.uint8), wanted.view(np.uint8))
 
     ct = np.where(condition, x, 0).astype(dtype)
     with np.errstate(invalid="ignore"):
