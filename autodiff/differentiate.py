@@ -15,7 +15,7 @@ from .core.avals import Aval
 from .core.primitives import Signature
 from .errors import ArgumentError, shown
 from .machine import memory_bytes
-from .nodes import Node, Operation, by_sequence, operations_since
+from .nodes import Node, Operation, by_sequence, operation, operations_since
 from .noting import attribution
 from .recipe import Recipes, Record, recorded
 from .rules import TABLE, Via, irrelevant_extrema, sum_to
@@ -179,7 +179,7 @@ def _pull(ct: Any, op: Operation, positions: Sequence[int], mask: bool) -> list[
 
 def _pull_recipe(signature: Signature, ct: Any, positions: tuple[int, ...], mask: bool) -> Record | None:
     inputs = unknowns(signature.inputs)
-    op = Operation(signature, tuple(inputs))
+    op = operation(signature, tuple(inputs))
     cotangents = tuple([aval and unknowns([aval])[0] for aval in (ct if type(ct) is tuple else (ct,))])
     pulled = _pull(cotangents if type(ct) is tuple else cotangents[0], op, positions, mask)
     return recorded([*cotangents, op, *inputs], pulled)
@@ -192,7 +192,7 @@ def _accumulated(total: Node, contribution: Node) -> Node:
     """
     for part, rest in ((total, contribution), (contribution, total)):
         if part.primitive is ops.index_add and len(part.inputs) == 3 and ops.is_zeros(part.inputs[0]):
-            return Operation(part.signature, (rest, *part.inputs[1:]))  # type: ignore[arg-type]
+            return operation(part.signature, (rest, *part.inputs[1:]))  # type: ignore[arg-type]
     return total + contribution
 
 
@@ -278,7 +278,7 @@ def _fitted(tangent: Node | None, aval: Aval) -> Node | None:
 def _push_recipe(signature: Signature, *tangents: Aval | None) -> Record | None:
     inputs = unknowns(signature.inputs)
     incoming = [None if aval is None else unknowns([aval])[0] for aval in tangents]
-    op = Operation(signature, tuple(inputs))
+    op = operation(signature, tuple(inputs))
     return recorded([op, *inputs, *incoming], _push(op, incoming))
 
 

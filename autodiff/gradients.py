@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
@@ -16,10 +17,14 @@ from .differentiate import derivative
 from .engine import Engine, Found, Recipe, Walk, collected_of, recipe_of
 from .errors import ArgumentError, IndependentWarning
 from .growth import RECORDED_STEPS, Growth
+from .memo import Memo
 from .nodes import Node, Variable, freeze, is_fixed, renamed
+from .noting import searches
 from .ops import zeros
 from .places import bring_leaves, brought, elsewhere
 from .plan import Collected, collect_below, compile_nodes, memory_of
+from .plan.cache import Entry
+from .plan.recognised import LONGEST, USES, Recognised
 from .registry import get_backend
 from .tensor.handle import Handle
 from .watching import taken, warn_taken
@@ -27,6 +32,11 @@ from .watching import taken, warn_taken
 # A longer plan that gives the value too is used where the value is at hand: compiling another one takes 20 us an
 # operation, computing the value 1 us.
 LONGEST_TWICE = 1_000
+
+# What is seen of a result at once is its last operation, beside what is asked for. Structures that are alike so far are
+# tried one after the other: of many that takes longer than a key.
+MET_KEPT = 512
+MET_AT_ONCE = 2
 
 # The numbers of variables in what was collected. For one that the result does not depend on, what is known of it.
 Positions = tuple["int | Aval", ...]
@@ -79,17 +89,19 @@ class Gradients(Engine):
         Bytes that a plan may hold beside its arguments.
     """
 
-    __slots__ = ("_growth",)
+    __slots__ = ("_growth", "_met")
 
     def __init__(self, capacity: int, backend: Backend | None = None, memory_limit: int | None = None):
         super().__init__(capacity, backend, memory_limit)
         self._growth = Growth()
+        # By what is seen of a result at once: the entries of what it was lately.
+        self._met: Memo[Any, tuple[weakref.ref[Entry], ...]] = Memo(MET_KEPT)
 
     def evaluate(
         self, root: Node, wrt: list[Node], n: int = 1, handles: Sequence[Handle] = ()
     ) -> tuple[Any, list[Any]]:
         """The value of ``root``, if there is one at hand by then, and its derivatives of order ``n``."""
-        compiled, values = self._found(root, wrt, n, handles)
+        compiled, values = self._again(root, wrt, n) or self._found(root, wrt, n, handles)
         results = compiled.plan(*values)
         value = root.value
         if not compiled.with_value:
@@ -208,10 +220,40 @@ class Gradients(Engine):
         collected, positions = self.collected(root, wrt, handles)
         with_value = n == 1 and root.value is None
         key = (collected.key, positions, n, with_value)
-        found = self.cache.get(key, lambda: self._compiled(root, collected, positions, wrt, n, with_value))
+        entry = self.cache.entry(key, lambda: self._compiled(root, collected, positions, wrt, n, with_value))
+        found = entry.value
+        if entry.uses >= USES:
+            self._meet(entry, collected, positions, (root.signature, n, len(wrt), with_value))
         if not found.moved:
             return found, collected.values()
         return found, bring_leaves(collected.values(), collected.leaves, found.moved, found.home)
+
+    def _again(self, root: Node, wrt: list[Node], n: int) -> tuple[Gradient, list[Any]] | None:
+        """As ``_found`` for a structure that is recognised; None if it is none of those that were met lately."""
+        met = self._met.get((root.signature, n, len(wrt), n == 1 and root.value is None))
+        if met is None or taken or searches:
+            return None
+        for reference in met:
+            entry = reference()
+            code = None if entry is None else entry.recognised.get()
+            found = None if code is None else code(root, wrt)
+            if entry is not None and found is not None:
+                self.cache.use(entry)
+                compiled = entry.value
+                if compiled.moved:
+                    found = bring_leaves([leaf.value for leaf in found], found, compiled.moved, compiled.home)
+                return compiled, found
+        return None
+
+    def _meet(self, entry: Entry, collected: Collected, positions: Positions, seen: Any) -> None:
+        """Let a structure be recognised from now on."""
+        if entry.recognised is None:
+            numbers = tuple([x for x in positions if not isinstance(x, Aval)])
+            is_fit = seen[0] is not None and len(collected.numbers) <= LONGEST and numbers == positions
+            entry.recognised = Recognised(collected.key, numbers, not entry.value.moved) if is_fit else False
+        if entry.recognised:
+            others = [x for x in self._met.get(seen) or () if x() not in (entry, None)]
+            self._met.replace(seen, (weakref.ref(entry), *others[: MET_AT_ONCE - 1]))
 
     def _compiled(
         self, root: Node, collected: Collected, positions: Positions, wrt: list[Node], n: int, with_value: bool

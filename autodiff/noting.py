@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from .callers import line_at, place
-from .core.primitives import Signature
 from .nodes import Node, Operation, now
 
 
@@ -36,7 +35,7 @@ class Note(NamedTuple):
     file, number
         The line that recorded it, or that recorded what it is in the derivative of.
     name : str
-        The primitive of that.
+        The primitive of that; empty where it is the operation itself.
     order : int
         Of which derivative; 0 for an operation that somebody wrote.
     """
@@ -61,10 +60,10 @@ _search: ContextVar[Search | None] = ContextVar("search", default=None)
 _made = Operation.__init__
 
 
-def _made_and_noted(self: Operation, signature: Signature, inputs: tuple[Node, ...]) -> None:
-    _made(self, signature, inputs)
+def _made_and_noted(self: Operation) -> None:
+    # What it is will be known when the line has been recorded.
     if _search.get() is not None:
-        notes[self] = Note(*place(), signature.title, 0)
+        notes[self] = Note(*place(), "", 0)
 
 
 def search() -> Search | None:
@@ -79,7 +78,7 @@ def searching(infinite: bool) -> Iterator[None]:
     token = _search.set(found)
     try:
         searches[key] = found
-        Operation.__init__ = _made_and_noted  # type: ignore[method-assign]
+        Operation.__init__ = _made_and_noted  # type: ignore[method-assign, assignment]
         yield
     finally:
         searches.pop(key, None)
@@ -121,8 +120,8 @@ class Attribution:
         """
         if op.signature is None:
             return
-        own = notes.get(op) or Note("", 0, op.signature.title, 0)
-        note = own._replace(order=own.order + order)
+        own = notes.get(op) or Note("", 0, "", 0)
+        note = own._replace(name=own.name or op.signature.title, order=own.order + order)
         stack = [x for found in made for x in (found if type(found) is tuple else (found,))]
         while stack:
             node = stack.pop()

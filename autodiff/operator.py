@@ -7,7 +7,7 @@ from typing import Any, final
 from .convert import as_node
 from .core.avals import Aval, intern_aval
 from .core.primitives import Primitive
-from .nodes import Node, Operation
+from .nodes import Node, Operation, operation
 
 
 def infer_like(primitive: Primitive, x: Aval, *others: Aval, **params: Any) -> Aval:
@@ -26,5 +26,5 @@ class Operator(Primitive):
         key = tuple([x.aval for x in nodes])
         if self.params:
             values = tuple([params[name] for name in self.params])
-            return Operation(self.signatures.get(key + values) or self.signature(key, values), nodes)
-        return Operation(self.signatures.get(key) or self.signature(key), nodes)
+            return operation(self.signatures.get(key + values) or self.signature(key, values), nodes)
+        return operation(self.signatures.get(key) or self.signature(key), nodes)

@@ -15,7 +15,7 @@ from .containers import maker
 from .convert import as_node
 from .core.avals import Aval
 from .memo import Memo
-from .nodes import Constant, Node, Operation, freeze, history
+from .nodes import Constant, Node, Operation, freeze, history, next_sequence
 from .tracing import WITHHELD, trace
 
 # What a function of nodes records, as a function of nodes: a node, or a tuple or list of nodes.
@@ -94,14 +94,26 @@ def _layout(counts: tuple[int, int, int], steps: tuple[str, ...], result: str) -
         f"    [{', '.join([f'v{i}' for i in made])}] = values",
         f"    def record({', '.join([f'x{i}' for i in inputs])}):",
         *[f"        c{i} = Constant(a{i}, v{i})" for i in made],
-        *[f"        n{i} = Operation(s{i}, ({arguments},))" for i, arguments in enumerate(steps)],
+        *[line for i, arguments in enumerate(steps) for line in _recorded(i, arguments)],
         f"        return {result}",
         "    return record",
     ]
-    namespace: dict[str, Any] = {"Constant": Constant, "Operation": Operation}
+    namespace: dict[str, Any] = {"Constant": Constant, "Operation": Operation, "next_sequence": next_sequence}
     # Only names of places are written into it.
     exec("\n".join(lines), namespace)
     return namespace["layout"]  # type: ignore[no-any-return]
+
+
+def _recorded(i: int, arguments: str) -> list[str]:
+    """What ``operation`` does, written out."""
+    return [
+        f"        n{i} = Operation()",
+        f"        n{i}.signature = s{i}",
+        f"        n{i}.inputs = ({arguments},)",
+        f"        n{i}.aval = s{i}.out",
+        f"        n{i}.value = n{i}.collected = None",
+        f"        n{i}.sequence = next_sequence()",
+    ]
 
 
 class Recipes:

@@ -16,7 +16,7 @@ from ..core.avals import BOOL, FLOAT64, Aval, broadcast_shape, intern_aval, seve
 from ..core.parameters import DType, Static
 from ..core.primitives import COMPARED_BY_VALUE, PYTHON_TYPES, Primitive, resolved_dtypes
 from ..errors import ArgumentError, BackendError, DTypeError, RangeError, ShapeError, shown
-from ..nodes import Node, Operation
+from ..nodes import Node, operation
 from ..operator import Operator
 from ..tracing import WITHHELD
 from .outputs import outputs
@@ -351,7 +351,7 @@ def astype(x: Node, dtype: Any) -> Node:
             return _wrapped(x, wanted)
     if x.aval.dtype.kind == "c" and wanted.kind not in "cb":
         x = real(x)
-    return Operation(astype_p.signature((x.aval,), (wanted,)), (x,))
+    return operation(astype_p.signature((x.aval,), (wanted,)), (x,))
 
 
 def _wrapped(x: Node, dtype: np.dtype[Any]) -> Node:

@@ -46,15 +46,16 @@ class CacheInfo(NamedTuple):
 
 
 class Entry:
-    """A cached value, of how many operations it is, and when it was last asked for."""
+    """A cached value, of how many operations it is, when it was last asked for, and what recognises its structure."""
 
-    __slots__ = ("operations", "used", "uses", "value")
+    __slots__ = ("__weakref__", "operations", "recognised", "used", "uses", "value")
 
     def __init__(self, value: Any, used: int):
         self.value = value
         self.operations: int = getattr(value, "n_operations", 0)
         self.used = used
         self.uses = 0
+        self.recognised: Any = None
 
 
 class PlanCache:
@@ -87,14 +88,29 @@ class PlanCache:
             entry.used = next(self._clock)
             entry.uses += 1
             return entry.value
-        return self._miss(key, compile)
+        return self._miss(key, compile).value
+
+    def entry(self, key: Any, compile: Callable[[], Any]) -> Entry:
+        """What ``get`` gives, with what is known of it."""
+        if searches and search():
+            return Entry(compile(), 0)
+        entry = self._entries.get(key)
+        if entry is None:
+            return self._miss(key, compile)
+        self.use(entry)
+        return entry
+
+    def use(self, entry: Entry) -> None:
+        """Note that a plan was found."""
+        entry.used = next(self._clock)
+        entry.uses += 1
 
     def held(self, key: Any) -> Any:
         """The plan for ``key``, None if there is none."""
         entry = None if search() else self._entries.get(key)
         return None if entry is None else entry.value
 
-    def _miss(self, key: Any, compile: Callable[[], Any]) -> Any:
+    def _miss(self, key: Any, compile: Callable[[], Any]) -> Entry:
         # Two threads may do the same work once, but none waits for another's.
         start = time.perf_counter()
         value = uncollected(compile)
@@ -108,7 +124,7 @@ class PlanCache:
             evicted = entries.pop(oldest, None)
             if evicted is not None:
                 self._hits += evicted.uses
-        return entry.value
+        return entry
 
     def _too_large(self) -> bool:
         """Whether the plans take more memory than they may."""

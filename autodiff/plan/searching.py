@@ -12,7 +12,7 @@ from ..backend import Backend, Plan
 from ..core.primitives import Signature
 from ..errors import NotFiniteError
 from ..memo import Memo
-from ..nodes import NO_SLOT, Argument, Node, Operation, Unknown, Variable, is_fixed
+from ..nodes import NO_SLOT, Argument, Node, Operation, Unknown, Variable, is_fixed, operation
 from ..noting import notes, search, unsearched
 from ..tracing import WITHHELD
 from ..whole import silent
@@ -223,7 +223,7 @@ def _plan_of(signature: Signature, home: Backend) -> Plan:
     if plan is None:
         with unsearched():
             inputs = [Argument(a, WITHHELD if a.literal is None else a.literal, NO_SLOT) for a in signature.inputs]
-            node = Operation(signature, tuple(inputs))
+            node = operation(signature, tuple(inputs))
             outputs = ops.outputs(node) if signature.out.parts else (node,)
             program = transcribe(inputs, outputs, below(inputs, outputs))
             program = expand_as_recorded(program, home.primitives)

@@ -18,7 +18,7 @@ from ..core.avals import Aval
 from ..core.primitives import Primitive
 from ..dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, unsupported
 from ..errors import ArgumentError, AutodiffError, DTypeError
-from ..nodes import Constant, Node, Operation, Slot, history
+from ..nodes import Constant, Node, Operation, Slot, history, next_sequence
 from ..operator import Operator
 from ..places import bring, made_on
 from ..plan import concrete, looked_at
@@ -26,8 +26,12 @@ from ..recipe import Composite
 from ..registry import get_backend
 from ..watching import fresh, refuse_detached, traces, wrapping
 from .foreign import PLAIN, PRIORITY, decides, left_alone, left_alone_in_place, not_understood, operand
+from .indices import gives_view, index_nodes
 from .methods import Methods
 from .views import NOTED, Views, look, remade
+
+# What no basic index is.
+NO_FORM: tuple[None, tuple[()]] = None, ()
 
 
 def wrap(result: Any) -> Any:
@@ -66,9 +70,11 @@ def _binary(name: str, primitive: Primitive, reflected: bool = False) -> Callabl
             if x is None:
                 return left_alone(name, self, other, ufunc)
             key = (x.aval, y.aval)
-            tensor = _new(Tensor)
-            tensor._node = Operation(signatures.get(key) or primitive.signature(key), (x, y))
-            tensor._slot = tensor._tie = None
+            node, tensor = Operation(), _new(Tensor)
+            node.signature = signature = signatures.get(key) or primitive.signature(key)
+            node.inputs, node.aval = (x, y), signature.out
+            node.value, node.collected, node.sequence = None, None, next_sequence()
+            tensor._node, tensor._slot, tensor._tie = node, None, None
             return tensor
 
     else:
@@ -82,9 +88,11 @@ def _binary(name: str, primitive: Primitive, reflected: bool = False) -> Callabl
             if y is None:
                 return left_alone(name, self, other, ufunc)
             key = (x.aval, y.aval)
-            tensor = _new(Tensor)
-            tensor._node = Operation(signatures.get(key) or primitive.signature(key), (x, y))
-            tensor._slot = tensor._tie = None
+            node, tensor = Operation(), _new(Tensor)
+            node.signature = signature = signatures.get(key) or primitive.signature(key)
+            node.inputs, node.aval = (x, y), signature.out
+            node.value, node.collected, node.sequence = None, None, next_sequence()
+            tensor._node, tensor._slot, tensor._tie = node, None, None
             return tensor
 
     return operator
@@ -113,9 +121,11 @@ def _unary(primitive: Primitive) -> Callable[[Tensor], Tensor]:
     def operator(self: Tensor) -> Tensor:
         x = self._node
         key = (x.aval,)
-        tensor = _new(Tensor)
-        tensor._node = Operation(signatures.get(key) or primitive.signature(key), (x,))
-        tensor._slot = tensor._tie = None
+        node, tensor = Operation(), _new(Tensor)
+        node.signature = signature = signatures.get(key) or primitive.signature(key)
+        node.inputs, node.aval = (x,), signature.out
+        node.value, node.collected, node.sequence = None, None, next_sequence()
+        tensor._node, tensor._slot, tensor._tie = node, None, None
         return tensor
 
     return operator
@@ -336,14 +346,18 @@ class Tensor(Methods):
     # --- as a container and a number ---------------------------------------------------------------------------------
 
     def __getitem__(self, item: Any) -> Tensor:
-        node = ops.read_index(self._node, _index_nodes(item), concrete)
-        tensor = _new(Tensor)
-        tensor._node = fresh(node) if traces else node
-        tensor._slot = tensor._tie = None
-        kind, ndim = type(item), node.aval.ndim
-        if ndim > 0 if kind is int or kind is slice else _gives_view(item, ndim):
+        x, tensor = self._node, _new(Tensor)
+        form, value = ops.basic_index(x.aval, item) or NO_FORM
+        if form is None:
+            node = ops.read_index(x, index_nodes(item), concrete)
+            is_view = gives_view(item, node.aval.ndim)
+        else:
+            node = ops.read_basic(x, form, value)
+            is_view = form.gives_view
+        tensor._node, tensor._slot, tensor._tie = fresh(node) if traces else node, None, None
+        if is_view:
             views = self._tie
-            if type(views) is Views and node is not self._node:
+            if type(views) is Views and node is not x:
                 # As ``look`` does; written out, since slices are what loops read.
                 tensor._tie = self
                 views.append(ref(tensor))
@@ -359,7 +373,7 @@ class Tensor(Methods):
             # ``t[1:] += x`` has written into the view already.
             return
         try:
-            node = ops.write_index(node, _index_nodes(item), node_of(value), concrete)
+            node = ops.write_index(node, index_nodes(item), node_of(value), concrete)
         except AutodiffError as error:
             error.within(f"writing into {node.aval!r}")
             raise
@@ -401,9 +415,11 @@ class Tensor(Methods):
                     nodes, key = (y, z), (y.aval, z.aval)
                 if type(function) is not Operator:
                     return wrap(function(*nodes))
-                tensor = _new(Tensor)
-                tensor._node = Operation(function.signatures.get(key) or function.signature(key), nodes)
-                tensor._slot = tensor._tie = None
+                node, tensor = Operation(), _new(Tensor)
+                node.signature = signature = function.signatures.get(key) or function.signature(key)
+                node.inputs, node.aval = nodes, signature.out
+                node.value, node.collected, node.sequence = None, None, next_sequence()
+                tensor._node, tensor._slot, tensor._tie = node, None, None
                 return tensor
         for x in (*inputs, *keywords.get("out", ())):
             if decides(x):
@@ -469,28 +485,3 @@ def _restore(nodes: list[Node], slot: Slot | None) -> Tensor:
     tensor: Tensor = wrap(nodes[-1])
     tensor._slot = slot
     return tensor
-
-
-_BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
-
-
-def _gives_view(item: Any, ndim: int) -> bool:
-    """Whether an index that leaves so many axes gives a view.
-
-    NumPy copies where an entry is an array, even one without axes; and what has no axes is a number, unless there is an
-    ellipsis.
-    """
-    parts = item if type(item) is tuple else (item,)
-    if not _BASIC.issuperset([int if isinstance(x, np.integer) else type(x) for x in parts]):
-        return False
-    return ndim > 0 or any(x is Ellipsis for x in parts)
-
-
-def _index_nodes(item: Any) -> Any:
-    """An index with nodes in place of Tensors."""
-    if type(item) is tuple:
-        for x in item:
-            if type(x) is Tensor or type(x) is _Stale:
-                return tuple([x._node if isinstance(x, Tensor) else x for x in item])
-        return item
-    return item._node if isinstance(item, Tensor) else item

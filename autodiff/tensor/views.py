@@ -20,7 +20,7 @@ from .. import ops
 from ..core.avals import Aval
 from ..core.primitives import Primitive, Signature
 from ..errors import ArgumentError, UnsupportedError
-from ..nodes import Constant, Node, Operation, Slot, Unknown, Variable, freeze
+from ..nodes import Constant, Node, Slot, Unknown, Variable, freeze, operation
 from ..tracing import UNKNOWN
 from ..watching import note_order, refuse_change
 
@@ -328,7 +328,7 @@ def _made(base: Node, way: Sequence[tuple[Signature, tuple[int | Node, ...]]]) -
         avals = tuple([x.aval for x in given])
         if avals != signature.inputs:
             signature = signature.primitive.signature(avals, signature.params)
-        nodes.append(Operation(signature, given))
+        nodes.append(operation(signature, given))
     return nodes
 
 
