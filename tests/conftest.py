@@ -9,12 +9,13 @@ import os
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import compress
 from operator import not_
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -22,8 +23,7 @@ import autodiff as ad
 
 from .backends.cupy_standin import Called, Emulated
 
-# Where there is no GPU, by the names of targets.
-STAND_INS = {"emulated": Emulated(), "called": Called()}
+EMULATED, CALLED = Emulated(), Called()
 SHELVES = Path(__file__).parent / "shelves.py"
 
 
@@ -152,7 +152,19 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(importlib.import_module("autodiff_backends.llvm.backend"), "KERNEL_CALL", float("-inf"))
     if target.name == "numba":
         _loops_everywhere(monkeypatch)
-    return STAND_INS.get(target.name) or ad.get_backend(target.name, target.device)
+    if target.name == "called":
+        return _registered(monkeypatch, "cupy", CALLED)
+    return EMULATED if target.name == "emulated" else ad.get_backend(target.name, target.device)
+
+
+def _registered(monkeypatch: pytest.MonkeyPatch, name: str, backend: Any) -> Any:
+    """A backend, known under a name during one test."""
+    registry = importlib.import_module("autodiff.registry")
+    for table in ("_registered", "_loaded"):
+        monkeypatch.setattr(registry, table, dict(getattr(registry, table)))
+    monkeypatch.setattr(registry, "_owners", WeakKeyDictionary())
+    ad.register_backend(name, backend)
+    return backend
 
 
 def _loops_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,15 +195,11 @@ def xp(backend: ad.Backend) -> Any:
 
 
 @pytest.fixture
-def shelves(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def shelves(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A backend with arrays of its own on two devices: a module, with its source."""
     text = SHELVES.read_text(encoding="utf-8")
     module = ModuleType("shelves")
     module.source = text  # type: ignore[attr-defined]
     exec(compile(text, str(SHELVES), "exec"), vars(module))
-    registry = importlib.import_module("autodiff.registry")
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
-    monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
-    ad.register_backend("shelves", module.backend)
-    yield module
-    registry._owners.clear()
+    _registered(monkeypatch, "shelves", module.backend)
+    return module
