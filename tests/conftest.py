@@ -52,6 +52,9 @@ TARGETS = {
     "cupy-called": Target("called", "numpy", ("test_cu",)),
 }
 
+# Files of tests that need a GPU, and the option that demands it.
+ON_GPU = {"test_cupy_gpu": "cupy"}
+
 # Set in the process of one test.
 ALONE = "AUTODIFF_TEST_ALONE"
 
@@ -78,6 +81,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         wanted = metafunc.config.getoption("backend")
         installed = [name for name in USUAL if importlib.util.find_spec(TARGETS[name].package)]
         metafunc.parametrize("backend", [wanted] if wanted else installed, indirect=True)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What only a GPU can do is no test without one, not even one that is skipped."""
+    needed = ON_GPU.get(collection_path.stem)
+    return None if needed in (None, config.getoption("backend")) else True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -153,8 +162,15 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if target.name == "numba":
         _loops_everywhere(monkeypatch)
     if target.name == "called":
-        return _registered(monkeypatch, "cupy", CALLED)
+        found: ad.Backend = request.getfixturevalue("cupy_called")
+        return found
     return EMULATED if target.name == "emulated" else ad.get_backend(target.name, target.device)
+
+
+@pytest.fixture
+def cupy_called(monkeypatch: pytest.MonkeyPatch) -> ad.Backend:
+    """The CuPy backend without kernels, and with what has the names of CuPy's library."""
+    return _registered(monkeypatch, "cupy", CALLED)
 
 
 def _registered(monkeypatch: pytest.MonkeyPatch, name: str, backend: Any) -> Any:
