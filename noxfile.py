@@ -76,7 +76,7 @@ def minimum(session: nox.Session) -> None:
 
 @nox.session
 def cuda(session: nox.Session) -> None:
-    """Check the kernels that are generated for CUDA, without a GPU: compile them for it, and run them as C++."""
+    """Check what runs on CUDA, without a GPU: compile kernels for it, run them as C++, and call what CuPy has."""
     _, wheel = build(session)
     session.install(f"{wheel}[test]", "nvidia-cuda-nvrtc")
     # Here a missing compiler is a failure; elsewhere these tests are skipped without one.
@@ -84,6 +84,9 @@ def cuda(session: nox.Session) -> None:
     session.run("pytest", "tests/backends", "-k", "cuda or cupy", *session.posargs, env=required)
     transformations = "tests/conformance/test_transformations.py"
     session.run("pytest", transformations, "--backend=cupy-emulated", *session.posargs, env=required)
+    # Whatever the table of operations needs of CuPy's library, by its names and signatures.
+    sweep = "tests/conformance/test_sweep.py"
+    session.run("pytest", sweep, "--backend=cupy-called", "-k", "value or reverse", *session.posargs)
 
 
 @nox.session

@@ -9,12 +9,13 @@ import os
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import compress
 from operator import not_
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -22,8 +23,7 @@ import autodiff as ad
 
 from .backends.cupy_standin import Called, Emulated
 
-# Where there is no GPU, by the names of targets.
-STAND_INS = {"emulated": Emulated(), "called": Called()}
+EMULATED, CALLED = Emulated(), Called()
 SHELVES = Path(__file__).parent / "shelves.py"
 
 
@@ -52,6 +52,9 @@ TARGETS = {
     "cupy-called": Target("called", "numpy", ("test_cu",)),
 }
 
+# Files of tests that need a GPU, and the option that demands it.
+ON_GPU = {"test_cupy_gpu": "cupy"}
+
 # Set in the process of one test.
 ALONE = "AUTODIFF_TEST_ALONE"
 
@@ -78,6 +81,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         wanted = metafunc.config.getoption("backend")
         installed = [name for name in USUAL if importlib.util.find_spec(TARGETS[name].package)]
         metafunc.parametrize("backend", [wanted] if wanted else installed, indirect=True)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What only a GPU can do is no test without one, not even one that is skipped."""
+    needed = ON_GPU.get(collection_path.stem)
+    return None if needed in (None, config.getoption("backend")) else True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -152,7 +161,26 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(importlib.import_module("autodiff_backends.llvm.backend"), "KERNEL_CALL", float("-inf"))
     if target.name == "numba":
         _loops_everywhere(monkeypatch)
-    return STAND_INS.get(target.name) or ad.get_backend(target.name, target.device)
+    if target.name == "called":
+        found: ad.Backend = request.getfixturevalue("cupy_called")
+        return found
+    return EMULATED if target.name == "emulated" else ad.get_backend(target.name, target.device)
+
+
+@pytest.fixture
+def cupy_called(monkeypatch: pytest.MonkeyPatch) -> ad.Backend:
+    """The CuPy backend without kernels, and with what has the names of CuPy's library."""
+    return _registered(monkeypatch, "cupy", CALLED)
+
+
+def _registered(monkeypatch: pytest.MonkeyPatch, name: str, backend: Any) -> Any:
+    """A backend, known under a name during one test."""
+    registry = importlib.import_module("autodiff.registry")
+    for table in ("_registered", "_loaded"):
+        monkeypatch.setattr(registry, table, dict(getattr(registry, table)))
+    monkeypatch.setattr(registry, "_owners", WeakKeyDictionary())
+    ad.register_backend(name, backend)
+    return backend
 
 
 def _loops_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,15 +211,11 @@ def xp(backend: ad.Backend) -> Any:
 
 
 @pytest.fixture
-def shelves(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def shelves(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A backend with arrays of its own on two devices: a module, with its source."""
     text = SHELVES.read_text(encoding="utf-8")
     module = ModuleType("shelves")
     module.source = text  # type: ignore[attr-defined]
     exec(compile(text, str(SHELVES), "exec"), vars(module))
-    registry = importlib.import_module("autodiff.registry")
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
-    monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
-    ad.register_backend("shelves", module.backend)
-    yield module
-    registry._owners.clear()
+    _registered(monkeypatch, "shelves", module.backend)
+    return module

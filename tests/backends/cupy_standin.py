@@ -17,7 +17,7 @@ from autodiff_backends.loops.regions import LOOPS
 from autodiff_backends.numpy.reference import Interpreted
 
 from .cuda_emulation import EmulatedDevice
-from .cupy_modules import CUPY, LOADED
+from .cupy_modules import NAMES, Memory, check_loops, modules
 
 # The devices made current, the innermost last; and those that were waited for.
 current = [0]
@@ -37,6 +37,16 @@ class Array(np.ndarray):
     def copy(self, order="C"):
         return made(np.array(self.view(np.ndarray), order=order))
 
+    def __getitem__(self, item):
+        # One element is an array, too.
+        return OnDevice().made(super().__getitem__(item))
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **keywords):
+        name, memory = f"cupy.{ufunc.__name__}", OnDevice()
+        check_loops(name, NAMES[name], inputs)
+        with np.errstate(all="ignore"):
+            return memory.made(getattr(ufunc, method)(*memory.read(name, inputs), **memory.read(name, keywords)))
+
 
 # Libraries are known by the packages of their classes.
 Array.__module__ = "cupy"
@@ -47,6 +57,32 @@ def made(array):
     found = np.asarray(array).view(Array)
     found.number = current[-1]
     return found
+
+
+class OnDevice(Memory):
+    """Arrays that say on which device they are: no function takes one on the host."""
+
+    def read(self, name, value):
+        if isinstance(value, dict):
+            return {key: self.read(name, x) for key, x in value.items()}
+        if isinstance(value, (tuple, list)):
+            return type(value)([self.read(name, x) for x in value])
+        if isinstance(value, Array):
+            return value.view(np.ndarray)
+        if isinstance(value, np.ndarray):
+            raise TypeError(f"{name}: Unsupported type {type(value)}")
+        return value
+
+    def made(self, value):
+        if isinstance(value, (tuple, list)):
+            return tuple([self.made(x) for x in value])
+        return made(value) if isinstance(value, (np.ndarray, np.generic)) else value
+
+
+# Modules of CuPy with arrays of NumPy, and with those on devices.
+PLAIN = modules(Memory())
+CUPY = PLAIN["cupy"]
+ON_DEVICE = modules(OnDevice())
 
 
 class Device:
@@ -80,7 +116,7 @@ class Library:
         self.cuda = SimpleNamespace(Device=Device)
 
     def __getattr__(self, name):
-        return getattr(CUPY, name)
+        return getattr(ON_DEVICE["cupy"], name)
 
     def array(self, value, dtype=None, copy=True, order="K"):
         found = np.array(np.asarray(value), dtype, order=order)
@@ -160,7 +196,7 @@ class Gpu(EmulatedDevice):
         self._thread = threading.local()
 
     def module(self, name):
-        return LOADED[name]
+        return (PLAIN if self.xp is CUPY else ON_DEVICE)[name]
 
     def scope(self):
         return Device(self.number)
@@ -244,7 +280,6 @@ class Emulated(Backend):
     """The CuPy backend on an emulated GPU; its arrays are NumPy's."""
 
     name = "emulated"
-    plan = CupyPlan
     capabilities = CupyBackend.capabilities
 
     def __init__(self):
@@ -252,19 +287,42 @@ class Emulated(Backend):
         self.plans = []
 
     def compile(self, program):
-        self.plans.append(self.plan(program, self.on, self.label))
+        self.plans.append(CupyPlan(program, self.on, self.label))
         return self.plans[-1]
 
 
+class ByNumPy:
+    """What kernels compute, computed by NumPy."""
+
+    n_launches = 1
+
+    def __init__(self, program):
+        self._plan = Interpreted(program)
+        self.n_operations, self.source = self._plan.n_operations, self._plan.source
+
+    def __call__(self, *values):
+        memory = OnDevice()
+        return memory.made(self._plan(*memory.read("kernel", values)))
+
+
 class CalledPlan(CupyPlan):
-    """A plan whose kernels are computed by NumPy."""
+    """A plan without kernels."""
 
     def _region(self, kind, program):
-        return Interpreted(program) if kind == LOOPS else super()._region(kind, program)
+        if kind != LOOPS:
+            return super()._region(kind, program)
+        self.n_launches += 1
+        return ByNumPy(program)
 
 
-class Called(Emulated):
-    """The CuPy backend without its kernels, which a compiler takes an hour for: its calls of CuPy's library alone."""
+class Called(CupyBackend):
+    """The CuPy backend without its kernels, which a compiler takes an hour for: what it calls of CuPy's library."""
 
-    name = "called"
-    plan = CalledPlan
+    def __init__(self):
+        library = Library()
+        library.room = 1 << 40
+        super().__init__(library, 0, 1)
+        self._on = Gpu(library)
+
+    def compile(self, program):
+        return CalledPlan(program, self._on, self.label)
