@@ -292,9 +292,10 @@ class Emulated(Backend):
 
 
 class ByNumPy:
-    """What kernels compute, computed by NumPy."""
+    """What kernels compute, computed by NumPy; it cannot be captured."""
 
-    n_launches = 1
+    n_launches, nbytes, bindable = 1, 0, False
+    takes, makes = (), []
 
     def __init__(self, program):
         self._plan = Interpreted(program)
@@ -309,10 +310,7 @@ class CalledPlan(CupyPlan):
     """A plan without kernels."""
 
     def _region(self, kind, program):
-        if kind != LOOPS:
-            return super()._region(kind, program)
-        self.n_launches += 1
-        return ByNumPy(program)
+        return ByNumPy(program) if kind == LOOPS else super()._region(kind, program)
 
 
 class Called(CupyBackend):
