@@ -200,6 +200,11 @@ def common_place(name: str, avals: Iterable[Aval]) -> Any:
     return None if found is None else found.place
 
 
+def has_integers(spec: tuple[Any, ...]) -> bool:
+    """Whether there are integers in an index of the form ``spec``."""
+    return "i" in spec
+
+
 def index_with_arrays(spec: tuple[Any, ...], index: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Any, ...]:
     """An index of the form ``spec`` with its index arrays, which are operands of their own, in their places."""
     rest = iter(arrays)

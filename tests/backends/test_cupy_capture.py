@@ -102,8 +102,8 @@ def test_gradients_on_a_device(as_program):
     assert CAPTURED in plan.source
     for one, first, wanted in zip(found[-1], found[0], Interpreted(program)(*values(0), large.value), strict=True):
         assert one.number == 1
-        np.testing.assert_array_equal(one, first)
-        np.testing.assert_allclose(one, wanted, rtol=1e-9, atol=1e-9)
+        np.testing.assert_array_equal(np.array(one), np.array(first))
+        np.testing.assert_allclose(np.array(one), wanted, rtol=1e-9, atol=1e-9)
 
 
 @needs_compiler
@@ -231,17 +231,36 @@ def test_nothing_keeps_a_plan_that_is_not_needed(network):
 
 
 @needs_compiler
-def test_few_launches_and_numbers_of_python_are_not_captured(as_program, variable):
+def test_few_launches_are_not_captured(as_program):
     leaves = [ad.Tensor(value) for value in values(0)]
     few = launching(as_program(leaves, recurrence(*leaves, steps=MIN_LAUNCHES // 2 - 1)), Gpu())
+    assert few.n_launches < MIN_LAUNCHES
+    assert isinstance(few, KernelPlan)
+    assert CAPTURED not in few.source
+
+
+@needs_compiler
+def test_numbers_of_python_are_part_of_what_is_captured(as_program, variable):
+    leaves = [ad.Tensor(value) for value in values(0)]
     factor = variable(0.5)
     state, total = recurrence(*leaves)
-    scaled = ad.ops.multiply(total.node, factor)
-    number = launching(as_program([*leaves, factor], [state, scaled]), Gpu())
-    assert few.n_launches < MIN_LAUNCHES < number.n_launches
-    for plan in (few, number):
-        assert isinstance(plan, KernelPlan)
-        assert CAPTURED not in plan.source
+    program = as_program([*leaves, factor], [state, ad.ops.multiply(total.node, factor)])
+    device = Gpu()
+    plan = launching(program, device)
+    assert plan.n_launches > MIN_LAUNCHES
+    replayed = []
+    numbers = [0.5, 0.25, 0.5, 0.5, 0.5, 0.5, -0.0, 0.0, 0.0, 0.0, 0.0, np.nan, np.nan, np.nan, np.nan]
+    for call, number in enumerate(numbers):
+        captured_before = device.captures
+        device.launched.clear()
+        found_state, found = plan(*values(call), number)
+        wanted_state, wanted = recurrence(*values(call))
+        np.testing.assert_allclose(found_state, wanted_state, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(found, wanted * number, rtol=1e-10, atol=1e-12)
+        assert np.signbit(found) == np.signbit(wanted * number) or np.isnan(number)
+        replayed.append(device.captures - captured_before)
+    # In the third call in a row with the same number, and again for another one.
+    assert replayed == [0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0]
 
 
 @pytest.mark.parametrize(

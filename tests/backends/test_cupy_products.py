@@ -11,6 +11,7 @@ import pytest
 
 import autodiff as ad
 from autodiff import errors
+from autodiff_backends.cupy.calls import capturable
 from autodiff_backends.cupy.capture import CAPTURING_CALL
 from autodiff_backends.cupy.plan import Captured, CupyPlan
 from autodiff_backends.cupy.products import LETTERS, MAX_WORKSPACES, Cublas, product_of
@@ -285,3 +286,31 @@ def test_what_waits_for_the_host_is_not_captured(as_program):
         given = perceptron_values(call)
         for one, wanted in zip(plan(*given), Interpreted(program)(*given), strict=True):
             np.testing.assert_allclose(one, wanted, rtol=1e-7, atol=1e-10)
+
+
+@needs_compiler
+def test_additions_at_places_are_captured_and_held_to_what_their_order_makes_of_them(as_program):
+    rng = np.random.default_rng(3)
+    leaves = [ad.Tensor(value) for value in perceptron_values(0)]
+    places = ad.Tensor(rng.integers(0, ROWS, (ROWS, 3)), constant=True)
+    rows = leaves[0][places].sum(axis=1)
+    loss = perceptron(rows, *leaves[1:])
+    program = as_program([*leaves, places], [loss, *ad.Graph().gradient(loss, leaves, as_tensors=True)])
+    device = Gpu()
+    plan = CupyPlan(program, device, "test")
+    assert isinstance(plan._plan, Captured)
+    assert not plan._plan.exact
+    for call in range(CAPTURING_CALL + 2):
+        given = [*perceptron_values(call), rng.integers(0, ROWS, (ROWS, 3))]
+        for one, wanted in zip(plan(*given), Interpreted(program)(*given), strict=True):
+            np.testing.assert_allclose(one, wanted, rtol=1e-9, atol=1e-12)
+    assert device.captures == 1
+
+
+def test_calls_that_bring_numbers_to_the_device_are_not_captured(as_program):
+    x, places = ad.Tensor(np.ones((4, 5, 6))), ad.Tensor(np.array([1, 2]), constant=True)
+    signatures = []
+    for item in (places, (slice(1, 3), places), (2, places), (places, slice(None), 1)):
+        program = as_program([x, places], [x[item]])
+        signatures += [s for _, s, _ in program.applications() if s.primitive.name == "index" and len(s.inputs) > 2]
+    assert [capturable(signature) for signature in signatures] == [True, True, False, False]

@@ -13,7 +13,7 @@ from autodiff.core.primitives import PRIMITIVES
 from autodiff.nodes import Slot, Variable
 from autodiff.plan import Program, build
 from autodiff_backends.numpy import backend as numpy_
-from autodiff_backends.numpy import reference
+from autodiff_backends.numpy import reference, runtime
 from autodiff_backends.numpy.reference import Interpreted, function_for
 
 VECTOR = intern_aval((3,), FLOAT64)
@@ -143,3 +143,16 @@ def test_quiet_programs_do_not_warn():
 
 def test_empty_program():
     assert Interpreted(Program([]))() == ()
+
+
+def test_many_additions_at_rows_and_at_elements():
+    """Index arrays beside slices, and index arrays alone, which are added at by one number each."""
+    rng = np.random.default_rng(0)
+    rows, columns = rng.integers(0, 64, (64, 40)), rng.integers(0, 96, (64, 40))
+    assert rows.size >= runtime.SMALLEST_FLAT
+    for index in ((rows, slice(0, 96, 1)), (slice(0, 64, 1), columns), (rows, columns), (rows, 5)):
+        found, wanted = np.zeros((64, 96)), np.zeros((64, 96))
+        values = rng.normal(size=found[index].shape)
+        runtime.add_at(found, index, values)
+        np.add.at(wanted, index, values)
+        np.testing.assert_array_equal(found, wanted)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.backend import has
-from autodiff.core.avals import broadcast_shape, index_with_arrays
+from autodiff.core.avals import broadcast_shape, has_integers, index_with_arrays
 from autodiff.core.primitives import Primitive, Signature, by_primitive
 from autodiff.errors import BackendError
 
@@ -262,6 +262,16 @@ OVERRIDES: dict[Primitive, Maker] = by_primitive(
         "convolve": _convolve,
     }
 )
+
+
+def capturable(signature: Signature) -> bool:
+    """Whether the call for a signature does nothing but launch kernels, whatever the values are.
+
+    Of index arrays and slices CuPy's kernels take all that they need. Integers beside them it brings to the device
+    first, from memory of the host that a graph would read again when it is replayed.
+    """
+    primitive = signature.primitive.name
+    return primitive in ("index", "index_add") and len(signature.inputs) > 2 and not has_integers(_spec(signature))
 
 
 def call_for(signature: Signature, xp: Namespace) -> Function:

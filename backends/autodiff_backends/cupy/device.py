@@ -6,8 +6,8 @@ So a plan runs on whatever has the methods of ``Device``; tests give it NumPy, a
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from typing import Any, Protocol, TypeVar, runtime_checkable
 from weakref import WeakValueDictionary
@@ -112,6 +112,14 @@ class Device(Protocol):
 
     def assign(self, target: Any, source: Any) -> None:
         """Copy an array, whichever way it lies in memory, into a regular one of the same shape and dtype."""
+        ...
+
+    def call(self, function: Callable[..., Any], operands: Sequence[Any], target: Any) -> None:
+        """Assign what a function of the library gives."""
+        ...
+
+    def apart(self) -> AbstractContextManager[Any]:
+        """Within it memory comes from a pool of its own, which is yielded: as long as it lives nobody else has it."""
         ...
 
     def product(self, signature: Signature) -> Product | None:
@@ -264,6 +272,17 @@ class CupyDevice:
     def assign(self, target: Any, source: Any) -> None:
         """Copied by CuPy."""
         target[...] = source
+
+    def call(self, function: Callable[..., Any], operands: Sequence[Any], target: Any) -> None:
+        """Assign what a function of CuPy gives."""
+        target[...] = function(*operands)
+
+    @contextmanager
+    def apart(self) -> Iterator[Any]:
+        """Within it CuPy takes memory from a pool of its own."""
+        pool = self.xp.cuda.MemoryPool()
+        with self.xp.cuda.using_allocator(pool.malloc):
+            yield pool
 
     def product(self, signature: Signature) -> Product | None:
         """A product by cuBLAS, of two operands that have the dtype of the result."""

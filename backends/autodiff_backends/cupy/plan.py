@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from autodiff.core.avals import Aval
 from autodiff.core.program import Application, Program
 from autodiff.plan.costs import nbytes
 
@@ -21,7 +22,7 @@ from ..cuda.kernels import KernelRegion, supported
 from ..loops.regions import LOOPS, Composed, Cuts, Region, regions, whole
 from ..loops.statements import looks
 from ..numpy.values import constant_value
-from .calls import call_for
+from .calls import call_for, capturable
 from .capture import CAPTURED, Bound, Captures, pays
 from .device import WORKSPACE_ALIGNMENT, Device, Product, retried
 from .namespace import Namespace
@@ -65,9 +66,13 @@ class KernelPlan:
         Of outputs and workspaces.
     takes, makes : list
         The inputs that are not constants, as their numbers and avals; the outputs' avals.
+    bindable : bool
+        Whether it can be bound: no output is a Python number.
     source : str
         The kernels, in CUDA C++.
     """
+
+    exact = True
 
     def __init__(self, program: Program, device: Device):
         region = KernelRegion(program)
@@ -90,14 +95,11 @@ class KernelPlan:
             (x.name, x.grid, x.block, _picker([begins[kind] + place for kind, place in x.arguments]))
             for x in region.launches
         ]
-        self.takes = [(n, program.avals[n]) for n, known in self._inputs if known is None]
+        taken = [n for n, known in self._inputs if known is None] + region.scalars
+        self.takes = [(n, program.avals[n]) for n in taken]
+        self.bindable = not self._weak
         self.makes = [program.avals[n] for n in program.outputs]
         self.nbytes = self._nbytes + sum([nbytes(aval) for aval in self.makes])
-
-    @property
-    def bindable(self) -> bool:
-        """Whether it can be bound: Python numbers would be those of the call that was captured."""
-        return not self._scalars and not self._weak
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         regular, empty = self._device.regular, self._device.empty
@@ -121,6 +123,7 @@ class KernelPlan:
         empty = self._device.empty
         outputs = [empty(shape, dtype) for shape, dtype in self._outputs]
         arguments = [_regular(values[n], bound, self._device) if known is None else known for n, known in self._inputs]
+        arguments += [number(values[n]) for n, number in self._scalars]
         arguments += outputs
         bound.kept.append(self._add_workspaces(arguments))
         arguments += self._new_counters()
@@ -177,7 +180,9 @@ class CallPlan:
     takes, makes : list
         The inputs that calls or outputs need, as their numbers and avals; the outputs' avals.
     bindable : bool
-        Whether it can be bound: it consists of products and other looks at arrays.
+        Whether it can be bound: it consists of calls that can be captured, and no output is a Python number.
+    exact : bool
+        Whether its results are the same to the last bit in each call.
     source : str
         The program that is executed call by call.
     """
@@ -196,8 +201,10 @@ class CallPlan:
             last.update(dict.fromkeys(arguments, number))
         functions = Namespace(device)
         self._steps: list[tuple[Callable[..., Any], int, tuple[int, ...], list[int]]] = []
-        ends = [program.avals[n] for n in (*[n for n, _ in self._inputs], *program.outputs)]
-        self.bindable = not any(aval.weak or aval.spec is not None for aval in ends)
+        self.takes = [(n, program.avals[n]) for n, _ in self._inputs]
+        self.makes = [program.avals[n] for n in program.outputs]
+        self.bindable = _can_be_bound(self.takes, self.makes)
+        self.exact = True
         made: dict[int, int] = {}
         for number, signature, arguments in applications:
             dead = [a for a in set(arguments) if last[a] == number and a not in program.outputs]
@@ -206,14 +213,15 @@ class CallPlan:
             self._steps.append((function, number, arguments, dead))
             if not looks(signature):
                 made[number] = nbytes(signature.out)
-                self.bindable = self.bindable and product is not None
+                self.bindable = self.bindable and (product is not None or capturable(signature))
+                self.exact = self.exact and not signature.primitive.writes
         self.n_operations, self.n_launches, self.nbytes = len(applications), len(made), sum(made.values())
         # The outputs, and whether the array is not this call's own, or is another output already.
         self._outputs = [
             (n, program.avals[n], n not in made or n in program.outputs[:i]) for i, n in enumerate(program.outputs)
         ]
-        self.takes = [(n, program.avals[n]) for n, _ in self._inputs]
-        self.makes = [program.avals[n] for n in program.outputs]
+        self._made = {number: (s.out.shape, s.out.dtype) for number, s, _ in applications}
+        self._looks = {number for number, signature, _ in applications if looks(signature)}
         self.source = str(program)
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
@@ -240,21 +248,24 @@ class CallPlan:
         """Add the launches for these arrays to ``bound``; the arrays that they write."""
         device = self._device
         registers: list[Any] = [None] * self._size
-        for number, _ in self._inputs:
-            registers[number] = values[number]
+        for number, dtype in self._inputs:
+            registers[number] = values[number] if dtype is None else device.xp.asarray(values[number], dtype)
         for number, value in self._constants:
             registers[number] = value
         for function, number, arguments, _ in self._steps:
             operands = [registers[a] for a in arguments]
-            if isinstance(function, Product):
+            if number in self._looks:
+                # Nothing is launched.
+                registers[number] = function(*operands)
+            elif isinstance(function, Product):
                 if not function.reads(*operands):
                     operands = [_regular(array, bound, device) for array in operands]
                 registers[number] = device.empty(function.shape, function.dtype)
                 x, y = operands
                 bound.launches.append(partial(function.start, x, y, registers[number]))
             else:
-                # Another look at an array, which launches nothing.
-                registers[number] = function(*operands)
+                registers[number] = device.empty(*self._made[number])
+                bound.launches.append(partial(device.call, function, operands, registers[number]))
         return [
             _copied(registers[number], bound, device) if shared else registers[number]
             for number, _, shared in self._outputs
@@ -266,6 +277,13 @@ def _copied(array: Any, bound: Bound, device: Device) -> Any:
     target = device.empty(array.shape, array.dtype)
     bound.launches.append(partial(device.assign, target, array))
     return target
+
+
+def _can_be_bound(takes: list[tuple[int, Aval]], makes: list[Aval]) -> bool:
+    """Whether what a plan takes is arrays and numbers, and what it makes is arrays."""
+    return not any(aval.spec is not None for _, aval in takes) and not any(
+        aval.weak or aval.spec is not None for aval in makes
+    )
 
 
 class Regions(Composed):
@@ -289,9 +307,8 @@ class Regions(Composed):
         needed = {*program.outputs}.union(*[inputs for _, inputs, _ in self.steps])
         self.takes = [(n, program.avals[n]) for n in range(program.n_inputs) if n in needed]
         self.makes = [program.avals[n] for n in program.outputs]
-        self.bindable = all(plan.bindable for plan in plans) and not any(
-            aval.weak or aval.spec is not None for aval in (*[aval for _, aval in self.takes], *self.makes)
-        )
+        self.bindable = all(plan.bindable for plan in plans) and _can_be_bound(self.takes, self.makes)
+        self.exact = all(plan.exact for plan in plans)
         self._constants = {n: _constant(program, n, device) for n in self._known} if self.bindable else {}
 
     def bind(self, values: Sequence[Any], bound: Bound) -> list[Any]:
@@ -331,12 +348,14 @@ class Captured:
         self.n_operations, self.n_launches = plan.n_operations, plan.n_launches
         self.source = f"{CAPTURED}\n{plan.source}"
         self._captures = Captures(device)
-        self._takes = [n for n, _ in plan.takes]
+        self._arrays = {n: aval for n, aval in plan.takes if not aval.weak}
+        self._numbers = [n for n, aval in plan.takes if aval.weak]
+        self.exact = plan.exact
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         # Products of what lies otherwise in memory may differ in their last bits.
         given = list(values)
-        for n in self._takes:
+        for n in self._arrays:
             given[n] = self._device.regular(given[n])
         return tuple(self._captures(self, given))
 
@@ -344,19 +363,22 @@ class Captured:
         """The outputs, by one launch after another."""
         return list(self._plan(*values))
 
-    def bound(self) -> Bound:
+    def numbers(self, values: Sequence[Any]) -> Any:
+        """The Python numbers among the values by their texts, which tell 0.0 from -0.0 and are equal for NaNs."""
+        return [repr(values[n]) for n in self._numbers]
+
+    def bound(self, values: Sequence[Any]) -> Bound:
         """The launches, on new arrays for all that they take and make."""
         empty = self._device.empty
-        inputs = {n: empty(aval.shape, aval.dtype) for n, aval in self._plan.takes}
+        inputs = {n: empty(aval.shape, aval.dtype) for n, aval in self._arrays.items()}
         bound = Bound(inputs, [], [], [])
-        values = [inputs.get(n) for n in range(max(inputs, default=-1) + 1)]
-        bound.outputs.extend(self._plan.bind(values, bound))
+        bound.outputs.extend(self._plan.bind([inputs.get(n, value) for n, value in enumerate(values)], bound))
         return bound
 
 
 def captured(plan: AnyPlan, device: Device) -> AnyPlan | Captured:
     """The plan, captured if it can be and that is worth it."""
-    arrays = [aval for _, aval in plan.takes] + plan.makes
+    arrays = [aval for _, aval in plan.takes if not aval.weak] + plan.makes
     copied = plan.nbytes + sum([nbytes(aval) for aval in arrays])
     worth = plan.bindable and pays(plan.n_launches, len(arrays), copied)
     return Captured(plan, device) if worth else plan
