@@ -180,10 +180,14 @@ class Captures:
     def _replayed(self, bound: Bound, replay: Callable[[], None], values: Sequence[Any]) -> list[Any]:
         device = self._device
         outputs = [device.empty(array.shape, array.dtype) for array in bound.outputs]
-        device.copy([(target, values[number]) for number, target in bound.inputs.items()])
+        self._take(bound, values)
         replay()
         device.copy(list(zip(outputs, bound.outputs, strict=True)))
         return outputs
+
+    def _take(self, bound: Bound, values: Sequence[Any]) -> None:
+        """Copy the values of a call to where the launches read them."""
+        self._device.copy([(target, values[number]) for number, target in bound.inputs.items()])
 
     def _capture(self, of_stream: _OfStream, plan: Launching, values: Sequence[Any], wanted: list[Any]) -> str:
         """Capture on a stream, and compare with the outputs of plain launches; what went wrong, or nothing."""
@@ -194,6 +198,7 @@ class Captures:
             with self._device.apart() as memory:
                 bound.kept.append(memory)
                 # Nothing is loaded for the first time while it is captured.
+                self._take(bound, values)
                 bound.start()
                 with _one_capture:
                     replay = uncollected(partial(self._device.capture, bound.start))

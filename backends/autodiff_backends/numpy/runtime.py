@@ -43,7 +43,7 @@ def add_at(out: Array, index: Any, values: Any) -> None:
     """``np.add.at(out, index, values)``, which ends the process with arrays of more than 32 dimensions (NumPy 2.4)."""
     if out.ndim <= MOST_DIMENSIONS_ADDED_AT:
         large = 1 < len(index) == out.ndim and np.size(values) >= SMALLEST_FLAT and out.flags.c_contiguous
-        if large and not any([type(entry) is slice for entry in index]):
+        if large and not any(type(entry) is slice for entry in index):
             places = np.ravel_multi_index(index, out.shape, mode="wrap")
             np.add.at(out.reshape(-1), places.reshape(-1), np.broadcast_to(values, places.shape).reshape(-1))
         else:
