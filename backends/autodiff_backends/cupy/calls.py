@@ -19,7 +19,8 @@ from autodiff.errors import BackendError
 
 from ..loops.statements import looks
 from ..numpy.matrix_functions import order_of
-from .namespace import IN_DOUBLE, Namespace
+from .namespace import Namespace
+from .special import IN_DOUBLE
 
 Function = Callable[..., Any]
 Maker = Callable[[Signature, Any], Function]
