@@ -97,7 +97,7 @@ def test_gradients_on_a_device(as_program):
     for one, first, wanted in zip(found[-1], found[0], Interpreted(program)(*values(0), large.value), strict=True):
         assert one.number == 1
         np.testing.assert_array_equal(one, first)
-        np.testing.assert_allclose(one, wanted, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(np.asarray(one), wanted, rtol=1e-9, atol=1e-9)
 
 
 @needs_compiler
