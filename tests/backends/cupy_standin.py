@@ -40,10 +40,10 @@ class Array(np.ndarray):
 
     def __getitem__(self, item):
         # One element is an array, too.
-        return OnDevice().made(super().__getitem__(item))
+        return OnDevice(self.number).made(super().__getitem__(item))
 
     def __array_ufunc__(self, ufunc, method, *inputs, **keywords):
-        name, memory = f"cupy.{ufunc.__name__}", OnDevice()
+        name, memory = f"cupy.{ufunc.__name__}", OnDevice(self.number)
         check_loops(name, NAMES[name], inputs)
         with np.errstate(all="ignore"):
             return memory.made(getattr(ufunc, method)(*memory.read(name, inputs), **memory.read(name, keywords)))
@@ -53,15 +53,18 @@ class Array(np.ndarray):
 Array.__module__ = "cupy"
 
 
-def made(array):
-    """An array of NumPy as one on the current device."""
+def made(array, number=None):
+    """An array of NumPy as one on a device, by default the current one."""
     found = np.asarray(array).view(Array)
-    found.number = current[-1]
+    found.number = current[-1] if number is None else number
     return found
 
 
 class OnDevice(Memory):
-    """Arrays that say on which device they are: no function takes one on the host."""
+    """Arrays that say on which device they are, by default the current one: no function takes one on the host."""
+
+    def __init__(self, number=None):
+        self.number = number
 
     def read(self, name, value):
         if isinstance(value, dict):
@@ -77,7 +80,7 @@ class OnDevice(Memory):
     def made(self, value):
         if isinstance(value, (tuple, list)):
             return tuple([self.made(x) for x in value])
-        return made(value) if isinstance(value, (np.ndarray, np.generic)) else value
+        return made(value, self.number) if isinstance(value, (np.ndarray, np.generic)) else value
 
 
 # Modules of CuPy with arrays of NumPy, and with those on devices.

@@ -194,7 +194,7 @@ def test_arrays_of_other_libraries_on_the_host_are_copied(cupy):
     x = torch.arange(3.0)
     found = cupy.asarray(x)
     assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, [0.0, 1.0, 2.0])
+    np.testing.assert_array_equal(np.asarray(found), [0.0, 1.0, 2.0])
     x[0] = 5.0
     assert found[0] == 0.0
 

@@ -20,6 +20,7 @@ from autodiff.errors import BackendError
 from ..loops.statements import looks
 from ..numpy.matrix_functions import order_of
 from .namespace import Namespace
+from .special import IN_DOUBLE
 
 Function = Callable[..., Any]
 Maker = Callable[[Signature, Any], Function]
@@ -231,11 +232,19 @@ def _convolve(signature: Signature, xp: Any) -> Function:
 
 def _special(signature: Signature, xp: Any) -> Function:
     """A function of SciPy, of numbers as SciPy computes it with: CuPy would take more or less precise ones."""
-    function: Function = getattr(xp.special, signature.primitive.name.lstrip("_"))
-    dtypes = signature.loop_dtypes[: len(signature.inputs)]
-    if all(aval.dtype == dtype for aval, dtype in zip(signature.inputs, dtypes, strict=True)):
+    name, inputs = signature.primitive.name, signature.inputs
+    function: Function = getattr(xp.special, name.lstrip("_"))
+    dtypes = signature.loop_dtypes[: len(inputs)]
+    if name in IN_DOUBLE:
+        dtypes = tuple([np.result_type(dtype, np.float64) for dtype in dtypes])
+    if all(aval.dtype == dtype for aval, dtype in zip(inputs, dtypes, strict=True)):
         return function
-    return lambda *arrays: function(*[x.astype(d, copy=False) for x, d in zip(arrays, dtypes, strict=True)])
+
+    def convert(*arrays: Any) -> Any:
+        found = function(*[x.astype(dtype, copy=False) for x, dtype in zip(arrays, dtypes, strict=True)])
+        return found if signature.out.parts else found.astype(signature.out.dtype, copy=False)
+
+    return convert
 
 
 OVERRIDES: dict[Primitive, Maker] = by_primitive(

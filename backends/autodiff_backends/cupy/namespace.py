@@ -17,19 +17,9 @@ from autodiff.core.avals import broadcast_shape
 from autodiff.core.primitives import Primitive
 
 from .device import Device
+from .special import INEXACT, SPECIAL, SPECIAL_OF_COMPLEX, Special
 
 Function = Callable[..., Any]
-
-# Of SciPy's functions, those that CuPy has; for complex numbers only the second.
-_SPECIAL = """
-bdtr bdtrc bdtri beta betainc betaincinv betaln binom boxcox boxcox1p chdtr chdtrc chdtri cosdg cosm1 cotdg ellipk
-ellipkm1 entr erf erfc erfcinv erfcx erfinv exp1 exp10 expi expit expn exprel fdtr fdtrc fdtri gamma gammainc
-gammaincc gammainccinv gammaincinv gammaln gdtr gdtrc huber i0 i0e i1 i1e inv_boxcox inv_boxcox1p j0 j1 k0 k0e k1 k1e
-kl_div log_expit log_ndtr loggamma logit lpmv nbdtr nbdtrc nbdtri ndtr ndtri pdtr pdtrc pdtri poch pseudo_huber psi
-radian rel_entr rgamma round sindg tandg xlog1py xlogy y0 y1 yn zetac _zeta
-"""
-SPECIAL = frozenset(_SPECIAL.split())
-SPECIAL_OF_COMPLEX = frozenset(("loggamma",))
 
 # Of the functions that cards say they need, those that CuPy has in its modules.
 FUNCTIONS = {
@@ -45,7 +35,7 @@ def lacking(own: Container[Primitive]) -> dict[str, str]:
     inner = {name: SimpleNamespace(**names) for name, names in modules.items() if name}
     declared = SimpleNamespace(__name__="CuPy", **modules[""], **inner)
     special = missing_special("CuPy", SPECIAL, SPECIAL_OF_COMPLEX)
-    return missing_in(declared, own) | special
+    return missing_in(declared, own) | special | INEXACT
 
 
 class Namespace:
@@ -72,9 +62,9 @@ class Namespace:
         return self._xp.array(value, dtype) if copy else self._xp.asarray(value, dtype)
 
     @cached_property
-    def special(self) -> Any:
+    def special(self) -> Special:
         """Special functions, imported when they are first needed."""
-        return self._device.module("cupyx.scipy.special")
+        return Special(self._xp, self._device.module("cupyx.scipy.special"))
 
     @cached_property
     def linalg(self) -> Matrices:
