@@ -22,7 +22,18 @@ from benchmarks.gpu.workloads import gpu_workloads
 from benchmarks.libraries import LIBRARIES
 from benchmarks.places import CPU, PLACES
 from benchmarks.results import Measurement, Remark, Series
-from benchmarks.timing import FULL, LEAST_ROUNDS, QUICK, Effort, call_for, calls_per_block, run_block, run_once
+from benchmarks.timing import (
+    FULL,
+    LEAST_CALLS,
+    LEAST_ROUNDS,
+    QUICK,
+    TRIAL_CALLS,
+    Effort,
+    call_for,
+    calls_per_block,
+    run_block,
+    run_once,
+)
 from benchmarks.workload import (
     STEP,
     Case,
@@ -184,8 +195,12 @@ class _CaseRun:
         for contestant in self._contestants:
             entry = entries.get(contestant.name)
             if entry is not None and contestant.role == "ours":
-                call_for(entry, self._effort.settle_seconds)
-                finish_compiling(self._modules[contestant.library])
+                ad = self._modules[contestant.library]
+                call_for(entry, self._effort.settle_seconds, LEAST_CALLS)
+                finish_compiling(ad)
+                if contestant.default:
+                    call_for(entry, 0.0, TRIAL_CALLS)
+                    finish_compiling(ad)
 
     def _run_rounds(self, entries: Mapping[str, Entry]) -> None:
         calls = {name: calls_per_block(entry, self._effort.block_seconds) for name, entry in entries.items()}

@@ -52,6 +52,9 @@ LEAST_ROUNDS = 3
 LEAST_CALLS = 4
 """Calls before the rounds, however long they take: from the third on a better plan may be made."""
 
+TRIAL_CALLS = 12
+"""Calls, however long they take, in which a plan that was made in the background is compared with the one before."""
+
 HOST_CALLS = 8
 """Steps that are started without waiting, at most, to time the host: so few that no queue of a device is full."""
 
@@ -95,13 +98,13 @@ def calls_per_block(entry: Entry, block_seconds: float) -> int:
     return calls
 
 
-def call_for(entry: Entry, seconds: float) -> None:
-    """Call an entry that long, and `LEAST_CALLS` times at least."""
+def call_for(entry: Entry, seconds: float, calls: int) -> None:
+    """Call an entry that long, and that many times at least."""
     if isinstance(entry, Timed):
         started = perf_counter()
         for count in itertools.count(1):
             entry.step()
-            if count >= LEAST_CALLS and perf_counter() - started > seconds:
+            if count >= calls and perf_counter() - started > seconds:
                 break
 
 
