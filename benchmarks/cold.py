@@ -83,7 +83,7 @@ def ours(ad: ModuleType, backend: str, loss: Loss, problem: Problem) -> dict[str
         finish_compiling(ad)
         call()
         found |= {READY: perf_counter() - started, LONGEST: max(taken[1:])}
-    elif backend == DEFAULT and tier():
+    elif backend == DEFAULT and tiers.are_there(ad):
         while perf_counter() - started < LONGEST_WAIT:
             call()
             if tier() == MACHINE_CODE:

@@ -216,7 +216,11 @@ class _CaseRun:
         gc.unfreeze()
         for name, entry in entries.items():
             if isinstance(entry, Timed):
-                self._of(STEP, name).tier = entry.tier()
+                try:
+                    self._of(STEP, name).tier = entry.tier()
+                except Exception as error:
+                    traceback.print_exception(error)
+                    self._remark(name, f"what answers is not known: {type(error).__name__}: {error}", failed=True)
 
     def _of(self, metric: str, contestant: str) -> Series:
         return self._series.setdefault((metric, contestant), Series(self._case.name, metric, contestant))

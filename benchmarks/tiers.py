@@ -18,14 +18,24 @@ def of_graph(graph: Any, record: Callable[[], Any], variables: Sequence[Any]) ->
 def of_function(ad: ModuleType, function: Any) -> Tier:
     """Of the plan of a traced function, which has no `explain`; nothing where plans have no tiers."""
 
+    tier_of = _tier_of(ad)
+
     def tier() -> str:
-        tier_of = getattr(importlib.import_module(f"{ad.__name__}.plan"), "tier_of", None)
         if tier_of is None:
             return ""
         traces = [trace for variants in function._cache.values() for trace in variants]
         return brief(tier_of(traces[0].plan) or "") if traces else ""
 
     return tier
+
+
+def are_there(ad: ModuleType) -> bool:
+    """Whether plans have tiers."""
+    return _tier_of(ad) is not None
+
+
+def _tier_of(ad: ModuleType) -> Callable[[Any], str | None] | None:
+    return getattr(importlib.import_module(f"{ad.__name__}.plan"), "tier_of", None)
 
 
 def brief(text: str) -> str:

@@ -243,6 +243,39 @@ def test_workloads_name_what_they_have(bench):
             assert max(map(len, sizes)) >= 3, name
 
 
+def test_ways_to_use_ours_agree_in_the_held_out_workloads(bench):
+    ad = bench.libraries.LIBRARIES["autodiff"].load()
+    count = 0
+    for name in bench.workloads.workload_names():
+        workload = bench.workloads.load_workload(name)
+        if workload.group == bench.workload.HELD_OUT:
+            case = workload.cases[0]
+            ways = [c for c in workload.contestants if c.role == "ours" and c.chosen in ("", "numpy")]
+            numbers = {c.name: [bench.timing.run_once(c.build(ad, case.parameter))[1]] for c in ways}
+            assert len(numbers) >= 2, name
+            rtol = workload.rtol if case.rtol is None else case.rtol
+            importlib.import_module("benchmarks.agreement").require_agreement(
+                numbers, name, rtol=rtol, atol=workload.atol
+            )
+            count += 1
+    assert count >= 15
+
+
+def test_what_a_fresh_process_waits_for(bench):
+    cold, tiers = (importlib.import_module(f"benchmarks.{name}") for name in ("cold", "tiers"))
+    ad = bench.libraries.LIBRARIES["autodiff"].load()
+    loss, _, pose = cold.PROGRAMS["chain"]
+    found = cold.ours(ad, "numpy", loss, pose(9))
+    assert set(found) == {cold.FIRST, cold.WARM}
+    assert min(found.values()) > 0
+    if bench.libraries.Library("llvmlite", "").installed:
+        found = cold.ours(ad, "llvm", loss, pose(9))
+        assert found[cold.FIRST] < found[cold.READY]
+        assert found[cold.LONGEST] < found[cold.READY]
+    assert tiers.brief("llvm, compiled in 3 ms: faster") == "llvm"
+    assert tiers.brief("numpy: too few calls, so far") == "numpy"
+
+
 def test_peak_memory_counts_temporaries_and_not_inputs(bench):
     if not bench.resident.is_measurable():
         pytest.skip("resident memory is read from Linux's /proc")
