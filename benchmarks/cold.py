@@ -21,13 +21,11 @@ from benchmarks import tiers
 from benchmarks.compilers import DEFAULT, finish_compiling, function_on
 from benchmarks.gradients import Problem
 from benchmarks.libraries import LIBRARIES
+from benchmarks.tiers import MACHINE_CODE
 from benchmarks.workloads import gru, kalman, lstm, neural_ode
 
 FIRST, READY, LONGEST, WARM = "first gradient", "machine code ready", "longest call until then", "later call"
 """What is measured, in seconds; all but `LONGEST` and `WARM` since the function was made."""
-
-MACHINE_CODE = "llvm"
-"""The backend of machine code, and the tier in the words of ``Graph.explain``."""
 
 LONGEST_WAIT = 20.0
 """Seconds after which machine code is no longer waited for."""

@@ -9,6 +9,9 @@ from typing import Any
 
 Tier = Callable[[], str]
 
+MACHINE_CODE = "llvm"
+"""The backend of machine code, and the tier in the words of ``Graph.explain``."""
+
 
 def of_graph(graph: Any, record: Callable[[], Any], variables: Sequence[Any]) -> Tier:
     """Of what gives the gradient of what is recorded."""

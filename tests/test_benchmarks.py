@@ -187,6 +187,16 @@ def test_ours_is_called_until_its_plans_are_made_before_it_is_timed(bench, tiny,
     assert events[:made].count("called") >= 2 + bench.timing.LEAST_CALLS
     assert "timed" not in events[:made]
     assert {series.tier for series in measurement.series} == {"tier 1.0"}
+    assert not measurement.failures
+
+    def unknown(_module, _parameter):
+        return bench.workload.Timed(int, lambda _: [], tier=lambda: {}["plan"])
+
+    contestants = [bench.workload.Contestant("autodiff", unknown)]
+    measurement = bench.measure.measure(replace(workload, contestants=contestants), quick=True)
+    (failure,) = measurement.failures
+    assert "KeyError: 'plan'" in failure.text
+    assert [len(series.warm) for series in measurement.series] == [3]
 
 
 def test_publishing_writes_page_and_readme(bench, tiny, tmp_path):
