@@ -16,7 +16,7 @@ from benchmarks.processes import Budget, add_peak_memory, describe_machine, meas
 from benchmarks.report import compare, markdown
 from benchmarks.results import Measurement
 from benchmarks.saved import save
-from benchmarks.workloads import workload_names
+from benchmarks.workloads import load_workload, workload_names
 
 OUTPUT = ROOT / "benchmarks" / "results"
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     measurements: list[Measurement] = []
     failed: list[str] = []
     seconds = arguments.seconds or (QUICK_SECONDS if arguments.quick else FULL_SECONDS)
-    budget = Budget(seconds, len(arguments.only))
+    budget = Budget(seconds, [load_workload(name) for name in arguments.only], quick=arguments.quick)
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.only:
             print(f"{name} ...", file=sys.stderr, flush=True)

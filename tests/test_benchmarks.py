@@ -119,6 +119,7 @@ def test_failures_reach_the_exit_status_and_the_report(bench, tiny, monkeypatch,
         main, "measure_in_process", lambda *_, quick, seconds: bench.measure.measure(workload, quick=quick)
     )
     monkeypatch.setattr(main, "workload_names", lambda: ["tiny"])
+    monkeypatch.setattr(main, "load_workload", lambda _name: workload)
     monkeypatch.setattr(bench.processes, "load_workload", lambda _name: replace(workload, rows=()))
     assert main.main(["--quick", "--output", str(tmp_path)]) == 1
     assert "**Failed: tiny.**" in (tmp_path / "report.md").read_text(encoding="utf-8")
@@ -411,8 +412,10 @@ def test_who_has_no_time_leaves_cases_out_and_says_so(bench, tiny, monkeypatch):
     (remark,) = measurement.remarks
     assert (remark.case, remark.failed) == ("ten", False)
     assert "no time" in remark.text
-    budget = bench.processes.Budget(None, 2)
-    assert budget.share() is None
+    monkeypatch.setattr(bench.processes, "perf_counter", lambda: 0.0)
+    budget = bench.processes.Budget(60.0, [tiny, replace(tiny, cases=tiny.cases[:1])], quick=True)
+    assert [budget.share(), budget.share()] == [40.0, 60.0]
+    assert bench.processes.Budget(None, [tiny], quick=False).share() is None
 
 
 def test_the_gpu_command_measures_other_libraries_too(bench, tmp_path):

@@ -85,6 +85,6 @@ WORKLOAD = Workload(
     targets=tuple(Target(limit, metric=metric, cases=(name,)) for name, (_, _, metric, limit) in CASES.items()),
     size_unit="operations",
     units=dict.fromkeys((FIRST, READY, LONGEST, WARM), "s"),
-    max_rounds=3,
+    max_rounds=1,
     max_first_calls=1,
 )
