@@ -254,6 +254,8 @@ def main() -> None:
     arguments = parser.parse_args()
     place = PLACES[arguments.place]
     workload = load_workload(arguments.name) if place is CPU else gpu_workloads(place)[arguments.name]
+    if arguments.quick and place is CPU:
+        workload = workload.in_brief()
     measurement = measure(workload, quick=arguments.quick, seconds=arguments.seconds)
     arguments.result.write_text(json.dumps(measurement.to_json()))
 

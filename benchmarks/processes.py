@@ -32,13 +32,11 @@ class Budget:
         From now on; None for as long as it takes.
     workloads : sequence of Workload
         In their order.
-    quick : bool
-        Whether only their quick cases are measured.
     """
 
-    def __init__(self, seconds: float | None, workloads: Sequence[Workload], *, quick: bool) -> None:
+    def __init__(self, seconds: float | None, workloads: Sequence[Workload]) -> None:
         self._end = None if seconds is None else perf_counter() + seconds
-        self._cases = [sum(case.quick or not quick for case in workload.cases) for workload in workloads]
+        self._cases = [len(workload.cases) for workload in workloads]
 
     def share(self) -> float | None:
         """What the next workload gets."""

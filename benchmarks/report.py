@@ -26,7 +26,7 @@ from benchmarks.workloads import load_workload
 MEAN_TARGETS = {ESTABLISHED: 0.30, HELD_OUT: 0.55}
 """Upper limits of the geometric means over the rows of each group."""
 
-_QUICK = "**Quick run: few rounds. It shows that the benchmarks run, and only roughly how fast.**"
+_QUICK = "**Quick run: {}. It shows that the benchmarks run, and only roughly how fast.**"
 
 ONE_ROW = "A row over several sizes is their geometric mean."
 
@@ -67,6 +67,8 @@ class Edition:
         By its heading, what makes the lines of a section after the headline.
     targets : bool, optional
         Whether the headline is held to targets.
+    quick : str, optional
+        What a quick run measures.
     """
 
     title: str = "Benchmarks"
@@ -76,6 +78,7 @@ class Edition:
     mean_targets: Mapping[str, float] = field(default_factory=lambda: MEAN_TARGETS)
     sections: dict[str, Section] = field(default_factory=dict)
     targets: bool = True
+    quick: str = "few rounds of the middle sizes, without what takes long to compile"
 
 
 PROCESSOR = Edition(sections={"By size": scale_lines, "Where ours is slowest": worst_lines})
@@ -117,7 +120,7 @@ def markdown(
     edition : Edition, optional
         What it says.
     """
-    lines = [f"# {edition.title}", "", *_quick_lines(quick)]
+    lines = [f"# {edition.title}", "", *_quick_lines(quick, edition)]
     if failed:
         lines += [f"**Failed: {', '.join(failed)}.** What is known of it stands under *Not measured*.", ""]
     lines += [*_fact_lines(comparisons, machine), edition.how_to_read, ""]
@@ -158,11 +161,11 @@ def pages(
     edition = replace(edition, targets=False)
     figures = f"[All figures]({edition.name}-figures.md): every workload, size and contestant."
     above, below = _picture_lines(pictures)[:2], _picture_lines(pictures)[2:]
-    first = [f"# {edition.title}", "", *_quick_lines(quick), *above]
+    first = [f"# {edition.title}", "", *_quick_lines(quick, edition), *above]
     first += [*headline_lines(headlines(comparisons), edition), "", figures, ""]
     first += _section_lines(comparisons, edition.sections)
     first += ["## How to read this", "", edition.how_to_read, "", *_fact_lines(comparisons, machine)]
-    behind = [f"# {edition.title}: all figures", "", *_quick_lines(quick)]
+    behind = [f"# {edition.title}: all figures", "", *_quick_lines(quick, edition)]
     behind += [f"The headline, and how to read these, are in [{edition.title.lower()}]({edition.name}.md).", ""]
     behind += [*below, *_section_lines(comparisons, _SCALING), "## Not measured", "", *_remark_lines(comparisons)]
     for one in comparisons:
@@ -174,8 +177,8 @@ def _text(lines: Sequence[str]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _quick_lines(quick: bool) -> list[str]:
-    return [_QUICK, ""] if quick else []
+def _quick_lines(quick: bool, edition: Edition) -> list[str]:
+    return [_QUICK.format(edition.quick), ""] if quick else []
 
 
 def _fact_lines(comparisons: Sequence[Comparison], machine: Mapping[str, str]) -> list[str]:

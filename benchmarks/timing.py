@@ -58,7 +58,7 @@ TRIAL_CALLS = 12
 HOST_CALLS = 8
 """Steps that are started without waiting, at most, to time the host: so few that no queue of a device is full."""
 
-FULL = Effort(rounds=15, block_seconds=0.01, first_calls=3, case_seconds=6.0, settle_seconds=3.0)
+FULL = Effort(rounds=15, block_seconds=0.01, first_calls=3, case_seconds=5.0, settle_seconds=2.0)
 QUICK = Effort(rounds=9, block_seconds=0.003, first_calls=1, case_seconds=2.0, settle_seconds=0.5)
 
 

@@ -287,6 +287,20 @@ def test_what_a_fresh_process_waits_for(bench):
     assert tiers.brief("numpy: too few calls, so far") == "numpy"
 
 
+def test_quick_runs_measure_the_middle_of_each_variant(bench, tiny):
+    slow = bench.workload.Contestant("torch compile", timed(bench, 2.0), "peer")
+    case = bench.workload.Case
+    others = (
+        case("huge", size=100, quick=False),
+        case("left", size=5, variant="b"),
+        case("right", size=4, variant="b"),
+    )
+    workload = replace(tiny, contestants=[*tiny.contestants, slow], cases=(*tiny.cases, case("five", size=5), *others))
+    brief = workload.in_brief()
+    assert [case.name for case in brief.cases] == ["five", "left"]
+    assert [contestant.name for contestant in brief.contestants] == ["autodiff", "peer"]
+
+
 def test_peak_memory_counts_temporaries_and_not_inputs(bench):
     if not bench.resident.is_measurable():
         pytest.skip("resident memory is read from Linux's /proc")
@@ -413,9 +427,9 @@ def test_who_has_no_time_leaves_cases_out_and_says_so(bench, tiny, monkeypatch):
     assert (remark.case, remark.failed) == ("ten", False)
     assert "no time" in remark.text
     monkeypatch.setattr(bench.processes, "perf_counter", lambda: 0.0)
-    budget = bench.processes.Budget(60.0, [tiny, replace(tiny, cases=tiny.cases[:1])], quick=True)
+    budget = bench.processes.Budget(60.0, [tiny, replace(tiny, cases=tiny.cases[:1])])
     assert [budget.share(), budget.share()] == [40.0, 60.0]
-    assert bench.processes.Budget(None, [tiny], quick=False).share() is None
+    assert bench.processes.Budget(None, [tiny]).share() is None
 
 
 def test_the_gpu_command_measures_other_libraries_too(bench, tmp_path):

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     measurements: list[Measurement] = []
     failed: list[str] = []
     workloads = gpu_workloads(place)
-    budget = Budget(arguments.seconds, [workloads[name] for name in arguments.only], quick=arguments.quick)
+    budget = Budget(arguments.seconds, [workloads[name] for name in arguments.only])
     text = ""
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.only:
