@@ -113,6 +113,8 @@ WORKLOAD = Workload(
         # 10 us on the machine where autograd takes 49 us
         Target(10 / 49, contestants=RECORDED, against="autograd", cases=(ONCE,)),
         Target(0.5, contestants=RECORDED, against="jax", cases=(ONCE,)),
+        Target(3e-6, contestants=RECORDED, cases=(ONCE,)),
+        Target(0.3e-6, contestants=TRACED, cases=(ONCE,)),
     ),
     rows=(
         Row("x² + x at a Python float, ad.grad", (ONCE,), RECORDED),

@@ -211,6 +211,8 @@ WORKLOAD = Workload(
         Target(0.5, contestants=RECORDED, against="torch", cases=SEED),
         Target(1.1, contestants=RECORDED, against="jax", cases=SEED),
         Target(0.6, contestants=TRACED, against="jax", cases=SEED),
+        Target(0.1, contestants=TRACED, against="jax", cases=SEED[:1]),
+        Target(1.8e-6, contestants=TRACED, cases=SEED[:1]),
     ),
     rows=(
         Row(f"XOR step, {HIDDEN} units, define-by-run", SEED, RECORDED),
