@@ -16,7 +16,7 @@ from benchmarks.processes import Budget, add_peak_memory, describe_machine, meas
 from benchmarks.report import compare, markdown
 from benchmarks.results import Measurement
 from benchmarks.saved import save
-from benchmarks.workloads import workload_names
+from benchmarks.workloads import load_workload, workload_names
 
 OUTPUT = ROOT / "benchmarks" / "results"
 
@@ -31,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     measurements: list[Measurement] = []
     failed: list[str] = []
     seconds = arguments.seconds or (QUICK_SECONDS if arguments.quick else FULL_SECONDS)
-    budget = Budget(seconds, len(arguments.only))
+    workloads = [load_workload(name) for name in arguments.only]
+    budget = Budget(seconds, [workload.in_brief() for workload in workloads] if arguments.quick else workloads)
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.only:
             print(f"{name} ...", file=sys.stderr, flush=True)
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 failed.append(name)
                 continue
             measurements.append(measurement)
-            if resident.is_measurable():
+            if resident.is_measurable() and not arguments.quick:
                 add_peak_memory(measurement, Path(folder))
             if measurement.failures:
                 failed.append(name)

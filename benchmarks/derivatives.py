@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import tiers
 from benchmarks.compilers import DEFAULT, function_on, torch_compile
 from benchmarks.gradients import ours
 from benchmarks.workload import Contestant, Numbers, Timed, UnavailableError
@@ -148,7 +149,7 @@ def _traced(chosen: Chosen, backend: str = DEFAULT) -> Callable[[ModuleType, Any
     def build(ad: ModuleType, parameter: Any) -> Timed:
         derivative, arguments = chosen(parameter)
         function = function_on(ad, derivative(of_autodiff(ad)), backend)
-        return Timed(lambda: function(*arguments), _numbers)
+        return Timed(lambda: function(*arguments), _numbers, tier=tiers.of_function(ad, function))
 
     return build
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import tiers
 from benchmarks.compilers import DEFAULT, function_on, graph_on, loaded, torch_compile
 from benchmarks.places import CPU, Place
 from benchmarks.workload import LAUNCHES, Contestant, Numbers, Timed
@@ -159,7 +160,7 @@ def define_by_run(loss: Loss, pose: Pose, backend: str = DEFAULT, place: Place =
         def launches() -> dict[str, float]:
             return {LAUNCHES: graph.explain(record(), variables).launches}
 
-        return _of_ours(step, problem, graph.backend, place, launches)
+        return _of_ours(step, problem, graph.backend, place, tiers.of_graph(graph, record, variables), launches)
 
     return build
 
@@ -177,7 +178,7 @@ def traced_function(loss: Loss, pose: Pose, backend: str = DEFAULT, place: Place
             computing.home.asarray(array) if isinstance(array, np.ndarray) else array
             for array in (*problem.variables, *problem.data)
         ]
-        return _of_ours(lambda: function(*arrays), problem, computing, place)
+        return _of_ours(lambda: function(*arrays), problem, computing, place, tiers.of_function(ad, function))
 
     return build
 
@@ -187,6 +188,7 @@ def _of_ours(
     problem: Problem,
     backend: Any,
     place: Place,
+    tier: tiers.Tier,
     launches: Callable[[], Mapping[str, float]] = dict,
 ) -> Timed:
     """An entry whose results are arrays of the backend's."""
@@ -195,8 +197,8 @@ def _of_ours(
         return problem.numbers(result, backend.home.to_numpy)
 
     if not place.queued:
-        return Timed(step, numbers)
-    return Timed(step, numbers, launches, lambda _result: backend.synchronize())
+        return Timed(step, numbers, tier=tier)
+    return Timed(step, numbers, launches, lambda _result: backend.synchronize(), tier)
 
 
 def jax_jit(loss: OwnLoss, pose: Pose, place: Place = CPU) -> Builder:

@@ -16,7 +16,7 @@ from benchmarks.compare import Comparison
 from benchmarks.libraries import ROOT, measuring_environment
 from benchmarks.places import CPU, Place
 from benchmarks.results import Measurement, Remark, Series
-from benchmarks.workload import PEAK_MEMORY, STEP
+from benchmarks.workload import PEAK_MEMORY, STEP, Workload
 from benchmarks.workloads import load_workload
 
 TIMEOUT = 900
@@ -24,24 +24,25 @@ TIMEOUT = 900
 
 
 class Budget:
-    """The time that a command may take, of which each of its workloads gets an equal share of what is left.
+    """The time that a command may take: of what is left each workload gets a share, for as many cases as it has.
 
     Parameters
     ----------
     seconds : float or None
         From now on; None for as long as it takes.
-    workloads : int
-        How many there are.
+    workloads : sequence of Workload
+        In their order.
     """
 
-    def __init__(self, seconds: float | None, workloads: int) -> None:
+    def __init__(self, seconds: float | None, workloads: Sequence[Workload]) -> None:
         self._end = None if seconds is None else perf_counter() + seconds
-        self._left = workloads
+        self._cases = [len(workload.cases) for workload in workloads]
 
     def share(self) -> float | None:
         """What the next workload gets."""
-        left, self._left = self._left, self._left - 1
-        return None if self._end is None else max(self._end - perf_counter(), 0.0) / left
+        left = sum(self._cases)
+        cases = self._cases.pop(0)
+        return None if self._end is None else max(self._end - perf_counter(), 0.0) * cases / left
 
 
 def measure_in_process(

@@ -26,7 +26,7 @@ from benchmarks.workloads import load_workload
 MEAN_TARGETS = {ESTABLISHED: 0.30, HELD_OUT: 0.55}
 """Upper limits of the geometric means over the rows of each group."""
 
-_QUICK = "**Quick run: few rounds. It shows that the benchmarks run, and only roughly how fast.**"
+_QUICK = "**Quick run: {}. It shows that the benchmarks run, and only roughly how fast.**"
 
 ONE_ROW = "A row over several sizes is their geometric mean."
 
@@ -41,6 +41,10 @@ _HOW_TO_READ = (
     "process holds at most in a warm call, above its level before the first. "
     "Absolute figures hold for this machine at this moment only."
 )
+
+
+Section = Callable[[Sequence[Comparison]], list[str]]
+"""Makes the lines of a section of a report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,12 @@ class Edition:
         Who stands in the headline.
     mean_targets : mapping
         Upper limits of the geometric means over the rows of a group of workloads, by the group.
-    sections : mapping, optional
+    sections : dict, optional
         By its heading, what makes the lines of a section after the headline.
     targets : bool, optional
         Whether the headline is held to targets.
+    quick : str, optional
+        What a quick run measures.
     """
 
     title: str = "Benchmarks"
@@ -70,8 +76,9 @@ class Edition:
     how_to_read: str = _HOW_TO_READ
     compared: str = _BY_DEFAULT + ONE_ROW
     mean_targets: Mapping[str, float] = field(default_factory=lambda: MEAN_TARGETS)
-    sections: Mapping[str, Callable[[Sequence[Comparison]], list[str]]] = field(default_factory=dict)
+    sections: dict[str, Section] = field(default_factory=dict)
     targets: bool = True
+    quick: str = "few rounds of the middle sizes, without what takes long to compile"
 
 
 PROCESSOR = Edition(sections={"By size": scale_lines, "Where ours is slowest": worst_lines})
@@ -113,12 +120,12 @@ def markdown(
     edition : Edition, optional
         What it says.
     """
-    lines = [f"# {edition.title}", "", *_quick_lines(quick)]
+    lines = [f"# {edition.title}", "", *_quick_lines(quick, edition)]
     if failed:
         lines += [f"**Failed: {', '.join(failed)}.** What is known of it stands under *Not measured*.", ""]
     lines += [*_fact_lines(comparisons, machine), edition.how_to_read, ""]
     lines += ["## Headline", "", *headline_lines(headlines(comparisons), edition), "", *_picture_lines(pictures)]
-    lines += _section_lines(comparisons, edition)
+    lines += _section_lines(comparisons, edition.sections | _SCALING)
     lines += ["## Targets", ""]
     header = ("workload", "case", "contestant", "figure", "measured", "target", "")
     lines += table(header, (row for one in comparisons for row in _target_rows(one)))
@@ -136,7 +143,7 @@ def pages(
     pictures: Mapping[str, str] | None = None,
     edition: Edition = PROCESSOR,
 ) -> tuple[str, str]:
-    """What is published of all measurements: a page with the headline and its picture, and one with all figures.
+    """What is published of all measurements: a page with the headline and its sections, and one with all figures.
 
     Parameters
     ----------
@@ -154,12 +161,13 @@ def pages(
     edition = replace(edition, targets=False)
     figures = f"[All figures]({edition.name}-figures.md): every workload, size and contestant."
     above, below = _picture_lines(pictures)[:2], _picture_lines(pictures)[2:]
-    first = [f"# {edition.title}", "", *_quick_lines(quick), *above]
+    first = [f"# {edition.title}", "", *_quick_lines(quick, edition), *above]
     first += [*headline_lines(headlines(comparisons), edition), "", figures, ""]
+    first += _section_lines(comparisons, edition.sections)
     first += ["## How to read this", "", edition.how_to_read, "", *_fact_lines(comparisons, machine)]
-    behind = [f"# {edition.title}: all figures", "", *_quick_lines(quick)]
+    behind = [f"# {edition.title}: all figures", "", *_quick_lines(quick, edition)]
     behind += [f"The headline, and how to read these, are in [{edition.title.lower()}]({edition.name}.md).", ""]
-    behind += [*below, *_section_lines(comparisons, edition), "## Not measured", "", *_remark_lines(comparisons)]
+    behind += [*below, *_section_lines(comparisons, _SCALING), "## Not measured", "", *_remark_lines(comparisons)]
     for one in comparisons:
         behind += _workload_lines(one)
     return _text(first), _text(behind)
@@ -169,8 +177,8 @@ def _text(lines: Sequence[str]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _quick_lines(quick: bool) -> list[str]:
-    return [_QUICK, ""] if quick else []
+def _quick_lines(quick: bool, edition: Edition) -> list[str]:
+    return [_QUICK.format(edition.quick), ""] if quick else []
 
 
 def _fact_lines(comparisons: Sequence[Comparison], machine: Mapping[str, str]) -> list[str]:
@@ -186,12 +194,11 @@ def _picture_lines(pictures: Mapping[str, str] | None) -> list[str]:
     return [line for title, address in (pictures or {}).items() for line in (f"![{title}]({address})", "")]
 
 
-def _section_lines(comparisons: Sequence[Comparison], edition: Edition) -> list[str]:
-    """The edition's sections, and cost against size."""
-    sections = {title: make(comparisons) for title, make in edition.sections.items()}
+def _section_lines(comparisons: Sequence[Comparison], sections: Mapping[str, Section]) -> list[str]:
+    """Those of the sections in which there is something."""
     lines = []
-    for title, section in (sections | {"Cost against size": scaling_lines(comparisons)}).items():
-        if section:
+    for title, make in sections.items():
+        if section := make(comparisons):
             lines += [f"## {title}", "", *section, ""]
     return lines
 
@@ -330,6 +337,9 @@ def scaling_lines(comparisons: Sequence[Comparison]) -> list[str]:
             if rows:
                 lines += [*table(header, rows), ""]
     return lines[:-1]
+
+
+_SCALING = {"Cost against size": scaling_lines}
 
 
 # --- targets and remarks ----------------------------------------------------------------------------------------------

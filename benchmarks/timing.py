@@ -32,7 +32,7 @@ class Effort:
     case_seconds : float
         No further round or fresh entry is begun once a case's rounds or entries have taken that long.
     settle_seconds : float, optional
-        How long ours is called before the rounds, so that what is called often is found to be.
+        How long ours is called before the rounds at most, so that what is called often is found to be.
     """
 
     rounds: int
@@ -52,11 +52,14 @@ LEAST_ROUNDS = 3
 LEAST_CALLS = 4
 """Calls before the rounds, however long they take: from the third on a better plan may be made."""
 
+TRIAL_CALLS = 12
+"""Calls, however long they take, in which a plan that was made in the background is compared with the one before."""
+
 HOST_CALLS = 8
 """Steps that are started without waiting, at most, to time the host: so few that no queue of a device is full."""
 
-FULL = Effort(rounds=15, block_seconds=0.01, first_calls=3, case_seconds=6.0, settle_seconds=1.0)
-QUICK = Effort(rounds=9, block_seconds=0.003, first_calls=1, case_seconds=2.0, settle_seconds=0.3)
+FULL = Effort(rounds=15, block_seconds=0.01, first_calls=3, case_seconds=5.0, settle_seconds=2.0)
+QUICK = Effort(rounds=9, block_seconds=0.003, first_calls=1, case_seconds=2.0, settle_seconds=0.5)
 
 
 class Laps:
@@ -95,14 +98,13 @@ def calls_per_block(entry: Entry, block_seconds: float) -> int:
     return calls
 
 
-def call_for(entry: Entry, seconds: float) -> None:
-    """Call an entry that long, and `LEAST_CALLS` times at least."""
-    if isinstance(entry, Timed):
-        started = perf_counter()
-        for count in itertools.count(1):
-            entry.step()
-            if count >= LEAST_CALLS and perf_counter() - started > seconds:
-                break
+def call_for(entry: Timed, seconds: float, calls: int) -> None:
+    """Call an entry that long, and that many times at least."""
+    started = perf_counter()
+    for count in itertools.count(1):
+        entry.step()
+        if count >= calls and perf_counter() - started > seconds:
+            break
 
 
 def run_block(entry: Entry, calls: int) -> Mapping[str, float]:

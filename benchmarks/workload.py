@@ -6,7 +6,7 @@ Nothing here measures or prints, and nothing here imports a library under test.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
@@ -42,6 +42,9 @@ RECORDED = ("autodiff",)
 
 TRACED = ("autodiff function",)
 """Our contestants by default that trace once."""
+
+SLOW_TO_COMPILE = ("torch compile",)
+"""Contestants that a quick run leaves out."""
 
 _ROLES: Mapping[str, Role] = {"autodiff": "ours", "numpy": "reference", "python": "reference"}
 
@@ -283,3 +286,19 @@ class Workload:
     checked_steps: int = 3
     max_rounds: int = 1000
     max_first_calls: int = 1000
+
+    def in_brief(self) -> Workload:
+        """The middle case of each variant, without contestants that take seconds to compile: what a quick run measures.
+
+        Cases that are not for quick runs do not count.
+        """
+        variants: dict[str, list[Case]] = {}
+        for case in self.cases:
+            if case.quick:
+                variants.setdefault(case.variant, []).append(case)
+        sized = [sorted(cases, key=lambda case: case.size or 0) for cases in variants.values()]
+        return replace(
+            self,
+            cases=tuple(cases[len(cases) // 2] for cases in sized),
+            contestants=tuple(c for c in self.contestants if c.name not in SLOW_TO_COMPILE),
+        )

@@ -119,6 +119,7 @@ def test_failures_reach_the_exit_status_and_the_report(bench, tiny, monkeypatch,
         main, "measure_in_process", lambda *_, quick, seconds: bench.measure.measure(workload, quick=quick)
     )
     monkeypatch.setattr(main, "workload_names", lambda: ["tiny"])
+    monkeypatch.setattr(main, "load_workload", lambda _name: workload)
     monkeypatch.setattr(bench.processes, "load_workload", lambda _name: replace(workload, rows=()))
     assert main.main(["--quick", "--output", str(tmp_path)]) == 1
     assert "**Failed: tiny.**" in (tmp_path / "report.md").read_text(encoding="utf-8")
@@ -187,6 +188,16 @@ def test_ours_is_called_until_its_plans_are_made_before_it_is_timed(bench, tiny,
     assert events[:made].count("called") >= 2 + bench.timing.LEAST_CALLS
     assert "timed" not in events[:made]
     assert {series.tier for series in measurement.series} == {"tier 1.0"}
+    assert not measurement.failures
+
+    def unknown(_module, _parameter):
+        return bench.workload.Timed(int, lambda _: [], tier=lambda: {}["plan"])
+
+    contestants = [bench.workload.Contestant("autodiff", unknown)]
+    measurement = bench.measure.measure(replace(workload, contestants=contestants), quick=True)
+    (failure,) = measurement.failures
+    assert "KeyError: 'plan'" in failure.text
+    assert [len(series.warm) for series in measurement.series] == [3]
 
 
 def test_publishing_writes_page_and_readme(bench, tiny, tmp_path):
@@ -241,6 +252,53 @@ def test_workloads_name_what_they_have(bench):
             sizes = [{case.size for case in workload.cases if case.variant == variant} for variant in variants]
             assert None not in set.union(*sizes), name
             assert max(map(len, sizes)) >= 3, name
+
+
+def test_ways_to_use_ours_agree_in_the_held_out_workloads(bench):
+    ad = bench.libraries.LIBRARIES["autodiff"].load()
+    count = 0
+    for name in bench.workloads.workload_names():
+        workload = bench.workloads.load_workload(name)
+        if workload.group == bench.workload.HELD_OUT:
+            case = workload.cases[0]
+            ways = [c for c in workload.contestants if c.role == "ours" and c.chosen in ("", "numpy")]
+            numbers = {c.name: [bench.timing.run_once(c.build(ad, case.parameter))[1]] for c in ways}
+            assert len(numbers) >= 2, name
+            rtol = workload.rtol if case.rtol is None else case.rtol
+            importlib.import_module("benchmarks.agreement").require_agreement(
+                numbers, name, rtol=rtol, atol=workload.atol
+            )
+            count += 1
+    assert count >= 15
+
+
+def test_what_a_fresh_process_waits_for(bench):
+    cold, tiers = (importlib.import_module(f"benchmarks.{name}") for name in ("cold", "tiers"))
+    ad = bench.libraries.LIBRARIES["autodiff"].load()
+    loss, _, pose = cold.PROGRAMS["chain"]
+    found = cold.ours(ad, "numpy", loss, pose(9))
+    assert set(found) == {cold.FIRST, cold.WARM}
+    assert min(found.values()) > 0
+    if bench.libraries.Library("llvmlite", "").installed:
+        found = cold.ours(ad, "llvm", loss, pose(9))
+        assert found[cold.FIRST] < found[cold.READY]
+        assert found[cold.LONGEST] < found[cold.READY]
+    assert tiers.brief("llvm, compiled in 3 ms: faster") == "llvm"
+    assert tiers.brief("numpy: too few calls, so far") == "numpy"
+
+
+def test_quick_runs_measure_the_middle_of_each_variant(bench, tiny):
+    slow = bench.workload.Contestant("torch compile", timed(bench, 2.0), "peer")
+    case = bench.workload.Case
+    others = (
+        case("huge", size=100, quick=False),
+        case("left", size=5, variant="b"),
+        case("right", size=4, variant="b"),
+    )
+    workload = replace(tiny, contestants=[*tiny.contestants, slow], cases=(*tiny.cases, case("five", size=5), *others))
+    brief = workload.in_brief()
+    assert [case.name for case in brief.cases] == ["five", "left"]
+    assert [contestant.name for contestant in brief.contestants] == ["autodiff", "peer"]
 
 
 def test_peak_memory_counts_temporaries_and_not_inputs(bench):
@@ -368,8 +426,10 @@ def test_who_has_no_time_leaves_cases_out_and_says_so(bench, tiny, monkeypatch):
     (remark,) = measurement.remarks
     assert (remark.case, remark.failed) == ("ten", False)
     assert "no time" in remark.text
-    budget = bench.processes.Budget(None, 2)
-    assert budget.share() is None
+    monkeypatch.setattr(bench.processes, "perf_counter", lambda: 0.0)
+    budget = bench.processes.Budget(60.0, [tiny, replace(tiny, cases=tiny.cases[:1])])
+    assert [budget.share(), budget.share()] == [40.0, 60.0]
+    assert bench.processes.Budget(None, [tiny]).share() is None
 
 
 def test_the_gpu_command_measures_other_libraries_too(bench, tmp_path):

@@ -31,7 +31,7 @@ from .simplify import simplify
 from .specialize import Make, Specialized
 from .tiers import Tiered
 from .vectors import with_vectors
-from .watch import Watched
+from .watch import Watched, folded
 
 # Reductions of arrays this large are worth keeping when a node above them is evaluated.
 LARGE = 1 << 14
@@ -101,7 +101,7 @@ def compile_nodes(
         if not witnesses:
             return finish(program)
         count = len(program.outputs)
-        program.outputs += witnesses
+        program.outputs += folded(program, witnesses)
         return Watched(finish(program), count, make(False), finish)
 
     def better(program: Program) -> Plan:

@@ -45,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     machine = describe_machine() | (describe_gpu() if place is CUDA else {"gpu": "none, this is a rehearsal"})
     measurements: list[Measurement] = []
     failed: list[str] = []
-    budget = Budget(arguments.seconds, len(arguments.only))
+    workloads = gpu_workloads(place)
+    budget = Budget(arguments.seconds, [workloads[name] for name in arguments.only])
     text = ""
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.only:

@@ -65,5 +65,6 @@ GPU = Edition(
     how_to_read=_HOW_TO_READ,
     compared=f"The fastest of ours against the fastest peer, warm. {ONE_ROW}",
     mean_targets={},
+    quick="few rounds",
     sections={"Rates, and shares of the device's speed": share_lines},
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import tiers
 from benchmarks.compilers import function_on, graph_on, torch_compile
 from benchmarks.gradients import ours
 from benchmarks.workload import BEST_PEER, RECORDED, Case, Contestant, Numbers, Row, Target, Timed, Workload
@@ -85,7 +86,11 @@ def traced_gradient(backend: str) -> Callable[[ModuleType, Size], Timed]:
         q, p, *data = pose(size)
         step = step_size(data[0])
         gradient = function_on(ad, ad.grad(lambda q, *data: log_posterior(np, q, *data)), backend)
-        return Timed(lambda: leapfrog(lambda q: gradient(q, *data), q, p, step), _numbers)
+
+        def trajectory() -> Any:
+            return leapfrog(lambda q: gradient(q, *data), q, p, step)
+
+        return Timed(trajectory, _numbers, tier=tiers.of_function(ad, gradient))
 
     return build
 

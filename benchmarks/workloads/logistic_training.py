@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import tiers
 from benchmarks.compilers import function_on, graph_on, torch_compile
 from benchmarks.gradients import ours
 from benchmarks.workload import HELD_OUT, HELD_OUT_ROW, Case, Contestant, Numbers, Row, Timed, Workload
@@ -72,7 +73,11 @@ def traced(backend: str) -> Callable[[ModuleType, Size], Timed]:
     def build(ad: ModuleType, size: Size) -> Timed:
         w, *data = pose(size)
         gradient = function_on(ad, ad.grad(lambda w, *data: loss(np, w, *data)), backend)
-        return Timed(lambda: trained(lambda w: gradient(w, *data), w), _numbers)
+
+        def step() -> Any:
+            return trained(lambda w: gradient(w, *data), w)
+
+        return Timed(step, _numbers, tier=tiers.of_function(ad, gradient))
 
     return build
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import tiers
 from benchmarks.compilers import NUMPY, function_on, graph_on, torch_compile
 from benchmarks.gradients import ours
 from benchmarks.workload import RECORDED, STEP, Case, Contestant, Numbers, Row, Target, Timed, Workload
@@ -74,7 +75,7 @@ def traced_function(backend: str) -> Callable[[ModuleType, int], Timed]:
 
     def build(ad: ModuleType, order: int) -> Timed:
         derivative = function_on(ad, nth_derivative(ad.grad, np, order), backend)
-        return Timed(lambda: derivative(POINTS), _numbers)
+        return Timed(lambda: derivative(POINTS), _numbers, tier=tiers.of_function(ad, derivative))
 
     return build
 

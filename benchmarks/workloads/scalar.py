@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import tiers
 from benchmarks.compilers import function_on, torch_compile
 from benchmarks.gradients import ours
 from benchmarks.workload import RECORDED, TRACED, Case, Contestant, Numbers, Row, Target, Timed, Workload
@@ -45,7 +46,7 @@ def traced_function(backend: str) -> Callable[[ModuleType, int], Timed]:
 
     def build(ad: ModuleType, times: int) -> Timed:
         derivative, points = function_on(ad, ad.grad(repeated(times)), backend), cycle(POINTS)
-        return Timed(lambda: derivative(next(points)), _numbers)
+        return Timed(lambda: derivative(next(points)), _numbers, tier=tiers.of_function(ad, derivative))
 
     return build
 
@@ -112,6 +113,8 @@ WORKLOAD = Workload(
         # 10 us on the machine where autograd takes 49 us
         Target(10 / 49, contestants=RECORDED, against="autograd", cases=(ONCE,)),
         Target(0.5, contestants=RECORDED, against="jax", cases=(ONCE,)),
+        Target(3e-6, contestants=RECORDED, cases=(ONCE,)),
+        Target(0.3e-6, contestants=TRACED, cases=(ONCE,)),
     ),
     rows=(
         Row("x² + x at a Python float, ad.grad", (ONCE,), RECORDED),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import tiers
 from benchmarks.compilers import function_on, graph_on, torch_compile
 from benchmarks.gradients import ours
 from benchmarks.workload import RECORDED, TRACED, Case, Contestant, Numbers, Row, Target, Timed, Workload
@@ -90,11 +91,13 @@ def define_by_run(backend: str) -> Callable[[ModuleType, Form], Timed]:
         graph.add_variables(*parameters)
         feed = _feed(samples, lambda array: ad.Tensor(array, copy=False))
 
-        def step() -> Any:
-            x, y = feed()
-            return graph.value_and_gradient(error(np, parameters, x, y), parameters)
+        def record() -> Any:
+            return error(np, parameters, *feed())
 
-        return Timed(step, _numbers)
+        def step() -> Any:
+            return graph.value_and_gradient(record(), parameters)
+
+        return Timed(step, _numbers, tier=tiers.of_graph(graph, record, parameters))
 
     return build
 
@@ -110,7 +113,7 @@ def traced_function(backend: str) -> Callable[[ModuleType, Form], Timed]:
         def step() -> Any:
             return value_and_grad(*parameters, *next(samples))
 
-        return Timed(step, _numbers)
+        return Timed(step, _numbers, tier=tiers.of_function(ad, value_and_grad))
 
     return build
 
@@ -208,6 +211,8 @@ WORKLOAD = Workload(
         Target(0.5, contestants=RECORDED, against="torch", cases=SEED),
         Target(1.1, contestants=RECORDED, against="jax", cases=SEED),
         Target(0.6, contestants=TRACED, against="jax", cases=SEED),
+        Target(0.1, contestants=TRACED, against="jax", cases=SEED[:1]),
+        Target(1.8e-6, contestants=TRACED, cases=SEED[:1]),
     ),
     rows=(
         Row(f"XOR step, {HIDDEN} units, define-by-run", SEED, RECORDED),

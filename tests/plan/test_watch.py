@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.plan.watch import Watched
+from autodiff import ops
+from autodiff.core.avals import intern_aval
+from autodiff.core.program import Program
+from autodiff.plan import execute
+from autodiff.plan.watch import FEW, Watched, folded
 
 X = np.arange(12.0).reshape(4, 3) / 7
 T = np.array([[1.0, -0.5], [0.25, 2.0], [0.5, 1.0]])
@@ -94,3 +98,38 @@ def test_a_plan_has_what_plans_have():
     assert watched(np.array(np.inf)) == (np.inf,)
     watched(np.array(-np.inf))
     assert made == ["careful"]
+
+
+def steps(biases, weights, scale):
+    """Several of these losses together, each with sums of its own to look at."""
+    return sum([loss(b, w, scale) for b, w in zip(biases, weights)])
+
+
+BIASES = [np.zeros(3) for _ in range(12)]
+WEIGHTS = np.ones((12, 4, 2))
+
+
+@pytest.mark.parametrize("library", ["numpy", "llvm"])
+def test_many_sums_are_looked_at_as_one(library, monkeypatch):
+    if library == "llvm":
+        pytest.importorskip("llvmlite")
+    seen = []
+    monkeypatch.setattr(execute, "folded", lambda *given: seen.append((given[1], folded(*given))) or seen[-1][1])
+    step = ad.function(ad.grad(lambda *a: steps(a[:-2], *a[-2:]), tuple(range(12))), backend=library)
+    for place, size in ((0, 1.0), (5, 1e308), (11, 1e308), (3, -2.0)):
+        weights = WEIGHTS.copy()
+        weights[place] = size
+        found = step(*BIASES, weights, 1e-10)
+        for one, gradient in zip(weights, found, strict=True):
+            np.testing.assert_allclose(gradient, wanted(one, 1e-10), rtol=1e-14)
+    assert [(len(witnesses) >= 12, len(numbers)) for witnesses, numbers in seen] == [(True, 1)]
+
+
+def test_only_few_sums_and_those_of_a_small_range_are_looked_at_apart():
+    program = Program([intern_aval((3,), np.dtype(name)) for name in ["f8"] * 4 + ["f4", "f2"]])
+    sums = [program.call(ops.sum_p, 0, params=((0,),)), *range(1, 6)]
+    assert folded(program, sums[:FEW]) == tuple(sums[:FEW])
+    double, single, half = folded(program, sums)
+    assert [program.avals[x].dtype for x in (double, single)] == [np.float64, np.float32]
+    assert [program.avals[x].ndim for x in (double, single)] == [0, 0]
+    assert half == sums[-1]
