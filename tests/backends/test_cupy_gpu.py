@@ -15,7 +15,7 @@ import pytest
 import autodiff as ad
 
 from . import cupy_names
-from .cupy_programs import programs, sine
+from .cupy_programs import programs
 from .test_cupy_programs import check, host, step_of
 
 pytestmark = pytest.mark.usefixtures("cupy")
@@ -147,9 +147,3 @@ def test_each_element_of_a_convolution_is_precise() -> None:
     a, v = np.array([1e12, 1.0, 1e-12, 3.0]), np.array([1.0, 1e-12])
     t = ad.Graph(backend="cupy").tensor(a)
     np.testing.assert_allclose(np.asarray(np.convolve(t, v)), np.convolve(a, v), rtol=1e-15)
-
-
-def test_a_sum_of_sines_is_numpys() -> None:
-    x = np.linspace(-3, 3, 1001)
-    t = ad.Graph(backend="cupy").tensor(x)
-    np.testing.assert_allclose(float(sine(t)), sine(x), rtol=1e-14)
