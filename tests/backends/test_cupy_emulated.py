@@ -200,6 +200,22 @@ def test_tensors_of_two_gpus_do_not_meet(cupy):
     assert (y.to("cupy", 0)).value.device.id == 0
 
 
+def test_a_number_is_picked_from_as_it_is(emulated):
+    """A kernel that gathers from a Python number, which is no array."""
+
+    def powers(x):
+        y = x * 1.0
+        np.power.at(y, np.array([0, 2, 0, 0]), 1.5)
+        return np.sum(y)
+
+    results = []
+    for graph in (ad.Graph(backend=emulated), ad.Graph(backend="numpy")):
+        x = graph.tensor(np.array([1.5, 2.0, 3.0]))
+        value, (gradient,) = graph.value_and_gradient(powers(x), [x])
+        results.append(np.array([float(value), *gradient]))
+    np.testing.assert_allclose(*results, rtol=1e-14)
+
+
 def test_few_launches(emulated):
     """A step of a network is its products and what is between them."""
     loss, weights = network(np.random.default_rng(0))
