@@ -33,7 +33,7 @@ VARIANTS_KEPT = 8
 class _Traced:
     """A function traced for one structure: its plan, where the plan's inputs come from, and while what it holds."""
 
-    __slots__ = ("_build", "_captured", "_constants", "_ordered", "guard", "plan")
+    __slots__ = ("_captured", "_constants", "_ordered", "build", "guard", "is_plain", "plan")
 
     def __init__(
         self,
@@ -49,8 +49,10 @@ class _Traced:
         # Whether arguments must be in C order, since the function writes into a reshape of one.
         self._ordered = ordered
         self._captured = captured
-        self._build = builder(structure)
+        self.build = builder(structure)
         self._constants = constants
+        # Whether its results are those of the plan for the arguments, whatever else is there.
+        self.is_plain = captured is None and guard is None and not constants and not ordered
 
     def __call__(self, values: Sequence[Any]) -> Any:
         """The results for these values of the arguments, in the structure that the function returned."""
@@ -61,7 +63,7 @@ class _Traced:
             computed = iter(results)
             count = len(results) + len(self._constants)
             results = [_own(self._constants[i]) if i in self._constants else next(computed) for i in range(count)]
-        return self._build(results)
+        return self.build(results)
 
 
 class _Variants(list[_Traced]):
@@ -112,19 +114,25 @@ class Function:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         # The common call has arrays and floats only, and costs little beside the plan.
+        if kwargs or self._away:
+            return self._call_any(args, kwargs)
         key: list[Any] = []
         for arg in args:
             kind = type(arg)
-            if kind is np.ndarray:
+            if kind is float:
+                key.append(float)
+            elif kind is np.ndarray:
                 key.append(arg.shape)
                 key.append(arg.dtype)
-            elif kind is float:
-                key.append(float)
             else:
                 return self._call_any(args, kwargs)
-        if kwargs or self._away:
-            return self._call_any(args, kwargs)
-        return self._replay(tuple(key), args, args, kwargs)
+        whole = tuple(key)
+        variants = self._cache.found(whole)
+        if variants is not None:
+            traced = variants[0]
+            if traced.is_plain:
+                return traced.build(traced.plan(*args))
+        return self._replay(whole, args, args, kwargs, variants)
 
     def _call_any(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call with containers, keywords, Tensors, or arguments that are part of the structure."""
@@ -159,10 +167,18 @@ class Function:
             )
         return placed(value, place, constant=True)
 
-    def _replay(self, key: Any, values: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _replay(
+        self,
+        key: Any,
+        values: Sequence[Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        variants: _Variants | None = None,
+    ) -> Any:
         """The results for ``values``, tracing the function if there is no trace under this key that holds."""
         try:
-            variants = self._cache.get(key, lambda: _Variants([self._trace(values, args, kwargs)]))
+            if variants is None:
+                variants = self._cache.get(key, lambda: _Variants([self._trace(values, args, kwargs)]))
             found = variants[0]
             if found.guard is not None and not found.guard.holds(values):
                 found = self._retraced(variants, values, args, kwargs)
