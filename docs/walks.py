@@ -73,7 +73,10 @@ WALKS = (
         (
             ("Graph.gradient", "Checks the arguments, and gives nodes to the engine."),
             ("collect_below", "The structural key of `dy`, back to the oldest of `x`."),
-            ("PlanCache.entry", "The key has the order, and where `x` is. A hit goes to the call of the plan from here."),
+            (
+                "PlanCache.entry",
+                "The key has the order, and where `x` is. A hit goes to the call of the plan from here.",
+            ),
             ("derivatives", "A miss: derivatives as nodes, and zeros for what `dy` does not depend on."),
             ("reverse", "Walks from `dy` to `x`. (`Forward` walks the other way where that is shorter.)"),
             ("Linear.pull", "The rows of the table say how a cotangent passes through each primitive."),

@@ -102,14 +102,14 @@ class PlanCache:
         entry.uses += 1
         return entry
 
-    def found(self, key: Any) -> Any:
-        """The plan for ``key``, as ``get`` gives it; None if it would have to be compiled."""
+    def found(self, key: Any) -> Entry | None:
+        """What ``entry`` gives; None if it would have to be compiled."""
         entry = self._entries.get(key)
         if entry is None or searches:
             return None
         entry.used = next(self.clock)
         entry.uses += 1
-        return entry.value
+        return entry
 
     def held(self, key: Any) -> Any:
         """The plan for ``key``, None if there is none."""
