@@ -693,7 +693,7 @@ def test_a_trace_that_failed_leaves_nothing_behind():
     assert not watching.traces
 
 
-# --- calls that are compared with the latest ones first ----------------------------------------------------------------
+# --- calls that are compared with the latest ones first --------------------------------------------------------------
 
 
 class Sub(np.ndarray):
