@@ -27,7 +27,7 @@ from .plan.cache import Entry
 from .plan.recognised import LONGEST, USES, Recognised
 from .registry import get_backend
 from .tensor.handle import Handle
-from .watching import taken, warn_taken
+from .watching import taken_at_all, warn_taken
 
 # A longer plan that gives the value too is used where the value is at hand: compiling another one takes 20 us an
 # operation, computing the value 1 us.
@@ -87,28 +87,38 @@ class Gradients(Engine):
         What computes; what the result is on if not given.
     memory_limit : int, optional
         Bytes that a plan may hold beside its arguments.
+    alone : bool, optional
+        Whether only that is recognised which belongs to no larger derivative: what functions make of arguments.
     """
 
-    __slots__ = ("_growth", "_met")
+    __slots__ = ("_alone", "_growth", "_met", "_seen")
 
-    def __init__(self, capacity: int, backend: Backend | None = None, memory_limit: int | None = None):
+    def __init__(
+        self, capacity: int, backend: Backend | None = None, memory_limit: int | None = None, alone: bool = False
+    ):
         super().__init__(capacity, backend, memory_limit)
+        self._alone = alone
         self._growth = Growth()
         # By what is seen of a result at once: the entries of what it was lately.
         self._met: Memo[Any, tuple[weakref.ref[Entry], ...]] = Memo(MET_KEPT)
+        self._seen = self._met.hot.get
 
     def evaluate(
         self, root: Node, wrt: list[Node], n: int = 1, handles: Sequence[Handle] = ()
     ) -> tuple[Any, list[Any]]:
         """The value of ``root``, if there is one at hand by then, and its derivatives of order ``n``."""
-        compiled, values = self._again(root, wrt, n) or self._found(root, wrt, n, handles)
+        return self.computed(root, *(self.again(root, wrt, n) or self._found(root, wrt, n, handles)))
+
+    def computed(self, root: Node, compiled: Gradient, values: list[Any]) -> tuple[Any, list[Any]]:
+        """The value of ``root``, and its derivatives, from a compiled gradient and the values that it takes."""
         results = compiled.plan(*values)
-        value = root.value
         if not compiled.with_value:
-            return value if compiled.keeps or value is None else brought(root, compiled.home), list(results)
-        if value is None and compiled.keeps:
-            root.value = freeze(results[0])
-        return results[0], list(results[1:])
+            value = root.value
+            return value if compiled.keeps or value is None else brought(root, compiled.home), [*results]
+        value = results[0]
+        if compiled.keeps and root.value is None:
+            root.value = value if type(value) is float else freeze(value)
+        return value, [*results[1:]]
 
     def record(self, root: Node, wrt: list[Node], n: int = 1, handles: Sequence[Handle] = ()) -> list[Node]:
         """Derivatives as nodes, recorded again from a cached recipe."""
@@ -188,7 +198,7 @@ class Gradients(Engine):
         if None in found:
             collected, found = self._collected_of_versions(root, wrt, handles)
             _warn_independent(found)
-        if taken:
+        if taken_at_all:
             warn_taken([*collected.numbers, root], found)
         return collected, found
 
@@ -228,18 +238,25 @@ class Gradients(Engine):
             return found, collected.values()
         return found, bring_leaves(collected.values(), collected.leaves, found.moved, found.home)
 
-    def _again(self, root: Node, wrt: list[Node], n: int) -> tuple[Gradient, list[Any]] | None:
-        """As ``_found`` for a structure that is recognised; None if it is none of those that were met lately."""
-        met = self._met.get((root.signature, n, len(wrt), n == 1 and root.value is None))
-        if met is None or taken or searches:
+    def again(self, root: Node, wrt: list[Node], n: int = 1) -> tuple[Gradient, list[Any]] | None:
+        """The compiled gradient of a structure that is recognised, and the values it takes.
+
+        None if it is none of those that were met lately.
+        """
+        # What has not been asked for lately is noted again by its key.
+        met = self._seen((root.signature, n, len(wrt), n == 1 and root.value is None))
+        if met is None or taken_at_all or searches:
             return None
         for reference in met:
             entry = reference()
-            code = None if entry is None else entry.recognised.get()
+            if entry is None:
+                continue
+            code = entry.recognised.call or entry.recognised.get()
             found = None if code is None else code(root, wrt)
-            if entry is not None and found is not None:
-                self.cache.use(entry)
-                compiled = entry.value
+            if found is not None:
+                entry.used = next(self.cache.clock)
+                entry.uses += 1
+                compiled: Gradient = entry.value
                 if compiled.moved:
                     found = bring_leaves([leaf.value for leaf in found], found, compiled.moved, compiled.home)
                 return compiled, found
@@ -250,7 +267,9 @@ class Gradients(Engine):
         if entry.recognised is None:
             numbers = tuple([x for x in positions if not isinstance(x, Aval)])
             is_fit = seen[0] is not None and len(collected.numbers) <= LONGEST and numbers == positions
-            entry.recognised = Recognised(collected.key, numbers, not entry.value.moved) if is_fit else False
+            entry.recognised = (
+                Recognised(collected.key, numbers, not entry.value.moved, self._alone) if is_fit else False
+            )
         if entry.recognised:
             others = [x for x in self._met.get(seen) or () if x() not in (entry, None)]
             self._met.replace(seen, (weakref.ref(entry), *others[: MET_AT_ONCE - 1]))

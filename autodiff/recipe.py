@@ -15,7 +15,7 @@ from .containers import maker
 from .convert import as_node
 from .core.avals import Aval
 from .memo import Memo
-from .nodes import Constant, Node, Operation, freeze, history, next_sequence
+from .nodes import Constant, Node, Operation, freeze, history, ticks
 from .tracing import WITHHELD, trace
 
 # What a function of nodes records, as a function of nodes: a node, or a tuple or list of nodes.
@@ -98,7 +98,7 @@ def _layout(counts: tuple[int, int, int], steps: tuple[str, ...], result: str) -
         f"        return {result}",
         "    return record",
     ]
-    namespace: dict[str, Any] = {"Constant": Constant, "Operation": Operation, "next_sequence": next_sequence}
+    namespace: dict[str, Any] = {"Constant": Constant, "Operation": Operation, "ticks": ticks}
     # Only names of places are written into it.
     exec("\n".join(lines), namespace)
     return namespace["layout"]  # type: ignore[no-any-return]
@@ -112,7 +112,7 @@ def _recorded(i: int, arguments: str) -> list[str]:
         f"        n{i}.inputs = ({arguments},)",
         f"        n{i}.aval = s{i}.out",
         f"        n{i}.value = n{i}.collected = None",
-        f"        n{i}.sequence = next_sequence()",
+        f"        n{i}.sequence = next(ticks)",
     ]
 
 

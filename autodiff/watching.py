@@ -209,6 +209,8 @@ NOT_COMPUTING = (
 
 # What took the value of a node, and the line: to a derivative everything that was computed from it is constant.
 taken: WeakKeyDictionary[Node, Caller] = WeakKeyDictionary()
+# What it has of them: whether there are any is asked at each derivative, and the other takes 0.1 us to say.
+taken_at_all: dict[Any, Any] = taken.data  # type: ignore[attr-defined]
 
 
 def note_taken(node: Node) -> None:

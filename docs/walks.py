@@ -47,8 +47,7 @@ WALKS = (
             ("Tensor.__array_ufunc__", "NumPy hands the call over. The table `UFUNCS` has the card of sin."),
             ("Primitive.signature", "These shapes and dtypes are new to the card, so it asks its `infer`."),
             ("infer_elementwise", "Shape and dtype of the result, or an error at the user's line."),
-            ("Operation.__init__", "The node. A Tensor of it is what `np.sin` returns; nothing is computed."),
-            ("Handle.value", "Somebody looks."),
+            ("Handle.value", "A Tensor of a new node is what `np.sin` returned. Somebody looks."),
             ("evaluate", "A node is evaluated by a plan: found again, or made here by `compile_nodes`."),
             ("collect", "One walk over the nodes gives the structural key, and the leaves whose values are taken."),
             (
@@ -74,7 +73,10 @@ WALKS = (
         (
             ("Graph.gradient", "Checks the arguments, and gives nodes to the engine."),
             ("collect_below", "The structural key of `dy`, back to the oldest of `x`."),
-            ("PlanCache.get", "The key has the order, and where `x` is. A hit goes to the call of the plan from here."),
+            (
+                "PlanCache.entry",
+                "The key has the order, and where `x` is. A hit goes to the call of the plan from here.",
+            ),
             ("derivatives", "A miss: derivatives as nodes, and zeros for what `dy` does not depend on."),
             ("reverse", "Walks from `dy` to `x`. (`Forward` walks the other way where that is shorter.)"),
             ("Linear.pull", "The rows of the table say how a cotangent passes through each primitive."),

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import autodiff as ad
 from autodiff import errors
 from autodiff.static_keys import static_key
+from autodiff.transforms import functions
 
 A = np.array([[1.5, -2.0, 0.5], [3.0, 0.25, -1.0]])
 B = np.array([[0.7, 4.1, -1.3], [1.6, -0.35, 3.2]])
@@ -690,3 +691,78 @@ def test_a_trace_that_failed_leaves_nothing_behind():
 
     assert not watching.watched
     assert not watching.traces
+
+
+# --- calls that are compared with the latest ones first --------------------------------------------------------------
+
+
+class Sub(np.ndarray):
+    """Not taken for a plain array."""
+
+
+CALLS = [
+    np.ones(3),
+    np.ones((3, 1)),
+    np.ones(3, np.float32),
+    np.ones(3, np.int64),
+    np.ones(3, ">f8"),
+    np.ones(3).view(Sub),
+    np.ones(()),
+    1.0,
+    1,
+    True,
+    np.float64(1.0),
+    np.float32(1.0),
+    1.0 + 0j,
+    [np.ones(3)],
+    ad.Tensor(np.ones(3)),
+]
+
+
+@pytest.mark.parametrize("often", range(len(CALLS)))
+def test_a_call_unlike_the_latest_ones_is_not_mistaken(often):
+    seen = []
+
+    @ad.function
+    def f(x, y=2.0):
+        seen.append(None)
+        return (x[0] if isinstance(x, list) else x) * y + 1
+
+    for _ in range(2 * functions.CALLS_NOTED):
+        f(CALLS[often])
+    for x in CALLS:
+        plain, found = (x[0] if isinstance(x, list) else x), f(x)
+        expected = np.asarray(plain.value if isinstance(plain, ad.Tensor) else plain) * 2.0 + 1
+        assert isinstance(found, ad.Tensor) == isinstance(x, ad.Tensor)
+        np.testing.assert_array_equal(np.asarray(found), expected)
+        assert np.asarray(found).shape == expected.shape
+    assert f(CALLS[0], 3.0)[0] == 4.0
+    assert f(CALLS[0], y=3.0)[0] == 4.0
+    with pytest.raises(TypeError):
+        f(CALLS[0], 1.0, 1.0)
+    with pytest.raises(TypeError):
+        f()
+
+
+def test_guards_and_captured_values_hold_for_calls_like_the_latest_ones():
+    outside = ad.Tensor(2.0)
+
+    @ad.function
+    def f(x):
+        return x * 2.0 if x[0] > 0 else x * outside
+
+    up, down = np.ones(2), -np.ones(2)
+    for i in range(4 * functions.CALLS_NOTED):
+        outside.assign(float(i))
+        np.testing.assert_array_equal(f(up), [2.0, 2.0])
+        np.testing.assert_array_equal(f(down), -float(i) * np.ones(2))
+
+
+def test_a_cleared_cache_is_empty_for_the_latest_call_too():
+    f = ad.function(lambda x: x * 2.0)
+    for _ in range(2 * functions.CALLS_NOTED):
+        f(1.0)
+    assert f.cache_info()[:3] == (2 * functions.CALLS_NOTED - 1, 1, 1)
+    f.clear_cache()
+    f(1.0)
+    assert f.cache_info()[:3] == (0, 1, 1)

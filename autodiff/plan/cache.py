@@ -65,16 +65,17 @@ class PlanCache:
     lock, only single operations on a dictionary, and sums between which Python lets nobody in.
     """
 
-    __slots__ = ("_clock", "_entries", "_hits", "_misses", "_seconds", "capacity")
+    __slots__ = ("_entries", "_hits", "_misses", "_seconds", "capacity", "clock")
 
     def __init__(self, capacity: int = DEFAULT_CAPACITY):
         self.capacity = capacity
+        # What its entries count time by.
+        self.clock = itertools.count(1)
         self.clear()
 
     def clear(self) -> None:
         """Forget all plans and counts."""
         self._entries: dict[Any, Entry] = {}
-        self._clock = itertools.count(1)
         self._hits = 0
         self._misses = 0
         self._seconds = 0.0
@@ -85,7 +86,7 @@ class PlanCache:
             return compile()
         entry = self._entries.get(key)
         if entry is not None:
-            entry.used = next(self._clock)
+            entry.used = next(self.clock)
             entry.uses += 1
             return entry.value
         return self._miss(key, compile).value
@@ -97,13 +98,18 @@ class PlanCache:
         entry = self._entries.get(key)
         if entry is None:
             return self._miss(key, compile)
-        self.use(entry)
+        entry.used = next(self.clock)
+        entry.uses += 1
         return entry
 
-    def use(self, entry: Entry) -> None:
-        """Note that a plan was found."""
-        entry.used = next(self._clock)
+    def found(self, key: Any) -> Entry | None:
+        """What ``entry`` gives; None if it would have to be compiled."""
+        entry = self._entries.get(key)
+        if entry is None or searches:
+            return None
+        entry.used = next(self.clock)
         entry.uses += 1
+        return entry
 
     def held(self, key: Any) -> Any:
         """The plan for ``key``, None if there is none."""
@@ -118,7 +124,7 @@ class PlanCache:
         self._misses += 1
         self._seconds += seconds
         entries = self._entries
-        entry = entries.setdefault(key, Entry(value, next(self._clock)))
+        entry = entries.setdefault(key, Entry(value, next(self.clock)))
         while len(entries) > self.capacity or self._too_large():
             oldest = min(entries.copy().items(), key=lambda item: item[1].used)[0]
             evicted = entries.pop(oldest, None)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..background import Later
 from ..core.primitives import Signature
-from ..nodes import Node
+from ..nodes import Argument, Constant, Node
 from .collect import VALUED
 
 # What code gives for a result and the nodes that it is differentiated with respect to.
@@ -41,12 +41,14 @@ class Recognised:
         The numbers of the nodes that it is differentiated with respect to.
     values : bool
         Whether values of the leaves are given; else the leaves.
+    alone : bool, optional
+        Whether it is of arguments of functions and constants only, so that no larger derivative passes through it.
     """
 
     __slots__ = ("_later", "call")
 
-    def __init__(self, key: tuple[Any, ...], positions: tuple[int, ...], values: bool):
-        make = partial(_recogniser, key, positions, values)
+    def __init__(self, key: tuple[Any, ...], positions: tuple[int, ...], values: bool, alone: bool = False):
+        make = partial(_recogniser, key, positions, values, alone)
         # None as long as there is none.
         self.call: Recogniser | None = None
         self._later: Later[Recogniser] | None = None
@@ -75,7 +77,7 @@ def _operations(key: tuple[Any, ...]) -> Iterator[tuple[Signature, tuple[int, ..
         place = end + valued
 
 
-def _recogniser(key: tuple[Any, ...], positions: tuple[int, ...], values: bool) -> Recogniser:
+def _recogniser(key: tuple[Any, ...], positions: tuple[int, ...], values: bool, alone: bool) -> Recogniser:
     """Code for a structure, from its key."""
     avals: list[Any] = []
     leaves: list[int] = []
@@ -119,7 +121,10 @@ def _recogniser(key: tuple[Any, ...], positions: tuple[int, ...], values: bool) 
             lines.append(f"if {' or '.join(same)}: return None")
         younger = node
     for number in leaves:
-        if number not in made:
+        if alone:
+            kind = "Argument" if number in positions else "Constant"
+            lines.append(f"if type(n{number}) is not {kind}: return None")
+        elif number not in made:
             lines.append(f"if n{number}.inputs and not is_leaf(n{number}, wrt): return None")
     alike: dict[Any, list[int]] = {}
     for number in leaves:
@@ -147,7 +152,7 @@ def _layout(lines: tuple[str, ...], root: int, count: int) -> Callable[..., Reco
         *[f"        {line}" for line in lines],
         "    return recognise",
     ]
-    namespace: dict[str, Any] = {}
+    namespace: dict[str, Any] = {"Argument": Argument, "Constant": Constant}
     # Only names of places are written into it.
     exec("\n".join(text), namespace)
     return namespace["layout"]  # type: ignore[no-any-return]

@@ -18,7 +18,7 @@ from ..core.avals import Aval
 from ..core.primitives import Primitive
 from ..dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, unsupported
 from ..errors import ArgumentError, AutodiffError, DTypeError
-from ..nodes import Constant, Node, Operation, Slot, history, next_sequence
+from ..nodes import Constant, Node, Operation, Slot, history, ticks
 from ..operator import Operator
 from ..places import bring, made_on
 from ..plan import concrete, looked_at
@@ -73,7 +73,7 @@ def _binary(name: str, primitive: Primitive, reflected: bool = False) -> Callabl
             node, tensor = Operation(), _new(Tensor)
             node.signature = signature = signatures.get(key) or primitive.signature(key)
             node.inputs, node.aval = (x, y), signature.out
-            node.value, node.collected, node.sequence = None, None, next_sequence()
+            node.value, node.collected, node.sequence = None, None, next(ticks)
             tensor._node, tensor._slot, tensor._tie = node, None, None
             return tensor
 
@@ -91,7 +91,7 @@ def _binary(name: str, primitive: Primitive, reflected: bool = False) -> Callabl
             node, tensor = Operation(), _new(Tensor)
             node.signature = signature = signatures.get(key) or primitive.signature(key)
             node.inputs, node.aval = (x, y), signature.out
-            node.value, node.collected, node.sequence = None, None, next_sequence()
+            node.value, node.collected, node.sequence = None, None, next(ticks)
             tensor._node, tensor._slot, tensor._tie = node, None, None
             return tensor
 
@@ -124,7 +124,7 @@ def _unary(primitive: Primitive) -> Callable[[Tensor], Tensor]:
         node, tensor = Operation(), _new(Tensor)
         node.signature = signature = signatures.get(key) or primitive.signature(key)
         node.inputs, node.aval = (x,), signature.out
-        node.value, node.collected, node.sequence = None, None, next_sequence()
+        node.value, node.collected, node.sequence = None, None, next(ticks)
         tensor._node, tensor._slot, tensor._tie = node, None, None
         return tensor
 
@@ -418,7 +418,7 @@ class Tensor(Methods):
                 node, tensor = Operation(), _new(Tensor)
                 node.signature = signature = function.signatures.get(key) or function.signature(key)
                 node.inputs, node.aval = nodes, signature.out
-                node.value, node.collected, node.sequence = None, None, next_sequence()
+                node.value, node.collected, node.sequence = None, None, next(ticks)
                 tensor._node, tensor._slot, tensor._tie = node, None, None
                 return tensor
         for x in (*inputs, *keywords.get("out", ())):

@@ -26,7 +26,7 @@ from ..vectors import PYTHON_NUMBERS, captured
 from ..watching import belongs_to_larger, call_watched
 
 # The derivatives of all transformed functions: found by structure, whichever call made them.
-ENGINE = Gradients(2048)
+ENGINE = Gradients(2048, alone=True)
 
 # Those under a memory limit.
 _limited: Memo[int, Gradients] = Memo(64)
@@ -37,7 +37,7 @@ def engine_within(memory_limit: Any, name: str) -> Gradients:
     if memory_limit is None:
         return ENGINE
     limit = count(memory_limit, f"{name}: memory_limit")
-    return _limited.get(limit) or _limited.put(limit, Gradients(256, None, limit))
+    return _limited.get(limit) or _limited.put(limit, Gradients(256, None, limit, alone=True))
 
 
 Argnums = int | Sequence[int] | None

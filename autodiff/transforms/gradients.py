@@ -9,6 +9,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
+import numpy as np
+
 from .. import ops
 from ..arguments import count, flag
 from ..containers import LEAF, is_container, transform
@@ -69,6 +71,11 @@ def _called(
     """The result of a function and its gradients: arrays and numbers, or Tensors if they belong to something larger."""
     # Not the handles that the function gets: it may give these other nodes, by operations in place.
     out = call_watched(function, args, kwargs, own, name)
+    if type(out) is Tensor and own:
+        # The common call: what was found to be right before, and to be a function of its arguments alone.
+        again = engine.again(out._node, own)
+        if again is not None:
+            return engine.computed(out._node, *again)
     if type(out) is not Tensor or out._node.aval.size != 1 or out._node.aval.dtype.kind != "f":
         out = real_scalar(out, name)
     if not own:
@@ -89,16 +96,6 @@ def _value_and_gradients(
     engine: Gradients,
 ) -> tuple[Any, Any]:
     """The value and the gradients for one call: recorded, and found in the cache of plans."""
-    given = args[argnums] if type(argnums) is int and -len(args) <= argnums < len(args) else ()
-    number = type(given) in PYTHON_NUMBERS
-    if not has_aux and argnames is None and (number or not is_container(given)):
-        # The common call. What containers of arguments need would take a third of the time of a small gradient.
-        assert type(argnums) is int
-        replaced = list(args)
-        node = argument(given, name, argnums)
-        replaced[argnums] = wrap(node)
-        value, (gradient,) = _called(function, replaced, kwargs, [node], name, engine)
-        return (scalar(value), scalar(gradient)) if number else (value, gradient)
     chosen = Chosen(function, args, kwargs, name, argnums, argnames)
     if not has_aux:
         value, gradients = _called(function, chosen.args, chosen.kwargs, chosen.own, name, engine)
@@ -109,8 +106,43 @@ def _value_and_gradients(
     return (scalar(value[0]) if chosen.is_number else value[0], rest), chosen.rebuilt(gradients)
 
 
-def _first_unless_named(argnums: Argnums, argnames: Argnames) -> Argnums:
-    return 0 if argnums is None and argnames is None else argnums
+def _transformed(
+    function: Callable[..., Any],
+    argnums: Argnums,
+    argnames: Argnames,
+    has_aux: bool,
+    name: str,
+    memory_limit: Any,
+    with_value: bool,
+) -> Callable[..., Any]:
+    """What takes the arguments of a function and gives its gradients, and its value if it is asked for."""
+    check_call(function, argnums, name, argnames)
+    aux = flag(has_aux, f"{name}: has_aux")
+    engine = engine_within(memory_limit, name)
+    first = 0 if argnums is None and argnames is None else argnums
+    position = first if type(first) is int and argnames is None and not aux else None
+
+    @functools.wraps(function)
+    def transformed(*args: Any, **kwargs: Any) -> Any:
+        if position is not None and -len(args) <= position < len(args):
+            # The common call: of one argument that is no container. The rest would take a third of the time of a small
+            # gradient; so would calls of functions that do what is written out here.
+            given = args[position]
+            kind = type(given)
+            number = kind in PYTHON_NUMBERS
+            if number or kind is np.ndarray or not is_container(given):
+                own, replaced = [argument(given, name, position)], [*args]
+                replaced[position] = wrap(own[0])
+                value, (gradient,) = _called(function, replaced, kwargs, own, name, engine)
+                if not with_value:
+                    return scalar(gradient) if number else gradient
+                return (scalar(value), scalar(gradient)) if number else (value, gradient)
+        value, found = _value_and_gradients(function, first, argnames, aux, args, kwargs, name, engine)
+        if with_value:
+            return value, found
+        return (found, value[1]) if aux else found
+
+    return transformed
 
 
 def grad(
@@ -170,16 +202,7 @@ def grad(
     >>> ad.grad(lambda x: (x**2, {"twice": 2 * x}), has_aux=True)(3.0)
     (6.0, {'twice': 6.0})
     """
-    check_call(function, argnums, "grad", argnames)
-    first, aux = _first_unless_named(argnums, argnames), flag(has_aux, "grad: has_aux")
-    engine = engine_within(memory_limit, "grad")
-
-    @functools.wraps(function)
-    def gradient(*args: P.args, **kwargs: P.kwargs) -> Any:
-        value, found = _value_and_gradients(function, first, argnames, aux, args, kwargs, "grad", engine)
-        return (found, value[1]) if aux else found
-
-    return gradient
+    return _transformed(function, argnums, argnames, has_aux, "grad", memory_limit, False)
 
 
 def value_and_grad(
@@ -224,15 +247,7 @@ def value_and_grad(
     >>> ad.value_and_grad(lambda x: x**3)(2.0)
     (8.0, 12.0)
     """
-    check_call(function, argnums, "value_and_grad", argnames)
-    first, aux = _first_unless_named(argnums, argnames), flag(has_aux, "value_and_grad: has_aux")
-    engine = engine_within(memory_limit, "value_and_grad")
-
-    @functools.wraps(function)
-    def value_and_gradient(*args: P.args, **kwargs: P.kwargs) -> Any:
-        return _value_and_gradients(function, first, argnames, aux, args, kwargs, "value_and_grad", engine)
-
-    return value_and_gradient
+    return _transformed(function, argnums, argnames, has_aux, "value_and_grad", memory_limit, True)
 
 
 # --- other gradients -------------------------------------------------------------------------------------------------

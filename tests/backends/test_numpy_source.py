@@ -18,7 +18,7 @@ from autodiff.plan.simplify import simplify
 from autodiff_backends.numpy import primitives
 from autodiff_backends.numpy import values as plan_values
 from autodiff_backends.numpy.reference import Interpreted
-from autodiff_backends.numpy.source import Generated
+from autodiff_backends.numpy.source import Bare, Generated
 
 SPECIAL_VALUES = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -2.5, 3.0, 710.0, -1e308, 1e-320, np.inf, -np.inf, np.nan]
 # Those of SciPy are held to SciPy in the sweep.
@@ -412,4 +412,25 @@ def test_empty_program():
 
 
 def test_the_backend_compiles_to_source():
-    assert isinstance(ad.get_backend("numpy").compile(Program([])), Generated)
+    assert "def run(" in ad.get_backend("numpy").compile(Program([])).source
+
+
+def test_plans_of_numbers_are_functions_that_nothing_is_around():
+    def plan_of(function, value):
+        traced = ad.function(function)
+        traced(value)
+        (variants,) = traced._cache.values()
+        return variants[0].plan
+
+    plan = plan_of(lambda x: 1.0 / x + np.sqrt(x), 4.0)
+    assert isinstance(plan, Bare)
+    assert plan(4.0) == (2.25,)
+    assert plan.n_operations == 3
+    assert "def run(" in plan.source
+    with np.errstate(all="ignore"):
+        assert plan(0.0) == (np.inf,)
+        assert np.isnan(plan(-1.0)[0])
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        assert plan(0.0) == (np.inf,)
+    for function, value in [(lambda x: x + 1.0, A), (lambda x: x + np.ones(2), 1.0), (np.exp, np.float32(1.0))]:
+        assert not isinstance(plan_of(function, value), Bare)

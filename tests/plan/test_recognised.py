@@ -10,6 +10,7 @@ import pytest
 import autodiff as ad
 from autodiff.gradients import MET_AT_ONCE
 from autodiff.plan import recognised
+from autodiff.transforms.calls import ENGINE
 
 STEPS = recognised.USES + 3
 
@@ -22,7 +23,7 @@ def at_once(monkeypatch):
 def recognises(graph, y, wrt, n=1):
     """Whether a structure is recognised: if so, as that which its key finds."""
     engine, nodes = graph._gradients, [x.node for x in wrt]
-    found = engine._again(y.node, nodes, n)
+    found = engine.again(y.node, nodes, n)
     if found is None:
         return False
     plan, values = found
@@ -208,6 +209,62 @@ def test_long_structures_are_written_in_the_background(monkeypatch):
             break
     else:
         pytest.fail("no code was written")
+
+
+# --- functions -------------------------------------------------------------------------------------------------------
+
+
+def warm(function, *args):
+    for _ in range(STEPS):
+        ad.grad(function)(*args)
+
+
+@pytest.mark.parametrize("value", [1.5, np.array([1.0, 2.0])])
+def test_functions_of_their_arguments_are_recognised(value):
+    def f(x):
+        return np.sum(x * x * 3.5) + np.sum(x)
+
+    warm(f, value)
+    assert is_recognised(f, value)
+    np.testing.assert_allclose(ad.grad(f)(value), 7.0 * value + 1.0)
+
+
+def test_what_belongs_to_something_larger_is_not_mistaken():
+    outside = ad.Tensor(3.0)
+
+    def constant(x):
+        return x * c * x
+
+    c = ad.Tensor(3.0, constant=True)
+    warm(constant, 2.0)
+    assert is_recognised(constant, 2.0)
+    assert type(ad.grad(constant)(2.0)) is float
+    c = outside
+    for _ in range(STEPS):
+        slope = ad.grad(constant)(2.0)
+        assert isinstance(slope, ad.Tensor)
+        assert ad.Graph().gradient(slope, [outside])[0] == 4.0
+    c = 3.0
+    assert ad.grad(ad.grad(constant))(2.0) == 6.0
+    assert ad.grad(lambda y: ad.grad(lambda x: x * y * x)(2.0))(5.0) == 4.0
+    c = outside * 1.0
+    assert c.value is not None
+    assert isinstance(ad.grad(constant)(2.0), ad.Tensor)
+    # The argument itself a Tensor.
+    c = 3.0
+    assert isinstance(ad.grad(constant)(outside), ad.Tensor)
+
+
+def is_recognised(function, value):
+    seen = []
+
+    def noting(x):
+        result = function(x)
+        seen.append(ENGINE.again(result.node, [x.node]))
+        return result
+
+    ad.grad(noting)(value)
+    return seen[0] is not None
 
 
 # --- random programs -------------------------------------------------------------------------------------------------

@@ -38,6 +38,10 @@ def planned(program: Program, interpreted: Maker, generated: Maker) -> Plan:
     return interpreted(program)
 
 
+def _generated(program: Program) -> Plan:
+    return Generated(program).bare
+
+
 class NumpyBackend(Backend):
     """Arrays are ``numpy.ndarray``."""
 
@@ -50,7 +54,7 @@ class NumpyBackend(Backend):
 
     def compile(self, program: Program) -> Plan:
         """See ``planned``."""
-        return planned(with_lanes(with_factors(program)), Interpreted, Generated)
+        return planned(with_lanes(with_factors(program)), Interpreted, _generated)
 
     def interpret(self, program: Program) -> Plan | None:
         """One call after another, if the program is not so short that source is made as fast."""

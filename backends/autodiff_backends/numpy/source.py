@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import FunctionType
 from typing import Any
 
 import numpy as np
 
+from autodiff.backend import Plan
 from autodiff.background import check
 from autodiff.core.program import Program
 from autodiff.plan.slices import join_slices
@@ -48,11 +50,12 @@ class Generated:
         self.n_operations = len(writer.applications)
         self.peak_bytes = writer.peak_bytes
         self._raises = writer.raises
+        self.is_bare = _is_bare(writer)
         # What is said of it by the interpreter.
         program.settle()
         self._program = program
         self._reference: Interpreted | None = None
-        pieces = _pieces(writer, results)
+        pieces = _pieces(writer, results, self.is_bare)
         self.source = "\n".join(pieces)
         functions = _functions(pieces, f"<autodiff plan {next(_serial)}>", writer.objects)
         self._run: Callable[..., tuple[Any, ...]] = functions["run"]
@@ -62,6 +65,8 @@ class Generated:
         self._spare = self._workspaces.spare
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
+        if self.is_bare:
+            return self._run(self.exact, *values)
         spare: Any = self._spare
         try:
             kept = spare.pop()
@@ -74,17 +79,60 @@ class Generated:
             forget()
             if not self._raises or not isinstance(error, (ArithmeticError, ValueError)):
                 raise
-            # IEEE arithmetic, where Python's floats raise.
-            return self._interpreted()(*values)
+            return self.exact(*values)
         spare.append(kept)
         if noted:
             self._interpreted().tell(values)
         return results
 
+    def exact(self, *values: Any) -> tuple[Any, ...]:
+        """What IEEE arithmetic gives, where Python's floats raise."""
+        return self._interpreted()(*values)
+
+    @property
+    def bare(self) -> Plan:
+        """The function itself, if it needs nothing of what a call does."""
+        return Bare(self, self._run) if self.is_bare else self
+
     def _interpreted(self) -> Interpreted:
         if self._reference is None:
             self._reference = Interpreted(self._program)
         return self._reference
+
+
+class Bare(partial[tuple[Any, ...]]):
+    """A plan of Python's numbers alone: nothing of this library is between a call and its function.
+
+    Attributes
+    ----------
+    source : str
+        The module text.
+    n_operations : int
+        Primitives executed by one call.
+    peak_bytes : int
+        What one call holds at most.
+    """
+
+    source: str
+    n_operations: int
+    peak_bytes: int
+
+    def __new__(cls, plan: Generated, run: Callable[..., tuple[Any, ...]]) -> Bare:
+        made = super().__new__(cls, run, plan.exact)
+        made.source, made.n_operations, made.peak_bytes = plan.source, plan.n_operations, plan.peak_bytes
+        return made
+
+
+def _is_bare(writer: Writer) -> bool:
+    """Whether only Python's numbers are in it: then NumPy has nothing to say of it, and nothing is worked in."""
+    program = writer.program
+    known = (writer.names, writer.helpers, writer.meanings, writer.objects, writer.constants, writer.functions)
+    return (
+        not any(known)
+        and not writer.storage.buffers
+        and not writer.views
+        and all(aval.weak and aval.spec is None for aval in program.avals[: program.n_inputs])
+    )
 
 
 def _first(kept: Any) -> Any:
@@ -116,7 +164,7 @@ def _functions(pieces: list[str], name: str, objects: Mapping[str, Any]) -> dict
     return defined
 
 
-def _pieces(writer: Writer, results: list[str]) -> list[str]:
+def _pieces(writer: Writer, results: list[str], is_bare: bool) -> list[str]:
     """The text of a plan as a module, cut where it may be: Python compiles a piece without a pause."""
     program = writer.program
     buffers = writer.storage.buffers
@@ -128,11 +176,17 @@ def _pieces(writer: Writer, results: list[str]) -> list[str]:
         parts, statements = in_parts(statements, [*inputs, *views], results)
     lines = [f"    {line}" for line in statements]
     lines.append(f"    return ({', '.join(results)},)" if results else "    return ()")
+    first = "buffers"
+    if is_bare:
+        first = "exact"
+        if writer.raises:
+            again = f"        return exact({', '.join(inputs)})"
+            lines = ["    try:", *[f"    {line}" for line in lines], "    except (ArithmeticError, ValueError):", again]
     if buffers:
         lines.insert(0, f"    ({', '.join(views)},) = buffers")
         writer.use("empty")
     workspace = _workspace(writer)
-    parameters = ", ".join(["buffers", *inputs])
+    parameters = ", ".join([first, *inputs])
     header = ["import math"] if any("math." in line for line in writer.lines) else []
     if writer.helpers:
         header.append(f"from autodiff_backends import {', '.join(sorted(writer.helpers))}")
