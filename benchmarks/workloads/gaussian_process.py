@@ -54,7 +54,9 @@ WORKLOAD = Workload(
         "Negative log likelihood of a Gaussian process and its gradients with respect to length, amplitude and noise, "
         "float64. JAX and PyTorch use their triangular solutions; autodiff finds out that the factor is triangular."
     ),
-    contestants=contestants(in_numpy, pose, own={"jax": in_jax, "torch": in_torch}),
+    contestants=contestants(
+        in_numpy, pose, own={"jax": in_jax, "torch": in_torch}, peers=("jax", "torch", "torch compile")
+    ),
     cases=tuple(Case(str(size), size, size=size, quick=size < 1000) for size in SIZES),
     targets=(Target(1.0, against=BEST_PEER),),
     rows=(Row("likelihood of a Gaussian process, 50 to 1,000 points"),),

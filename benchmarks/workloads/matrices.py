@@ -44,14 +44,14 @@ def det(xp: Any, a: Any, b: Any) -> Any:
 
 
 def eigh(xp: Any, a: Any, b: Any) -> Any:
-    """A function of the spectrum, weighted."""
-    w, v = xp.linalg.eigh(a)
+    """A function of the spectrum, weighted. Who reads one triangle, and gives its gradient, reads that of the mean."""
+    w, v = xp.linalg.eigh(0.5 * (a + a.T))
     return xp.sum(((v * xp.sin(w)) @ v.T) * b)
 
 
 def svd(xp: Any, a: Any, b: Any) -> Any:
     """The same of singular values."""
-    u, s, vh = xp.linalg.svd(a)
+    u, s, vh = xp.linalg.svd(a, full_matrices=False)
     return xp.sum(((u * xp.sin(s)) @ vh) * b)
 
 
@@ -73,7 +73,7 @@ WORKLOAD = Workload(
         f"{COUNT:,} small matrices solved for one column, inverted, and their determinants; a function of the spectrum "
         "of one larger matrix. Values and gradients with respect to the matrices, float64."
     ),
-    contestants=contestants(loss, pose),
+    contestants=contestants(loss, pose, peers=("jax", "torch", "torch compile", "autograd")),
     cases=tuple(
         Case(f"{what} {n} x {n}", (what, n), size=n, variant="" if what == "solve" else what) for what, n in CASES
     ),
