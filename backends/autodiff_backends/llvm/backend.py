@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from autodiff.backend import Backend, Plan
-from autodiff.core.program import Application, Program
+from autodiff.core.parameters import Own
+from autodiff.core.primitives import Signature
+from autodiff.core.program import Application, Program, prune
 from autodiff.machine import thread_count
 from autodiff.plan.costs import nbytes
 from autodiff.plan.workspaces import Workspaces
@@ -29,7 +31,7 @@ from .code import Module
 from .entry import WRONG_ARGUMENTS, Argument, Entry, direct
 from .expressions import COSTS, Unwritten, is_written
 from .layout import holds
-from .machine import Exhausted, MachineCode, library, load, processor
+from .machine import Exhausted, MachineCode, Refused, library, load, processor
 from .source import KernelText
 
 # Places in workspaces are 32-bit numbers.
@@ -255,7 +257,7 @@ class LlvmBackend(Backend):
     def compile(self, program: Program) -> Plan:
         """Kernels where they are estimated to be faster, the rest as on NumPy."""
         library()
-        program = with_factors(program)
+        program = with_factors(_with_kernels(program, self))
         cuts = faster()
         found = regions(program, cuts)
         kind = whole(program, found, cuts)
@@ -299,6 +301,13 @@ class LlvmBackend(Backend):
                     stacklevel=2,
                 )
             return None
+        except Refused as error:
+            warnings.warn(
+                f"backend 'llvm': NumPy executes a part that this version of LLVM cannot compile: {error}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return None
 
 
 def is_supported(program: Program, application: Application) -> bool:
@@ -309,6 +318,22 @@ def is_supported(program: Program, application: Application) -> bool:
 def faster() -> Cuts:
     """Loops where they are estimated to be faster than NumPy."""
     return COSTS.cuts(is_supported, KERNEL_CALL)
+
+
+def _with_kernels(program: Program, backend: LlvmBackend) -> Program:
+    """The same program, in which steps of loops and branches are compiled as kernels, too."""
+
+    def replaced(result: Program, _: int, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+        kinds = signature.primitive.params.values()
+        if Own not in kinds:
+            return None
+        # (Functions that are called as they are have no bodies.)
+        params = tuple([value.on(backend) if hasattr(value, "on") else value for value in signature.params])
+        return result.call(signature.primitive, *arguments, params=params)
+
+    if any(signature is not None and Own in signature.primitive.params.values() for signature in program.signatures):
+        return prune(program, replaced)
+    return program
 
 
 BACKEND = LlvmBackend()
