@@ -132,6 +132,21 @@ def test_a_loop_is_pythons(case, arguments, reverse, made):
     assert len(made) >= 2
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize(("case", "arguments"), CASES, ids=[case.__name__ for case, _ in CASES])
+def test_long_loops_are_several_calls(case, arguments, reverse, monkeypatch, made):
+    """Between which signals are handled. The number of steps makes it another loop than those of other tests."""
+    monkeypatch.setattr(repeats, "LONGEST_CALL", 0.0)
+    ours, python = (case(lambda *a, loop=loop: loop(*a, reverse=reverse)) for loop in (ad.scan, loops.scan))
+    given = [np.concatenate([a, a[:1]]) if a.shape == X.shape else a for a in arguments]
+    value, slope = ad.function(ad.value_and_grad(ours), backend="llvm")(*given)
+    expected, wanted = ad.value_and_grad(python)(*given)
+    np.testing.assert_allclose(value, expected, rtol=1e-12)
+    np.testing.assert_allclose(slope, wanted, rtol=1e-9, atol=1e-12)
+    assert len(made) >= 2
+    assert {kernel._together for kernel in made} == {1}
+
+
 @pytest.mark.parametrize("length", [1, 2, 50])
 def test_one_text_is_for_any_number_of_steps(length, made):
     x = RNG.normal(size=(length, 3))

@@ -20,6 +20,9 @@ from .machine import load
 from .source import KernelText
 from .values import INT64, DType, Value
 
+# Estimated nanoseconds of the steps of one call. Between calls Python looks for signals.
+LONGEST_CALL = 50e6
+
 
 class Step:
     """A plan of one step, which is compiled when it is called by itself.
@@ -57,7 +60,8 @@ class LoopText:
 
     Where a step has its inputs and its results is said by pointers. What it gives is written where it is to stand: in
     the row of an array of results, or else in one of two places in turn. So nothing is copied from step to step, but
-    what stands in two places.
+    what stands in two places. The number of the stage is how many steps there are in all; begin and end say which of
+    them this call makes.
 
     Attributes
     ----------
@@ -88,7 +92,8 @@ class LoopText:
         if text.has_many_inputs:
             self._many = f"%{code.name('a')}"
             code.prologue.append(f"  {self._many} = alloca [{len(self.lowering.inputs)} x ptr]")
-        loop(code, Value(code, INT64, "%end"), self._body)
+        self._first = Value(code, INT64, "%begin")
+        loop(code, Value(code, INT64, "%end") - self._first, self._body)
         for j in carry:
             last = code.emit(f"load ptr, ptr {self._states[j]}")
             self._copied(last, f"%f{j}", known.avals[j])
@@ -131,7 +136,8 @@ class LoopText:
     def _body(self, i: Value) -> None:
         """One step."""
         known, code = self._known, self._code
-        place = Value(code, INT64, "%end") - 1 - i if known.reverse else i
+        i = self._first + i
+        place = Value(code, INT64, "%stage") - 1 - i if known.reverse else i
         turn = i & 1
         states = [code.emit(f"load ptr, ptr {state}") for state in self._states]
         given = {}
@@ -242,6 +248,9 @@ class Repeated:
                 axis = known.along[n - first] if n >= first else None
                 shape = aval.shape if axis is None else (known.length, *aval.shape)
                 self._given.append((n, shape, aval.dtype, axis))
+        strong = sum(not aval.weak for aval in known.inputs[: known.consts])
+        self._carried = slice(strong, strong + known.carry)
+        self._together = max(1, int(LONGEST_CALL / max(text.nanoseconds, 1.0)))
 
     def __call__(self, values: Sequence[Any]) -> tuple[Any, ...]:
         known = self._known
@@ -263,7 +272,14 @@ class Repeated:
         results = [np.empty((known.length, *aval.shape), aval.dtype) for aval in avals[known.carry :]]
         last = [np.empty(aval.shape, aval.dtype) for aval in avals[: known.carry]]
         own, pairs = workspaces[: self._n_workspaces], workspaces[self._n_workspaces :]
-        self._kernel(0, 0, 0, known.length, *own, *self._constants, *given, *pairs, *results, *last)
+        carried = self._carried
+        for begin in range(0, known.length, self._together):
+            if begin:
+                # What was carried last is carried first.
+                given[carried] = last
+                last = [np.empty(aval.shape, aval.dtype) for aval in avals[: known.carry]]
+            end = min(begin + self._together, known.length)
+            self._kernel(known.length, 0, begin, end, *own, *self._constants, *given, *pairs, *results, *last)
         spare.append(workspaces)
         arrays = [
             np.ascontiguousarray(np.moveaxis(y, 0, axis)) if axis else y
