@@ -17,7 +17,6 @@ PYTHONS = nox.project.python_versions(PYPROJECT)
 BACKENDS = {
     "numpy": ([], []),
     "llvm": (["llvm"], []),
-    "numba": (["numba"], []),
     "array_api_strict": ([], []),
     "torch": (["torch"], ["torch==2.13.0"]),
     "dask": (["dask"], []),
@@ -49,7 +48,7 @@ def tests(session: nox.Session, backend: str) -> None:
 
 
 @nox.session(python=PYTHONS[1:])
-@nox.parametrize("backend", ["numpy", "llvm", "numba"])
+@nox.parametrize("backend", ["numpy", "llvm"])
 def versions(session: nox.Session, backend: str) -> None:
     """Run them on the other Pythons, on the backends of this library's own."""
     run_tests(session, backend)
@@ -102,8 +101,8 @@ def nightly(session: nox.Session) -> None:
     session.run("pytest", "tests/test_bounds.py", "-k", "flat", *session.posargs, env={"NIGHTLY": "1"})
     session.run("pytest", "tests/fuzz/test_wrong.py", env={"NIGHTLY": "1"})
     # Faults in their thousands: damaged files, killed and competing writers, flipped bits of machine code, interrupts.
-    session.install(f"{wheel}[numba]")
-    faults = ["tests/test_checkpoints.py", "tests/backends/test_numba.py", "tests/test_interrupts.py"]
+    session.install(f"{wheel}[llvm]")
+    faults = ["tests/test_checkpoints.py", "tests/backends/test_llvm_files.py", "tests/test_interrupts.py"]
     kinds = "damaged or writer or flipped or interrupted"
     session.run("pytest", *faults, "-k", kinds, *session.posargs, env={"NIGHTLY": "1"})
     # A million operations, and counts of calls at ten thousand.
@@ -119,8 +118,10 @@ def nightly(session: nox.Session) -> None:
 def oracle(session: nox.Session) -> None:
     """Compare values and gradients with JAX's, function by function; further arguments go to pytest."""
     _, wheel = build(session)
-    session.install(f"{wheel}[test]", "jax")
+    session.install(f"{wheel}[test]", "jax", "numba")
     session.run("pytest", "tests/test_peers.py", *session.posargs, env={"ORACLE": "1"})
+    # Functions that users have compiled by Numba.
+    session.run("pytest", "tests/test_implements.py", "tests/test_primitive.py", "-k", "numba")
 
 
 @nox.session

@@ -107,6 +107,37 @@ class Capabilities(NamedTuple):
     missing: Mapping[str, str] = {}
 
 
+class Repetition(NamedTuple):
+    """A loop: what one step takes of the step before it, and of arrays that have an element for each.
+
+    Parameters
+    ----------
+    length : int
+        How many steps there are, at least one.
+    consts, carry : int
+        How many inputs of a step are the same for all, and how many after these are what the step before gave; the
+        rest are elements of arrays.
+    inputs, avals : tuple of Aval
+        What is known of the inputs of a step, and of what it gives: what is carried, and elements of results.
+    outputs : tuple of int
+        What these are: inputs, by their numbers; or what the plan of a step computes, which is counted after them.
+    along, onto : tuple of int
+        The axis of each array that elements are along, and of each array of results.
+    reverse : bool
+        Whether the last elements come first.
+    """
+
+    length: int
+    consts: int
+    carry: int
+    inputs: tuple[Aval, ...]
+    avals: tuple[Aval, ...]
+    outputs: tuple[int, ...]
+    along: tuple[int, ...]
+    onto: tuple[int, ...]
+    reverse: bool
+
+
 class Backend(ABC):
     """An array library on one device: how arrays get there and back, and how programs are executed on it.
 
@@ -173,6 +204,24 @@ class Backend(ABC):
         -------
         Plan or None
             None if plans of ``compile`` do so.
+        """
+        return None
+
+    def repeat(self, plan: Plan, loop: Repetition) -> Callable[[Sequence[Any]], tuple[Any, ...]] | None:
+        """Make one call of all steps of a loop.
+
+        Parameters
+        ----------
+        plan : Plan
+            Of one step, as ``compile`` made it: it gives what is computed, each once.
+        loop : Repetition
+            How steps follow one another.
+
+        Returns
+        -------
+        callable or None
+            Given what is the same for all steps, what is carried first, and arrays, it gives what is carried last, and
+            arrays of results: new arrays. None if the plan is to be called for each step.
         """
         return None
 

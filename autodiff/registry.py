@@ -22,10 +22,12 @@ BUILT_IN = {
     "cupy": "autodiff_backends.cupy.backend:cupy",
     "dask": "autodiff_backends.dask.backend:dask",
     "llvm": "autodiff_backends.llvm.backend:BACKEND",
-    "numba": "autodiff_backends.numba.backend:BACKEND",
     "numpy": "autodiff_backends.numpy.backend:BACKEND",
     "torch": "autodiff_backends.torch:torch",
 }
+
+# Names that were built in once -> what took their place.
+FORMER = {"numba": "llvm"}
 
 # What makes a backend of a namespace that is no known library's.
 ANY_NAMESPACE = "autodiff_backends.array_api.backend:for_namespace"
@@ -173,7 +175,14 @@ Backend.find = get_backend
 
 
 def _load(name: str) -> Backend:
-    where = _registered.get(name) or BUILT_IN.get(name) or _entry_points().get(name)
+    where = _registered.get(name) or BUILT_IN.get(name)
+    if where is None and name in FORMER:
+        now = FORMER[name]
+        raise BackendError(
+            f"backend {name!r} was replaced by {now!r}, which compiles the same programs: write backend={now!r} "
+            f'(pip install "autodiff-numpy[{now}]")'
+        )
+    where = where or _entry_points().get(name)
     if where is None:
         raise BackendError(f"unknown backend {name!r}; known backends: {', '.join(backends())}")
     if not isinstance(where, str):

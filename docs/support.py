@@ -20,7 +20,6 @@ from .recorded import OF_COMPLEX, heading, names, recorded, ufuncs
 COLUMNS = {
     "numpy": "numpy",
     "llvm": "llvmlite",
-    "numba": "numba",
     "cupy": "numpy",
     "torch": "torch",
     "dask": "dask",

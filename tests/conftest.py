@@ -39,7 +39,6 @@ class Target(NamedTuple):
 TARGETS = {
     "numpy": Target("numpy", "numpy", ("test_numpy",)),
     "llvm": Target("llvm", "llvmlite", ("test_llvm",)),
-    "numba": Target("numba", "numba", ("test_numba",)),
     # Arrays on this fake device cannot be mixed with others, nor become NumPy's by accident.
     "array_api_strict": Target("array_api_strict", "array_api_strict", ("test_array_api",), "device1"),
     "torch": Target("torch", "torch", ("test_torch", "test_array_api")),
@@ -59,7 +58,7 @@ ON_GPU = {"test_cupy_gpu": "cupy"}
 ALONE = "AUTODIFF_TEST_ALONE"
 
 # Run without being asked for, where their package is installed: the others need a GPU, or take long.
-USUAL = ("numpy", "numba", "array_api_strict")
+USUAL = ("numpy", "llvm", "array_api_strict")
 
 
 # Tests of every function in every mode on every backend. A run of all tests makes one of so many of these, on each
@@ -157,10 +156,9 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """A backend. Its library is there, or was demanded by the option."""
     target = TARGETS[request.param]
     if target.name == "llvm":
-        # Kernels also where they do not pay.
-        monkeypatch.setattr(importlib.import_module("autodiff_backends.llvm.backend"), "KERNEL_CALL", float("-inf"))
-    if target.name == "numba":
-        _loops_everywhere(monkeypatch)
+        kernels_everywhere(monkeypatch)
+        if request.config.getoption("backend") is None:
+            kernels_at_once(monkeypatch)
     if target.name == "called":
         found: ad.Backend = request.getfixturevalue("cupy_called")
         return found
@@ -183,25 +181,17 @@ def _registered(monkeypatch: pytest.MonkeyPatch, name: str, backend: Any) -> Any
     return backend
 
 
-def _loops_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Generate kernels also where they do not pay, and run their source in Python: compiling takes a second each.
+def kernels_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Machine code also where it does not pay."""
+    monkeypatch.setattr(importlib.import_module("autodiff_backends.llvm.backend"), "KERNEL_CALL", float("-inf"))
 
-    What is compiled is tested in ``backends/test_numba.py``.
+
+def kernels_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let LLVM translate texts as they are, in a fifth of the time.
+
+    What it makes of them is tested in ``backends/test_llvm*.py``, and by ``--backend=llvm`` everywhere.
     """
-    kernels_by_python(monkeypatch)
-    monkeypatch.setattr(importlib.import_module("autodiff_backends.numba.costs"), "KERNEL_CALL", float("-inf"))
-
-
-def kernels_by_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let Python run the source of kernels. What they call is compiled before: Numba would leave it as it is now."""
-    importlib.import_module("autodiff_backends.numba.functions")
-    monkeypatch.setattr(importlib.import_module("numba").config, "DISABLE_JIT", True)
-
-
-@pytest.fixture
-def in_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The source of Numba's kernels run by Python."""
-    kernels_by_python(monkeypatch)
+    monkeypatch.setattr(importlib.import_module("autodiff_backends.llvm.machine"), "LEVELS", ())
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ import autodiff as ad
 from autodiff import optim  # now: what a thread imports while another forks, Python does not give the child
 
 THREADS = 32
-# Seconds without any task that ends, which is a hang. A kernel takes Numba a second or two.
+# Seconds without any task that ends, which is a hang. A kernel takes LLVM a second at most.
 PATIENCE = 120
 SHARED_SIZE = 64
 
@@ -334,10 +334,8 @@ def main() -> None:
     """Run as the arguments of the process say."""
     count, seed, *backends = sys.argv[1:]
     if "llvm" in backends:
-        import_module("autodiff_backends.llvm.backend").KERNEL_CALL = float("-inf")
-    if "numba" in backends:
         # Kernels everywhere: they would not pay for what is this small.
-        import_module("autodiff_backends.numba.costs").KERNEL_CALL = float("-inf")
+        import_module("autodiff_backends.llvm.backend").KERNEL_CALL = float("-inf")
     # A child of a fork cannot import what a thread of its parent was importing: that is Python's.
     ad.backends()
     faulthandler.enable()

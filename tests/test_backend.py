@@ -83,6 +83,11 @@ def test_entry_points_are_found(monkeypatch):
     assert ad.get_backend("numpy").name == "numpy"  # the built-in table comes first
 
 
+def test_a_former_name_says_what_took_its_place():
+    with pytest.raises(errors.BackendError, match=r"'numba' was replaced by 'llvm'.*backend='llvm'.*\[llvm\]"):
+        ad.Graph(backend="numba")
+
+
 @pytest.mark.parametrize("name", ["nonsense", "Numpy", "", " numpy"])
 def test_unknown_name_lists_the_known_ones(name):
     for ask in (ad.get_backend, ad.Graph):

@@ -368,7 +368,7 @@ def test_containers_may_be_as_deep_as_is_said(depth):
     ],
 )
 def test_arrays_have_as_many_dimensions_as_numpys(f, ndim, backend):
-    if backend.name not in ("numpy", "llvm", "numba"):
+    if backend.name not in ("numpy", "llvm"):
         pytest.skip("other libraries have other bounds")
     shape = (1,) * (ndim - 2) + (2, 1) if ndim < 64 else (1,) * 62 + (2, 1)
     start = np.arange(1.0, 3.0).reshape(shape)

@@ -29,7 +29,7 @@ from autodiff.nodes import Constant, Variable
 from autodiff.plan import execute
 from autodiff.plan.watch import Watched
 
-from .conftest import kernels_by_python
+from .conftest import kernels_everywhere
 from .interrupting import Interrupt, interrupted, points
 
 NIGHTLY = bool(os.environ.get("NIGHTLY"))
@@ -449,16 +449,12 @@ class Overflowing(Case):
 
 
 class Kernels(Case):
-    """Generated loops, whose source Python runs."""
-
-    backend = "numba"
-    compiled_by = "def kernel("
+    """Machine code of this library's own loops."""
 
     def __init__(self) -> None:
         self.patch = pytest.MonkeyPatch()
-        kernels_by_python(self.patch)
-        self.patch.setattr(importlib.import_module("autodiff_backends.numba.costs"), "KERNEL_CALL", float("-inf"))
-        self.graph = ad.Graph(backend=self.backend)
+        kernels_everywhere(self.patch)
+        self.graph = ad.Graph(backend="llvm")
 
     def gradient(self) -> Any:
         x = ad.Tensor(A)
@@ -474,23 +470,11 @@ class Kernels(Case):
     def again(self) -> None:
         value, (gradient,) = self.gradient()
         (compiled,) = self.graph._gradients.cache.values()
-        assert self.compiled_by in compiled.plan.source
+        assert "@kernel(" in compiled.plan.source
         self.patch.undo()
         np.testing.assert_allclose(value, np.sum(np.tanh(A) * A + np.where(A > 0.5, np.log(A), A)), rtol=1e-12)
         slope = (1 - np.tanh(A) ** 2) * A + np.tanh(A) + np.where(A > 0.5, 1 / A, 1)
         np.testing.assert_allclose(gradient, slope, rtol=1e-12)
-
-
-class Builtins(Kernels):
-    """Machine code of this library's own loops."""
-
-    backend = "llvm"
-    compiled_by = "@kernel("
-
-    def __init__(self) -> None:
-        self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(importlib.import_module("autodiff_backends.llvm.backend"), "KERNEL_CALL", float("-inf"))
-        self.graph = ad.Graph(backend=self.backend)
 
 
 class Pickled(Case):
@@ -526,9 +510,8 @@ KINDS: dict[str, Callable[[Path], Case]] = {
             Overflowing,
             Pickled,
             Kernels,
-            Builtins,
         )
-        if importlib.util.find_spec({Kernels: "numba", Builtins: "llvmlite"}.get(kind, "numpy"))
+        if importlib.util.find_spec({Kernels: "llvmlite"}.get(kind, "numpy"))
     },
     "Saved": Saved,
 }

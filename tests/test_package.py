@@ -32,11 +32,11 @@ def test_version_is_the_metadata_s():
     "text",
     [
         "pip install autodiff",
-        'pip install "autodiff[numba]"',
+        'pip install "autodiff[llvm]"',
         "pip install 'autodiff>=0.1'",
         "uv pip install -U numpy autodiff",
         'test = ["pytest", "autodiff[examples]"]',
-        'requires = ["autodiff[numba]>=1"]',
+        'requires = ["autodiff[llvm]>=1"]',
     ],
 )
 def test_the_stranger_is_recognised(text):
@@ -44,7 +44,7 @@ def test_the_stranger_is_recognised(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["pip install autodiff-numpy", 'pip install "autodiff-numpy[numba]"', 'pip install ".[numba]"']
+    "text", ["pip install autodiff-numpy", 'pip install "autodiff-numpy[llvm]"', 'pip install ".[llvm]"']
 )
 def test_our_own_name_is_not(text):
     assert not STRANGER.search(text)

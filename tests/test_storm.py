@@ -17,7 +17,7 @@ NIGHTLY = "NIGHTLY" in os.environ
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("library", ["numpy", "llvm", "numba", "torch"])
+@pytest.mark.parametrize("library", ["numpy", "llvm", "torch"])
 def test_no_value_is_wrong_and_nothing_hangs(library: str) -> None:
     if library != "numpy" and importlib.util.find_spec({"llvm": "llvmlite"}.get(library, library)) is None:
         pytest.skip(f"{library} is not installed")

@@ -94,18 +94,24 @@ class Flow(ABC):
             # On the device where they are; numbers alone say nothing.
             own = (backend_of(x) for x in arrays)
             backend = next((found for found in own if found is not None), None) or get_backend(xp)
+        return self._made(backend)(arrays)
+
+    def _made(self, backend: Backend) -> Runner:
+        """What computes it, made once."""
         found = self._runners.get(backend)
         if found is None:
             found = self._runners.setdefault(backend, _with_numbers(self.runner(backend), self.operands()))
-        return found(arrays)
+        return found
 
     @abstractmethod
     def operands(self) -> Sequence[Aval]:
         """What is known of the operands, as far as these may be Python numbers."""
 
     def on(self: F, backend: Backend) -> F:
-        """The same with its bodies compiled by a backend."""
-        return self.but(backend=backend)
+        """The same with its bodies compiled by a backend: now, so that the first call does not wait for it."""
+        found = self.but(backend=backend)
+        found._made(backend)
+        return found
 
     def but(self: F, **changes: Any) -> F:
         """The same with other fields."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Backend
+from ..backend import Backend, Repetition
 from ..whole import silent
 from .backward import Backward, Step
 from .bodies import Body
@@ -67,6 +67,10 @@ def scan_runner(
     body: Body, backend: Backend, length: int, step: Step, along: Sequence[int], onto: Sequence[int], reverse: bool
 ) -> Runner:
     """What repeats a body for the elements of arrays."""
+    plan = body.plan(backend)
+    whole = backend.repeat(plan, _repetition(body, length, step, along, onto, reverse))
+    if whole is not None:
+        return whole
     consts, carry = _names("k", step.consts), _names("c", step.carry)
     arrays, results = _names("x", len(along)), _names("y", len(onto))
     in_place = _is_numpy(backend)
@@ -91,7 +95,6 @@ def scan_runner(
         )
     )
     avals = [stacked(aval, length, axis) for aval, axis in zip(body.avals[step.carry :], onto, strict=True)]
-    plan = body.plan(backend)
     own = _Own(backend, body)
     if in_place:
 
@@ -109,6 +112,16 @@ def scan_runner(
         return (*own(found, values), *together)
 
     return run_apart
+
+
+def _repetition(
+    body: Body, length: int, step: Step, along: Sequence[int], onto: Sequence[int], reverse: bool
+) -> Repetition:
+    """The loop as backends are told."""
+    count = len(body.inputs)
+    made = {place: count + i for i, place in enumerate(dict.fromkeys(n for n in body.outputs if n >= count))}
+    outputs = tuple([made.get(number, number) for number in body.outputs])
+    return Repetition(length, *step, body.inputs, body.avals, outputs, tuple(along), tuple(onto), reverse)
 
 
 class _Own:

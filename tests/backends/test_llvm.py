@@ -15,6 +15,7 @@ from autodiff import errors, gradients
 from autodiff.core.primitives import PRIMITIVES
 from autodiff.ops import COMPOSITIONS
 from autodiff.plan import execute
+from autodiff.tensor import wrap
 from autodiff_backends.llvm import backend as llvm_
 from autodiff_backends.llvm.backend import BACKEND, Kernel, Staged, is_supported
 from autodiff_backends.loops import files as kernel_files
@@ -254,6 +255,7 @@ def test_unrolled_loops_are_one_source_for_any_number_of_steps(function, monkeyp
         np.testing.assert_allclose(ad.function(function, backend="llvm")(*arrays, steps), out.value, rtol=1e-12)
         sources.append(graph.source(out, tensors[:2]))
     assert sources[0] == sources[1]
+    assert "@kernel(" in sources[0]
 
 
 def test_a_recorded_loop_over_parts_finds_its_plan():
@@ -478,8 +480,25 @@ def test_kernels_that_would_be_too_long_are_left_to_numpy(as_program, monkeypatc
     np.testing.assert_allclose(plan(x.value)[0], y.value)
 
 
+@pytest.mark.parametrize("count", [3, 40])
+def test_parts_that_hand_over_many_values(as_program, variable, count):
+    x = variable(np.linspace(0.1, 0.9, 6))
+    values, large = [x], ad.Tensor(np.ones((300, 300)))
+    for _ in range(count):
+        values.append(np.sin(wrap(values[-1]) * wrap(x)).node)
+    products = (large @ large)[:6, :count].node
+    total = np.sum(wrap(products) * np.stack([wrap(v) for v in values[1:]], 1))
+    program = as_program([x, large.node], [total.node, *values[1:]])
+    plan = BACKEND.compile(program)
+    assert isinstance(plan, Composed)
+    assert sum("@kernel(" in step.source for step, _, _ in plan.steps)
+    given = [x.value, large.value]
+    for found, wanted in zip(plan(*given), interpreted(program, given), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
 @pytest.mark.usefixtures("everywhere")
-@settings(derandomize=True, deadline=None, database=None, max_examples=60)
+@settings(derandomize=True, deadline=None, database=None, max_examples=100)
 @given(st.lists(st.tuples(*[st.integers(0, 63)] * 3, st.integers(0, 3)), min_size=2, max_size=16), st.booleans())
 def test_random_programs(as_program, random_graph, instructions, unsupported):
     leaves, outputs = random_graph(instructions, unsupported)
@@ -496,7 +515,7 @@ def test_random_programs(as_program, random_graph, instructions, unsupported):
 
 @pytest.mark.usefixtures("everywhere")
 def test_random_programs_compiled(as_program, random_graph):
-    """A few in one kernel: that the source means to Numba what it means to Python."""
+    """A few in one kernel."""
     rng = np.random.default_rng(1)
     leaves, outputs = [], []
     for _ in range(12):
@@ -510,6 +529,26 @@ def test_random_programs_compiled(as_program, random_graph):
     for found, wanted in zip(plan(*values), interpreted(program, values), strict=True):
         # Single precision is among the steps, with sums in double that NumPy does not have.
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.usefixtures("everywhere")
+def test_what_llvm_does_not_take_is_left_to_numpy(as_program, monkeypatch):
+    """An older version may not know all of the text."""
+    x = ad.Tensor(np.linspace(0.1, 0.9, 6))
+    program = as_program([x], [np.sin(x) * 0.123])
+    monkeypatch.setattr("autodiff_backends.llvm.machine.ATTRIBUTES", "attributes #0 = { unheard_of }")
+    with pytest.warns(RuntimeWarning, match="'llvm': NumPy executes a part that this version of LLVM cannot compile"):
+        plan = BACKEND.compile(program)
+    assert not isinstance(plan, (Kernel, Staged))
+    np.testing.assert_allclose(plan(x.value)[0], np.sin(x.value) * 0.123)
+
+
+@pytest.mark.usefixtures("everywhere")
+def test_functions_that_are_called_as_they_are():
+    running = ad.primitive(np.cumsum, infer=lambda x: x)
+    x = np.linspace(0.1, 0.9, 6)
+    step = ad.function(lambda x: running(np.sin(x)) * 2.0, backend="llvm")
+    np.testing.assert_allclose(step(x), np.cumsum(np.sin(x)) * 2.0)
 
 
 @pytest.mark.usefixtures("everywhere")

@@ -38,7 +38,6 @@ TABLES = {
     "numpy": "numpy.primitives",
     "loops": "loops.statements",
     "llvm": "llvm.expressions",
-    "numba": "numba.expressions",
     "cuda": "cuda.expressions",
     "cupy": "cupy.calls",
     "array_api": "array_api.calls",
@@ -125,26 +124,13 @@ def test_rows_of_loops():
     assert needed <= set(rows("loops"))
 
 
-def test_rows_of_numba():
-    for primitive, row in rows("numba").items():
-        assert primitive.kind == "elementwise", primitive.name
-        assert row.text is None or row.operator is None, primitive.name
-        assert row.operator is None or places(row.operator) == set(range(operands(primitive))), primitive.name
-        assert row.vectorised or not row.angle, primitive.name
-        assert row.cost is None or not primitive.cheap, f"{primitive.name} is cheap by its card"
-    # The two generators know the same primitives without a ufunc, but for what is not real.
-    written = {p for p, row in rows("numba").items() if row.text is not None}
-    others = {p for p, row in rows("cuda").items() if row.text is not None}
-    assert others - written == {ops.real, ops.imag}
-    assert written <= others
-
-
 def test_rows_of_llvm():
     for primitive, row in rows("llvm").items():
         assert primitive.kind == "elementwise", primitive.name
         assert (row.own is None) == bool(row.kinds), primitive.name
         assert set(row.kinds) <= set("biuf"), primitive.name
         assert row.cost is None or not primitive.cheap, f"{primitive.name} is cheap by its card"
+    # The two generators know the same primitives without a ufunc, but for what is not real.
     written = {p for p, row in rows("llvm").items() if row.own is not None}
     others = {p for p, row in rows("cuda").items() if row.text is not None}
     assert others - written == {ops.real, ops.imag}
@@ -195,7 +181,6 @@ def ways(name: str) -> dict[str, list[Primitive]]:
     """For a backend the primitives that it has rows for."""
     own = {
         "llvm": ["numpy"],
-        "numba": ["numpy"],
         "dask": ["numpy"],
         "cupy": ["cuda", "loops", "cupy"],
         "torch": ["torch", "array_api"],
@@ -205,7 +190,7 @@ def ways(name: str) -> dict[str, list[Primitive]]:
 
 
 @pytest.mark.parametrize("primitive", EXECUTED, ids=lambda p: p.name)
-@pytest.mark.parametrize("name", ["numpy", "llvm", "numba", "dask", "cupy", "torch", "array_api_strict"])
+@pytest.mark.parametrize("name", ["numpy", "llvm", "dask", "cupy", "torch", "array_api_strict"])
 def test_every_primitive_has_a_row_or_a_meaning_or_a_reason(name, primitive):
     if name == "cupy":
         capabilities = importlib.import_module("autodiff_backends.cupy.backend").CupyBackend.capabilities
@@ -219,7 +204,7 @@ def test_every_primitive_has_a_row_or_a_meaning_or_a_reason(name, primitive):
         assert capabilities.missing[primitive.name]
         return
     row = any(primitive in own for own in ways(name).values())
-    own_ufunc = primitive.numpy_ufunc is not None and name in ("numpy", "llvm", "numba", "dask")
+    own_ufunc = primitive.numpy_ufunc is not None and name in ("numpy", "llvm", "dask")
     composed = primitive in ops.COMPOSITIONS and primitive.name not in primitives
     reduces = primitive.kind == "reduction" and primitive.reduces is not None
     assert row or own_ufunc or composed or reduces or primitive.meaning is not None

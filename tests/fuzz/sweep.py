@@ -35,7 +35,7 @@ SCHEDULE = [
     "failing",
     "captured",
 ]
-ULPS = {"numpy": 1.0, "numba": 2.0, "llvm": 2.0}
+ULPS = {"numpy": 1.0, "llvm": 2.0}
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from autodiff.plan import workspaces
 from autodiff.plan.workspaces import Kept, Workspaces
 from autodiff.registry import get_backend
 
+from ..conftest import kernels_at_once
+
 KIBIBYTE = 1 << 10
 NBYTES = 100 * KIBIBYTE
 
@@ -212,20 +214,22 @@ def compiled(size):
     return graph.compile(np.sum(np.cumsum(product * x)), [x], [x])
 
 
-@pytest.mark.parametrize("kind", ["numpy", "numba"])
-def test_buffers_of_plans_are_within_the_bound(kept, kind, request):
-    if kind == "numba":
-        pytest.importorskip("numba")
-        request.getfixturevalue("in_python")
+@pytest.mark.parametrize("kind", ["numpy", "llvm"])
+def test_buffers_of_plans_are_within_the_bound(kept, kind, monkeypatch):
+    if kind == "llvm":
+        pytest.importorskip("llvmlite")
+        kernels_at_once(monkeypatch)
+        # Larger workspaces than this are kept between calls.
+        monkeypatch.setattr("autodiff_backends.llvm.backend.LARGEST_OWN", 0)
     size = NBYTES // 8
     plans = []
     for i in range(40):
-        if kind == "numba":
+        if kind == "llvm":
             x = ad.Tensor(np.ones((64 + i, 4)))
             y = x
             for _ in range(20):
                 y = np.tanh(y @ np.ones((4, 4))) * x
-            f = ad.Graph(backend="numba").compile(np.sum(y), [x], [x])
+            f = ad.Graph(backend="llvm").compile(np.sum(y), [x], [x])
             argument = x.value
         else:
             f, argument = compiled(size + i), np.linspace(0, 1, size + i)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from autodiff.backend import Backend, Plan
-from autodiff.core.program import Application, Program
+from autodiff.backend import Backend, Plan, Repetition
+from autodiff.core.parameters import Own
+from autodiff.core.primitives import Signature
+from autodiff.core.program import Application, Program, prune
 from autodiff.machine import thread_count
 from autodiff.plan.costs import nbytes
 from autodiff.plan.workspaces import Workspaces
@@ -23,13 +24,14 @@ from ..loops.statements import Lowering
 from ..numpy.backend import BACKEND as NUMPY
 from ..numpy.factors import with_factors
 from ..numpy.reference import Interpreted
-from ..numpy.values import constant_value
 from ..numpy.workers import shares, together
+from .arguments import STAGE_NUMBERS, Direct, Regular, constant_of, regular
 from .code import Module
-from .entry import WRONG_ARGUMENTS, Argument, Entry, direct
+from .entry import Argument, Entry, direct
 from .expressions import COSTS, Unwritten, is_written
 from .layout import holds
-from .machine import Exhausted, MachineCode, library, load, processor
+from .machine import Exhausted, Refused, library, load, processor
+from .repeats import Repeated, Step, fits
 from .source import KernelText
 
 # Places in workspaces are 32-bit numbers.
@@ -43,37 +45,13 @@ LARGEST_OWN = 1 << 22
 # More statements than this, after repetitions are rolled up, take LLVM seconds.
 LONGEST_KERNEL = 5_000
 
-# Those of the stage, of the part, and begin and end of its share.
-STAGE_NUMBERS = 4
-
 # Nanoseconds of a call of a kernel, beside what is done in it.
 KERNEL_CALL = 150.0
 
+# What a step of a loop takes in Python beside its plan.
+STEP = 500.0
 
-class Regular:
-    """Makes what a kernel is called with contiguous and aligned arrays of its dtypes.
-
-    Parameters
-    ----------
-    arguments : sequence of Argument or None
-    """
-
-    __slots__ = ("_arguments",)
-
-    def __init__(self, arguments: Sequence[Argument | None]):
-        self._arguments = arguments
-
-    def __call__(self, *values: Any) -> tuple[Any, ...]:
-        pairs = zip(values, self._arguments, strict=False)
-        return tuple([value if a is None or a.shape is None else _regular(value, a.dtype) for value, a in pairs])
-
-
-def _regular(value: Any, dtype: np.dtype[Any]) -> Any:
-    if isinstance(value, np.ndarray) and value.dtype == dtype:
-        value = np.require(value, requirements=["C", "A", "E"])
-        # The same numbers by another name, such as ``long long`` for ``long``.
-        return value if value.dtype is np.dtype(dtype.char) else value.view(np.dtype(dtype.char))
-    return value
+P = TypeVar("P")
 
 
 class Kernel(partial[tuple[Any, ...]]):
@@ -100,7 +78,7 @@ class Kernel(partial[tuple[Any, ...]]):
         taken = [a if n in used else None for n, a in enumerate(arguments)]
         Entry(text, taken).plan()
         machine = load(text.module)
-        constants = [_constant(program, n) for n in text.constants]
+        constants = [constant_of(program, n) for n in text.constants]
         made = super().__new__(cls, machine.builtin(Regular(taken), text.table.array(), *constants))
         made.source, made.n_operations = machine.text, len(text.lowering.statements)
         made.peak_bytes = _peak_bytes(text)
@@ -118,28 +96,6 @@ def _argument(program: Program, number: int) -> Argument | None:
     if aval.spec is not None:
         return None
     return Argument(aval.dtype, None if aval.weak else aval.shape)
-
-
-def _constant(program: Program, number: int) -> Any:
-    return _regular(np.array(constant_value(program, number), order="C"), program.avals[number].dtype)
-
-
-class Direct:
-    """Calls machine code by ``ctypes``, where arrays are laid out in another way than kernels know."""
-
-    __slots__ = ("_arguments", "_function", "_machine", "_table")
-
-    def __init__(self, machine: MachineCode, table: Any, arguments: Sequence[Argument | None]):
-        self._machine, self._function, self._table = machine, machine.function(), table
-        self._arguments = arguments[STAGE_NUMBERS:]
-
-    def __call__(self, *values: Any) -> None:
-        numbers, arrays = values[:STAGE_NUMBERS], values[STAGE_NUMBERS:]
-        for array, argument in zip(arrays, self._arguments, strict=True):
-            if argument is not None and (array.dtype, array.shape) != argument:
-                raise TypeError(WRONG_ARGUMENTS)
-        addresses = [array.ctypes.data for array in (self._table, *arrays)]
-        self._function((ctypes.c_longlong * len(numbers))(*numbers), (ctypes.c_void_p * len(addresses))(*addresses))
 
 
 class Staged:
@@ -188,7 +144,7 @@ class Staged:
                 aval = program.avals[number]
                 arguments.append(Argument(aval.dtype, aval.shape))
                 if number in program.constants:
-                    self._constants[number] = _constant(program, number)
+                    self._constants[number] = constant_of(program, number)
                 self._places.append((number, aval.dtype))
             else:
                 shape, dtype = self._outputs[place]
@@ -217,7 +173,7 @@ class Staged:
             workspaces[place][:count] = [values[n] for n in numbers]
         outputs: list[Any] = [np.empty(shape, dtype) for shape, dtype in self._outputs]
         known = self._constants
-        taken = [known[n] if n in known else _regular(values[n], dtype) for n, dtype in self._places]
+        taken = [known[n] if n in known else regular(values[n], dtype) for n, dtype in self._places]
         self._run(workspaces, taken, outputs)
         spare.append(workspaces)
         for i in self._weak:
@@ -255,7 +211,7 @@ class LlvmBackend(Backend):
     def compile(self, program: Program) -> Plan:
         """Kernels where they are estimated to be faster, the rest as on NumPy."""
         library()
-        program = with_factors(program)
+        program = with_factors(_with_kernels(program))
         cuts = faster()
         found = regions(program, cuts)
         kind = whole(program, found, cuts)
@@ -277,18 +233,16 @@ class LlvmBackend(Backend):
 
     def _kernel(self, program: Program) -> Plan | None:
         """A kernel, if it is not too long or too large."""
-        schedule = Schedule(Lowering(program))
-        if max(schedule.workspaces.values(), default=0) > LARGEST_WORKSPACE:
-            return None
-        try:
-            text = KernelText(schedule, Module(processor().has_fma, processor().vector_bytes))
-        except Unwritten:
-            return None
-        if text.n_statements > LONGEST_KERNEL:
+        text = _text(program)
+        if text is None:
             return None
         kept = text.is_staged or not holds() or text.workspace_bytes > LARGEST_OWN
+        return self._loaded(lambda: Staged(text) if kept else Kernel(text))
+
+    def _loaded(self, make: Callable[[], P]) -> P | None:
+        """What is made by compiling, or a warning that it cannot be made."""
         try:
-            return Staged(text) if kept else Kernel(text)
+            return make()
         except Exhausted as error:
             if not self._exhausted:
                 self._exhausted = True
@@ -299,6 +253,25 @@ class LlvmBackend(Backend):
                     stacklevel=2,
                 )
             return None
+        except Refused as error:
+            warnings.warn(
+                f"backend 'llvm': NumPy executes a part that this version of LLVM cannot compile: {error}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return None
+
+
+def _text(program: Program, name: str = "kernel") -> KernelText | None:
+    """The text of a kernel, if it is not too long or too large."""
+    schedule = Schedule(Lowering(program))
+    if max(schedule.workspaces.values(), default=0) > LARGEST_WORKSPACE:
+        return None
+    try:
+        text = KernelText(schedule, Module(processor().has_fma, processor().vector_bytes), name)
+    except Unwritten:
+        return None
+    return None if text.n_statements > LONGEST_KERNEL else text
 
 
 def is_supported(program: Program, application: Application) -> bool:
@@ -306,9 +279,48 @@ def is_supported(program: Program, application: Application) -> bool:
     return supported(program, application, is_written, LARGEST_ARRAY)
 
 
-def faster() -> Cuts:
-    """Loops where they are estimated to be faster than NumPy."""
-    return COSTS.cuts(is_supported, KERNEL_CALL)
+def faster(call: float | None = None) -> Cuts:
+    """Loops where they are estimated to be faster than NumPy, a call of a kernel taking so many nanoseconds."""
+    return COSTS.cuts(is_supported, KERNEL_CALL if call is None else call)
+
+
+class StepBackend(LlvmBackend):
+    """The same for steps of loops: these are called by machine code where that is possible."""
+
+    def compile(self, program: Program) -> Plan:
+        """A plan that is compiled when it is called, if it may be a part of a larger kernel."""
+        library()
+        cuts = faster(KERNEL_CALL - STEP)
+        found = regions(program, cuts)
+        if whole(program, found, cuts) == LOOPS:
+            return Step(program, super().compile)
+        return super().compile(program)
+
+    def repeat(self, plan: Plan, loop: Repetition) -> Callable[[Sequence[Any]], tuple[Any, ...]] | None:
+        """Machine code for all steps, where a step is a kernel for one thread."""
+        if not isinstance(plan, Step) or not fits(plan.program, loop):
+            return None
+        text = _text(plan.program, "step")
+        if text is None or text.is_staged:
+            return None
+        return self._loaded(lambda: Repeated(text, loop))
+
+
+def _with_kernels(program: Program) -> Program:
+    """The same program, in which steps of loops and branches are compiled as kernels, too."""
+
+    def replaced(result: Program, _: int, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+        kinds = signature.primitive.params.values()
+        if Own not in kinds:
+            return None
+        # (Functions that are called as they are have no bodies.)
+        params = tuple([value.on(STEPS) if hasattr(value, "on") else value for value in signature.params])
+        return result.call(signature.primitive, *arguments, params=params)
+
+    if any(signature is not None and Own in signature.primitive.params.values() for signature in program.signatures):
+        return prune(program, replaced)
+    return program
 
 
 BACKEND = LlvmBackend()
+STEPS = StepBackend()

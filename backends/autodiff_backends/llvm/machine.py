@@ -161,6 +161,10 @@ class Exhausted(Exception):
     """As much was compiled as a process may compile."""
 
 
+class Refused(Exception):
+    """This version of LLVM does not take a text."""
+
+
 # By text: what several kernels have in common.
 _loaded: weakref.WeakValueDictionary[str, MachineCode] = weakref.WeakValueDictionary()
 # By process: in the child of a fork, nobody would open the lock of its parent.
@@ -182,7 +186,7 @@ def _made(text: str, imports: list[str]) -> MachineCode:
     with _alone[os.getpid()]:
         found = _loaded.get(text)
         if found is None:
-            about = processor().about + text.encode()
+            about = processor().about + b"%d\n" % level_of(text) + text.encode()
             name = kernel_name("kernel", about, ".o")
             content = read_kernel(name, about)
             if content is None:
@@ -195,13 +199,21 @@ def _made(text: str, imports: list[str]) -> MachineCode:
     return found
 
 
+def level_of(text: str) -> int:
+    """How hard LLVM tries."""
+    length = text.count("\n")
+    return next((level for most, level in LEVELS if length <= most), 0)
+
+
 def compiled(text: str) -> bytes:
     """The object code of a text."""
     llvm = library()
-    module = llvm.parse_assembly(text, llvm.create_context())
-    module.verify()
-    length = text.count("\n")
-    level = next((level for most, level in LEVELS if length <= most), 0)
+    try:
+        module = llvm.parse_assembly(text, llvm.create_context())
+        module.verify()
+    except RuntimeError as error:
+        raise Refused(" ".join(str(error).split())) from error
+    level = level_of(text)
     machine = processor().machine(min(level, 2))
     options = llvm.create_pipeline_tuning_options(speed_level=level)
     options.loop_vectorization = options.loop_interleaving = level > 1

@@ -54,7 +54,7 @@ class KernelText:
     Attributes
     ----------
     module : Module
-        Which has the function ``@kernel``.
+        Which has the function of this name.
     stages : list of Stage
         If there are several, the kernel's parameters after the table are the number of the stage, the number of the
         part, and the begin and end of the part's share of the outermost loop.
@@ -80,7 +80,8 @@ class KernelText:
         What a call takes, roughly.
     """
 
-    def __init__(self, schedule: Schedule, module: Module):
+    def __init__(self, schedule: Schedule, module: Module, name: str = "kernel"):
+        self.name = name
         self.schedule = schedule
         self.lowering = schedule.lowering
         self.module = module
@@ -105,7 +106,7 @@ class KernelText:
         self.constants = [number for number in self.inputs.values() if number in known]
         self._place_workspaces()
         self.nanoseconds = sum(stage.nanoseconds for stage in self.stages)
-        module.define("kernel", lambda name: (self._function(), INT64))
+        module.define(name, lambda name: (self._function(), INT64))
 
     def _place_workspaces(self) -> None:
         """Workspaces as one piece of memory. Its size and theirs are numbers of the table too."""
@@ -361,4 +362,4 @@ class KernelText:
         else:
             code.lines += self.stages[0].code.lines
         code.do("ret void")
-        return code.definition(f"internal void @kernel({', '.join(self.heads())}) #0")
+        return code.definition(f"internal void @{self.name}({', '.join(self.heads())}) #0")

@@ -1,1 +1,0 @@
-"""Numba: loops compiled for the CPU."""
