@@ -184,6 +184,11 @@ class Backend(ABC):
         return Backend.find() if type(self).owns is Backend.owns else self
 
     @property
+    def steady(self) -> Backend:
+        """The backend whose plans are what they will be: itself, unless it exchanges them for others later."""
+        return self
+
+    @property
     def namespace(self) -> Any:
         """The module of the library's functions."""
         return np

@@ -19,7 +19,7 @@ from .growth import RECORDED_STEPS, Growth
 from .nodes import Node, Variable, freeze, is_fixed, renamed
 from .ops import zeros
 from .places import bring_leaves, brought, elsewhere
-from .plan import Collected, collect_below, compile_nodes, memory_of
+from .plan import Collected, collect_below, compile_nodes, memory_of, tier_of
 from .registry import get_backend
 from .tensor.handle import Handle
 from .watching import taken, warn_taken
@@ -162,6 +162,7 @@ class Gradients(Engine):
             tuple([repr(leaves[i].aval) for i in compiled.moved]),
             plan.source,
             *memory_of(plan),
+            tier=tier_of(plan) or f"{(self.backend or compiled.home).name}, as chosen",
         )
 
     # --- finding plans -----------------------------------------------------------------------------------------------

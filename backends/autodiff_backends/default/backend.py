@@ -1,0 +1,121 @@
+"""Default: NumPy's plan answers at once, and LLVM's machine code as soon as that pays, if llvmlite is installed."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+from autodiff.backend import Backend, Plan
+from autodiff.background import is_at_work
+from autodiff.core.parameters import Own
+from autodiff.core.program import Program, prune
+from autodiff.errors import BackendError
+from autodiff.plan.costs import nanoseconds
+from autodiff.plan.hot import COMPILING, Hot, Task, clock
+from autodiff.registry import get_backend
+
+from ..numpy.backend import BACKEND as NUMPY
+
+# Chooses a tier for the process: "numpy", "llvm", or "auto", which is both in turn.
+VARIABLE = "AUTODIFF_TIERS"
+AUTO, FIRST, SECOND = "auto", "numpy", "llvm"
+
+# Programs that are longer are made machine code without NumPy's source before, where that is estimated to save as much
+# of their time as the last figure: nobody waits for either in the background, and both take about as long.
+LONGEST_BOTH = 1_000
+SAVED_AT_ONCE = 0.3
+
+
+@cache
+def has_compiler() -> bool:
+    """Whether llvmlite is installed. It is not imported."""
+    return find_spec("llvmlite") is not None
+
+
+def tiers() -> str:
+    """The tiers that plans are to have."""
+    chosen = os.environ.get(VARIABLE) or AUTO
+    if chosen not in (AUTO, FIRST, SECOND):
+        raise BackendError(f"{VARIABLE}={chosen!r} is none of {AUTO!r}, {FIRST!r}, {SECOND!r}")
+    return chosen if has_compiler() else FIRST
+
+
+class MachineCode(Task):
+    """LLVM's plan of a program."""
+
+    what = "compiling machine code"
+
+    def __init__(self, program: Program):
+        self._program = program
+        self.operations = len(program.avals)
+
+    def nominal(self) -> float:
+        """Seconds of a call of NumPy's plan, as estimated from the program alone."""
+        found = [self._program.signatures[number] for number in self._program.live()]
+        return 1e-9 * sum([nanoseconds(signature) for signature in found if signature is not None])
+
+    def saved(self) -> float:
+        """The part of the time that machine code is estimated to save."""
+        found: Any = get_backend(SECOND)
+        return float(found.saved(self._program))
+
+    def make(self) -> Plan:
+        """The machine code."""
+        return get_backend(SECOND).compile(self._program)
+
+
+class DefaultBackend(Backend):
+    """Arrays are ``numpy.ndarray``."""
+
+    name = "default"
+    home = NUMPY
+    steady = NUMPY
+    capabilities = NUMPY.capabilities
+    primitives = NUMPY.primitives
+
+    def compile(self, program: Program) -> Plan:
+        """NumPy's plan, which becomes machine code by and by; where there is no compiler NumPy's alone."""
+        chosen = tiers()
+        if chosen == FIRST:
+            return NUMPY.compile(program)
+        if chosen == SECOND:
+            return get_backend(SECOND).compile(program)
+        program = _with_tiers(program)
+        task = MachineCode(program)
+        if task.operations > LONGEST_BOTH and is_at_work() and task.saved() > SAVED_AT_ONCE:
+            first = NUMPY.frugal(program)
+            if first is not None:
+                return Hot(first, task, task.run())
+        start = clock()
+        plan = NUMPY.compile(program)
+        COMPILING.unit(task.operations, clock() - start)
+        return Hot(plan, task)
+
+    def interpret(self, program: Program) -> Plan | None:
+        """NumPy's, if there is one."""
+        return NUMPY.interpret(program)
+
+    def frugal(self, program: Program) -> Plan | None:
+        """NumPy's."""
+        return NUMPY.frugal(program)
+
+
+BACKEND = DefaultBackend()
+
+
+def _with_tiers(program: Program) -> Program:
+    """The same program, in which steps of loops and branches have tiers of their own."""
+
+    def replaced(result: Program, _: int, signature: Any, arguments: tuple[int, ...]) -> int | None:
+        kinds = signature.primitive.params.values()
+        if Own not in kinds:
+            return None
+        pairs = zip(signature.params, kinds, strict=True)
+        params = tuple([value.on(BACKEND) if kind is Own else value for value, kind in pairs])
+        return result.call(signature.primitive, *arguments, params=params)
+
+    if any(signature is not None and Own in signature.primitive.params.values() for signature in program.signatures):
+        return prune(program, replaced)
+    return program
