@@ -31,6 +31,7 @@ from .expressions import COSTS, Unwritten, is_written
 from .layout import holds
 from .machine import Exhausted, MachineCode, library, load, processor
 from .source import KernelText
+from .told import Told
 
 # Places in workspaces are 32-bit numbers.
 LARGEST_ARRAY = 1 << 28
@@ -101,7 +102,7 @@ class Kernel(partial[tuple[Any, ...]]):
         Entry(text, taken).plan()
         machine = load(text.module)
         constants = [_constant(program, n) for n in text.constants]
-        made = super().__new__(cls, machine.builtin(Regular(taken), text.table.array(), *constants))
+        made = super().__new__(cls, machine.builtin(Regular(taken), text.table.array(), Told(program), *constants))
         made.source, made.n_operations = machine.text, len(text.lowering.statements)
         made.peak_bytes = _peak_bytes(text)
         return made
@@ -205,7 +206,9 @@ class Staged:
         machine = load(text.module)
         self.source = machine.text
         table = text.table.array()
-        self._kernel = machine.builtin(Regular(arguments), table) if holds() else Direct(machine, table, arguments)
+        self._told = Told(program)
+        own = Regular(arguments), table, self._told
+        self._kernel = machine.builtin(*own) if holds() else Direct(machine, table, arguments)
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         spare: Any = self._spare
@@ -218,27 +221,31 @@ class Staged:
         outputs: list[Any] = [np.empty(shape, dtype) for shape, dtype in self._outputs]
         known = self._constants
         taken = [known[n] if n in known else _regular(values[n], dtype) for n, dtype in self._places]
-        self._run(workspaces, taken, outputs)
+        noted = self._run(workspaces, taken, outputs)
         spare.append(workspaces)
+        if noted:
+            self._told(*values)
         for i in self._weak:
             outputs[i] = outputs[i].item()
         return tuple(outputs)
 
-    def _run(self, workspaces: Iterable[Any], taken: list[Any], outputs: list[Any]) -> None:
+    def _run(self, workspaces: Iterable[Any], taken: list[Any], outputs: list[Any]) -> bool:
+        """Fill the outputs; whether anything was noted of floating point."""
         kernel = self._kernel
         count = thread_count()
         parts = [np.empty(1, dtype) for dtype in self._parts]
-        made = 1
+        made, noted = 1, False
         for number, extent in enumerate(self._stages):
             if extent is None:
                 # It may put together what the parts of the last stage have summed up.
-                kernel(number, 0, 0, made, *workspaces, *parts, *taken, *outputs)
+                noted |= bool(kernel(number, 0, 0, made, *workspaces, *parts, *taken, *outputs))
                 continue
             ranges = shares(extent, count)
             made = len(ranges)
             parts = [np.empty(made, dtype) for dtype in self._parts]
             arrays = (*workspaces, *parts, *taken, *outputs)
-            together([partial(kernel, number, i, *span, *arrays) for i, span in enumerate(ranges)])
+            noted |= any(together([partial(kernel, number, i, *span, *arrays) for i, span in enumerate(ranges)]))
+        return noted
 
 
 class LlvmBackend(Backend):
