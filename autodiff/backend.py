@@ -189,6 +189,11 @@ class Backend(ABC):
         return self
 
     @property
+    def tier(self) -> str:
+        """What ``Graph.explain`` says of a plan that does not say itself what answers, and why."""
+        return f"{self.name}, as chosen"
+
+    @property
     def namespace(self) -> Any:
         """The module of the library's functions."""
         return np

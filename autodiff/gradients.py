@@ -162,8 +162,14 @@ class Gradients(Engine):
             tuple([repr(leaves[i].aval) for i in compiled.moved]),
             plan.source,
             *memory_of(plan),
-            tier=tier_of(plan) or f"{(self.backend or compiled.home).name}, as chosen",
+            tier=tier_of(plan) or self._tier(root),
         )
+
+    def _tier(self, root: Node) -> str:
+        backend = self.computing([root])
+        if self._memory_limit is not None and backend.steady is not backend:
+            return f"{backend.steady.name}: a memory limit keeps the plan that was planned"
+        return backend.tier
 
     # --- finding plans -----------------------------------------------------------------------------------------------
 

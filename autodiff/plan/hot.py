@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 
 from ..backend import Plan
 from ..background import Cancelled, Later, enabled
+from ..callers import user_frame
 from .specialize import Specialized
 from .wrapped import Wrapped
 
@@ -307,7 +308,7 @@ class _State:
         elif found.saved is None:
             self._reason = found.error
             self._settle(self._slow)
-            warnings.warn(f"{found.error}, so the slower plan stays", RuntimeWarning, stacklevel=3)
+            _tell(found.error)
         elif found.saved <= 0:
             self._reason = "machine code is estimated to save nothing"
             self._settle(self._slow)
@@ -357,6 +358,17 @@ def _short(seconds: float) -> str:
         if seconds >= scale:
             return f"{seconds / scale:.3g} {unit}"
     return f"{seconds * 1e9:.3g} ns"
+
+
+# What was said already: where no plan can be made for one reason, that is said once.
+_said: set[str] = set()
+MOST_SAID = 100
+
+
+def _tell(error: str) -> None:
+    if error not in _said and len(_said) < MOST_SAID:
+        _said.add(error)
+        warnings.warn(f"{error}, so the slower plan stays", RuntimeWarning, stacklevel=user_frame()[1])
 
 
 def tier_of(plan: Plan) -> str | None:

@@ -34,6 +34,29 @@ def has_compiler() -> bool:
     return find_spec("llvmlite") is not None
 
 
+# Processes that import llvmlite, and whether one has done so. The child of a fork that comes in between would wait for
+# the locks of modules that a thread of its parent was importing, for ever.
+_importing: set[int] = set()
+_imported = False
+
+
+def compiler() -> Any:
+    """LLVM's backend, with all that it needs."""
+    global _imported  # noqa: PLW0603  (a fact of the process, as its modules are)
+    process = os.getpid()
+    if not _imported:
+        if _importing - {process}:
+            raise BackendError("this process was forked while another thread was importing llvmlite")
+        _importing.add(process)
+        try:
+            found: Any = get_backend(SECOND)
+            found.prepare()
+            _imported = True
+        finally:
+            _importing.discard(process)
+    return get_backend(SECOND)
+
+
 def tiers() -> str:
     """The tiers that plans are to have."""
     chosen = os.environ.get(VARIABLE) or AUTO
@@ -58,12 +81,12 @@ class MachineCode(Task):
 
     def saved(self) -> float:
         """The part of the time that machine code is estimated to save."""
-        found: Any = get_backend(SECOND)
-        return float(found.saved(self._program))
+        return float(compiler().saved(self._program))
 
     def make(self) -> Plan:
         """The machine code."""
-        return get_backend(SECOND).compile(self._program)
+        made: Plan = compiler().compile(self._program)
+        return made
 
 
 class DefaultBackend(Backend):
@@ -74,6 +97,12 @@ class DefaultBackend(Backend):
     steady = NUMPY
     capabilities = NUMPY.capabilities
     primitives = NUMPY.primitives
+
+    @property
+    def tier(self) -> str:
+        """Why a plan has one tier."""
+        chosen = tiers()
+        return f"{chosen}: {f'{VARIABLE}={chosen}' if has_compiler() else 'llvmlite is not installed'}"
 
     def compile(self, program: Program) -> Plan:
         """NumPy's plan, which becomes machine code by and by; where there is no compiler NumPy's alone."""

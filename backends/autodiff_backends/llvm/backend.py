@@ -70,7 +70,8 @@ class Regular:
 
 
 def _regular(value: Any, dtype: np.dtype[Any]) -> Any:
-    if isinstance(value, np.ndarray) and value.dtype == dtype:
+    # (NumPy's plans hand on elements of arrays as they get them, which may be scalars.)
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype == dtype:
         value = np.require(value, requirements=["C", "A", "E"])
         # The same numbers by another name, such as ``long long`` for ``long``.
         return value if value.dtype is np.dtype(dtype.char) else value.view(np.dtype(dtype.char))
@@ -269,6 +270,10 @@ class LlvmBackend(Backend):
         if kind is None:
             return Composed(program, found, cuts, self._compile_region)
         return self._compile_region(kind, program)
+
+    def prepare(self) -> None:
+        """Import what is needed, and look which processor there is."""
+        processor()
 
     def saved(self, program: Program) -> float:
         """The part of the time of NumPy's plan that kernels are estimated to save."""
