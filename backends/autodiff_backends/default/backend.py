@@ -9,7 +9,7 @@ from typing import Any
 
 from autodiff.backend import Backend, Plan
 from autodiff.background import is_at_work
-from autodiff.core.parameters import Own
+from autodiff.core.primitives import Signature
 from autodiff.core.program import Program, prune
 from autodiff.errors import BackendError
 from autodiff.plan.costs import nanoseconds
@@ -26,6 +26,8 @@ AUTO, FIRST, SECOND = "auto", "numpy", "llvm"
 # of their time as the last figure: nobody waits for either in the background, and both take about as long.
 LONGEST_BOTH = 1_000
 SAVED_AT_ONCE = 0.3
+# What machine code is taken to save of programs with loops and branches, of whose bodies estimates know nothing.
+SAVED_OF_FLOWS = 0.5
 
 
 @cache
@@ -81,7 +83,8 @@ class MachineCode(Task):
 
     def saved(self) -> float:
         """The part of the time that machine code is estimated to save."""
-        return float(compiler().saved(self._program))
+        found = float(compiler().saved(self._program))
+        return max(found, SAVED_OF_FLOWS) if any(map(_flows, set(self._program.signatures))) else found
 
     def make(self) -> Plan:
         """The machine code."""
@@ -134,17 +137,18 @@ class DefaultBackend(Backend):
 BACKEND = DefaultBackend()
 
 
+def _flows(signature: Signature | None) -> bool:
+    """Whether an application has bodies that are compiled: those of a loop, or of branches."""
+    return signature is not None and any(hasattr(value, "on") for value in signature.params)
+
+
 def _with_tiers(program: Program) -> Program:
     """The same program, in which steps of loops and branches have tiers of their own."""
 
-    def replaced(result: Program, _: int, signature: Any, arguments: tuple[int, ...]) -> int | None:
-        kinds = signature.primitive.params.values()
-        if Own not in kinds:
+    def replaced(result: Program, _: int, signature: Signature, arguments: tuple[int, ...]) -> int | None:
+        if not _flows(signature):
             return None
-        pairs = zip(signature.params, kinds, strict=True)
-        params = tuple([value.on(BACKEND) if kind is Own else value for value, kind in pairs])
+        params = tuple([value.on(BACKEND) if hasattr(value, "on") else value for value in signature.params])
         return result.call(signature.primitive, *arguments, params=params)
 
-    if any(signature is not None and Own in signature.primitive.params.values() for signature in program.signatures):
-        return prune(program, replaced)
-    return program
+    return prune(program, replaced) if any(map(_flows, set(program.signatures))) else program
