@@ -23,6 +23,8 @@ from autodiff.plan import hot
 from autodiff.registry import get_backend
 from autodiff_backends.default import backend as default_
 
+from .fuzz import sweep
+
 DATA = np.linspace(0.1, 0.9, 24)
 has_llvm = importlib.util.find_spec("llvmlite") is not None
 needs_llvm = pytest.mark.skipif(not has_llvm, reason="llvmlite is not installed")
@@ -510,3 +512,21 @@ def test_the_default_has_a_name():
     found = get_backend("default")
     assert found.home is get_backend("numpy") is get_backend()
     assert ad.Graph(backend="default").tensor([1.0]).node.aval.place is found.home
+
+
+# --- random programs ------------------------------------------------------------------------------------------------
+
+FUZZ_FIRST = int(os.environ.get("FUZZ_FIRST", "0"))
+FUZZ_COUNT = int(os.environ.get("FUZZ_TIERS", "16"))
+
+
+@needs_llvm
+@pytest.mark.parametrize("part", range(4))
+def test_random_programs_are_numpys_in_each_tier(part, untried, monkeypatch):
+    """The first or the second call of each plan is one of machine code, whatever the program is."""
+    monkeypatch.setattr(hot, "FIRST_LOOK", 1 + part % 2)
+    monkeypatch.setenv(background.VARIABLE, "0")
+    monkeypatch.setattr(importlib.import_module("autodiff_backends.llvm.backend"), "KERNEL_CALL", float("-inf"))
+    run = sweep.runner(get_backend("default"))
+    findings = [sweep.find(run, seed)[1] for seed in range(FUZZ_FIRST + part, FUZZ_FIRST + FUZZ_COUNT, 4)]
+    assert not [str(finding) for finding in findings if finding is not None]
