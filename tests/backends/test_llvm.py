@@ -17,6 +17,7 @@ from autodiff.ops import COMPOSITIONS
 from autodiff.plan import execute
 from autodiff.registry import get_backend
 from autodiff_backends.llvm import backend as llvm_
+from autodiff_backends.llvm import told
 from autodiff_backends.llvm.backend import BACKEND, Kernel, Staged, is_supported
 from autodiff_backends.loops import files as kernel_files
 from autodiff_backends.loops.regions import Composed
@@ -252,6 +253,38 @@ def test_kernels_warn_as_numpy_does(case, quiet, as_program):
     if case not in ("log1p", "arccosh"):
         # What was noted is of one call.
         assert heard(plan, [np.full(x.value.shape, 0.75)]) == []
+
+
+@pytest.mark.usefixtures("everywhere")
+def test_false_alarms_are_looked_at_ever_more_rarely(as_program, monkeypatch):
+    """The exponential of infinity is an overflow to the processor only. An error that is wanted comes all the same."""
+    x = np.array([np.inf, 1.0, 2.0])
+    program = as_program([t := ad.Tensor(x)], [np.exp(t) * 2.0])
+    plan = BACKEND.compile(program)
+    looks = []
+    real = told._is_noted
+    monkeypatch.setattr(told, "_is_noted", lambda *args: looks.append(args) or real(*args))
+    for _ in range(2000):
+        plan(x)
+    assert 3 <= len(looks) <= 20
+    x[1] = 1e3
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError, match="overflow encountered in exp"):
+        plan(x)
+
+
+@pytest.mark.usefixtures("everywhere")
+@pytest.mark.parametrize("size", range(1, 20))
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_loops_of_any_length_raise_no_flags_of_their_own(as_program, monkeypatch, size, dtype):
+    """What is computed beyond the end of an array raises none."""
+    monkeypatch.setattr(told.Told, "__call__", pytest.fail)
+    x = np.linspace(0.5, 0.75, 4 * size, dtype=dtype)
+    t = ad.Tensor(x)
+    parts = [t[i * size : (i + 1) * size] for i in range(4)]
+    program = as_program([t], [np.sum(parts[0] / parts[1]), np.log(parts[2]) / parts[3], 1.0 / parts[0]])
+    plan = BACKEND.compile(program)
+    assert isinstance(plan, Kernel)
+    plan(x)
 
 
 @pytest.mark.usefixtures("everywhere")

@@ -3,7 +3,8 @@
 The processor notes divisions by zero, overflows and the like in flags, whatever computes. A kernel looks at these at
 its end. If one is up that somebody may want to hear of, NumPy's plan of the same program is called as well, and says
 what it always says, in the error state of the user: that warns, raises, calls or ignores. So a flag that a kernel
-raises where NumPy has nothing to say costs time, and is no wrong warning.
+raises where NumPy has nothing to say costs time, and is no wrong warning. Where that happens call after call, as on
+infinite data, it is looked at ever more rarely; but not where the user wants an error.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from autodiff.backend import Plan
 from autodiff.core.program import Program
+from autodiff.whole import apart
 
 from ..numpy.backend import BACKEND as NUMPY
 from ..numpy.flags import WORDS
@@ -28,6 +30,9 @@ BITS = {
 }
 # Microsoft's C library has bits of its own, the same for all.
 BITS_OF_WINDOWS = (8, 4, 2, 16)
+
+# After so many false alarms in a row some are not looked at, twice as many after each further one, up to a bound.
+PATIENCE, MOST_SKIPPED = 8, 1024
 
 
 @cache
@@ -52,15 +57,36 @@ class Told:
         That the kernel computes.
     """
 
-    __slots__ = ("_plan", "_program")
+    __slots__ = ("_false", "_plan", "_program", "_skipped")
 
     def __init__(self, program: Program):
         self._program = program
         self._plan: Plan | None = None
+        # False alarms in a row, and how many more are not looked at.
+        self._false = self._skipped = 0
 
     def __call__(self, *values: Any) -> None:
-        if all(action == "ignore" for action in np.geterr().values()):
+        actions = set(np.geterr().values())
+        if actions == {"ignore"}:
+            return
+        if self._skipped and actions.isdisjoint(("raise", "call")):
+            self._skipped -= 1
             return
         if self._plan is None:
             self._plan = NUMPY.compile(self._program)
-        self._plan(*values)
+        if _is_noted(self._plan, values):
+            self._false = 0
+            self._plan(*values)
+        else:
+            self._false += 1
+            self._skipped = min((1 << self._false) // PATIENCE, MOST_SKIPPED)
+
+
+@apart
+def _is_noted(plan: Plan, values: tuple[Any, ...]) -> bool:
+    """Whether NumPy has something to say that the user does not ignore."""
+    seen: list[str] = []
+    state: dict[str, Any] = {name: "ignore" if action == "ignore" else "call" for name, action in np.geterr().items()}
+    with np.errstate(**state, call=lambda word, flag: seen.append(word)):
+        plan(*values)
+    return bool(seen)
