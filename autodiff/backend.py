@@ -233,6 +233,16 @@ class Backend(ABC):
         return Backend.find() if type(self).owns is Backend.owns else self
 
     @property
+    def steady(self) -> Backend:
+        """The backend whose plans are what they will be: itself, unless it exchanges them for others later."""
+        return self
+
+    @property
+    def tier(self) -> str:
+        """What ``Graph.explain`` says of a plan that does not say itself what answers, and why."""
+        return f"{self.name}, as chosen"
+
+    @property
     def namespace(self) -> Any:
         """The module of the library's functions."""
         return np

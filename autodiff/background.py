@@ -163,11 +163,34 @@ def _work_off(workers: list[_Worker]) -> None:
     while _queue:
         with _working:
             _ident, _resumed, _slice = get_ident(), perf_counter(), SLICE
+            _switch_often()
             _do_next()
+            _switch_as_before()
             _ident = 0
     workers.clear()
     # Who has added to the queue meanwhile may have seen the worker.
     _start()
+
+
+# Seconds after which a thread that waits for the interpreter's lock gets it, while there is work; and before.
+SWITCH = 5e-4
+_before: list[float] = []
+
+
+def _switch_often() -> None:
+    """Let threads have the lock after a tenth of the usual time: so long is a call held up, and so long waits LLVM."""
+    before = sys.getswitchinterval()
+    if before > SWITCH:
+        _before[:] = [before]
+        sys.setswitchinterval(SWITCH)
+
+
+def _switch_as_before() -> None:
+    """Undo this, unless somebody has set another time meanwhile."""
+    while _before:
+        before = _before.pop()
+        if abs(sys.getswitchinterval() - SWITCH) < 1e-6:
+            sys.setswitchinterval(before)
 
 
 def _do_next() -> None:
@@ -231,6 +254,7 @@ def _begin_anew() -> None:
     """In the child of a fork there is no thread. One begins when somebody asks for a result."""
     global _ident, _worker, _working
     _ident, _worker, _working = 0, None, threading.Lock()
+    _switch_as_before()
 
 
 if hasattr(os, "register_at_fork"):

@@ -41,6 +41,8 @@ class Explanation(NamedTuple):
         The values that are held when it is most, if the graph has a memory limit.
     recomputed : tuple of str
         The values that are computed again for the limit.
+    tier : str
+        Which plan answers now, NumPy's or machine code, and why: calls, and times as estimated and as measured.
     """
 
     backend: str
@@ -51,9 +53,12 @@ class Explanation(NamedTuple):
     peak_bytes: int | None = None
     stored: tuple[str, ...] = ()
     recomputed: tuple[str, ...] = ()
+    tier: str = ""
 
     def __str__(self) -> str:
         lines = [f"on {self.backend}: {self.operations} operations in {self.launches} launches"]
+        if self.tier:
+            lines.append(f"answered by {self.tier}")
         if self.brought:
             lines.append(f"brought from NumPy: {', '.join(self.brought)}")
         if self.peak_bytes is not None:

@@ -20,7 +20,7 @@ from .ops import Prefixed, place_p
 from .places import brought, elsewhere
 from .plan import Collected, PlanCache, below, build, collect, compile_nodes
 from .plan.simplify import simplify_graph
-from .registry import get_backend
+from .registry import computing, get_backend
 from .tracing import unknowns
 
 
@@ -362,7 +362,7 @@ class Engine:
         """The backend that something is computed on."""
         place: Backend | None = common_place("a transformation", [node.aval for node in nodes])
         if self.backend is None:
-            return place or get_backend()
+            return computing(place)
         if place is None or place is self.backend.home:
             return self.backend
         root = next(node for node in nodes if node.aval.place is place)

@@ -22,7 +22,7 @@ from .nodes import Node, Variable, freeze, is_fixed, renamed
 from .noting import searches
 from .ops import zeros
 from .places import bring_leaves, brought, elsewhere
-from .plan import Collected, collect_below, compile_nodes, memory_of
+from .plan import Collected, collect_below, compile_nodes, memory_of, tier_of
 from .plan.cache import Entry
 from .plan.recognised import LONGEST, USES, Recognised
 from .registry import get_backend
@@ -184,7 +184,14 @@ class Gradients(Engine):
             tuple([repr(leaves[i].aval) for i in compiled.moved]),
             plan.source,
             *memory_of(plan),
+            tier=tier_of(plan) or self._tier(root),
         )
+
+    def _tier(self, root: Node) -> str:
+        backend = self.computing([root])
+        if self._memory_limit is not None and backend.steady is not backend:
+            return f"{backend.steady.name}: a memory limit keeps the plan that was planned"
+        return backend.tier
 
     # --- finding plans -----------------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ BUILT_IN = {
     "array_api_strict": "autodiff_backends.array_api.backend:array_api_strict",
     "cupy": "autodiff_backends.cupy.backend:cupy",
     "dask": "autodiff_backends.dask.backend:dask",
+    "default": "autodiff_backends.default.backend:BACKEND",
     "llvm": "autodiff_backends.llvm.backend:BACKEND",
     "numpy": "autodiff_backends.numpy.backend:BACKEND",
     "torch": "autodiff_backends.torch:torch",
@@ -172,6 +173,11 @@ def get_backend(backend: str | Backend | Any | None = None, device: Any = None) 
 
 
 Backend.find = get_backend
+
+
+def computing(place: Backend | None) -> Backend:
+    """The backend that computes what is on a place: the default one where nobody has said where that is."""
+    return get_backend("default") if place is None else place
 
 
 def _load(name: str) -> Backend:

@@ -17,7 +17,7 @@ from ..errors import BackendError
 from ..nodes import Node
 from ..places import bring, home_of
 from ..plan import PlanCache, compile_nodes
-from ..registry import get_backend
+from ..registry import computing, get_backend
 from ..tensor import Tensor, wrap
 from ..tracing import trace
 from ..whole import commit
@@ -178,7 +178,7 @@ class Optimizer:
                     f"{wanted.label}; put all parameters on one backend (Graph.add_variables)"
                     f"{'' if self._backend is None else ', or leave out backend='}"
                 )
-        return wanted
+        return computing(self._parameters[0]._node.aval.place) if self._backend is None else wanted
 
     def _recorded(self, avals: list[Aval]) -> tuple[list[Node], list[Node]]:
         """A step recorded on arguments: their nodes, and those of new parameters and new moments."""

@@ -12,6 +12,7 @@ from .execute import (
     looked_at,
     on_host,
 )
+from .hot import tier_of
 from .limited import memory_of
 from .workspaces import set_buffer_limit
 
@@ -33,4 +34,5 @@ __all__ = [
     "on_host",
     "prune",
     "set_buffer_limit",
+    "tier_of",
 ]

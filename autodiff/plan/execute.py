@@ -15,7 +15,7 @@ from ..errors import TraceError
 from ..nodes import Node, Unknown, freeze, is_fixed, operations_since
 from ..noting import search
 from ..places import bring_leaves, brought, elsewhere
-from ..registry import get_backend
+from ..registry import computing, get_backend
 from ..watching import is_tracing, note_look, present_value
 from .build import below, build, transcribe
 from .cache import PlanCache
@@ -74,7 +74,7 @@ def compile_nodes(
         return ops.masked_multiply in program.heads or (derivatives and ops.where_p in program.heads)
 
     def compiled(program: Program) -> Plan:
-        return backend.compile(program) if memory_limit is None else limited(program, backend, memory_limit)
+        return backend.compile(program) if memory_limit is None else limited(program, backend.steady, memory_limit)
 
     def finish(program: Program) -> Plan:
         program = without_zeros(thinned(covered(prune(program))))
@@ -166,7 +166,7 @@ class Evaluation:
             outside = set(operations_since([node], 0, (), ops.entered))
             kept = [n for n in kept if n in outside]
         outputs = [part for n in kept for part in (ops.outputs(n) if n.aval.parts else (n,))]
-        self.plan = compile_nodes(collected.leaves, [node, *outputs], home, asked=1)
+        self.plan = compile_nodes(collected.leaves, [node, *outputs], computing(node.aval.place), asked=1)
         self.kept = [collected.numbers[n] for n in kept]
         self.moved = elsewhere(collected.leaves, home)
 

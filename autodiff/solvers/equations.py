@@ -26,7 +26,7 @@ from ..errors import (
 from ..memo import Memo
 from ..nodes import NO_SLOT, Argument, Constant, Node, Unknown
 from ..plan import compile_nodes, evaluate
-from ..registry import get_backend
+from ..registry import computing
 from ..tensor import Tensor, wrap
 from ..tracing import WITHHELD
 from ..transforms.calls import is_larger, scalar
@@ -233,7 +233,7 @@ class Equation:
             names: list[Node] = [Argument(aval.at(None), WITHHELD, NO_SLOT) for aval in avals]
             n = len(self.given) + len(beside)
             nodes = outputs(names[:n], names[n:])
-            found = self._plans.setdefault(key, compile_nodes(names, nodes, get_backend(), derivatives=derived))
+            found = self._plans.setdefault(key, compile_nodes(names, nodes, computing(None), derivatives=derived))
         return found
 
 

@@ -22,7 +22,7 @@ from ..noting import searches
 from ..places import placed
 from ..plan import PlanCache, compile_nodes
 from ..plan.cache import Entry
-from ..registry import backend_of, get_backend
+from ..registry import backend_of, computing, get_backend
 from ..static_keys import static_key
 from ..tensor import Tensor, wrap
 from ..tracing import UNKNOWN, unknowns
@@ -262,7 +262,7 @@ class Function:
         backend = self._backend
         if backend is None:
             nodes = [*outputs, *arguments, *outside]
-            backend = common_place("autodiff.function", [node.aval for node in nodes]) or get_backend()
+            backend = computing(common_place("autodiff.function", [node.aval for node in nodes]))
         plan = compile_nodes([*arguments, *outside], outputs, backend, memory_limit=self._limit)
         captured = Captured(outside, begin, backend.home) if outside else None
         guard = guard_of(noted.looks, arguments, present, begin)

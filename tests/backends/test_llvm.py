@@ -15,8 +15,10 @@ from autodiff import errors, gradients
 from autodiff.core.primitives import PRIMITIVES
 from autodiff.ops import COMPOSITIONS
 from autodiff.plan import execute
+from autodiff.registry import get_backend
 from autodiff.tensor import wrap
 from autodiff_backends.llvm import backend as llvm_
+from autodiff_backends.llvm import told
 from autodiff_backends.llvm.backend import BACKEND, Kernel, Staged, is_supported
 from autodiff_backends.loops import files as kernel_files
 from autodiff_backends.loops.regions import Composed
@@ -111,7 +113,9 @@ def test_every_elementwise_primitive(as_program, variable, dtype, most_left_out)
     values = [operand.value for operand in operands]
     plan = BACKEND.compile(program)
     assert isinstance(plan, (Kernel, Staged))
-    for (name, _), found, wanted in zip(compiled, plan(*values), interpreted(program, values), strict=True):
+    with np.errstate(all="ignore"):
+        results = plan(*values)
+    for (name, _), found, wanted in zip(compiled, results, interpreted(program, values), strict=True):
         try:
             assert_close(found, wanted)
         except AssertionError as error:
@@ -196,19 +200,110 @@ def test_integers_to_negative_powers_are_an_error_as_in_numpy():
         ad.function(lambda a, b: a**b, backend="llvm")(x.value, np.array([-1, 2]))
 
 
-@pytest.mark.usefixtures("everywhere")
-def test_kernels_do_not_warn(as_program):
-    """A difference that the guide states: on NumPy these would."""
-    x = ad.Tensor([0.0, -1.0, 1e200])
-    program = as_program([x], [1.0 / x, np.log(x), x * x, np.sqrt(x), np.exp(x)])
-    program.quiet = False
-    plan = BACKEND.compile(program)
-    assert isinstance(plan, (Kernel, Staged))
-    with warnings.catch_warnings():
+WARNING = {
+    "divide": ([0.0, 1.0], lambda x: 1.0 / x),
+    "log of 0": ([0.0, 1.0], np.log),
+    "log of -1": ([-1.0, 1.0], np.log),
+    "log1p": ([-2.0, 1.0], np.log1p),
+    "log2": ([-1.0, 1.0], np.log2),
+    "arccosh": ([0.5, 2.0], np.arccosh),
+    "arctanh": ([0.5, 2.0], np.arctanh),
+    "overflow": ([1e200, 1.0], lambda x: x * x),
+    "exp": ([1e3, 1.0], np.exp),
+    "sqrt": ([-1.0, 1.0], np.sqrt),
+    "underflow": ([1e-200, 1.0], lambda x: x * x),
+    "nothing": ([0.5, 2.0], lambda x: np.tanh(x) * np.log(x)),
+    "a comparison of NaN": ([np.nan, 2.0], lambda x: np.maximum(x, 1.0)),
+}
+
+
+def heard(plan, values):
+    """What a plan says, in each of NumPy's ways."""
+    said = []
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        plan(*values)
+    said += [str(one.message) for one in found]
+    with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = plan(x.value)
-    for one, wanted in zip(found, interpreted(program, [x.value]), strict=True):
-        assert_close(one, wanted)
+        plan(*values)
+    with np.errstate(all="call", call=lambda word, flag: said.append(word)):
+        plan(*values)
+    try:
+        with np.errstate(all="raise"):
+            plan(*values)
+    except FloatingPointError as error:
+        said.append(str(error))
+    return said
+
+
+@pytest.mark.usefixtures("everywhere")
+@pytest.mark.parametrize("quiet", [False, True])
+@pytest.mark.parametrize("case", WARNING)
+def test_kernels_warn_as_numpy_does(case, quiet, as_program):
+    data, function = WARNING[case]
+    x = ad.Tensor(np.concatenate([np.ones(9), data]))
+    program = as_program([x], [function(x) * 2.0])
+    program.quiet = quiet
+    plan = BACKEND.compile(program)
+    assert isinstance(plan, Kernel)
+    wanted = heard(get_backend("numpy").compile(program), [x.value])
+    assert heard(plan, [x.value]) == wanted
+    if not quiet:
+        assert bool(wanted) == (case not in ("nothing", "a comparison of NaN"))
+    if case not in ("log1p", "arccosh"):
+        # What was noted is of one call.
+        assert heard(plan, [np.full(x.value.shape, 0.75)]) == []
+
+
+@pytest.mark.usefixtures("everywhere")
+def test_false_alarms_are_looked_at_ever_more_rarely(as_program, monkeypatch):
+    """The exponential of infinity is an overflow to the processor only. An error that is wanted comes all the same."""
+    x = np.array([np.inf, 1.0, 2.0])
+    program = as_program([t := ad.Tensor(x)], [np.exp(t) * 2.0])
+    plan = BACKEND.compile(program)
+    looks = []
+    real = told._is_noted
+    monkeypatch.setattr(told, "_is_noted", lambda *args: looks.append(args) or real(*args))
+    for _ in range(2000):
+        plan(x)
+    assert 3 <= len(looks) <= 20
+    x[1] = 1e3
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError, match="overflow encountered in exp"):
+        plan(x)
+
+
+@pytest.mark.usefixtures("everywhere")
+@pytest.mark.parametrize("size", range(1, 20))
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_loops_of_any_length_raise_no_flags_of_their_own(as_program, monkeypatch, size, dtype):
+    """What is computed beyond the end of an array raises none."""
+    monkeypatch.setattr(told.Told, "__call__", pytest.fail)
+    x = np.linspace(0.5, 0.75, 4 * size, dtype=dtype)
+    t = ad.Tensor(x)
+    parts = [t[i * size : (i + 1) * size] for i in range(4)]
+    program = as_program([t], [np.sum(parts[0] / parts[1]), np.log(parts[2]) / parts[3], 1.0 / parts[0]])
+    plan = BACKEND.compile(program)
+    assert isinstance(plan, Kernel)
+    plan(x)
+
+
+@pytest.mark.usefixtures("everywhere")
+@pytest.mark.parametrize("place", [0, -1])
+def test_what_any_thread_has_noted_is_told(place, as_program):
+    x = np.ones(1 << 21)
+    x[place] = 1e3
+    program = as_program([t := ad.Tensor(x)], [np.sum(np.exp(t))])
+    plan = BACKEND.compile(program)
+    assert isinstance(plan, Staged)
+    ad.set_num_threads(2)
+    try:
+        with pytest.warns(RuntimeWarning, match=r"overflow encountered in exp\(float64\[2097152\]\)"):
+            plan(x)
+        x[place] = 1.0
+        plan(x)
+    finally:
+        ad.set_num_threads(None)
 
 
 # --- unrolled loops --------------------------------------------------------------------------------------------------

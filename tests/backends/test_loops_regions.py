@@ -1,5 +1,7 @@
 """Where programs are cut into regions, and plans composed of the plans of these."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -88,3 +90,17 @@ def test_one_kind_is_no_composition(as_program, x):
     for outputs, kind in [([np.sin(x)], LOOPS), ([x @ x], CALLS), ([x], CALLS), ([np.sin(x) @ x], None)]:
         program = as_program([x], outputs)
         assert whole(program, regions(program, CUTS), CUTS) == kind
+
+
+@pytest.mark.parametrize("dtype", ["f2", "g", "c8", "c16", "G"])
+@pytest.mark.parametrize(
+    "view", [lambda x: x[::-1], lambda x: x[1:], lambda x: x.reshape(3, 2), lambda x: x[None], lambda x: x.T]
+)
+def test_views_of_what_loops_do_not_have_are_numpys(view, dtype, monkeypatch):
+    """Beside what loops compute, a part of half precision was copied as if it were of a dtype that loops know."""
+    pytest.importorskip("llvmlite")
+    monkeypatch.setattr(importlib.import_module("autodiff_backends.llvm.backend"), "KERNEL_CALL", float("-inf"))
+    x, y = np.arange(1, 7).astype(dtype), np.linspace(0.0, 1.0, 5)
+    found = ad.function(lambda x, y: (view(x), x * x, np.exp(y) * y), backend="llvm")(x, y)
+    np.testing.assert_array_equal(found[0], view(x))
+    np.testing.assert_allclose(found[2], np.exp(y) * y, rtol=1e-14)

@@ -33,6 +33,7 @@ from .layout import holds
 from .machine import Exhausted, Refused, library, load, processor
 from .repeats import Repeated, Step, fits
 from .source import KernelText
+from .told import of_plan
 
 # Places in workspaces are 32-bit numbers.
 LARGEST_ARRAY = 1 << 28
@@ -79,7 +80,7 @@ class Kernel(partial[tuple[Any, ...]]):
         Entry(text, taken).plan()
         machine = load(text.module)
         constants = [constant_of(program, n) for n in text.constants]
-        made = super().__new__(cls, machine.builtin(Regular(taken), text.table.array(), *constants))
+        made = super().__new__(cls, machine.builtin(Regular(taken), text.table.array(), of_plan(program), *constants))
         made.source, made.n_operations = machine.text, len(text.lowering.statements)
         made.peak_bytes = _peak_bytes(text)
         return made
@@ -161,7 +162,9 @@ class Staged:
         machine = load(text.module)
         self.source = machine.text
         table = text.table.array()
-        self._kernel = machine.builtin(Regular(arguments), table) if holds() else Direct(machine, table, arguments)
+        self._told = of_plan(program)
+        own = Regular(arguments), table, self._told
+        self._kernel = machine.builtin(*own) if holds() else Direct(machine, table, arguments)
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         spare: Any = self._spare
@@ -174,27 +177,31 @@ class Staged:
         outputs: list[Any] = [np.empty(shape, dtype) for shape, dtype in self._outputs]
         known = self._constants
         taken = [known[n] if n in known else regular(values[n], dtype) for n, dtype in self._places]
-        self._run(workspaces, taken, outputs)
+        noted = self._run(workspaces, taken, outputs)
         spare.append(workspaces)
+        if noted:
+            self._told(*values)
         for i in self._weak:
             outputs[i] = outputs[i].item()
         return tuple(outputs)
 
-    def _run(self, workspaces: Iterable[Any], taken: list[Any], outputs: list[Any]) -> None:
+    def _run(self, workspaces: Iterable[Any], taken: list[Any], outputs: list[Any]) -> bool:
+        """Fill the outputs; whether anything was noted of floating point."""
         kernel = self._kernel
         count = thread_count()
         parts = [np.empty(1, dtype) for dtype in self._parts]
-        made = 1
+        made, noted = 1, False
         for number, extent in enumerate(self._stages):
             if extent is None:
                 # It may put together what the parts of the last stage have summed up.
-                kernel(number, 0, 0, made, *workspaces, *parts, *taken, *outputs)
+                noted |= bool(kernel(number, 0, 0, made, *workspaces, *parts, *taken, *outputs))
                 continue
             ranges = shares(extent, count)
             made = len(ranges)
             parts = [np.empty(made, dtype) for dtype in self._parts]
             arrays = (*workspaces, *parts, *taken, *outputs)
-            together([partial(kernel, number, i, *span, *arrays) for i, span in enumerate(ranges)])
+            noted |= any(together([partial(kernel, number, i, *span, *arrays) for i, span in enumerate(ranges)]))
+        return noted
 
 
 class LlvmBackend(Backend):
@@ -218,6 +225,24 @@ class LlvmBackend(Backend):
         if kind is None:
             return Composed(program, found, cuts, self._compile_region)
         return self._compile_region(kind, program)
+
+    def prepare(self) -> None:
+        """Import what is needed, and look which processor there is."""
+        processor()
+
+    def saved(self, program: Program) -> float:
+        """The part of the time of NumPy's plan that kernels are estimated to save."""
+        program = with_factors(program)
+        cuts = faster()
+        loops = vectors = 0.0
+        for region in regions(program, cuts):
+            for number, signature, _ in region.members:
+                if not cuts.is_view(program, number):
+                    one, other = COSTS.application(signature)
+                    loops += one if region.kind == LOOPS else other
+                    vectors += other
+            loops += KERNEL_CALL if region.kind == LOOPS else 0.0
+        return 1 - loops / vectors if vectors else 0.0
 
     def interpret(self, program: Program) -> Plan | None:
         """On NumPy, until there is machine code."""

@@ -251,6 +251,11 @@ attributes #5 = { nounwind noinline }
 """
 
 
+# Numbers of elements that LLVM would handle as one vector of which some are masked: what it computes for these raises
+# flags, as 0 / 0 does. Where it does not know the number it makes vectors and a rest.
+MASKED = {str(n) for n in range(3, 16) if n & (n - 1)}
+
+
 def loop(
     code: Code,
     count: Value,
@@ -263,6 +268,8 @@ def loop(
     The elements that an innermost loop reads and writes depend on no other iteration, and LLVM is told so.
     """
     before, head, after = code.name("begin"), code.name("loop"), code.name("end")
+    if innermost and count.text in MASKED:
+        count = Value(code, INT64, code.emit(f'call i64 asm "", "=r,0"(i64 {count.text})'))
     if guarded:
         code.branch(count > 0, before, after)
     else:

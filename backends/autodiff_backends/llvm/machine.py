@@ -8,7 +8,11 @@ import os
 import weakref
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, partial
+from glob import escape as glob_escape
+from glob import glob
+from importlib.util import find_spec
 from threading import RLock
 from typing import Any
 
@@ -27,9 +31,21 @@ METH_FASTCALL = 0x0080
 LEVELS = ((20_000, 3), (100_000, 1))
 
 
+def _opened() -> None:
+    """LLVM's library opened by the C library, if it has a function for that: while ``ctypes`` opens it, which takes
+    15 ms, no other thread goes on."""
+    # Whatever goes wrong here, the import says better.
+    with suppress(Exception):
+        found = find_spec("llvmlite")
+        for folder in [] if found is None else found.submodule_search_locations or []:
+            for path in glob(os.path.join(glob_escape(folder), "binding", "libllvmlite.*")):
+                ctypes.CDLL(None).dlopen(path.encode(), os.RTLD_NOW)
+
+
 @cache
 def library() -> Any:
     """``llvmlite.binding``, imported when it is first needed."""
+    _opened()
     try:
         import llvmlite.binding as llvm  # noqa: PLC0415  (takes 15 ms, and is not always there)
     except ImportError as error:

@@ -18,6 +18,7 @@ from .entry import Argument, Entry, direct
 from .layout import holds
 from .machine import load
 from .source import KernelText
+from .told import of_steps
 from .values import INT64, DType, Value
 
 # Estimated nanoseconds of the steps of one call. Between calls Python looks for signals.
@@ -238,7 +239,8 @@ class Repeated:
         machine = load(loop_text.module)
         self.source = machine.text
         table = text.table.array()
-        own = Regular(arguments), table
+        self._told = of_steps(program, known)
+        own = Regular(arguments), table, self._told
         self._kernel = machine.builtin(*own) if holds() else Direct(machine, table, arguments)
         first = known.consts + known.carry
         # Of each array that is given its number, its shape, its dtype and the axis of steps.
@@ -272,20 +274,23 @@ class Repeated:
         results = [np.empty((known.length, *aval.shape), aval.dtype) for aval in avals[known.carry :]]
         last = [np.empty(aval.shape, aval.dtype) for aval in avals[: known.carry]]
         own, pairs = workspaces[: self._n_workspaces], workspaces[self._n_workspaces :]
-        carried = self._carried
+        carried, noted = self._carried, False
         for begin in range(0, known.length, self._together):
             if begin:
                 # What was carried last is carried first.
                 given[carried] = last
                 last = [np.empty(aval.shape, aval.dtype) for aval in avals[: known.carry]]
             end = min(begin + self._together, known.length)
-            self._kernel(known.length, 0, begin, end, *own, *self._constants, *given, *pairs, *results, *last)
+            arrays = (*own, *self._constants, *given, *pairs, *results, *last)
+            noted |= bool(self._kernel(known.length, 0, begin, end, *arrays))
         spare.append(workspaces)
-        arrays = [
+        if noted:
+            self._told(*values)
+        moved = [
             np.ascontiguousarray(np.moveaxis(y, 0, axis)) if axis else y
             for y, axis in zip(results, known.onto, strict=True)
         ]
-        return (*last, *arrays)
+        return (*last, *moved)
 
 
 def fits(program: Program, known: Repetition) -> bool:

@@ -126,8 +126,9 @@ def _log_parts(f: Any) -> tuple[Any, Any]:
 
 def _log_ends(x: Any, y: Any) -> Any:
     """A logarithm with its values where it is not finite."""
+    # Beyond the positive numbers an infinity times 0, which is NaN and noted by the processor as one.
+    y = (x * 0.0).fma((x > 0.0).select(y, math.inf), y)
     y = (x == 0.0).select(-math.inf, y)
-    y = (x < 0.0).select(math.nan, y)
     return (x < math.inf).select(y, x)
 
 

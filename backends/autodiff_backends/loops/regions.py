@@ -103,9 +103,9 @@ def is_view(program: Program, number: int) -> bool:
     signature = program.signatures[number]
     if signature is None or not looks(signature):
         return False
-    if signature.primitive.kind == "indexing":
-        return program.arguments[number][1] in program.constants
-    return all(a.dtype in DTYPES for a in signature.inputs if a.spec is None)
+    if not all(a.dtype in DTYPES for a in signature.inputs if a.spec is None):
+        return False
+    return signature.primitive.kind != "indexing" or program.arguments[number][1] in program.constants
 
 
 class Composed:
