@@ -16,7 +16,8 @@ from autodiff.machine import thread_count
 from autodiff.plan.costs import nbytes
 from autodiff.plan.workspaces import Workspaces
 
-from ..loops.costs import supported
+from ..loops.costs import MOVED_BYTE, supported
+from ..loops.nests import traffic
 from ..loops.regions import LOOPS, Composed, Cuts, regions, whole
 from ..loops.schedule import Schedule
 from ..loops.statements import Lowering
@@ -42,6 +43,12 @@ LARGEST_OWN = 1 << 22
 
 # More statements than this, after repetitions are rolled up, take LLVM seconds.
 LONGEST_KERNEL = 5_000
+
+# Repetitions of no more statements are left as they are where that saves so much of the memory's traffic, which takes
+# some nanoseconds at least.
+LONGEST_STRAIGHT = 600
+LEAST_GAIN = 0.8
+SMALLEST_TRAFFIC = 100_000.0
 
 # Those of the stage, of the part, and begin and end of its share.
 STAGE_NUMBERS = 4
@@ -277,7 +284,7 @@ class LlvmBackend(Backend):
 
     def _kernel(self, program: Program) -> Plan | None:
         """A kernel, if it is not too long or too large."""
-        schedule = Schedule(Lowering(program))
+        schedule = _scheduled(Lowering(program))
         if max(schedule.workspaces.values(), default=0) > LARGEST_WORKSPACE:
             return None
         try:
@@ -299,6 +306,18 @@ class LlvmBackend(Backend):
                     stacklevel=2,
                 )
             return None
+
+
+def _scheduled(lowering: Lowering) -> Schedule:
+    """With repetitions rolled up, unless they then write large arrays that need not be stored otherwise."""
+    rolled = Schedule(lowering)
+    if len(rolled.segments) == 1 or len(lowering.statements) > LONGEST_STRAIGHT:
+        return rolled
+    moved = traffic(rolled)
+    if moved * MOVED_BYTE < SMALLEST_TRAFFIC:
+        return rolled
+    straight = Schedule(lowering, rolling=False)
+    return straight if traffic(straight) < LEAST_GAIN * moved else rolled
 
 
 def is_supported(program: Program, application: Application) -> bool:

@@ -261,7 +261,7 @@ class KernelText:
         """One loop nest."""
         nest = Nest(self.schedule, segment, group, lambda form: form.name in ANGLES)
         first = nest.axes[0] if nest.axes else ()
-        nanoseconds = math.prod(group.shape) * sum(COSTS.statement(s.form) for _, s in nest.members)
+        nanoseconds = COSTS.nest(nest)
         shared = depth == 0 and nanoseconds >= SMALLEST_SHARED and bool(nest.outer or not nest.by_rows)
         if shared:
             nest.shared = first[-1]

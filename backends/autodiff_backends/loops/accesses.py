@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -37,6 +38,16 @@ class Gather(NamedTuple):
     access: Access
     indexed: tuple[tuple[int, int], ...]
     before: int
+
+
+def disjoint(one: Access, shape: tuple[int, ...], other: Access, other_shape: tuple[int, ...]) -> bool:
+    """Whether two accesses of a storage certainly have no element in common."""
+    (a, b), (c, d) = one.span(shape), other.span(other_shape)
+    if b < c or d < a:
+        return True
+    # All of one's elements, and all of the other's, are at the same place in periods of this length.
+    period = math.gcd(*one.strides, *other.strides)
+    return period > 1 and (one.offset - other.offset) % period != 0
 
 
 def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:

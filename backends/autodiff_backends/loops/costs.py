@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 from autodiff.core.primitives import Primitive, Signature
 from autodiff.core.program import Application, Program
 
+from .nests import Nest
 from .regions import Cuts, is_view
 from .statements import COPY, DTYPES, REDUCTIONS, Form, is_lowered, looks
 
@@ -19,6 +21,8 @@ SCALAR_FUNCTION = (9.0, 9.0)
 STATEMENT = 20.0
 MULTIPLY_ADD = (0.4, 0.1)
 NUMPY_CALL = 250.0
+# Nanoseconds of a byte of arrays that do not fit into the nearest cache.
+MOVED_BYTE = 0.05
 # What takes as long as an addition, though NumPy's threads may share it.
 ARITHMETIC = (0.1, 0.2)
 
@@ -45,9 +49,12 @@ class Costs(NamedTuple):
         if looks(signature):
             return 0.0, NUMPY_CALL / 2
         size = max([signature.out.size, *[a.size for a in signature.inputs if a.spec is None]])
-        if signature.primitive.kind == "contraction":
-            size = signature.out.size * signature.inputs[0].shape[-1]
         loops, vectors = self._element(signature.primitive, signature.out.dtype, len(signature.inputs))
+        if signature.primitive.kind == "contraction":
+            terms = signature.inputs[0].shape[-1]
+            size = signature.out.size * terms
+            if terms == 1:
+                loops, vectors = ARITHMETIC
         # One element is a Python number in a NumPy plan.
         call = NUMPY_CALL if size > 1 else NUMPY_CALL / 8
         return (STATEMENT if size > 1 else 1.0) + size * loops, call + size * vectors
@@ -57,6 +64,11 @@ class Costs(NamedTuple):
         if form.primitive is None:
             return (ARITHMETIC if form.name == COPY else SCALAR_FUNCTION)[0]
         return self._element(form.primitive, form.dtypes[0], len(form.literals))[0]
+
+    def nest(self, nest: Nest) -> float:
+        """What a nest takes, in nanoseconds: its arithmetic or its memory, whichever takes longer."""
+        arithmetic = math.prod(nest.shape) * sum([self.statement(s.form) for _, s in nest.members])
+        return max(arithmetic, nest.nbytes * MOVED_BYTE)
 
     def _element(self, primitive: Primitive, dtype: np.dtype[Any], operands: int) -> tuple[float, float]:
         if primitive.name in REDUCTIONS and operands == 2:
@@ -76,9 +88,10 @@ class Costs(NamedTuple):
         return Cuts(fits, is_view, pays)
 
     def _short(self, signature: Signature) -> bool:
-        """Whether loops are no hopeless match for BLAS."""
+        """Whether loops are no hopeless match for BLAS. A column by a row sums nothing, and can be fused."""
         if signature.primitive.kind == "contraction" and self.largest_product is not None:
-            return signature.out.size * signature.inputs[0].shape[-1] <= self.largest_product
+            terms = signature.inputs[0].shape[-1]
+            return terms == 1 or signature.out.size * terms <= self.largest_product
         loops, vectors = self.application(signature)
         return signature.primitive.kind != "contraction" or loops < 2 * vectors
 

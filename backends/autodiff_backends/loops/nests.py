@@ -86,6 +86,17 @@ class Nest:
         self.shared: int | None = None
         self.in_parts = False
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what it reads and writes, each element of an operand once."""
+        found = set()
+        for j, c in self.columns:
+            statement = self.statement(j)
+            form, access = statement.form, statement.target if c < 0 else statement.operands[c]
+            elements = math.prod([n for n, step in zip(self.shape, access.strides, strict=True) if step])
+            found.add((access, elements * form.dtypes[c + 1].itemsize))
+        return sum([size for _, size in found])
+
     def extent(self, axes: tuple[int, ...]) -> int:
         """The iterations of a loop over axes."""
         return math.prod(self.shape[axis] for axis in axes)
@@ -135,6 +146,18 @@ class Nest:
                     continue
             runs.append((axis,))
         return runs
+
+
+def traffic(schedule: Schedule) -> int:
+    """Bytes that all loops of a schedule read and write."""
+    total = 0
+    for segment in schedule.segments:
+        total += segment.count * sum([Nest(schedule, segment, g, _is_no_angle).nbytes for g in segment.groups])
+    return total
+
+
+def _is_no_angle(form: Form) -> bool:
+    return False
 
 
 def _adds_doubles(statement: Statement) -> bool:
