@@ -17,6 +17,7 @@ from autodiff.plan.costs import nbytes
 from autodiff.plan.workspaces import Workspaces
 
 from ..loops.costs import MOVED_BYTE, supported
+from ..loops.layouts import lay_out
 from ..loops.nests import traffic
 from ..loops.regions import LOOPS, Composed, Cuts, regions, whole
 from ..loops.schedule import Schedule
@@ -310,6 +311,7 @@ class LlvmBackend(Backend):
 
 def _scheduled(lowering: Lowering) -> Schedule:
     """With repetitions rolled up, unless they then write large arrays that need not be stored otherwise."""
+    lay_out(lowering)
     rolled = Schedule(lowering)
     if len(rolled.segments) == 1 or len(lowering.statements) > LONGEST_STRAIGHT:
         return rolled
