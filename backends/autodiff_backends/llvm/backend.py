@@ -25,6 +25,7 @@ from ..loops.statements import Lowering
 from ..numpy.backend import BACKEND as NUMPY
 from ..numpy.factors import with_factors
 from ..numpy.reference import Interpreted
+from ..numpy.results import Results, is_large
 from ..numpy.values import constant_value
 from ..numpy.workers import shares, together
 from .code import Module
@@ -169,6 +170,7 @@ class Staged:
         self.peak_bytes = _peak_bytes(text)
         self.n_operations = len(lowering.statements)
         self._outputs = [(program.avals[n].shape, program.avals[n].dtype) for n in program.outputs]
+        self._results = Results(self._outputs)
         self._weak = [i for i, n in enumerate(program.outputs) if program.avals[n].weak]
         self._stages = [stage.extent for stage in text.stages]
         self._parts = text.parts
@@ -223,7 +225,7 @@ class Staged:
             workspaces, spare = self._workspaces.take()
         for place, count, numbers in self._scalars:
             workspaces[place][:count] = [values[n] for n in numbers]
-        outputs: list[Any] = [np.empty(shape, dtype) for shape, dtype in self._outputs]
+        outputs = self._results.arrays()
         known = self._constants
         taken = [known[n] if n in known else _regular(values[n], dtype) for n, dtype in self._places]
         self._run(workspaces, taken, outputs)
@@ -294,9 +296,10 @@ class LlvmBackend(Backend):
             return None
         if text.n_statements > LONGEST_KERNEL:
             return None
-        kept = text.is_staged or not holds() or text.workspace_bytes > LARGEST_OWN
+        avals = [program.avals[n] for n in program.outputs]
+        kept = text.is_staged or text.workspace_bytes > LARGEST_OWN or any(is_large(a.shape, a.dtype) for a in avals)
         try:
-            return Staged(text) if kept else Kernel(text)
+            return Staged(text) if kept or not holds() else Kernel(text)
         except Exhausted as error:
             if not self._exhausted:
                 self._exhausted = True
