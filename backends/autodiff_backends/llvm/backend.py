@@ -237,7 +237,7 @@ class Staged:
     def _run(self, workspaces: Iterable[Any], taken: list[Any], outputs: list[Any]) -> None:
         kernel = self._kernel
         count = thread_count()
-        parts = [np.empty(1, dtype) for dtype in self._parts]
+        parts = [np.empty(size, dtype) for size, dtype in self._parts]
         made = 1
         for number, extent in enumerate(self._stages):
             if extent is None:
@@ -246,7 +246,7 @@ class Staged:
                 continue
             ranges = shares(extent, count)
             made = len(ranges)
-            parts = [np.empty(made, dtype) for dtype in self._parts]
+            parts = [np.empty(made * size, dtype) for size, dtype in self._parts]
             arrays = (*workspaces, *parts, *taken, *outputs)
             together([partial(kernel, number, i, *span, *arrays) for i, span in enumerate(ranges)])
 

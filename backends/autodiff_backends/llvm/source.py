@@ -7,9 +7,11 @@ steps and a thousand are the same text, compiled once and found on disk by the n
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from ..loops.functions import ANGLES
 from ..loops.nests import SMALLEST_SHARED, Nest, accumulator
@@ -26,6 +28,13 @@ MANY_INPUTS = 16
 
 # Bytes of a line of the processor's cache, at which workspaces begin.
 LINE = 64
+
+
+class Part(NamedTuple):
+    """What each thread leaves of a sum: so many numbers, of a dtype."""
+
+    size: int
+    dtype: DType
 
 
 class Stage:
@@ -60,7 +69,7 @@ class KernelText:
         part, and the begin and end of the part's share of the outermost loop.
     parameters : list of str
         Pointers: workspaces, sums of parts, inputs, outputs.
-    parts : list of numpy.dtype
+    parts : list of Part
         Of the sums of parts.
     inputs : dict of int to int
         The numbers of the inputs that it looks at, by their places.
@@ -89,7 +98,7 @@ class KernelText:
         self.stages = [Stage(self._new_code())]
         self.table = Table()
         self._used: set[str] = set()
-        self.parts: list[DType] = []
+        self.parts: list[Part] = []
         self.has_many_inputs = len(self.lowering.inputs) > MANY_INPUTS
         self.n_statements = sum(segment.period for segment in schedule.segments)
         self._copy_in()
@@ -260,16 +269,10 @@ class KernelText:
     def _group(self, segment: Segment, group: Group, at: Callable[[tuple[int, int]], Value], depth: int) -> None:
         """One loop nest."""
         nest = Nest(self.schedule, segment, group, lambda form: form.name in ANGLES)
-        first = nest.axes[0] if nest.axes else ()
         nanoseconds = COSTS.nest(nest)
-        shared = depth == 0 and nanoseconds >= SMALLEST_SHARED and bool(nest.outer or not nest.by_rows)
-        if shared:
-            nest.shared = first[-1]
-            self._begin(math.prod(group.shape[axis] for axis in first))
-        elif depth == 0:
-            self._begin(None)
+        if depth == 0:
+            self._begin(nest.share() if nanoseconds >= SMALLEST_SHARED else None)
         self.stages[-1].nanoseconds += nanoseconds
-        nest.in_parts = shared and not nest.outer
         self._nest(nest, at)
         if nest.in_parts and nest.reductions:
             self._join_parts(nest, at)
@@ -310,19 +313,31 @@ class KernelText:
         for j, reduces in nest.reductions.items():
             statement = nest.statement(j)
             dtype = statement.form.dtypes[0]
-            wide = accumulator(dtype)
+            wide = dtype if nest.by_rows else accumulator(dtype)
+            size = nest.extent(nest.inner[-1]) if nest.by_rows else 1
             name = f"p{len(self.parts)}"
-            self.parts.append(wide)
-            total = code.variable(wide)
-            code.set(total, code.constant(first_of(reduces, wide), wide))
-
-            def add(i: Value, name: str = name, reduces: Any = reduces, total: str = total, wide: DType = wide) -> None:
-                part = code.element(code.offset(f"%{name}", wide, i), wide)
-                code.set(total, accumulate(reduces, code.get(total, wide), part, in_any_order=False))
-
-            loop(code, Value(code, INT64, "%end"), add)
+            self.parts.append(Part(size, wide))
             target = code.offset(self._array(statement.target.storage), dtype, at((j, -1)))
-            code.store(target, code.get(total, wide).cast(dtype))
+            join = partial(self._join, reduces, f"%{name}", size, wide, target, dtype)
+            if size == 1:
+                join(code.integer(0))
+            else:
+                loop(code, code.integer(size), join)
+
+    def _join(
+        self, reduces: np.ufunc, parts: str, size: int, wide: DType, target: str, dtype: DType, place: Value
+    ) -> None:
+        """One number of each part, into the target."""
+        code = self._code
+        total = code.variable(wide)
+        code.set(total, code.constant(first_of(reduces, wide), wide))
+
+        def add(i: Value) -> None:
+            part = code.element(code.offset(parts, wide, i if size == 1 else i * size + place), wide)
+            code.set(total, accumulate(reduces, code.get(total, wide), part, in_any_order=False))
+
+        loop(code, Value(code, INT64, "%end"), add)
+        code.store(code.offset(target, dtype, place), code.get(total, wide).cast(dtype))
 
     # --- the function ------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from .statements import COPY, DTYPES, REDUCTIONS, Form, is_lowered, looks
 # elements in cache; functions that are not listed are called element by element in both.
 SCALAR_FUNCTION = (9.0, 9.0)
 STATEMENT = 20.0
-MULTIPLY_ADD = (0.4, 0.1)
+MULTIPLY_ADD = (0.1, 0.1)
 NUMPY_CALL = 250.0
 # Nanoseconds of a byte of arrays that do not fit into the nearest cache.
 MOVED_BYTE = 0.05
@@ -41,7 +41,7 @@ class Costs(NamedTuple):
     """
 
     element: Callable[[Primitive, np.dtype[Any]], tuple[float, float]]
-    product: tuple[float, float] = MULTIPLY_ADD
+    product: tuple[float, float] = (0.4, 0.1)
     largest_product: int | None = None
 
     def application(self, signature: Signature) -> tuple[float, float]:

@@ -53,7 +53,7 @@ def products(first: Array, second: Array, out: Array | None = None) -> Array:
 
 
 def _stack(out: Array) -> int:
-    return out.size // (out.shape[-2] * out.shape[-1])
+    return int(out.size // (out.shape[-2] * out.shape[-1]))
 
 
 def _part(array: Array, out: Array, axis: int, begin: int, end: int) -> Array:

@@ -102,4 +102,4 @@ def _is_as_made(array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> boo
     """Whether the caller has changed nothing of the array but its elements."""
     flags = array.flags
     own = flags.owndata and flags.writeable and flags.c_contiguous and flags.aligned
-    return own and array.shape == shape and array.dtype == dtype
+    return bool(own and array.shape == shape and array.dtype == dtype)
