@@ -331,12 +331,32 @@ class Lowering:
 
     def _concatenate(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         (axis,) = signature.params
+        looked = self._spaced(signature, arguments, axis)
+        if looked is not None:
+            self._accesses[number] = looked
+            return
         whole = self._new(number)
         offset = 0
         for a in arguments:
             shape = self._shape(a)
             self._copy(a, whole._replace(offset=offset), shape)
             offset += shape[axis] * whole.strides[axis]
+
+    def _spaced(self, signature: Signature, arguments: tuple[int, ...], axis: int) -> Access | None:
+        """What looks at equal distances into one storage is one look, such as sliding windows; None if it does not."""
+        dtypes = {a.dtype for a in signature.inputs}
+        accesses = [self._accesses.get(a) for a in arguments]
+        first = accesses[0]
+        if first is None or len(accesses) == 1 or dtypes != {signature.out.dtype}:
+            return None
+        if any(a is None or self._shape(n)[axis] != 1 for n, a in zip(arguments, accesses, strict=True)):
+            return None
+        found = [_standard(a, self._shape(n)) for n, a in zip(arguments, accesses, strict=True) if a is not None]
+        step = found[1].offset - found[0].offset
+        if any(a != found[0]._replace(offset=first.offset + i * step) for i, a in enumerate(found)):
+            return None
+        strides = found[0].strides
+        return first._replace(strides=(*strides[:axis], step, *strides[axis + 1 :]))
 
     def _reduce(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         (axes,) = signature.params
