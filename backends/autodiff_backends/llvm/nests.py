@@ -39,6 +39,30 @@ def key_of(nest: Nest, pointers: Mapping[Column, int]) -> Hashable:
     return nest.shape, nest.vectors, members, tuple([pointers[column] for column in nest.columns])
 
 
+def products_of(nest: Nest) -> dict[int, products.Axes] | None:
+    """How the statements of a nest are products of matrices, by position; None if not all are, on their own."""
+    found = {}
+    for j, statement in nest.members:
+        axes = products.axes_of(statement.form)
+        if axes is None or not nest.segment.local.keys().isdisjoint([(j, 0), (j, 1)]):
+            return None
+        found[j] = axes
+    return found
+
+
+def share(nest: Nest) -> int | None:
+    """Have threads share a loop of a nest; how many iterations it has, or None if there is none."""
+    found = products_of(nest)
+    if found is None:
+        return nest.share()
+    # The same loop of all of them.
+    batches = [products.batch_of(statement.form, found[j]) for j, statement in nest.members]
+    if not batches[0] or any(batch[:1] != batches[0][:1] for batch in batches):
+        return None
+    nest.shared = batches[0][0]
+    return nest.shape[nest.shared]
+
+
 class Loops:
     """The loops of a nest.
 
@@ -71,18 +95,13 @@ class Loops:
     def _products(self) -> bool:
         """Write products of matrices as such, if the nest is nothing else."""
         nest, code = self._nest, self._code
-        found = {j: products.axes_of(s.form) for j, s in nest.members}
-        if nest.shared is not None or nest.segment.local.keys() & {(j, c) for j in found for c in (0, 1)}:
-            return False
-        if not all(found.values()):
+        found = products_of(nest)
+        if found is None:
             return False
         for j, statement in nest.members:
-            axes = found[j]
-            assert axes is not None
             lanes = code.module.vector_bytes // statement.form.dtypes[0].itemsize
-            batch = [axis for axis in range(len(nest.shape) - 3) if nest.shape[axis] > 1]
             addresses = [self._addresses[j, c] for c in (-1, 0, 1)]
-            products.write(code, statement, axes, addresses, lanes, batch)
+            products.write(code, statement, found[j], addresses, lanes, nest.shared is not None)
         return True
 
     # --- around ------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from ..loops.statements import first_of
 from ..loops.tables import Table
 from .code import INVARIANT, Code, Module, loop
 from .expressions import COSTS, accumulate
-from .nests import Loops, key_of
+from .nests import Loops, key_of, share
 from .values import INT64, DType, Value
 
 # More inputs than this are one array of pointers, walked through by loops: there is one for each step of a recurrence.
@@ -271,7 +271,7 @@ class KernelText:
         nest = Nest(self.schedule, segment, group, lambda form: form.name in ANGLES)
         nanoseconds = COSTS.nest(nest)
         if depth == 0:
-            self._begin(nest.share() if nanoseconds >= SMALLEST_SHARED else None)
+            self._begin(share(nest) if nanoseconds >= SMALLEST_SHARED else None)
         self.stages[-1].nanoseconds += nanoseconds
         self._nest(nest, at)
         if nest.in_parts and nest.reductions:

@@ -22,6 +22,17 @@ class Access(NamedTuple):
         return self.offset + sum(min(e, 0) for e in ends), self.offset + sum(max(e, 0) for e in ends)
 
 
+def spaced(pieces: Sequence[Access], axis: int) -> Access | None:
+    """One look for those at equal distances in a storage, such as sliding windows; None if they are not."""
+    first = pieces[0]
+    if len(pieces) == 1:
+        return None
+    step = pieces[1].offset - first.offset
+    if any(piece != first._replace(offset=first.offset + i * step) for i, piece in enumerate(pieces)):
+        return None
+    return first._replace(strides=(*first.strides[:axis], step, *first.strides[axis + 1 :]))
+
+
 class Gather(NamedTuple):
     """What an index with arrays takes.
 

@@ -11,9 +11,10 @@ import numpy as np
 from autodiff.core.primitives import Primitive, Signature
 from autodiff.core.program import Application, Program
 
+from .folds import is_folded
 from .nests import Nest
 from .regions import Cuts, is_view
-from .statements import COPY, DTYPES, REDUCTIONS, Form, is_lowered, looks
+from .statements import COPY, DTYPES, MATMUL, REDUCTIONS, Form, is_lowered, looks
 
 # Nanoseconds of one element, in compiled loops and in NumPy's, and of one NumPy call beside that. Measured on 1,000
 # elements in cache; functions that are not listed are called element by element in both.
@@ -21,6 +22,8 @@ SCALAR_FUNCTION = (9.0, 9.0)
 STATEMENT = 20.0
 MULTIPLY_ADD = (0.1, 0.1)
 NUMPY_CALL = 250.0
+# Nanoseconds of an element that is copied from somewhere else for each next one.
+STRIDED_COPY = 2.0
 # Nanoseconds of a byte of arrays that do not fit into the nearest cache.
 MOVED_BYTE = 0.05
 # What takes as long as an addition, though NumPy's threads may share it.
@@ -79,11 +82,16 @@ class Costs(NamedTuple):
         """Loops where they are estimated to be faster than NumPy, a call of a kernel taking so many nanoseconds."""
 
         def fits(program: Program, application: Application) -> bool:
-            return is_supported(program, application) and self._short(application[1])
+            return is_supported(program, application) and (
+                self._short(application[1]) or bool(_copied(program, application))
+            )
 
         def pays(program: Program, members: list[Application]) -> bool:
-            costs = [self.application(signature) for number, signature, _ in members if not is_view(program, number)]
-            return not costs or sum(loops for loops, _ in costs) + kernel_call < sum(vectors for _, vectors in costs)
+            done = [member for member in members if not is_view(program, member[0])]
+            costs = [self.application(signature) for _, signature, _ in done]
+            copies = STRIDED_COPY * sum([_copied(program, application) for application in done])
+            loops, vectors = (sum(column) for column in zip((0.0, copies), *costs, strict=True))
+            return not done or loops + kernel_call < vectors
 
         return Cuts(fits, is_view, pays)
 
@@ -94,6 +102,14 @@ class Costs(NamedTuple):
             return terms == 1 or signature.out.size * terms <= self.largest_product
         loops, vectors = self.application(signature)
         return signature.primitive.kind != "contraction" or loops < 2 * vectors
+
+
+def _copied(program: Program, application: Application) -> int:
+    """Elements that a product by BLAS needs copied before, and loops do not."""
+    _, signature, arguments = application
+    if signature.primitive.name != MATMUL or not all(a.ndim == 2 for a in signature.inputs):
+        return 0
+    return sum([program.avals[a].size for a in arguments if is_folded(program, a)])
 
 
 def supported(

@@ -18,7 +18,8 @@ from autodiff.core.avals import Aval, broadcast_shape
 from autodiff.core.primitives import PRIMITIVES, Primitive, Signature, by_primitive
 from autodiff.core.program import Application, Program
 
-from .accesses import Access, contiguous, gathered, reshaped, sliced
+from .accesses import Access, contiguous, gathered, reshaped, sliced, spaced
+from .folds import Fold, folded, matrix, only_multiplied, product
 
 # What loops are generated for; complex numbers and extended precision are not among them.
 DTYPES = {np.dtype(code) for code in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")}
@@ -30,6 +31,7 @@ REDUCTIONS = {
 
 # The names of the expressions that copy their operand: as it is, or what index arrays pick of it.
 COPY, GATHER = "copy", "gather"
+MATMUL = "matmul"
 
 
 def first_of(reduces: np.ufunc, dtype: np.dtype[Any]) -> Any:
@@ -163,6 +165,8 @@ class Lowering:
         for _, _, arguments in applications:
             for a in arguments:
                 uses[a] = uses.get(a, 0) + 1
+        self._folds: dict[int, Fold] = {}
+        self._multiplied = only_multiplied(program, applications)
         self._single = {number for number, count in uses.items() if count == 1}
         self._place_leaves(applications)
         for application in applications:
@@ -252,8 +256,23 @@ class Lowering:
         if source in self._literals:
             self._literals[number] = self._literals[source]
             return
+        if number in self._multiplied and self._fold(number, signature, source):
+            return
         look = OVERRIDES.get(signature.primitive, NOTHING).look
         self._accesses[number] = self._accesses[source] if look is None else look(self, signature, arguments)
+
+    def _fold(self, number: int, signature: Signature, source: int) -> bool:
+        """Keep a matrix that only products read as what it is made of, if it is no view."""
+        if source in self._folds:
+            # (No other look at a matrix is read by products only.)
+            self._folds[number] = self._folds[source].turned()
+            return True
+        if signature.primitive.name == "reshape" and signature.out.size:
+            found = folded(self._accesses[source], self._shape(source), signature.out.shape)
+            if found is not None:
+                self._folds[number] = found
+                return True
+        return False
 
     def _transposed(self, signature: Signature, arguments: tuple[int, ...]) -> Access:
         access = self._accesses[arguments[0]]
@@ -331,32 +350,18 @@ class Lowering:
 
     def _concatenate(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         (axis,) = signature.params
-        looked = self._spaced(signature, arguments, axis)
-        if looked is not None:
-            self._accesses[number] = looked
-            return
+        if all(a.shape[axis] == 1 and a.dtype == signature.out.dtype for a in signature.inputs):
+            pieces = [_standard(self._accesses[a], self._shape(a)) for a in arguments if a not in self._literals]
+            looked = spaced(pieces, axis) if len(pieces) == len(arguments) else None
+            if looked is not None:
+                self._accesses[number] = looked
+                return
         whole = self._new(number)
         offset = 0
         for a in arguments:
             shape = self._shape(a)
             self._copy(a, whole._replace(offset=offset), shape)
             offset += shape[axis] * whole.strides[axis]
-
-    def _spaced(self, signature: Signature, arguments: tuple[int, ...], axis: int) -> Access | None:
-        """What looks at equal distances into one storage is one look, such as sliding windows; None if it does not."""
-        dtypes = {a.dtype for a in signature.inputs}
-        accesses = [self._accesses.get(a) for a in arguments]
-        first = accesses[0]
-        if first is None or len(accesses) == 1 or dtypes != {signature.out.dtype}:
-            return None
-        if any(a is None or self._shape(n)[axis] != 1 for n, a in zip(arguments, accesses, strict=True)):
-            return None
-        found = [_standard(a, self._shape(n)) for n, a in zip(arguments, accesses, strict=True) if a is not None]
-        step = found[1].offset - found[0].offset
-        if any(a != found[0]._replace(offset=first.offset + i * step) for i, a in enumerate(found)):
-            return None
-        strides = found[0].strides
-        return first._replace(strides=(*strides[:axis], step, *strides[axis + 1 :]))
 
     def _reduce(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         (axes,) = signature.params
@@ -369,6 +374,13 @@ class Lowering:
 
     def _matmul(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         """A sum of products over the axes (batch, row, column, inner)."""
+        if any(a in self._folds for a in arguments):
+            if not any(a in self._literals for a in arguments):
+                self._folded_matmul(number, signature, arguments)
+                return
+            for a in arguments:
+                if a in self._folds:
+                    self._unfold(a, self._folds[a])
         out = signature.out.shape
         inner = self._shape(arguments[0])[-1]
         target = self._new(number)
@@ -386,6 +398,34 @@ class Lowering:
         ]
         whole = target._replace(strides=(*target.strides, 0))
         self._emit(signature.primitive.name, (*out, inner), whole, operands, signature, (len(out),))
+
+    def _folded_matmul(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+        """A sum of products over the axes of rows, of columns, and of terms, which are several of each."""
+        first, second = (self._folds.get(a) for a in arguments)
+        if first is not None and second is not None and first.columns != second.rows:
+            # Terms have the axes of one of them only.
+            self._unfold(arguments[1], second)
+            second = None
+        n, terms = self._shape(arguments[0])
+        x = first or matrix(self._accesses[arguments[0]], (n,), (terms,) if second is None else second.rows)
+        y = second or matrix(self._accesses[arguments[1]], x.columns, self._shape(arguments[1])[1:])
+        shape, strides, left, right = product(x, y)
+        target = self._new(number)._replace(strides=strides)
+        dtypes = [self.program.avals[n].dtype for n in (number, *arguments)]
+        reduced = tuple(range(len(x.rows) + len(y.columns), len(shape)))
+        form = Form(MATMUL, shape, reduced, signature, (None, None), (strides, left, right), tuple(dtypes))
+        operands = (x.access._replace(strides=left), y.access._replace(strides=right))
+        self.statements.append(Statement(form, target, operands))
+
+    def _unfold(self, number: int, fold: Fold) -> None:
+        """Copy a matrix."""
+        aval = self.program.avals[number]
+        copied = self._storage(aval)
+        shape = (*fold.rows, *fold.columns)
+        strides = contiguous(shape)
+        form = Form(COPY, shape, (), None, (None,), (strides, fold.access.strides), (aval.dtype, aval.dtype))
+        self.statements.append(Statement(form, Access(copied, 0, strides), (fold.access,)))
+        self._accesses[number] = Access(copied, 0, contiguous(aval.shape))
 
     def _over_batch(self, number: int, batch: int) -> tuple[int, ...]:
         """Steps of a stack of matrices, broadcast to ``batch`` leading axes."""
