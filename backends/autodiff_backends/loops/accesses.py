@@ -70,6 +70,11 @@ def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
+def standard(access: Access, shape: tuple[int, ...]) -> Access:
+    """The same elements with steps of 0 along axes of size 1."""
+    return access._replace(strides=tuple([0 if n == 1 else s for n, s in zip(shape, access.strides, strict=True)]))
+
+
 def reshaped(shape: tuple[int, ...], strides: tuple[int, ...], to: tuple[int, ...]) -> tuple[int, ...] | None:
     """The steps of a view in another shape, or None if there is none."""
     old = [(n, s) for n, s in zip(shape, strides, strict=True) if n != 1]

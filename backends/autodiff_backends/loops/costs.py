@@ -83,7 +83,7 @@ class Costs(NamedTuple):
 
         def fits(program: Program, application: Application) -> bool:
             return is_supported(program, application) and (
-                self._short(application[1]) or bool(_copied(program, application))
+                self._short(application[1]) or self._copies(program, application)
             )
 
         def pays(program: Program, members: list[Application]) -> bool:
@@ -94,6 +94,11 @@ class Costs(NamedTuple):
             return not done or loops + kernel_call < vectors
 
         return Cuts(fits, is_view, pays)
+
+    def _copies(self, program: Program, application: Application) -> bool:
+        """Whether BLAS would take less time for a product than the copies that it needs."""
+        elements = _copied(program, application)
+        return bool(elements) and elements * STRIDED_COPY > self.application(application[1])[1]
 
     def _short(self, signature: Signature) -> bool:
         """Whether loops are no hopeless match for BLAS. A column by a row sums nothing, and can be fused."""

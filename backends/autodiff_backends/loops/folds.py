@@ -55,6 +55,18 @@ def matrix(access: Access, rows: tuple[int, ...], columns: tuple[int, ...]) -> F
     return Fold(access._replace(strides=strides), rows, columns)
 
 
+def reads_well(x: Fold, y: Fold) -> bool:
+    """Whether elements that follow one another, of the result or among terms, do so in what is read."""
+    left, right = x.access.strides[len(x.rows) :], y.access.strides
+    by_columns = _last(y.columns, right[len(y.rows) :]) == 1
+    return by_columns or _last(x.columns, left) == _last(y.rows, right[: len(y.rows)]) == 1
+
+
+def _last(sizes: tuple[int, ...], strides: tuple[int, ...]) -> int:
+    """The step along the last axis that has several elements."""
+    return next((step for n, step in zip(sizes[::-1], strides[::-1], strict=True) if n != 1), 1)
+
+
 def product(x: Fold, y: Fold) -> tuple[tuple[int, ...], Steps, Steps, Steps]:
     """The iteration space of a product, its axes those of rows, of columns, and of terms; and the steps of the result
     and of both operands."""

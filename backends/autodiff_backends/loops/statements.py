@@ -18,8 +18,8 @@ from autodiff.core.avals import Aval, broadcast_shape
 from autodiff.core.primitives import PRIMITIVES, Primitive, Signature, by_primitive
 from autodiff.core.program import Application, Program
 
-from .accesses import Access, contiguous, gathered, reshaped, sliced, spaced
-from .folds import Fold, folded, matrix, only_multiplied, product
+from .accesses import Access, contiguous, gathered, reshaped, sliced, spaced, standard
+from .folds import Fold, folded, matrix, only_multiplied, product, reads_well
 
 # What loops are generated for; complex numbers and extended precision are not among them.
 DTYPES = {np.dtype(code) for code in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")}
@@ -214,7 +214,7 @@ class Lowering:
         """A statement; an operand is a value and its steps over the iteration space."""
         if any(n == 0 for axis, n in enumerate(shape) if axis not in reduced):
             return
-        target = _standard(target, shape)
+        target = standard(target, shape)
         literals = tuple([self._literals.get(number) for number, _ in operands])
         accesses = []
         dtypes = [self.storages[target.storage].dtype]
@@ -339,7 +339,7 @@ class Lowering:
             return
         # The place is read and written.
         if 0 not in region:
-            place = _standard(place, region)
+            place = standard(place, region)
             dtype = self.program.avals[number].dtype
             literal = self._literals.get(values)
             read = () if literal is not None else (self._accesses[values],)
@@ -351,7 +351,7 @@ class Lowering:
     def _concatenate(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         (axis,) = signature.params
         if all(a.shape[axis] == 1 and a.dtype == signature.out.dtype for a in signature.inputs):
-            pieces = [_standard(self._accesses[a], self._shape(a)) for a in arguments if a not in self._literals]
+            pieces = [standard(self._accesses[a], self._shape(a)) for a in arguments if a not in self._literals]
             looked = spaced(pieces, axis) if len(pieces) == len(arguments) else None
             if looked is not None:
                 self._accesses[number] = looked
@@ -378,9 +378,8 @@ class Lowering:
             if not any(a in self._literals for a in arguments):
                 self._folded_matmul(number, signature, arguments)
                 return
-            for a in arguments:
-                if a in self._folds:
-                    self._unfold(a, self._folds[a])
+            for a in self._folds.keys() & set(arguments):
+                self._unfold(a, self._folds.pop(a))
         out = signature.out.shape
         inner = self._shape(arguments[0])[-1]
         target = self._new(number)
@@ -401,14 +400,15 @@ class Lowering:
 
     def _folded_matmul(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         """A sum of products over the axes of rows, of columns, and of terms, which are several of each."""
-        first, second = (self._folds.get(a) for a in arguments)
-        if first is not None and second is not None and first.columns != second.rows:
-            # Terms have the axes of one of them only.
-            self._unfold(arguments[1], second)
-            second = None
-        n, terms = self._shape(arguments[0])
-        x = first or matrix(self._accesses[arguments[0]], (n,), (terms,) if second is None else second.rows)
-        y = second or matrix(self._accesses[arguments[1]], x.columns, self._shape(arguments[1])[1:])
+        first, second = arguments
+        for a in (second, first):
+            x, y = self._matrices(first, second)
+            # Else terms have the axes of one of them only, or steps are long.
+            if x.columns == y.rows and reads_well(x, y):
+                break
+            if a in self._folds:
+                self._unfold(a, self._folds.pop(a))
+        x, y = self._matrices(first, second)
         shape, strides, left, right = product(x, y)
         target = self._new(number)._replace(strides=strides)
         dtypes = [self.program.avals[n].dtype for n in (number, *arguments)]
@@ -416,6 +416,16 @@ class Lowering:
         form = Form(MATMUL, shape, reduced, signature, (None, None), (strides, left, right), tuple(dtypes))
         operands = (x.access._replace(strides=left), y.access._replace(strides=right))
         self.statements.append(Statement(form, target, operands))
+
+    def _matrices(self, first: int, second: int) -> tuple[Fold, Fold]:
+        """The operands of a product, with axes of terms that are those of one that is folded."""
+        x, y = (self._folds.get(a) for a in (first, second))
+        n, terms = self._shape(first)
+        if x is None:
+            x = matrix(self._accesses[first], (n,), (terms,) if y is None else y.rows)
+        if y is None:
+            y = matrix(self._accesses[second], x.columns, self._shape(second)[1:])
+        return x, y
 
     def _unfold(self, number: int, fold: Fold) -> None:
         """Copy a matrix."""
@@ -446,11 +456,6 @@ class Lowering:
         storage = self._storage(aval)
         self._copy(number, Access(storage, 0, contiguous(aval.shape)), aval.shape)
         return storage
-
-
-def _standard(access: Access, shape: tuple[int, ...]) -> Access:
-    """The same elements with steps of 0 along axes of size 1."""
-    return access._replace(strides=tuple([0 if n == 1 else s for n, s in zip(shape, access.strides, strict=True)]))
 
 
 def literal_text(value: Any) -> str:
