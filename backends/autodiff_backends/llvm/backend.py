@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -33,7 +34,7 @@ from .entry import WRONG_ARGUMENTS, Argument, Entry, direct
 from .expressions import COSTS, Unwritten, is_written
 from .layout import holds
 from .machine import Exhausted, MachineCode, library, load, processor
-from .source import KernelText
+from .source import STAGE, KernelText
 
 # Places in workspaces are 32-bit numbers.
 LARGEST_ARRAY = 1 << 28
@@ -51,9 +52,6 @@ LONGEST_KERNEL = 5_000
 LONGEST_STRAIGHT = 600
 LEAST_GAIN = 0.8
 SMALLEST_TRAFFIC = 100_000.0
-
-# Those of the stage, of the part, and begin and end of its share.
-STAGE_NUMBERS = 4
 
 # Nanoseconds of a call of a kernel, beside what is done in it.
 KERNEL_CALL = 150.0
@@ -140,10 +138,10 @@ class Direct:
 
     def __init__(self, machine: MachineCode, table: Any, arguments: Sequence[Argument | None]):
         self._machine, self._function, self._table = machine, machine.function(), table
-        self._arguments = arguments[STAGE_NUMBERS:]
+        self._arguments = arguments[len(STAGE) :]
 
     def __call__(self, *values: Any) -> None:
-        numbers, arrays = values[:STAGE_NUMBERS], values[STAGE_NUMBERS:]
+        numbers, arrays = values[: len(STAGE)], values[len(STAGE) :]
         for array, argument in zip(arrays, self._arguments, strict=True):
             if argument is not None and (array.dtype, array.shape) != argument:
                 raise TypeError(WRONG_ARGUMENTS)
@@ -172,7 +170,12 @@ class Staged:
         self._outputs = [(program.avals[n].shape, program.avals[n].dtype) for n in program.outputs]
         self._results = Results(self._outputs)
         self._weak = [i for i, n in enumerate(program.outputs) if program.avals[n].weak]
-        self._stages = [stage.extent for stage in text.stages]
+        # What is repeated as a whole: how often, and of each stage its number and the iterations of its outermost loop.
+        runs = itertools.groupby(enumerate(text.stages), key=lambda pair: pair[1].segment)
+        self._runs = [
+            (1 if segment is None else segment.count, [(number, stage.extent) for number, stage in stages])
+            for segment, stages in runs
+        ]
         self._parts = text.parts
         numbers = list(lowering.inputs)
         sizes: list[tuple[int, np.dtype[Any]]] = []
@@ -180,7 +183,7 @@ class Staged:
         # Of each array that is an input the number of the value, and its dtype; and the constants.
         self._places: list[tuple[int, np.dtype[Any]]] = []
         self._constants: dict[int, Any] = {}
-        arguments: list[Argument | None] = [Argument(np.dtype(np.int64), None)] * STAGE_NUMBERS
+        arguments: list[Argument | None] = [Argument(np.dtype(np.int64), None)] * len(STAGE)
         for name in text.parameters:
             kind, place = name[0], int(name[1:])
             if kind == "w":
@@ -239,16 +242,23 @@ class Staged:
         count = thread_count()
         parts = [np.empty(size, dtype) for size, dtype in self._parts]
         made = 1
-        for number, extent in enumerate(self._stages):
+        for iteration, (number, extent) in self._sequence():
             if extent is None:
                 # It may put together what the parts of the last stage have summed up.
-                kernel(number, 0, 0, made, *workspaces, *parts, *taken, *outputs)
+                kernel(number, 0, 0, made, iteration, *workspaces, *parts, *taken, *outputs)
                 continue
             ranges = shares(extent, count)
             made = len(ranges)
             parts = [np.empty(made * size, dtype) for size, dtype in self._parts]
-            arrays = (*workspaces, *parts, *taken, *outputs)
+            arrays = (iteration, *workspaces, *parts, *taken, *outputs)
             together([partial(kernel, number, i, *span, *arrays) for i, span in enumerate(ranges)])
+
+    def _sequence(self) -> Iterator[tuple[int, tuple[int, int | None]]]:
+        """The stages as they are executed, each with its iteration."""
+        for count, stages in self._runs:
+            for iteration in range(count):
+                for stage in stages:
+                    yield iteration, stage
 
 
 class LlvmBackend(Backend):

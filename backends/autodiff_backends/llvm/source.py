@@ -17,7 +17,7 @@ from ..loops.functions import ANGLES
 from ..loops.nests import SMALLEST_SHARED, Nest, accumulator
 from ..loops.schedule import Group, Schedule, Segment
 from ..loops.statements import first_of
-from ..loops.tables import Table
+from ..loops.tables import Rows, Table
 from .code import INVARIANT, Code, Module, loop
 from .expressions import COSTS, accumulate
 from .nests import Loops, key_of, share
@@ -25,6 +25,10 @@ from .values import INT64, DType, Value
 
 # More inputs than this are one array of pointers, walked through by loops: there is one for each step of a recurrence.
 MANY_INPUTS = 16
+
+# The parameters of a kernel of several stages after the table: the numbers of the stage and of the part, begin and end
+# of its share of the outermost loop, and the iteration of the segment that the stage is in.
+STAGE = ("stage", "part", "begin", "end", "iteration")
 
 # Bytes of a line of the processor's cache, at which workspaces begin.
 LINE = 64
@@ -45,15 +49,18 @@ class Stage:
     code : Code
     extent : int or None
         Iterations of its outermost loop, which threads may share; None for what one thread does.
+    segment : Segment or None
+        What is repeated stage after stage; None if a stage has all iterations, or there are none.
     nanoseconds : float
         What it takes, roughly.
     """
 
-    __slots__ = ("code", "extent", "nanoseconds")
+    __slots__ = ("code", "extent", "nanoseconds", "segment")
 
-    def __init__(self, code: Code, extent: int | None = None):
+    def __init__(self, code: Code, extent: int | None = None, segment: Segment | None = None):
         self.code = code
         self.extent = extent
+        self.segment = segment
         self.nanoseconds = 0.0
 
 
@@ -65,8 +72,7 @@ class KernelText:
     module : Module
         Which has the function ``@kernel``.
     stages : list of Stage
-        If there are several, the kernel's parameters after the table are the number of the stage, the number of the
-        part, and the begin and end of the part's share of the outermost loop.
+        If there are several, the kernel has the parameters of ``STAGE`` after the table.
     parameters : list of str
         Pointers: workspaces, sums of parts, inputs, outputs.
     parts : list of Part
@@ -96,6 +102,8 @@ class KernelText:
         # Names differ in the whole function.
         self._numbers = itertools.count()
         self.stages = [Stage(self._new_code())]
+        # The segment whose iterations are stages.
+        self._repeated: Segment | None = None
         self.table = Table()
         self._used: set[str] = set()
         self.parts: list[Part] = []
@@ -130,7 +138,8 @@ class KernelText:
     @property
     def is_staged(self) -> bool:
         """Whether it is several stages, or one that threads share."""
-        return len(self.stages) > 1 or self.stages[0].extent is not None
+        first = self.stages[0]
+        return len(self.stages) > 1 or first.extent is not None or first.segment is not None
 
     # --- stages ------------------------------------------------------------------------------------------------------
 
@@ -139,11 +148,12 @@ class KernelText:
 
     def _begin(self, extent: int | None) -> None:
         """A new stage, unless one thread does this and what is before it."""
-        if not self.stages[-1].code.lines:
+        last = self.stages[-1]
+        if not last.code.lines:
             self.stages.pop()
-        elif extent is None and self.stages[-1].extent is None:
+        elif extent is None and last.extent is None and last.segment is self._repeated:
             return
-        self.stages.append(Stage(self._new_code(), extent))
+        self.stages.append(Stage(self._new_code(), extent, self._repeated))
 
     @property
     def _code(self) -> Code:
@@ -248,8 +258,11 @@ class KernelText:
             for group in segment.groups:
                 self._group(segment, group, at, depth=0)
             return
-        self._begin(None)
         rows = self.table.body(schedule, segment, columns)
+        if self._is_long(segment):
+            self._long_segment(segment, rows)
+            return
+        self._begin(None)
         start = self._read(str(rows.start))
         count = self._read(str(rows.repeated))
         before = self.stages[-1].nanoseconds
@@ -266,9 +279,34 @@ class KernelText:
         loop(self._code, count, body)
         self.stages[-1].nanoseconds += (self.stages[-1].nanoseconds - before) * (segment.count - 1)
 
+    def _nest_of(self, segment: Segment, group: Group) -> Nest:
+        return Nest(self.schedule, segment, group, lambda form: form.name in ANGLES)
+
+    def _is_long(self, segment: Segment) -> bool:
+        """Whether threads are to share loops in each iteration."""
+        return any(COSTS.nest(self._nest_of(segment, group)) >= SMALLEST_SHARED for group in segment.groups)
+
+    def _long_segment(self, segment: Segment, rows: Rows) -> None:
+        """Stages that are executed one after another as often as there are iterations."""
+        self._repeated = segment
+        self._begin(None)
+        first = len(self.stages) - 1
+
+        def at(column: tuple[int, int]) -> Value:
+            # Each stage has to read where its row is.
+            row = self._read(str(rows.start)) + Value(self._code, INT64, "%iteration") * rows.width
+            return self._read((row + rows.places[column]).text)
+
+        for group in segment.groups:
+            self._group(segment, group, at, depth=0)
+        for stage in self.stages[first:]:
+            stage.nanoseconds *= segment.count
+        self._repeated = None
+        self._begin(None)
+
     def _group(self, segment: Segment, group: Group, at: Callable[[tuple[int, int]], Value], depth: int) -> None:
         """One loop nest."""
-        nest = Nest(self.schedule, segment, group, lambda form: form.name in ANGLES)
+        nest = self._nest_of(segment, group)
         nanoseconds = COSTS.nest(nest)
         if depth == 0:
             self._begin(share(nest) if nanoseconds >= SMALLEST_SHARED else None)
@@ -356,7 +394,7 @@ class KernelText:
 
     def heads(self) -> list[str]:
         """The parameters of the function."""
-        stage = ["i64 %stage", "i64 %part", "i64 %begin", "i64 %end"] if self.is_staged else []
+        stage = [f"i64 %{name}" for name in STAGE] if self.is_staged else []
         known = {"x": "noalias readonly captures(none)", "p": "captures(none)"}
         arrays = [f"ptr {known.get(p[0], 'noalias captures(none)')} %{p}" for p in self.passed]
         return ["ptr noalias readonly captures(none) %t", *stage, *arrays]
