@@ -36,6 +36,16 @@ class Taker(Protocol):
         """Take it."""
 
 
+class Owner(Protocol):
+    """What has sets of buffers that no call works in."""
+
+    def put_aside(self) -> None:
+        """Put aside what is spare."""
+
+    def drop(self) -> int:
+        """Drop what lies aside; how many bytes that gives back."""
+
+
 class Workspaces:
     """The sets of buffers of one plan.
 
@@ -100,7 +110,7 @@ class _Set(weakref.ref[Any]):
 
     nbytes: int
     number: int
-    owner: weakref.ref[Workspaces]
+    owner: weakref.ref[Owner]
 
 
 class Kept:
@@ -120,12 +130,18 @@ class Kept:
         # Bytes that may be added before what is there is counted again.
         self._room = 0
 
-    def add(self, owner: Workspaces, array: Any, nbytes: int) -> None:
+    def add(self, owner: Owner, array: Any, nbytes: int) -> None:
         """Count a set for as long as ``array``, which is in it, is alive."""
         added = _Set(array, self._gone)
         added.owner, added.nbytes, added.number = weakref.ref(owner), nbytes, next(self._numbers)
         self._sets[added.number] = added
         self._room -= nbytes
+
+    def forget(self, owner: Owner) -> None:
+        """Count none of the sets of an owner any more: others have those that are alive."""
+        for number, x in list(self._sets.items()):
+            if x.owner() is owner:
+                self._sets.pop(number, None)
 
     def _gone(self, gone: _Set) -> None:
         self._sets.pop(gone.number, None)

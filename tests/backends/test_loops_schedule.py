@@ -144,7 +144,7 @@ def assert_memory_is_nobody_elses(schedule):
 
 
 def assert_order_is_kept(schedule):
-    """A statement is in a later group than those it reads from, unless it reads the same element of the same loop."""
+    """A statement is in a later group than those it reads from, unless it reads what the same loop has at its place."""
     statements = schedule.statements
     for segment in schedule.segments:
         assert sorted(itertools.chain(*[g.members for g in segment.groups])) == list(range(segment.period))
@@ -157,17 +157,16 @@ def assert_order_is_kept(schedule):
                 assert form.name not in REDUCTIONS or form.reduced == group.reduced
         for first in range(segment.start, segment.start + segment.period * segment.count, segment.period):
             for j, i in itertools.combinations(range(segment.period), 2):
-                (form, target, _), later = statements[first + j], statements[first + i]
-                if target.storage not in {a.storage for a in later.operands}:
-                    continue
-                assert segment.group_of[j] <= segment.group_of[i]
-                if segment.group_of[j] == segment.group_of[i]:
-                    assert form.name not in REDUCTIONS
-                    read = [a for a in later.operands if a.storage == target.storage]
-                    written = [
-                        s.target for s in statements[first + j : first + i] if s.target.storage == target.storage
-                    ]
-                    assert all(access in written for access in read)
+                writer, later = statements[first + j], statements[first + i]
+                form, target, _ = writer
+                written = set(elements(schedule, writer, -1))
+                for column, access in enumerate(later.operands):
+                    if access.storage != target.storage or written.isdisjoint(elements(schedule, later, column)):
+                        continue
+                    assert segment.group_of[j] <= segment.group_of[i]
+                    if segment.group_of[j] == segment.group_of[i]:
+                        assert form.name not in REDUCTIONS
+                        assert access == target
 
 
 def assert_places_are_independent(schedule):
@@ -322,7 +321,25 @@ def test_writes_into_one_array_keep_their_order(as_program, before, after):
     assert_right(as_program([x], results), [x.value])
 
 
-@pytest.mark.usefixtures("small")
+def test_parts_that_overlap_keep_their_order(as_program):
+    """A write that the one before does not touch, but the one before that."""
+    x = ad.Tensor(np.linspace(0.1, 2.0, 5))
+    y = ad.Tensor(np.zeros(20))
+    y[0:5], y[10:15], y[1:6] = np.sin(x), np.cos(x), np.tanh(x)
+    assert_right(as_program([x], [y * 1.5]), [x.value])
+
+
+def test_columns_of_one_array_are_one_loop(as_program):
+    """Their elements lie between each other, and are different ones."""
+    x = ad.Tensor(np.arange(12.0).reshape(4, 3))
+    y = np.sin(x)
+    for i in range(3):
+        y[:, i] = x[:, i] * float(i + 2)
+    text = assert_right(as_program([x], [y * 1.5]), [x.value])
+    (groups,) = [segment.groups for segment in text.schedule.segments]
+    assert [group.shape for group in groups] == [(4, 3), (4,), (4, 3)]
+
+
 @pytest.mark.parametrize("own", [0, 1, 2])
 def test_a_body_that_reads_its_own_value_in_some_iterations_only(as_program, own):
     x, rates = ad.Tensor([0.3, -0.4]), ad.Tensor(np.linspace(0.1, 2.0, 9))

@@ -13,9 +13,7 @@ from autodiff.core.program import Program
 from ..numpy.values import constant_value
 from .entry import WRONG_ARGUMENTS, Argument
 from .machine import MachineCode
-
-# Those of the stage, of the part, and begin and end of its share.
-STAGE_NUMBERS = 4
+from .source import STAGE
 
 
 class Regular:
@@ -63,10 +61,10 @@ class Direct:
 
     def __init__(self, machine: MachineCode, table: Any, arguments: Sequence[Argument | None]):
         self._machine, self._function, self._table = machine, machine.function(), table
-        self._arguments = arguments[STAGE_NUMBERS:]
+        self._arguments = arguments[len(STAGE) :]
 
     def __call__(self, *values: Any) -> None:
-        numbers, arrays = values[:STAGE_NUMBERS], values[STAGE_NUMBERS:]
+        numbers, arrays = values[: len(STAGE)], values[len(STAGE) :]
         for array, argument in zip(arrays, self._arguments, strict=True):
             if argument is not None and (array.dtype, array.shape) != argument:
                 raise TypeError(WRONG_ARGUMENTS)

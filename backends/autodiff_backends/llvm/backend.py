@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,22 +18,25 @@ from autodiff.machine import thread_count
 from autodiff.plan.costs import nbytes
 from autodiff.plan.workspaces import Workspaces
 
-from ..loops.costs import supported
+from ..loops.costs import MOVED_BYTE, supported
+from ..loops.layouts import lay_out
+from ..loops.nests import traffic
 from ..loops.regions import LOOPS, Composed, Cuts, regions, whole
 from ..loops.schedule import Schedule
 from ..loops.statements import Lowering
 from ..numpy.backend import BACKEND as NUMPY
 from ..numpy.factors import with_factors
 from ..numpy.reference import Interpreted
+from ..numpy.results import Results, is_large
 from ..numpy.workers import shares, together
-from .arguments import STAGE_NUMBERS, Direct, Regular, constant_of, regular
+from .arguments import Direct, Regular, constant_of, regular
 from .code import Module
 from .entry import Argument, Entry, direct
 from .expressions import COSTS, Unwritten, is_written
 from .layout import holds
 from .machine import Exhausted, Refused, library, load, processor
 from .repeats import Repeated, Step, fits
-from .source import KernelText
+from .source import STAGE, KernelText
 from .told import of_plan
 
 # Places in workspaces are 32-bit numbers.
@@ -45,6 +49,12 @@ LARGEST_OWN = 1 << 22
 
 # More statements than this, after repetitions are rolled up, take LLVM seconds.
 LONGEST_KERNEL = 5_000
+
+# Repetitions of no more statements are left as they are where that saves so much of the memory's traffic, which takes
+# some nanoseconds at least.
+LONGEST_STRAIGHT = 600
+LEAST_GAIN = 0.8
+SMALLEST_TRAFFIC = 100_000.0
 
 # Nanoseconds of a call of a kernel, beside what is done in it.
 KERNEL_CALL = 150.0
@@ -118,8 +128,14 @@ class Staged:
         self.peak_bytes = _peak_bytes(text)
         self.n_operations = len(lowering.statements)
         self._outputs = [(program.avals[n].shape, program.avals[n].dtype) for n in program.outputs]
+        self._results = Results(self._outputs)
         self._weak = [i for i, n in enumerate(program.outputs) if program.avals[n].weak]
-        self._stages = [stage.extent for stage in text.stages]
+        # What is repeated as a whole: how often, and of each stage its number and the iterations of its outermost loop.
+        runs = itertools.groupby(enumerate(text.stages), key=lambda pair: pair[1].segment)
+        self._runs = [
+            (1 if segment is None else segment.count, [(number, stage.extent) for number, stage in stages])
+            for segment, stages in runs
+        ]
         self._parts = text.parts
         numbers = list(lowering.inputs)
         sizes: list[tuple[int, np.dtype[Any]]] = []
@@ -127,7 +143,7 @@ class Staged:
         # Of each array that is an input the number of the value, and its dtype; and the constants.
         self._places: list[tuple[int, np.dtype[Any]]] = []
         self._constants: dict[int, Any] = {}
-        arguments: list[Argument | None] = [Argument(np.dtype(np.int64), None)] * STAGE_NUMBERS
+        arguments: list[Argument | None] = [Argument(np.dtype(np.int64), None)] * len(STAGE)
         for name in text.parameters:
             kind, place = name[0], int(name[1:])
             if kind == "w":
@@ -174,7 +190,7 @@ class Staged:
             workspaces, spare = self._workspaces.take()
         for place, count, numbers in self._scalars:
             workspaces[place][:count] = [values[n] for n in numbers]
-        outputs: list[Any] = [np.empty(shape, dtype) for shape, dtype in self._outputs]
+        outputs = self._results.arrays()
         known = self._constants
         taken = [known[n] if n in known else regular(values[n], dtype) for n, dtype in self._places]
         noted = self._run(workspaces, taken, outputs)
@@ -189,19 +205,26 @@ class Staged:
         """Fill the outputs; whether anything was noted of floating point."""
         kernel = self._kernel
         count = thread_count()
-        parts = [np.empty(1, dtype) for dtype in self._parts]
+        parts = [np.empty(size, dtype) for size, dtype in self._parts]
         made, noted = 1, False
-        for number, extent in enumerate(self._stages):
+        for iteration, (number, extent) in self._sequence():
             if extent is None:
                 # It may put together what the parts of the last stage have summed up.
-                noted |= bool(kernel(number, 0, 0, made, *workspaces, *parts, *taken, *outputs))
+                noted |= bool(kernel(number, 0, 0, made, iteration, *workspaces, *parts, *taken, *outputs))
                 continue
             ranges = shares(extent, count)
             made = len(ranges)
-            parts = [np.empty(made, dtype) for dtype in self._parts]
-            arrays = (*workspaces, *parts, *taken, *outputs)
+            parts = [np.empty(made * size, dtype) for size, dtype in self._parts]
+            arrays = (iteration, *workspaces, *parts, *taken, *outputs)
             noted |= any(together([partial(kernel, number, i, *span, *arrays) for i, span in enumerate(ranges)]))
         return noted
+
+    def _sequence(self) -> Iterator[tuple[int, tuple[int, int | None]]]:
+        """The stages as they are executed, each with its iteration."""
+        for count, stages in self._runs:
+            for iteration in range(count):
+                for stage in stages:
+                    yield iteration, stage
 
 
 class LlvmBackend(Backend):
@@ -261,8 +284,9 @@ class LlvmBackend(Backend):
         text = _text(program)
         if text is None:
             return None
-        kept = text.is_staged or not holds() or text.workspace_bytes > LARGEST_OWN
-        return self._loaded(lambda: Staged(text) if kept else Kernel(text))
+        avals = [program.avals[n] for n in program.outputs]
+        kept = text.is_staged or text.workspace_bytes > LARGEST_OWN or any(is_large(a.shape, a.dtype) for a in avals)
+        return self._loaded(lambda: Staged(text) if kept or not holds() else Kernel(text))
 
     def _loaded(self, make: Callable[[], P]) -> P | None:
         """What is made by compiling, or a warning that it cannot be made."""
@@ -289,7 +313,7 @@ class LlvmBackend(Backend):
 
 def _text(program: Program, name: str = "kernel") -> KernelText | None:
     """The text of a kernel, if it is not too long or too large."""
-    schedule = Schedule(Lowering(program))
+    schedule = _scheduled(Lowering(program))
     if max(schedule.workspaces.values(), default=0) > LARGEST_WORKSPACE:
         return None
     try:
@@ -297,6 +321,19 @@ def _text(program: Program, name: str = "kernel") -> KernelText | None:
     except Unwritten:
         return None
     return None if text.n_statements > LONGEST_KERNEL else text
+
+
+def _scheduled(lowering: Lowering) -> Schedule:
+    """With repetitions rolled up, unless they then write large arrays that need not be stored otherwise."""
+    lay_out(lowering)
+    rolled = Schedule(lowering)
+    if len(rolled.segments) == 1 or len(lowering.statements) > LONGEST_STRAIGHT:
+        return rolled
+    moved = traffic(rolled)
+    if moved * MOVED_BYTE < SMALLEST_TRAFFIC:
+        return rolled
+    straight = Schedule(lowering, rolling=False)
+    return straight if traffic(straight) < LEAST_GAIN * moved else rolled
 
 
 def is_supported(program: Program, application: Application) -> bool:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from .code import Code, joined, loop
 from .layout import LAYOUT, REGULAR
-from .source import KernelText
+from .source import STAGE, KernelText
 from .told import mask
 from .values import BOOL, FLOAT64, INT32, INT64, DType, Value
 
@@ -29,7 +29,7 @@ WRONG_ARGUMENTS = "a kernel was called with other arguments than it is compiled 
 
 
 def direct(text: KernelText) -> None:
-    """An entry that knows nothing of Python, for ``ctypes``: four numbers of a stage, and the addresses of the table
+    """An entry that knows nothing of Python, for ``ctypes``: the numbers of a stage, and the addresses of the table
     and of all arrays."""
     code = Code(text.module)
 
@@ -44,7 +44,7 @@ def direct(text: KernelText) -> None:
             place = code.emit(f"getelementptr ptr, ptr {many}, i64 {name[1:]}")
             code.do(f"store {found[name]}, ptr {place}")
         found["x"] = f"ptr {many}"
-    stage = [loaded("%numbers", "i64", i) for i in range(4)] if text.is_staged else []
+    stage = [loaded("%numbers", "i64", i) for i in range(len(STAGE))] if text.is_staged else []
     arguments = [loaded("%pointers", "ptr", 0), *stage, *[found[name] for name in text.passed]]
     code.do(f"call void @kernel({', '.join(arguments)})")
     code.do("ret void")
@@ -379,8 +379,8 @@ class Entry:
     def part(self) -> None:
         """An entry that makes one part of a stage: the numbers of both, begin and end, and all arrays are arguments."""
         code, text = self._code, self._text
-        numbers = [self._number(i, INT64) for i in range(4)]
-        found = {name: self._data(4 + i) for i, name in enumerate(text.parameters)}
+        numbers = [self._number(i, INT64) for i in range(len(STAGE))]
+        found = {name: self._data(len(STAGE) + i) for i, name in enumerate(text.parameters)}
         if text.has_many_inputs:
             found["x"] = code.emit(f"alloca ptr, i64 {len(text.lowering.inputs)}")
             for name in [name for name in text.parameters if name[0] == "x"]:

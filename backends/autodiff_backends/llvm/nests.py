@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
@@ -38,6 +39,30 @@ def key_of(nest: Nest, pointers: Mapping[Column, int]) -> Hashable:
     return nest.shape, nest.vectors, members, tuple([pointers[column] for column in nest.columns])
 
 
+def products_of(nest: Nest) -> dict[int, products.Axes] | None:
+    """How the statements of a nest are products of matrices, by position; None if not all are, on their own."""
+    found = {}
+    for j, statement in nest.members:
+        axes = products.axes_of(statement.form)
+        if axes is None or not nest.segment.local.keys().isdisjoint([(j, 0), (j, 1)]):
+            return None
+        found[j] = axes
+    return found
+
+
+def share(nest: Nest) -> int | None:
+    """Have threads share a loop of a nest; how many iterations it has, or None if there is none."""
+    found = products_of(nest)
+    if found is None:
+        return nest.share()
+    # The same loop of all of them.
+    batches = [products.batch_of(statement.form, found[j]) for j, statement in nest.members]
+    if not batches[0] or any(batch[:1] != batches[0][:1] for batch in batches):
+        return None
+    nest.shared = batches[0][0]
+    return nest.shape[nest.shared]
+
+
 class Loops:
     """The loops of a nest.
 
@@ -70,18 +95,13 @@ class Loops:
     def _products(self) -> bool:
         """Write products of matrices as such, if the nest is nothing else."""
         nest, code = self._nest, self._code
-        found = {j: products.axes_of(s.form) for j, s in nest.members}
-        if nest.shared is not None or nest.segment.local.keys() & {(j, c) for j in found for c in (0, 1)}:
-            return False
-        if not all(found.values()):
+        found = products_of(nest)
+        if found is None:
             return False
         for j, statement in nest.members:
-            axes = found[j]
-            assert axes is not None
             lanes = code.module.vector_bytes // statement.form.dtypes[0].itemsize
-            batch = [axis for axis in range(len(nest.shape) - 3) if nest.shape[axis] > 1]
             addresses = [self._addresses[j, c] for c in (-1, 0, 1)]
-            products.write(code, statement, axes, addresses, lanes, batch)
+            products.write(code, statement, found[j], addresses, lanes, nest.shared is not None)
         return True
 
     # --- around ------------------------------------------------------------------------------------------------------
@@ -93,6 +113,8 @@ class Loops:
             return
         if nest.by_rows:
             self._around(nest.outer, self._rows)
+        elif nest.short:
+            self._around(nest.outer[:-1], lambda: self._watched(self._short_sums))
         elif nest.reductions:
             self._around(nest.outer, lambda: self._inside(nest.inner))
         else:
@@ -159,6 +181,11 @@ class Loops:
     def _rows(self) -> None:
         """Rows that are added up, the last kept axis being innermost; again, if an angle was too large."""
         nest, code = self._nest, self._code
+        for place, j in enumerate(nest.reductions if nest.in_parts else ()):
+            dtype, size = nest.statement(j).form.dtypes[0], nest.extent(nest.inner[-1])
+            begin = Value(code, INT64, "%part") * size
+            self._addresses[j, -1] = code.offset(f"%p{self._parts + place}", dtype, begin)
+            self._keys[j, -1] = (self._addresses[j, -1], self._strides[j, -1])
 
         def added() -> None:
             def begin() -> None:
@@ -173,19 +200,26 @@ class Loops:
 
     def _inside(self, axes: list[tuple[int, ...]]) -> None:
         """Loops over axes, the last of which is innermost, and what they sum up."""
-        nest, code = self._nest, self._code
-        forms = {j: (nest.statement(j).form, reduces) for j, reduces in nest.reductions.items()}
-        for j, (form, reduces) in forms.items():
-            wide = accumulator(form.dtypes[0])
-            code.set(self._totals[j], code.constant(first_of(reduces, wide), wide))
-            if j in nest.long:
-                code.set(self._lost[j], code.constant(0.0, FLOAT64))
+        self._begin_sums()
         if axes:
             self._around(axes[:-1], lambda: self._chunks(axes[-1]))
         else:
             self._watched(self._statements)
-        for place, (j, (form, _)) in enumerate(forms.items()):
-            total = code.get(self._totals[j], accumulator(form.dtypes[0]))
+        self._end_sums()
+
+    def _begin_sums(self) -> None:
+        code, nest = self._code, self._nest
+        for j, reduces in nest.reductions.items():
+            wide = accumulator(nest.statement(j).form.dtypes[0])
+            code.set(self._totals[j], code.constant(first_of(reduces, wide), wide))
+            if j in nest.long:
+                code.set(self._lost[j], code.constant(0.0, FLOAT64))
+
+    def _end_sums(self) -> None:
+        code, nest = self._code, self._nest
+        for place, j in enumerate(nest.reductions):
+            dtype = nest.statement(j).form.dtypes[0]
+            total = code.get(self._totals[j], accumulator(dtype))
             if j in nest.long:
                 lost = code.get(self._lost[j], FLOAT64)
                 # What was lost is not a number if the sum has left the range.
@@ -194,7 +228,23 @@ class Loops:
                 name = f"%p{self._parts + place}"
                 code.store(code.offset(name, total.dtype, Value(code, INT64, "%part")), total)
             elif nest.segment.stored[j]:
-                code.store(self._addresses[j, -1], total.cast(form.dtypes[0]))
+                code.store(self._addresses[j, -1], total.cast(dtype))
+
+    def _short_sums(self) -> None:
+        """A loop over sums, with all of their terms one after another."""
+        nest, code = self._nest, self._code
+
+        def sums() -> None:
+            self._begin_sums()
+            outside = self._addresses
+            for places in itertools.product(*[range(nest.extent(axes)) for axes in nest.inner]):
+                for axes, place in zip(nest.inner, places, strict=True):
+                    self._addresses = self._moved(self._addresses, axes[-1], code.integer(place))
+                self._statements()
+                self._addresses = outside
+            self._end_sums()
+
+        self._open(nest.outer[-1], sums, innermost=True)
 
     def _chunks(self, axes: tuple[int, ...]) -> None:
         """The innermost loop; in runs that have sums of their own, or are done again if an angle was too large."""

@@ -6,14 +6,17 @@ operand for one element of the result. A tile of four by sixteen numbers needs n
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from ..loops.statements import Form, Statement
+from ..loops.nests import LONGEST_SUM
+from ..loops.statements import MATMUL, Form, Statement
 from .code import Code, loop
-from .values import DType, Value, type_of
+from .values import INT64, DType, Value, type_of
 
 # Rows and vectors of a tile.
 ROWS, VECTORS = 4, 2
@@ -26,8 +29,8 @@ class Axes(NamedTuple):
     ----------
     across, along : int
         The axes of the result that a tile has, by one and by vectors.
-    terms : int
-        The axis that is summed over.
+    terms : tuple of int
+        The axes that are summed over, vectors being of the last.
     operands : tuple of int
         The operand that varies ``across``, and the one that varies ``along``.
     by_terms : bool
@@ -36,7 +39,7 @@ class Axes(NamedTuple):
 
     across: int
     along: int
-    terms: int
+    terms: tuple[int, ...]
     operands: tuple[int, int]
     by_terms: bool
 
@@ -46,13 +49,13 @@ def axes_of(form: Form) -> Axes | None:
     shape, strides = form.shape, form.strides
     if form.reduces is not np.add or len(strides) != 3 or len(set(form.dtypes)) != 1 or form.dtypes[0].kind != "f":
         return None
-    if len(shape) < 3 or form.reduced != (len(shape) - 1,) or 0 in shape:
+    if not form.reduced or 0 in shape or not _is_written_out(form):
         return None
-    terms = len(shape) - 1
-    kept = (terms - 2, terms - 1)
+    terms = tuple([axis for axis in form.reduced if shape[axis] > 1]) or form.reduced[-1:]
+    kept = [axis for axis in range(len(shape)) if axis not in form.reduced]
     target, *operands = strides
     for by_terms in (False, True):
-        for along, across in (kept[::-1], kept):
+        for along, across in itertools.permutations(kept[::-1], 2):
             for first, second in ((0, 1), (1, 0)):
                 x, y = operands[first], operands[second]
                 # One operand has the rows of the result, and the other its columns.
@@ -61,19 +64,47 @@ def axes_of(form: Form) -> Axes | None:
                 found = Axes(across, along, terms, (first, second), by_terms)
                 if not by_terms and shape[along] > 1 and target[along] == 1 and y[along] == 1:
                     return found
-                if by_terms and x[terms] == 1 and y[terms] == 1:
+                if by_terms and x[terms[-1]] == 1 and y[terms[-1]] == 1:
                     return found
     return None
 
 
-def write(
-    code: Code, statement: Statement, axes: Axes, addresses: Sequence[str], lanes: int, batch: Sequence[int]
-) -> None:
-    """The loops of a product: over the axes of ``batch``, tiles, and terms.
+def _is_written_out(form: Form) -> bool:
+    """Whether terms may be added up one after another: as BLAS does it, or few of them."""
+    terms = math.prod([form.shape[axis] for axis in form.reduced])
+    return form.name == MATMUL or terms <= LONGEST_SUM
 
-    ``addresses`` are where the result and both operands begin, ``lanes`` how many numbers a vector has.
+
+def batch_of(form: Form, axes: Axes) -> list[int]:
+    """The axes around tiles, the longest first: threads may share that one."""
+    inside = {axes.across, axes.along, *form.reduced}
+    found = [axis for axis, n in enumerate(form.shape) if n > 1 and axis not in inside]
+    longest = max(found, key=form.shape.__getitem__, default=None)
+    return found if longest is None else [longest, *[axis for axis in found if axis != longest]]
+
+
+def write(
+    code: Code, statement: Statement, axes: Axes, addresses: Sequence[str], lanes: int, shared: bool = False
+) -> None:
+    """The loops of a product: over the axes of a batch, tiles, and terms.
+
+    ``addresses`` are where the result and both operands begin, ``lanes`` how many numbers a vector has. Threads share
+    the first axis of the batch if it is ``shared``.
     """
-    Product(code, statement.form, axes, lanes).write(tuple(addresses), list(batch))
+    form = statement.form
+    batch = batch_of(form, axes)
+    product = Product(code, form, axes, lanes)
+    if not shared:
+        product.write(tuple(addresses), batch)
+        return
+    begin = Value(code, INT64, "%begin")
+
+    def share(i: Value) -> None:
+        steps = [strides[batch[0]] for strides in form.strides]
+        here = [product.moved(address, step, i + begin) for address, step in zip(addresses, steps, strict=True)]
+        product.write(tuple(here), batch[1:])
+
+    loop(code, Value(code, INT64, "%end") - begin, share)
 
 
 class Product:
@@ -128,16 +159,28 @@ class Product:
 
     def _moved(self, at: tuple[str, ...], axis: int, place: Value) -> tuple[str, ...]:
         return tuple(
-            [self._offset(address, strides[axis], place) for address, strides in zip(at, self._strides, strict=True)]
+            [self.moved(address, strides[axis], place) for address, strides in zip(at, self._strides, strict=True)]
         )
 
-    def _offset(self, address: str, step: int, place: Value) -> str:
+    def moved(self, address: str, step: int, place: Value) -> str:
+        """An address so many steps on."""
         if step == 0 or place.text == "0":
             return address
         return self._code.offset(address, self._dtype, place if step == 1 else place * step)
 
     def _at(self, address: str, count: int) -> str:
         return self._code.offset(address, self._dtype, self._code.integer(count))
+
+    def _terms(self, at: tuple[str, ...], body: Callable[[tuple[str, ...]], None]) -> None:
+        """Loops over all axes of terms but the last."""
+
+        def opened(there: tuple[str, ...], axes: tuple[int, ...]) -> None:
+            if len(axes) == 1:
+                body(there)
+            else:
+                self._repeated(self._shape[axes[0]], 1, axes[0], there, lambda t: opened(t, axes[1:]))
+
+        opened(at, self._axes.terms)
 
     # --- tiles -------------------------------------------------------------------------------------------------------
 
@@ -149,8 +192,8 @@ class Product:
         sums = [[self._variable(width) for width in widths] for _ in range(rows)]
         places = [sum(widths[:i]) for i in range(len(widths))]
 
-        def term(k: Value) -> None:
-            _, x, y = self._moved(at, axes.terms, k)
+        def term(there: tuple[str, ...]) -> None:
+            _, x, y = there
             vectors = [self._load(self._at(y, place), width) for place, width in zip(places, widths, strict=True)]
             for row in range(rows):
                 factor = self._load(self._at(x, row * self._strides[1][axes.across]), 1)
@@ -160,7 +203,7 @@ class Product:
                         splats[width] = self._splat(factor, width)
                     self._add(variable, splats[width], vector, width)
 
-        loop(code, code.integer(self._shape[axes.terms]), term)
+        self._terms(at, lambda there: self._repeated(self._shape[axes.terms[-1]], 1, axes.terms[-1], there, term))
         for row in range(rows):
             target = self._at(at[0], row * self._strides[0][axes.across])
             for place, width, variable in zip(places, widths, sums[row], strict=True):
@@ -171,27 +214,30 @@ class Product:
     def _tile_of_sums(self, at: tuple[str, ...], rows: int, columns: int) -> None:
         """Each element of the result as the sum of a vector of sums of terms."""
         code, axes = self._code, self._axes
-        terms = self._shape[axes.terms]
+        last = axes.terms[-1]
+        terms = self._shape[last]
         width = min(self._lanes, 1 << (terms.bit_length() - 1))
         whole = terms // width
-        sums = [[self._variable(width) for _ in range(columns)] for _ in range(rows)]
+        widths = _widths(terms - whole * width, width) if terms > whole * width else []
+        parts = [(w, [[self._variable(w) for _ in range(columns)] for _ in range(rows)]) for w in [width, *widths]]
 
-        def add(there: tuple[str, ...], width: int, sums: list[list[str]]) -> None:
+        def add(there: tuple[str, ...], part: int) -> None:
             _, x, y = there
-            right = [self._load(self._at(y, c * self._strides[2][axes.along]), width) for c in range(columns)]
+            w, sums = parts[part]
+            right = [self._load(self._at(y, c * self._strides[2][axes.along]), w) for c in range(columns)]
             for row in range(rows):
-                left = self._load(self._at(x, row * self._strides[1][axes.across]), width)
+                left = self._load(self._at(x, row * self._strides[1][axes.across]), w)
                 for column in range(columns):
-                    self._add(sums[row][column], left, right[column], width)
+                    self._add(sums[row][column], left, right[column], w)
 
-        self._repeated(whole, width, axes.terms, at, lambda there: add(there, width, sums))
-        parts = [(width, sums)]
-        done = whole * width
-        for narrow in _widths(terms - done, width) if terms > done else ():
-            more = [[self._variable(narrow) for _ in range(columns)] for _ in range(rows)]
-            add(self._moved(at, axes.terms, code.integer(done)), narrow, more)
-            parts.append((narrow, more))
-            done += narrow
+        def run(there: tuple[str, ...]) -> None:
+            self._repeated(whole, width, last, there, lambda t: add(t, 0))
+            done = whole * width
+            for part, w in enumerate(widths, 1):
+                add(self._moved(there, last, code.integer(done)), part)
+                done += w
+
+        self._terms(at, run)
         for row in range(rows):
             for column in range(columns):
                 totals = [self._sum(variables[row][column], width) for width, variables in parts]

@@ -12,12 +12,12 @@ from autodiff.core.avals import Aval
 from autodiff.core.program import Program
 from autodiff.plan.workspaces import Workspaces
 
-from .arguments import STAGE_NUMBERS, Direct, Regular, constant_of, regular
+from .arguments import Direct, Regular, constant_of, regular
 from .code import Code, loop
 from .entry import Argument, Entry, direct
 from .layout import holds
 from .machine import load
-from .source import KernelText
+from .source import STAGE, KernelText
 from .told import of_steps
 from .values import INT64, DType, Value
 
@@ -99,7 +99,7 @@ class LoopText:
             last = code.emit(f"load ptr, ptr {self._states[j]}")
             self._copied(last, f"%f{j}", known.avals[j])
         code.do("ret void")
-        heads = ["ptr %t", "i64 %stage", "i64 %part", "i64 %begin", "i64 %end", *[f"ptr %{p}" for p in self.parameters]]
+        heads = ["ptr %t", *[f"i64 %{name}" for name in STAGE], *[f"ptr %{p}" for p in self.parameters]]
         self.module.define(
             "kernel", lambda _: (code.definition(f"internal void @kernel({', '.join(heads)}) #0"), INT64)
         )
@@ -230,7 +230,7 @@ class Repeated:
             sum(max(size, 1) * dtype.itemsize for size, dtype in sizes),
         )
         self._spare = self._workspaces.spare
-        arguments: list[Argument | None] = [Argument(np.dtype(np.int64), None)] * STAGE_NUMBERS
+        arguments: list[Argument | None] = [Argument(np.dtype(np.int64), None)] * len(STAGE)
         arguments += [None] * len(loop_text.parameters)
         if holds():
             Entry(loop_text, arguments).part()
@@ -282,7 +282,7 @@ class Repeated:
                 last = [np.empty(aval.shape, aval.dtype) for aval in avals[: known.carry]]
             end = min(begin + self._together, known.length)
             arrays = (*own, *self._constants, *given, *pairs, *results, *last)
-            noted |= bool(self._kernel(known.length, 0, begin, end, *arrays))
+            noted |= bool(self._kernel(known.length, 0, begin, end, 0, *arrays))
         spare.append(workspaces)
         if noted:
             self._told(*values)

@@ -7,25 +7,38 @@ steps and a thousand are the same text, compiled once and found on disk by the n
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from ..loops.functions import ANGLES
 from ..loops.nests import SMALLEST_SHARED, Nest, accumulator
 from ..loops.schedule import Group, Schedule, Segment
 from ..loops.statements import first_of
-from ..loops.tables import Table
+from ..loops.tables import Rows, Table
 from .code import INVARIANT, Code, Module, loop
 from .expressions import COSTS, accumulate
-from .nests import Loops, key_of
+from .nests import Loops, key_of, share
 from .values import INT64, DType, Value
 
 # More inputs than this are one array of pointers, walked through by loops: there is one for each step of a recurrence.
 MANY_INPUTS = 16
 
+# The parameters of a kernel of several stages after the table: the numbers of the stage and of the part, begin and end
+# of its share of the outermost loop, and the iteration of the segment that the stage is in.
+STAGE = ("stage", "part", "begin", "end", "iteration")
+
 # Bytes of a line of the processor's cache, at which workspaces begin.
 LINE = 64
+
+
+class Part(NamedTuple):
+    """What each thread leaves of a sum: so many numbers, of a dtype."""
+
+    size: int
+    dtype: DType
 
 
 class Stage:
@@ -36,15 +49,18 @@ class Stage:
     code : Code
     extent : int or None
         Iterations of its outermost loop, which threads may share; None for what one thread does.
+    segment : Segment or None
+        What is repeated stage after stage; None if a stage has all iterations, or there are none.
     nanoseconds : float
         What it takes, roughly.
     """
 
-    __slots__ = ("code", "extent", "nanoseconds")
+    __slots__ = ("code", "extent", "nanoseconds", "segment")
 
-    def __init__(self, code: Code, extent: int | None = None):
+    def __init__(self, code: Code, extent: int | None = None, segment: Segment | None = None):
         self.code = code
         self.extent = extent
+        self.segment = segment
         self.nanoseconds = 0.0
 
 
@@ -56,11 +72,10 @@ class KernelText:
     module : Module
         Which has the function of this name.
     stages : list of Stage
-        If there are several, the kernel's parameters after the table are the number of the stage, the number of the
-        part, and the begin and end of the part's share of the outermost loop.
+        If there are several, the kernel has the parameters of ``STAGE`` after the table.
     parameters : list of str
         Pointers: workspaces, sums of parts, inputs, outputs.
-    parts : list of numpy.dtype
+    parts : list of Part
         Of the sums of parts.
     inputs : dict of int to int
         The numbers of the inputs that it looks at, by their places.
@@ -88,9 +103,11 @@ class KernelText:
         # Names differ in the whole function.
         self._numbers = itertools.count()
         self.stages = [Stage(self._new_code())]
+        # The segment whose iterations are stages.
+        self._repeated: Segment | None = None
         self.table = Table()
         self._used: set[str] = set()
-        self.parts: list[DType] = []
+        self.parts: list[Part] = []
         self.has_many_inputs = len(self.lowering.inputs) > MANY_INPUTS
         self.n_statements = sum(segment.period for segment in schedule.segments)
         self._copy_in()
@@ -122,7 +139,8 @@ class KernelText:
     @property
     def is_staged(self) -> bool:
         """Whether it is several stages, or one that threads share."""
-        return len(self.stages) > 1 or self.stages[0].extent is not None
+        first = self.stages[0]
+        return len(self.stages) > 1 or first.extent is not None or first.segment is not None
 
     # --- stages ------------------------------------------------------------------------------------------------------
 
@@ -131,11 +149,12 @@ class KernelText:
 
     def _begin(self, extent: int | None) -> None:
         """A new stage, unless one thread does this and what is before it."""
-        if not self.stages[-1].code.lines:
+        last = self.stages[-1]
+        if not last.code.lines:
             self.stages.pop()
-        elif extent is None and self.stages[-1].extent is None:
+        elif extent is None and last.extent is None and last.segment is self._repeated:
             return
-        self.stages.append(Stage(self._new_code(), extent))
+        self.stages.append(Stage(self._new_code(), extent, self._repeated))
 
     @property
     def _code(self) -> Code:
@@ -240,8 +259,11 @@ class KernelText:
             for group in segment.groups:
                 self._group(segment, group, at, depth=0)
             return
-        self._begin(None)
         rows = self.table.body(schedule, segment, columns)
+        if self._is_long(segment):
+            self._long_segment(segment, rows)
+            return
+        self._begin(None)
         start = self._read(str(rows.start))
         count = self._read(str(rows.repeated))
         before = self.stages[-1].nanoseconds
@@ -258,19 +280,38 @@ class KernelText:
         loop(self._code, count, body)
         self.stages[-1].nanoseconds += (self.stages[-1].nanoseconds - before) * (segment.count - 1)
 
+    def _nest_of(self, segment: Segment, group: Group) -> Nest:
+        return Nest(self.schedule, segment, group, lambda form: form.name in ANGLES)
+
+    def _is_long(self, segment: Segment) -> bool:
+        """Whether threads are to share loops in each iteration."""
+        return any(COSTS.nest(self._nest_of(segment, group)) >= SMALLEST_SHARED for group in segment.groups)
+
+    def _long_segment(self, segment: Segment, rows: Rows) -> None:
+        """Stages that are executed one after another as often as there are iterations."""
+        self._repeated = segment
+        self._begin(None)
+        first = len(self.stages) - 1
+
+        def at(column: tuple[int, int]) -> Value:
+            # Each stage has to read where its row is.
+            row = self._read(str(rows.start)) + Value(self._code, INT64, "%iteration") * rows.width
+            return self._read((row + rows.places[column]).text)
+
+        for group in segment.groups:
+            self._group(segment, group, at, depth=0)
+        for stage in self.stages[first:]:
+            stage.nanoseconds *= segment.count
+        self._repeated = None
+        self._begin(None)
+
     def _group(self, segment: Segment, group: Group, at: Callable[[tuple[int, int]], Value], depth: int) -> None:
         """One loop nest."""
-        nest = Nest(self.schedule, segment, group, lambda form: form.name in ANGLES)
-        first = nest.axes[0] if nest.axes else ()
-        nanoseconds = math.prod(group.shape) * sum(COSTS.statement(s.form) for _, s in nest.members)
-        shared = depth == 0 and nanoseconds >= SMALLEST_SHARED and bool(nest.outer or not nest.by_rows)
-        if shared:
-            nest.shared = first[-1]
-            self._begin(math.prod(group.shape[axis] for axis in first))
-        elif depth == 0:
-            self._begin(None)
+        nest = self._nest_of(segment, group)
+        nanoseconds = COSTS.nest(nest)
+        if depth == 0:
+            self._begin(share(nest) if nanoseconds >= SMALLEST_SHARED else None)
         self.stages[-1].nanoseconds += nanoseconds
-        nest.in_parts = shared and not nest.outer
         self._nest(nest, at)
         if nest.in_parts and nest.reductions:
             self._join_parts(nest, at)
@@ -311,19 +352,31 @@ class KernelText:
         for j, reduces in nest.reductions.items():
             statement = nest.statement(j)
             dtype = statement.form.dtypes[0]
-            wide = accumulator(dtype)
+            wide = dtype if nest.by_rows else accumulator(dtype)
+            size = nest.extent(nest.inner[-1]) if nest.by_rows else 1
             name = f"p{len(self.parts)}"
-            self.parts.append(wide)
-            total = code.variable(wide)
-            code.set(total, code.constant(first_of(reduces, wide), wide))
-
-            def add(i: Value, name: str = name, reduces: Any = reduces, total: str = total, wide: DType = wide) -> None:
-                part = code.element(code.offset(f"%{name}", wide, i), wide)
-                code.set(total, accumulate(reduces, code.get(total, wide), part, in_any_order=False))
-
-            loop(code, Value(code, INT64, "%end"), add)
+            self.parts.append(Part(size, wide))
             target = code.offset(self._array(statement.target.storage), dtype, at((j, -1)))
-            code.store(target, code.get(total, wide).cast(dtype))
+            join = partial(self._join, reduces, f"%{name}", size, wide, target, dtype)
+            if size == 1:
+                join(code.integer(0))
+            else:
+                loop(code, code.integer(size), join)
+
+    def _join(
+        self, reduces: np.ufunc, parts: str, size: int, wide: DType, target: str, dtype: DType, place: Value
+    ) -> None:
+        """One number of each part, into the target."""
+        code = self._code
+        total = code.variable(wide)
+        code.set(total, code.constant(first_of(reduces, wide), wide))
+
+        def add(i: Value) -> None:
+            part = code.element(code.offset(parts, wide, i if size == 1 else i * size + place), wide)
+            code.set(total, accumulate(reduces, code.get(total, wide), part, in_any_order=False))
+
+        loop(code, Value(code, INT64, "%end"), add)
+        code.store(code.offset(target, dtype, place), code.get(total, wide).cast(dtype))
 
     # --- the function ------------------------------------------------------------------------------------------------
 
@@ -342,7 +395,7 @@ class KernelText:
 
     def heads(self) -> list[str]:
         """The parameters of the function."""
-        stage = ["i64 %stage", "i64 %part", "i64 %begin", "i64 %end"] if self.is_staged else []
+        stage = [f"i64 %{name}" for name in STAGE] if self.is_staged else []
         known = {"x": "noalias readonly captures(none)", "p": "captures(none)"}
         arrays = [f"ptr {known.get(p[0], 'noalias captures(none)')} %{p}" for p in self.passed]
         return ["ptr noalias readonly captures(none) %t", *stage, *arrays]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +20,17 @@ class Access(NamedTuple):
         """The first and the last element touched."""
         ends = [(n - 1) * s for n, s in zip(shape, self.strides, strict=True)]
         return self.offset + sum(min(e, 0) for e in ends), self.offset + sum(max(e, 0) for e in ends)
+
+
+def spaced(pieces: Sequence[Access], axis: int) -> Access | None:
+    """One look for those at equal distances in a storage, such as sliding windows; None if they are not."""
+    first = pieces[0]
+    if len(pieces) == 1:
+        return None
+    step = pieces[1].offset - first.offset
+    if any(piece != first._replace(offset=first.offset + i * step) for i, piece in enumerate(pieces)):
+        return None
+    return first._replace(strides=(*first.strides[:axis], step, *first.strides[axis + 1 :]))
 
 
 class Gather(NamedTuple):
@@ -39,6 +51,16 @@ class Gather(NamedTuple):
     before: int
 
 
+def disjoint(one: Access, shape: tuple[int, ...], other: Access, other_shape: tuple[int, ...]) -> bool:
+    """Whether two accesses of a storage certainly have no element in common."""
+    (a, b), (c, d) = one.span(shape), other.span(other_shape)
+    if b < c or d < a:
+        return True
+    # All of one's elements, and all of the other's, are at the same place in periods of this length.
+    period = math.gcd(*one.strides, *other.strides)
+    return period > 1 and (one.offset - other.offset) % period != 0
+
+
 def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
     """The steps of a C-contiguous array; 0 along axes of size 1, so that equal accesses have equal steps."""
     strides, step = [], 1
@@ -46,6 +68,11 @@ def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
         strides.append(step if n != 1 else 0)
         step *= max(n, 1)
     return tuple(reversed(strides))
+
+
+def standard(access: Access, shape: tuple[int, ...]) -> Access:
+    """The same elements with steps of 0 along axes of size 1."""
+    return access._replace(strides=tuple([0 if n == 1 else s for n, s in zip(shape, access.strides, strict=True)]))
 
 
 def reshaped(shape: tuple[int, ...], strides: tuple[int, ...], to: tuple[int, ...]) -> tuple[int, ...] | None:

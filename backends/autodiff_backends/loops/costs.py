@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,15 +11,21 @@ import numpy as np
 from autodiff.core.primitives import Primitive, Signature
 from autodiff.core.program import Application, Program
 
+from .folds import is_folded
+from .nests import Nest
 from .regions import Cuts, is_view
-from .statements import COPY, DTYPES, REDUCTIONS, Form, is_lowered, looks
+from .statements import COPY, DTYPES, MATMUL, REDUCTIONS, Form, is_lowered, looks
 
 # Nanoseconds of one element, in compiled loops and in NumPy's, and of one NumPy call beside that. Measured on 1,000
 # elements in cache; functions that are not listed are called element by element in both.
 SCALAR_FUNCTION = (9.0, 9.0)
 STATEMENT = 20.0
-MULTIPLY_ADD = (0.4, 0.1)
+MULTIPLY_ADD = (0.1, 0.1)
 NUMPY_CALL = 250.0
+# Nanoseconds of an element that is copied from somewhere else for each next one.
+STRIDED_COPY = 2.0
+# Nanoseconds of a byte of arrays that do not fit into the nearest cache.
+MOVED_BYTE = 0.05
 # What takes as long as an addition, though NumPy's threads may share it.
 ARITHMETIC = (0.1, 0.2)
 
@@ -37,7 +44,7 @@ class Costs(NamedTuple):
     """
 
     element: Callable[[Primitive, np.dtype[Any]], tuple[float, float]]
-    product: tuple[float, float] = MULTIPLY_ADD
+    product: tuple[float, float] = (0.4, 0.1)
     largest_product: int | None = None
 
     def application(self, signature: Signature) -> tuple[float, float]:
@@ -45,9 +52,12 @@ class Costs(NamedTuple):
         if looks(signature):
             return 0.0, NUMPY_CALL / 2
         size = max([signature.out.size, *[a.size for a in signature.inputs if a.spec is None]])
-        if signature.primitive.kind == "contraction":
-            size = signature.out.size * signature.inputs[0].shape[-1]
         loops, vectors = self._element(signature.primitive, signature.out.dtype, len(signature.inputs))
+        if signature.primitive.kind == "contraction":
+            terms = signature.inputs[0].shape[-1]
+            size = signature.out.size * terms
+            if terms == 1:
+                loops, vectors = ARITHMETIC
         # One element is a Python number in a NumPy plan.
         call = NUMPY_CALL if size > 1 else NUMPY_CALL / 8
         return (STATEMENT if size > 1 else 1.0) + size * loops, call + size * vectors
@@ -58,6 +68,11 @@ class Costs(NamedTuple):
             return (ARITHMETIC if form.name == COPY else SCALAR_FUNCTION)[0]
         return self._element(form.primitive, form.dtypes[0], len(form.literals))[0]
 
+    def nest(self, nest: Nest) -> float:
+        """What a nest takes, in nanoseconds: its arithmetic or its memory, whichever takes longer."""
+        arithmetic = math.prod(nest.shape) * sum([self.statement(s.form) for _, s in nest.members])
+        return max(arithmetic, nest.nbytes * MOVED_BYTE)
+
     def _element(self, primitive: Primitive, dtype: np.dtype[Any], operands: int) -> tuple[float, float]:
         if primitive.name in REDUCTIONS and operands == 2:
             return self.product if primitive.kind == "contraction" else MULTIPLY_ADD
@@ -67,20 +82,39 @@ class Costs(NamedTuple):
         """Loops where they are estimated to be faster than NumPy, a call of a kernel taking so many nanoseconds."""
 
         def fits(program: Program, application: Application) -> bool:
-            return is_supported(program, application) and self._short(application[1])
+            return is_supported(program, application) and (
+                self._short(application[1]) or self._copies(program, application)
+            )
 
         def pays(program: Program, members: list[Application]) -> bool:
-            costs = [self.application(signature) for number, signature, _ in members if not is_view(program, number)]
-            return not costs or sum(loops for loops, _ in costs) + kernel_call < sum(vectors for _, vectors in costs)
+            done = [member for member in members if not is_view(program, member[0])]
+            costs = [self.application(signature) for _, signature, _ in done]
+            copies = STRIDED_COPY * sum([_copied(program, application) for application in done])
+            loops, vectors = (sum(column) for column in zip((0.0, copies), *costs, strict=True))
+            return not done or loops + kernel_call < vectors
 
         return Cuts(fits, is_view, pays)
 
+    def _copies(self, program: Program, application: Application) -> bool:
+        """Whether BLAS would take less time for a product than the copies that it needs."""
+        elements = _copied(program, application)
+        return bool(elements) and elements * STRIDED_COPY > self.application(application[1])[1]
+
     def _short(self, signature: Signature) -> bool:
-        """Whether loops are no hopeless match for BLAS."""
+        """Whether loops are no hopeless match for BLAS. A column by a row sums nothing, and can be fused."""
         if signature.primitive.kind == "contraction" and self.largest_product is not None:
-            return signature.out.size * signature.inputs[0].shape[-1] <= self.largest_product
+            terms = signature.inputs[0].shape[-1]
+            return terms == 1 or signature.out.size * terms <= self.largest_product
         loops, vectors = self.application(signature)
         return signature.primitive.kind != "contraction" or loops < 2 * vectors
+
+
+def _copied(program: Program, application: Application) -> int:
+    """Elements that a product by BLAS needs copied before, and loops do not."""
+    _, signature, arguments = application
+    if signature.primitive.name != MATMUL or not all(a.ndim == 2 for a in signature.inputs):
+        return 0
+    return sum([program.avals[a].size for a in arguments if is_folded(program, a)])
 
 
 def supported(

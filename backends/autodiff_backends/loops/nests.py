@@ -15,7 +15,13 @@ from .statements import Form, Statement
 SHORTEST_ROW = 4
 
 # Estimated nanoseconds from which a loop nest is shared by threads: handing a part to another one costs 40 to 90 us.
-SMALLEST_SHARED = 400_000
+SMALLEST_SHARED = 250_000
+
+# Sums of no more terms are written out in the loop over the last kept axis, so that vectors are of many sums.
+MOST_UNROLLED = 6
+
+# Rows of as many elements are cut into parts for threads.
+SHORTEST_CUT = 256
 
 # Sums of more terms in float64 are added up in runs of so many. A plain loop over a million terms loses a hundred units
 # in the last place, and NumPy loses one.
@@ -48,6 +54,8 @@ class Nest:
         The axes of each loop around the beginning of sums, and in it.
     by_rows : bool
         Whether sums are rows in memory that are added up, the last kept axis being innermost.
+    short : bool
+        Whether sums have so few terms that the innermost loop is around them.
     vectors : bool
         Whether the loop is worth functions that are made to be vectorised.
     long : set of int
@@ -74,17 +82,51 @@ class Nest:
         self.outer = self.merged(kept[:-1] if self.by_rows else kept)
         self.inner = self.merged([*reduced, kept[-1]] if self.by_rows else [*reduced])
         self.axes = self.outer + self.inner
-        self.vectors = bool(self.axes) and math.prod(self.shape[axis] for axis in self.axes[-1]) >= SHORTEST_ROW
+        terms = math.prod(self.extent(axes) for axes in self.inner)
+        self.short = (
+            bool(self.reductions and self.outer and self.inner)
+            and not self.by_rows
+            and terms <= MOST_UNROLLED
+            and self.extent(self.outer[-1]) > terms
+            and not any(is_angle(s.form) for _, s in self.members)
+        )
+        innermost = self.outer[-1] if self.short else self.axes[-1] if self.axes else ()
+        self.vectors = bool(self.axes) and self.extent(innermost) >= SHORTEST_ROW
         self.watched = {j for j, s in self.members if self.vectors and is_angle(s.form)}
         if self.watched and self._rereads():
             # It could not be done again.
             self.vectors, self.watched = False, set()
-        terms = math.prod(self.extent(axes) for axes in self.inner)
         self.long = {
             j for j in self.reductions if not self.by_rows and terms > LONGEST_SUM and _adds_doubles(self.statement(j))
         }
         self.shared: int | None = None
         self.in_parts = False
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what it reads and writes, each element of an operand once."""
+        found = set()
+        for j, c in self.columns:
+            statement = self.statement(j)
+            form, access = statement.form, statement.target if c < 0 else statement.operands[c]
+            elements = math.prod([n for n, step in zip(self.shape, access.strides, strict=True) if step])
+            found.add((access, elements * form.dtypes[c + 1].itemsize))
+        return sum([size for _, size in found])
+
+    def share(self) -> int | None:
+        """Have threads share a loop; how many iterations it has, or None if there is no loop.
+
+        Rows that are added up are cut into parts of their length, or, if they are short, each thread adds up some.
+        """
+        if not self.axes:
+            return None
+        along = self.axes[0]
+        if not self.outer:
+            if self.by_rows and self.extent(self.inner[-1]) >= SHORTEST_CUT:
+                along = self.inner[-1]
+            self.in_parts = not self.by_rows or along is not self.inner[-1]
+        self.shared = along[-1]
+        return self.extent(along)
 
     def extent(self, axes: tuple[int, ...]) -> int:
         """The iterations of a loop over axes."""
@@ -135,6 +177,18 @@ class Nest:
                     continue
             runs.append((axis,))
         return runs
+
+
+def traffic(schedule: Schedule) -> int:
+    """Bytes that all loops of a schedule read and write."""
+    total = 0
+    for segment in schedule.segments:
+        total += segment.count * sum([Nest(schedule, segment, g, _is_no_angle).nbytes for g in segment.groups])
+    return total
+
+
+def _is_no_angle(form: Form) -> bool:
+    return False
 
 
 def _adds_doubles(statement: Statement) -> bool:

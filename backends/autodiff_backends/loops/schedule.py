@@ -15,7 +15,8 @@ import numpy as np
 
 from autodiff.whole import apart
 
-from .statements import GATHER, Lowering, Statement
+from .accesses import Access, disjoint
+from .statements import GATHER, Form, Lowering, Statement
 
 # A sequence is rolled up if it repeats this often and that many statements are covered.
 FEWEST_ITERATIONS = 3
@@ -24,6 +25,9 @@ SHORTEST_ROLLED = 24
 # How many later occurrences of the next statements are tried as the begin of the second iteration.
 CANDIDATES = 24
 GRAMS = (1, 4, 16)
+
+# A place that is accessed is compared with those that so many statements before have written to.
+WRITERS_SEARCHED = 32
 
 # A group is searched for among so many, and holds so many statements at most, which bounds the registers of a loop.
 GROUPS_SEARCHED = 24
@@ -244,11 +248,13 @@ class Schedule:
         before: list[set[int]] = [set() for _ in range(period)]
         after: list[set[int]] = [set() for _ in range(period)]
         for first in range(segment.start, segment.start + period * segment.count, period):
-            writer: dict[int, int] = {}
+            writers: dict[int, list[int]] = {}
             for j in range(period):
                 form, target, operands = statements[first + j]
                 for place, access in enumerate(operands):
-                    w = writer.get(access.storage)
+                    # What a gather picks may be any element.
+                    anywhere = form.name == GATHER and place == 0
+                    w = self._writer(first, writers.get(access.storage, ()), access, form, anywhere)
                     if w is None:
                         sources[j][place].add((-1, False))
                         self._needed.add(access.storage)
@@ -258,14 +264,16 @@ class Schedule:
                             written.target == access
                             and written.form.shape == form.shape
                             and written.form.reduces is None
-                            # What a gather picks may be any element.
-                            and not (form.name == GATHER and place == 0)
+                            and not anywhere
                         )
                         sources[j][place].add((w, same))
-                w = writer.get(target.storage)
-                if w is not None:
-                    (after if _disjoint(statements[first + w], statements[first + j]) else before)[j].add(w)
-                writer[target.storage] = j
+                earlier = writers.setdefault(target.storage, [])
+                if earlier:
+                    w = self._writer(first, earlier, target, form)
+                    if w is not None:
+                        before[j].add(w)
+                    after[j].add(earlier[-1])
+                earlier.append(j)
         for j in range(period):
             for place, found in enumerate(sources[j]):
                 if len(found) == 1 and next(iter(found))[1]:
@@ -275,6 +283,21 @@ class Schedule:
                     before[j].update(w for w, _ in found if w >= 0)
             self._join(segment, j, before[j], after[j])
         self._find_stored(segment, sources)
+
+    def _writer(
+        self, first: int, writers: Sequence[int], access: Access, form: Form, anywhere: bool = False
+    ) -> int | None:
+        """The last of those which write to a storage that may write what is accessed; its group is no earlier than
+        those of all before it. None if certainly nobody does."""
+        for count, w in enumerate(reversed(writers)):
+            statement = self.statements[first + w]
+            if (
+                anywhere
+                or count == WRITERS_SEARCHED
+                or not disjoint(statement.target, statement.form.shape, access, form.shape)
+            ):
+                return w
+        return None
 
     def _join(self, segment: Segment, j: int, before: set[int], after: set[int]) -> None:
         """Put a statement into a group that comes after those of ``before`` and not before those of ``after``."""
@@ -409,9 +432,3 @@ class Schedule:
 
 def _storage(statement: Statement, column: int) -> int:
     return statement.target.storage if column < 0 else statement.operands[column].storage
-
-
-def _disjoint(one: Statement, other: Statement) -> bool:
-    """Whether two statements certainly write different elements of one storage."""
-    a, b = one.target.span(one.form.shape), other.target.span(other.form.shape)
-    return a[1] < b[0] or b[1] < a[0]

@@ -18,7 +18,8 @@ from autodiff.core.avals import Aval, broadcast_shape
 from autodiff.core.primitives import PRIMITIVES, Primitive, Signature, by_primitive
 from autodiff.core.program import Application, Program
 
-from .accesses import Access, contiguous, gathered, reshaped, sliced
+from .accesses import Access, contiguous, gathered, reshaped, sliced, spaced, standard
+from .folds import Fold, folded, matrix, only_multiplied, product, reads_well
 
 # What loops are generated for; complex numbers and extended precision are not among them.
 DTYPES = {np.dtype(code) for code in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")}
@@ -30,6 +31,7 @@ REDUCTIONS = {
 
 # The names of the expressions that copy their operand: as it is, or what index arrays pick of it.
 COPY, GATHER = "copy", "gather"
+MATMUL = "matmul"
 
 
 def first_of(reduces: np.ufunc, dtype: np.dtype[Any]) -> Any:
@@ -163,6 +165,8 @@ class Lowering:
         for _, _, arguments in applications:
             for a in arguments:
                 uses[a] = uses.get(a, 0) + 1
+        self._folds: dict[int, Fold] = {}
+        self._multiplied = only_multiplied(program, applications)
         self._single = {number for number, count in uses.items() if count == 1}
         self._place_leaves(applications)
         for application in applications:
@@ -210,7 +214,7 @@ class Lowering:
         """A statement; an operand is a value and its steps over the iteration space."""
         if any(n == 0 for axis, n in enumerate(shape) if axis not in reduced):
             return
-        target = _standard(target, shape)
+        target = standard(target, shape)
         literals = tuple([self._literals.get(number) for number, _ in operands])
         accesses = []
         dtypes = [self.storages[target.storage].dtype]
@@ -252,8 +256,23 @@ class Lowering:
         if source in self._literals:
             self._literals[number] = self._literals[source]
             return
+        if number in self._multiplied and self._fold(number, signature, source):
+            return
         look = OVERRIDES.get(signature.primitive, NOTHING).look
         self._accesses[number] = self._accesses[source] if look is None else look(self, signature, arguments)
+
+    def _fold(self, number: int, signature: Signature, source: int) -> bool:
+        """Keep a matrix that only products read as what it is made of, if it is no view."""
+        if source in self._folds:
+            # (No other look at a matrix is read by products only.)
+            self._folds[number] = self._folds[source].turned()
+            return True
+        if signature.primitive.name == "reshape" and signature.out.size:
+            found = folded(self._accesses[source], self._shape(source), signature.out.shape)
+            if found is not None:
+                self._folds[number] = found
+                return True
+        return False
 
     def _transposed(self, signature: Signature, arguments: tuple[int, ...]) -> Access:
         access = self._accesses[arguments[0]]
@@ -320,7 +339,7 @@ class Lowering:
             return
         # The place is read and written.
         if 0 not in region:
-            place = _standard(place, region)
+            place = standard(place, region)
             dtype = self.program.avals[number].dtype
             literal = self._literals.get(values)
             read = () if literal is not None else (self._accesses[values],)
@@ -331,6 +350,12 @@ class Lowering:
 
     def _concatenate(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         (axis,) = signature.params
+        if all(a.shape[axis] == 1 and a.dtype == signature.out.dtype for a in signature.inputs):
+            pieces = [standard(self._accesses[a], self._shape(a)) for a in arguments if a not in self._literals]
+            looked = spaced(pieces, axis) if len(pieces) == len(arguments) else None
+            if looked is not None:
+                self._accesses[number] = looked
+                return
         whole = self._new(number)
         offset = 0
         for a in arguments:
@@ -349,6 +374,12 @@ class Lowering:
 
     def _matmul(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         """A sum of products over the axes (batch, row, column, inner)."""
+        if any(a in self._folds for a in arguments):
+            if not any(a in self._literals for a in arguments):
+                self._folded_matmul(number, signature, arguments)
+                return
+            for a in self._folds.keys() & set(arguments):
+                self._unfold(a, self._folds.pop(a))
         out = signature.out.shape
         inner = self._shape(arguments[0])[-1]
         target = self._new(number)
@@ -366,6 +397,45 @@ class Lowering:
         ]
         whole = target._replace(strides=(*target.strides, 0))
         self._emit(signature.primitive.name, (*out, inner), whole, operands, signature, (len(out),))
+
+    def _folded_matmul(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
+        """A sum of products over the axes of rows, of columns, and of terms, which are several of each."""
+        first, second = arguments
+        for a in (second, first):
+            x, y = self._matrices(first, second)
+            # Else terms have the axes of one of them only, or steps are long.
+            if x.columns == y.rows and reads_well(x, y):
+                break
+            if a in self._folds:
+                self._unfold(a, self._folds.pop(a))
+        x, y = self._matrices(first, second)
+        shape, strides, left, right = product(x, y)
+        target = self._new(number)._replace(strides=strides)
+        dtypes = [self.program.avals[n].dtype for n in (number, *arguments)]
+        reduced = tuple(range(len(x.rows) + len(y.columns), len(shape)))
+        form = Form(MATMUL, shape, reduced, signature, (None, None), (strides, left, right), tuple(dtypes))
+        operands = (x.access._replace(strides=left), y.access._replace(strides=right))
+        self.statements.append(Statement(form, target, operands))
+
+    def _matrices(self, first: int, second: int) -> tuple[Fold, Fold]:
+        """The operands of a product, with axes of terms that are those of one that is folded."""
+        x, y = (self._folds.get(a) for a in (first, second))
+        n, terms = self._shape(first)
+        if x is None:
+            x = matrix(self._accesses[first], (n,), (terms,) if y is None else y.rows)
+        if y is None:
+            y = matrix(self._accesses[second], x.columns, self._shape(second)[1:])
+        return x, y
+
+    def _unfold(self, number: int, fold: Fold) -> None:
+        """Copy a matrix."""
+        aval = self.program.avals[number]
+        copied = self._storage(aval)
+        shape = (*fold.rows, *fold.columns)
+        strides = contiguous(shape)
+        form = Form(COPY, shape, (), None, (None,), (strides, fold.access.strides), (aval.dtype, aval.dtype))
+        self.statements.append(Statement(form, Access(copied, 0, strides), (fold.access,)))
+        self._accesses[number] = Access(copied, 0, contiguous(aval.shape))
 
     def _over_batch(self, number: int, batch: int) -> tuple[int, ...]:
         """Steps of a stack of matrices, broadcast to ``batch`` leading axes."""
@@ -386,11 +456,6 @@ class Lowering:
         storage = self._storage(aval)
         self._copy(number, Access(storage, 0, contiguous(aval.shape)), aval.shape)
         return storage
-
-
-def _standard(access: Access, shape: tuple[int, ...]) -> Access:
-    """The same elements with steps of 0 along axes of size 1."""
-    return access._replace(strides=tuple([0 if n == 1 else s for n, s in zip(shape, access.strides, strict=True)]))
 
 
 def literal_text(value: Any) -> str:

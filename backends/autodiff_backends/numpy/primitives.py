@@ -12,6 +12,7 @@ from autodiff.core.primitives import Primitive, Signature, by_primitive
 
 from . import functions, lapack, matrix_functions, runtime, sorting
 from .functions import FunctionMaker
+from .products import is_stack
 from .runtime import LONGEST_INNER, MOST_DIMENSIONS_ADDED_AT, SMALLEST_LOGADDEXP, SMALLEST_MASKED, least_tanh_slope
 from .values import Values
 
@@ -234,7 +235,12 @@ def _broadcast_to(w: Values, number: int, signature: Signature, arguments: tuple
 
 def _matmul(w: Values, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
     left, right = (w.array(a) for a in arguments)
-    name = w.use("dot" if w.dottable(arguments) else "matmul")
+    shapes = [w.avals[n].shape for n in (*arguments, number)]
+    kind = w.avals[number].dtype.kind
+    if kind in "fc" and is_stack(*shapes) and all(w.avals[a].dtype == w.avals[number].dtype for a in arguments):
+        name = w.helper("products")
+    else:
+        name = w.use("dot" if w.dottable(arguments) else "matmul")
     w.emit(number, f"{name}({left}, {right}", out=True)
 
 
