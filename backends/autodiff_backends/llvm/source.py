@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..loops.functions import ANGLES
+from ..loops.functions import LIMITED
 from ..loops.nests import SMALLEST_SHARED, Nest, accumulator
 from ..loops.schedule import Group, Schedule, Segment
 from ..loops.statements import first_of
@@ -259,7 +259,7 @@ class KernelText:
 
     def _group(self, segment: Segment, group: Group, at: Callable[[tuple[int, int]], Value], depth: int) -> None:
         """One loop nest."""
-        nest = Nest(self.schedule, segment, group, lambda form: form.name in ANGLES)
+        nest = Nest(self.schedule, segment, group, lambda form: form.name in LIMITED)
         first = nest.axes[0] if nest.axes else ()
         nanoseconds = math.prod(group.shape) * sum(COSTS.statement(s.form) for _, s in nest.members)
         shared = depth == 0 and nanoseconds >= SMALLEST_SHARED and bool(nest.outer or not nest.by_rows)
