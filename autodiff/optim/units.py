@@ -14,7 +14,7 @@ from ..plan.costs import nbytes
 # Arrays of so many bytes are copied to a place beside others and back in less time than a NumPy plan takes for one more
 # operand. Machine code takes 0.7 of the time for each by itself, but is compiled for each, too: few are left alone.
 LARGEST_JOINED = 1 << 12
-FEWEST_JOINED = 16
+FEWEST_JOINED = 64
 
 
 class Member(NamedTuple):
