@@ -10,7 +10,7 @@ those of FreeBSD's msun (``e_log.c``, ``k_sin.c``, ``k_cos.c``) and of Moshier's
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 
@@ -187,7 +187,12 @@ def log10(x: Any) -> Any:
 
 
 def log1p(x: Any) -> Any:
-    """log(1 + x): that of the rounded sum, and what rounding lost divided by it."""
+    """log(1 + x)."""
+    return _log1p(x, log)
+
+
+def _log1p(x: Any, log: Callable[[Any], Any]) -> Any:
+    """The logarithm of the rounded sum, and what rounding lost divided by it."""
     u = x + 1.0
     y = log(u) + (x - (u - 1.0)) / u
     y = ((u == 0.0) | (u == math.inf)).select(log(u), y)
@@ -196,7 +201,11 @@ def log1p(x: Any) -> Any:
 
 def logaddexp(x: Any, y: Any) -> Any:
     """log(e^x + e^y)."""
-    r = (x > y).select(x, y) + log1p(exp(-abs(x - y)))
+    return _logaddexp(x, y, log1p(exp(-abs(x - y))))
+
+
+def _logaddexp(x: Any, y: Any, rest: Any) -> Any:
+    r = (x > y).select(x, y) + rest
     # Equal infinities have no difference.
     r = (x == y).select(x + 0.6931471805599453, r)
     return ((x != x) | (y != y)).select(x + y, r)
@@ -211,8 +220,12 @@ def logaddexp2(x: Any, y: Any) -> Any:
 
 def expm1(x: Any) -> Any:
     """e^x - 1."""
-    # Near 0 the terms of the series up to x^16.
-    y = (abs(x) < 0.5).select((x * x).fma(horner(x, _exponentials(16)), x), exp(x) - 1.0)
+    return _expm1(x, exp(x), 16)
+
+
+def _expm1(x: Any, exponential: Any, terms: int) -> Any:
+    """Near 0 so many terms of the series."""
+    y = (abs(x) < 0.5).select((x * x).fma(horner(x, _exponentials(terms)), x), exponential - 1.0)
     return (x == 0.0).select(x, y)
 
 
@@ -399,6 +412,21 @@ def log_single(x: Any) -> Any:
     y = k.fma(-2.12194440e-4, f * z * p)
     y = z.fma(-0.5, y)
     return _log_ends(x, k.fma(0.693359375, f + y))
+
+
+def log1p_single(x: Any) -> Any:
+    """log(1 + x)."""
+    return _log1p(x, log_single)
+
+
+def logaddexp_single(x: Any, y: Any) -> Any:
+    """log(e^x + e^y)."""
+    return _logaddexp(x, y, log1p_single(exp_single(-abs(x - y))))
+
+
+def expm1_single(x: Any) -> Any:
+    """e^x - 1."""
+    return _expm1(x, exp_single(x), 9)
 
 
 def tanh_single(x: Any) -> Any:

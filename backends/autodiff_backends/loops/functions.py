@@ -63,6 +63,9 @@ SINGLE: dict[str, Callable[..., Any]] = {
     for f in (
         elementary.exp_single,
         elementary.log_single,
+        elementary.log1p_single,
+        elementary.expm1_single,
+        elementary.logaddexp_single,
         elementary.tanh_single,
         elementary.tanh_slope_single,
         elementary.logistic_single,
@@ -71,6 +74,7 @@ SINGLE: dict[str, Callable[..., Any]] = {
         inverses.erf_single,
         powers.power_single,
         probabilities.expit_single,
+        probabilities.log_expit_single,
     )
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .elementary import clamped, exp, exp_single, log, log1p
+from .elementary import clamped, exp, exp_single, log, log1p, log1p_single
 from .inverses import arctanh, erf_near, erfc_of_sum, erfcx
 
 _LOG_OF_TWO = 0.6931471805599453
@@ -27,6 +27,12 @@ def expit_single(x: Any) -> Any:
 def log_expit(x: Any) -> Any:
     """The logarithm of ``expit``."""
     rest = log1p(exp(-abs(x)))
+    return (x < 0.0).select(x - rest, -rest)
+
+
+def log_expit_single(x: Any) -> Any:
+    """The same in single precision."""
+    rest = log1p_single(exp_single(-abs(x)))
     return (x < 0.0).select(x - rest, -rest)
 
 
