@@ -48,6 +48,7 @@ _BEFORE = f"""
 extern "C" {{
 {_DECLARED}
 double ldexp(double, int); float ldexpf(float, int);
+double fma(double, double, double); float fmaf(float, float, float);
 }}
 #define __device__
 #define __global__

@@ -15,6 +15,7 @@ from autodiff.errors import DTypeError
 from autodiff.ops import COMPOSITIONS
 from autodiff.plan import Program
 from autodiff_backends.cuda.expressions import SPECIAL
+from autodiff_backends.cuda.functions import NAMES
 from autodiff_backends.cuda.kernels import supported
 from autodiff_backends.cuda.types import C_NAMES, number
 from autodiff_backends.cupy.backend import CupyBackend
@@ -34,8 +35,8 @@ LEFT_OUT = {PRIMITIVES["where"], PRIMITIVES["astype"], *COMPOSITIONS}
 
 
 def has_text(primitive: Primitive) -> bool:
-    """Whether kernels have it: NumPy's functions, and some of SciPy's."""
-    return primitive.module == "numpy" or primitive.name in SPECIAL
+    """Whether kernels have it from CUDA: NumPy's functions, and some of SciPy's."""
+    return primitive.module == "numpy" or primitive.name in SPECIAL.keys() - NAMES.keys()
 
 
 ELEMENTWISE = [p for p in PRIMITIVES.values() if p.kind == "elementwise" and p not in LEFT_OUT and has_text(p)]

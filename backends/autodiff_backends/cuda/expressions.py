@@ -10,6 +10,7 @@ import numpy as np
 from autodiff.core.primitives import PRIMITIVES, Primitive, Signature, by_primitive
 
 from ..loops.statements import Form, first_of, operand_dtypes
+from .functions import NAMES
 from .types import BOOL, C_NAMES, FLOAT16, arithmetic, cast, number, text_of
 
 DType = np.dtype[Any]
@@ -87,8 +88,12 @@ _ARITHMETIC = {
     "square": "{0} * {0}",
 }
 
-# SciPy's functions.
-SPECIAL = {"erf": "m_erf({0})", "erfc": "m_erfc({0})"}
+# SciPy's functions: CUDA's, and those written by the definitions of compiled loops.
+SPECIAL = {
+    "erf": "m_erf({0})",
+    "erfc": "m_erfc({0})",
+    **{name: f"f_{name}({'{0}, {1}' if count == 2 else '{0}'})" for name, count in NAMES.items()},
+}
 
 _FLOAT = {
     **_COMPARISONS,

@@ -10,6 +10,7 @@ import re
 
 from .complex import STRUCT
 from .complex import TEXT as COMPLEX
+from .functions import NAMES, part
 
 # CUDA's functions of float64 and, with an f, of float32: name -> number of arguments.
 MATH = {
@@ -290,9 +291,9 @@ def _parts() -> dict[str, str]:
             doubles=", ".join(f"double {x}" for x in names),
         )
     found: dict[str, str] = {}
-    for part in (math + STRUCT + TEXT + COMPLEX).split("//// ")[1:]:
-        name, _, text = part.partition("\n")
-        found[name] = found.get(name, "") + text
+    for piece in (math + STRUCT + TEXT + COMPLEX).split("//// ")[1:]:
+        name, _, content = piece.partition("\n")
+        found[name] = found.get(name, "") + content
     return found
 
 
@@ -304,11 +305,14 @@ _USES = {name: {w for w in re.findall(r"\w+", text) if w in PARTS and w != name}
 
 def prelude(text: str) -> str:
     """The parts that a text needs, and the parts that these need."""
+    words = set(re.findall(r"\w+", text))
     needed: set[str] = set()
-    stack = [word for word in set(re.findall(r"\w+", text)) if word in PARTS]
+    stack = [word for word in words if word in PARTS]
     while stack:
         name = stack.pop()
         if name not in needed:
             needed.add(name)
             stack += _USES[name]
-    return BEGIN + "".join(part for name, part in PARTS.items() if name in needed)
+    parts = [content for name, content in PARTS.items() if name in needed]
+    # These need nothing but CUDA's own functions.
+    return "".join([BEGIN, *parts, *[part(name) for name in NAMES if f"f_{name}" in words]])

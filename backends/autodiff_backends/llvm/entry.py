@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from autodiff.core.avals import Aval
+
 from .code import Code, joined, loop
 from .layout import LAYOUT, REGULAR
 from .source import STAGE, KernelText
@@ -38,17 +40,24 @@ def direct(text: KernelText) -> None:
         return f"{kind} {code.emit(f'load {kind}, ptr {address}')}"
 
     found = {name: loaded("%pointers", "ptr", 1 + i) for i, name in enumerate(text.parameters)}
-    if text.has_many_inputs:
-        many = code.emit(f"alloca ptr, i64 {len(text.lowering.inputs)}")
-        for name in [name for name in text.parameters if name[0] == "x"]:
+    for kind, count in many_arrays(text).items():
+        many = code.emit(f"alloca ptr, i64 {count}")
+        for name in [name for name in text.parameters if name[0] == kind]:
             place = code.emit(f"getelementptr ptr, ptr {many}, i64 {name[1:]}")
             code.do(f"store {found[name]}, ptr {place}")
-        found["x"] = f"ptr {many}"
+        found[kind] = f"ptr {many}"
     stage = [loaded("%numbers", "i64", i) for i in range(len(STAGE))] if text.is_staged else []
     arguments = [loaded("%pointers", "ptr", 0), *stage, *[found[name] for name in text.passed]]
     code.do(f"call void @kernel({', '.join(arguments)})")
     code.do("ret void")
     text.module.define("entry", lambda _: (code.definition("void @entry(ptr %numbers, ptr %pointers) #0"), INT64))
+
+
+def many_arrays(text: KernelText) -> dict[str, int]:
+    """Those that are one array of pointers, and how many they are."""
+    inputs, outputs = len(text.lowering.inputs), len(text.lowering.outputs)
+    found = {"x": (text.has_many_inputs, inputs), "o": (text.has_many_outputs, outputs)}
+    return {kind: count for kind, (is_many, count) in found.items() if is_many}
 
 
 class Argument(NamedTuple):
@@ -232,15 +241,18 @@ class Entry:
         # The tuple has the results as soon as they are made, and gives them back if something fails.
         results = self._call("python.PyTuple_New", "ptr", f"i64 {len(outputs)}")
         self._require([~self._same(results, "null")], "failed")
+        table = self._held(TABLE)
+        many = text.has_many_outputs
+        if many:
+            unpacked["o"] = code.emit(f"alloca ptr, i64 {self._entry(table, text.table.entry(len(outputs)))}")
+            self._new_arrays(table, results, unpacked["o"], outputs)
         for i, aval in enumerate(outputs):
             if aval.weak:
                 unpacked[f"o{i}"] = code.variable(aval.dtype if aval.dtype != BOOL else INT32)
-            else:
-                array = self._new_array(aval.dtype, aval.shape)
-                self._require([~self._same(array, "null")], "dropped")
-                self._call("python.PyTuple_SetItem", "i32", f"ptr {results}", f"i64 {i}", f"ptr {array}")
-                unpacked[f"o{i}"] = self._field(array, LAYOUT.data, "ptr")
-        table = self._held(TABLE)
+                if many:
+                    code.do(f"store ptr {unpacked[f'o{i}']}, ptr {self._place(unpacked['o'], 'ptr', str(i))}")
+            elif not many:
+                unpacked[f"o{i}"] = self._given(results, str(i), self._new_array(aval.dtype, aval.shape))
         memory = self._workspaces(table, unpacked)
         for name, i, value in stored:
             code.store(code.offset(unpacked[name], value.dtype, code.integer(i)), value)
@@ -360,10 +372,49 @@ class Entry:
             self._module.define(
                 sizes[1:], lambda _: (f"{sizes} = internal constant [{len(shape)} x i64] [ {content} ]", INT64)
             )
-        described = code.imported(f"dtype.{dtype.char}")
-        # The new array has a reference to it.
+        return self._made_array(code.imported(f"dtype.{dtype.char}"), str(len(shape)), sizes)
+
+    def _given(self, results: str, place: str, array: str) -> str:
+        """Put a new array into the tuple of results; where its elements are."""
+        self._require([~self._same(array, "null")], "dropped")
+        self._call("python.PyTuple_SetItem", "i32", f"ptr {results}", f"i64 {place}", f"ptr {array}")
+        return self._field(array, LAYOUT.data, "ptr")
+
+    def _new_arrays(self, table: str, results: str, pointers: str, outputs: Sequence[Aval]) -> None:
+        """Many results, by a loop over rows of the table: place, that of the dtype among the imports, sizes."""
+        code = self._code
+        arrays = [(i, aval.dtype, aval.shape) for i, aval in enumerate(outputs) if not aval.weak]
+        most = max([len(shape) for _, _, shape in arrays], default=0)
+        rows = [
+            [i, self._module.place_of(f"dtype.{dtype.char}"), len(shape), *shape, *[0] * (most - len(shape))]
+            for i, dtype, shape in arrays
+        ]
+        if not rows:
+            return
+        count, start = self._text.table.rows(rows)
+        first = Value(code, INT64, self._entry(table, start))
+        sizes = code.emit(f"alloca i64, i64 {max(most, 1)}")
+
+        def make(k: Value) -> None:
+            row = first + k * (3 + most)
+            place = self._at(table, row)
+            ndim = Value(code, INT64, self._at(table, row + 2))
+
+            def set_size(axis: Value) -> None:
+                code.do(f"store i64 {self._at(table, row + 3 + axis)}, ptr {self._place(sizes, 'i64', axis.text)}")
+
+            loop(code, ndim, set_size, guarded=True)
+            described = self._indexed("@imports", "ptr", self._at(table, row + 1))
+            array = self._made_array(described, code.emit(f"trunc i64 {ndim.text} to i32"), sizes)
+            elements = self._given(results, place, array)
+            code.do(f"store ptr {elements}, ptr {self._place(pointers, 'ptr', place)}")
+
+        loop(code, Value(code, INT64, self._entry(table, count)), make)
+
+    def _made_array(self, described: str, ndim: str, sizes: str) -> str:
+        # The new array has a reference to its dtype.
         self._call("python.Py_IncRef", "void", f"ptr {described}")
-        arguments = [f"ptr {code.imported('type.ndarray')}", f"ptr {described}", f"i32 {len(shape)}", f"ptr {sizes}"]
+        arguments = [f"ptr {self._code.imported('type.ndarray')}", f"ptr {described}", f"i32 {ndim}", f"ptr {sizes}"]
         return self._call("numpy.PyArray_NewFromDescr", "ptr", *arguments, "ptr null", "ptr null", "i32 0", "ptr null")
 
     def _python_number(self, value: Value) -> str:
@@ -381,10 +432,10 @@ class Entry:
         code, text = self._code, self._text
         numbers = [self._number(i, INT64) for i in range(len(STAGE))]
         found = {name: self._data(len(STAGE) + i) for i, name in enumerate(text.parameters)}
-        if text.has_many_inputs:
-            found["x"] = code.emit(f"alloca ptr, i64 {len(text.lowering.inputs)}")
-            for name in [name for name in text.parameters if name[0] == "x"]:
-                code.do(f"store ptr {found[name]}, ptr {self._place(found['x'], 'ptr', name[1:])}")
+        for kind, count in many_arrays(text).items():
+            found[kind] = code.emit(f"alloca ptr, i64 {count}")
+            for name in [name for name in text.parameters if name[0] == kind]:
+                code.do(f"store ptr {found[name]}, ptr {self._place(found[kind], 'ptr', name[1:])}")
         arrays = [f"ptr {found[name]}" for name in text.passed]
         table = f"ptr {self._held(TABLE)}"
         state = self._call("python.PyEval_SaveThread", "ptr")

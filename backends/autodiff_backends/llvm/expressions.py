@@ -12,7 +12,7 @@ import numpy as np
 from autodiff.core.primitives import PRIMITIVES, Primitive, Signature, by_primitive
 
 from ..loops.costs import ARITHMETIC, SCALAR_FUNCTION, Costs
-from ..loops.functions import ANGLES, FUNCTIONS, function_of
+from ..loops.functions import FUNCTIONS, LIMITED, function_of
 from ..loops.statements import DTYPES, Form, operand_dtypes
 from .code import Code
 from .values import BOOL, FLOAT32, DType, Value
@@ -57,11 +57,16 @@ class Override(NamedTuple):
 
 
 def elementary(name: str, *operands: Value) -> Value:
-    """An elementary function: our own arithmetic, or the C library's for angles that may be too large for it."""
+    """An elementary function: our own arithmetic, or the exact one of numbers that may be out of its range."""
     code = operands[0].code
-    if name in ANGLES and code.exact:
+    limit = LIMITED.get(name)
+    if limit is None or not code.exact:
+        if limit is not None:
+            code.note(limit.outside(*operands))
+        return code.function(name, function_of(name, operands[0].dtype), *operands)
+    if limit.exact is None:
         return code.library(name, *operands)
-    return code.function(name, function_of(name, operands[0].dtype), *operands)
+    return code.function(f"exact.{name}", function_of(name, operands[0].dtype, exact=True), *operands)
 
 
 def library(name: str) -> Computed:
@@ -154,8 +159,6 @@ def _elementary(name: str, loops: float, vectors: float, single: tuple[float, fl
     return Override(kinds, own, cost=(loops, vectors), single=single)
 
 
-_SLOW = (11.0, 0.9)
-
 NOTHING = Override()
 OVERRIDES: dict[Primitive, Override] = by_primitive(
     {
@@ -212,16 +215,16 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
         "fmod": Override({"f": library("fmod")}),
         "remainder": Override({"f": _remainder}),
         "nextafter": Override({"f": library("nextafter")}),
-        "power": Override({"f": library("pow")}, cost=_SLOW),
-        "float_power": Override({"f": library("pow")}, cost=_SLOW),
+        "power": _elementary("power", 6.0, 2.8, (2.3, 1.0)),
+        "float_power": Override({"f": partial(elementary, "power")}, cost=(6.0, 2.8)),
         "exp": _elementary("exp", 0.9, 0.6, (0.4, 0.2)),
         "exp2": _elementary("exp2", 1.0, 0.6, (1.1, 0.4)),
-        "expm1": _elementary("expm1", 1.4, 0.8, (1.5, 0.5)),
+        "expm1": _elementary("expm1", 1.6, 1.5, (0.6, 0.5)),
         "log": _elementary("log", 1.2, 0.6, (0.5, 0.2)),
         "log2": _elementary("log2", 1.4, 0.6, (1.6, 0.5)),
         "log10": _elementary("log10", 1.4, 0.6, (1.6, 0.5)),
-        "log1p": _elementary("log1p", 1.4, 0.8, (1.5, 0.5)),
-        "logaddexp": _elementary("logaddexp", 2.4, 9.0, (2.5, 9.0)),
+        "log1p": _elementary("log1p", 1.6, 1.6, (0.7, 0.7)),
+        "logaddexp": _elementary("logaddexp", 4.0, 18.0, (1.6, 16.0)),
         "logaddexp2": _elementary("logaddexp2", 2.4, 9.0, (2.5, 9.0)),
         "sin": _elementary("sin", 1.4, 9.0, (0.5, 0.4)),
         "cos": _elementary("cos", 1.4, 9.0, (0.5, 0.4)),
@@ -235,8 +238,21 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
         "arctan2": _elementary("arctan2", 2.4, 9.0, (2.5, 4.0)),
         "cbrt": _elementary("cbrt", 2.2, 6.0, (2.3, 4.0)),
         "hypot": _elementary("hypot", 1.2, 6.0, (1.3, 2.0)),
-        "erf": _elementary("erf", 4.0, 12.0, (4.1, 8.0)),
-        "erfc": _elementary("erfc", 4.0, 12.0, (4.1, 8.0)),
+        "erf": _elementary("erf", 4.6, 13.0, (0.8, 14.0)),
+        "erfc": _elementary("erfc", 4.7, 13.0, (4.8, 14.0)),
+        "erfcx": _elementary("erfcx", 6.2, 27.0, (6.2, 27.0)),
+        "gammaln": _elementary("gammaln", 5.8, 19.0, (5.8, 19.0)),
+        "psi": _elementary("psi", 3.6, 12.0, (3.6, 12.0)),
+        "expit": _elementary("expit", 1.4, 5.9, (0.6, 3.9)),
+        "log_expit": _elementary("log_expit", 3.7, 17.0, (1.5, 14.0)),
+        "logit": _elementary("logit", 5.5, 12.0, (5.5, 12.0)),
+        "xlogy": _elementary("xlogy", 1.3, 6.0, (1.3, 6.0)),
+        "xlog1py": _elementary("xlog1py", 1.7, 6.2, (1.7, 6.2)),
+        "entr": _elementary("entr", 1.4, 5.6, (1.4, 5.6)),
+        "rel_entr": _elementary("rel_entr", 7.9, 12.0, (7.9, 12.0)),
+        "kl_div": _elementary("kl_div", 4.4, 7.6, (4.4, 7.6)),
+        "ndtr": _elementary("ndtr", 5.4, 13.0, (5.4, 13.0)),
+        "log_ndtr": _elementary("log_ndtr", 19.0, 22.0, (19.0, 22.0)),
         "astype": Override(own=lambda code, x, out: x(0, out)),
         "where": Override(own=lambda code, x, out: x(0, BOOL).select(x(1, out), x(2, out))),
         "masked_multiply": Override(own=_masked_multiply),

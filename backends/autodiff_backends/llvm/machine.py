@@ -22,7 +22,7 @@ from autodiff.errors import BackendError
 from autodiff.whole import sheltered
 
 from ..loops.files import keep_kernel, kernel_name, read_kernel
-from .code import ATTRIBUTES, Module
+from .code import Module, attributes
 from .layout import address_of
 
 METH_FASTCALL = 0x0080
@@ -84,7 +84,7 @@ class Processor:
         self.has_fma = bool(found.get("fma")) or triple.startswith(("aarch64", "arm64"))
         wide = (("avx512f", 64), ("avx", 32))
         self.vector_bytes = next((size for feature, size in wide if found.get(feature)), 16)
-        about = (triple, self.name, self.features, llvm.llvm_version_info, ATTRIBUTES)
+        about = (triple, self.name, self.features, llvm.llvm_version_info)
         self.about = repr(about).encode()
         self._llvm = llvm
         self._target = llvm.Target.from_triple(triple)
@@ -189,7 +189,7 @@ _alone: defaultdict[int, Any] = defaultdict(RLock)
 
 def load(module: Module) -> MachineCode:
     """The machine code of a module, compiled or found."""
-    text = module.text() + ATTRIBUTES
+    text = module.text() + attributes(module.vector_bytes)
     found = _loaded.get(text)
     if found is None:
         # An interrupt would leave llvmlite's own lock held, so that no other thread compiled any more.

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
-from ..loops.elementary import LARGEST_ANGLE
 from ..loops.nests import RUN, Nest, accumulator
 from ..loops.statements import GATHER, first_of
 from . import products
@@ -290,6 +289,7 @@ class Loops:
         kept = {}
         if nest.watched:
             code.set(self._far, code.constant(False, BOOL))
+            code.outside = self._far
             kept = {
                 j: (variable, code.get(variable, accumulator(nest.statement(j).form.dtypes[0])))
                 for j, variable in self._totals.items()
@@ -341,8 +341,6 @@ class Loops:
                 if address not in loaded:
                     loaded[address] = code.element(address, dtype)
                 words.append(loaded[address])
-            if j in nest.watched and not code.exact:
-                code.set(self._far, code.get(self._far, BOOL) | (abs(words[0]) > LARGEST_ANGLE))
             value = expression(code, form, words)
             if form.reduces is None:
                 values[j] = value

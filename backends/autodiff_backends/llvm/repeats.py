@@ -14,7 +14,7 @@ from autodiff.plan.workspaces import Workspaces
 
 from .arguments import Direct, Regular, constant_of, regular
 from .code import Code, loop
-from .entry import Argument, Entry, direct
+from .entry import Argument, Entry, direct, many_arrays
 from .layout import holds
 from .machine import load
 from .source import STAGE, KernelText
@@ -72,7 +72,7 @@ class LoopText:
     """
 
     is_staged = True
-    has_many_inputs = False
+    has_many_inputs = has_many_outputs = False
 
     def __init__(self, text: KernelText, known: Repetition):
         self._text, self._known = text, known
@@ -89,10 +89,11 @@ class LoopText:
         self._states = [self._pointer() for _ in carry]
         for j in carry:
             code.do(f"store ptr %c{known.consts + j}, ptr {self._states[j]}")
-        self._many = ""
-        if text.has_many_inputs:
-            self._many = f"%{code.name('a')}"
-            code.prologue.append(f"  {self._many} = alloca [{len(self.lowering.inputs)} x ptr]")
+        # What a step takes by one array of pointers.
+        self._many: dict[str, str] = {}
+        for kind, number in many_arrays(text).items():
+            self._many[kind] = f"%{code.name('a')}"
+            code.prologue.append(f"  {self._many[kind]} = alloca [{number} x ptr]")
         self._first = Value(code, INT64, "%begin")
         loop(code, Value(code, INT64, "%end") - self._first, self._body)
         for j in carry:
@@ -183,10 +184,10 @@ class LoopText:
         constants = set(text.constants)
         for i, number in text.inputs.items():
             words[f"x{i}"] = f"%q{number}" if number in constants else given[number]
-        if self._many:
-            for i in text.inputs:
-                code.do(f"store ptr {words[f'x{i}']}, ptr {code.emit(f'getelementptr ptr, ptr {self._many}, i64 {i}')}")
-            words["x"] = self._many
+        for kind, many in self._many.items():
+            for name in [name for name in words if name[0] == kind]:
+                code.do(f"store ptr {words[name]}, ptr {code.emit(f'getelementptr ptr, ptr {many}, i64 {name[1:]}')}")
+            words[kind] = many
         arguments = ", ".join([f"ptr {words[p]}" for p in text.passed])
         # What pointers of a step may not do to one another holds in each step, and not from one to the next: a compiler
         # that puts it into the loop might take it for more.

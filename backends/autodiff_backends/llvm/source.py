@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..loops.functions import ANGLES
+from ..loops.functions import LIMITED
 from ..loops.nests import SMALLEST_SHARED, Nest, accumulator
 from ..loops.schedule import Group, Schedule, Segment
 from ..loops.statements import first_of
@@ -24,7 +24,7 @@ from .nests import Loops, key_of, share
 from .values import INT64, DType, Value
 
 # More inputs than this are one array of pointers, walked through by loops: there is one for each step of a recurrence.
-MANY_INPUTS = 16
+MANY_ARRAYS = 16
 
 # The parameters of a kernel of several stages after the table: the numbers of the stage and of the part, begin and end
 # of its share of the outermost loop, and the iteration of the segment that the stage is in.
@@ -89,8 +89,8 @@ class KernelText:
     workspace_bytes : int
     n_statements : int
         Statements in the text.
-    has_many_inputs : bool
-        Whether the inputs are one array of pointers.
+    has_many_inputs, has_many_outputs : bool
+        Whether these are one array of pointers.
     nanoseconds : float
         What a call takes, roughly.
     """
@@ -108,7 +108,8 @@ class KernelText:
         self.table = Table()
         self._used: set[str] = set()
         self.parts: list[Part] = []
-        self.has_many_inputs = len(self.lowering.inputs) > MANY_INPUTS
+        self.has_many_inputs = len(self.lowering.inputs) > MANY_ARRAYS
+        self.has_many_outputs = len(self.lowering.outputs) > MANY_ARRAYS
         self.n_statements = sum(segment.period for segment in schedule.segments)
         self._copy_in()
         for segment in schedule.segments:
@@ -165,14 +166,14 @@ class KernelText:
     def _array(self, storage: int) -> str:
         name = self.schedule.arrays[storage]
         self._used.add(name)
-        return self._input(int(name[1:])) if name[0] == "x" else f"%{name}"
+        if (name[0] == "x" and self.has_many_inputs) or (name[0] == "o" and self.has_many_outputs):
+            return self._pointer(name[0], name[1:])
+        return f"%{name}"
 
-    def _input(self, place: int) -> str:
-        if not self.has_many_inputs:
-            return f"%x{place}"
-        return self._code.emit(
-            f"load ptr, ptr {self._code.emit(f'getelementptr ptr, ptr %x, i64 {place}')}, align 8, {INVARIANT}"
-        )
+    def _pointer(self, many: str, place: str) -> str:
+        """One of the arrays that are one array of pointers."""
+        address = self._code.emit(f"getelementptr ptr, ptr %{many}, i64 {place}")
+        return self._code.emit(f"load ptr, ptr {address}, align 8, {INVARIANT}")
 
     def _read(self, place: str) -> Value:
         """A number of the table."""
@@ -210,34 +211,42 @@ class KernelText:
                 copied.setdefault(key, []).append((place, self.schedule.offsets[storage]))
         for ((size, dtype), array), rows in copied.items():
             if self.has_many_inputs:
-                self._copy_many(rows, array, dtype, size)
+                self._copy_many("x", rows, array, dtype, size)
                 continue
             for place, offset in rows:
                 target = self._code.offset(array, dtype, self._entry(offset))
                 self._copied(f"%x{place}", target, dtype, size)
 
-    def _copy_many(self, rows: list[tuple[int, int]], array: str, dtype: DType, size: int) -> None:
-        """Inputs of one size to their places in a workspace."""
+    def _copy_many(self, many: str, rows: list[tuple[int, int]], array: str, dtype: DType, size: int) -> None:
+        """Inputs of one size to their places in a workspace, or outputs from there."""
         code = self._code
         repeated, start = self.table.rows(rows)
 
         def copy(k: Value) -> None:
             row = self._read(str(start)) + k * 2
             place, offset = self._read(row.text), self._read((row + 1).text)
-            source = code.emit(f"load ptr, ptr {code.emit(f'getelementptr ptr, ptr %x, i64 {place.text}')}, align 8")
-            self._copied(source, code.offset(array, dtype, offset), dtype, size)
+            outside, inside = self._pointer(many, place.text), code.offset(array, dtype, offset)
+            source, target = (outside, inside) if many == "x" else (inside, outside)
+            self._copied(source, target, dtype, size)
 
         loop(code, self._read(str(repeated)), copy)
 
     def _copy_out(self) -> None:
         self._begin(None)
+        storages = self.lowering.storages
+        copied: dict[Any, list[tuple[int, int]]] = {}
         for place, storage in enumerate(self.lowering.outputs):
             name = f"o{place}"
             self._used.add(name)
             if self.schedule.arrays[storage] != name:
-                size, dtype = self.lowering.storages[storage]
-                source = self._code.offset(self._array(storage), dtype, self._entry(self.schedule.offsets[storage]))
-                self._copied(source, f"%{name}", dtype, size)
+                key = (storages[storage], self._array(storage))
+                copied.setdefault(key, []).append((place, self.schedule.offsets[storage]))
+        for ((size, dtype), array), rows in copied.items():
+            if self.has_many_outputs and size:
+                self._copy_many("o", rows, array, dtype, size)
+                continue
+            for place, offset in rows:
+                self._copied(self._code.offset(array, dtype, self._entry(offset)), f"%o{place}", dtype, size)
 
     # --- bodies ------------------------------------------------------------------------------------------------------
 
@@ -281,7 +290,7 @@ class KernelText:
         self.stages[-1].nanoseconds += (self.stages[-1].nanoseconds - before) * (segment.count - 1)
 
     def _nest_of(self, segment: Segment, group: Group) -> Nest:
-        return Nest(self.schedule, segment, group, lambda form: form.name in ANGLES)
+        return Nest(self.schedule, segment, group, lambda form: form.name in LIMITED)
 
     def _is_long(self, segment: Segment) -> bool:
         """Whether threads are to share loops in each iteration."""
@@ -388,10 +397,9 @@ class KernelText:
 
     @property
     def passed(self) -> list[str]:
-        """What the function is called with after the numbers of a stage: all inputs may be one array of pointers."""
-        if not self.has_many_inputs:
-            return self.parameters
-        return [*[name for name in self.parameters if name[0] != "x"], "x"]
+        """What the function is called with after the numbers of a stage: inputs or outputs may be one of pointers."""
+        many = ["x"] * self.has_many_inputs + ["o"] * self.has_many_outputs
+        return [*[name for name in self.parameters if name[0] not in many], *many]
 
     def heads(self) -> list[str]:
         """The parameters of the function."""

@@ -10,6 +10,8 @@ import numpy as np
 
 from autodiff.whole import silent
 
+from ..loops.elementary import split_product
+
 DType = np.dtype[Any]
 BOOL, INT32, INT64, FLOAT32, FLOAT64 = (np.dtype(code) for code in ("?", "i4", "i8", "f4", "f8"))
 
@@ -58,6 +60,9 @@ class Writer(Protocol):
 
     def library(self, name: str, *operands: Value) -> Value:
         """The C library's function."""
+
+    def note(self, outside: Value) -> None:
+        """Remember that a number was out of the usual range of a function, if it was."""
 
     def function(self, name: str, make: Callable[..., Value], *operands: Value) -> Value:
         """A function of the module."""
@@ -171,6 +176,15 @@ class Value:
             product = self * factor
             return product.__add__(term)
         return self.code.intrinsic("fma", self, self.like(factor), self.like(term))
+
+    def product(self, factor: Any) -> tuple[Value, Value]:
+        """``self * factor``, and what its rounding lost."""
+        factor = self.like(factor)
+        if not self.code.has_fma:
+            split: tuple[Value, Value] = split_product(self, factor)
+            return split
+        result: Value = self * factor
+        return result, self.code.intrinsic("fma", self, factor, -result)
 
     def rint(self) -> Value:
         """The nearest integer, as a floating number."""

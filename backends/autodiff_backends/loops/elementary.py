@@ -10,7 +10,7 @@ those of FreeBSD's msun (``e_log.c``, ``k_sin.c``, ``k_cos.c``) and of Moshier's
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 
@@ -19,6 +19,9 @@ class Number(Protocol):
 
     def fma(self, factor: Any, term: Any) -> Any:
         """``self * factor + term``, rounded once where the processor does that."""
+
+    def product(self, factor: Any) -> tuple[Any, Any]:
+        """``self * factor``, and what its rounding lost."""
 
     def rint(self) -> Any:
         """The nearest integer, as a floating number."""
@@ -58,30 +61,44 @@ def horner(x: Any, coefficients: Sequence[float]) -> Any:
     return result
 
 
+def split_product(x: Any, y: Any) -> tuple[Any, Any]:
+    """A product and what its rounding lost, for processors that cannot multiply and add at once (Dekker)."""
+    result = x * y
+    a, b = _head(x), _head(y)
+    c, d = x - a, y - b
+    return result, c * d - (((result - a * b) - c * b) - a * d)
+
+
+def _head(x: Any) -> Any:
+    """The number without the lower half of its digits: a square of it is exact."""
+    return (x.bits() & -0x8000000).number()
+
+
 def _exponentials(count: int) -> list[float]:
     """The coefficients of the series of (e^x - 1 - x) / x^2, the highest first."""
     return [1.0 / math.factorial(k) for k in range(count, 1, -1)]
 
 
-def _power_of_two(k: Any) -> Any:
+def power_of_two(k: Any) -> Any:
     """2^k for an integer k of a normal number."""
     return (((k + _ROUND).bits() - (_ROUND_BITS - 1023)) << 52).number()
 
 
-def _clamped(x: Any, low: float, high: float) -> Any:
+def clamped(x: Any, low: float, high: float) -> Any:
+    """The number, or the nearer one of two bounds."""
     x = (x > high).select(high, x)
     return (x < low).select(low, x)
 
 
 def _scaled_exp(x: Any, power: float = 0.0) -> Any:
     """e^x times a power of two, which may be finite where e^x is not."""
-    x = _clamped(x, -746.0, 710.0 - 0.6875 * power)
+    x = clamped(x, -746.0, 710.0 - 0.6875 * power)
     n = (x * 1.44269504088896338700e00).rint()
     r = n.fma(-1.90821492927058770002e-10, n.fma(-6.93147180369123816490e-01, x))
     y = (r * r).fma(horner(r, _exponentials(13)), r) + 1.0
     # In two steps, since 2^n may be no normal number where the result is one, or nearly.
     half = (n * 0.5).rint()
-    return y * _power_of_two(half) * _power_of_two((n + power if power else n) - half)
+    return y * power_of_two(half) * power_of_two((n + power if power else n) - half)
 
 
 def exp(x: Any) -> Any:
@@ -91,7 +108,7 @@ def exp(x: Any) -> Any:
 
 def exp2(x: Any) -> Any:
     """2^x."""
-    x = _clamped(x, -1076.0, 1025.0)
+    x = clamped(x, -1076.0, 1025.0)
     n = x.rint()
     f = x - n
     # The logarithm of 2 in two parts.
@@ -99,15 +116,20 @@ def exp2(x: Any) -> Any:
     low = f.fma(2.31904681384629955842e-17, f.fma(6.93147180559945286227e-01, -r))
     y = (r * r).fma(horner(r, _exponentials(13)), r + low) + 1.0
     half = (n * 0.5).rint()
-    return y * _power_of_two(half) * _power_of_two(n - half)
+    return y * power_of_two(half) * power_of_two(n - half)
 
 
-def _exponent_fraction(x: Any) -> tuple[Any, Any]:
+def exponent_fraction(x: Any) -> tuple[Any, Any]:
     """k and f with x = 2^k (1 + f), where 1 + f is between sqrt(1/2) and sqrt(2); of positive numbers."""
     small = x < 2.2250738585072014e-308
-    scaled = small.select(x * 18014398509481984.0, x)
-    shifted = scaled.bits() + 0x00095F619980C433
-    k = (((shifted >> 52) & 0x7FF) + _ROUND_BITS).number() - _ROUND - small.select(x * 0.0 + 1077.0, 1023.0)
+    k, f = normal_exponent_fraction(small.select(x * 18014398509481984.0, x))
+    return k - small.select(x * 0.0 + 54.0, 0.0), f
+
+
+def normal_exponent_fraction(x: Any) -> tuple[Any, Any]:
+    """The same of numbers that are not subnormal."""
+    shifted = x.bits() + 0x00095F619980C433
+    k = (((shifted >> 52) & 0x7FF) + _ROUND_BITS).number() - (_ROUND + 1023.0)
     return k, ((shifted & 0x000FFFFFFFFFFFFF) + 0x3FE6A09E667F3BCD).number() - 1.0
 
 
@@ -134,7 +156,7 @@ def _log_ends(x: Any, y: Any) -> Any:
 
 def log(x: Any) -> Any:
     """The natural logarithm."""
-    k, f = _exponent_fraction(x)
+    k, f = exponent_fraction(x)
     halved, rest = _log_parts(f)
     y = k * 6.93147180369123816490e-01 - ((halved - k.fma(1.90821492927058770002e-10, rest)) - f)
     return _log_ends(x, y)
@@ -142,7 +164,7 @@ def log(x: Any) -> Any:
 
 def _log_in(x: Any, high: float, low: float, of_two: tuple[float, float]) -> Any:
     """A logarithm to another base, ``high + low`` being 1 by the base's own and ``of_two`` that of 2."""
-    k, f = _exponent_fraction(x)
+    k, f = exponent_fraction(x)
     halved, rest = _log_parts(f)
     # log(1 + f) as a sum of two numbers, the first of few bits.
     head = ((f - halved).bits() & -0x100000000).number()
@@ -166,7 +188,12 @@ def log10(x: Any) -> Any:
 
 
 def log1p(x: Any) -> Any:
-    """log(1 + x): that of the rounded sum, and what rounding lost divided by it."""
+    """log(1 + x)."""
+    return _log1p(x, log)
+
+
+def _log1p(x: Any, log: Callable[[Any], Any]) -> Any:
+    """The logarithm of the rounded sum, and what rounding lost divided by it."""
     u = x + 1.0
     y = log(u) + (x - (u - 1.0)) / u
     y = ((u == 0.0) | (u == math.inf)).select(log(u), y)
@@ -175,7 +202,11 @@ def log1p(x: Any) -> Any:
 
 def logaddexp(x: Any, y: Any) -> Any:
     """log(e^x + e^y)."""
-    r = (x > y).select(x, y) + log1p(exp(-abs(x - y)))
+    return _logaddexp(x, y, log1p(exp(-abs(x - y))))
+
+
+def _logaddexp(x: Any, y: Any, rest: Any) -> Any:
+    r = (x > y).select(x, y) + rest
     # Equal infinities have no difference.
     r = (x == y).select(x + 0.6931471805599453, r)
     return ((x != x) | (y != y)).select(x + y, r)
@@ -190,8 +221,12 @@ def logaddexp2(x: Any, y: Any) -> Any:
 
 def expm1(x: Any) -> Any:
     """e^x - 1."""
-    # Near 0 the terms of the series up to x^16.
-    y = (abs(x) < 0.5).select((x * x).fma(horner(x, _exponentials(16)), x), exp(x) - 1.0)
+    return _expm1(x, exp(x), 16)
+
+
+def _expm1(x: Any, exponential: Any, terms: int) -> Any:
+    """Near 0 so many terms of the series."""
+    y = (abs(x) < 0.5).select((x * x).fma(horner(x, _exponentials(terms)), x), exponential - 1.0)
     return (x == 0.0).select(x, y)
 
 
@@ -216,7 +251,7 @@ def tanh_slope(x: Any) -> Any:
 def sinh(x: Any) -> Any:
     """The hyperbolic sine."""
     size = abs(x)
-    e = expm1(_clamped(size, 0.0, 709.0))
+    e = expm1(clamped(size, 0.0, 709.0))
     rest = e / (e + 1.0)
     near = (size < 1.0).select((e + e) - e * rest, e + rest) * 0.5
     return (size > 22.0).select(_scaled_exp(size, -1.0), near).copysign(x)
@@ -225,7 +260,7 @@ def sinh(x: Any) -> Any:
 def cosh(x: Any) -> Any:
     """The hyperbolic cosine."""
     size = abs(x)
-    e = exp(_clamped(size, 0.0, 709.0))
+    e = exp(clamped(size, 0.0, 709.0))
     return (size > 22.0).select(_scaled_exp(size, -1.0), e.fma(0.5, 0.5 / e))
 
 
@@ -344,7 +379,7 @@ def _power_of_two_single(k: Any) -> Any:
 
 def exp_single(x: Any) -> Any:
     """e^x."""
-    x = _clamped(x, -104.0, 89.0)
+    x = clamped(x, -104.0, 89.0)
     n = (x * 1.44269504088896341).rint()
     r = n.fma(-1.42860682030941723212e-06, n.fma(-6.93145751953125e-01, x))
     y = (r * r).fma(horner(r, _exponentials(8)), r) + 1.0
@@ -378,6 +413,21 @@ def log_single(x: Any) -> Any:
     y = k.fma(-2.12194440e-4, f * z * p)
     y = z.fma(-0.5, y)
     return _log_ends(x, k.fma(0.693359375, f + y))
+
+
+def log1p_single(x: Any) -> Any:
+    """log(1 + x)."""
+    return _log1p(x, log_single)
+
+
+def logaddexp_single(x: Any, y: Any) -> Any:
+    """log(e^x + e^y)."""
+    return _logaddexp(x, y, log1p_single(exp_single(-abs(x - y))))
+
+
+def expm1_single(x: Any) -> Any:
+    """e^x - 1."""
+    return _expm1(x, exp_single(x), 9)
 
 
 def tanh_single(x: Any) -> Any:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from .elementary import split_product
+
 INTEGERS = {np.dtype(np.float32): np.dtype(np.int32), np.dtype(np.float64): np.dtype(np.int64)}
 FLOATS = {integer: number for number, integer in INTEGERS.items()}
 
@@ -85,6 +87,10 @@ class Evaluated:
         wide = np.float64 if self.array.dtype == np.float32 else np.longdouble
         product = self.array.astype(wide) * np.asarray(self._like(factor)).astype(wide)
         return Evaluated((product + np.asarray(self._like(term)).astype(wide)).astype(self.array.dtype))
+
+    def product(self, factor: Any) -> tuple[Evaluated, Evaluated]:
+        """``self * factor``, and what its rounding lost."""
+        return split_product(self, Evaluated(np.asarray(self._like(factor))))
 
     def rint(self) -> Evaluated:
         """The nearest integer."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import elementary, inverses
+from . import elementary, gammas, inverses, powers, probabilities
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -42,6 +42,20 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
         inverses.hypot,
         inverses.erf,
         inverses.erfc,
+        inverses.erfcx,
+        powers.power,
+        gammas.gammaln,
+        gammas.psi,
+        probabilities.expit,
+        probabilities.log_expit,
+        probabilities.logit,
+        probabilities.xlogy,
+        probabilities.xlog1py,
+        probabilities.entr,
+        probabilities.rel_entr,
+        probabilities.kl_div,
+        probabilities.ndtr,
+        probabilities.log_ndtr,
     )
 }
 SINGLE: dict[str, Callable[..., Any]] = {
@@ -49,27 +63,64 @@ SINGLE: dict[str, Callable[..., Any]] = {
     for f in (
         elementary.exp_single,
         elementary.log_single,
+        elementary.log1p_single,
+        elementary.expm1_single,
+        elementary.logaddexp_single,
         elementary.tanh_single,
         elementary.tanh_slope_single,
         elementary.logistic_single,
         elementary.sin_single,
         elementary.cos_single,
+        inverses.erf_single,
+        powers.power_single,
+        probabilities.expit_single,
+        probabilities.log_expit_single,
     )
 }
 
-# Those that are for angles up to ``LARGEST_ANGLE``.
-ANGLES = frozenset(("sin", "cos", "tan"))
+
+class Limit(NamedTuple):
+    """What is done about a function that is for a usual range only.
+
+    Parameters
+    ----------
+    outside : callable
+        Whether an operand is out of that range.
+    exact : callable or None
+        The function of all numbers; None for the C library's.
+    """
+
+    outside: Callable[[Any], Any]
+    exact: Callable[[Any], Any] | None = None
 
 
-def function_of(name: str, dtype: np.dtype[Any]) -> Callable[..., Any]:
-    """A function for numbers of a dtype: in double precision if there is none for single."""
+def _is_large(x: Any) -> Any:
+    return abs(x) > elementary.LARGEST_ANGLE
+
+
+def _is_negative(x: Any) -> Any:
+    return x < 0.0
+
+
+LIMITED = {
+    **dict.fromkeys(("sin", "cos", "tan"), Limit(_is_large)),
+    "gammaln": Limit(_is_negative, gammas.gammaln_exact),
+    "psi": Limit(_is_negative, gammas.psi_exact),
+}
+
+
+def function_of(name: str, dtype: np.dtype[Any], exact: bool = False) -> Callable[..., Any]:
+    """A function for numbers of a dtype: in double precision if there is none for single; maybe of all numbers."""
+    limit = LIMITED.get(name)
+    everywhere = limit.exact if exact and limit is not None else None
+    own = FUNCTIONS[name] if everywhere is None else everywhere
     if dtype == FLOAT64:
-        return FUNCTIONS[name]
-    own = SINGLE.get(name)
-    if own is not None:
         return own
+    single = SINGLE.get(name)
+    if single is not None:
+        return single
 
     def in_double(*operands: Any) -> Any:
-        return FUNCTIONS[name](*[x.cast(FLOAT64) for x in operands]).cast(FLOAT32)
+        return own(*[x.cast(FLOAT64) for x in operands]).cast(FLOAT32)
 
     return in_double

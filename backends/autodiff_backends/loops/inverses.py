@@ -6,10 +6,10 @@ The rational approximations are those of FreeBSD's msun (``e_asin.c``, ``s_cbrt.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
-from .elementary import arctan, exp, horner, log, log1p
+from .elementary import arctan, exp, exp_single, horner, log, log1p
+from .powers import exp_pair
 
 _PI, _PI_LOW = 3.14159265358979311600e00, 1.22464679914735317636e-16
 
@@ -230,38 +230,113 @@ _ERF_FAR = (
 _ERF_OF_ONE = 8.45062911510467529297e-01
 
 
-def _quotient(z: Any, coefficients: tuple[Sequence[float], Sequence[float]]) -> Any:
-    return horner(z, coefficients[0]) / horner(z, coefficients[1])
+def _chosen(size: Any, z: Any) -> tuple[Any, Any, Any]:
+    """Of the quotients of the ranges the one that is for |x|, and whether that is the first or the second.
+
+    The last two depend on z = 1 / x^2. They are the logarithm of x erfcx(x), and 0.5625.
+    """
+    near, one, middle = size < 0.84375, size < 1.25, size < 1.0 / 0.35
+    square, beside = size * size, size - 1.0
+    parts = []
+    for place in (0, 1):
+        far = middle.select(horner(z, _ERF_MIDDLE[place]), horner(z, _ERF_FAR[place]))
+        around = near.select(horner(square, _ERF_NEAR[place]), horner(beside, _ERF_ONE[place]))
+        parts.append(one.select(around, far))
+    return parts[0] / parts[1], near, one
 
 
-def _erf_parts(size: Any) -> tuple[Any, Any, Any]:
-    """For erf: what is multiplied by x near 0, what is added to its value near 1, and 1 - erf beyond."""
-    near = _quotient(size * size, _ERF_NEAR)
-    one = _quotient(size - 1.0, _ERF_ONE)
-    z = 1.0 / (size * size)
-    rest = (size < 1.0 / 0.35).select(_quotient(z, _ERF_MIDDLE), _quotient(z, _ERF_FAR))
+def _erf_parts(size: Any, low: Any = None) -> tuple[Any, Any, Any, Any]:
+    """The quotient, whether it is that near 0 or that near 1, and 1 - erf beyond.
+
+    What is beyond may be of a number that ``low`` is added to.
+    """
+    inverse = 1.0 / size
+    quotient, near, one = _chosen(size, inverse * inverse)
     head = _halved_bits(size)
-    beyond = exp(-head * head - 0.5625) * exp((head - size) * (head + size) + rest) / size
-    return near, one, (size > 28.0).select(0.0, beyond)
+    rest = (head - size) * (head + size)
+    if low is not None:
+        rest = rest - (size + size + inverse) * low
+    beyond = exp_pair(-head * head - 0.5625, rest + quotient) * inverse
+    return quotient, near, one, (size > 28.0).select(0.0, beyond)
+
+
+def erf_near(x: Any) -> Any:
+    """erf(x) / x - 1, up to 0.84375."""
+    z = x * x
+    return horner(z, _ERF_NEAR[0]) / horner(z, _ERF_NEAR[1])
 
 
 def erf(x: Any) -> Any:
     """The error function."""
     size = abs(x)
-    near, one, beyond = _erf_parts((size > 30.0).select(30.0, size))
-    y = (size < 1.25).select(one + _ERF_OF_ONE, 1.0 - beyond)
-    y = (size < 0.84375).select(size.fma(near, size), y).copysign(x)
+    quotient, near, one, beyond = _erf_parts((size > 30.0).select(30.0, size))
+    y = one.select(quotient + _ERF_OF_ONE, 1.0 - beyond)
+    y = near.select(size.fma(quotient, size), y).copysign(x)
     return (x != x).select(x, y)
 
 
 def erfc(x: Any) -> Any:
     """1 - erf(x)."""
+    return erfc_of_sum(x)
+
+
+def erfc_of_sum(x: Any, low: Any = None) -> Any:
+    """1 - erf(x + low), where the second number is less than a unit in the last place of the first."""
     size = abs(x)
-    near, one, beyond = _erf_parts((size > 30.0).select(30.0, size))
     right = x > 0.0
-    middle = right.select((1.0 - _ERF_OF_ONE) - one, (one + _ERF_OF_ONE) + 1.0)
-    y = (size < 1.25).select(middle, right.select(beyond, 2.0 - beyond))
+    if low is not None:
+        low = right.select(low, -low)
+    quotient, near, one, beyond = _erf_parts((size > 30.0).select(30.0, size), low)
+    middle = right.select((1.0 - _ERF_OF_ONE) - quotient, (quotient + _ERF_OF_ONE) + 1.0)
+    y = one.select(middle, right.select(beyond, 2.0 - beyond))
     # From 1/4 on less is lost when 1/2 is taken away first.
-    low = (x < 0.25).select(1.0 - x.fma(near, x), 0.5 - x.fma(near, x - 0.5))
-    y = (size < 0.84375).select(low, y)
+    around = (x < 0.25).select(1.0 - x.fma(quotient, x), 0.5 - x.fma(quotient, x - 0.5))
+    return (x != x).select(x, near.select(around, y))
+
+
+def erfcx(x: Any) -> Any:
+    """e^(x^2) erfc(x)."""
+    size = abs(x)
+    bounded = (size > 30.0).select(30.0, size)
+    inverse = 1.0 / size
+    quotient, near, one = _chosen(size, inverse * inverse)
+    around = near.select(size.fma(-quotient, -size + 0.5) + 0.5, (1.0 - _ERF_OF_ONE) - quotient)
+    around = (size < 0.25).select(1.0 - size.fma(quotient, size), around)
+    square, lost = bounded.product(bounded)
+    grown = exp_pair(square, lost)
+    y = one.select(grown * around, exp(quotient - 0.5625) / size)
+    # For a negative x, what is twice as large as the result for a positive one is taken from e^(x^2).
+    y = (x < 0.0).select((grown + grown) - y, y)
     return (x != x).select(x, y)
+
+
+# In single precision: erf(x) / x - 1 by x^2 up to 1, and log(erfc(x)) by x - 2.5 up to 4, at Chebyshev's points.
+_ERF_SINGLE = [
+    -9.667044571e-06,
+    0.0001126595903,
+    -0.0008484080406,
+    0.005221031808,
+    -0.02686543073,
+    0.112837825,
+    -0.3761263847,
+    0.1283791671,
+]
+_LOG_ERFC_SINGLE = [
+    1.637151415e-06,
+    -1.33150144e-05,
+    7.729137615e-05,
+    -0.0004201225235,
+    0.002165303549,
+    -0.01085854164,
+    -0.9438937036,
+    -5.352680674,
+    -7.806815273,
+]
+
+
+def erf_single(x: Any) -> Any:
+    """The error function."""
+    size = abs(x)
+    near = size.fma(horner(size * size, _ERF_SINGLE), size)
+    far = 1.0 - exp_single(horner((size > 4.0).select(4.0, size) - 2.5, _LOG_ERFC_SINGLE))
+    return (x != x).select(x, (size < 1.0).select(near, far).copysign(x))
