@@ -296,7 +296,7 @@ def test_other_arrays_are_refused(made):
 
 
 def test_what_llvm_does_not_take_is_called_step_by_step(monkeypatch, made):
-    monkeypatch.setattr(machine, "ATTRIBUTES", "attributes #0 = { unheard_of }")
+    monkeypatch.setattr(machine, "attributes", lambda _: "attributes #0 = { unheard_of }")
     with pytest.warns(RuntimeWarning, match="this version of LLVM cannot compile"):
         found = ad.function(ad.grad(network(ad.scan, 3.0)), backend="llvm")(W, X, H)
     np.testing.assert_allclose(found, ad.grad(network(loops.scan, 3.0))(W, X, H), rtol=1e-9)

@@ -48,7 +48,8 @@ def direct(text: KernelText) -> None:
         found[kind] = f"ptr {many}"
     stage = [loaded("%numbers", "i64", i) for i in range(len(STAGE))] if text.is_staged else []
     arguments = [loaded("%pointers", "ptr", 0), *stage, *[found[name] for name in text.passed]]
-    code.do(f"call void @kernel({', '.join(arguments)})")
+    # (Not inlined: what it reads of arrays of pointers is invariant in it, and not before.)
+    code.do(f"call void @kernel({', '.join(arguments)}) #5")
     code.do("ret void")
     text.module.define("entry", lambda _: (code.definition("void @entry(ptr %numbers, ptr %pointers) #0"), INT64))
 
@@ -291,7 +292,7 @@ class Entry:
         """A call of the kernel; the flags that it has raised, None if nobody looks at them."""
         code = self._code
         looked = mask(self._text.lowering.program.quiet)
-        # (Not inlined: no instruction is to come after the look at the flags.)
+        # (Not inlined: no instruction is to come after the look at the flags, nor one before pointers are stored.)
         call = f"call void @kernel({', '.join(arguments)}) #5"
         if not looked:
             code.do(call)
