@@ -91,7 +91,7 @@ class Gradients(Engine):
         Whether only that is recognised which belongs to no larger derivative: what functions make of arguments.
     """
 
-    __slots__ = ("_alone", "_growth", "_met", "_seen")
+    __slots__ = ("_alone", "_growth", "_met")
 
     def __init__(
         self, capacity: int, backend: Backend | None = None, memory_limit: int | None = None, alone: bool = False
@@ -101,7 +101,6 @@ class Gradients(Engine):
         self._growth = Growth()
         # By what is seen of a result at once: the entries of what it was lately.
         self._met: Memo[Any, tuple[weakref.ref[Entry], ...]] = Memo(MET_KEPT)
-        self._seen = self._met.hot.get
 
     def evaluate(
         self, root: Node, wrt: list[Node], n: int = 1, handles: Sequence[Handle] = ()
@@ -251,7 +250,7 @@ class Gradients(Engine):
         None if it is none of those that were met lately.
         """
         # What has not been asked for lately is noted again by its key.
-        met = self._seen((root.signature, n, len(wrt), n == 1 and root.value is None))
+        met = self._met.hot.get((root.signature, n, len(wrt), n == 1 and root.value is None))
         if met is None or taken_at_all or searches:
             return None
         for reference in met:

@@ -39,8 +39,8 @@ LARGE = 1 << 14
 evaluations = PlanCache(1024)
 
 # Longer programs are computed as they were recorded, at first: simplifying them and making source takes 25 us a node or
-# more, as long as thirty calls.
-LONGEST_SIMPLIFIED = 1_000
+# more, as long as thirty calls. A gradient of 100 operations is there in 3 ms so, and would be in 15.
+LONGEST_SIMPLIFIED = 200
 
 # Walks to a value that are shorter keep nothing on their way. Longer ones keep a state, of this many bytes for each of
 # their nodes, so that what is kept takes no more than a few times the memory of the nodes; and of any size when they

@@ -84,13 +84,13 @@ def planted(monkeypatch: pytest.MonkeyPatch, seeds: range) -> set[str]:
 
 def test_a_wrong_derivative_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A gradient that is off by a millionth."""
-    evaluate = Gradients.evaluate
+    computed = Gradients.computed
 
     def off(self: Any, *args: Any) -> Any:
-        value, gradients = evaluate(self, *args)
+        value, gradients = computed(self, *args)
         return value, [g * g.dtype.type(1 + 1e-6) for g in gradients]
 
-    monkeypatch.setattr(Gradients, "evaluate", off)
+    monkeypatch.setattr(Gradients, "computed", off)
     assert {"orders", "transformations"} <= planted(monkeypatch, range(40))
 
 
