@@ -225,6 +225,21 @@ class Backend(ABC):
         """
         return None
 
+    def alone(self, plan: Plan) -> Plan:
+        """A plan of ``compile`` as it is best called by itself.
+
+        Parameters
+        ----------
+        plan : Plan
+            Of one step of a loop, or of a branch.
+
+        Returns
+        -------
+        Plan
+            The same, unless plans wait for ``repeat``.
+        """
+        return plan
+
     # --- arrays ------------------------------------------------------------------------------------------------------
 
     @property

@@ -71,6 +71,7 @@ def scan_runner(
     whole = backend.repeat(plan, _repetition(body, length, step, along, onto, reverse))
     if whole is not None:
         return whole
+    plan = backend.alone(plan)
     consts, carry = _names("k", step.consts), _names("c", step.carry)
     arrays, results = _names("x", len(along)), _names("y", len(onto))
     in_place = _is_numpy(backend)
@@ -171,7 +172,7 @@ def while_runner(test: Body, body: Body, backend: Backend, step: Step) -> Runner
             ]
         )
     )
-    ask, plan = test.plan(backend), body.plan(backend)
+    ask, plan = backend.alone(test.plan(backend)), backend.alone(body.plan(backend))
     own = _Own(backend, body)
 
     def run(values: Sequence[Any]) -> tuple[Any, ...]:
@@ -229,7 +230,7 @@ def _branch(body: Body, backend: Backend) -> Any:
     def call(*values: Any) -> list[Any]:
         # A branch that is never taken is never compiled.
         if not made:
-            made.append(body.plan(backend))
+            made.append(backend.alone(body.plan(backend)))
         return loop(made[0], *values)  # type: ignore[no-any-return]
 
     return call

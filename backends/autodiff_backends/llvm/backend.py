@@ -367,6 +367,10 @@ class StepBackend(LlvmBackend):
             return None
         return self._loaded(lambda: Repeated(text, loop))
 
+    def alone(self, plan: Plan) -> Plan:
+        """What a plan of one step waits with."""
+        return plan.plan if isinstance(plan, Step) else plan
+
 
 def _with_kernels(program: Program) -> Program:
     """The same program, in which steps of loops and branches are compiled as kernels, too."""
