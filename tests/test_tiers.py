@@ -284,6 +284,37 @@ def test_tiers_change_in_the_middle_of_loops_in_threads(untried):
     assert wrong == []
 
 
+@needs_llvm
+@pytest.mark.parametrize("fails", [False, True])
+def test_long_programs_are_made_machine_code_without_source_before(fails, untried, monkeypatch):
+    """In the background, where nobody waits for either."""
+
+    def unrolled(x):
+        y = x
+        for _ in range(400):
+            y = np.sin(y) * x + 0.5
+        return np.sum(y * y)
+
+    sources = []
+    generated = importlib.import_module("autodiff_backends.numpy.backend").Generated
+    monkeypatch.setattr(generated, "__init__", lambda *args: sources.append(args))
+    if fails:
+        monkeypatch.setattr(default_, "compiler", lambda: FakeCompiler(lambda program: 1 // 0))
+    step = Step(unrolled)
+    first = step()
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        for _ in range(4):
+            np.testing.assert_allclose(step(), first, rtol=1e-11)
+            background.wait()
+    assert sources == []
+    if fails:
+        assert ["ZeroDivisionError" in str(one.message) and one.filename == __file__ for one in found] == [True]
+        assert "ZeroDivisionError" in step.tier
+    else:
+        assert step.tier.startswith("llvm, compiled in ")
+
+
 # --- what can go wrong -----------------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from functools import partial
 from time import perf_counter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from ..backend import Plan
 from ..background import Cancelled, Later, enabled
@@ -103,6 +103,16 @@ class Outcome:
         self.error = error
 
 
+class Done(NamedTuple):
+    """What came of a task that was done before anybody called the plan."""
+
+    found: Made | Outcome
+
+    def get(self) -> Made | Outcome:
+        """What came of it."""
+        return self.found
+
+
 class Task(ABC):
     """How a faster plan is made.
 
@@ -164,12 +174,10 @@ class Hot(partial[tuple[Any, ...]]):
     _state: _State
 
     def __new__(cls, plan: Plan, task: Task, made: Made | Outcome | None = None) -> Hot:
-        state = _State(plan, task)
+        state = _State(plan, task, made)
         self = super().__new__(cls, state)
         self._state = state
         state.holder = weakref.ref(self)
-        if made is not None:
-            state.take(made)
         return self
 
     def __reduce__(self) -> Any:
@@ -228,18 +236,19 @@ class _State:
 
     holder: weakref.ref[Hot]
 
-    def __init__(self, plan: Plan, task: Task):
+    def __init__(self, plan: Plan, task: Task, made: Made | Outcome | None = None):
         # Until it is settled which plan answers: it has the program.
         self._task: Task | None = task
         self._slow = self.answering = plan
         self._fast: Made | None = None
         self._calls = itertools.count(1)
-        self._look = FIRST_LOOK
-        self._later: Later[Made | Outcome] | None = None
+        # It is taken by who calls first, who is told what has gone wrong.
+        self._later: Later[Made | Outcome] | Done | None = None if made is None else Done(made)
+        self._look = FIRST_LOOK if made is None else 0
         self._turns: Iterator[Plan] | None = None
         # The shortest call of each plan so far.
         self._seconds: dict[Plan, float] = {}
-        self._reason = "too few calls to pay for machine code"
+        self._reason = "too few calls to pay for machine code" if made is None else "machine code is there from now on"
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         calls = next(self._calls)
@@ -296,7 +305,9 @@ class _State:
         return self.answering
 
     def take(self, found: Made | Outcome, calls: int = 0) -> None:
-        """Take what came of the task."""
+        """Take what came of the task, unless another thread has done that, and more."""
+        if self._task is None:
+            return
         if isinstance(found, Made):
             self._fast = found
             if not enabled() or not TRIALS:
