@@ -1,10 +1,10 @@
 """Plans that are exchanged for faster ones once they are called often enough to pay for making these.
 
-What pays is decided by the time that calls take, which is looked at in the calls whose number is a power of two, and
-by the time that making a faster plan will take. That is predicted from the length of the program, in units of what
-this process takes to make the first kind of plan, and corrected by what making the others took: no figure is of one
-machine. When the faster plan is there it and the first one answer in turn for a few calls, and the one that was faster
-stays.
+What pays is decided by the time that calls take, which is looked at in a few calls, each twice as late as the one
+before at most, and by the time that making a faster plan will take. That is predicted from the length of the program,
+in units of what this process takes to make the first kind of plan, and corrected by what making the others took: no
+figure is of one machine. When the faster plan is there it and the first one answer in turn for a few calls, and the one
+that was faster stays.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ TRIALS = 5
 # program, and for each of its operations. The clock and a process's own figures soon correct both.
 FOR_ANY, FOR_EACH = 1_000.0, 8.0
 
-# Seconds of a unit, where nothing has been measured (and nothing is to be).
-NOMINAL_UNIT = 4e-5
+# Seconds of a unit at most, while fewer plans were made than the second figure. (What making the first faster plan took
+# corrects it.)
+NOMINAL_UNIT, FEW = 4e-5, 4
 
 # Operations that the first kind of plan takes as many units for as for its own, whatever it is.
 FOR_A_PLAN = 8
@@ -49,13 +50,15 @@ class Compiling:
     """What making faster plans takes in this process."""
 
     def __init__(self) -> None:
-        self._units = self._seconds = 0.0
+        self._unit, self._count = NOMINAL_UNIT, 0
         self._predicted = self._taken = 0.0
 
     def unit(self, operations: int, seconds: float) -> None:
         """Note how long a plan of the first kind took to make."""
-        self._units += operations + FOR_A_PLAN
-        self._seconds += seconds
+        # The shortest: the first plans wait for imports, and any for other processes.
+        unit = seconds / (operations + FOR_A_PLAN)
+        self._unit = unit if self._count == FEW else min(self._unit, unit)
+        self._count += 1
 
     def note(self, operations: int, seconds: float) -> None:
         """Note how long a faster plan took to make."""
@@ -63,8 +66,7 @@ class Compiling:
         self._taken += seconds
 
     def _cost(self, operations: int) -> float:
-        unit = self._seconds / self._units if self._units else NOMINAL_UNIT
-        return unit * (FOR_ANY + FOR_EACH * operations)
+        return self._unit * (FOR_ANY + FOR_EACH * operations)
 
     def seconds(self, operations: int) -> float:
         """What making a faster plan will take."""
@@ -292,7 +294,7 @@ class _State:
         predicted = COMPILING.seconds(task.operations)
         if calls * seconds <= predicted:
             self._reason = f"{calls} calls do not pay for {task.what}, which takes about {_short(predicted)}"
-            self._look = 2 * calls
+            self._look = _next_look(calls, predicted / max(seconds, 1e-9))
             return self.answering
         self._reason = f"{task.what} since call {calls}"
         self._look = 0
@@ -361,6 +363,11 @@ class _State:
         if self._turns is not None:
             return f"numpy and llvm in turn, to compare them: {both}"
         return f"llvm, {took}: {both}" if self.answering is fast.plan else f"numpy: machine code takes {both}"
+
+
+def _next_look(calls: int, paying: float) -> int:
+    """The call to look at next: twice as late as the last one, or when so many calls will pay."""
+    return min(2 * calls, max(int(paying), calls) + 1)
 
 
 def _short(seconds: float) -> str:
