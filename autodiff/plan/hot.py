@@ -308,7 +308,8 @@ class _State:
 
     def take(self, found: Made | Outcome, calls: int = 0) -> None:
         """Take what came of the task, unless another thread has done that, and more."""
-        if self._task is None:
+        task = self._task
+        if task is None:
             return
         if isinstance(found, Made):
             self._fast = found
@@ -327,7 +328,8 @@ class _State:
             self._settle(self._slow)
         else:
             self._reason = f"machine code, estimated to save {found.saved:.0%}, has not paid yet"
-            self._look = 2 * calls
+            seconds = found.saved * (self._seconds.get(self._slow) or task.nominal())
+            self._look = _next_look(calls, COMPILING.seconds(task.operations) / max(seconds, 1e-9))
 
     def _decide(self) -> None:
         """The plan that was faster is the one from now on."""
