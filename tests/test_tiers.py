@@ -550,6 +550,8 @@ def test_the_default_has_a_name():
     found = get_backend("default")
     assert found.home is get_backend("numpy") is get_backend()
     assert ad.Graph(backend="default").tensor([1.0]).node.aval.place is found.home
+    assert pickle.loads(pickle.dumps(found)) is found
+    assert found.label == "numpy"
 
 
 # --- random programs ------------------------------------------------------------------------------------------------

@@ -274,6 +274,8 @@ class _State:
             return self.answering(*values)
         task = self._task
         if task is None:
+            # Another thread has settled it meanwhile, or was interrupted there.
+            self._settle(self.answering)
             return self.answering(*values)
         if not enabled():
             # The same call in every run: nothing is measured.
