@@ -134,7 +134,8 @@ def test_machine_code_that_is_slower_goes_again(cheap, monkeypatch):
     background.wait()
     for _ in range(2 * hot.TRIALS + 2):
         step()
-    assert step.tier.startswith("numpy: machine code takes 2.")
+    assert step.tier.startswith("numpy: machine code takes ")
+    assert " ms a call where NumPy's plan takes " in step.tier
     assert step.hot.answering is step.hot._state._slow
     np.testing.assert_array_equal(step(), wanted())
 
@@ -225,7 +226,7 @@ def test_without_a_background_it_is_the_same_call_in_every_run(monkeypatch):
             calls += 1
         counts.append(calls)
     assert counts[0] == counts[1]
-    assert counts[0] in [2**k for k in range(1, 9)]
+    assert 2 < counts[0] < 1000
     np.testing.assert_array_equal(step(), Step(backend="llvm")())
 
 
@@ -233,7 +234,13 @@ def test_the_cost_is_corrected_by_what_was_measured():
     costs = hot.Compiling()
     nominal = costs.seconds(100)
     assert nominal == hot.NOMINAL_UNIT * (hot.FOR_ANY + 100 * hot.FOR_EACH)
+    costs.unit(92, 100 * hot.NOMINAL_UNIT / 2)
+    assert costs.seconds(100) == pytest.approx(nominal / 2)
+    for _ in range(hot.FEW):
+        costs.unit(92, 100 * 3 * hot.NOMINAL_UNIT)
+    assert costs.seconds(100) == pytest.approx(3 * nominal)
     costs.unit(92, 100 * 2 * hot.NOMINAL_UNIT)
+    costs.unit(92, 100 * 7 * hot.NOMINAL_UNIT)
     assert costs.seconds(100) == pytest.approx(2 * nominal)
     costs.note(100, nominal)
     assert costs.seconds(100) == pytest.approx(nominal)
@@ -282,6 +289,37 @@ def test_tiers_change_in_the_middle_of_loops_in_threads(untried):
     background.wait()
     function(data[0])
     assert wrong == []
+
+
+@needs_llvm
+@pytest.mark.parametrize("fails", [False, True])
+def test_long_programs_are_made_machine_code_without_source_before(fails, untried, monkeypatch):
+    """In the background, where nobody waits for either."""
+
+    def unrolled(x):
+        y = x
+        for _ in range(400):
+            y = np.sin(y) * x + 0.5
+        return np.sum(y * y)
+
+    sources = []
+    generated = importlib.import_module("autodiff_backends.numpy.backend").Generated
+    monkeypatch.setattr(generated, "__init__", lambda *args: sources.append(args))
+    if fails:
+        monkeypatch.setattr(default_, "compiler", lambda: FakeCompiler(lambda program: 1 // 0))
+    step = Step(unrolled)
+    first = step()
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        for _ in range(4):
+            np.testing.assert_allclose(step(), first, rtol=1e-11)
+            background.wait()
+    assert sources == []
+    if fails:
+        assert ["ZeroDivisionError" in str(one.message) and one.filename == __file__ for one in found] == [True]
+        assert "ZeroDivisionError" in step.tier
+    else:
+        assert step.tier.startswith("llvm, compiled in ")
 
 
 # --- what can go wrong -----------------------------------------------------------------------------------------------
@@ -512,6 +550,8 @@ def test_the_default_has_a_name():
     found = get_backend("default")
     assert found.home is get_backend("numpy") is get_backend()
     assert ad.Graph(backend="default").tensor([1.0]).node.aval.place is found.home
+    assert pickle.loads(pickle.dumps(found)) is found
+    assert found.label == "numpy"
 
 
 # --- random programs ------------------------------------------------------------------------------------------------

@@ -1,10 +1,10 @@
 """Plans that are exchanged for faster ones once they are called often enough to pay for making these.
 
-What pays is decided by the time that calls take, which is looked at in the calls whose number is a power of two, and
-by the time that making a faster plan will take. That is predicted from the length of the program, in units of what
-this process takes to make the first kind of plan, and corrected by what making the others took: no figure is of one
-machine. When the faster plan is there it and the first one answer in turn for a few calls, and the one that was faster
-stays.
+What pays is decided by the time that calls take, which is looked at in a few calls, each twice as late as the one
+before at most, and by the time that making a faster plan will take. That is predicted from the length of the program,
+in units of what this process takes to make the first kind of plan, and corrected by what making the others took: no
+figure is of one machine. When the faster plan is there it and the first one answer in turn for a few calls, and the one
+that was faster stays.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from functools import partial
 from time import perf_counter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from ..backend import Plan
 from ..background import Cancelled, Later, enabled
@@ -35,8 +35,9 @@ TRIALS = 5
 # program, and for each of its operations. The clock and a process's own figures soon correct both.
 FOR_ANY, FOR_EACH = 1_000.0, 8.0
 
-# Seconds of a unit, where nothing has been measured (and nothing is to be).
-NOMINAL_UNIT = 4e-5
+# Seconds of a unit at most, while fewer plans were made than the second figure. (What making the first faster plan took
+# corrects it.)
+NOMINAL_UNIT, FEW = 4e-5, 4
 
 # Operations that the first kind of plan takes as many units for as for its own, whatever it is.
 FOR_A_PLAN = 8
@@ -49,13 +50,15 @@ class Compiling:
     """What making faster plans takes in this process."""
 
     def __init__(self) -> None:
-        self._units = self._seconds = 0.0
+        self._unit, self._count = NOMINAL_UNIT, 0
         self._predicted = self._taken = 0.0
 
     def unit(self, operations: int, seconds: float) -> None:
         """Note how long a plan of the first kind took to make."""
-        self._units += operations + FOR_A_PLAN
-        self._seconds += seconds
+        # The shortest: the first plans wait for imports, and any for other processes.
+        unit = seconds / (operations + FOR_A_PLAN)
+        self._unit = unit if self._count == FEW else min(self._unit, unit)
+        self._count += 1
 
     def note(self, operations: int, seconds: float) -> None:
         """Note how long a faster plan took to make."""
@@ -63,8 +66,7 @@ class Compiling:
         self._taken += seconds
 
     def _cost(self, operations: int) -> float:
-        unit = self._seconds / self._units if self._units else NOMINAL_UNIT
-        return unit * (FOR_ANY + FOR_EACH * operations)
+        return self._unit * (FOR_ANY + FOR_EACH * operations)
 
     def seconds(self, operations: int) -> float:
         """What making a faster plan will take."""
@@ -101,6 +103,16 @@ class Outcome:
     def __init__(self, saved: float | None, error: str = ""):
         self.saved = saved
         self.error = error
+
+
+class Done(NamedTuple):
+    """What came of a task that was done before anybody called the plan."""
+
+    found: Made | Outcome
+
+    def get(self) -> Made | Outcome:
+        """What came of it."""
+        return self.found
 
 
 class Task(ABC):
@@ -164,12 +176,10 @@ class Hot(partial[tuple[Any, ...]]):
     _state: _State
 
     def __new__(cls, plan: Plan, task: Task, made: Made | Outcome | None = None) -> Hot:
-        state = _State(plan, task)
+        state = _State(plan, task, made)
         self = super().__new__(cls, state)
         self._state = state
         state.holder = weakref.ref(self)
-        if made is not None:
-            state.take(made)
         return self
 
     def __reduce__(self) -> Any:
@@ -228,18 +238,19 @@ class _State:
 
     holder: weakref.ref[Hot]
 
-    def __init__(self, plan: Plan, task: Task):
+    def __init__(self, plan: Plan, task: Task, made: Made | Outcome | None = None):
         # Until it is settled which plan answers: it has the program.
         self._task: Task | None = task
         self._slow = self.answering = plan
         self._fast: Made | None = None
         self._calls = itertools.count(1)
-        self._look = FIRST_LOOK
-        self._later: Later[Made | Outcome] | None = None
+        # It is taken by who calls first, who is told what has gone wrong.
+        self._later: Later[Made | Outcome] | Done | None = None if made is None else Done(made)
+        self._look = FIRST_LOOK if made is None else 0
         self._turns: Iterator[Plan] | None = None
         # The shortest call of each plan so far.
         self._seconds: dict[Plan, float] = {}
-        self._reason = "too few calls to pay for machine code"
+        self._reason = "too few calls to pay for machine code" if made is None else "machine code is there from now on"
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         calls = next(self._calls)
@@ -263,6 +274,8 @@ class _State:
             return self.answering(*values)
         task = self._task
         if task is None:
+            # Another thread has settled it meanwhile, or was interrupted there.
+            self._settle(self.answering)
             return self.answering(*values)
         if not enabled():
             # The same call in every run: nothing is measured.
@@ -283,7 +296,7 @@ class _State:
         predicted = COMPILING.seconds(task.operations)
         if calls * seconds <= predicted:
             self._reason = f"{calls} calls do not pay for {task.what}, which takes about {_short(predicted)}"
-            self._look = 2 * calls
+            self._look = _next_look(calls, predicted / max(seconds, 1e-9))
             return self.answering
         self._reason = f"{task.what} since call {calls}"
         self._look = 0
@@ -296,7 +309,10 @@ class _State:
         return self.answering
 
     def take(self, found: Made | Outcome, calls: int = 0) -> None:
-        """Take what came of the task."""
+        """Take what came of the task, unless another thread has done that, and more."""
+        task = self._task
+        if task is None:
+            return
         if isinstance(found, Made):
             self._fast = found
             if not enabled() or not TRIALS:
@@ -314,7 +330,8 @@ class _State:
             self._settle(self._slow)
         else:
             self._reason = f"machine code, estimated to save {found.saved:.0%}, has not paid yet"
-            self._look = 2 * calls
+            seconds = found.saved * (self._seconds.get(self._slow) or task.nominal())
+            self._look = _next_look(calls, COMPILING.seconds(task.operations) / max(seconds, 1e-9))
 
     def _decide(self) -> None:
         """The plan that was faster is the one from now on."""
@@ -350,6 +367,11 @@ class _State:
         if self._turns is not None:
             return f"numpy and llvm in turn, to compare them: {both}"
         return f"llvm, {took}: {both}" if self.answering is fast.plan else f"numpy: machine code takes {both}"
+
+
+def _next_look(calls: int, paying: float) -> int:
+    """The call to look at next: twice as late as the last one, or when so many calls will pay."""
+    return min(2 * calls, max(int(paying), calls) + 1)
 
 
 def _short(seconds: float) -> str:

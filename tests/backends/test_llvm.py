@@ -274,7 +274,7 @@ def test_false_alarms_are_looked_at_ever_more_rarely(as_program, monkeypatch):
 
 
 @pytest.mark.usefixtures("everywhere")
-@pytest.mark.parametrize("size", range(1, 20))
+@pytest.mark.parametrize("size", [1, 3, 5, 6, 7, 9, 10, 12, 15, 17])
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_loops_of_any_length_raise_no_flags_of_their_own(as_program, monkeypatch, size, dtype):
     """What is computed beyond the end of an array raises none."""

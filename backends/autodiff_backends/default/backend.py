@@ -102,6 +102,11 @@ class DefaultBackend(Backend):
     primitives = NUMPY.primitives
 
     @property
+    def label(self) -> str:
+        """What messages say: where its arrays are."""
+        return NUMPY.label
+
+    @property
     def tier(self) -> str:
         """Why a plan has one tier."""
         chosen = tiers()

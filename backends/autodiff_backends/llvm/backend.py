@@ -90,7 +90,8 @@ class Kernel(partial[tuple[Any, ...]]):
         Entry(text, taken).plan()
         machine = load(text.module)
         constants = [constant_of(program, n) for n in text.constants]
-        made = super().__new__(cls, machine.builtin(Regular(taken), text.table.array(), of_plan(program), *constants))
+        told = of_plan(program)
+        made = super().__new__(cls, machine.builtin(Regular(taken), text.table.array(), *constants, told=told))
         made.source, made.n_operations = machine.text, len(text.lowering.statements)
         made.peak_bytes = _peak_bytes(text)
         return made
@@ -179,8 +180,10 @@ class Staged:
         self.source = machine.text
         table = text.table.array()
         self._told = of_plan(program)
-        own = Regular(arguments), table, self._told
-        self._kernel = machine.builtin(*own) if holds() else Direct(machine, table, arguments)
+        if holds():
+            self._kernel = machine.builtin(Regular(arguments), table, told=self._told)
+        else:
+            self._kernel = Direct(machine, table, arguments)
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         spare: Any = self._spare

@@ -145,10 +145,10 @@ class MachineCode:
         """The entry as a function of C, of two addresses; it lasts as long as this."""
         return ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(self.definition.meth)
 
-    def builtin(self, *own: Any) -> Callable[..., Any]:
-        """The entry as a builtin, whose ``self`` is a tuple of what is given and this."""
-        function, *rest = own
-        return _new_builtin()(ctypes.addressof(self.definition), (function, self, *rest, self._token), None)  # type: ignore[no-any-return]
+    def builtin(self, regular: Any, table: Any, *constants: Any, told: Any) -> Callable[..., Any]:
+        """The entry as a builtin, whose ``self`` is a tuple of what is given and this (see ``entry``)."""
+        own = (regular, self, table, told, *constants, self._token)
+        return _new_builtin()(ctypes.addressof(self.definition), own, None)  # type: ignore[no-any-return]
 
 
 class _Definition(ctypes.Structure):

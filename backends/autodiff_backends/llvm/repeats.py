@@ -241,8 +241,10 @@ class Repeated:
         self.source = machine.text
         table = text.table.array()
         self._told = of_steps(program, known)
-        own = Regular(arguments), table, self._told
-        self._kernel = machine.builtin(*own) if holds() else Direct(machine, table, arguments)
+        if holds():
+            self._kernel = machine.builtin(Regular(arguments), table, told=self._told)
+        else:
+            self._kernel = Direct(machine, table, arguments)
         first = known.consts + known.carry
         # Of each array that is given its number, its shape, its dtype and the axis of steps.
         self._given = []
