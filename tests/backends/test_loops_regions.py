@@ -74,6 +74,23 @@ def test_chains_with_side_branches(cut, x, depth):
     assert kinds == [CALLS, LOOPS] * depth
 
 
+def test_what_is_larger_than_its_operands_is_made_where_it_is_read(cut, x):
+    def outer(x):
+        return np.reshape(np.sin(x[0]), (3, 1)) * x[1]
+
+    # Of the outer product its operands are handed on, through views too; of what is as large as they are, the result.
+    late = np.cumsum(np.tanh(x), axis=0)
+    for value in (outer(x), outer(x).T[::-1]):
+        kinds, plan = cut([x], [np.sin(late) + value])
+        assert kinds == [LOOPS, CALLS, LOOPS]
+        assert sorted([plan._sizes[n] for n in plan.steps[0][2]]) == [3 * 8, 9 * 8]
+    # What is read before, what is an output, and what calls read.
+    cut([x], [np.sin(late) + outer(x), outer(x) * 2.0])
+    cut([x], [late @ outer(x), np.sin(late) * outer(x)])
+    value = outer(x)
+    cut([x], [value, value.T, np.sin(late) + value])
+
+
 def test_values_are_dropped_after_their_last_reading(cut, x):
     _, plan = cut([x], [np.sin(np.tanh(x) @ x), x, x.T])
     assert sorted(n for dead in plan._dead for n in dead) == sorted(

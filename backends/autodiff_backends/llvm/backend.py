@@ -330,7 +330,11 @@ def _scheduled(lowering: Lowering) -> Schedule:
     """With repetitions rolled up, unless they then write large arrays that need not be stored otherwise."""
     lay_out(lowering)
     rolled = Schedule(lowering)
-    if len(rolled.segments) == 1 or len(lowering.statements) > LONGEST_STRAIGHT:
+    repeated = [s for s in rolled.segments if s.count > 1]
+    bodies = [lowering.statements[i].form.primitive for s in repeated for i in range(s.start, s.start + s.period)]
+    # Products of matrices are loops of their own, and long ones.
+    products = any(p is not None and p.kind == "contraction" for p in bodies)
+    if not repeated or products or len(lowering.statements) > LONGEST_STRAIGHT:
         return rolled
     moved = traffic(rolled)
     if moved * MOVED_BYTE < SMALLEST_TRAFFIC:

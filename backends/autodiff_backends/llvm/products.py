@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..loops.nests import LONGEST_SUM
-from ..loops.statements import MATMUL, Form, Statement
+from ..loops.statements import Form, Statement
 from .code import Code, loop
 from .values import INT64, DType, Value, type_of
 
@@ -72,7 +72,8 @@ def axes_of(form: Form) -> Axes | None:
 def _is_written_out(form: Form) -> bool:
     """Whether terms may be added up one after another: as BLAS does it, or few of them."""
     terms = math.prod([form.shape[axis] for axis in form.reduced])
-    return form.name == MATMUL or terms <= LONGEST_SUM
+    primitive = form.primitive
+    return terms <= LONGEST_SUM or (primitive is not None and primitive.kind == "contraction")
 
 
 def batch_of(form: Form, axes: Axes) -> list[int]:

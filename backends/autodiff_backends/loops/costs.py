@@ -11,10 +11,10 @@ import numpy as np
 from autodiff.core.primitives import Primitive, Signature
 from autodiff.core.program import Application, Program
 
-from .folds import is_folded
+from .folds import MATMUL, is_folded
 from .nests import Nest
 from .regions import Cuts, is_view
-from .statements import COPY, DTYPES, MATMUL, REDUCTIONS, Form, is_lowered, looks
+from .statements import COPY, DTYPES, REDUCTIONS, Form, is_lowered, looks
 
 # Nanoseconds of one element, in compiled loops and in NumPy's, and of one NumPy call beside that. Measured on 1,000
 # elements in cache; functions that are not listed are called element by element in both.
@@ -112,7 +112,7 @@ class Costs(NamedTuple):
 def _copied(program: Program, application: Application) -> int:
     """Elements that a product by BLAS needs copied before, and loops do not."""
     _, signature, arguments = application
-    if signature.primitive.name != MATMUL or not all(a.ndim == 2 for a in signature.inputs):
+    if signature.primitive is not MATMUL or not all(a.ndim == 2 for a in signature.inputs):
         return 0
     return sum([program.avals[a].size for a in arguments if is_folded(program, a)])
 

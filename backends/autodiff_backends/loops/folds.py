@@ -9,9 +9,12 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from autodiff.core.primitives import PRIMITIVES
 from autodiff.core.program import Application, Program
 
 from .accesses import Access, contiguous, reshaped
+
+MATMUL, RESHAPE, TRANSPOSE = (PRIMITIVES[name] for name in ("matmul", "reshape", "transpose"))
 
 Steps = tuple[int, ...]
 
@@ -85,10 +88,10 @@ def only_multiplied(program: Program, applications: list[Application]) -> set[in
     other = set(program.outputs)
     turned: list[tuple[int, int]] = []
     for number, signature, arguments in applications:
-        name = signature.primitive.name
-        if name == "matmul" and all(a.ndim == 2 and a.literal is None for a in signature.inputs):
+        primitive = signature.primitive
+        if primitive is MATMUL and all(a.ndim == 2 and a.literal is None for a in signature.inputs):
             continue
-        if name == "transpose" and signature.out.ndim == 2:
+        if primitive is TRANSPOSE and signature.out.ndim == 2:
             turned.append((number, arguments[0]))
         else:
             other.update(arguments)
@@ -101,15 +104,15 @@ def only_multiplied(program: Program, applications: list[Application]) -> set[in
 def is_folded(program: Program, number: int) -> bool:
     """Whether a matrix is an array whose axes were moved, in a shape that needs a copy."""
     signature = program.signatures[number]
-    while signature is not None and signature.primitive.name == "transpose" and signature.out.ndim == 2:
+    while signature is not None and signature.primitive is TRANSPOSE and signature.out.ndim == 2:
         number = program.arguments[number][0]
         signature = program.signatures[number]
-    if signature is None or signature.primitive.name != "reshape":
+    if signature is None or signature.primitive is not RESHAPE:
         return False
     moved = program.arguments[number][0]
     shape = program.avals[moved].shape
     orders = []
-    while (made := program.signatures[moved]) is not None and made.primitive.name == "transpose":
+    while (made := program.signatures[moved]) is not None and made.primitive is TRANSPOSE:
         orders.append(made.params[0])
         moved = program.arguments[moved][0]
     strides = contiguous(program.avals[moved].shape)

@@ -76,10 +76,30 @@ def _stages(program: Program, applications: list[Application], kinds: dict[int, 
             kinds[number] = kind_of_stage[stage[number] % 2]
             continue
         stage[number] = first + (kind_of_stage[first % 2] != kinds[number])
+    _sink(program, applications, stage, cuts)
     members: dict[int, list[Application]] = {}
     for application in applications:
         members.setdefault(stage[application[0]], []).append(application)
     return _waiting(program, [Region(kind_of_stage[s % 2], members[s]) for s in sorted(members)], cuts)
+
+
+def _sink(program: Program, applications: list[Application], stage: dict[int, int], cuts: Cuts) -> None:
+    """What is larger than all it is made from, such as an outer product, is made by the loops that read it, if it can:
+    it need not be handed on then."""
+    avals = program.avals
+    # The first stage that reads a value, through views or not.
+    needed: dict[int, int] = dict.fromkeys(program.outputs, -1)
+    for number, _, arguments in reversed(applications):
+        first = needed.get(number, stage[number])
+        if not cuts.is_view(program, number):
+            # Stages of loops have even numbers.
+            latest = first - first % 2
+            sizes = [nbytes(avals[a]) for a in arguments]
+            if latest > stage[number] and stage[number] % 2 == 0 and sum(sizes) < nbytes(avals[number]):
+                stage[number] = latest
+            first = stage[number]
+        for a in arguments:
+            needed[a] = min(needed.get(a, first), first)
 
 
 def _waiting(program: Program, found: list[Region], cuts: Cuts) -> list[Region]:

@@ -19,7 +19,7 @@ from autodiff.core.primitives import PRIMITIVES, Primitive, Signature, by_primit
 from autodiff.core.program import Application, Program
 
 from .accesses import Access, contiguous, gathered, reshaped, sliced, spaced, standard
-from .folds import Fold, folded, matrix, only_multiplied, product, reads_well
+from .folds import RESHAPE, Fold, folded, matrix, only_multiplied, product, reads_well
 
 # What loops are generated for; complex numbers and extended precision are not among them.
 DTYPES = {np.dtype(code) for code in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")}
@@ -31,7 +31,6 @@ REDUCTIONS = {
 
 # The names of the expressions that copy their operand: as it is, or what index arrays pick of it.
 COPY, GATHER = "copy", "gather"
-MATMUL = "matmul"
 
 
 def first_of(reduces: np.ufunc, dtype: np.dtype[Any]) -> Any:
@@ -267,7 +266,7 @@ class Lowering:
             # (No other look at a matrix is read by products only.)
             self._folds[number] = self._folds[source].turned()
             return True
-        if signature.primitive.name == "reshape" and signature.out.size:
+        if signature.primitive is RESHAPE and signature.out.size:
             found = folded(self._accesses[source], self._shape(source), signature.out.shape)
             if found is not None:
                 self._folds[number] = found
@@ -413,7 +412,9 @@ class Lowering:
         target = self._new(number)._replace(strides=strides)
         dtypes = [self.program.avals[n].dtype for n in (number, *arguments)]
         reduced = tuple(range(len(x.rows) + len(y.columns), len(shape)))
-        form = Form(MATMUL, shape, reduced, signature, (None, None), (strides, left, right), tuple(dtypes))
+        form = Form(
+            signature.primitive.name, shape, reduced, signature, (None, None), (strides, left, right), tuple(dtypes)
+        )
         operands = (x.access._replace(strides=left), y.access._replace(strides=right))
         self.statements.append(Statement(form, target, operands))
 

@@ -322,7 +322,7 @@ def _index_write(w: Values, number: int, signature: Signature, arguments: tuple[
     places = _entries(w, spec, idx, tuple(arrays))
     adds = signature.primitive.reduces is np.add and number not in w.writes.untouched
     ndim = signature.out.ndim
-    if adds and (ndim > MOST_DIMENSIONS_ADDED_AT or len(arrays) == ndim > 1) and arrays:
+    if adds and arrays and (ndim > MOST_DIMENSIONS_ADDED_AT or (ndim > 1 and set(spec) <= {"a", "s"})):
         w.lines.append(f"{w.helper('add_at')}({target}, ({places},), {text})")
     elif adds and arrays:
         w.lines.append(f"{w.use('add')}.at({target}, ({places},), {text})")

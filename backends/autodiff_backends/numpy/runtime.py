@@ -6,7 +6,7 @@ not branch: 0.4 ns in float32, 1.5 ns in float64, and exactly the same elements,
 
 from __future__ import annotations
 
-from math import isfinite
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,8 @@ SMALLEST_MASKED = 1 << 13
 # NumPy's iterators over index arrays have room for so many.
 MOST_DIMENSIONS_ADDED_AT = 32
 
-# Elements from which places of one number are added at faster than those of several (1,000 by 1,000: 51 ms, 26 ms).
+# Elements from which places of one number are added at faster than those of several (1,000 by 1,000: 51 ms, 26 ms) and
+# than rows (20,000 rows of 16: 3.0 ms, 0.8 ms).
 SMALLEST_FLAT = 1 << 11
 
 
@@ -42,12 +43,17 @@ def _mask(condition: Array, bits: np.dtype[Any]) -> Array:
 def add_at(out: Array, index: Any, values: Any) -> None:
     """``np.add.at(out, index, values)``, which ends the process with arrays of more than 32 dimensions (NumPy 2.4)."""
     if out.ndim <= MOST_DIMENSIONS_ADDED_AT:
-        large = 1 < len(index) == out.ndim and np.size(values) >= SMALLEST_FLAT and out.flags.c_contiguous
-        if large and not any(type(entry) is slice for entry in index):
-            places = np.ravel_multi_index(index, out.shape, mode="wrap")
-            np.add.at(out.reshape(-1), places.reshape(-1), np.broadcast_to(values, places.shape).reshape(-1))
-        else:
-            np.add.at(out, index, values)
+        if out.ndim > 1 and np.size(values) >= SMALLEST_FLAT and out.flags.c_contiguous and _are_places(index):
+            # Numbers, or rows of all that the axes without an index hold.
+            axes = len(index)
+            places = np.ravel_multi_index(index, out.shape[:axes], mode="wrap")
+            if axes < out.ndim:
+                row = prod(out.shape[axes:])
+                places = places[..., None] * row + np.arange(row)
+            rows = np.broadcast_to(values, (*places.shape[: places.ndim - (axes < out.ndim)], *out.shape[axes:]))
+            np.add.at(out.reshape(-1), places.reshape(-1), rows.reshape(-1))
+            return
+        np.add.at(out, index, values)
         return
     places = np.arange(out.size).reshape(out.shape)[index]
     flat = out.reshape(-1)
@@ -55,12 +61,15 @@ def add_at(out: Array, index: Any, values: Any) -> None:
     out[...] = flat.reshape(out.shape)
 
 
+def _are_places(index: Any) -> bool:
+    return all(np.asarray(i).dtype.kind in "iu" for i in index)
+
+
 def choose(condition: Array, x: Any, y: Any, out: Array) -> None:
     """``out[...] = where(condition, x, y)``."""
     bits = _BITS.get(out.dtype)
     np.copyto(out, y)
-    # (A condition of no dimensions may be a bool.)
-    if bits is None or out.size < SMALLEST_MASKED or not np.ndim(condition):
+    if bits is None or out.size < SMALLEST_MASKED:
         np.copyto(out, x, where=condition)
         return
     target = out.view(bits)
