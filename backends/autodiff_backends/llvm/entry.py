@@ -48,7 +48,9 @@ def direct(text: KernelText) -> None:
     arguments = [loaded("%pointers", "ptr", 0), *stage, *[found[name] for name in text.passed]]
     code.do(f"call void @kernel({', '.join(arguments)})")
     code.do("ret void")
-    text.module.define("entry", lambda _: (code.definition("void @entry(ptr %numbers, ptr %pointers) #0"), INT64))
+    text.module.define(
+        "entry", lambda _: (code.definition(f"void @entry(ptr %numbers, ptr %pointers) {text.attributes}"), INT64)
+    )
 
 
 def many_arrays(text: KernelText) -> dict[str, int]:
@@ -441,7 +443,7 @@ class Entry:
         code.jump("failed")
         code.label("failed")
         code.do("ret ptr null")
-        head = "internal ptr @checked(ptr %self, ptr %args, i64 %nargs, i1 %again) #0"
+        head = f"internal ptr @checked(ptr %self, ptr %args, i64 %nargs, i1 %again) {self._text.attributes}"
         self._module.define("checked", lambda _: (code.definition(head), INT64))
         outside = Code(self._module)
         result = outside.emit("call ptr @checked(ptr %self, ptr %args, i64 %nargs, i1 false)")
