@@ -103,6 +103,8 @@ class Code:
         Whether functions are put where they are called, to be vectorised with the loop.
     exact : bool
         Whether functions are for all numbers, not only for a usual range.
+    computes : bool
+        Whether there are functions in it that are put where they are called: what takes time is not memory then.
     outside : str
         The address of a variable that says whether one was out of that range; where there is none, none is.
     """
@@ -116,6 +118,7 @@ class Code:
         self.inlined = False
         self.exact = True
         self.outside = ""
+        self.computes = False
 
     @property
     def has_fma(self) -> bool:
@@ -241,6 +244,7 @@ class Code:
         dtype = self.module.define(full, define)
         arguments = ", ".join(x.typed for x in operands)
         how = "#3" if self.inlined else "#4"
+        self.computes = self.computes or self.inlined
         return Value(self, dtype, self.emit(f"call {type_of(dtype)} @{full}({arguments}) {how}"))
 
     def definition(self, head: str) -> str:
@@ -249,17 +253,20 @@ class Code:
 
 
 def attributes(vector_bytes: int) -> str:
-    """What functions and calls refer to by number: among it that loops use the processor's whole vectors.
+    """What functions and calls refer to by number.
 
-    LLVM takes half of 64 bytes by itself, and then exp and log need 1.4 to 1.7 times as long.
+    LLVM takes half of 64 bytes for vectors. That is right for loops that wait for memory, since arrays are aligned to
+    16 bytes and each whole vector is on two lines; exp and log need 1.4 to 1.7 times as long with it.
     """
     whole = f'"prefer-vector-width"="{8 * vector_bytes}"'
-    return f"""attributes #0 = {{ nounwind {whole} }}
+    return f"""attributes #0 = {{ nounwind }}
 attributes #1 = {{ nounwind willreturn memory(none) }}
-attributes #2 = {{ nounwind willreturn memory(none) {whole} }}
+attributes #2 = {{ nounwind willreturn memory(none) }}
 attributes #3 = {{ alwaysinline }}
 attributes #4 = {{ noinline }}
-attributes #5 = {{ nounwind noinline {whole} }}
+attributes #5 = {{ nounwind noinline }}
+attributes #6 = {{ nounwind {whole} }}
+attributes #7 = {{ nounwind noinline {whole} }}
 """
 
 

@@ -51,7 +51,9 @@ def direct(text: KernelText) -> None:
     # (Not inlined: what it reads of arrays of pointers is invariant in it, and not before.)
     code.do(f"call void @kernel({', '.join(arguments)}) #5")
     code.do("ret void")
-    text.module.define("entry", lambda _: (code.definition("void @entry(ptr %numbers, ptr %pointers) #0"), INT64))
+    text.module.define(
+        "entry", lambda _: (code.definition(f"void @entry(ptr %numbers, ptr %pointers) {text.attributes}"), INT64)
+    )
 
 
 def many_arrays(text: KernelText) -> dict[str, int]:
@@ -474,7 +476,7 @@ class Entry:
         code.jump("failed")
         code.label("failed")
         code.do("ret ptr null")
-        head = "internal ptr @checked(ptr %self, ptr %args, i64 %nargs, i1 %again) #0"
+        head = f"internal ptr @checked(ptr %self, ptr %args, i64 %nargs, i1 %again) {self._text.attributes}"
         self._module.define("checked", lambda _: (code.definition(head), INT64))
         outside = Code(self._module)
         result = outside.emit("call ptr @checked(ptr %self, ptr %args, i64 %nargs, i1 false)")

@@ -77,6 +77,7 @@ class LoopText:
     def __init__(self, text: KernelText, known: Repetition):
         self._text, self._known = text, known
         self.module, self.table, self.lowering = text.module, text.table, text.lowering
+        self.attributes = text.attributes
         self._code = code = Code(self.module)
         count, carry = len(known.inputs), range(known.carry)
         results = [f"y{k}" for k in range(len(known.onto))]
@@ -102,7 +103,7 @@ class LoopText:
         code.do("ret void")
         heads = ["ptr %t", *[f"i64 %{name}" for name in STAGE], *[f"ptr %{p}" for p in self.parameters]]
         self.module.define(
-            "kernel", lambda _: (code.definition(f"internal void @kernel({', '.join(heads)}) #0"), INT64)
+            "kernel", lambda _: (code.definition(f"internal void @kernel({', '.join(heads)}) {self.attributes}"), INT64)
         )
 
     def _first_use(self, known: Repetition) -> None:

@@ -349,7 +349,7 @@ class KernelText:
             Loops(body, nest, {column: f"%m{number}" for column, number in columns.items()}).write()
             body.do("ret void")
             heads = ", ".join([f"ptr captures(none) %m{i}" for i in range(len(addresses))])
-            return body.definition(f"internal void @NAME({heads}) #5")
+            return body.definition(f"internal void @NAME({heads}) {'#7' if body.computes else '#5'}")
 
         name = self.module.shared(key_of(nest, columns), write)
         code.do(f"call void @{name}({', '.join([f'ptr {address}' for address in addresses])})")
@@ -387,6 +387,11 @@ class KernelText:
         loop(code, Value(code, INT64, "%end"), add)
         code.store(code.offset(target, dtype, place), code.get(total, wide).cast(dtype))
 
+    @property
+    def attributes(self) -> str:
+        """Those of the function, and of what it is put into."""
+        return "#6" if any(stage.code.computes for stage in self.stages) else "#0"
+
     # --- the function ------------------------------------------------------------------------------------------------
 
     def _parameters(self) -> list[str]:
@@ -423,4 +428,4 @@ class KernelText:
         else:
             code.lines += self.stages[0].code.lines
         code.do("ret void")
-        return code.definition(f"internal void @{self.name}({', '.join(self.heads())}) #0")
+        return code.definition(f"internal void @{self.name}({', '.join(self.heads())}) {self.attributes}")

@@ -248,12 +248,15 @@ def tanh_slope(x: Any) -> Any:
     return far * (2.0 - far)
 
 
+# The coefficients of the series of (sinh(x) - x) / x^3 by x^2.
+_SINES = [1.0 / math.factorial(k) for k in range(19, 2, -2)]
+
+
 def sinh(x: Any) -> Any:
     """The hyperbolic sine."""
     size = abs(x)
     e = expm1(clamped(size, 0.0, 709.0))
-    rest = e / (e + 1.0)
-    near = (size < 1.0).select((e + e) - e * rest, e + rest) * 0.5
+    near = (size < 1.0).select((size * size * size).fma(horner(size * size, _SINES), size), (e + e / (e + 1.0)) * 0.5)
     return (size > 22.0).select(_scaled_exp(size, -1.0), near).copysign(x)
 
 
@@ -306,6 +309,12 @@ def arctan(x: Any) -> Any:
 
 def _sine_cosine(x: Any) -> tuple[Any, Any, Any]:
     """sin and cos of what quarters of a turn leave of x, and the number of quarters."""
+    r, sine, rest, cosine, quarters = _sine_cosine_parts(x)
+    return r + sine, rest + cosine, quarters
+
+
+def _sine_cosine_parts(x: Any) -> tuple[Any, Any, Any, Any, Any]:
+    """Both as sums of a large number and a small one."""
     turned = x * 6.36619772367581382433e-01 + _ROUND
     n = turned - _ROUND
     near = n.fma(-6.07710050630396597660e-11, n.fma(-1.57079632673412561417e00, x))
@@ -324,7 +333,7 @@ def _sine_cosine(x: Any) -> tuple[Any, Any, Any]:
         ],
     )
     halved = z * 0.5
-    s = r + (r * z).fma(s, tail * (1.0 - halved))
+    s = (r * z).fma(s, tail * (1.0 - halved))
     c = horner(
         z,
         [
@@ -338,8 +347,7 @@ def _sine_cosine(x: Any) -> tuple[Any, Any, Any]:
     )
     c = z * z * c
     rest = 1.0 - halved
-    c = rest + (((1.0 - rest) - halved) + (c - r * tail))
-    return s, c, turned.bits()
+    return r, s, rest, ((1.0 - rest) - halved) + (c - r * tail), turned.bits()
 
 
 def _sine(x: Any, s: Any, c: Any, quarters: Any) -> Any:
@@ -365,9 +373,15 @@ def cos(x: Any) -> Any:
 
 def tan(x: Any) -> Any:
     """The tangent, for angles up to ``LARGEST_ANGLE``."""
-    s, c, quarters = _sine_cosine(x)
+    r, sine, rest, cosine, quarters = _sine_cosine_parts(x)
     odd = (quarters & 1) != 0
-    return (x == 0.0).select(x, odd.select(-c, s) / odd.select(s, c))
+    s, c = r + sine, rest + cosine
+    s_lost, c_lost = sine - (s - r), cosine - (c - rest)
+    above, below = odd.select(-c, s), odd.select(s, c)
+    # A quotient, and what the sums have lost.
+    y = above / below
+    y = y + (odd.select(-c_lost, s_lost) - y * odd.select(s_lost, c_lost)) / below
+    return (x == 0.0).select(x, y)
 
 
 # --- single precision ------------------------------------------------------------------------------------------------

@@ -228,6 +228,7 @@ _ERF_FAR = (
     ],
 )
 _ERF_OF_ONE = 8.45062911510467529297e-01
+_TWO_OVER_ROOT_PI = 1.1283791670955126
 
 
 def _chosen(size: Any, z: Any) -> tuple[Any, Any, Any]:
@@ -245,19 +246,19 @@ def _chosen(size: Any, z: Any) -> tuple[Any, Any, Any]:
     return parts[0] / parts[1], near, one
 
 
-def _erf_parts(size: Any, low: Any = None) -> tuple[Any, Any, Any, Any]:
+def _erf_parts(size: Any, low: Any = None) -> tuple[Any, Any, Any, Any, Any]:
     """The quotient, whether it is that near 0 or that near 1, and 1 - erf beyond.
 
-    What is beyond may be of a number that ``low`` is added to.
+    What is beyond may be of a number that ``low`` is added to. What follows is e^(-x^2) before that.
     """
     inverse = 1.0 / size
     quotient, near, one = _chosen(size, inverse * inverse)
     head = _halved_bits(size)
     rest = (head - size) * (head + size)
     if low is not None:
-        rest = rest - (size + size + inverse) * low
-    beyond = exp_pair(-head * head - 0.5625, rest + quotient) * inverse
-    return quotient, near, one, (size > 28.0).select(0.0, beyond)
+        rest = rest - (size + size + one.select(0.0, inverse)) * low
+    exponential = exp_pair(-head * head - 0.5625, rest + (quotient if low is None else one.select(0.5625, quotient)))
+    return quotient, near, one, (size > 28.0).select(0.0, exponential * inverse), exponential
 
 
 def erf_near(x: Any) -> Any:
@@ -269,7 +270,7 @@ def erf_near(x: Any) -> Any:
 def erf(x: Any) -> Any:
     """The error function."""
     size = abs(x)
-    quotient, near, one, beyond = _erf_parts((size > 30.0).select(30.0, size))
+    quotient, near, one, beyond, _ = _erf_parts((size > 30.0).select(30.0, size))
     y = one.select(quotient + _ERF_OF_ONE, 1.0 - beyond)
     y = near.select(size.fma(quotient, size), y).copysign(x)
     return (x != x).select(x, y)
@@ -284,14 +285,16 @@ def erfc_of_sum(x: Any, low: Any = None) -> Any:
     """1 - erf(x + low), where the second number is less than a unit in the last place of the first."""
     size = abs(x)
     right = x > 0.0
-    if low is not None:
-        low = right.select(low, -low)
-    quotient, near, one, beyond = _erf_parts((size > 30.0).select(30.0, size), low)
+    outwards = None if low is None else right.select(low, -low)
+    quotient, near, one, beyond, slope = _erf_parts((size > 30.0).select(30.0, size), outwards)
     middle = right.select((1.0 - _ERF_OF_ONE) - quotient, (quotient + _ERF_OF_ONE) + 1.0)
     y = one.select(middle, right.select(beyond, 2.0 - beyond))
     # From 1/4 on less is lost when 1/2 is taken away first.
     around = (x < 0.25).select(1.0 - x.fma(quotient, x), 0.5 - x.fma(quotient, x - 0.5))
-    return (x != x).select(x, near.select(around, y))
+    y = near.select(around, y)
+    if low is not None:
+        y = one.select((low * slope).fma(-_TWO_OVER_ROOT_PI, y), y)
+    return (x != x).select(x, y)
 
 
 def erfcx(x: Any) -> Any:

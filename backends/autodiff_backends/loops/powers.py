@@ -90,7 +90,7 @@ def exp_pair(x: Any, rest: Any) -> Any:
     """e^(x + rest), to 2^-58 of it before it is rounded."""
     inside = abs(x) < 1024.0
     x, rest = clamped(x, -760.0, 760.0), inside.select(rest, 0.0)
-    n = (x * _LOG2_OF_E).rint()
+    n = ((x + rest) * _LOG2_OF_E).rint()
     # The first difference is exact.
     near, off = n.fma(-_LOG_OF_TWO[0], x), n.fma(_LOG_OF_TWO[1], -rest)
     r = near - off
