@@ -75,6 +75,7 @@ WORKLOAD = Workload(
         _contestant("autodiff"),
         _contestant("autodiff numpy", backend="numpy"),
         _contestant("autodiff llvm", backend="llvm"),
+        # More operations than that without a loop of its own it compiles for minutes.
         _contestant("jax", "jax", cases=[name for name in CASES if name not in CHAINS[2:]]),
     ),
     cases=tuple(
