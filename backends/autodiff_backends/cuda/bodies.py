@@ -223,6 +223,8 @@ class Body:
     def _picked(self, statement: Statement, words: list[str]) -> str:
         """The element that index arrays pick."""
         form, (source, *_) = statement.form, statement.operands
+        if source.storage in self.nest.schedule.scalar_storages:
+            return self._name(source.storage)
         given = iter(words[1:])
         step = 0 if self._axis is None or self._vector == 1 else source.strides[self._axis]
         text = self.nest.place(source, step)
