@@ -253,7 +253,11 @@ class Lowering:
             self._literals[number] = self._literals[source]
             return
         look = OVERRIDES.get(signature.primitive, NOTHING).look
-        self._accesses[number] = self._accesses[source] if look is None else look(self, signature, arguments)
+        access = self._accesses[source] if look is None else look(self, signature, arguments)
+        if look is None and signature.inputs[0].shape != signature.out.shape:
+            # Further operands have axes that the first has not.
+            access = access._replace(strides=self._over(source, signature.out.shape))
+        self._accesses[number] = access
 
     def _transposed(self, signature: Signature, arguments: tuple[int, ...]) -> Access:
         access = self._accesses[arguments[0]]
