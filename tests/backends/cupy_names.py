@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 TABLE = Path(__file__).with_name("cupy_names.txt")
 MODULES = ("cupy", "cupy.linalg", "cupy.fft", "cupyx.scipy.special", "cupyx.scipy.linalg")
+# CuPy has loops of it where ml_dtypes is installed.
+BFLOAT16 = "E"
 # Where the others are imported by themselves.
 SUBMODULES = ("linalg", "fft")
 
@@ -69,8 +71,7 @@ def _lines(module: ModuleType) -> Iterator[str]:
         full = f"{module.__name__}.{name}"
         # (Matrix products are no elementwise loops.)
         if isinstance(value, ufunc):
-            # Another package, where it is installed, adds loops of the dtype bfloat16.
-            yield f"{full} {' '.join([loop for loop in value.types if 'E' not in loop])}"
+            yield f"{full} {' '.join(loop for loop in value.types if BFLOAT16 not in loop)}"
         elif callable(value) and not isinstance(value, type):
             yield f"{full} ({_parameters(value)})"
         else:

@@ -235,6 +235,13 @@ def test_gathers_by_computed_places(check, numbers):
     check([x, rows, columns], picked, ops.sum(picked, (0,)))
 
 
+def test_an_index_array_picks_from_a_number(variable, as_program, check):
+    a, places = variable(1.5), variable(np.array([0, 2, 0, -1]))
+    picked = ops.index(ops.broadcast_to(a, (3,)), ops.static_index(("a",), (None,)), places)
+    region = check([1.5, places.value], as_program([a, places], [picked * 2.0]))
+    assert len(region.scalars) == 1
+
+
 def test_an_index_out_of_range_reads_no_other_memory(run_kernels):
     """Where only a plan meets the numbers, nobody has checked them."""
     x, places = np.arange(5.0), np.array([4, 5, 1000, -5, -6, -(1 << 40)])

@@ -203,6 +203,9 @@ def test_other_looks_share_memory():
         ("conjugate", ()),
     ]:
         assert np.may_share_memory(check(name, [x], params), x)
+    # What is computed after others, which are operands too.
+    for first, *others in [(x, some((), "f8"), some((), "i4")), (x[0, 0, ...], some((2,), "f8"))]:
+        assert np.may_share_memory(check("after", [np.asarray(first), *others]), x)
 
 
 def test_parts_of_complex_numbers_are_no_looks():

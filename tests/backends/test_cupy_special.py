@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy
 import scipy.special
 
 import autodiff as ad
@@ -15,6 +16,7 @@ from .cupy_modules import NAMES
 from .cupy_standin import ON_DEVICE, made
 
 OWN = sorted(name for name in vars(Special) if not name.startswith("_"))
+RELEASE = tuple(int(part) for part in scipy.__version__.split(".")[:2])
 EDGES = [
     0.0,
     -0.0,
@@ -47,6 +49,7 @@ def test_cupy_has_them():
         assert "D->D" in NAMES[f"cupyx.scipy.special.{name}"].loops
 
 
+@pytest.mark.skipif(RELEASE < (1, 17), reason="at poles and where formulas cancel older releases have other numbers")
 @pytest.mark.parametrize("name", OWN)
 def test_what_is_computed_otherwise_is_scipys(name: str) -> None:
     function = getattr(scipy.special, name)

@@ -362,6 +362,11 @@ def test_every_output_has_a_storage_of_its_own(check):
     assert len(lowering.outputs) == 8
 
 
+def test_what_is_computed_after_others_that_have_more_axes(check):
+    x, y = ad.Tensor(np.arange(3.0)), ad.Tensor(np.arange(6.0).reshape(2, 3))
+    check([x, y], ops.after_p(x.node, y.node), ops.exp(ops.after_p(ops.sin(x.node), ops.cos(y.node))))
+
+
 def test_scalars_and_weak_numbers(check):
     x = ad.Tensor(2.5)
     check([x], x * x, np.sin(x), x.reshape(1, 1), np.sum(x), np.broadcast_to(x, (2, 2)))

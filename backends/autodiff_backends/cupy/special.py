@@ -28,7 +28,7 @@ SPECIAL_OF_COMPLEX = frozenset(("gamma", "loggamma"))
 INEXACT = dict.fromkeys(("j0", "j1", "y0", "y1", "yn"), "CuPy's has errors of 5e-12 for arguments from 8 on")
 
 # CuPy computes them in single precision, SciPy in double, the result of which it rounds.
-IN_DOUBLE = frozenset(("beta", "betainc", "i0e", "i1e", "k0e", "k1e"))
+IN_DOUBLE = frozenset(("beta", "betainc", "gamma", "i0e", "i1e", "k0e", "k1e", "rgamma"))
 
 # CuPy's are numbers for NaN among these operands.
 _LOSE_NAN = {

@@ -258,7 +258,11 @@ class Lowering:
         if number in self._multiplied and self._fold(number, signature, source):
             return
         look = OVERRIDES.get(signature.primitive, NOTHING).look
-        self._accesses[number] = self._accesses[source] if look is None else look(self, signature, arguments)
+        access = self._accesses[source] if look is None else look(self, signature, arguments)
+        if look is None and signature.inputs[0].shape != signature.out.shape:
+            # Further operands have axes that the first has not.
+            access = access._replace(strides=self._over(source, signature.out.shape))
+        self._accesses[number] = access
 
     def _fold(self, number: int, signature: Signature, source: int) -> bool:
         """Keep a matrix that only products read as what it is made of, if it is no view."""
