@@ -33,7 +33,11 @@ SAVED_OF_FLOWS = 0.5
 @cache
 def has_compiler() -> bool:
     """Whether llvmlite is installed. It is not imported."""
-    return find_spec("llvmlite") is not None
+    try:
+        return find_spec("llvmlite") is not None
+    except ValueError:
+        # Somebody has put something else in its place.
+        return False
 
 
 # Processes that import llvmlite, and whether one has done so. The child of a fork that comes in between would wait for
