@@ -164,12 +164,31 @@ def test_what_saves_nothing_is_not_made(cheap, monkeypatch):
 def test_what_saves_little_waits(monkeypatch):
     monkeypatch.setattr(default_, "has_compiler", lambda: True)
     monkeypatch.setattr(default_, "compiler", lambda: FakeCompiler(pytest.fail, 1e-9))
+    monkeypatch.setattr(hot, "WORTH_A_TRIAL", 0.0)
     monkeypatch.setattr(hot.Compiling, "seconds", lambda self, operations: 1e-5)
     step = Step()
     for _ in range(40):
         step()
         background.wait()
     assert "has not paid yet" in step.tier
+
+
+def test_a_low_estimate_of_what_is_saved_is_no_reason_not_to_try(monkeypatch):
+    made = []
+
+    def compile(program):
+        made.append(program)
+        return get_backend("numpy").compile(program)
+
+    monkeypatch.setattr(default_, "has_compiler", lambda: True)
+    monkeypatch.setattr(default_, "compiler", lambda: FakeCompiler(compile, 1e-9))
+    monkeypatch.setattr(hot.Compiling, "seconds", lambda self, operations: 1e-9)
+    step = Step()
+    for _ in range(2 * hot.TRIALS + 4):
+        step()
+        background.wait()
+        assert step.tier
+    assert len(made) == 1
 
 
 def test_few_calls_do_not_pay(monkeypatch):

@@ -28,6 +28,10 @@ from .wrapped import Wrapped
 # A call that is looked at first: the one before does what is only done once.
 FIRST_LOOK = 2
 
+# The part of the time for which a faster plan is tried though less is estimated: estimates may be far too low (softmax:
+# 1 % estimated, 55 % measured), and the trial says what is true.
+WORTH_A_TRIAL = 0.3
+
 # Calls of each of two plans that are compared.
 TRIALS = 5
 
@@ -146,7 +150,7 @@ class Task(ABC):
         try:
             if calls is not None:
                 saved = self.saved()
-                if saved <= 0 or calls * seconds * saved <= COMPILING.seconds(self.operations):
+                if saved <= 0 or calls * seconds * max(saved, WORTH_A_TRIAL) <= COMPILING.seconds(self.operations):
                     return Outcome(saved)
             start = clock()
             plan = self.make()
@@ -363,7 +367,9 @@ class _State:
         took = f"compiled in {_short(fast.seconds)}"
         if fast.plan not in seconds:
             return f"llvm, {took}" if self.answering is fast.plan else f"numpy{slow}: {took}, not tried yet"
-        both = f"{_short(seconds[fast.plan])} a call where NumPy's plan takes {_short(seconds[self._slow])}"
+        if measured is None:
+            return f"numpy and llvm in turn, to compare them: {took}, {_short(seconds[fast.plan])} a call"
+        both = f"{_short(seconds[fast.plan])} a call where NumPy's plan takes {_short(measured)}"
         if self._turns is not None:
             return f"numpy and llvm in turn, to compare them: {both}"
         return f"llvm, {took}: {both}" if self.answering is fast.plan else f"numpy: machine code takes {both}"
