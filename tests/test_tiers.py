@@ -1,5 +1,6 @@
 """Where nobody chooses a backend: NumPy's plans answer at once, and machine code as soon as that pays."""
 
+import copy
 import functools
 import gc
 import importlib.util
@@ -589,3 +590,22 @@ def test_random_programs_are_numpys_in_each_tier(part, untried, monkeypatch):
     run = sweep.runner(get_backend("default"))
     findings = [sweep.find(run, seed)[1] for seed in range(FUZZ_FIRST + part, FUZZ_FIRST + FUZZ_COUNT, 4)]
     assert not [str(finding) for finding in findings if finding is not None]
+
+
+@needs_llvm
+@pytest.mark.parametrize("kind", ["numpy", "llvm", "auto"])
+def test_what_has_plans_can_be_copied(kind, monkeypatch, cheap):
+    monkeypatch.setenv(default_.VARIABLE, kind)
+    graph, function = ad.Graph(), ad.function(body)
+    x = ad.Tensor(DATA)
+    wanted_value = function(DATA)
+    for _ in range(4):
+        gradient = graph.gradient(body(x), [x])[0]
+        function(DATA)
+        background.wait()
+    again, other = copy.deepcopy((graph, function))
+    np.testing.assert_allclose(again.gradient(body(x), [x])[0], gradient, rtol=1e-12)
+    np.testing.assert_allclose(other(DATA), wanted_value, rtol=1e-12)
+    assert again.cache_info().hits == 1
+    again.clear_cache()
+    assert graph.cache_info().entries == 1

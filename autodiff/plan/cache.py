@@ -73,6 +73,12 @@ class PlanCache:
         self.clock = itertools.count(1)
         self.clear()
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> PlanCache:
+        """A table of its own with the same plans, of which nothing changes but who answers."""
+        copied = type(self)(self.capacity)
+        copied._entries = {key: Entry(entry.value, 0) for key, entry in self._entries.copy().items()}
+        return copied
+
     def clear(self) -> None:
         """Forget all plans and counts."""
         self._entries: dict[Any, Entry] = {}

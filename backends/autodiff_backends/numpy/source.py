@@ -122,10 +122,6 @@ class Bare(partial[tuple[Any, ...]]):
         made.source, made.n_operations, made.peak_bytes = plan.source, plan.n_operations, plan.peak_bytes
         return made
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Bare:
-        # Nothing of it changes.
-        return self
-
 
 def _is_bare(writer: Writer) -> bool:
     """Whether only Python's numbers are in it: then NumPy has nothing to say of it, and nothing is worked in."""
