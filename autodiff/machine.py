@@ -56,7 +56,7 @@ def set_num_threads(count: int | None) -> None:
     ----------
     count : int or None
         At least 1; None for the default: ``OMP_NUM_THREADS`` if it is set, else the processors at hand.
-        Products of matrices use what the BLAS library is set to.
+        Stacks of small products are shared among them; a large product uses what the BLAS library is set to.
 
     Raises
     ------

@@ -22,6 +22,9 @@ SMALLEST_KEPT = 1 << 19
 # So many arrays of each result: a caller may have one while it asks for the next.
 MOST_KEPT = 2
 
+# Of what all plans may keep, the part that one result may be: larger ones would drive out what calls work in.
+LARGEST_SHARE = 8
+
 
 def _taken(spare: list[Any]) -> tuple[Any, int]:
     """The first of a list, out of it, and how many references there are to it."""
@@ -73,7 +76,7 @@ class Results:
             if count == _ALONE and weakref.getweakrefcount(array) == 1:
                 return array
         array = np.empty(shape, dtype)
-        if len(spare) < MOST_KEPT and array.nbytes <= kept.limit:
+        if len(spare) < MOST_KEPT and array.nbytes * LARGEST_SHARE <= kept.limit:
             kept.add(self, array, array.nbytes)
             spare.append(array)
             kept.keep_within()
