@@ -206,6 +206,18 @@ def test_kernels_of_one_text_are_one_and_are_given_back(as_program, texts, monke
     assert not machine._loaded
 
 
+def test_what_is_called_is_part_of_the_text(as_program, texts, monkeypatch):
+    """Calls have addresses and no names, so that kernels of two functions of C differ in nothing else."""
+    monkeypatch.setenv(kernel_files.CACHE_VARIABLE, "0")
+    x, y = ad.Tensor([0.5, 1.5]), ad.Tensor([0.3, 0.7])
+    pairs = [(np.sin(x) * 2.0, np.cos(x) * 2.0), (np.fmod(x, y) * 2.0, x**y * 2.0)]
+    for outputs in pairs:
+        plans = [BACKEND.compile(as_program([x, y], [out])) for out in outputs]
+        for plan, out in zip(plans, outputs, strict=True):
+            np.testing.assert_allclose(plan(x.value, y.value)[0], out.value, rtol=1e-14)
+    assert len(texts) == 4
+
+
 def test_compiling_has_a_bound(as_program, texts, monkeypatch):
     """What llvmlite takes for it is not given back: beyond the bound NumPy goes on, after one warning."""
     monkeypatch.setattr(machine, "_bytes_lost", 0)

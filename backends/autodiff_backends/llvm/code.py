@@ -76,7 +76,8 @@ class Module:
     def text(self) -> str:
         """The module."""
         count = max(len(self.imports), 1)
-        parts = [f"@imports = global [{count} x ptr] zeroinitializer, align 64"]
+        # Texts are told apart by what they import, too: a call has an address only, and no name.
+        parts = [f"; {' '.join(self.imports)}", f"@imports = global [{count} x ptr] zeroinitializer, align 64"]
         parts += self._functions.values()
         parts += self._declared
         parts += [f"!{i} = {node}" for i, node in enumerate(self._metadata)]
