@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import autodiff as ad
 from autodiff import errors, gradients
+from autodiff.core.avals import intern_aval
 from autodiff.core.primitives import PRIMITIVES
 from autodiff.ops import COMPOSITIONS
 from autodiff.plan import execute
@@ -656,3 +657,15 @@ def test_a_kernel_says_what_it_holds(as_program, variable):
     assert plan.peak_bytes >= 400 * 8
     # What holds less, where a limit asks for it.
     assert isinstance(BACKEND.frugal(program), Interpreted)
+
+
+def test_signs_of_zeros_and_complex_numbers_beside_kernels(as_program, monkeypatch):
+    """Found by random programs: ``np.sign(-0.0)`` is 0.0, and a complex number in a result is no kernel's."""
+    monkeypatch.setattr(llvm_, "KERNEL_CALL", float("-inf"))
+    x = ad.Tensor(np.array([-0.0, 0.0, np.nan, -np.inf, 2.0, -3.0]))
+    (sign,) = BACKEND.compile(as_program([x], [np.sign(x * 1.0)]))(x.value)
+    np.testing.assert_array_equal(sign, np.sign(x.value))
+    np.testing.assert_array_equal(np.signbit(sign), np.signbit(np.sign(x.value)))
+    zeros = np.zeros(3, complex)
+    found = BACKEND.compile(as_program([x], [np.tanh(x * 2.0), ad.ops.zeros(intern_aval((3,), zeros.dtype))]))(x.value)
+    np.testing.assert_array_equal(found[1], zeros)

@@ -93,8 +93,8 @@ def _minimum(x: Value, y: Value) -> Value:
 def _sign(x: Value) -> Value:
     if x.dtype.kind == "u":
         return (x != 0).select(1, x)
-    y = (x > 0).select(1, (x < 0).select(-1, x))
-    return y
+    # Of -0.0 it is 0.0, of NaN that NaN.
+    return (x > 0).select(1, (x < 0).select(-1, (x == 0).select(0, x)))
 
 
 def _heaviside(x: Value, middle: Value) -> Value:
@@ -305,6 +305,8 @@ def number_of(literal: str) -> Any:
 
 
 def _literal(code: Code, text: str, to: DType) -> Value:
+    if to.kind == "c":
+        raise Unwritten(f"{text} is no number of a kernel")
     value = number_of(text)
     if to.kind in "iu":
         limits = np.iinfo(to)
