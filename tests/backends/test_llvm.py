@@ -21,6 +21,7 @@ from autodiff.tensor import wrap
 from autodiff_backends.llvm import backend as llvm_
 from autodiff_backends.llvm import told
 from autodiff_backends.llvm.backend import BACKEND, Kernel, Staged, is_supported
+from autodiff_backends.llvm.values import Unwritten, type_of
 from autodiff_backends.loops import files as kernel_files
 from autodiff_backends.loops.regions import Composed
 from autodiff_backends.numpy.reference import Interpreted
@@ -669,3 +670,41 @@ def test_signs_of_zeros_and_complex_numbers_beside_kernels(as_program, monkeypat
     zeros = np.zeros(3, complex)
     found = BACKEND.compile(as_program([x], [np.tanh(x * 2.0), ad.ops.zeros(intern_aval((3,), zeros.dtype))]))(x.value)
     np.testing.assert_array_equal(found[1], zeros)
+
+
+@pytest.mark.parametrize("code", ["e", "g", "F", "D", "G"])
+def test_no_kernel_moves_numbers_of_dtypes_that_it_does_not_have(as_program, monkeypatch, code):
+    """Found by random programs: a half among the results was copied as a float, past the end of its array."""
+    monkeypatch.setattr(llvm_, "KERNEL_CALL", float("-inf"))
+    with pytest.raises(Unwritten):
+        type_of(np.dtype(code))
+    x = ad.Tensor(np.arange(9).reshape(3, 3).astype(code), constant=True)
+    y = ad.Tensor(np.linspace(0, 1, 9))
+    looks = [x, x.T, x[::-1], x[1], np.broadcast_to(x, (2, 3, 3))]
+    for chosen in (looks, [x], []):
+        program = as_program([x, y], [np.tanh(y) * 2.0, *chosen])
+        plan = BACKEND.compile(program)
+        assert not chosen or isinstance(plan, Composed)
+        for one, wanted in zip(plan(x.value, y.value), Interpreted(program)(x.value, y.value), strict=True):
+            assert one.dtype == wanted.dtype
+            np.testing.assert_allclose(one, wanted, rtol=1e-14)
+
+
+@pytest.mark.parametrize("code", ["e", "D"])
+def test_steps_that_hand_on_what_no_kernel_has(monkeypatch, code):
+    monkeypatch.setattr(llvm_, "KERNEL_CALL", float("-inf"))
+
+    def step(carry, x):
+        total, kept = carry
+        return (np.tanh(total + x), kept), (total * 2.0, kept)
+
+    def loop(total, kept, xs):
+        return ad.scan(step, (total, kept), xs)
+
+    values = np.zeros(3), np.arange(3).astype(code), np.linspace(0, 1, 12).reshape(4, 3)
+    (total, kept), (totals, all_kept) = ad.function(loop, backend="llvm")(*values)
+    np.testing.assert_array_equal(kept, values[1])
+    np.testing.assert_array_equal(all_kept, np.stack([values[1]] * 4))
+    wanted, wanted_all = ad.function(loop, backend="numpy")(*values)
+    np.testing.assert_allclose(total, wanted[0], rtol=1e-14)
+    np.testing.assert_allclose(totals, wanted_all[0], rtol=1e-14)

@@ -19,6 +19,7 @@ from autodiff.core.program import Application, Program
 from autodiff.plan.costs import nbytes
 
 from ..cuda.kernels import KernelRegion, supported
+from ..cuda.types import C_NAMES
 from ..loops.regions import LOOPS, Composed, Cuts, Region, regions, whole
 from ..loops.statements import looks
 from ..numpy.values import constant_value
@@ -45,7 +46,7 @@ def _is_view(program: Program, number: int) -> bool:
 
 
 # Whatever kernels can do they do: fewer launches, and nothing waits for the host.
-CUTS = Cuts(_fits, _is_view, lambda program, members: True)
+CUTS = Cuts(_fits, _is_view, lambda program, members: True, frozenset(C_NAMES))
 
 
 def _constant(program: Program, number: int, device: Device) -> Any:

@@ -32,12 +32,13 @@ from ..numpy.workers import shares, together
 from .arguments import Direct, Regular, constant_of, regular
 from .code import Module
 from .entry import Argument, Entry, direct
-from .expressions import COSTS, Unwritten, is_written
+from .expressions import COSTS, is_written
 from .layout import holds
 from .machine import Exhausted, Refused, library, load, processor
 from .repeats import Repeated, Step, fits
 from .source import STAGE, KernelText
 from .told import of_plan
+from .values import Unwritten
 
 # Places in workspaces are 32-bit numbers.
 LARGEST_ARRAY = 1 << 28
@@ -295,6 +296,8 @@ class LlvmBackend(Backend):
         """What is made by compiling, or a warning that it cannot be made."""
         try:
             return make()
+        except Unwritten:
+            return None
         except Exhausted as error:
             if not self._exhausted:
                 self._exhausted = True

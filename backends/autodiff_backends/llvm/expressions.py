@@ -15,12 +15,7 @@ from ..loops.costs import ARITHMETIC, SCALAR_FUNCTION, Costs
 from ..loops.functions import FUNCTIONS, LIMITED, function_of
 from ..loops.statements import DTYPES, Form, operand_dtypes
 from .code import Code
-from .values import BOOL, FLOAT32, DType, Value
-
-
-class Unwritten(Exception):
-    """A statement that has no expression here, though one of its kind has."""
-
+from .values import BOOL, FLOAT32, DType, Unwritten, Value, type_of
 
 Operand = Callable[[int, DType], Value]
 # From operands in the dtypes of the loop to the result.
@@ -305,8 +300,7 @@ def number_of(literal: str) -> Any:
 
 
 def _literal(code: Code, text: str, to: DType) -> Value:
-    if to.kind == "c":
-        raise Unwritten(f"{text} is no number of a kernel")
+    type_of(to)  # which there is none of for complex numbers
     value = number_of(text)
     if to.kind in "iu":
         limits = np.iinfo(to)

@@ -10,8 +10,8 @@ from ..loops.nests import RUN, Nest, accumulator
 from ..loops.statements import GATHER, first_of
 from . import products
 from .code import Code, loop
-from .expressions import Unwritten, accumulate, expression
-from .values import BOOL, FLOAT64, INT64, DType, Value
+from .expressions import accumulate, expression
+from .values import BOOL, FLOAT64, INT64, DType, Unwritten, Value
 
 # A loop that handles so many elements at once is tried with functions for a usual range before it is done exactly.
 CHUNK = RUN

@@ -16,10 +16,16 @@ DType = np.dtype[Any]
 BOOL, INT32, INT64, FLOAT32, FLOAT64 = (np.dtype(code) for code in ("?", "i4", "i8", "f4", "f8"))
 
 
+class Unwritten(Exception):
+    """A statement that has no expression here, though one of its kind has."""
+
+
 def type_of(dtype: DType) -> str:
     """The type of a register."""
-    if dtype.kind == "f":
+    if dtype.kind == "f" and dtype in (FLOAT32, FLOAT64):
         return "double" if dtype == FLOAT64 else "float"
+    if dtype.kind not in "biu":
+        raise Unwritten(f"{dtype} is no number of a kernel")
     return "i1" if dtype.kind == "b" else f"i{8 * dtype.itemsize}"
 
 

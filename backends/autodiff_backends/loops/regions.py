@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,11 +27,14 @@ class Cuts(NamedTuple):
         ``is_view(program, number)``: whether a value is an application that costs nothing wherever it is done.
     pays : callable
         ``pays(program, members)``: whether compiling these applications is worth it.
+    dtypes : collection of numpy.dtype, optional
+        Of the arrays that compiled loops can give.
     """
 
     fits: Callable[[Program, Application], bool]
     is_view: Callable[[Program, int], bool]
     pays: Callable[[Program, list[Application]], bool]
+    dtypes: Container[np.dtype[Any]] = DTYPES
 
 
 class Region:
@@ -293,6 +296,11 @@ def _part(program: Program, region: Region, outside: set[int], cuts: Cuts) -> tu
 
 
 def whole(program: Program, found: Sequence[Region], cuts: Cuts) -> str | None:
-    """The kind of all regions that compute anything; None if there are both."""
+    """The kind of all regions that compute anything; None if there are both, or results that loops cannot give.
+
+    These are inputs or constants, or parts of them: what loops compute they can give.
+    """
     kinds = {region.kind for region in found if any(not cuts.is_view(program, n) for n, _, _ in region.members)}
+    if kinds == {LOOPS} and any(program.avals[n].dtype not in cuts.dtypes for n in program.outputs):
+        return None
     return (kinds.pop() if kinds else CALLS) if len(kinds) < 2 else None
