@@ -136,6 +136,10 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min:
         high = None if type(high) is int and high >= limits.max else high
     if low is None and high is None and x.aval.dtype.kind == "b":
         raise DTypeError(f"clip({x.aval!r}): booleans are not clipped without bounds")
+    if low is not None and high is not None and not x.aval.weak:
+        # The dtype is that of all three at once, which two steps need not lead to.
+        bounds = [bound._node if isinstance(bound, Tensor) else as_node(bound) for bound in (low, high)]
+        x = ops.astype(x, ops.common_dtype([x, *bounds]))
     for bound, limited in ((low, ops.maximum), (high, ops.minimum)):
         if bound is not None:
             x = limited(x, bound._node if isinstance(bound, Tensor) else as_node(bound, x.aval))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -225,3 +226,24 @@ def test_weak_numbers_stay_weak_after_a_cast() -> None:
     number = as_node(0.02)
     chosen = wrap(ops.maximum(ops.where(ops.greater(x.node, 0), x.node, number), number))
     assert chosen.dtype == np.asarray(chosen.value).dtype == np.float32
+
+
+def test_bounds_of_clip_promote_with_what_is_clipped_at_once() -> None:
+    """Every pair of bounds: arrays of each dtype, numbers of Python and of NumPy. Two steps came to float64 for some."""
+    arrays = [np.ones(3, code) for code in "?bBhHiIlLefd"]
+    bounds = [*arrays, 0, 1, 2.5, True, 300, np.float32(1.5), np.int8(3)]
+
+    def as_tensor(value: Any) -> Any:
+        return ad.Tensor(value, constant=True) if isinstance(value, np.ndarray) else value
+
+    def answer(*operands: Any) -> Any:
+        try:
+            found = np.asarray(np.clip(*operands))
+        except (TypeError, ValueError, OverflowError) as error:
+            return next(kind for kind in (OverflowError, TypeError, ValueError) if isinstance(error, kind))
+        return found.dtype, found.tolist()
+
+    for x in arrays:
+        for low, high in itertools.product(bounds, bounds):
+            wanted = answer(x, low, high)
+            assert answer(*[as_tensor(value) for value in (x, low, high)]) == wanted, (x.dtype, low, high)
