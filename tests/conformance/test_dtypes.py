@@ -229,9 +229,9 @@ def test_weak_numbers_stay_weak_after_a_cast() -> None:
 
 
 def test_bounds_of_clip_promote_with_what_is_clipped_at_once() -> None:
-    """Every pair of bounds: arrays of each dtype, numbers of Python and of NumPy. Two steps came to float64 for some."""
-    arrays = [np.ones(3, code) for code in "?bBhHiIlLefd"]
-    bounds = [*arrays, 0, 1, 2.5, True, 300, np.float32(1.5), np.int8(3)]
+    """Pairs of bounds: arrays, numbers of Python and of NumPy. Two steps came to float64 for some."""
+    arrays = [np.ones(3, code) for code in "?bHiefd"]
+    bounds = [*arrays, 1, 2.5, 300, np.float32(1.5), np.int8(3)]
 
     def as_tensor(value: Any) -> Any:
         return ad.Tensor(value, constant=True) if isinstance(value, np.ndarray) else value
