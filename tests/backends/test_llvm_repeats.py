@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
+from autodiff.plan import execute
 from autodiff_backends.llvm import arguments, machine, repeats
 from autodiff_backends.llvm import backend as llvm_
 from autodiff_backends.llvm.repeats import Repeated
@@ -22,6 +23,8 @@ W, X, H = RNG.normal(size=(3, 3)) / 2, RNG.normal(size=(7, 3)), RNG.normal(size=
 def made(monkeypatch):
     """What was made a kernel of all steps, also where it does not pay."""
     monkeypatch.setattr(llvm_, "KERNEL_CALL", float("-inf"))
+    # Not only from the third call on.
+    monkeypatch.setattr(execute, "LONGEST_SIMPLIFIED", 10_000)
     found = []
 
     class Noted(Repeated):

@@ -335,8 +335,8 @@ def test_columns_of_one_array_are_one_loop(as_program):
     y = np.sin(x)
     for i in range(3):
         y[:, i] = x[:, i] * float(i + 2)
-    text = assert_right(as_program([x], [y * 1.5]), [x.value])
-    (groups,) = [segment.groups for segment in text.schedule.segments]
+    schedule = assert_right(as_program([x], [y * 1.5]), [x.value])
+    (groups,) = [segment.groups for segment in schedule.segments]
     assert [group.shape for group in groups] == [(4, 3), (4,), (4, 3)]
 
 

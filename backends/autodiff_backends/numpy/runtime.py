@@ -69,7 +69,8 @@ def choose(condition: Array, x: Any, y: Any, out: Array) -> None:
     """``out[...] = where(condition, x, y)``."""
     bits = _BITS.get(out.dtype)
     np.copyto(out, y)
-    if bits is None or out.size < SMALLEST_MASKED:
+    # (A condition of no dimensions may be a bool.)
+    if bits is None or out.size < SMALLEST_MASKED or not np.ndim(condition):
         np.copyto(out, x, where=condition)
         return
     target = out.view(bits)
