@@ -708,3 +708,17 @@ def test_steps_that_hand_on_what_no_kernel_has(monkeypatch, code):
     wanted, wanted_all = ad.function(loop, backend="numpy")(*values)
     np.testing.assert_allclose(total, wanted[0], rtol=1e-14)
     np.testing.assert_allclose(totals, wanted_all[0], rtol=1e-14)
+
+
+def test_several_arrays_are_handed_from_call_to_call_around_a_kernel(as_program, monkeypatch):
+    """Factors of matrices, with which one system is solved before a kernel and another one after it."""
+    monkeypatch.setattr(llvm_, "KERNEL_CALL", float("-inf"))
+    rng = np.random.default_rng(0)
+    a, b = ad.Tensor(rng.normal(size=(5000, 3, 3)) + 3 * np.eye(3)), ad.Tensor(rng.normal(size=(5000, 3, 1)))
+    loss = np.sum(np.linalg.solve(a, b) ** 2)
+    program = as_program([a, b], [loss, *ad.Graph().gradient(loss, [a, b], as_tensors=True)])
+    plan = BACKEND.compile(program)
+    assert isinstance(plan, Composed)
+    assert len(plan.steps) > 2
+    for one, wanted in zip(plan(a.value, b.value), Interpreted(program)(a.value, b.value), strict=True):
+        np.testing.assert_allclose(one, wanted, rtol=1e-11, atol=1e-13)

@@ -241,6 +241,9 @@ class CallPlan:
             value = registers[number]
             if aval.weak:
                 results.append(value.item())
+            elif aval.parts:
+                # Several arrays, which another region takes.
+                results.append(value)
             else:
                 results.append((xp.array if shared else xp.asarray)(value, aval.dtype, order="C"))
         return tuple(results)

@@ -185,6 +185,9 @@ class Writer(Values):
     def result(self, number: int) -> str:
         """The text of an output: an array that shares memory with nothing."""
         aval = self.avals[number]
+        if aval.parts:
+            # Several arrays, which another plan of the same program takes.
+            return self.arrays[number]
         if aval.weak:
             return self.scalars[number] if number in self.scalars else f"{self.arrays[number]}.item()"
         if number not in self.arrays:
