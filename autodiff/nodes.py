@@ -265,9 +265,9 @@ class Constant(Node):
 
 
 class Operation(Node):
-    """A primitive applied to nodes.
+    """A primitive applied to nodes. Recording makes them.
 
-    Parameters
+    Attributes
     ----------
     signature : Signature
         The primitive, its parameters, and the shapes and dtypes of inputs and result.
