@@ -151,8 +151,10 @@ MOST_DECIMALS = 308
 
 def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
     x = node_of(a)
+    if decimals >= 0 and x.aval.dtype.kind in "iu":
+        return put(out, ops.identity(x), "round")
     if decimals == 0:
-        return put(out, ops.rint(x) if x.aval.dtype.kind in "fcb" else ops.identity(x), "round")
+        return put(out, ops.rint(x), "round")
     if x.aval.dtype.kind == "b":
         raise DTypeError(f"round({x.aval!r}): booleans have no decimals")
     # Beyond the largest power of ten NumPy takes infinity.

@@ -247,3 +247,13 @@ def test_bounds_of_clip_promote_with_what_is_clipped_at_once() -> None:
         for low, high in itertools.product(bounds, bounds):
             wanted = answer(x, low, high)
             assert answer(*[as_tensor(value) for value in (x, low, high)]) == wanted, (x.dtype, low, high)
+
+
+@pytest.mark.parametrize("code", ["b", "B", "l", "L"])
+def test_integers_have_no_decimals_to_round(code: str) -> None:
+    """They come back to the last digit, which float64 has not."""
+    x = np.array([np.iinfo(code).max - 7, 27], code)
+    for decimals in (0, 1, 3, 20):
+        found = np.round(ad.Tensor(x, constant=True), decimals)
+        assert found.dtype == x.dtype
+        np.testing.assert_array_equal(found.value, np.round(x, decimals))
