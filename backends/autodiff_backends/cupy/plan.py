@@ -154,11 +154,7 @@ class KernelPlan:
 
 def _regular(array: Any, bound: Bound, device: Device) -> Any:
     """An array as kernels read it: itself, or one that a launch of ``bound`` copies it into."""
-    if device.is_regular(array):
-        return array
-    target = device.empty(array.shape, array.dtype)
-    bound.launches.append(partial(device.assign, target, array))
-    return target
+    return array if device.is_regular(array) else _copied(array, bound, device)
 
 
 def _picker(places: Sequence[int]) -> Callable[[list[Any]], tuple[Any, ...]]:

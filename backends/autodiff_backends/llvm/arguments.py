@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,9 @@ import numpy as np
 from autodiff.core.program import Program
 
 from ..numpy.values import constant_value
-from .entry import WRONG_ARGUMENTS, Argument
-from .machine import MachineCode
-from .source import STAGE
+from .entry import WRONG_ARGUMENTS, Argument, Entry, direct
+from .machine import MachineCode, load
+from .source import STAGE, KernelText
 
 
 class Regular:
@@ -70,3 +70,27 @@ class Direct:
                 raise TypeError(WRONG_ARGUMENTS)
         addresses = [array.ctypes.data for array in (self._table, *arrays)]
         self._function((ctypes.c_longlong * len(numbers))(*numbers), (ctypes.c_void_p * len(addresses))(*addresses))
+
+
+def kernel_of_parts(
+    text: KernelText, arguments: Sequence[Argument | None], told: Callable[..., None], is_builtin: bool
+) -> tuple[str, Callable[..., Any]]:
+    """The source of a kernel that is called for a part of a stage, and what calls it.
+
+    Parameters
+    ----------
+    text : KernelText
+    arguments : sequence of Argument or None
+    told : callable
+        Warns of what was noted of floating point.
+    is_builtin : bool
+        Whether arrays are laid out as kernels know; if not, ``ctypes`` calls it.
+    """
+    if is_builtin:
+        Entry(text, arguments).part()
+    else:
+        direct(text)
+    machine = load(text.module)
+    table = text.table.array()
+    kernel = machine.builtin(Regular(arguments), table, told=told) if is_builtin else Direct(machine, table, arguments)
+    return machine.text, kernel

@@ -29,9 +29,9 @@ from ..numpy.factors import with_factors
 from ..numpy.reference import Interpreted
 from ..numpy.results import Results, is_large
 from ..numpy.workers import shares, together
-from .arguments import Direct, Regular, constant_of, regular
+from .arguments import Regular, constant_of, kernel_of_parts, regular
 from .code import Module
-from .entry import Argument, Entry, direct
+from .entry import Argument, Entry
 from .expressions import COSTS, is_written
 from .layout import holds
 from .machine import Exhausted, Refused, library, load, processor
@@ -173,18 +173,8 @@ class Staged:
             sum(size * dtype.itemsize for size, dtype in sizes),
         )
         self._spare = self._workspaces.spare
-        if holds():
-            Entry(text, arguments).part()
-        else:
-            direct(text)
-        machine = load(text.module)
-        self.source = machine.text
-        table = text.table.array()
         self._told = of_plan(program)
-        if holds():
-            self._kernel = machine.builtin(Regular(arguments), table, told=self._told)
-        else:
-            self._kernel = Direct(machine, table, arguments)
+        self.source, self._kernel = kernel_of_parts(text, arguments, self._told, is_builtin=holds())
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         spare: Any = self._spare

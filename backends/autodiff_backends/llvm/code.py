@@ -152,6 +152,15 @@ class Code:
         """Go on at one of two blocks."""
         self.do(f"br i1 {condition.text}, label %{yes}, label %{no}{suffix}")
 
+    def copy(self, source: str, target: str, dtype: DType, size: int) -> None:
+        """Copy elements that are one after another."""
+        if size:
+            self.module.declare("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
+            align, nbytes = f"align {dtype.itemsize}", size * dtype.itemsize
+            self.do(
+                f"call void @llvm.memcpy.p0.p0.i64(ptr {align} {target}, ptr {align} {source}, i64 {nbytes}, i1 false)"
+            )
+
     # --- values ------------------------------------------------------------------------------------------------------
 
     def constant(self, value: Any, dtype: DType) -> Value:

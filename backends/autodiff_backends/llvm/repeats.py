@@ -12,11 +12,10 @@ from autodiff.core.avals import Aval
 from autodiff.core.program import Program
 from autodiff.plan.workspaces import Workspaces
 
-from .arguments import Direct, Regular, constant_of, regular
+from .arguments import constant_of, kernel_of_parts, regular
 from .code import Code, loop
-from .entry import Argument, Entry, direct, many_arrays
+from .entry import Argument, many_arrays
 from .layout import holds
-from .machine import load
 from .source import STAGE, KernelText
 from .told import of_steps
 from .values import INT64, DType, Value
@@ -125,12 +124,8 @@ class LoopText:
         return name
 
     def _copied(self, source: str, target: str, aval: Aval) -> None:
-        if aval.size and source != target:
-            self.module.declare("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
-            align, nbytes = f"align {aval.dtype.itemsize}", aval.size * aval.dtype.itemsize
-            self._code.do(
-                f"call void @llvm.memcpy.p0.p0.i64(ptr {align} {target}, ptr {align} {source}, i64 {nbytes}, i1 false)"
-            )
+        if source != target:
+            self._code.copy(source, target, aval.dtype, aval.size)
 
     def _row(self, array: str, aval: Aval, place: Value) -> str:
         """One of the elements that an array has one after another."""
@@ -234,18 +229,8 @@ class Repeated:
         self._spare = self._workspaces.spare
         arguments: list[Argument | None] = [Argument(np.dtype(np.int64), None)] * len(STAGE)
         arguments += [None] * len(loop_text.parameters)
-        if holds():
-            Entry(loop_text, arguments).part()
-        else:
-            direct(loop_text)
-        machine = load(loop_text.module)
-        self.source = machine.text
-        table = text.table.array()
         self._told = of_steps(program, known)
-        if holds():
-            self._kernel = machine.builtin(Regular(arguments), table, told=self._told)
-        else:
-            self._kernel = Direct(machine, table, arguments)
+        self.source, self._kernel = kernel_of_parts(loop_text, arguments, self._told, is_builtin=holds())
         first = known.consts + known.carry
         # Of each array that is given its number, its shape, its dtype and the axis of steps.
         self._given = []

@@ -188,15 +188,6 @@ class KernelText:
 
     # --- in and out --------------------------------------------------------------------------------------------------
 
-    def _copied(self, source: str, target: str, dtype: DType, size: int) -> None:
-        if size:
-            bytes_ = size * dtype.itemsize
-            self.module.declare("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
-            align = f"align {dtype.itemsize}"
-            self._code.do(
-                f"call void @llvm.memcpy.p0.p0.i64(ptr {align} {target}, ptr {align} {source}, i64 {bytes_}, i1 false)"
-            )
-
     def _copy_in(self) -> None:
         storages = self.lowering.storages
         for place in range(len(self.schedule.dtypes)):
@@ -215,7 +206,7 @@ class KernelText:
                 continue
             for place, offset in rows:
                 target = self._code.offset(array, dtype, self._entry(offset))
-                self._copied(f"%x{place}", target, dtype, size)
+                self._code.copy(f"%x{place}", target, dtype, size)
 
     def _copy_many(self, many: str, rows: list[tuple[int, int]], array: str, dtype: DType, size: int) -> None:
         """Inputs of one size to their places in a workspace, or outputs from there."""
@@ -227,7 +218,7 @@ class KernelText:
             place, offset = self._read(row.text), self._read((row + 1).text)
             outside, inside = self._pointer(many, place.text), code.offset(array, dtype, offset)
             source, target = (outside, inside) if many == "x" else (inside, outside)
-            self._copied(source, target, dtype, size)
+            self._code.copy(source, target, dtype, size)
 
         loop(code, self._read(str(repeated)), copy)
 
@@ -246,7 +237,7 @@ class KernelText:
                 self._copy_many("o", rows, array, dtype, size)
                 continue
             for place, offset in rows:
-                self._copied(self._code.offset(array, dtype, self._entry(offset)), f"%o{place}", dtype, size)
+                self._code.copy(self._code.offset(array, dtype, self._entry(offset)), f"%o{place}", dtype, size)
 
     # --- bodies ------------------------------------------------------------------------------------------------------
 
