@@ -9,7 +9,6 @@
 [array([2., 4., 6., 8.])]
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import errors, numpy_api, scipy_api
@@ -21,6 +20,7 @@ from .debugging import debug_nans
 from .errors import AutodiffError, DetachedWarning, GrowthWarning, IndependentWarning, RetraceWarning
 from .graph import Graph
 from .implementing import implements
+from .importing import imported
 from .machine import set_num_threads
 from .nodes import Constant, Node, Operation, Variable
 from .plan import CacheInfo, set_buffer_limit
@@ -80,9 +80,9 @@ scipy_api.install()
 def __getattr__(name: str) -> Any:
     # Imported when first asked for: it takes a quarter of the time of all else, and many programs train nothing.
     if name in ("optim", "solvers", "testing"):
-        return import_module(f"autodiff.{name}")
+        return imported(f"autodiff.{name}")
     if name in SOLVERS:
-        globals()[name] = found = getattr(import_module("autodiff.solvers"), name)
+        globals()[name] = found = getattr(imported("autodiff.solvers"), name)
         return found
     raise AttributeError(f"module 'autodiff' has no attribute {name!r}")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib import import_module
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from .backend import Backend
 from .errors import BackendError, shown
+from .importing import imported
 
 ENTRY_POINT_GROUP = "autodiff.backends"
 
@@ -103,10 +103,9 @@ def _entry_points() -> dict[str, str]:
             )
         _reading.add(process)
     try:
-        # Imported here because it takes 17 ms, and most programs never ask for a backend that is not built in.
-        from importlib.metadata import entry_points  # noqa: PLC0415
-
-        found = {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+        # Imported when it is needed: it takes 17 ms, and most programs never ask for a backend that is not built in.
+        points = imported("importlib.metadata").entry_points(group=ENTRY_POINT_GROUP)
+        found = {point.name: point.value for point in points}
         _read = True
         return found
     finally:
@@ -205,7 +204,7 @@ def _load(name: str) -> Backend:
 def _imported(where: str, name: str) -> Any:
     module, _, attribute = where.partition(":")
     with _loading(where, name):
-        return getattr(import_module(module), attribute)
+        return getattr(imported(module), attribute)
 
 
 @contextmanager

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
+
+from .importing import imported
 
 
 class Replacements:
@@ -80,4 +81,4 @@ class Replacements:
         loader.exec_module = exec_module
 
     def _register(self, module: ModuleType) -> None:
-        import_module(self.topics[module.__name__]).register(module)
+        imported(self.topics[module.__name__]).register(module)

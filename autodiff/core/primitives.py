@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib import import_module
 from typing import Any, TypeVar
 
 import numpy as np
 
 from ..errors import BackendError
+from ..importing import imported
 from ..memo import Interned
 from .avals import Aval, common_place
 from .parameters import Own
@@ -264,7 +264,7 @@ class Primitive(ABC):
     def __getattr__(self, name: str) -> Any:
         if name not in ("numpy_ufunc", "loop"):
             raise AttributeError(name)
-        self.numpy_ufunc = self.loop = getattr(import_module(self.module), self.name)
+        self.numpy_ufunc = self.loop = getattr(imported(self.module), self.name)
         return self.numpy_ufunc
 
     def signature(self, avals: tuple[Aval, ...], params: tuple[Any, ...] = ()) -> Signature:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import builtins
 import functools
 from collections.abc import Callable
-from importlib import import_module
 from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
@@ -20,6 +19,7 @@ import numpy as np
 from .. import ops
 from ..convert import numeric_dtype
 from ..errors import TraceError
+from ..importing import imported
 from ..plan import on_host
 from ..replacing import Replacements
 from ..tensor import Tensor, wrap
@@ -61,7 +61,8 @@ def _again(function: FunctionType, names: dict[str, Any]) -> FunctionType:
 
 
 def _module(name: str) -> ModuleType:
-    return import_module(f"{PACKAGE}.{name}")
+    module: ModuleType = imported(f"{PACKAGE}.{name}")
+    return module
 
 
 def _own(value: Any) -> Any:

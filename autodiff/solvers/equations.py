@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from ..errors import (
     UnsupportedError,
     shown,
 )
+from ..importing import imported
 from ..memo import Memo
 from ..nodes import NO_SLOT, Argument, Constant, Node, Unknown
 from ..plan import compile_nodes, evaluate
@@ -48,7 +48,7 @@ UNSOLVED = Unknown(
 def scipy_module(name: str, what: str) -> Any:
     """A module of SciPy; an error that names who needs it, if it is not installed."""
     try:
-        return import_module(f"scipy.{name}")
+        return imported(f"scipy.{name}")
     except ImportError as error:
         raise UnsupportedError(
             f"{what}: it needs SciPy, which is not installed: pip install scipy ({error})"

@@ -4,8 +4,9 @@ A pattern comes from one walk over recorded nodes, colours from the pattern alon
 The modules are imported when the first matrix is asked for: it takes 2 ms.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from ..importing import imported
 
 if TYPE_CHECKING:
     from .entries import hessian_entries, jacobian_entries
@@ -26,5 +27,5 @@ MODULES = {
 
 def __getattr__(name: str) -> Any:
     if name in MODULES:
-        return getattr(import_module(f"{__name__}.{MODULES[name]}"), name)
+        return getattr(imported(f"{__name__}.{MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

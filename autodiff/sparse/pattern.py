@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from ..errors import BackendError
+from ..importing import imported
 from .sets import Ints, Sets, of_entries
 
 # Of a picture in the terminal: characters at most, each of two by four dots.
@@ -101,7 +101,7 @@ class Sparsity:
         """
         if ax is None:
             try:
-                ax = import_module("matplotlib.pyplot").gca()
+                ax = imported("matplotlib.pyplot").gca()
             except ImportError:
                 raise BackendError(
                     "Sparsity.spy: matplotlib is not installed; print the pattern for a picture in the terminal, or "
@@ -149,7 +149,7 @@ class Sparsity:
 def scipy_sparse() -> Any:
     """SciPy's sparse arrays; an error if it is not installed."""
     try:
-        return import_module("scipy.sparse")
+        return imported("scipy.sparse")
     except ImportError:
         raise BackendError(
             "sparse=True: sparse matrices are SciPy's, which is not installed; run pip install scipy, or leave out "

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from autodiff.backend import Backend
 from autodiff.errors import BackendError, DTypeError
+from autodiff.importing import imported
 
 
 def no_dtype(backend: Backend, dtype: np.dtype[Any]) -> DTypeError:
@@ -20,7 +20,7 @@ def no_dtype(backend: Backend, dtype: np.dtype[Any]) -> DTypeError:
 def required(module: str, package: str) -> Any:
     """A module that not every machine has."""
     try:
-        return import_module(module)
+        return imported(module)
     except ImportError as error:
         raise BackendError(
             f"backend {module!r} needs the package {package}: pip install {package} ({error})"

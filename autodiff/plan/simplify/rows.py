@@ -21,6 +21,7 @@ from ... import ops
 from ...core.avals import Aval, intern_aval
 from ...core.primitives import Primitive, Signature
 from ...core.program import NUMBER, Program
+from ...importing import imported
 from ...memo import Memo
 
 # Where a row holds.
@@ -127,9 +128,8 @@ def _exact(function: Callable[..., Any], numbers: list[Any], value: Any) -> bool
     """Whether Python's number is the exact one."""
     if any(isinstance(number, complex) or not isfinite(number) for number in (*numbers, value)):
         return False
-    from fractions import Fraction  # noqa: PLC0415  (3 ms, for extended precision only)
-
-    return bool(function(*map(Fraction, numbers)) == Fraction(value))
+    fraction = imported("fractions").Fraction  # 3 ms, for extended precision only
+    return bool(function(*map(fraction, numbers)) == fraction(value))
 
 
 class Row:

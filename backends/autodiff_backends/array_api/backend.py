@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from importlib import import_module
 from typing import Any
 
 import array_api_compat as compat
@@ -16,6 +15,7 @@ import numpy as np
 from autodiff.backend import Backend, Capabilities, Plan
 from autodiff.core.program import Program
 from autodiff.errors import BackendError, DTypeError, ShapeError
+from autodiff.importing import imported
 from autodiff.registry import get_backend
 
 from ..numpy.backend import SHORTEST_INTERPRETED
@@ -208,7 +208,7 @@ def _short(device: Any) -> str:
 
 
 def _restored(name: str, device: Any) -> Backend:
-    return get_backend(import_module(name), device)
+    return get_backend(imported(name), device)
 
 
 # --- those that are asked for by name or by namespace ----------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from autodiff.backend import COMPLEX_DTYPES, REAL_DTYPES, Backend, Capabilities, Plan
 from autodiff.core.program import Program
 from autodiff.errors import BackendError, DTypeError
+from autodiff.importing import imported
 
 from .calls import OVERRIDES
 from .device import CupyDevice, retried
@@ -184,7 +184,7 @@ def cupy() -> CupyBackend:
 
 def _library() -> Any:
     try:
-        return import_module("cupy")
+        return imported("cupy")
     except ModuleNotFoundError as error:
         if error.name != "cupy":
             raise BackendError(f"backend 'cupy': CuPy is installed but lacks a module: {error}") from error
@@ -212,7 +212,7 @@ def _device_count(xp: Any) -> int:
 
 def _check_cuda_libraries(xp: Any) -> None:
     """What compiles kernels and multiplies matrices is loaded by CuPy when it first needs it; better now than then."""
-    for name, load in (("NVRTC", xp.cuda.nvrtc.getVersion), ("cuBLAS", partial(import_module, CUBLAS))):
+    for name, load in (("NVRTC", xp.cuda.nvrtc.getVersion), ("cuBLAS", partial(imported, CUBLAS))):
         try:
             load()
         except (ImportError, OSError, RuntimeError) as error:

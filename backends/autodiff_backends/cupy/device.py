@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from importlib import import_module
 from typing import Any, Protocol, TypeVar, runtime_checkable
 from weakref import WeakValueDictionary
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from autodiff.core.primitives import Signature
 from autodiff.errors import BackendError, OutOfMemoryError
+from autodiff.importing import imported
 
 from ..cuda.copies import copies
 from ..cuda.launches import BLOCKS, THREADS, VECTOR_BYTES
@@ -219,7 +219,7 @@ class CupyDevice:
 
     def module(self, name: str) -> Any:
         """A module of CuPy, imported when it is first needed."""
-        return import_module(name)
+        return imported(name)
 
     def scope(self) -> AbstractContextManager[Any]:
         """Within it CuPy's current device is this one; the stream is the one current on it."""

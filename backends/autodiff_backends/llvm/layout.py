@@ -10,12 +10,12 @@ from __future__ import annotations
 import ctypes
 import sys
 from functools import cache
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from autodiff.errors import BackendError
+from autodiff.importing import imported
 
 # C order, and each element where the processor wants it: ``NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED``.
 REGULAR = 0x0001 | 0x0100
@@ -79,7 +79,7 @@ def _numpy_table() -> int:
     """The address of NumPy's functions."""
     try:
         # Private, and there in every NumPy 2.
-        table = import_module("numpy._core._multiarray_umath")._ARRAY_API
+        table = imported("numpy._core._multiarray_umath")._ARRAY_API
 
         pointer = ctypes.pythonapi.PyCapsule_GetPointer
         pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 
 from autodiff.errors import BackendError
+from autodiff.forks import fork_within
+from autodiff.importing import imported
 from autodiff.whole import sheltered
 
 from ..loops.files import keep_kernel, kernel_name, read_kernel
@@ -47,13 +49,11 @@ def library() -> Any:
     """``llvmlite.binding``, imported when it is first needed."""
     _opened()
     try:
-        import llvmlite.binding as llvm  # noqa: PLC0415  (takes 15 ms, and is not always there)
+        llvm = imported("llvmlite.binding")  # takes 15 ms, and is not always there
     except ImportError as error:
         raise BackendError(f"backend 'llvm' needs the package llvmlite (pip install llvmlite): {error}") from error
-    if hasattr(os, "register_at_fork"):
-        # The child of a fork has no thread that would open this lock again.
-        lock = llvm.ffi.lib._lock
-        os.register_at_fork(before=lock.__enter__, after_in_parent=lock.__exit__, after_in_child=lock.__exit__)
+    # LLVM's one lock.
+    fork_within(lambda: llvm.ffi.lib._lock)
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return llvm

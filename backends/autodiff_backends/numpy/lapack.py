@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from importlib import import_module
 from typing import Any
 
 import numpy as np
+
+from autodiff.importing import imported
 
 from . import small
 from .small import factors, is_small
@@ -23,7 +24,7 @@ LEAST_FACTORED = 32
 def scipy_linalg() -> Any:
     """SciPy's linear algebra; None if it is not installed."""
     try:
-        return import_module("scipy.linalg")
+        return imported("scipy.linalg")
     except ImportError:
         return None
 

@@ -1,8 +1,7 @@
 """PyTorch: tensors on CPUs and GPUs."""
 
-from importlib import import_module
-
 from autodiff.backend import Backend
+from autodiff.importing import imported
 
 from ..optional import required
 
@@ -21,5 +20,5 @@ def torch() -> Backend:
         If the package is not installed.
     """
     required("torch", "torch")
-    found: Backend = import_module("autodiff_backends.torch.backend").BACKEND
+    found: Backend = imported("autodiff_backends.torch.backend").BACKEND
     return found
