@@ -17,6 +17,7 @@ PYTHONS = nox.project.python_versions(PYPROJECT)
 BACKENDS = {
     "numpy": ([], []),
     "llvm": (["llvm"], []),
+    "default": (["llvm"], []),
     "array_api_strict": ([], []),
     "torch": (["torch"], ["torch==2.13.0"]),
     "dask": (["dask"], []),

@@ -27,11 +27,19 @@ _forking: list[int] = []
 
 def imported(name: str) -> Any:
     """A module by its full name."""
+    with importing():
+        return import_module(name)
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Within it, whatever imports modules."""
     waits = get_ident() not in _importing
     while True:
         with _listed(_importing):
             if not (waits and _others(_forking)):
-                return import_module(name)
+                yield
+                return
         waits = _wait_for(_forking)
 
 

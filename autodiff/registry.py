@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from .backend import Backend
 from .errors import BackendError, shown
-from .importing import imported
+from .importing import imported, importing
 
 ENTRY_POINT_GROUP = "autodiff.backends"
 
@@ -86,30 +85,11 @@ def register_backend(name: str, backend: Backend | str) -> None:
     _changed()
 
 
-# Processes that read entry points for the first time, and whether one has done so. The child of a fork that comes in
-# between would wait for the locks of modules that a thread of its parent was importing, for ever.
-_reading: set[int] = set()
-_read = False
-
-
 def _entry_points() -> dict[str, str]:
-    global _read  # noqa: PLW0603  (a fact of the process, as its modules are)
-    process = os.getpid()
-    if not _read:
-        if _reading - {process}:
-            raise BackendError(
-                "names of installed backends cannot be read in this process: it was forked while another thread was "
-                "reading them; call autodiff.backends() before threads fork"
-            )
-        _reading.add(process)
-    try:
+    with importing():
         # Imported when it is needed: it takes 17 ms, and most programs never ask for a backend that is not built in.
         points = imported("importlib.metadata").entry_points(group=ENTRY_POINT_GROUP)
-        found = {point.name: point.value for point in points}
-        _read = True
-        return found
-    finally:
-        _reading.discard(process)
+        return {point.name: point.value for point in points}
 
 
 def backends() -> tuple[str, ...]:

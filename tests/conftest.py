@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import pytest
 
 import autodiff as ad
@@ -41,6 +42,8 @@ class Target(NamedTuple):
 
 TARGETS = {
     "numpy": Target("numpy", "numpy", ("test_numpy",)),
+    # Nobody has chosen: each plan is machine code from its second call on, whether that pays or not.
+    "default": Target("default", "llvmlite", ("test_tiers",)),
     "llvm": Target("llvm", "llvmlite", ("test_llvm",)),
     # Arrays on this fake device cannot be mixed with others, nor become NumPy's by accident.
     "array_api_strict": Target("array_api_strict", "array_api_strict", ("test_array_api",), "device1"),
@@ -101,7 +104,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         def belongs(item: pytest.Item) -> bool:
             if "backend" in getattr(item, "fixturenames", ()):
                 return True
-            return not item.path.stem.startswith(others) if wanted == "numpy" else item.path.stem.startswith(own)
+            everything = wanted in ("numpy", "default")
+            return item.path.stem.startswith(own) or (everything and not item.path.stem.startswith(others))
 
         _keep(config, items, belongs)
     if _is_part(config):
@@ -166,6 +170,33 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         found: ad.Backend = request.getfixturevalue("cupy_called")
         return found
     return EMULATED if target.name == "emulated" else ad.get_backend(target.name, target.device)
+
+
+@pytest.fixture(autouse=True)
+def tiers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On backend "default", machine code in the middle of each test."""
+    if request.config.getoption("backend") == "default":
+        monkeypatch.setenv("AUTODIFF_TIERS", "auto")
+        monkeypatch.setenv("AUTODIFF_BACKGROUND", "0")
+        hot = importlib.import_module("autodiff.plan.hot")
+        monkeypatch.setattr(hot.Compiling, "seconds", lambda self, operations: 0.0)
+        kernels_everywhere(monkeypatch)
+        kernels_at_once(monkeypatch)
+        monkeypatch.setattr(np.testing, "assert_array_equal", equal_but_for_last_bits)
+
+
+def equal_but_for_last_bits(actual: Any, desired: Any, *messages: Any, **keywords: Any) -> None:
+    """Equality of the results of two tiers."""
+    left, right = np.asarray(actual), np.asarray(desired)
+    if np.result_type(left, right).kind not in "fc" or left.shape != right.shape:
+        EXACTLY_EQUAL(actual, desired, *messages, **keywords)
+    else:
+        digits = np.finfo(np.result_type(left, right)).eps
+        scale = np.max(np.abs(right), initial=0.0, where=np.isfinite(right))
+        np.testing.assert_allclose(left, right, rtol=16 * digits, atol=4 * digits * scale)
+
+
+EXACTLY_EQUAL = np.testing.assert_array_equal
 
 
 @pytest.fixture

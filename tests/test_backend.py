@@ -228,11 +228,3 @@ def test_backends_may_be_imported_first(module, tmp_path):
     command = [sys.executable, "-W", "error", "-c", program]
     result = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
     assert (result.stdout.strip(), result.stderr) == ("numpy", "")
-
-
-def test_names_in_the_child_of_a_fork_that_came_in_between(monkeypatch):
-    monkeypatch.setattr(registry, "_reading", {1})
-    monkeypatch.setattr(registry, "_read", False)
-    with pytest.raises(errors.BackendError, match="before threads fork"):
-        ad.backends()
-    assert ad.get_backend("numpy").name == "numpy"

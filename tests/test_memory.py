@@ -270,7 +270,7 @@ def test_compiled_gradient_holds_what_it_keeps_and_nothing_else():
 
 
 def test_dropped_plans_die_by_reference_counting():
-    graph = ad.Graph(cache_size=1)
+    graph = ad.Graph(backend="numpy", cache_size=1)
     with without_collector():
         x = ad.Tensor(A)
         graph.gradient(np.sum(np.sin(x) ** 3), [x])

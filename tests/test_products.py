@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import itertools
 import math
+import re
 from collections import namedtuple
 
 import numpy as np
@@ -222,7 +223,7 @@ def test_a_linear_part_computes_nothing_twice():
         np.testing.assert_allclose(pullback(np.tile(row, (4, 1)))[0], expected, rtol=1e-9)
     assert len(seen) == 5
     split = next(v for v in reversed(ENGINE.cache.values()) if hasattr(v, "second"))
-    assert "inv" not in split.second.source
+    assert not re.search(r"\binv\b", split.second.source)
     assert "exp(" not in split.second.source
 
 

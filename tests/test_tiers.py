@@ -609,3 +609,32 @@ def test_what_has_plans_can_be_copied(kind, monkeypatch, cheap):
     assert again.cache_info().hits == 1
     again.clear_cache()
     assert graph.cache_info().entries == 1
+
+
+# --- what a plan is called with, whichever answers -----------------------------------------------------------------
+
+
+@needs_llvm
+@pytest.mark.parametrize("tier", ["numpy", "llvm", "auto"])
+@pytest.mark.parametrize("dtype", [">f8", "<f8", ">f4", "<f4", ">i8", "<i4"])
+def test_the_byte_order_of_arguments(untried, monkeypatch, dtype, tier):
+    monkeypatch.setenv(default_.VARIABLE, tier)
+    data = np.array([[1.0, 2.0], [3.0, 4.0]]).astype(dtype)
+    f = ad.function(lambda x: np.sin(x * 2.0) + 1.0)
+    for _ in range(6):
+        found = f(data)
+        background.wait()
+        np.testing.assert_allclose(found, np.sin(data.astype(float) * 2.0) + 1.0, rtol=1e-6)
+        assert found.dtype == (np.sin(data.astype(data.dtype.newbyteorder("=")) * 2.0)).dtype
+
+
+@needs_llvm
+def test_scalars_of_numpys_plan_are_taken_by_the_machine_code_of_a_step(untried, monkeypatch):
+    monkeypatch.setenv(background.VARIABLE, "0")
+    monkeypatch.setattr(importlib.import_module("autodiff_backends.llvm.backend"), "KERNEL_CALL", float("-inf"))
+
+    def total(x):
+        return np.sum(ad.scan(lambda c, e: (c * e + x[0], np.sin(c)), np.sum(x), np.linspace(0, 1, 7))[1])
+
+    for _ in range(4):
+        np.testing.assert_allclose(total(ad.Tensor([1.0, 2.0])).value, 5.084500654909236, rtol=1e-13)

@@ -40,27 +40,11 @@ def has_compiler() -> bool:
         return False
 
 
-# Processes that import llvmlite, and whether one has done so. The child of a fork that comes in between would wait for
-# the locks of modules that a thread of its parent was importing, for ever.
-_importing: set[int] = set()
-_imported = False
-
-
 def compiler() -> Any:
     """LLVM's backend, with all that it needs."""
-    global _imported  # noqa: PLW0603  (a fact of the process, as its modules are)
-    process = os.getpid()
-    if not _imported:
-        if _importing - {process}:
-            raise BackendError("this process was forked while another thread was importing llvmlite")
-        _importing.add(process)
-        try:
-            found: Any = get_backend(SECOND)
-            found.prepare()
-            _imported = True
-        finally:
-            _importing.discard(process)
-    return get_backend(SECOND)
+    found: Any = get_backend(SECOND)
+    found.prepare()
+    return found
 
 
 def tiers() -> str:

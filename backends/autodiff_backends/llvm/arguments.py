@@ -42,8 +42,9 @@ def regular(value: Any, dtype: np.dtype[Any]) -> Any:
         flags = value.flags
         if flags.c_contiguous and flags.aligned:
             return value
-    if isinstance(value, np.ndarray) and value.dtype == dtype:
-        value = np.require(value, requirements=["C", "A", "E"])
+    # NumPy's plans, around this one, have scalars for arrays without axes.
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.newbyteorder("=") == dtype:
+        value = np.require(value, dtype, requirements=["C", "A", "E"])
         # The same numbers by another name, such as ``long long`` for ``long``.
         return value if value.dtype is named else value.view(named)
     return value
