@@ -4,6 +4,7 @@ import copy
 import functools
 import gc
 import importlib.util
+import itertools
 import os
 import pickle
 import subprocess
@@ -626,6 +627,54 @@ def test_the_byte_order_of_arguments(untried, monkeypatch, dtype, tier):
         background.wait()
         np.testing.assert_allclose(found, np.sin(data.astype(float) * 2.0) + 1.0, rtol=1e-6)
         assert found.dtype == (np.sin(data.astype(data.dtype.newbyteorder("=")) * 2.0)).dtype
+
+
+class Sub(np.ndarray):
+    """Not taken for a plain array."""
+
+
+def unaligned(array):
+    made = np.empty(array.nbytes + 1, np.uint8)[1:].view(array.dtype).reshape(array.shape)
+    made[...] = array
+    return made
+
+
+def read_only(array):
+    made = array.copy()
+    made.flags.writeable = False
+    return made
+
+
+LAYOUTS = [
+    np.copy,
+    unaligned,
+    read_only,
+    np.asfortranarray,
+    lambda array: np.repeat(array, 2, axis=1)[:, ::2],
+    lambda array: array[::-1, ::-1].copy()[::-1, ::-1],
+    lambda array: np.broadcast_to(array, array.shape),
+    lambda array: array.copy().view(Sub),
+    lambda array: array.astype(array.dtype.newbyteorder()),
+    lambda array: array.astype(np.longlong) if array.dtype.kind == "i" else array.copy(),
+    lambda array: ad.Tensor(array),
+]
+
+
+@needs_llvm
+@pytest.mark.parametrize("tier", ["numpy", "llvm", "auto"])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i8"])
+def test_arguments_of_every_layout(untried, monkeypatch, dtype, tier):
+    monkeypatch.setenv(default_.VARIABLE, tier)
+    monkeypatch.setattr(importlib.import_module("autodiff_backends.llvm.backend"), "KERNEL_CALL", float("-inf"))
+    data = (np.arange(12).reshape(3, 4) % 5).astype(dtype)
+    f = ad.function(lambda x, y: (x * y - np.cos(x), np.sum(y, axis=0) * 0.5))
+    expected = data * data - np.cos(data), np.sum(data, axis=0) * 0.5
+    for first, second in [(0, 0), *itertools.pairwise([*range(len(LAYOUTS)), 0, 0])]:
+        arguments = LAYOUTS[first](data), LAYOUTS[second](data)
+        for found, wanted in zip(f(*arguments), expected, strict=True):
+            assert found.dtype == wanted.dtype
+            np.testing.assert_allclose(np.asarray(found), wanted, rtol=1e-5 if found.dtype == np.float32 else 1e-13)
+        background.wait()
 
 
 @needs_llvm
