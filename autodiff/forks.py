@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
 from threading import get_ident
 from typing import Any
 
-Block = Callable[[], AbstractContextManager[Any]]
+Ending = Callable[[], Any]
 
-_blocks: list[Block] = []
+_beginnings: list[Callable[[], Ending]] = []
 
-# By the thread that forks: what it is in. Whatever was added meanwhile, it leaves what it entered.
-_entered: dict[int, ExitStack] = {}
-
-
-def fork_within(block: Block) -> None:
-    """Let forks be made in such a block, in that of earlier ones."""
-    _blocks.append(block)
+# By the thread that forks: what is to be ended, for each fork that it is in. What was added meanwhile has not begun.
+_begun: defaultdict[int, list[list[Ending]]] = defaultdict(list)
 
 
-def _enter() -> None:
-    stack = _entered[get_ident()] = ExitStack()
-    for block in tuple(_blocks):
-        stack.enter_context(block())
+def around_forks(begin: Callable[[], Ending]) -> None:
+    """Call a function before forks, in the order of these calls, and what it returns after, in the reverse order."""
+    _beginnings.append(begin)
 
 
-def _leave() -> None:
-    _entered.pop(get_ident()).close()
+def _begin() -> None:
+    endings: list[Ending] = []
+    _begun[get_ident()].append(endings)
+    endings.extend(begin() for begin in tuple(_beginnings))
 
 
-def _leave_in_child() -> None:
-    _leave()
-    _entered.clear()
+def _end() -> None:
+    forks = _begun[get_ident()]
+    for end in reversed(forks.pop()):
+        end()
+    if not forks:
+        del _begun[get_ident()]
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_enter, after_in_parent=_leave, after_in_child=_leave_in_child)
+    os.register_at_fork(before=_begin, after_in_parent=_end, after_in_child=_end)

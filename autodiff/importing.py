@@ -8,14 +8,14 @@ module may start threads that import, and wait for these.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from threading import get_ident
 from time import monotonic, sleep
 from typing import Any
 
-from .forks import fork_within
+from .forks import around_forks
 
 # Seconds that one waits for the other: longer than either takes, unless it waits for the first.
 PATIENCE = 10.0
@@ -64,16 +64,23 @@ def _wait_for(threads: list[int]) -> bool:
     return not _others(threads)
 
 
-@contextmanager
-def _between_imports() -> Iterator[None]:
-    process = os.getpid()
-    with _listed(_forking):
+def _between_imports() -> Callable[[], None]:
+    process, thread = os.getpid(), get_ident()
+    _forking.append(thread)
+    try:
         _wait_for(_importing)
-        yield
+    except BaseException:
+        _forking.remove(thread)
+        raise
+
+    def end() -> None:
+        _forking.remove(thread)
         if os.getpid() != process:
             # The other threads are not in the child.
-            _importing[:] = [get_ident()] * _importing.count(get_ident())
-            _forking[:] = [get_ident()]
+            for threads in (_importing, _forking):
+                threads[:] = [thread] * threads.count(thread)
+
+    return end
 
 
-fork_within(_between_imports)
+around_forks(_between_imports)

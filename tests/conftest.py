@@ -193,7 +193,7 @@ def equal_but_for_last_bits(actual: Any, desired: Any, *messages: Any, **keyword
     else:
         digits = np.finfo(np.result_type(left, right)).eps
         scale = np.max(np.abs(right), initial=0.0, where=np.isfinite(right))
-        np.testing.assert_allclose(left, right, rtol=16 * digits, atol=4 * digits * scale)
+        np.testing.assert_allclose(left, right, rtol=256 * digits, atol=16 * digits * scale)
 
 
 EXACTLY_EQUAL = np.testing.assert_array_equal

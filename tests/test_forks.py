@@ -12,7 +12,6 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes do no
 
 PROGRAM = """
 import os, signal, sys, threading, time, warnings
-from contextlib import contextmanager
 from autodiff import forks, importing
 sys.path.insert(0, {folder!r})
 warnings.simplefilter("ignore", DeprecationWarning)
@@ -56,17 +55,14 @@ print("right")
 
 def test_an_import_waits_for_a_fork_of_another_thread(tmp_path):
     program = """
-@contextmanager
 def slowly():
     thread = threading.Thread(target=importing.imported, args=("slow",))
     thread.start()
     time.sleep(0.1)
     assert "begun" not in sys.modules
-    yield
-    if os.getpid() == parent:
-        threads.append(thread)
-threads, parent = [], os.getpid()
-forks.fork_within(slowly)
+    return lambda: threads.append(thread)
+threads = []
+forks.around_forks(slowly)
 forked(lambda: importing.imported("slow").value)
 threads[0].join()
 print(sys.modules["slow"].value)
@@ -125,15 +121,12 @@ print("right")
 def test_what_is_added_while_a_fork_waits_is_not_left(tmp_path):
     program = """
 left = []
-@contextmanager
 def later():
-    yield
-    left.append(1)
-@contextmanager
+    return lambda: left.append(1)
 def adding():
-    forks.fork_within(later)
-    yield
-forks.fork_within(adding)
+    forks.around_forks(later)
+    return lambda: None
+forks.around_forks(adding)
 forked(lambda: None)
 print(len(left))
 forked(lambda: None)

@@ -28,6 +28,8 @@ DATA = np.linspace(0.1, 1.0, 20)
 def _nothing_left(monkeypatch):
     # What is made in the background here are plans for other values, after one that is simplified at once.
     monkeypatch.setattr(execute, "LONGEST_SIMPLIFIED", 1_000)
+    monkeypatch.setenv("AUTODIFF_TIERS", "numpy")
+    monkeypatch.delenv(background.VARIABLE, raising=False)
     yield
     background.wait()
 

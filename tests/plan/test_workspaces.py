@@ -252,7 +252,8 @@ def test_results_are_right_whatever_is_given_back(kept):
     rng = np.random.default_rng(0)
     sizes = [NBYTES // 80 * (i + 1) for i in range(12)]
     plans = [(compiled(size), rng.normal(size=size) / size) for size in sizes]
-    expected = [f(argument) for f, argument in plans]
+    for _ in range(3):  # whatever becomes machine code
+        expected = [f(argument) for f, argument in plans]
     wrong = []
 
     def work(seed):

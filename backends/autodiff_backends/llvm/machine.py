@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.errors import BackendError
-from autodiff.forks import fork_within
+from autodiff.forks import around_forks
 from autodiff.importing import imported
 from autodiff.whole import sheltered
 
@@ -44,6 +44,12 @@ def _opened() -> None:
                 ctypes.CDLL(None).dlopen(path.encode(), os.RTLD_NOW)
 
 
+def _locked(lock: Any) -> Callable[[], Any]:
+    """What opens LLVM's one lock again."""
+    lock.__enter__()
+    return lambda: lock.__exit__(None, None, None)
+
+
 @cache
 def library() -> Any:
     """``llvmlite.binding``, imported when it is first needed."""
@@ -52,8 +58,7 @@ def library() -> Any:
         llvm = imported("llvmlite.binding")  # takes 15 ms, and is not always there
     except ImportError as error:
         raise BackendError(f"backend 'llvm' needs the package llvmlite (pip install llvmlite): {error}") from error
-    # LLVM's one lock.
-    fork_within(lambda: llvm.ffi.lib._lock)
+    around_forks(partial(_locked, llvm.ffi.lib._lock))
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return llvm
