@@ -102,9 +102,9 @@ html_theme_options = {
 
 
 def setup(app: Sphinx) -> None:
-    """Connect what makes pages; what writes sources comes before the extensions that read them."""
-    app.connect("builder-inited", lambda app: gallery.prepare(HERE), priority=100)
-    app.connect("builder-inited", lambda app: reference.write(HERE), priority=100)
+    """Connect what makes pages; what writes sources does so before Sphinx looks which there are."""
+    app.connect("config-inited", lambda app, config: gallery.prepare(HERE))
+    app.connect("config-inited", lambda app, config: reference.write(HERE))
     app.connect("source-read", links.mend)
     app.connect("autodoc-process-docstring", reference.see_also, priority=100)
     app.connect("build-finished", llms.write)

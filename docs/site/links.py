@@ -18,11 +18,11 @@ PROGRAMS = {"examples": "gallery", "docs/tutorials": "learn"}
 
 def mend(app: Sphinx, page: str, source: list[str]) -> None:
     """Give a page the text and the links that it has on the site."""
-    if not app.env.doc2path(page).endswith(".md"):
-        return
     docs = Path(app.srcdir)
     root = docs.parent
     file = Path(app.env.doc2path(page))
+    if file.suffix != ".md":
+        return
     if page in OUTSIDE:
         file = root / OUTSIDE[page]
         source[0] = file.read_text(encoding="utf-8")

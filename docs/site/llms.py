@@ -54,7 +54,7 @@ def first_sentence(app: Sphinx, page: str) -> str:
     """What a page begins with, as far as it is a sentence."""
     for paragraph in app.env.get_doctree(page).findall(nodes.paragraph):
         words = " ".join(paragraph.astext().split())
-        match = re.match(r"[A-Z].{10,200}?[.:](?=\s|$)", words)
-        if match:
-            return f": {match[0].rstrip(':')}"
+        match = re.match(r"[A-Z].{10,300}?\.(?=\s|$)", words)
+        if match and not isinstance(paragraph.parent, nodes.Admonition):
+            return f": {match[0]}"
     return ""
