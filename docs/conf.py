@@ -106,5 +106,6 @@ def setup(app: Sphinx) -> None:
     app.connect("config-inited", lambda app, config: gallery.prepare(HERE))
     app.connect("config-inited", lambda app, config: reference.write(HERE))
     app.connect("source-read", links.mend)
+    app.connect("source-read", gallery.picture_first)
     app.connect("autodoc-process-docstring", reference.see_also, priority=100)
     app.connect("build-finished", llms.write)

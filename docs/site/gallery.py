@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 MAIN = """\
 if __name__ == "__main__":
     main()
 """
 
+# In the order of their pages.
 EXAMPLES = [
     "fluid",
     "higher_derivatives",
@@ -26,12 +31,14 @@ TUTORIALS = ["ten_minutes", "training", "science"]
 # What a program that draws nothing is shown by.
 THUMBNAILS = {"xor": "pictures/xor.png"}
 
+PICTURE = re.compile(r"^\.\. image-sg:: .*\n(?:   .*\n)+", re.MULTILINE)
+
 HEADER = """\
 Gallery
 =======
 
-Programs in plain NumPy, and what they draw. Each page ends with its picture, and offers the program and a notebook to
-download; all of them run from a clone, too: ``python examples/fluid.py``.
+Programs in plain NumPy, and what they draw. Each page begins with its picture, and has the program
+and a notebook to download at its end. All of them run from a clone, too: ``python examples/fluid.py``.
 """
 
 
@@ -48,15 +55,17 @@ def configuration(docs: Path) -> dict[str, Any]:
         "min_reported_time": 1_000,
         "write_computation_times": False,
         "remove_config_comments": True,
+        "ignore_repr_types": r"matplotlib\.",
         "thumbnail_size": (400, 280),
         "reset_modules": ("matplotlib",),
         "image_srcset": ["2x"],
     }
 
 
-def place(filename: str) -> int:
-    """Where a page stands among those of its gallery."""
-    return [*TUTORIALS, *EXAMPLES].index(Path(filename).stem)
+def place(filename: str) -> tuple[int, str]:
+    """Where a page stands among those of its gallery: one that no list has comes last."""
+    order, name = [*TUTORIALS, *EXAMPLES], Path(filename).stem
+    return order.index(name) if name in order else len(order), name
 
 
 def prepare(docs: Path) -> None:
@@ -85,6 +94,15 @@ def prepared(name: str, program: str) -> str:
     # A notebook has arguments of its own on the command line.
     call = MAIN.replace("main()", "main([])")
     return f'"""\n{heading}"""\n{body.removesuffix(MAIN)}{thumbnail}# %%\n# What it finds\n# -------------\n\n{call}'
+
+
+def picture_first(app: Sphinx, page: str, source: list[str]) -> None:
+    """Show what a program draws above its lines."""
+    drawn = PICTURE.search(source[0])
+    if page.startswith("gallery/") and drawn is not None:
+        program = source[0].index(".. GENERATED FROM PYTHON SOURCE")
+        before, between, after = source[0][:program], source[0][program : drawn.start()], source[0][drawn.end() :]
+        source[0] = f"{before}{drawn[0]}\n{between}{after}"
 
 
 def write(file: Path, text: str) -> None:

@@ -12,6 +12,12 @@ SESSION = re.compile(r"^```python\n(?=>>>)", re.MULTILINE)
 
 # Pages whose text lies outside of this folder.
 OUTSIDE = {"contributing": "CONTRIBUTING.md", "changes": "CHANGELOG.md"}
+# Pages with pages below them, which are generated or read where they lie.
+BELOW = {
+    "benchmarks": ["benchmarks-figures", "benchmarks-gpu", "benchmarks-gpu-figures"],
+    "decisions": ["decisions/*"],
+    "internals": ["internals/*"],
+}
 # Folders of programs, and those of their pages.
 PROGRAMS = {"examples": "gallery", "docs/tutorials": "learn"}
 
@@ -35,8 +41,9 @@ def mend(app: Sphinx, page: str, source: list[str]) -> None:
             return label
         return f"{mark}[{label}]({target}{anchor or ''})"
 
+    below = "\n".join(["", "```{toctree}", ":hidden:", ":glob:", "", *BELOW[page], "```", ""]) if page in BELOW else ""
     # The lexer of Python does not know what a session prints.
-    source[0] = SESSION.sub("```pycon\n", LINK.sub(mended, source[0]))
+    source[0] = SESSION.sub("```pycon\n", LINK.sub(mended, source[0])) + below
 
 
 def leads_to(target: Path, docs: Path) -> str | None:

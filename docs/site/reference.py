@@ -57,6 +57,9 @@ RELATED = {
     "autodiff.minimize": ["autodiff.hvp", "autodiff.hessian"],
 }
 
+CLASSES_ONLY = ("autodiff.errors", "autodiff.sparse")
+"""Modules whose functions are for the library: they take nodes, or make messages."""
+
 MOST = 8
 """How many names "See Also" has at most."""
 
@@ -73,12 +76,15 @@ TITLES = {
 
 def names(module: ModuleType) -> list[str]:
     """The public names of a module that have pages, in its own order."""
-    public = getattr(module, "__all__", None)
-    if public is None:
-        public = [
-            name for name, value in vars(module).items() if inspect.isclass(value) and issubclass(value, Exception)
-        ]
-    return [name for name in public if not inspect.ismodule(getattr(module, name))]
+    public = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
+    found = {name: getattr(module, name) for name in public}
+    if module.__name__ in CLASSES_ONLY:
+        return [name for name, value in found.items() if inspect.isclass(value) and _is_of(value, module)]
+    return [name for name, value in found.items() if not inspect.ismodule(value)]
+
+
+def _is_of(value: type, module: ModuleType) -> bool:
+    return value.__module__.startswith(module.__name__)
 
 
 def topics(module: ModuleType) -> dict[str, list[str]]:
