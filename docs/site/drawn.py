@@ -114,7 +114,7 @@ def kink() -> Figure:
         for side in (x < 0, x > 0):
             axes.plot(x[side], slope(x[side]), color="C0", label="its derivative" if side[0] else None)
         axes.plot(0, slope(np.zeros(1)), "o", color="C0", label="what is chosen at 0")
-        axes.set(xlabel="x", xlim=(-1, 1), ylim=(-1.2, 1.6))
+        axes.set(xlabel="x", xlim=(-1, 1), ylim=(-1.2, 2.4))
         axes.legend(frameon=False, fontsize=9, loc="upper left")
     return figure
 
@@ -154,7 +154,10 @@ def tiers() -> Figure:
         xlabel="time since the first call [s]",
         ylabel="time of a call [µs]",
         title="Gradient of a small recurrent network, call by call",
+        yticks=[1, 2, 5, 10, 20, 50],
     )
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
     axes.legend(frameon=False)
     return figure
 

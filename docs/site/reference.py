@@ -10,15 +10,17 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sphinx.application import Sphinx
 
 import autodiff as ad
 import autodiff.numpy
 
 from .gallery import write as write_file
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 TOPICS: dict[str, dict[str, Sequence[str]]] = {
     "autodiff": {
