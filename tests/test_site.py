@@ -1,4 +1,4 @@
-"""What the site is made of, as far as it needs no Sphinx: tutorials run, lists are complete. ``nox -s docs`` builds it."""
+"""What the site is made of, as far as it needs no Sphinx: tutorials run, lists are complete. nox -s docs builds it."""
 
 from __future__ import annotations
 

@@ -39,6 +39,7 @@ Gallery
 
 Programs in plain NumPy, and what they draw. Each page begins with its picture, and has the program
 and a notebook to download at its end. All of them run from a clone, too: ``python examples/fluid.py``.
+Nothing runs in the page itself, which would have to load an interpreter from another server; notebooks run anywhere.
 """
 
 
