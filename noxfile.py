@@ -182,14 +182,18 @@ def wheel_info(wheel: Path) -> str:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Run the examples in docstrings and pages, and check links and completeness."""
+    """Run the examples in docstrings and pages, check links and completeness, and build the site."""
     _, wheel = build(session)
     # Every library, since modules are imported, and the support table has a column for each.
     extras, requirements = (list(dict.fromkeys(x for pair in BACKENDS.values() for x in pair[i])) for i in (0, 1))
-    session.install(f"{wheel}[{','.join(['test', *extras])}]", *requirements)
+    session.install(f"{wheel}[{','.join(['test', 'docs', *extras])}]", *requirements)
     # The functions of autodiff.numpy have NumPy's own words.
     session.run("pytest", "--doctest-modules", "--pyargs", *PACKAGES, "-k", "not autodiff.numpy.")
     session.run("pytest", "tests/test_docs.py", "tests/test_contributing.py")
+    # A warning is a failure.
+    site = Path(session.create_tmp(), "site")
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", str(site))
+    session.log(f"the site is in {site / 'index.html'}")
 
 
 @nox.session

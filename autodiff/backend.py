@@ -153,6 +153,13 @@ class Backend(ABC):
         Where its arrays are, as the library names it; hashable.
     primitives : frozenset of str
         The primitives of derivative rules that it computes itself; programs have the others as compositions.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> backend = ad.get_backend("numpy")
+    >>> isinstance(backend, ad.Backend), backend.name
+    (True, 'numpy')
     """
 
     name: str

@@ -43,6 +43,15 @@ class Explanation(NamedTuple):
         The values that are computed again for the limit.
     tier : str
         Which plan answers now, NumPy's or machine code, and why: calls, and times as estimated and as measured.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> import numpy as np
+    >>> graph, x = ad.Graph(backend="numpy"), ad.Tensor([1.0, 2.0])
+    >>> explanation = graph.explain(np.sum(np.exp(x)), [x])
+    >>> explanation.backend, explanation.operations
+    ('numpy', 2)
     """
 
     backend: str
@@ -87,6 +96,15 @@ class CompiledGradient:
     ----------
     source : str
         The code that runs.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> import numpy as np
+    >>> graph, x = ad.Graph(), ad.Tensor([1.0, 2.0])
+    >>> step = graph.compile(np.sum(x**3), [x], inputs=[x])
+    >>> step([2.0, 3.0])
+    (array(35.), [array([12., 27.])])
     """
 
     __slots__ = ("_avals", "_away", "_bound", "_home", "_plan")

@@ -40,7 +40,15 @@ def _operator(name: str, reflected: bool = False) -> Callable[[Node, Any], Opera
 
 
 class Node:
-    """A quantity in the graph. ``value`` is None until it is computed; a node with a value is a leaf for plans."""
+    """A quantity in the graph. ``value`` is None until it is computed; a node with a value is a leaf for plans.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> node = (2 * ad.Tensor([1.0, 2.0])).node
+    >>> isinstance(node, ad.Node), node.shape, node.dtype
+    (True, (2,), dtype('float64'))
+    """
 
     # `sequence` grows with creation, so it orders a graph topologically and bounds how far back a walk must
     # go: a node cannot depend on a younger one. Plain slots, not a dataclass: recording is the hot path.
@@ -141,6 +149,13 @@ class Variable(Node):
         Read-only.
     slot : Slot
         What the versions of one Tensor have in common.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> t = ad.Tensor([1.0, 2.0])
+    >>> isinstance(t.node, ad.Variable), t.node.value
+    (True, array([1., 2.]))
     """
 
     __slots__ = ("slot",)
@@ -244,6 +259,13 @@ class Constant(Node):
         Read-only.
     slot : Slot, optional
         That of the Tensor it was made for.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> t = ad.Tensor([1, 2], constant=True)
+    >>> isinstance(t.node, ad.Constant), t.node.dtype
+    (True, dtype('int64'))
     """
 
     __slots__ = ("slot",)
@@ -273,6 +295,14 @@ class Operation(Node):
         The primitive, its parameters, and the shapes and dtypes of inputs and result.
     inputs : tuple of Node
         What it is applied to.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> import numpy as np
+    >>> node = np.sin(ad.Tensor(1.0)).node
+    >>> isinstance(node, ad.Operation), node.primitive, len(node.inputs)
+    (True, <primitive sin>, 1)
     """
 
     # One is made by ``operation``; and where recording is hot, by what that does, written out. A class without an

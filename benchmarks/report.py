@@ -143,7 +143,7 @@ def pages(
     pictures: Mapping[str, str] | None = None,
     edition: Edition = PROCESSOR,
 ) -> tuple[str, str]:
-    """What is published of all measurements: a page with the headline and its sections, and one with all figures.
+    """What is published of all measurements: a page with one picture and one table, and one with all figures.
 
     Parameters
     ----------
@@ -161,12 +161,15 @@ def pages(
     edition = replace(edition, targets=False)
     figures = f"[All figures]({edition.name}-figures.md): every workload, size and contestant."
     above, below = _picture_lines(pictures)[:2], _picture_lines(pictures)[2:]
+    rows = headlines(comparisons)
+    brief = brief_lines(rows, edition)
+    sections = _section_lines(comparisons, edition.sections)
     first = [f"# {edition.title}", "", *_quick_lines(quick, edition), *above]
-    first += [*headline_lines(headlines(comparisons), edition), "", figures, ""]
-    first += _section_lines(comparisons, edition.sections)
+    first += [*(brief or headline_lines(rows, edition)), "", figures, "", *([] if brief else sections)]
     first += ["## How to read this", "", edition.how_to_read, "", *_fact_lines(comparisons, machine)]
     behind = [f"# {edition.title}: all figures", "", *_quick_lines(quick, edition)]
-    behind += [f"The headline, and how to read these, are in [{edition.title.lower()}]({edition.name}.md).", ""]
+    behind += [f"In short, and how to read these: [{edition.title.lower()}]({edition.name}.md).", ""]
+    behind += ["## Row by row", "", *headline_lines(rows, edition), "", *sections] if brief else []
     behind += [*below, *_section_lines(comparisons, _SCALING), "## Not measured", "", *_remark_lines(comparisons)]
     for one in comparisons:
         behind += _workload_lines(one)
@@ -210,14 +213,39 @@ def headline_lines(rows: Sequence[Headline], edition: Edition = PROCESSOR) -> li
     """The headline table, the mean below it, and what they say."""
     if not rows:
         return ["Nothing was measured."]
+    groups = _groups(rows)
+    lines = [edition.compared]
+    for name, group in groups.items():
+        lines += ["", *([f"### {_capital(name)}", ""] if len(groups) > 1 else [])]
+        lines += _group_lines(group, edition, edition.mean_targets.get(name))
+    return lines
+
+
+def brief_lines(rows: Sequence[Headline], edition: Edition = PROCESSOR) -> list[str]:
+    """A row for each group of the headline; nothing where there is one group only."""
+    groups = _groups(rows)
+    if len(groups) < 2:
+        return []
+    cells = []
+    for name, group in groups.items():
+        least, most = (choose(group, key=lambda row: row.ratio.median) for choose in (min, max))
+        faster = sum(row.ratio.median < 1 for row in group)
+        ends = [f"{format_value(row.ratio.median, '')}, {row.label}" for row in (least, most)]
+        cells.append((_capital(name), format_value(_mean(group), ""), f"{faster} of {len(group)}", *ends))
+    header = ("", "ours / best peer, geometric mean", "ours is faster in", "least", "most")
+    return [edition.compared, "", *table(header, cells)]
+
+
+def _groups(rows: Sequence[Headline]) -> dict[str, list[Headline]]:
+    """The rows of each group."""
     groups: dict[str, list[Headline]] = {}
     for row in rows:
         groups.setdefault(row.group, []).append(row)
-    lines = [edition.compared]
-    for name, group in groups.items():
-        lines += ["", *([f"### {name[0].upper()}{name[1:]}", ""] if len(groups) > 1 else [])]
-        lines += _group_lines(group, edition, edition.mean_targets.get(name))
-    return lines
+    return groups
+
+
+def _capital(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}"
 
 
 def _group_lines(rows: Sequence[Headline], edition: Edition, mean_target: float | None) -> list[str]:

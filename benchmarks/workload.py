@@ -28,7 +28,7 @@ LAUNCHES = "launches"
 """The metric of what a step starts on a device: kernels and calls of library functions."""
 
 ESTABLISHED = "rows that the project was tuned on"
-HELD_OUT = "rows of the same kind that it was not"
+HELD_OUT = "rows that it was not tuned on"
 """The groups of workloads, as `Workload.group`, each with a target of its own for its mean."""
 
 BEST_PEER = "best peer"

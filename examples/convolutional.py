@@ -1,4 +1,4 @@
-"""Train a convolutional network on the handwritten digits of train_digits.py."""
+"""Read digits by convolutions: a convolutional network for the images of train_digits.py."""
 
 import itertools
 
@@ -56,7 +56,8 @@ def draw_filters(axes, filters):
     framed = np.pad(tiles, [(0, 0), (0, 0), (1, 0), (1, 0)], constant_values=np.nan)
     picture = np.reshape(np.swapaxes(framed, 1, 2), (4 * rows, 4 * columns))[1:, 1:]
     limit = np.max(np.abs(filters))
-    axes.imshow(picture, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    shown = axes.imshow(picture, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    axes.figure.colorbar(shown, ax=axes, label="weight", shrink=0.8)
     axes.axis("off")
 
 
@@ -84,7 +85,6 @@ def main(argv=None):
     draw_filters(filters, np.asarray(layers[0][0]))
     draw_digits(grid, held_out, held_out_labels, predictions, rows=6, columns=6)
     figure.savefig(picture, dpi=150)
-    plt.close(figure)
     print(f"{accuracy:.1%} of {len(held_out)} held-out digits read correctly; saved {picture}")
     return {"accuracy": accuracy, "losses": losses, "cache": graph.cache_info(), "picture": picture}
 

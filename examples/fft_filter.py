@@ -70,7 +70,6 @@ def main(argv=None):
     args.output.mkdir(parents=True, exist_ok=True)
     picture = args.output / "fft_filter.png"
     figure.savefig(picture, dpi=150)
-    plt.close(figure)
     worst = [np.max(np.abs(curve - wanted)[matters]) for curve in (before, after)]
     print(f"greatest deviation {worst[0]:.4f} with a window, {worst[1]:.4f} optimised; saved {picture}")
     return {

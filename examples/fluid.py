@@ -104,16 +104,16 @@ def main(argv=None):
     shown = [0, STEPS // 4, STEPS // 2, 3 * STEPS // 4, STEPS]
     figure, panels = plt.subplots(1, len(shown) + 1, figsize=(12, 2.6), layout="constrained")
     for axes, step in zip(panels, shown, strict=False):
-        axes.imshow(frames[step], cmap="gray_r", vmin=0, vmax=1)
+        shading = axes.imshow(frames[step], cmap="gray_r", vmin=0, vmax=1)
         axes.set_title(f"step {step}")
     panels[-1].imshow(target, cmap="gray_r", vmin=0, vmax=1)
     panels[-1].set_title("wanted")
     for axes in panels:
         axes.axis("off")
+    figure.colorbar(shading, ax=panels, label="smoke", shrink=0.7, pad=0.01)
     args.output.mkdir(parents=True, exist_ok=True)
     picture = args.output / "fluid.png"
     figure.savefig(picture, dpi=150)
-    plt.close(figure)
     print(f"mean squared error {losses[0]:.4f} at first, {fit.fun:.4f} after {fit.nit} steps; saved {picture}")
     return {"losses": losses, "last": fit.fun, "frames": frames, "picture": picture}
 

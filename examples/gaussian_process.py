@@ -83,7 +83,6 @@ def main(argv=None):
     args.output.mkdir(parents=True, exist_ok=True)
     picture = args.output / "gaussian_process.png"
     figure.savefig(picture, dpi=150)
-    plt.close(figure)
     for name, length, unit in zip(NAMES, lengths, spread, strict=True):
         print(f"changes over {length * unit:.1f} of {name}")
     print(f"size {scale:.1f}, noise {noise:.1f}, log-likelihood {-fit.fun:.2f} after {fit.nit} steps; saved {picture}")

@@ -1,4 +1,4 @@
-"""Plot a function and its first three derivatives."""
+"""Higher derivatives: a function and its first three derivatives, drawn one below the other."""
 
 import argparse
 from pathlib import Path
@@ -21,22 +21,23 @@ def main(argv=None):
     g = ad.Graph()
     g.add_variables(a)
 
-    plt.plot(d._i)
-    labels = ["function"]
+    # Each has a scale of its own: the third derivative is a hundred times as large as the function.
+    figure, panels = plt.subplots(4, 1, sharex=True, figsize=(7, 7), layout="constrained")
+    panels[0].plot(a._i, d._i, color="0.3")
+    panels[0].set(ylabel="f(x)", title="f(x) = sin(x² tanh x), and its derivatives")
     derivatives = []
     for i in range(3):
         derivatives.append(g.gradient(d, [a], i + 1)[0])
-        plt.plot(derivatives[i])
-        labels.append(f"derivative {i + 1}")
-    plt.legend(labels)
+        panels[i + 1].plot(a._i, derivatives[i], color=f"C{i}")
+        panels[i + 1].set(ylabel=f"f{(i + 1) * '′'}(x)")
+    panels[-1].set(xlabel="x", xlim=(-2, 2))
 
     args.output.mkdir(parents=True, exist_ok=True)
     picture = args.output / "higher_derivatives.png"
-    plt.savefig(picture, dpi=150)
+    figure.savefig(picture, dpi=150)
     print(f"saved {picture}")
     if args.show:
         plt.show()
-    plt.close()
     return {"x": a._i, "function": d._i, "derivatives": derivatives, "picture": picture}
 
 

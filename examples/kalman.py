@@ -69,7 +69,6 @@ def main(argv=None):
     args.output.mkdir(parents=True, exist_ok=True)
     picture = args.output / "kalman.png"
     figure.savefig(picture, dpi=150)
-    plt.close(figure)
     names = ("of a measurement", "of the level in a year")
     for name, variance, error in zip(names, variances, errors, strict=True):
         print(f"variance {name}: {variance:.0f} ± {error:.0f}")

@@ -78,14 +78,17 @@ def main(argv=None):
     errors = [float(np.sqrt(np.mean((found - images)[~known] ** 2))) for found in (simple, filled)]
 
     figure, rows = plt.subplots(4, 1, figsize=(9, 5.2), layout="constrained")
-    draw(rows[0], "Known pixels", np.where(known, images, 0.0)[:12])
-    draw(rows[1], f"Principal components: error {errors[0]:.3f}", simple[:12])
-    draw(rows[2], f"Factorisation of what is known: error {errors[1]:.3f}", filled[:12])
+    draw(rows[0], "Known pixels, from 0 (white) to 1 (black)", np.where(known, images, 0.0)[:12])
+    draw(rows[1], f"Principal components: root mean square error of missing pixels {errors[0]:.3f}", simple[:12])
+    draw(
+        rows[2],
+        f"Factorisation of what is known: root mean square error of missing pixels {errors[1]:.3f}",
+        filled[:12],
+    )
     draw(rows[3], "All pixels", images[:12])
     args.output.mkdir(parents=True, exist_ok=True)
     picture = args.output / "matrix_factorisation.png"
     figure.savefig(picture, dpi=150)
-    plt.close(figure)
     print(f"error of missing pixels: {errors[0]:.3f} by components, {errors[1]:.3f} by factors; saved {picture}")
     return {"components": errors[0], "factors": errors[1], "picture": picture}
 

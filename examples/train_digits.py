@@ -1,4 +1,4 @@
-"""Train a multi-layer network on scikit-learn's images of handwritten digits."""
+"""Read handwritten digits: a network of three layers, trained on scikit-learn's images."""
 
 import argparse
 import itertools
@@ -137,7 +137,6 @@ def main(argv=None):
     draw_losses(curve.subplots(), losses, args.epochs)
     draw_digits(grid, held_out, held_out_labels, predictions)
     figure.savefig(picture, dpi=150)
-    plt.close(figure)
     print(f"{accuracy:.1%} of {len(held_out)} held-out digits read correctly; saved {picture}")
     return {"accuracy": accuracy, "losses": losses, "cache": graph.cache_info(), "picture": picture}
 

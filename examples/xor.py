@@ -1,4 +1,4 @@
-"""Teach a network with one hidden layer the exclusive or."""
+"""The exclusive or: the smallest network, taught step by step."""
 
 import argparse
 

@@ -130,9 +130,15 @@ def test_higher_derivatives(tmp_path):
     assert colours(result["picture"]) > 20
 
 
-def test_higher_derivatives_shows_its_picture_when_asked(tmp_path, shown):
+def test_higher_derivatives_shows_its_picture_when_asked(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf()))
     run_example("higher_derivatives.py", "--output", tmp_path, "--show")
-    assert len(shown) == 1
+    (figure,) = shown
+    # Every curve has a panel, and names its axis.
+    assert [len(axes.lines) for axes in figure.axes] == [1, 1, 1, 1]
+    assert all(axes.get_ylabel() for axes in figure.axes)
+    assert figure.axes[-1].get_xlabel() == "x"
 
 
 @pytest.mark.parametrize("seed", range(10))

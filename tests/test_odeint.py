@@ -242,3 +242,21 @@ def test_what_cannot_be_found(case):
     call, error, match = BAD[case]
     with pytest.raises(error, match=match):
         call()
+
+
+def test_equations_in_machine_code_take_elements_of_an_array(monkeypatch):
+    """An element is a scalar of NumPy's between the statements of a plan, and machine code takes arrays."""
+    pytest.importorskip("llvmlite")
+    monkeypatch.setenv("AUTODIFF_TIERS", "llvm")
+    monkeypatch.setenv("AUTODIFF_BACKGROUND", "0")
+
+    def end(rates):
+        def slope(y, t):
+            return np.stack([rates[0] * y[0] - rates[1] * y[0] * y[1], rates[2] * y[0] * y[1] - y[1]])
+
+        return ad.odeint(slope, np.array([2.0, 1.0]), np.array([0.0, 0.5, 1.0]), rtol=1e-10, atol=1e-10)[-1]
+
+    rates = np.array([0.8, 0.5, 0.4])
+    step = 1e-5 * np.eye(3)
+    differences = np.stack([(end(rates + h) - end(rates - h)) / 2e-5 for h in step], axis=1)
+    np.testing.assert_allclose(ad.jacobian(end)(rates), differences, rtol=1e-5, atol=1e-7)

@@ -59,6 +59,18 @@ class Optimizer:
         May be changed at any time.
     steps : int
         How many steps were taken.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> import numpy as np
+    >>> w = ad.Tensor([1.0, 2.0])
+    >>> optimizer = ad.optim.SGD([w], 0.5)
+    >>> isinstance(optimizer, ad.optim.Optimizer)
+    True
+    >>> optimizer.step([np.ones(2)])
+    >>> w, optimizer.steps
+    (Tensor([0.5, 1.5]), 1)
     """
 
     def __init__(

@@ -36,6 +36,17 @@ class CacheInfo(NamedTuple):
         Plans held at most.
     compile_seconds : float
         Time spent differentiating and compiling, in seconds.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> import numpy as np
+    >>> graph, w = ad.Graph(), ad.Tensor([1.0, 2.0])
+    >>> for _ in range(3):
+    ...     _ = graph.gradient(np.sum(w**2), [w])
+    >>> info = graph.cache_info()
+    >>> info.hits, info.misses, info.entries
+    (2, 1, 1)
     """
 
     hits: int

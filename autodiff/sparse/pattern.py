@@ -26,6 +26,17 @@ class Sparsity:
         Elements of the result, and elements of the argument: arrays are flattened in C order.
     rows, columns : ndarray of int
         Of each entry, row by row and in order.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> import numpy as np
+    >>> pattern = ad.sparsity(lambda x: x[1:] * x[:-1], np.ones(3))
+    >>> pattern.shape, pattern.nnz
+    ((2, 3), 4)
+    >>> pattern.toarray()
+    array([[ True,  True, False],
+           [False,  True,  True]])
     """
 
     __slots__ = ("_sets",)

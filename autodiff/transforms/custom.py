@@ -151,6 +151,14 @@ class CustomVJP(_Custom[P, T]):
     ----------
     function : callable
         What is computed.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> square = ad.custom_vjp(lambda x: x * x)
+    >>> square.defvjp(lambda x: (x * x, x), lambda x, cotangent: (2 * x * cotangent,))
+    >>> isinstance(square, ad.CustomVJP), ad.grad(square)(3.0)
+    (True, 6.0)
     """
 
     _name = "custom_vjp"
@@ -231,6 +239,14 @@ class CustomJVP(_Custom[P, T]):
     ----------
     function : callable
         What is computed.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> square = ad.custom_jvp(lambda x: x * x)
+    >>> _ = square.defjvp(lambda primals, tangents: (primals[0] ** 2, 2 * primals[0] * tangents[0]))
+    >>> isinstance(square, ad.CustomJVP), ad.grad(square)(3.0)
+    (True, 6.0)
     """
 
     _name = "custom_jvp"

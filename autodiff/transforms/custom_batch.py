@@ -64,6 +64,15 @@ class CustomBatch(_Custom[P, T]):
     ----------
     function : callable
         What is computed for one element.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> @ad.custom_batch
+    ... def double(x):
+    ...     return 2 * x
+    >>> isinstance(double, ad.CustomBatch), double(3.0)
+    (True, 6.0)
     """
 
     _name = "custom_batch"

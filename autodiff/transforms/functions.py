@@ -96,6 +96,14 @@ class Function:
         Where.
     memory_limit : int or None
         Bytes that a call may hold beside its arguments.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> import numpy as np
+    >>> slope = ad.function(ad.grad(lambda x: np.sum(x**2)))
+    >>> slope(np.ones(2)), slope(np.zeros(2)), slope.cache_info()[:2]
+    (array([2., 2.]), array([0., 0.]), (1, 1))
     """
 
     def __init__(

@@ -141,6 +141,15 @@ class Primitive(Generic[P, T]):
         What it returns.
     vectorized : bool
         Whether it takes whole batches.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> import math
+    >>> import numpy as np
+    >>> erf = ad.primitive(lambda x: np.vectorize(math.erf)(x), infer=lambda x: x)
+    >>> isinstance(erf, ad.Primitive), erf(np.zeros(2))
+    (True, array([0., 0.]))
     """
 
     def __init__(self, function: Callable[P, T], infer: Any, vectorized: bool):

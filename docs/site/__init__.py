@@ -1,0 +1,1 @@
+"""What builds the site: the parts of docs/conf.py."""
