@@ -101,7 +101,7 @@ class Mapped(Call):
     def run(self, *values: Any) -> tuple[np.ndarray[Any, Any], ...]:
         results = tuple([np.empty(aval.shape, aval.dtype) for aval in self.outputs])
         for i in range(self._size):
-            operands = [v[i, ...] if along else v for v, along in zip(values, self._along, strict=True)]
+            operands = [v[i] if along else v for v, along in zip(values, self._along, strict=True)]
             for result, part in zip(results, self._call.run(*operands), strict=True):
                 result[i] = part
         return results

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..core.avals import Aval, several
 from ..core.parameters import Own
 from ..core.primitives import Primitive
@@ -21,8 +19,7 @@ def _called(xp: Any, *operands: Any, rule: Any, spec: Any = None) -> tuple[Any, 
     """What the rule gives for operands on the host, where they came from."""
     owner = next((found for x in operands if (found := backend_of(x)) is not None), None)
     if owner is None:
-        # An element of an array is a scalar of NumPy's in a plan, and no array as machine code knows it.
-        return rule.run(*[np.asarray(x) for x in operands])  # type: ignore[no-any-return]
+        return rule.run(*operands)  # type: ignore[no-any-return]
     on_host = [x if (own := backend_of(x)) is None else own.to_numpy(x) for x in operands]
     return tuple([owner.asarray(x, x.dtype, copy=True) for x in rule.run(*on_host)])
 
