@@ -8,6 +8,7 @@ module may start threads that import, and wait for these.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -24,11 +25,24 @@ PATIENCE = 10.0
 _importing: list[int] = []
 _forking: list[int] = []
 
+# Whether this process was forked in the middle of an import, since that waited for something that the fork held.
+_torn = False
+
 
 def imported(name: str) -> Any:
     """A module by its full name."""
     with importing():
+        if _torn and not _is_there(name):
+            raise ImportError(
+                f"{name} cannot be imported in this process: it was forked while another thread was importing modules, "
+                "and would wait for that for ever; compute once before threads fork"
+            )
         return import_module(name)
+
+
+def _is_there(name: str) -> bool:
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    return spec is not None and not getattr(spec, "_initializing", False)
 
 
 @contextmanager
@@ -76,6 +90,8 @@ def _between_imports() -> Callable[[], None]:
     def end() -> None:
         _forking.remove(thread)
         if os.getpid() != process:
+            global _torn  # noqa: PLW0603  (a fact of the process)
+            _torn = _torn or bool(_others(_importing))
             # The other threads are not in the child.
             for threads in (_importing, _forking):
                 threads[:] = [thread] * threads.count(thread)

@@ -111,8 +111,18 @@ sys.done = threading.Event()
 threading.Thread(target=importing.imported, args=("waiting",)).start()
 while "begun" not in sys.modules:
     time.sleep(0.001)
-forked(lambda: importing.imported("slow"))
+def child():
+    importing.imported("json")
+    try:
+        importing.imported("slow")
+    except ImportError as error:
+        assert "forked while another thread was importing" in str(error)
+        os._exit(0)
+    os._exit(1)
+import json
+forked(child)
 sys.done.set()
+importing.imported("slow")
 print("right")
 """
     assert run(tmp_path, program) == ["right"]
