@@ -11,7 +11,10 @@ from .compiled import CompiledGradient, Explanation
 from .convert import describe
 from .engine import Walk
 from .errors import ArgumentError
-from .gradients import Gradients
+from .gradients import Gradients, derivatives
+from .importing import imported
+from .nodes import Node
+from .noting import noting_lines
 from .places import Way, made_on
 from .plan import CacheInfo
 from .plan.cache import DEFAULT_CAPACITY
@@ -350,6 +353,54 @@ class Graph(Products):
         check(dy, dx, n, "explain")
         return self._gradients.explain(dy._node, [x._node for x in dx], n, dx)
 
+    def draw(self, dy: Tensor, dx: Sequence[Tensor], n: int = 1, *, most: int | None = None) -> Any:
+        """What was recorded for ``dy``, and its derivatives, as a picture.
+
+        Parameters
+        ----------
+        dy : Tensor
+            What to differentiate.
+        dx : list of Tensor
+            With respect to what.
+        n : int, optional
+            The order.
+        most : int, optional
+            How many boxes of operations are drawn; see ``autodiff.draw``.
+
+        Returns
+        -------
+        Picture
+            On the left what was recorded, read downwards; on the right the derivatives, read upwards. Notebooks show
+            it; it has the text ``svg``, and ``save(path)``.
+
+        Raises
+        ------
+        DifferentiationError
+            As from ``gradient``.
+        ArgumentError
+            If ``most`` is less than 1.
+
+        See Also
+        --------
+        autodiff.draw : What was recorded alone.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> import numpy as np
+        >>> x = ad.Tensor([1.0, 2.0], name="x")
+        >>> ad.Graph().draw(np.sum(np.sin(x)), [x]).save("sine.svg")  # doctest: +SKIP
+        """
+        check(dy, dx, n, "draw")
+        return imported("autodiff.drawing").drawn(*self._traced(dy, dx, n), *names_of(dy, dx, n), most)
+
+    def _traced(self, dy: Tensor, dx: Sequence[Tensor], n: int) -> tuple[Node, list[Node]]:
+        """A result, and its derivatives as nodes that know what they are the derivatives of."""
+        root = dy._node
+        with noting_lines():
+            collected, positions = self._gradients.collected(root, [x._node for x in dx], dx)
+            return root, derivatives(root, [*collected.numbers, root], positions, n)
+
     def cache_info(self) -> CacheInfo:
         """What the cache of compiled gradients has done.
 
@@ -363,6 +414,14 @@ class Graph(Products):
     def clear_cache(self) -> None:
         """Forget all compiled gradients and counts."""
         self._gradients.cache.clear()
+
+
+def names_of(dy: Tensor, dx: Sequence[Tensor], n: int) -> tuple[str, list[str]]:
+    """What a result and its derivatives are called in pictures."""
+    y = dy.name or "y"
+    order = "" if n == 1 else "".join(["⁰¹²³⁴⁵⁶⁷⁸⁹"[int(digit)] for digit in str(n)])
+    names = [x.name or (f"x{i}" if len(dx) > 1 else "x") for i, x in enumerate(dx)]
+    return y, [f"d{order}{y} / d{name}{order}" for name in names]
 
 
 def _input_tensors(inputs: Any) -> Sequence[Tensor]:
