@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -19,7 +19,7 @@ from .errors import ArgumentError, IndependentWarning
 from .growth import RECORDED_STEPS, Growth
 from .memo import Memo
 from .nodes import Node, Variable, freeze, is_fixed, renamed
-from .noting import searches
+from .noting import notes_lines, searches
 from .ops import zeros
 from .places import bring_leaves, brought, elsewhere
 from .plan import Collected, collect_below, compile_nodes, memory_of, tier_of
@@ -122,9 +122,12 @@ class Gradients(Engine):
     def record(self, root: Node, wrt: list[Node], n: int = 1, handles: Sequence[Handle] = ()) -> list[Node]:
         """Derivatives as nodes, recorded again from a cached recipe."""
         collected, positions = self.collected(root, wrt, handles)
-        recipe = self.cache.get(
-            (collected.key, positions, n, "recorded"), lambda: self._recipe(root, collected, positions, wrt, n)
-        )
+        if notes_lines():
+            recipe = self._recipe(root, collected, positions, wrt, n)
+        else:
+            recipe = self.cache.get(
+                (collected.key, positions, n, "recorded"), lambda: self._recipe(root, collected, positions, wrt, n)
+            )
         return recipe.record([*collected.numbers, root])  # type: ignore[no-any-return]
 
     def products(
@@ -185,6 +188,21 @@ class Gradients(Engine):
             *memory_of(plan),
             tier=tier_of(plan) or self._tier(root),
         )
+
+    def answering(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle]) -> Gradient:
+        """What answers at present."""
+        return self._found(root, wrt, n, handles)[0]
+
+    def timed(
+        self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle], compile: Callable[..., Plan]
+    ) -> Callable[[], tuple[Any, ...]]:
+        """A call of the derivatives, whose nodes are made and compiled anew."""
+        collected, positions = self.collected(root, wrt, handles)
+        compiled = self._made(root, collected, positions, n, n == 1 and root.value is None, compile)
+        values = collected.values()
+        if compiled.moved:
+            values = bring_leaves(values, collected.leaves, compiled.moved, compiled.home)
+        return lambda: compiled.plan(*values)
 
     def _tier(self, root: Node) -> str:
         backend = self.computing([root])
@@ -288,10 +306,21 @@ class Gradients(Engine):
             if other is not None and other.n_operations > LONGEST_TWICE:
                 return other  # type: ignore[no-any-return]
         self._growth.note(collected, wrt)
+        return self._made(root, collected, positions, n, with_value)
+
+    def _made(
+        self,
+        root: Node,
+        collected: Collected,
+        positions: Positions,
+        n: int,
+        with_value: bool,
+        compile: Callable[..., Plan] = compile_nodes,
+    ) -> Gradient:
         found = derivatives(root, [*collected.numbers, root], positions, n)
         outputs = [root, *found] if with_value else found
         backend = self.computing([root])
-        plan = compile_nodes(collected.leaves, outputs, backend, True, memory_limit=self._memory_limit)
+        plan = compile(collected.leaves, outputs, backend, True, memory_limit=self._memory_limit)
         home = backend.home
         keeps = root.aval.place is home or (root.aval.place is None and home is get_backend())
         return Gradient(plan, with_value, home, keeps, elsewhere(collected.leaves, home))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .arguments import count, flag
 from .backend import Backend
-from .compiled import CompiledGradient, Explanation
+from .compiled import CompiledGradient, Explanation, plan_row
 from .convert import describe
 from .engine import Walk
 from .errors import ArgumentError
-from .gradients import Gradients, derivatives
+from .gradients import Gradient, Gradients, derivatives
 from .importing import imported
 from .nodes import Node
 from .noting import noting_lines
@@ -22,6 +23,10 @@ from .products import Products, check, check_dx
 from .registry import get_backend
 from .tensor import Tensor, wrap
 from .walks import mixed_slope
+
+
+# Variables that a graph can name.
+MOST_REMEMBERED = 256
 
 
 class Graph(Products):
@@ -61,7 +66,7 @@ class Graph(Products):
     [array([2., 4., 6., 8.])]
     """
 
-    __slots__ = ("__weakref__", "_place", "backend")
+    __slots__ = ("__weakref__", "_place", "_variables", "backend")
 
     def __init__(
         self,
@@ -75,11 +80,22 @@ class Graph(Products):
         # Where variables are put; None for where they are.
         self._place = None if asked is None else asked.home
         limit = None if memory_limit is None else count(memory_limit, "Graph: memory_limit")
+        # The variables that were put here, for `_repr_html_`.
+        self._variables: list[weakref.ref[Tensor]] = []
         self._gradients = Gradients(count(cache_size, "Graph: cache_size"), asked, limit)
 
     def __repr__(self) -> str:
         info = self._gradients.cache.info()
         return f"Graph(backend={self.backend.label!r}, {info.entries} compiled gradients, {info.hits} hits)"
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: variables, and the compiled gradients, the latest first."""
+        shown = imported("autodiff.display.graphs")
+        alive = [x for x in (reference() for reference in self._variables) if x is not None]
+        variables = [(x.name or "", repr(x._node.aval)) for x in alive]
+        cache = self._gradients.cache
+        plans = [plan_row(found.plan) for found in cache.values()[::-1] if isinstance(found, Gradient)]
+        return str(shown.graph(self.backend.label, variables, cache.info(), plans))
 
     # --- placement ---------------------------------------------------------------------------------------------------
 
@@ -149,6 +165,13 @@ class Graph(Products):
                 check_dx(tensors, "add_variables")
             if place is not None and x._node.aval.place is not place:
                 x._put(place)
+        self._remember(tensors)
+
+    def _remember(self, tensors: Sequence[Tensor]) -> None:
+        """Keep in mind which variables are here, as long as somebody has them."""
+        known = [reference for reference in self._variables if reference() is not None]
+        here = {id(reference()) for reference in known}
+        self._variables = [*known, *[weakref.ref(x) for x in tensors if id(x) not in here]][-MOST_REMEMBERED:]
 
     # --- gradients ---------------------------------------------------------------------------------------------------
 
@@ -393,6 +416,65 @@ class Graph(Products):
         """
         check(dy, dx, n, "draw")
         return imported("autodiff.drawing").drawn(*self._traced(dy, dx, n), *names_of(dy, dx, n), most)
+
+    def profile(self, dy: Tensor | Callable[[], Tensor], dx: Sequence[Tensor], n: int = 1) -> Any:
+        """What the operations of ``gradient(dy, dx, n)`` take: time, and bytes that they move, by your lines.
+
+        Parameters
+        ----------
+        dy : Tensor or callable
+            What to differentiate, recorded in ``autodiff.record_lines`` if lines are to be known; or a function without
+            arguments that records it, which is called there.
+        dx : list of Tensor
+            With respect to what.
+        n : int, optional
+            The order.
+
+        Returns
+        -------
+        Profile
+            Printed it is a table. Notebooks show it as one, and ``flame()`` is a picture. It has ``rows`` and ``seconds``.
+
+        Raises
+        ------
+        DifferentiationError
+            As from ``gradient``.
+        BackendError
+            If the backend is lazy: it decides itself what it computes, and when.
+
+        See Also
+        --------
+        autodiff.function : Its functions have ``profile``, too.
+        explain : What a plan costs, as it is known without running it.
+
+        Notes
+        -----
+        The gradient is called for half a second or so. Operations of NumPy's plan are timed one by one, in the plan,
+        those that it computes block by block together. Machine code is timed kernel by kernel. On other backends each
+        operation is called by itself. The table says which it was.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> import numpy as np
+        >>> x = ad.Tensor(np.linspace(0.0, 1.0, 10_000))
+        >>> profile = ad.Graph(backend="numpy").profile(lambda: np.sum(np.exp(x) * x), [x])
+        >>> profile.rows[0].operation
+        'exp'
+        """
+        if not isinstance(dy, Tensor) and callable(dy):
+            with noting_lines():
+                dy = dy()
+        check(dy, dx, n, "profile")
+        profiled = imported("autodiff.profiling").profiled
+        nodes = [x._node for x in dx]
+        name = f"the gradient{f' of order {n}' if n > 1 else ''}"
+        return profiled(
+            name,
+            lambda compile: self._gradients.timed(dy._node, nodes, n, dx, compile),
+            lambda: self._gradients.evaluate(dy._node, nodes, n, dx),
+            self._gradients.answering(dy._node, nodes, n, dx),
+        )
 
     def _traced(self, dy: Tensor, dx: Sequence[Tensor], n: int) -> tuple[Node, list[Node]]:
         """A result, and its derivatives as nodes that know what they are the derivatives of."""

@@ -122,6 +122,11 @@ def noting_scope(name: str) -> Iterator[None]:
         yield
 
 
+def notes_lines() -> bool:
+    """Whether lines are noted in this context."""
+    return bool(_notings) and _noting.get().lines
+
+
 def search() -> Search | None:
     """What is looked for in this context."""
     return _search.get() if searches else None
@@ -188,4 +193,4 @@ class Attribution:
 
 def attribution() -> Attribution | None:
     """For a walk that begins; None while nobody asks for lines."""
-    return Attribution() if _notings and _noting.get().lines else None
+    return Attribution() if notes_lines() else None
