@@ -120,7 +120,7 @@ class CompiledGradient:
         """What notebooks show."""
         arguments = ", ".join(map(repr, self._avals))
         shown = imported("autodiff.display.graphs")
-        return str(shown.function("CompiledGradient", "", f"({arguments})", self._home.label, [plan_row(self._plan)]))
+        return str(shown.function("CompiledGradient", f"({arguments})", self._home.label, [plan_row(self._plan)]))
 
     def __call__(self, *values: Any) -> tuple[Any, list[Any]]:
         if len(values) != len(self._avals):

@@ -17,6 +17,7 @@ from .display.diagrams import Diagram, Edge, Vertex
 from .display.folding import Fold, folded
 from .display.ink import picture
 from .display.pictures import Picture
+from .display.texts import TIMES
 from .display.texts import shape as shape_text
 from .errors import DifferentiationError
 from .nodes import Constant, Node, Variable, history, is_fixed
@@ -31,7 +32,7 @@ MOST_BOXES = 60
 SYMBOLS = {
     "add": "+",
     "subtract": "\N{MINUS SIGN}",
-    "multiply": "×",
+    "multiply": TIMES,
     "divide": "÷",
     "power": "^",
     "matmul": "@",
@@ -219,7 +220,9 @@ class _Drawn:
 
     def _leaf(self, members: list[int], block: int) -> Vertex:
         nodes = [self._node(a) for a in members]
-        named = [node.slot.name for node in nodes if isinstance(node, (Variable, Constant)) and node.slot and node.slot.name]
+        named = [
+            node.slot.name for node in nodes if isinstance(node, (Variable, Constant)) and node.slot and node.slot.name
+        ]
         is_variable = isinstance(nodes[0], Variable)
         label = ("variable" if is_variable else "constant") if not named else named[0]
         if len(members) > 1 and named and named[-1] != label:
@@ -230,21 +233,25 @@ class _Drawn:
 
     def _box(self, fold: Fold) -> Vertex:
         members = fold.members
-        number, signature, arguments = self._items[members[0]]
+        number, signature, _ = self._items[members[0]]
         block = self._half(number)
         is_derived = bool(block) or signature.is_derived
         if len(fold.turns[0]) == 1 and not fold.name:
             label = self._label([self._items[turn[0]] for turn in fold.turns])
             kind = "derived" if is_derived else "operation"
-            return Vertex(kind, _short(label), _detail(signature.out), self._tip(number, signature), block, len(fold.turns))
+            return Vertex(
+                kind, _short(label), _detail(signature.out), self._tip(number, signature), block, len(fold.turns)
+            )
         counts = Counter([self._items[i][1].title for i in fold.turns[0]])
         total = len(fold.turns[0])
         most = ", ".join([name if n == 1 else f"{n} {name}" for name, n in counts.most_common(2)])
         rest = f", {len(counts) - 2} more kinds" if len(counts) > 2 else ""
-        tip = "\n".join([f"{n} × {name}" for name, n in counts.most_common(12)])
+        tip = "\n".join([f"{n} {TIMES} {name}" for name, n in counts.most_common(12)])
         kind = "derived group" if is_derived else "group"
         detail = f"{most}{rest}" if fold.name else ""
-        return Vertex(kind, _short(fold.name or f"{most}{rest}", 44), detail, f"{total} operations\n{tip}", block, len(fold.turns))
+        return Vertex(
+            kind, _short(fold.name or f"{most}{rest}", 44), detail, f"{total} operations\n{tip}", block, len(fold.turns)
+        )
 
     def _label(self, items: list[Any]) -> str:
         """What an operation is called; numbers that it takes stand in its name, unless repetitions have others."""
@@ -262,7 +269,7 @@ class _Drawn:
             return f"{text} {symbol} x" if place == 0 else f"{symbol} {text}"
         if symbol:
             return symbol
-        return name + (f" {', '.join(numbers.values())}" if numbers else "")
+        return str(name) + (f" {', '.join(numbers.values())}" if numbers else "")
 
     def _tip(self, number: int, signature: Signature) -> str:
         lines = [f"{signature!r} -> {signature.out!r}"]
@@ -281,7 +288,10 @@ class _Drawn:
         outputs = self._program.outputs
         texts = [*[(name, "result", 0) for name in self._names], *[(text, "gradient", 1) for text in self._wanted]]
         if len(texts) > self._most:
-            texts = [*texts[: len(self._names)], *[(f"{len(self._wanted)} derivatives", "gradient", 1)] * len(self._wanted)]
+            texts = [
+                *texts[: len(self._names)],
+                *[(f"{len(self._wanted)} derivatives", "gradient", 1)] * len(self._wanted),
+            ]
         made: dict[tuple[str, str, int], int] = {}
         for a, text in zip(outputs, texts, strict=True):
             number = made.get(text) if text[0].endswith(" derivatives") else None

@@ -123,7 +123,7 @@ class Gradients(Engine):
         """Derivatives as nodes, recorded again from a cached recipe."""
         collected, positions = self.collected(root, wrt, handles)
         if notes_lines():
-            recipe = self._recipe(root, collected, positions, wrt, n)
+            recipe: Any = self._recipe(root, collected, positions, wrt, n)
         else:
             recipe = self.cache.get(
                 (collected.key, positions, n, "recorded"), lambda: self._recipe(root, collected, positions, wrt, n)

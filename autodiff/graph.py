@@ -24,7 +24,6 @@ from .registry import get_backend
 from .tensor import Tensor, wrap
 from .walks import mixed_slope
 
-
 # Variables that a graph can name.
 MOST_REMEMBERED = 256
 
@@ -433,7 +432,8 @@ class Graph(Products):
         Returns
         -------
         Profile
-            Printed it is a table. Notebooks show it as one, and ``flame()`` is a picture. It has ``rows`` and ``seconds``.
+            Printed it is a table. Notebooks show it as one, and ``flame()`` is a picture. It has ``rows`` and
+            ``seconds``.
 
         Raises
         ------

@@ -14,12 +14,12 @@ from .core.primitives import Signature
 from .display import html
 from .display.flames import Flame, drawn
 from .display.pictures import Picture
-from .display.texts import columns
+from .display.texts import TIMES, columns
 from .display.texts import seconds as seconds_text
 from .display.texts import size as size_text
 from .errors import BackendError
 from .nodes import Node
-from .noting import UNPLACED, Note, noting_lines, notes
+from .noting import UNPLACED, Note, notes, noting_lines
 from .plan import compile_nodes, tier_of
 from .plan.costs import nbytes
 from .plan.timing import Log, OneByOne, Timing, median_call, medians
@@ -43,7 +43,7 @@ class Row(NamedTuple):
         Of all of them; the median of the calls.
     operation : str
         What they are. For a kernel, which is compiled as one: how many operations are in it.
-    count : int
+    number : int
         How many.
     bytes : int
         What they read and write: all operands and results. Views move nothing. What a kernel keeps in registers is not
@@ -60,7 +60,7 @@ class Row(NamedTuple):
 
     seconds: float
     operation: str
-    count: int
+    number: int
     bytes: int
     line: str
     scope: str = ""
@@ -70,7 +70,7 @@ class Row(NamedTuple):
     @property
     def title(self) -> str:
         """The operation, and what it is in the derivative of."""
-        several = f" ×{self.count}" if self.count > 1 and not self.inside else ""
+        several = f" {TIMES}{self.number}" if self.number > 1 and not self.inside else ""
         return f"{self.operation}{several}" + (f", derivative of {self.derivative_of}" if self.derivative_of else "")
 
 
@@ -160,7 +160,7 @@ class Profile:
         return [*more, f"answered by {self.tier}", *self.remarks]
 
 
-HEADER = ("time", "share", "count", "bytes", "operation", "line")
+HEADER = ("time", "share", "number", "bytes", "operation", "line")
 
 
 def _cells(row: Row, whole: float) -> tuple[str, ...]:
@@ -168,10 +168,10 @@ def _cells(row: Row, whole: float) -> tuple[str, ...]:
     return (
         seconds_text(row.seconds) if known else "·",
         f"{row.seconds / whole:.1%}" if known and whole else "·",
-        str(row.count) if row.count else "",
+        str(row.number) if row.number else "",
         size_text(row.bytes) if row.bytes else "",
         row.title if known else f"  {row.title}",
-        _place(row.line) + (f"  [{row.scope}]" if row.scope else "") if row.count else "",
+        _place(row.line) + (f"  [{row.scope}]" if row.scope else "") if row.number else "",
     )
 
 
@@ -205,7 +205,9 @@ def profiled(
 
     def compiled(alone: bool, inputs: Any, outputs: Any, backend: Backend, *args: Any, **kwargs: Any) -> Any:
         if "lazy" in backend.home.capabilities.features:
-            raise BackendError(f"profile: {backend.label} is lazy, and decides itself what it computes; use its own profiler")
+            raise BackendError(
+                f"profile: {backend.label} is lazy, and decides itself what it computes; use its own profiler"
+            )
         homes.append(backend)
         return compile_nodes(inputs, outputs, Timing(backend, plan, log, alone), *args, **kwargs, tracked=True)  # type: ignore[arg-type]
 
@@ -238,7 +240,9 @@ def _remarks(found: list[tuple[Part, float]], rows: list[Row], alone: bool) -> l
     if alone:
         remarks.append("each operation was called by itself, which may take longer than in the plan")
     if any(row.line == "" for one in rows for row in (one.inside or (one,))):
-        remarks.append(f"lines are noted in autodiff.record_lines(): what has none was {UNKNOWN}, or made by the compiler")
+        remarks.append(
+            f"lines are noted in autodiff.record_lines(): what has none was {UNKNOWN}, or made by the compiler"
+        )
     return remarks
 
 
@@ -249,21 +253,28 @@ def rows_of(found: list[tuple[Part, float]]) -> list[Row]:
     for part, seconds in found:
         inside = _inside(part)
         lines = {(row.line, row.scope) for row in inside}
-        if part.kind == "operation":
-            row = inside[0]._replace(seconds=seconds)
-        elif len(inside) == 1:
+        if len(inside) == 1:
             row = inside[0]._replace(seconds=seconds)
         else:
             what = "kernel" if part.kind == "kernel" else "together"
             kernels[what] += 1
             line, scope = next(iter(lines)) if len(lines) == 1 else ("", _common([row.scope for row in inside]))
-            total = sum([row.count for row in inside])
-            row = Row(seconds, f"{what} {kernels[what]}", total, sum([r.bytes for r in inside]), line, scope, "", tuple(inside))
+            total = sum([row.number for row in inside])
+            row = Row(
+                seconds,
+                f"{what} {kernels[what]}",
+                total,
+                sum([r.bytes for r in inside]),
+                line,
+                scope,
+                "",
+                tuple(inside),
+            )
         key = row[1:2] + row[4:]
         known = rows.get(key)
         if known is not None:
             row = row._replace(
-                seconds=known.seconds + row.seconds, count=known.count + row.count, bytes=known.bytes + row.bytes
+                seconds=known.seconds + row.seconds, number=known.number + row.number, bytes=known.bytes + row.bytes
             )
         rows[key] = row
     return sorted(rows.values(), key=lambda row: -row.seconds)
@@ -291,7 +302,7 @@ def _inside(part: Part) -> list[Row]:
         rows[key] = (
             Row(float("nan"), signature.title, 1, moved, line, "/".join(note.scope), _derivative_of(note))
             if known is None
-            else known._replace(count=known.count + 1, bytes=known.bytes + moved)
+            else known._replace(number=known.number + 1, bytes=known.bytes + moved)
         )
     return list(rows.values())
 

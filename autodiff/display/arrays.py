@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from .html import card, escape, head, note
-from .texts import shape as shape_text
 from .texts import size as size_text
 
 # Along an axis so many are shown from each end; twice as many and one more are all shown.
@@ -31,13 +30,13 @@ def values(array: Any, to_numpy: Callable[[Any], Any], shape: Sequence[int]) -> 
     """The elements of an array, or of its first matrix and its last ones' corners, as a table."""
     rest = len(shape) - 2
     leading = (0,) * max(rest, 0)
-    rows, columns = ((1, *shape) if len(shape) == 1 else (1, 1) if not shape else tuple(shape[-2:]))
+    rows, columns = (1, *shape) if len(shape) == 1 else (1, 1) if not shape else tuple(shape[-2:])
     down, across = pieces(rows), pieces(columns)
     blocks: dict[tuple[int, int], Any] = {}
     for (i, r), (j, c) in product(enumerate(down), enumerate(across)):
         if r is not None and c is not None:
             index = (*leading, *((r, c) if len(shape) > 1 else (c,) if shape else ()))
-            part = np.asarray(to_numpy(array[index] if index and (rows, columns) != () else array))
+            part = np.asarray(to_numpy(array[index] if index else array))
             blocks[i, j] = part.reshape(r.stop - r.start, c.stop - c.start)
     lines = []
     for i, r in enumerate(down):
@@ -51,9 +50,10 @@ def values(array: Any, to_numpy: Callable[[Any], Any], shape: Sequence[int]) -> 
             lines.append(f"<tr>{''.join([f'<td>{escape(cell)}</td>' for cell in cells])}</tr>")
     caption = ""
     if rest > 0:
-        index = ", ".join([*map(str, leading), ":", ":"])
-        caption = note(f"[{index}], the first of {int(np.prod(shape[:-2]))} matrices")
-    return f'<div class="ad-scroll"><table class="ad-table ad-values"><tbody>{"".join(lines)}</tbody></table></div>{caption}'
+        where = ", ".join([*map(str, leading), ":", ":"])
+        caption = note(f"[{where}], the first of {int(np.prod(shape[:-2]))} matrices")
+    table = f'<table class="ad-table ad-values"><tbody>{"".join(lines)}</tbody></table>'
+    return f'<div class="ad-scroll">{table}</div>{caption}'
 
 
 def _element(x: Any) -> str:
@@ -72,7 +72,7 @@ def tensor(
 ) -> str:
     """A Tensor: ``array`` is what ``to_numpy`` brings to the host, or None, and then ``missing`` says why."""
     count = int(np.prod(shape, dtype=float))
-    tags = [f"{shape_text(shape)}", str(dtype), where, size_text(count * dtype.itemsize), kind]
+    tags = [str(tuple(shape)), str(dtype), where, size_text(count * dtype.itemsize), kind]
     if array is None:
         shown = note(missing)
     elif not count:

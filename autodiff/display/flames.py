@@ -80,11 +80,13 @@ def _bar(flame: Flame, left: float, width: float, top: float, whole: float) -> s
     room = int((width - 8) / LETTER)
     shown = text if len(text) <= room else f"{text[: room - 1]}…" if room > 2 else ""
     tip = "\n".join([text, f"{share} of a call", *([flame.tip] if flame.tip else [])])
-    label = f'<text x="{left + 5:.1f}" y="{top + 15:.1f}" font-size="11" fill="{ink}">{escape(shown)}</text>' if shown else ""
+    label = (
+        f'<text x="{left + 5:.1f}" y="{top + 15:.1f}" font-size="11" fill="{ink}">{escape(shown)}</text>'
+        if shown
+        else ""
+    )
     return (
         f"<g><title>{escape(tip)}</title>"
         f'<rect x="{left:.2f}" y="{top:.1f}" width="{max(width - 0.8, 0.2):.2f}" height="{ROW - 2:.1f}" rx="2.5" '
         f'fill="{ground}"/>{label}</g>'
     )
-
-

@@ -39,7 +39,9 @@ class Fold:
         return [i for turn in self.turns for i in turn]
 
 
-def folded(letters: Sequence[Hashable], scopes: Sequence[tuple[str, ...]], halves: Sequence[int], most: int) -> list[Fold]:
+def folded(
+    letters: Sequence[Hashable], scopes: Sequence[tuple[str, ...]], halves: Sequence[int], most: int
+) -> list[Fold]:
     """What is drawn of operations in order: by scope, by repetition, at last by nearness, until it is not too much.
 
     Parameters
@@ -93,7 +95,7 @@ def _by_repetition(folds: list[Fold], letters: Sequence[Hashable]) -> list[Fold]
     return result + folds[last:]
 
 
-def repetitions(word: np.ndarray) -> list[tuple[int, int, int]]:  # type: ignore[type-arg]
+def repetitions(word: np.ndarray) -> list[tuple[int, int, int]]:
     """What repeats in a word: where it begins, how long it is, and how often it is there; the longest first chosen."""
     found: list[tuple[int, int, int]] = []
     parts = [(0, len(word))]
@@ -107,7 +109,7 @@ def repetitions(word: np.ndarray) -> list[tuple[int, int, int]]:  # type: ignore
     return sorted(found)
 
 
-def _longest(word: np.ndarray) -> tuple[int, int, int] | None:  # type: ignore[type-arg]
+def _longest(word: np.ndarray) -> tuple[int, int, int] | None:
     """The repetition that takes most of a word; of several the shortest body, and the first."""
     n = len(word)
     best, most = None, 0

@@ -31,9 +31,9 @@ def graph(backend: str, variables: Sequence[tuple[str, str]], cache: Any, plans:
     return card(*pieces, *_plans("gradient", plans))
 
 
-def function(kind: str, name: str, signature: str, where: str, plans: Sequence[PlanRow]) -> str:
-    """A compiled function: its signature, and its plans."""
-    pieces = [head(kind, f"{name}{signature}", [where, f"{len(plans)} traced" if plans else "not called yet"])]
+def function(kind: str, signature: str, where: str, plans: Sequence[PlanRow]) -> str:
+    """A compiled function: its name and signature, and its plans."""
+    pieces = [head(kind, signature, [where] if plans else [where, "not called yet"])]
     return card(*pieces, *_plans("trace", plans))
 
 

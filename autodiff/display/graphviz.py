@@ -20,7 +20,12 @@ def placed(boxes: Sequence[tuple[float, float]], edges: Sequence[Pair], floors: 
         return None
     try:
         ran = subprocess.run(
-            [program, "-Tplain"], input=_source(boxes, edges, floors), capture_output=True, text=True, timeout=PATIENCE, check=True
+            [program, "-Tplain"],
+            input=_source(boxes, edges, floors),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=True,
         )
         return _layout(ran.stdout, boxes, edges)
     except (OSError, subprocess.SubprocessError, ValueError, KeyError):
@@ -28,7 +33,7 @@ def placed(boxes: Sequence[tuple[float, float]], edges: Sequence[Pair], floors: 
 
 
 def _source(boxes: Sequence[tuple[float, float]], edges: Sequence[Pair], floors: Sequence[int]) -> str:
-    lines = ["digraph{nodesep=.3;ranksep=.4;node[shape=box,fixedsize=true,label=\"\"]"]
+    lines = ['digraph{nodesep=.3;ranksep=.4;node[shape=box,fixedsize=true,label=""]']
     lines += [f"{i}[width={w / INCH:.3f},height={h / INCH:.3f}]" for i, (w, h) in enumerate(boxes)]
     lines += [f"{a}->{b}" for a, b in edges]
     # Nothing is above the first layer that it may have: below the rungs of a ladder that nobody sees.

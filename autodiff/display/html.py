@@ -40,16 +40,16 @@ def shortened(text: str, longest: int = LONGEST_TEXT) -> str:
 
 def escape(text: object, longest: int = LONGEST_TEXT) -> str:
     """A text that is nothing but text, in HTML and in SVG, and not too long. What XML cannot hold becomes a mark."""
-    plain = "".join([c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in str(text)[: 2 * longest + 99]])
+    letters = str(text)[: 2 * longest]
+    plain = "".join([c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in letters])
     return _escaped(shortened(plain, longest))
 
 
 def head(kind: str, name: str | None, tags: Iterable[str]) -> str:
     """What is shown, its name, and what is said of it in short."""
     named = f" {escape(name)}" if name else ""
-    return f'<div class="ad-head"><b>{escape(kind)}</b>{named}{"".join([f"<span class=ad-tag>{escape(t)}</span>" for t in tags])}</div>'.replace(
-        "class=ad-tag", 'class="ad-tag"'
-    )
+    tagged = "".join([f'<span class="ad-tag">{escape(tag)}</span>' for tag in tags])
+    return f'<div class="ad-head"><b>{escape(kind)}</b>{named}{tagged}</div>'
 
 
 def note(text: str) -> str:
@@ -59,22 +59,21 @@ def note(text: str) -> str:
 
 def code(summary: str, text: str) -> str:
     """Code that is shown when somebody asks for it."""
-    return f'<details><summary>{escape(summary)}</summary><pre class="ad-code">{escape(text, LONGEST_CODE)}</pre></details>'
+    shown = f'<pre class="ad-code">{escape(text, LONGEST_CODE)}</pre>'
+    return f"<details><summary>{escape(summary)}</summary>{shown}</details>"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], left: Iterable[int] = ()) -> str:
     """A table; columns with the numbers ``left`` are texts."""
-    texts = set(left)
+    classes = dict.fromkeys(left, ' class="ad-left"')
 
     def cells(kind: str, row: Sequence[object]) -> str:
-        found = [
-            f'<{kind}{" class=" + chr(34) + "ad-left" + chr(34) if i in texts else ""}>{escape(cell)}</{kind}>'
-            for i, cell in enumerate(row)
-        ]
+        found = [f"<{kind}{classes.get(i, '')}>{escape(cell)}</{kind}>" for i, cell in enumerate(row)]
         return f"<tr>{''.join(found)}</tr>"
 
-    body = "".join([cells("td", row) for row in rows])
-    return f'<div class="ad-scroll"><table class="ad-table"><thead>{cells("th", header)}</thead><tbody>{body}</tbody></table></div>'
+    first, body = cells("th", header), "".join([cells("td", row) for row in rows])
+    inside = f'<table class="ad-table"><thead>{first}</thead><tbody>{body}</tbody></table>'
+    return f'<div class="ad-scroll">{inside}</div>'
 
 
 def card(*pieces: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from .diagrams import Diagram, Edge, Point, Vertex
 from .graphviz import placed as placed_by_dot
 from .html import escape
 from .layered import Layout, layered
 from .pictures import Picture
+from .texts import TIMES
 
 # Of each kind of box the ground, the line, the text, and how round it is.
 LOOKS = {
@@ -136,9 +139,13 @@ def _edge(diagram: Diagram, edge: Edge) -> str:
         path = f"M{_p(start)}C{_p((far + reach, start[1]))} {_p((far + reach, end[1]))} {_p(end)}"
         return f'<path d="{path}" {style} stroke-width="1.3" stroke-dasharray="5 3"/>'
     way = 1.0 if b.y >= a.y else -1.0
-    points = [(a.x, a.y + way * a.height / 2), *edge.points, (b.x, b.y - way * (b.height / 2 + 2) - (STACK if b.count > 1 and way > 0 else 0.0))]
+    points = [
+        (a.x, a.y + way * a.height / 2),
+        *edge.points,
+        (b.x, b.y - way * (b.height / 2 + 2) - (STACK if b.count > 1 and way > 0 else 0.0)),
+    ]
     path = f"M{_p(points[0])}"
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         middle = (y0 + y1) / 2
         path += f"C{_p((x0, middle))} {_p((x1, middle))} {_p((x1, y1))}"
     return f'<path d="{path}" {style} stroke-width="1.3"/>'
@@ -147,24 +154,30 @@ def _edge(diagram: Diagram, edge: Edge) -> str:
 def _vertex(v: Vertex) -> str:
     ground, line, ink, roundness = LOOKS[v.kind]
     x, y = v.x - v.width / 2, v.y - v.height / 2
-    boxes = []
-    for shift in (STACK, STACK / 2, 0.0) if v.count > 1 else (0.0,):
-        boxes.append(
-            f'<rect x="{x + shift:.1f}" y="{y - shift:.1f}" width="{v.width:.1f}" height="{v.height:.1f}" '
-            f'rx="{roundness:g}" fill="{ground}" stroke="{line}" stroke-width="1.2"/>'
-        )
+    boxes = [
+        f'<rect x="{x + shift:.1f}" y="{y - shift:.1f}" width="{v.width:.1f}" height="{v.height:.1f}" '
+        f'rx="{roundness:g}" fill="{ground}" stroke="{line}" stroke-width="1.2"/>'
+        for shift in ((STACK, STACK / 2, 0.0) if v.count > 1 else (0.0,))
+    ]
     middle = v.x - (13.0 if v.count > 1 else 0.0)
     lines = [_text(middle, v.y - 2 if v.detail else v.y + 4, v.label, 12, ink, "600")]
     if v.detail:
         lines.append(_text(middle, v.y + 12, v.detail, 10, ink, opacity=0.75))
     if v.count > 1:
-        lines.append(_text(x + v.width - 8, v.y + 4, f"×{v.count}", 11, line, "700", "end"))
+        lines.append(_text(x + v.width - 8, v.y + 4, f"{TIMES}{v.count}", 11, line, "700", "end"))
     tip = f"<title>{escape(v.tip)}</title>" if v.tip else ""
     return f"<g>{tip}{''.join(boxes)}{''.join(lines)}</g>"
 
 
 def _text(
-    x: float, y: float, text: str, size: int, ink: str, weight: str = "400", anchor: str = "middle", opacity: float = 1.0
+    x: float,
+    y: float,
+    text: str,
+    size: int,
+    ink: str,
+    weight: str = "400",
+    anchor: str = "middle",
+    opacity: float = 1.0,
 ) -> str:
     faded = f' opacity="{opacity:g}"' if opacity < 1 else ""
     return (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 SWEEPS = 12
 GAP = 22.0
@@ -143,9 +144,7 @@ class _Drawing:
             near = self.above if down else self.below
             place = {v: float(i) for row in self.rows for i, v in enumerate(row)}
             for row in self.rows if down else self.rows[::-1]:
-                means = {
-                    v: sum([place[w] for w in near[v]]) / len(near[v]) if near[v] else place[v] for v in row
-                }
+                means = {v: sum([place[w] for w in near[v]]) / len(near[v]) if near[v] else place[v] for v in row}
                 row.sort(key=means.__getitem__)
                 place.update({v: float(i) for i, v in enumerate(row)})
             count = self.crossings()
@@ -161,7 +160,7 @@ class _Drawing:
         rooms = []
         for row in self.rows:
             room = [0.0] if row else []
-            for before, after in zip(row, row[1:], strict=False):
+            for before, after in pairwise(row):
                 gap = GAP if self.is_real[before] or self.is_real[after] else NARROW
                 room.append((self.widths[before] + self.widths[after]) / 2 + gap)
             rooms.append(room)
@@ -179,7 +178,9 @@ class _Drawing:
                     # An arrow that passes by is to be straight.
                     strength = [1.0 if self.is_real[v] or self.is_real[w] else 4.0 for w in near]
                     total = sum(strength)
-                    wanted.append(sum([s * x[w] for s, w in zip(strength, near, strict=True)]) / total if near else x[v])
+                    wanted.append(
+                        sum([s * x[w] for s, w in zip(strength, near, strict=True)]) / total if near else x[v]
+                    )
                     weights.append(max(total, 0.2))
                 for v, place in zip(row, fitted(wanted, weights, rooms[i]), strict=True):
                     x[v] = place

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+TIMES = "\N{MULTIPLICATION SIGN}"
+
 
 def seconds(value: float) -> str:
     """A time: ``1.23 ms``."""
@@ -23,7 +25,7 @@ def size(count: float) -> str:
 
 def shape(sizes: Sequence[int]) -> str:
     """A shape: ``3 × 4``; that of a number is ``scalar``."""
-    return " × ".join(map(str, sizes)) if sizes else "scalar"
+    return f" {TIMES} ".join(map(str, sizes)) if sizes else "scalar"
 
 
 def columns(header: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = ()) -> str:

@@ -78,8 +78,8 @@ class OneByOne:
             taken.append(perf_counter() - begin)
             known[number] = results if signature.out.parts else results[0]
         home = self._backend.home
-        results = [known[n] for n in program.outputs]
-        return tuple([home.asarray(x, copy=True) if home.owns(x) else x for x in results]), taken
+        found = [known[n] for n in program.outputs]
+        return tuple([home.asarray(x, copy=True) if home.owns(x) else x for x in found]), taken
 
 
 class Logged:

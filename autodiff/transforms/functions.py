@@ -292,7 +292,7 @@ class Function:
         shown = imported("autodiff.display.graphs")
         where = "where the arguments are" if self._backend is None else self._backend.label
         name = getattr(self, "__name__", type(self._function).__name__)
-        return str(shown.function("Function", name, signature, where, [plan_row(traced.plan) for traced in traces]))
+        return str(shown.function("Function", name + signature, where, [plan_row(traced.plan) for traced in traces]))
 
     def profile(self, *args: Any, **kwargs: Any) -> Any:
         """What the operations of a call take: time, and bytes that they move, by the lines of the function.
@@ -337,7 +337,9 @@ class Function:
             traced = self._trace(found[1], args, kwargs, compile)
             return lambda: traced(found[1])
 
-        return profiled(getattr(self, "__name__", "function"), again, lambda: self(*args, **kwargs), variants and variants[0][0])
+        return profiled(
+            getattr(self, "__name__", "function"), again, lambda: self(*args, **kwargs), variants and variants[0][0]
+        )
 
     def cache_info(self) -> Any:
         """What the cache of traces has done.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from time import perf_counter_ns
 from typing import Any
 
@@ -78,7 +79,7 @@ class Timed(Generated):
         """Nanoseconds of a look at the clock."""
         for _ in range(LOOKS):
             self._stamp()
-        found = sorted([b - a for a, b in zip(self._stamps, self._stamps[1:], strict=False)])
+        found = sorted([b - a for a, b in pairwise(self._stamps)])
         self._stamps.clear()
         return found[len(found) // 2]
 
@@ -89,4 +90,4 @@ class Timed(Generated):
         stamps = self._stamps
         if len(stamps) != len(self.parts) + 1:
             return results, None
-        return results, [max(b - a - self._own, 0) * 1e-9 for a, b in zip(stamps, stamps[1:], strict=False)]
+        return results, [max(b - a - self._own, 0) * 1e-9 for a, b in pairwise(stamps)]
