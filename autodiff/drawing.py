@@ -97,12 +97,17 @@ def draw(y: Any, *, most: int = MOST_BOXES) -> Picture:
     return picture(_Drawn(prune(program), leaves, names, [], count(most, "draw: most")).diagram())
 
 
-def drawn(root: Node, found: Sequence[Node], name: str, wanted: Sequence[str], most: int | None) -> Picture:
-    """What was recorded for ``root``, and its derivatives, as they are before a backend has them."""
-    leaves = _leaves([root, *found])
-    program = build(leaves, [root, *found], simplify, tracked=True)
+def drawn(dy: Tensor, dx: Sequence[Tensor], n: int, found: Sequence[Node], most: int | None) -> Picture:
+    """What was recorded for ``dy``, and its derivatives, as they are before a backend has them."""
+    roots = [dy.node, *found]
+    leaves = _leaves(roots)
+    program = prune(build(leaves, roots, simplify, tracked=True))
+    order = "" if n == 1 else "".join(["⁰¹²³⁴⁵⁶⁷⁸⁹"[int(digit)] for digit in str(n)])
+    y = dy.name or "y"
+    names = [x.name or (f"x{i}" if len(dx) > 1 else "x") for i, x in enumerate(dx)]
+    wanted = [f"d{order}{y} / d{name}{order}" for name in names]
     limit = MOST_BOXES if most is None else count(most, "draw: most")
-    return picture(_Drawn(prune(program), leaves, [name], wanted, limit).diagram())
+    return picture(_Drawn(program, leaves, [y], wanted, limit).diagram())
 
 
 def _leaves(roots: Sequence[Node]) -> list[Node]:
@@ -127,7 +132,7 @@ class _Drawn:
         return int(bool(self._wanted) and number not in self._own)
 
     def _folded(self) -> list[Fold]:
-        letters = [(_letter(signature), self._half(number)) for number, signature, _ in self._items]
+        letters = [_letter(signature) for _, signature, _ in self._items]
         scopes = [self._scope(number) for number, _, _ in self._items]
         return folded(letters, scopes, [self._half(number) for number, _, _ in self._items], self._most)
 
@@ -315,8 +320,10 @@ def _needed(program: Program, outputs: Sequence[int]) -> set[int]:
 
 def _letter(signature: Signature) -> Any:
     """What an operation is, whatever numbers it takes."""
-    inputs = tuple([(aval.shape, aval.dtype, aval.weak) for aval in signature.inputs])
-    return signature.primitive, inputs, signature.out, signature.is_derived
+    inputs = [(aval.shape, aval.dtype.str, aval.weak) for aval in signature.inputs]
+    if signature.primitive.commutative:
+        inputs.sort()
+    return signature.primitive, tuple(inputs), signature.out, signature.is_derived
 
 
 def _detail(aval: Aval) -> str:

@@ -19,7 +19,7 @@ from .errors import ArgumentError, IndependentWarning
 from .growth import RECORDED_STEPS, Growth
 from .memo import Memo
 from .nodes import Node, Variable, freeze, is_fixed, renamed
-from .noting import notes_lines, searches
+from .noting import notes_lines, noting_lines, searches
 from .ops import zeros
 from .places import bring_leaves, brought, elsewhere
 from .plan import Collected, collect_below, compile_nodes, memory_of, tier_of
@@ -106,7 +106,7 @@ class Gradients(Engine):
         self, root: Node, wrt: list[Node], n: int = 1, handles: Sequence[Handle] = ()
     ) -> tuple[Any, list[Any]]:
         """The value of ``root``, if there is one at hand by then, and its derivatives of order ``n``."""
-        return self.computed(root, *(self.again(root, wrt, n) or self._found(root, wrt, n, handles)))
+        return self.computed(root, *(self.again(root, wrt, n) or self.found(root, wrt, n, handles)))
 
     def computed(self, root: Node, compiled: Gradient, values: list[Any]) -> tuple[Any, list[Any]]:
         """The value of ``root``, and its derivatives, from a compiled gradient and the values that it takes."""
@@ -173,11 +173,11 @@ class Gradients(Engine):
 
     def source(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle]) -> str:
         """The code that computes the derivatives."""
-        return self._found(root, wrt, n, handles)[0].plan.source
+        return self.found(root, wrt, n, handles)[0].plan.source
 
     def explain(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle]) -> Explanation:
         """What the derivatives cost."""
-        compiled, _ = self._found(root, wrt, n, handles)
+        compiled, _ = self.found(root, wrt, n, handles)
         plan, leaves = compiled.plan, root.collected.leaves
         return Explanation(
             (self.backend or compiled.home).label,
@@ -189,9 +189,11 @@ class Gradients(Engine):
             tier=tier_of(plan) or self._tier(root),
         )
 
-    def answering(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle]) -> Gradient:
-        """What answers at present."""
-        return self._found(root, wrt, n, handles)[0]
+    def recorded(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle]) -> list[Node]:
+        """The derivatives as they are recorded, each knowing what it is the derivative of."""
+        with noting_lines():
+            collected, positions = self.collected(root, wrt, handles)
+            return derivatives(root, [*collected.numbers, root], positions, n)
 
     def timed(
         self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle], compile: Callable[..., Plan]
@@ -249,7 +251,7 @@ class Gradients(Engine):
             found.append(len(numbers) if node is root else numbers.get(node, node.aval))
         return collected, tuple(found)
 
-    def _found(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle]) -> tuple[Gradient, list[Any]]:
+    def found(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle]) -> tuple[Gradient, list[Any]]:
         """The compiled gradient and the values it takes."""
         collected, positions = self.collected(root, wrt, handles)
         with_value = n == 1 and root.value is None
@@ -315,12 +317,13 @@ class Gradients(Engine):
         positions: Positions,
         n: int,
         with_value: bool,
-        compile: Callable[..., Plan] = compile_nodes,
+        compile: Callable[..., Plan] | None = None,
     ) -> Gradient:
         found = derivatives(root, [*collected.numbers, root], positions, n)
         outputs = [root, *found] if with_value else found
         backend = self.computing([root])
-        plan = compile(collected.leaves, outputs, backend, True, memory_limit=self._memory_limit)
+        make = compile or compile_nodes
+        plan = make(collected.leaves, outputs, backend, True, memory_limit=self._memory_limit)
         home = backend.home
         keeps = root.aval.place is home or (root.aval.place is None and home is get_backend())
         return Gradient(plan, with_value, home, keeps, elsewhere(collected.leaves, home))

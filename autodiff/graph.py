@@ -12,9 +12,8 @@ from .compiled import CompiledGradient, Explanation, plan_row
 from .convert import describe
 from .engine import Walk
 from .errors import ArgumentError
-from .gradients import Gradient, Gradients, derivatives
+from .gradients import Gradient, Gradients
 from .importing import imported
-from .nodes import Node
 from .noting import noting_lines
 from .places import Way, made_on
 from .plan import CacheInfo
@@ -414,7 +413,8 @@ class Graph(Products):
         >>> ad.Graph().draw(np.sum(np.sin(x)), [x]).save("sine.svg")  # doctest: +SKIP
         """
         check(dy, dx, n, "draw")
-        return imported("autodiff.drawing").drawn(*self._traced(dy, dx, n), *names_of(dy, dx, n), most)
+        found = self._gradients.recorded(dy._node, [x._node for x in dx], n, dx)
+        return imported("autodiff.drawing").drawn(dy, dx, n, found, most)
 
     def profile(self, dy: Tensor | Callable[[], Tensor], dx: Sequence[Tensor], n: int = 1) -> Any:
         """What the operations of ``gradient(dy, dx, n)`` take: time, and bytes that they move, by your lines.
@@ -469,19 +469,13 @@ class Graph(Products):
         profiled = imported("autodiff.profiling").profiled
         nodes = [x._node for x in dx]
         name = f"the gradient{f' of order {n}' if n > 1 else ''}"
+        compiled, values = self._gradients.found(dy._node, nodes, n, dx)
         return profiled(
             name,
             lambda compile: self._gradients.timed(dy._node, nodes, n, dx, compile),
-            lambda: self._gradients.evaluate(dy._node, nodes, n, dx),
-            self._gradients.answering(dy._node, nodes, n, dx),
+            lambda: compiled.plan(*values),
+            compiled,
         )
-
-    def _traced(self, dy: Tensor, dx: Sequence[Tensor], n: int) -> tuple[Node, list[Node]]:
-        """A result, and its derivatives as nodes that know what they are the derivatives of."""
-        root = dy._node
-        with noting_lines():
-            collected, positions = self._gradients.collected(root, [x._node for x in dx], dx)
-            return root, derivatives(root, [*collected.numbers, root], positions, n)
 
     def cache_info(self) -> CacheInfo:
         """What the cache of compiled gradients has done.
@@ -496,14 +490,6 @@ class Graph(Products):
     def clear_cache(self) -> None:
         """Forget all compiled gradients and counts."""
         self._gradients.cache.clear()
-
-
-def names_of(dy: Tensor, dx: Sequence[Tensor], n: int) -> tuple[str, list[str]]:
-    """What a result and its derivatives are called in pictures."""
-    y = dy.name or "y"
-    order = "" if n == 1 else "".join(["⁰¹²³⁴⁵⁶⁷⁸⁹"[int(digit)] for digit in str(n)])
-    names = [x.name or (f"x{i}" if len(dx) > 1 else "x") for i, x in enumerate(dx)]
-    return y, [f"d{order}{y} / d{name}{order}" for name in names]
 
 
 def _input_tensors(inputs: Any) -> Sequence[Tensor]:

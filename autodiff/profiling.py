@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .backend import Backend, Part
 from .callers import line_at
 from .core.primitives import Signature
@@ -211,17 +213,18 @@ def profiled(
         homes.append(backend)
         return compile_nodes(inputs, outputs, Timing(backend, plan, log, alone), *args, **kwargs, tracked=True)  # type: ignore[arg-type]
 
-    with noting_lines():
-        timed = again(partial(compiled, False))
-    backend = homes[-1]
-    whole = median_call(call, backend.synchronize, CALLS, SECONDS)
-    found = medians(timed, log, CALLS, SECONDS)
-    alone = not found
-    if alone:
-        # NumPy's plan was left in each call, for what IEEE arithmetic gives.
+    with np.errstate(all="ignore"):
         with noting_lines():
-            timed = again(partial(compiled, True))
+            timed = again(partial(compiled, False))
+        backend = homes[-1]
+        whole = median_call(call, backend.synchronize, CALLS, SECONDS)
         found = medians(timed, log, CALLS, SECONDS)
+        alone = not found
+        if alone:
+            # NumPy's plan was left in each call, for what IEEE arithmetic gives.
+            with noting_lines():
+                timed = again(partial(compiled, True))
+            found = medians(timed, log, CALLS, SECONDS)
     tier = (tier_of(plan) if plan is not None else None) or backend.tier
     rows = rows_of(found)
     return Profile(name, backend.label, tier, whole, rows, _remarks(found, rows, alone or _is_alone(log)))

@@ -38,7 +38,12 @@ class Vertex:
     def width(self) -> float:
         """How wide it is, for about the widths of its letters."""
         text = max(7.1 * len(self.label), 5.9 * len(self.detail))
-        return max(44.0, text + 22.0) + (26.0 if self.count > 1 else 0.0)
+        return max(44.0, text + 22.0) + (self.badge if self.count > 1 else 0.0)
+
+    @property
+    def badge(self) -> float:
+        """How wide the number of what it stands for is."""
+        return 12.0 + 7.0 * len(str(self.count))
 
     @property
     def height(self) -> float:

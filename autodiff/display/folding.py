@@ -13,6 +13,8 @@ import numpy as np
 FEWEST = 3
 LONGEST_BODY = 256
 MOST_COMPARED = 1 << 24
+# Of boxes of neighbours there are so many times fewer than there may be boxes.
+FEWER = 5
 
 
 @dataclass(slots=True)
@@ -61,7 +63,7 @@ def folded(
             break
         found = _by_scope(scopes, halves, depth)
     if len(found) > most:
-        found = _by_repetition(found, letters)
+        found = _by_repetition(found, list(zip(letters, halves, strict=True)))
     if len(found) > most:
         found = _by_nearness(found, halves, most)
     return found
@@ -127,8 +129,8 @@ def _longest(word: np.ndarray) -> tuple[int, int, int] | None:
 
 
 def _by_nearness(folds: list[Fold], halves: Sequence[int], most: int) -> list[Fold]:
-    """Neighbours together: for what has no structure that is seen."""
-    length = -(-len(folds) // max(most // 2, 1))
+    """Neighbours together: for what has no structure that is seen. Everything leads to everything, so they are few."""
+    length = -(-len(folds) // max(most // FEWER, 1))
     result = []
     for _, members in groupby(folds, key=lambda fold: halves[fold.members[0]]):
         several = list(members)

@@ -159,7 +159,7 @@ def _vertex(v: Vertex) -> str:
         f'rx="{roundness:g}" fill="{ground}" stroke="{line}" stroke-width="1.2"/>'
         for shift in ((STACK, STACK / 2, 0.0) if v.count > 1 else (0.0,))
     ]
-    middle = v.x - (13.0 if v.count > 1 else 0.0)
+    middle = v.x - (v.badge / 2 if v.count > 1 else 0.0)
     lines = [_text(middle, v.y - 2 if v.detail else v.y + 4, v.label, 12, ink, "600")]
     if v.detail:
         lines.append(_text(middle, v.y + 12, v.detail, 10, ink, opacity=0.75))

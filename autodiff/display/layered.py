@@ -154,6 +154,13 @@ class _Drawing:
                 break
         self.rows = best
 
+    def _strength(self, v: int, w: int) -> float:
+        """How straight an arrow is to be: those that pass by most of all, those of side branches least."""
+        if not (self.is_real[v] or self.is_real[w]):
+            return 4.0
+        is_aside = any(not (self.above[u] and self.below[u]) for u in (v, w))
+        return 0.1 if is_aside else 1.0
+
     def place(self) -> list[float]:
         """Where the middles of vertices are."""
         x = [0.0] * len(self.widths)
@@ -175,13 +182,12 @@ class _Drawing:
                 for v in row:
                     near = [*self.above[v], *self.below[v]] if last else self.above[v] if down else self.below[v]
                     near = near or [*self.above[v], *self.below[v]]
-                    # An arrow that passes by is to be straight.
-                    strength = [1.0 if self.is_real[v] or self.is_real[w] else 4.0 for w in near]
+                    strength = [self._strength(v, w) for w in near]
                     total = sum(strength)
                     wanted.append(
                         sum([s * x[w] for s, w in zip(strength, near, strict=True)]) / total if near else x[v]
                     )
-                    weights.append(max(total, 0.2))
+                    weights.append(max(total, 0.05))
                 for v, place in zip(row, fitted(wanted, weights, rooms[i]), strict=True):
                     x[v] = place
         return x

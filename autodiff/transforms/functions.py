@@ -254,7 +254,7 @@ class Function:
         values: Sequence[Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        compile: Callable[..., Any] = compile_nodes,
+        compile: Callable[..., Any] | None = None,
     ) -> _Traced:
         leaves, given = flatten((args, kwargs), settings=True)
         avals = [self._aval(leaf) for leaf in leaves]
@@ -277,7 +277,7 @@ class Function:
         if backend is None:
             nodes = [*outputs, *arguments, *outside]
             backend = computing(common_place("autodiff.function", [node.aval for node in nodes]))
-        plan = compile([*arguments, *outside], outputs, backend, memory_limit=self._limit)
+        plan = (compile or compile_nodes)([*arguments, *outside], outputs, backend, memory_limit=self._limit)
         captured = Captured(outside, begin, backend.home) if outside else None
         guard = guard_of(noted.looks, arguments, present, begin)
         return _Traced(plan, captured, structure, constants, guard, bool(noted.ordered))
