@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
+from threading import get_ident
 from time import perf_counter_ns
 from typing import Any
 
@@ -18,17 +20,21 @@ LOOKS = 101
 
 
 class StampedWriter(Writer):
-    """Writes a look at the clock after the statements of each operation, or group.
+    """Writes a look at the clock after the statements of each operation, and in groups after those of each block.
 
     Attributes
     ----------
     parts : list of Part
-        What is between two looks.
+        What time is taken of.
+    spans : list of list of int
+        What is between two looks: the members of a group, which share the time as their blocks do, or none for what is
+        one part.
     """
 
     def __init__(self, program: Program):
         super().__init__(program)
         self.parts: list[Part] = []
+        self.spans: list[list[int]] = []
 
     def write(self) -> None:
         """Generate all statements."""
@@ -43,10 +49,21 @@ class StampedWriter(Writer):
             return  # a view, or what another statement has done
         self.lines.append("stamp()")
         if isinstance(item, Group):
-            numbers = [number for number, _, _ in item.members]
-        else:
-            numbers = [item[0], *[self.partners[n] for n in item[:1] if n in self.partners]]
+            members = [number for number, _, _ in item.members]
+            self.spans.append(members)
+            self.parts += [Part.of("operation", self.program, [number]) for number in members]
+            return
+        self.spans.append([])
+        numbers = [n for n in (item[0], self.partners.get(item[0])) if n is not None]
         self.parts.append(Part.of("together" if len(numbers) > 1 else "operation", self.program, numbers))
+
+    def before_block(self) -> list[str]:
+        """A look at the clock."""
+        return ["lap(-1)"]
+
+    def after_member(self, number: int) -> list[str]:
+        """A look at the clock."""
+        return [f"lap({number})"]
 
 
 class Timed(Generated):
@@ -58,21 +75,32 @@ class Timed(Generated):
         What time is taken of, in order.
     """
 
+    parts: list[Part]
+
     def __init__(self, program: Program):
         self._stamps: list[int] = []
-        self.parts: list[Part] = []
+        # Of each block of a member of a group: its number, and nanoseconds. Threads add to it.
+        self._laps: list[tuple[int, int]] = []
         super().__init__(program)
         self._own = self._cost()
 
     def _writer(self, program: Program) -> Writer:
         writer = StampedWriter(program)
-        stamps = self._stamps
+        stamps, laps = self._stamps, self._laps
+        last: dict[int, int] = {}
 
         def stamp() -> None:
             stamps.append(perf_counter_ns())
 
+        def lap(number: int) -> None:
+            now, thread = perf_counter_ns(), get_ident()
+            if number >= 0:
+                laps.append((number, now - last[thread]))
+            last[thread] = perf_counter_ns()
+
         writer.objects["stamp"] = self._stamp = stamp
-        self.parts = writer.parts
+        writer.objects["lap"] = lap
+        self.parts, self._spans = writer.parts, writer.spans
         return writer
 
     def _cost(self) -> int:
@@ -86,8 +114,16 @@ class Timed(Generated):
     def seconds(self, *values: Any) -> tuple[tuple[Any, ...], list[float] | None]:
         """The results, and what the parts have taken; None if the plan was left, for what IEEE arithmetic gives."""
         self._stamps.clear()
+        self._laps.clear()
         results = self(*values)
-        stamps = self._stamps
-        if len(stamps) != len(self.parts) + 1:
+        if len(self._stamps) != len(self._spans) + 1:
             return results, None
-        return results, [max(b - a - self._own, 0) * 1e-9 for a, b in pairwise(stamps)]
+        shares: Counter[int] = Counter()
+        for number, nanoseconds in self._laps:
+            shares[number] += nanoseconds
+        found: list[float] = []
+        for span, (begin, end) in zip(self._spans, pairwise(self._stamps), strict=True):
+            taken = max(end - begin - self._own, 0) * 1e-9
+            whole = sum([shares[number] for number in span])
+            found += [taken * shares[number] / max(whole, 1) for number in span] if span else [taken]
+        return results, found
