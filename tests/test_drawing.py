@@ -262,14 +262,18 @@ def test_boxes_of_a_layer_do_not_overlap():
             assert all(b - a >= (v + w) / 2 for (a, v), (b, w) in pairwise(row))
 
 
+# Places what it is told in the order of the layers, and leads arrows through the middles of those between.
 DOT = """#!{python}
 import re, sys
-names = re.findall(r"^(\\w+)\\[", sys.stdin.read(), re.M)
+text = sys.stdin.read()
+layer = {{name: int(rung) for rung, names in re.findall(r"same;rung(\\d+);(.*)}}", text) for name in names.split(";")}}
+names = re.findall(r"^(\\w+)\\[", text, re.M)
 print("graph 1 5 5")
 for i, name in enumerate(names):
-    print("node", name, 1 + i % 2, 9 - i, 1, 0.5, "x solid box black lightgrey")
-for a, b in {pairs}:
-    print("edge", a, b, 4, 1, 9 - a, 1, 8, 2, 7, 2, 9 - b, "solid black")
+    height = 9 - (int(name[4:]) if name.startswith("rung") else layer[name])
+    print("node", name, 1 + i % 2, height, 1, 0.5, "x solid box black lightgrey")
+for a, b in re.findall(r"^(\\w+)->(\\w+)", text, re.M):
+    print("edge", a, b, 4, 1, 9, 1, 8, 2, 7, 2, 6, "solid black")
 print("stop")
 """
 
@@ -277,11 +281,12 @@ print("stop")
 @pytest.mark.skipif(sys.platform == "win32", reason="a script of Python is no program there")
 def test_graphviz_is_used_where_it_is(tmp_path, monkeypatch):
     dot = tmp_path / "dot"
-    dot.write_text(DOT.format(python=sys.executable, pairs=[(0, 1), (1, 2), (0, 2)]))
+    dot.write_text(DOT.format(python=sys.executable))
     dot.chmod(dot.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(graphviz.shutil, "which", lambda name: str(dot))
     found = graphviz.placed([(40.0, 20.0)] * 3, [(0, 1), (1, 2), (0, 2)], [0, 0, 0])
     assert found.layer == [0, 1, 2]
+    assert found.bends[0, 2] == [20.0]
     assert found.x == [20.0, 92.0, 20.0]
     assert list(map(len, found.bends.values())) == [0, 0, 1]
     assert boxes(ad.draw(np.sin(np.cos(ad.Tensor(1.0)))))
