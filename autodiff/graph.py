@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .alive import Alive
 from .arguments import count, flag
 from .backend import Backend
 from .compiled import CompiledGradient, Explanation, plan_row
@@ -22,9 +22,6 @@ from .products import Products, check, check_dx
 from .registry import get_backend
 from .tensor import Tensor, wrap
 from .walks import mixed_slope
-
-# Variables that a graph can name.
-MOST_REMEMBERED = 256
 
 
 class Graph(Products):
@@ -79,7 +76,7 @@ class Graph(Products):
         self._place = None if asked is None else asked.home
         limit = None if memory_limit is None else count(memory_limit, "Graph: memory_limit")
         # The variables that were put here, for `_repr_html_`.
-        self._variables: list[weakref.ref[Tensor]] = []
+        self._variables = Alive()
         self._gradients = Gradients(count(cache_size, "Graph: cache_size"), asked, limit)
 
     def __repr__(self) -> str:
@@ -89,8 +86,7 @@ class Graph(Products):
     def _repr_html_(self) -> str:
         """What notebooks show: variables, and the compiled gradients, the latest first."""
         shown = imported("autodiff.display.graphs")
-        alive = [x for x in (reference() for reference in self._variables) if x is not None]
-        variables = [(x.name or "", repr(x._node.aval)) for x in alive]
+        variables = [(x.name or "", repr(x._node.aval)) for x in self._variables]
         cache = self._gradients.cache
         plans = [plan_row(found.plan) for found in cache.values()[::-1] if isinstance(found, Gradient)]
         return str(shown.graph(self.backend.label, variables, cache.info(), plans))
@@ -163,13 +159,7 @@ class Graph(Products):
                 check_dx(tensors, "add_variables")
             if place is not None and x._node.aval.place is not place:
                 x._put(place)
-        self._remember(tensors)
-
-    def _remember(self, tensors: Sequence[Tensor]) -> None:
-        """Keep in mind which variables are here, as long as somebody has them."""
-        known = [reference for reference in self._variables if reference() is not None]
-        here = {id(reference()) for reference in known}
-        self._variables = [*known, *[weakref.ref(x) for x in tensors if id(x) not in here]][-MOST_REMEMBERED:]
+        self._variables.add(tensors)
 
     # --- gradients ---------------------------------------------------------------------------------------------------
 

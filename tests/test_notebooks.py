@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 from xml.etree import ElementTree as ET
@@ -148,6 +150,14 @@ def test_a_graph_is_shown():
     assert graph.cache_info().hits == 1
     del w
     assert "weights" not in shown(graph)
+
+
+def test_a_copy_knows_no_variables():
+    graph, w = ad.Graph(), ad.Tensor([1.0], name="weights")
+    graph.add_variables(w)
+    assert "weights" in shown(graph)
+    assert list(pickle.loads(pickle.dumps(graph._variables))) == []
+    assert "weights" not in shown(copy.deepcopy(graph))
 
 
 def test_many_variables_and_plans_are_bounded():
