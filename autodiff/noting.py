@@ -98,13 +98,22 @@ def _noted(noted: Noting) -> Iterator[None]:
     token = _noting.set(noted)
     try:
         _notings[key] = noted
-        Operation.__init__ = _made_and_noted  # type: ignore[method-assign, assignment]
+        _settle()
         yield
     finally:
         _notings.pop(key, None)
-        if not _notings:
-            Operation.__init__ = _made  # type: ignore[method-assign]
+        _settle()
         _noting.reset(token)
+
+
+def _settle() -> None:
+    """Let what makes an operation be right for what is noted. Other threads may begin or end meanwhile: who is last to
+    change it looks again."""
+    while True:
+        is_noted = bool(_notings)
+        Operation.__init__ = _made_and_noted if is_noted else _made  # type: ignore[method-assign, assignment]
+        if bool(_notings) == is_noted:
+            return
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import stat
 import sys
+import threading
 from itertools import pairwise
 from xml.etree import ElementTree as ET
 
@@ -18,6 +19,7 @@ from autodiff.display.layered import fitted, layered, layers
 from autodiff.display.texts import TIMES
 from autodiff.errors import ArgumentError, DifferentiationError
 from autodiff.nodes import Operation
+from autodiff.noting import notes
 
 
 @pytest.fixture
@@ -139,6 +141,14 @@ def test_nothing_that_a_user_writes_is_markup():
         picture = ad.Graph().draw(np.sum(x**2), [x], most=1)
     assert "<script" not in picture.svg
     assert any("alert" in text for box in boxes(picture) for text in box)
+
+
+def test_pictures_on_one_page_share_no_names(rng):
+    first, second = (ad.draw(y).svg for y in (np.sin(ad.Tensor(1.0)), np.cos(ad.Tensor(1.0))))
+    names = [set(re.findall(r' id="([^"]*)"', svg)) for svg in (first, second)]
+    assert all(names)
+    assert names[0].isdisjoint(names[1])
+    assert set(re.findall(r"url\(#([^)]*)\)", first)) <= names[0]
 
 
 def test_what_cannot_be_drawn():
@@ -308,6 +318,26 @@ def test_scopes_cost_nothing_where_there_is_none():
         with ad.scope("b"):
             pass
         assert Operation.__init__ is not plain
+    assert Operation.__init__ is plain
+
+
+def test_scopes_in_threads():
+    """Who ends a scope leaves those of other threads alone."""
+    plain, wrong = Operation.__init__, []
+
+    def work(name):
+        for _ in range(300):
+            with ad.scope(name):
+                node = np.sin(ad.Tensor(1.0)).node
+            if notes[node].scope != (name,):
+                wrong.append(name)
+
+    threads = [threading.Thread(target=work, args=(f"t{i}",)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
     assert Operation.__init__ is plain
 
 

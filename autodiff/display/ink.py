@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from zlib import crc32
 
 from .diagrams import Diagram, Edge, Point, Vertex
 from .graphviz import placed as placed_by_dot
@@ -39,26 +40,32 @@ STACK = 6.0
 def picture(diagram: Diagram) -> Picture:
     """A diagram, placed and drawn."""
     width, height = _place(diagram)
-    body = [_edge(diagram, edge) for edge in diagram.edges]
+    # Pages hold many pictures, and one that is hidden hides its heads of arrows.
+    key = f"{crc32(repr(diagram).encode('utf-8', 'replace')):x}"
+    body = [_edge(diagram, edge, key) for edge in diagram.edges]
     body += [*[_vertex(vertex) for vertex in diagram.vertices], *_headings(diagram)]
     top = height
     for remark in diagram.remarks:
         body.append(_text(MARGIN, top, remark, 11, PAPER, anchor="start"))
         top += LINE
         width = max(width, 2 * MARGIN + 5.8 * len(remark))
-    return Picture(document(width, top + MARGIN / 2, "".join(body), markers=True))
+    return Picture(document(width, top + MARGIN / 2, "".join(body), _heads(key)))
 
 
-def document(width: float, height: float, body: str, markers: bool = False) -> str:
-    """A whole SVG document."""
+def _heads(key: str) -> str:
+    """Those of arrows."""
     heads = "".join(
         [
-            f'<marker id="ad-arrow{i}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6.5" markerHeight="6.5" '
+            f'<marker id="ad-{key}-{i}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6.5" markerHeight="6.5" '
             f'orient="auto-start-reverse"><path d="M0.5 0.8L7.5 4L0.5 7.2z" fill="{colour}"/></marker>'
             for i, colour in enumerate(ARROWS)
         ]
     )
-    definitions = f"<defs>{heads}</defs>" if markers else ""
+    return f"<defs>{heads}</defs>"
+
+
+def document(width: float, height: float, body: str, definitions: str = "") -> str:
+    """A whole SVG document."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="{FONT}">{definitions}{body}</svg>'
@@ -119,10 +126,10 @@ def _headings(diagram: Diagram) -> list[str]:
     return found
 
 
-def _edge(diagram: Diagram, edge: Edge) -> str:
+def _edge(diagram: Diagram, edge: Edge, key: str) -> str:
     a, b = diagram.vertices[edge.source], diagram.vertices[edge.target]
     colour = b.block if a.block == b.block else 0
-    style = f'fill="none" stroke="{ARROWS[colour]}" marker-end="url(#ad-arrow{colour})"'
+    style = f'fill="none" stroke="{ARROWS[colour]}" marker-end="url(#ad-{key}-{colour})"'
     if a.block != b.block:
         # From what was recorded to what needs it: across.
         start, end = (a.x + a.width / 2, a.y), (b.x - b.width / 2 - 2, b.y)
