@@ -15,7 +15,7 @@ from .core.avals import Aval, common_place
 from .core.primitives import Primitive
 from .errors import BackendError
 from .nodes import Constant, Node, Step, record_steps
-from .noting import Note, notes, notes_lines, search
+from .noting import Note, notes, notes_origins, search
 from .ops import Prefixed, place_p
 from .places import brought, elsewhere
 from .plan import Collected, PlanCache, below, build, collect, compile_nodes
@@ -107,7 +107,7 @@ def recipe_of(
     """
     if search():
         return Found([x if place in (None, x.aval.place) else place_p(x, backend=place) for x in found])
-    program = build(nodes, found, simplify_graph, tracked=notes_lines())
+    program = build(nodes, found, simplify_graph, tracked=notes_origins())
     number_of = {i: i for i in range(len(nodes))}
     constants: list[Constant] = []
     steps: list[Step] = []
@@ -346,7 +346,7 @@ class Engine:
                 [(i, entries, node.aval) for node, i, entries in indices],
             )
 
-        recipe: Recipe | Found = make() if notes_lines() else self.cache.get(key, make)
+        recipe: Recipe | Found = make() if notes_origins() else self.cache.get(key, make)
         return recipe.record([*collected.numbers])
 
     def split(

@@ -19,7 +19,7 @@ from .errors import ArgumentError, IndependentWarning
 from .growth import RECORDED_STEPS, Growth
 from .memo import Memo
 from .nodes import Node, Variable, freeze, is_fixed, renamed
-from .noting import notes_lines, noting_lines, searches
+from .noting import notes_origins, noting_origins, searches
 from .ops import zeros
 from .places import bring_leaves, brought, elsewhere
 from .plan import Collected, collect_below, compile_nodes, memory_of, tier_of
@@ -122,7 +122,7 @@ class Gradients(Engine):
     def record(self, root: Node, wrt: list[Node], n: int = 1, handles: Sequence[Handle] = ()) -> list[Node]:
         """Derivatives as nodes, recorded again from a cached recipe."""
         collected, positions = self.collected(root, wrt, handles)
-        if notes_lines():
+        if notes_origins():
             recipe: Any = self._recipe(root, collected, positions, wrt, n)
         else:
             recipe = self.cache.get(
@@ -191,7 +191,7 @@ class Gradients(Engine):
 
     def recorded(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle]) -> list[Node]:
         """The derivatives as they are recorded, each knowing what it is the derivative of."""
-        with noting_lines():
+        with noting_origins():
             collected, positions = self.collected(root, wrt, handles)
             return derivatives(root, [*collected.numbers, root], positions, n)
 
@@ -200,7 +200,8 @@ class Gradients(Engine):
     ) -> Callable[[], tuple[Any, ...]]:
         """A call of the derivatives, whose nodes are made and compiled anew."""
         collected, positions = self.collected(root, wrt, handles)
-        compiled = self._made(root, collected, positions, n, n == 1 and root.value is None, compile)
+        with noting_origins():
+            compiled = self._made(root, collected, positions, n, n == 1 and root.value is None, compile)
         values = collected.values()
         if compiled.moved:
             values = bring_leaves(values, collected.leaves, compiled.moved, compiled.home)

@@ -61,15 +61,18 @@ class Noting(NamedTuple):
     ----------
     lines : bool
         Whether its line is.
+    origins : bool
+        Whether it is of what a walk makes which operation that is for.
     scope : tuple of str
         The scopes that are open.
     """
 
     lines: bool
+    origins: bool
     scope: tuple[str, ...]
 
 
-NOTHING = Noting(False, ())
+NOTHING = Noting(False, False, ())
 UNPLACED = Note("", 0, "", 0)
 
 notes: WeakKeyDictionary[Node, Note] = WeakKeyDictionary()
@@ -118,8 +121,15 @@ def _settle() -> None:
 
 @contextmanager
 def noting_lines() -> Iterator[None]:
-    """Note the lines of what is recorded meanwhile."""
-    with _noted(_noting.get()._replace(lines=True)):
+    """Note the lines of what is recorded meanwhile, and what it is for."""
+    with _noted(_noting.get()._replace(lines=True, origins=True)):
+        yield
+
+
+@contextmanager
+def noting_origins() -> Iterator[None]:
+    """Note what walks make things for meanwhile, but no lines: it is not a user who records."""
+    with _noted(_noting.get()._replace(lines=False, origins=True)):
         yield
 
 
@@ -131,9 +141,9 @@ def noting_scope(name: str) -> Iterator[None]:
         yield
 
 
-def notes_lines() -> bool:
-    """Whether lines are noted in this context."""
-    return bool(_notings) and _noting.get().lines
+def notes_origins() -> bool:
+    """Whether it is noted in this context what walks make things for."""
+    return bool(_notings) and _noting.get().origins
 
 
 def search() -> Search | None:
@@ -201,5 +211,5 @@ class Attribution:
 
 
 def attribution() -> Attribution | None:
-    """For a walk that begins; None while nobody asks for lines."""
-    return Attribution() if notes_lines() else None
+    """For a walk that begins; None while nobody asks."""
+    return Attribution() if notes_origins() else None

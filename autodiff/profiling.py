@@ -21,7 +21,7 @@ from .display.texts import seconds as seconds_text
 from .display.texts import size as size_text
 from .errors import BackendError
 from .nodes import Node
-from .noting import UNPLACED, Note, notes, noting_lines
+from .noting import UNPLACED, Note, notes
 from .plan import compile_nodes, tier_of
 from .plan.costs import nbytes
 from .plan.timing import Log, OneByOne, Timing, median_call, medians
@@ -195,7 +195,7 @@ def profiled(
     name : str
         What is called.
     again : callable
-        Given what compiles nodes, it compiles the same anew, and gives a call of that. It records lines.
+        Given what compiles nodes, it compiles the same anew, and gives a call of that. It notes where nodes come from.
     call : callable
         The call itself.
     answering : object
@@ -214,16 +214,14 @@ def profiled(
         return compile_nodes(inputs, outputs, Timing(backend, plan, log, alone), *args, **kwargs, tracked=True)  # type: ignore[arg-type]
 
     with np.errstate(all="ignore"):
-        with noting_lines():
-            timed = again(partial(compiled, False))
+        timed = again(partial(compiled, False))
         backend = homes[-1]
         whole = median_call(call, backend.synchronize, CALLS, SECONDS)
         found = medians(timed, log, CALLS, SECONDS)
         alone = not found
         if alone:
             # NumPy's plan was left in each call, for what IEEE arithmetic gives.
-            with noting_lines():
-                timed = again(partial(compiled, True))
+            timed = again(partial(compiled, True))
             found = medians(timed, log, CALLS, SECONDS)
     tier = (tier_of(plan) if plan is not None else None) or backend.tier
     rows = rows_of(found)
@@ -242,7 +240,7 @@ def _remarks(found: list[tuple[Part, float]], rows: list[Row], alone: bool) -> l
         remarks.append("what is computed together, block by block, is measured together (·)")
     if alone:
         remarks.append("each operation was called by itself, which may take longer than in the plan")
-    if any(row.line == "" for one in rows for row in (one.inside or (one,))):
+    if any(not (row.line or row.derivative_of) for one in rows for row in (one.inside or (one,))):
         remarks.append(
             f"lines are noted in autodiff.record_lines(): what has none was {UNKNOWN}, or made by the compiler"
         )
@@ -303,15 +301,16 @@ def _inside(part: Part) -> list[Row]:
         known = rows.get(key)
         moved = _moved(signature)
         rows[key] = (
-            Row(float("nan"), signature.title, 1, moved, line, "/".join(note.scope), _derivative_of(note))
+            Row(float("nan"), signature.title, 1, moved, line, "/".join(note.scope), _derivative_of(note, signature))
             if known is None
             else known._replace(number=known.number + 1, bytes=known.bytes + moved)
         )
     return list(rows.values())
 
 
-def _derivative_of(note: Note) -> str:
-    return note.name if note.order else ""
+def _derivative_of(note: Note, signature: Signature) -> str:
+    # What joins derivatives, or begins them, is for no operation.
+    return note.name if note.order else "the result" if signature.is_derived else ""
 
 
 def _moved(signature: Signature) -> int:

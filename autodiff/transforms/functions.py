@@ -21,7 +21,7 @@ from ..core.avals import WEAK_FLOAT, Aval, common_place, intern_aval
 from ..errors import ArgumentError, BackendError, RetraceWarning
 from ..importing import imported
 from ..nodes import NO_SLOT, Argument, Node, freeze
-from ..noting import searches
+from ..noting import noting_lines, searches
 from ..places import placed
 from ..plan import PlanCache, compile_nodes
 from ..plan.cache import Entry
@@ -334,7 +334,8 @@ class Function:
         profiled = imported("autodiff.profiling").profiled
 
         def again(compile: Callable[..., Any]) -> Callable[[], Any]:
-            traced = self._trace(found[1], args, kwargs, compile)
+            with noting_lines():
+                traced = self._trace(found[1], args, kwargs, compile)
             return lambda: traced(found[1])
 
         return profiled(
