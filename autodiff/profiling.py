@@ -130,11 +130,11 @@ class Profile:
         root = Flame("all", self.name)
         for row in self.rows:
             path = [("scope", name) for name in row.scope.split("/") if row.scope]
-            if row.inside and not row.line:
-                path.append(("kernel", row.title))
-            else:
-                path += [("line", _place(row.line)), ("derived" if row.derivative_of else "operation", row.title)]
-            root.add(path, row.seconds)
+            if row.line or not row.inside:
+                path.append(("line", _place(row.line) or UNKNOWN))
+            kind = "kernel" if row.inside else "derived" if row.derivative_of else "operation"
+            flame = root.add([*path, (kind, row.title)], row.seconds)
+            flame.tip = "\n".join([f"{one.title}  {_place(one.line)}" for one in row.inside])
         if self.rest:
             root.add([("rest", AROUND)], self.rest)
         return drawn(root, self.remarks[0] if self.remarks else "")

@@ -306,3 +306,18 @@ def test_medians_leave_the_first_call_out():
     log, calls = [], iter([9.0, 1.0, 3.0, 2.0])
     found = timing.medians(lambda: log.append((fake, [next(calls), 5.0])), log, 4, 10.0)
     assert found == [("a", 2.0), ("b", 5.0)]
+
+
+def test_kernels_say_what_is_in_them():
+    inside = (
+        profiling.Row(math.nan, "sin", 1, 8, "f.py, line 3"),
+        profiling.Row(math.nan, "cos", 1, 8, "f.py, line 4"),
+    )
+    rows = [profiling.Row(2.0, "kernel 1", 2, 16, "", "", "", inside), profiling.Row(1.0, "add", 1, 8, "")]
+    flame = ET.fromstring(profiling.Profile("f", "numpy", "llvm", 4.0, rows, []).flame().svg)
+    titles = [title.text for title in flame.iter("{http://www.w3.org/2000/svg}title")]
+    assert any(
+        title.startswith("kernel 1  2 s") and "sin  f.py, line 3\ncos  f.py, line 4" in title for title in titles
+    )
+    assert any(title.startswith("recorded without its line  1 s") for title in titles)
+    assert any(title.startswith("around the operations  1 s") for title in titles)

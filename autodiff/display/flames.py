@@ -43,11 +43,10 @@ class Flame:
         self.parts.append(Flame(kind, label))
         return self.parts[-1]
 
-    def add(self, path: Sequence[tuple[str, str]], seconds: float) -> None:
-        """So much time, of a part of a part: by kinds and names."""
+    def add(self, path: Sequence[tuple[str, str]], seconds: float) -> Flame:
+        """So much time, of a part of a part, by kinds and names; gives the last of these."""
         self.seconds += seconds
-        if path:
-            self.part(*path[0]).add(path[1:], seconds)
+        return self.part(*path[0]).add(path[1:], seconds) if path else self
 
 
 def drawn(root: Flame, remark: str = "") -> Picture:
