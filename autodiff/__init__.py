@@ -16,7 +16,7 @@ from . import numpy as numpy  # what a Tensor names as its namespace
 from .backend import Backend
 from .compiled import CompiledGradient, Explanation
 from .containers import register_container
-from .debugging import debug_nans
+from .debugging import debug_nans, record_lines, scope
 from .errors import AutodiffError, DetachedWarning, GrowthWarning, IndependentWarning, RetraceWarning
 from .graph import Graph
 from .implementing import implements
@@ -66,9 +66,13 @@ from .transforms import (
 
 if TYPE_CHECKING:
     from . import optim, solvers, testing
+    from .drawing import draw
     from .solvers import fixed_point, least_squares, linear_solve, minimize, odeint, root
 
 __version__ = "0.1.0"
+
+# What is drawn and shown, by the module that has it, which is imported when it is first asked for.
+SHOWN = {"draw": "autodiff.drawing"}
 
 # What `solvers` has, which is imported when one of these is first asked for.
 SOLVERS = ("fixed_point", "least_squares", "linear_solve", "minimize", "odeint", "root")
@@ -83,6 +87,9 @@ def __getattr__(name: str) -> Any:
         return imported(f"autodiff.{name}")
     if name in SOLVERS:
         globals()[name] = found = getattr(imported("autodiff.solvers"), name)
+        return found
+    if name in SHOWN:
+        globals()[name] = found = getattr(imported(SHOWN[name]), name)
         return found
     raise AttributeError(f"module 'autodiff' has no attribute {name!r}")
 
@@ -117,6 +124,7 @@ __all__ = [
     "custom_jvp",
     "custom_vjp",
     "debug_nans",
+    "draw",
     "elementwise_grad",
     "errors",
     "fixed_point",
@@ -140,10 +148,12 @@ __all__ = [
     "odeint",
     "optim",
     "primitive",
+    "record_lines",
     "register_backend",
     "register_container",
     "root",
     "scan",
+    "scope",
     "set_buffer_limit",
     "set_num_threads",
     "solvers",

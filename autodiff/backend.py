@@ -42,6 +42,51 @@ class Plan(Protocol):
         ...
 
 
+class Part(NamedTuple):
+    """A part of a plan that time is taken of.
+
+    Parameters
+    ----------
+    kind : {"operation", "together", "kernel"}
+        One operation; several that are computed block by block; or compiled as one, of which no single one has a time.
+    operations : tuple of (Signature, object)
+        What it executes, and what each comes from (see ``Program.origins``).
+    """
+
+    kind: str
+    operations: tuple[tuple[Signature, Any], ...]
+
+    @classmethod
+    def of(cls, kind: str, program: Program, numbers: Sequence[int]) -> Part:
+        """The part that makes some values of a program."""
+        origins = program.origins or [None] * len(program.avals)
+        made = [(program.signatures[n], origins[n]) for n in numbers]
+        return cls(kind, tuple([(signature, origin) for signature, origin in made if signature is not None]))
+
+
+class Timed(Protocol):
+    """A plan that says what its parts take."""
+
+    @property
+    def n_operations(self) -> int:
+        """How many primitives one call executes."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """What is executed, as text."""
+        ...
+
+    @property
+    def parts(self) -> list[Part]:
+        """What time is taken of, in order."""
+        ...
+
+    def seconds(self, *values: Any) -> tuple[tuple[Any, ...], list[float] | None]:
+        """The outputs for these inputs, and the seconds of each part; None if this call was none to judge by."""
+        ...
+
+
 # What dtypes a library may have that derivatives are recorded for.
 REAL_DTYPES = frozenset(np.dtype(code) for code in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
 COMPLEX_DTYPES = frozenset((np.dtype(np.complex64), np.dtype(np.complex128)))
@@ -246,6 +291,23 @@ class Backend(ABC):
             The same, unless plans wait for ``repeat``.
         """
         return plan
+
+    def timed(self, program: Program, plan: Plan) -> Timed | None:
+        """Make a plan that computes as another one does, and says what its parts take.
+
+        Parameters
+        ----------
+        program : Program
+            What to compute.
+        plan : Plan
+            What answers at present, of a program like this one.
+
+        Returns
+        -------
+        Timed or None
+            None if there is none: then each operation is timed by itself.
+        """
+        return None
 
     # --- arrays ------------------------------------------------------------------------------------------------------
 

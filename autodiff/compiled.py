@@ -11,9 +11,11 @@ from .backend import Backend, Plan
 from .convert import describe, is_complex
 from .core.avals import Aval
 from .errors import ArgumentError, DTypeError, ShapeError, several
+from .importing import imported
 from .nodes import Node
 from .noting import searches
 from .places import taken
+from .plan import memory_of, tier_of
 from .plan.searching import check_compiled
 from .registry import get_backend
 from .tensor.handle import Handle
@@ -64,6 +66,11 @@ class Explanation(NamedTuple):
     recomputed: tuple[str, ...] = ()
     tier: str = ""
 
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        text = str(self).removesuffix(self.source).rstrip()
+        return str(imported("autodiff.display.graphs").explanation(text.splitlines(), self.source))
+
     def __str__(self) -> str:
         lines = [f"on {self.backend}: {self.operations} operations in {self.launches} launches"]
         if self.tier:
@@ -76,6 +83,12 @@ class Explanation(NamedTuple):
             if values:
                 lines.append(f"{what}: {', '.join([f'{n} x {v}' if n > 1 else v for v, n in Counter(values).items()])}")
         return "\n".join([*lines, "", self.source])
+
+
+def plan_row(plan: Plan) -> tuple[int, int | None, str, str]:
+    """What notebooks show of a plan: its operations, the bytes that it holds, what answers, and its source."""
+    peak = memory_of(plan).peak_bytes
+    return plan.n_operations, peak, tier_of(plan) or "", plan.source
 
 
 class CompiledGradient:
@@ -120,6 +133,12 @@ class CompiledGradient:
     def source(self) -> str:
         """The code that runs."""
         return self._plan.source
+
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        arguments = ", ".join(map(repr, self._avals))
+        shown = imported("autodiff.display.graphs")
+        return str(shown.function("CompiledGradient", f"({arguments})", self._home.label, [plan_row(self._plan)]))
 
     def __call__(self, *values: Any) -> tuple[Any, list[Any]]:
         if len(values) != len(self._avals):

@@ -146,7 +146,7 @@ def reverse(
                 else:
                     pending[x] = (_accumulated(other[0], contribution), other[1] and mask)
                     if attribute:
-                        attribute(x, pending[x][:1])
+                        attribute(x if x.inputs else op, pending[x][:1])
     results.update({node: ct for node, (ct, _) in pending.items()})
     return [results.get(node) for node in wrt]
 

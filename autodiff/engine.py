@@ -15,7 +15,7 @@ from .core.avals import Aval, common_place
 from .core.primitives import Primitive
 from .errors import BackendError
 from .nodes import Constant, Node, Step, record_steps
-from .noting import search
+from .noting import Note, notes, notes_origins, search
 from .ops import Prefixed, place_p
 from .places import brought, elsewhere
 from .plan import Collected, PlanCache, below, build, collect, compile_nodes
@@ -50,7 +50,7 @@ class Walk(NamedTuple):
 class Recipe:
     """A derivative as operations to record again on other nodes of the same structure."""
 
-    __slots__ = ("constants", "outputs", "prefixed", "steps")
+    __slots__ = ("constants", "notes", "outputs", "prefixed", "steps")
 
     def __init__(
         self,
@@ -58,12 +58,15 @@ class Recipe:
         constants: list[Constant],
         outputs: tuple[int, ...],
         prefixed: Sequence[tuple[int, tuple[Any, ...], Aval]] = (),
+        notes: Sequence[Note | None] = (),
     ):
         self.steps = steps
         self.constants = constants
         self.outputs = outputs
         # Indices with entries before those of an index of what was collected: its number, the entries, and their form.
         self.prefixed = prefixed
+        # Where the steps come from, in a recipe that is used once, since somebody asks.
+        self.notes = notes
 
     @property
     def n_operations(self) -> int:
@@ -75,6 +78,9 @@ class Recipe:
         indices = [Constant(aval, (*entries, *nodes[i].value)) for i, entries, aval in self.prefixed]
         nodes = [*nodes, *indices, *self.constants]
         record_steps(nodes, self.steps)
+        if self.notes:
+            made = zip(nodes[-len(self.steps) :], self.notes, strict=True)
+            notes.update({node: note for node, note in made if note is not None})
         return [nodes[i] for i in self.outputs]
 
 
@@ -101,10 +107,11 @@ def recipe_of(
     """
     if search():
         return Found([x if place in (None, x.aval.place) else place_p(x, backend=place) for x in found])
-    program = build(nodes, found, simplify_graph)
+    program = build(nodes, found, simplify_graph, tracked=notes_origins())
     number_of = {i: i for i in range(len(nodes))}
     constants: list[Constant] = []
     steps: list[Step] = []
+    origins: list[Note | None] = []
     live = program.live()
     for number in live:
         if number in program.constants:
@@ -124,10 +131,14 @@ def recipe_of(
         if signature is not None:
             arguments = tuple([number_of[a] for a in program.arguments[number]])
             number_of[number] = step(signature.primitive, signature.params, arguments, signature.is_derived)
+            if program.origins is not None:
+                origins.append(notes.get(program.origins[number]))
     outputs = [number_of[i] for i in program.outputs]
     if place is not None:
         outputs = [i if avals[i].place is place else step(place_p, (place,), (i,), False) for i in outputs]
-    return Recipe(steps, constants, tuple(outputs), prefixed)
+    if origins:
+        origins += [None] * (len(steps) - len(origins))
+    return Recipe(steps, constants, tuple(outputs), prefixed, origins)
 
 
 def _prefixed(leaves: Sequence[Node], found: Sequence[Node]) -> list[tuple[Prefixed, int, tuple[Any, ...]]]:
@@ -335,7 +346,7 @@ class Engine:
                 [(i, entries, node.aval) for node, i, entries in indices],
             )
 
-        recipe: Recipe | Found = self.cache.get(key, make)
+        recipe: Recipe | Found = make() if notes_origins() else self.cache.get(key, make)
         return recipe.record([*collected.numbers])
 
     def split(

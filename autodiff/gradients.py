@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -19,7 +19,7 @@ from .errors import ArgumentError, IndependentWarning
 from .growth import RECORDED_STEPS, Growth
 from .memo import Memo
 from .nodes import Node, Variable, freeze, is_fixed, renamed
-from .noting import searches
+from .noting import notes_origins, noting_origins, searches
 from .ops import zeros
 from .places import bring_leaves, brought, elsewhere
 from .plan import Collected, collect_below, compile_nodes, memory_of, tier_of
@@ -106,7 +106,7 @@ class Gradients(Engine):
         self, root: Node, wrt: list[Node], n: int = 1, handles: Sequence[Handle] = ()
     ) -> tuple[Any, list[Any]]:
         """The value of ``root``, if there is one at hand by then, and its derivatives of order ``n``."""
-        return self.computed(root, *(self.again(root, wrt, n) or self._found(root, wrt, n, handles)))
+        return self.computed(root, *(self.again(root, wrt, n) or self.found(root, wrt, n, handles)))
 
     def computed(self, root: Node, compiled: Gradient, values: list[Any]) -> tuple[Any, list[Any]]:
         """The value of ``root``, and its derivatives, from a compiled gradient and the values that it takes."""
@@ -122,9 +122,12 @@ class Gradients(Engine):
     def record(self, root: Node, wrt: list[Node], n: int = 1, handles: Sequence[Handle] = ()) -> list[Node]:
         """Derivatives as nodes, recorded again from a cached recipe."""
         collected, positions = self.collected(root, wrt, handles)
-        recipe = self.cache.get(
-            (collected.key, positions, n, "recorded"), lambda: self._recipe(root, collected, positions, wrt, n)
-        )
+        if notes_origins():
+            recipe: Any = self._recipe(root, collected, positions, wrt, n)
+        else:
+            recipe = self.cache.get(
+                (collected.key, positions, n, "recorded"), lambda: self._recipe(root, collected, positions, wrt, n)
+            )
         return recipe.record([*collected.numbers, root])  # type: ignore[no-any-return]
 
     def products(
@@ -170,11 +173,11 @@ class Gradients(Engine):
 
     def source(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle]) -> str:
         """The code that computes the derivatives."""
-        return self._found(root, wrt, n, handles)[0].plan.source
+        return self.found(root, wrt, n, handles)[0].plan.source
 
     def explain(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle]) -> Explanation:
         """What the derivatives cost."""
-        compiled, _ = self._found(root, wrt, n, handles)
+        compiled, _ = self.found(root, wrt, n, handles)
         plan, leaves = compiled.plan, root.collected.leaves
         return Explanation(
             (self.backend or compiled.home).label,
@@ -185,6 +188,24 @@ class Gradients(Engine):
             *memory_of(plan),
             tier=tier_of(plan) or self._tier(root),
         )
+
+    def recorded(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle]) -> list[Node]:
+        """The derivatives as they are recorded, each knowing what it is the derivative of."""
+        with noting_origins():
+            collected, positions = self.collected(root, wrt, handles)
+            return derivatives(root, [*collected.numbers, root], positions, n)
+
+    def timed(
+        self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle], compile: Callable[..., Plan]
+    ) -> Callable[[], tuple[Any, ...]]:
+        """A call of the derivatives, whose nodes are made and compiled anew."""
+        collected, positions = self.collected(root, wrt, handles)
+        with noting_origins():
+            compiled = self._made(root, collected, positions, n, n == 1 and root.value is None, compile)
+        values = collected.values()
+        if compiled.moved:
+            values = bring_leaves(values, collected.leaves, compiled.moved, compiled.home)
+        return lambda: compiled.plan(*values)
 
     def _tier(self, root: Node) -> str:
         backend = self.computing([root])
@@ -231,7 +252,7 @@ class Gradients(Engine):
             found.append(len(numbers) if node is root else numbers.get(node, node.aval))
         return collected, tuple(found)
 
-    def _found(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle]) -> tuple[Gradient, list[Any]]:
+    def found(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle]) -> tuple[Gradient, list[Any]]:
         """The compiled gradient and the values it takes."""
         collected, positions = self.collected(root, wrt, handles)
         with_value = n == 1 and root.value is None
@@ -288,10 +309,22 @@ class Gradients(Engine):
             if other is not None and other.n_operations > LONGEST_TWICE:
                 return other  # type: ignore[no-any-return]
         self._growth.note(collected, wrt)
+        return self._made(root, collected, positions, n, with_value)
+
+    def _made(
+        self,
+        root: Node,
+        collected: Collected,
+        positions: Positions,
+        n: int,
+        with_value: bool,
+        compile: Callable[..., Plan] | None = None,
+    ) -> Gradient:
         found = derivatives(root, [*collected.numbers, root], positions, n)
         outputs = [root, *found] if with_value else found
         backend = self.computing([root])
-        plan = compile_nodes(collected.leaves, outputs, backend, True, memory_limit=self._memory_limit)
+        make = compile or compile_nodes
+        plan = make(collected.leaves, outputs, backend, True, memory_limit=self._memory_limit)
         home = backend.home
         keeps = root.aval.place is home or (root.aval.place is None and home is get_backend())
         return Gradient(plan, with_value, home, keeps, elsewhere(collected.leaves, home))

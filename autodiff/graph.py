@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from .alive import Alive
 from .arguments import count, flag
 from .backend import Backend
-from .compiled import CompiledGradient, Explanation
+from .compiled import CompiledGradient, Explanation, plan_row
 from .convert import describe
 from .engine import Walk
 from .errors import ArgumentError
-from .gradients import Gradients
+from .gradients import Gradient, Gradients
+from .importing import imported
+from .noting import noting_lines
 from .places import Way, made_on
 from .plan import CacheInfo
 from .plan.cache import DEFAULT_CAPACITY
@@ -58,7 +61,7 @@ class Graph(Products):
     [array([2., 4., 6., 8.])]
     """
 
-    __slots__ = ("__weakref__", "_place", "backend")
+    __slots__ = ("__weakref__", "_place", "_variables", "backend")
 
     def __init__(
         self,
@@ -72,11 +75,21 @@ class Graph(Products):
         # Where variables are put; None for where they are.
         self._place = None if asked is None else asked.home
         limit = None if memory_limit is None else count(memory_limit, "Graph: memory_limit")
+        # The variables that were put here, for `_repr_html_`.
+        self._variables = Alive()
         self._gradients = Gradients(count(cache_size, "Graph: cache_size"), asked, limit)
 
     def __repr__(self) -> str:
         info = self._gradients.cache.info()
         return f"Graph(backend={self.backend.label!r}, {info.entries} compiled gradients, {info.hits} hits)"
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: variables, and the compiled gradients, the latest first."""
+        shown = imported("autodiff.display.graphs")
+        variables = [(x.name or "", repr(x._node.aval)) for x in self._variables]
+        cache = self._gradients.cache
+        plans = [plan_row(found.plan) for found in cache.values()[::-1] if isinstance(found, Gradient)]
+        return str(shown.graph(self.backend.label, variables, cache.info(), plans))
 
     # --- placement ---------------------------------------------------------------------------------------------------
 
@@ -146,6 +159,7 @@ class Graph(Products):
                 check_dx(tensors, "add_variables")
             if place is not None and x._node.aval.place is not place:
                 x._put(place)
+        self._variables.add(tensors)
 
     # --- gradients ---------------------------------------------------------------------------------------------------
 
@@ -349,6 +363,109 @@ class Graph(Products):
         """
         check(dy, dx, n, "explain")
         return self._gradients.explain(dy._node, [x._node for x in dx], n, dx)
+
+    def draw(self, dy: Tensor, dx: Sequence[Tensor], n: int = 1, *, most: int | None = None) -> Any:
+        """What was recorded for ``dy``, and its derivatives, as a picture.
+
+        Parameters
+        ----------
+        dy : Tensor
+            What to differentiate.
+        dx : list of Tensor
+            With respect to what.
+        n : int, optional
+            The order.
+        most : int, optional
+            How many boxes of operations are drawn; see ``autodiff.draw``.
+
+        Returns
+        -------
+        Picture
+            On the left what was recorded, read downwards; on the right the derivatives, read upwards. Notebooks show
+            it; it has the text ``svg``, and ``save(path)``.
+
+        Raises
+        ------
+        DifferentiationError
+            As from ``gradient``.
+        ArgumentError
+            If ``most`` is less than 1.
+
+        See Also
+        --------
+        autodiff.draw : What was recorded alone.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> import numpy as np
+        >>> x = ad.Tensor([1.0, 2.0], name="x")
+        >>> ad.Graph().draw(np.sum(np.sin(x)), [x]).save("sine.svg")  # doctest: +SKIP
+        """
+        check(dy, dx, n, "draw")
+        found = self._gradients.recorded(dy._node, [x._node for x in dx], n, dx)
+        return imported("autodiff.drawing").drawn(dy, dx, n, found, most)
+
+    def profile(self, dy: Tensor | Callable[[], Tensor], dx: Sequence[Tensor], n: int = 1) -> Any:
+        """What the operations of ``gradient(dy, dx, n)`` take: time, and bytes that they move, by your lines.
+
+        Parameters
+        ----------
+        dy : Tensor or callable
+            What to differentiate, recorded in ``autodiff.record_lines`` if lines are to be known; or a function without
+            arguments that records it, which is called there.
+        dx : list of Tensor
+            With respect to what.
+        n : int, optional
+            The order.
+
+        Returns
+        -------
+        Profile
+            Printed it is a table. Notebooks show it as one, and ``flame()`` is a picture. It has ``rows`` and
+            ``seconds``.
+
+        Raises
+        ------
+        DifferentiationError
+            As from ``gradient``.
+        BackendError
+            If the backend is lazy: it decides itself what it computes, and when.
+
+        See Also
+        --------
+        autodiff.function : Its functions have ``profile``, too.
+        explain : What a plan costs, as it is known without running it.
+
+        Notes
+        -----
+        The gradient is called for half a second or so. Operations of NumPy's plan are timed one by one, in the plan,
+        those that it computes block by block together. Machine code is timed kernel by kernel. On other backends each
+        operation is called by itself. The table says which it was.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> import numpy as np
+        >>> x = ad.Tensor(np.linspace(0.0, 1.0, 10_000))
+        >>> profile = ad.Graph(backend="numpy").profile(lambda: np.sum(np.exp(x) * x), [x])
+        >>> profile.rows[0].operation
+        'exp'
+        """
+        if not isinstance(dy, Tensor) and callable(dy):
+            with noting_lines():
+                dy = dy()
+        check(dy, dx, n, "profile")
+        profiled = imported("autodiff.profiling").profiled
+        nodes = [x._node for x in dx]
+        name = f"the gradient{f' of order {n}' if n > 1 else ''}"
+        compiled, values = self._gradients.found(dy._node, nodes, n, dx)
+        return profiled(
+            name,
+            lambda compile: self._gradients.timed(dy._node, nodes, n, dx, compile),
+            lambda: compiled.plan(*values),
+            compiled,
+        )
 
     def cache_info(self) -> CacheInfo:
         """What the cache of compiled gradients has done.

@@ -1,4 +1,4 @@
-"""The lines at which operations were recorded: noted while somebody looks for where NaN began, and only then.
+"""Where operations were recorded: their lines while somebody asks for these, the scopes that are open, and only then.
 
 Recording costs nothing more otherwise: what makes an operation is another function meanwhile.
 """
@@ -38,12 +38,15 @@ class Note(NamedTuple):
         The primitive of that; empty where it is the operation itself.
     order : int
         Of which derivative; 0 for an operation that somebody wrote.
+    scope : tuple of str
+        The names of the scopes that it was recorded in, or what it is in the derivative of; the outermost first.
     """
 
     file: str
     number: int
     name: str
     order: int
+    scope: tuple[str, ...] = ()
 
     @property
     def line(self) -> str:
@@ -51,19 +54,96 @@ class Note(NamedTuple):
         return line_at(self.file, self.number)
 
 
+class Noting(NamedTuple):
+    """What is noted of an operation.
+
+    Parameters
+    ----------
+    lines : bool
+        Whether its line is.
+    origins : bool
+        Whether it is of what a walk makes which operation that is for.
+    scope : tuple of str
+        The scopes that are open.
+    """
+
+    lines: bool
+    origins: bool
+    scope: tuple[str, ...]
+
+
+NOTHING = Noting(False, False, ())
+UNPLACED = Note("", 0, "", 0)
+
 notes: WeakKeyDictionary[Node, Note] = WeakKeyDictionary()
 
 # What runs in any thread: nothing is asked while there is none.
 searches: dict[object, Search] = {}
+_notings: dict[object, Noting] = {}
 _search: ContextVar[Search | None] = ContextVar("search", default=None)
+_noting: ContextVar[Noting] = ContextVar("noting", default=NOTHING)
 
 _made = Operation.__init__
 
 
 def _made_and_noted(self: Operation) -> None:
     # What it is will be known when the line has been recorded.
-    if _search.get() is not None:
-        notes[self] = Note(*place(), "", 0)
+    noted = _noting.get()
+    if noted is not NOTHING:
+        file, number = place() if noted.lines else ("", 0)
+        notes[self] = Note(file, number, "", 0, noted.scope)
+
+
+@contextmanager
+def _noted(noted: Noting) -> Iterator[None]:
+    """Note this of what is recorded meanwhile."""
+    key = object()
+    token = _noting.set(noted)
+    try:
+        _notings[key] = noted
+        _settle()
+        yield
+    finally:
+        _notings.pop(key, None)
+        _settle()
+        _noting.reset(token)
+
+
+def _settle() -> None:
+    """Let what makes an operation be right for what is noted. Other threads may begin or end meanwhile: who is last to
+    change it looks again."""
+    while True:
+        is_noted = bool(_notings)
+        Operation.__init__ = _made_and_noted if is_noted else _made  # type: ignore[method-assign, assignment]
+        if bool(_notings) == is_noted:
+            return
+
+
+@contextmanager
+def noting_lines() -> Iterator[None]:
+    """Note the lines of what is recorded meanwhile, and what it is for."""
+    with _noted(_noting.get()._replace(lines=True, origins=True)):
+        yield
+
+
+@contextmanager
+def noting_origins() -> Iterator[None]:
+    """Note what walks make things for meanwhile, but no lines: it is not a user who records."""
+    with _noted(_noting.get()._replace(lines=False, origins=True)):
+        yield
+
+
+@contextmanager
+def noting_scope(name: str) -> Iterator[None]:
+    """Note that what is recorded meanwhile belongs to something of this name."""
+    noted = _noting.get()
+    with _noted(noted._replace(scope=(*noted.scope, name))):
+        yield
+
+
+def notes_origins() -> bool:
+    """Whether it is noted in this context what walks make things for."""
+    return bool(_notings) and _noting.get().origins
 
 
 def search() -> Search | None:
@@ -77,24 +157,23 @@ def searching(infinite: bool) -> Iterator[None]:
     key, found = object(), Search(infinite)
     token = _search.set(found)
     try:
-        searches[key] = found
-        Operation.__init__ = _made_and_noted  # type: ignore[method-assign, assignment]
-        yield
+        with noting_lines():
+            searches[key] = found
+            yield
     finally:
         searches.pop(key, None)
-        if not searches:
-            Operation.__init__ = _made  # type: ignore[method-assign]
         _search.reset(token)
 
 
 @contextmanager
 def unsearched() -> Iterator[None]:
-    """Look for nothing meanwhile."""
-    token = _search.set(None)
+    """Look for nothing, and note nothing, meanwhile."""
+    token, noted = _search.set(None), _noting.set(NOTHING)
     try:
         yield
     finally:
         _search.reset(token)
+        _noting.reset(noted)
 
 
 class Attribution:
@@ -120,7 +199,7 @@ class Attribution:
         """
         if op.signature is None:
             return
-        own = notes.get(op) or Note("", 0, "", 0)
+        own = notes.get(op) or UNPLACED
         note = own._replace(name=own.name or op.signature.title, order=own.order + order)
         stack = [x for found in made for x in (found if type(found) is tuple else (found,))]
         while stack:
@@ -132,5 +211,5 @@ class Attribution:
 
 
 def attribution() -> Attribution | None:
-    """For a walk that begins; None while nobody looks for anything."""
-    return Attribution() if searches and _search.get() is not None else None
+    """For a walk that begins; None while nobody asks."""
+    return Attribution() if notes_origins() else None

@@ -100,7 +100,7 @@ def _layout(counts: tuple[int, int, int], steps: tuple[str, ...], result: str) -
     ]
     namespace: dict[str, Any] = {"Constant": Constant, "Operation": Operation, "ticks": ticks}
     # Only names of places are written into it.
-    exec("\n".join(lines), namespace)
+    exec(compile("\n".join(lines), "<autodiff recipe>", "exec"), namespace)
     return namespace["layout"]  # type: ignore[no-any-return]
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from . import functions, house, support, walks
+from . import drawn, functions, house, support, walks
 from .markdown import COMMAND, anchor
 
 DOCS = Path(__file__).parent
@@ -43,7 +43,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "functions.md": functions.page,
     "house.md": house.page,
     "internals.md": internals_page,
+    "pictures/derivative.svg": drawn.derivative,
     "pictures/house.svg": house.picture,
+    "pictures/loop.svg": drawn.loop,
     "support.md": support.page,
 }
 

@@ -53,6 +53,10 @@ class Program:
         such rows are not to be applied.
     derived : bool
         Whether ``call`` makes values of derivatives: while the replacement of one is made.
+    origins : list or None
+        Of each value what it comes from, an object of whoever asks: passes hand it on. None where nobody does.
+    origin : object
+        What values come from that are made now.
     """
 
     __slots__ = (
@@ -65,6 +69,8 @@ class Program:
         "derived",
         "heads",
         "n_inputs",
+        "origin",
+        "origins",
         "outputs",
         "quiet",
         "rewrite",
@@ -84,11 +90,25 @@ class Program:
         self.quiet = False
         self.rewrite = rewrite
         self.derived = False
+        self.origin: Any = None
+        self.origins: list[Any] | None = None
         self.witnesses: list[int] | None = None
         self._known: dict[Any, int] = {}
         # What rewriting made of applications in derivatives; of what a user wrote it is not the value.
         self._applied_by_rows: dict[Any, int] = {}
         self._depth = 0
+
+    def emptied(self, rewrite: Rewrite | None = None) -> Program:
+        """A program with the same inputs and nothing else, to be filled with what this one computes."""
+        made = Program(self.avals[: self.n_inputs], rewrite)
+        if self.origins is not None:
+            made.origins = self.origins[: self.n_inputs]
+        return made
+
+    def follow(self, program: Program, number: int) -> None:
+        """What is made now comes from what a value of the program that this one is filled from comes from."""
+        if program.origins is not None:
+            self.origin = program.origins[number]
 
     def constant(self, aval: Aval, value: Any) -> int:
         """A known value; numbers of the structure are one value each."""
@@ -101,6 +121,8 @@ class Program:
             self.signatures.append(None)
             self.arguments.append(())
             self.constants[number] = value
+            if self.origins is not None:
+                self.origins.append(self.origin)
         return number
 
     def literal(self, value: Any, aval: Aval) -> int:
@@ -114,6 +136,8 @@ class Program:
         self.heads.append(signature.primitive)
         self.signatures.append(signature)
         self.arguments.append(arguments)
+        if self.origins is not None:
+            self.origins.append(self.origin)
         return number
 
     def apply(self, signature: Signature, arguments: tuple[int, ...]) -> int:
@@ -205,7 +229,7 @@ class Program:
 
 def rebuild(program: Program, rewrite: Rewrite, known: Mapping[int, Any], watched: bool = False) -> Program:
     """The same program built anew with rewriting rows, some of its inputs being known indices."""
-    result = Program(program.avals[: program.n_inputs], rewrite)
+    result = program.emptied(rewrite)
     result.witnesses = [] if watched else None
     leaves = {number: _leaf(result, program.avals[number], value) for number, value in known.items()}
     return _copied(
@@ -256,7 +280,7 @@ def prune(program: Program, replace: Replace | None = None) -> Program:
     ``replace`` may give another value for an application: it gets the program in the making, the number of the
     application in the old one, what it is, and its arguments in the new one.
     """
-    result = Program(program.avals[: program.n_inputs])
+    result = program.emptied()
 
     def make(number: int, signature: Signature, arguments: tuple[int, ...]) -> int:
         result.derived = signature.is_derived
@@ -279,8 +303,11 @@ def _copied(
     an application, from its old number, its signature and its new arguments.
     """
     numbers = {**{i: i for i in range(program.n_inputs)}, **leaves}
+    origins = program.origins
     for number in program.live():
         check()
+        if origins is not None:
+            result.origin = origins[number]
         signature = program.signatures[number]
         if number in program.constants:
             numbers[number] = known(program.avals[number], program.constants[number])

@@ -11,6 +11,7 @@ from .execute import (
     evaluate,
     looked_at,
     on_host,
+    peeked,
 )
 from .hot import tier_of
 from .limited import memory_of
@@ -32,6 +33,7 @@ __all__ = [
     "looked_at",
     "memory_of",
     "on_host",
+    "peeked",
     "prune",
     "set_buffer_limit",
     "tier_of",

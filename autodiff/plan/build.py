@@ -33,16 +33,21 @@ def build(
     rewrite: Rewrite | None = None,
     watched: bool = False,
     nodes: Iterable[Node] | None = None,
+    tracked: bool = False,
 ) -> Program:
     """The program that computes ``outputs`` from the values of ``inputs``: on one backend, so it has no places.
 
     ``watched`` says that somebody looks at ``witnesses`` after each call; ``nodes`` are those ``below``, if known.
+    ``tracked`` says that somebody asks for the nodes that values come from.
     """
     outputs = tuple(outputs)
     program = Program([node.aval.at(None) for node in inputs], rewrite)
     program.witnesses = [] if watched else None
+    program.origins = list(inputs) if tracked else None
     numbers = _numbered(program, inputs)
     for node in below(inputs, outputs) if nodes is None else nodes:
+        if tracked:
+            program.origin = node
         if node.signature is None:
             numbers[node] = _leaf(program, node.aval.at(None), node.value)
         elif node.signature.primitive is ops.place_p:

@@ -22,7 +22,7 @@ def covered(program: Program) -> Program:
     found = _larger(program) if ops.flow_p in program.heads else {}
     if not found:
         return program
-    result = Program(program.avals[: program.n_inputs])
+    result = program.emptied()
     numbers: dict[int, int] = {i: i for i in range(program.n_inputs)}
     # Not in order of the numbers: a smaller flow is where the larger one is.
     stack = list(program.outputs[::-1])
@@ -31,6 +31,7 @@ def covered(program: Program) -> Program:
         if number in numbers:
             stack.pop()
             continue
+        result.follow(program, number)
         signature, arguments = program.signatures[number], program.arguments[number]
         if signature is None:
             numbers[number] = result.constant(program.avals[number], program.constants[number])

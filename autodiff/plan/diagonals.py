@@ -50,10 +50,11 @@ class Diagonals(Terms):
     """A program in the making, and which values of the old one are sums of terms in it."""
 
     def __init__(self, program: Program):
-        super().__init__(Program(program.avals[: program.n_inputs]))
+        super().__init__(program.emptied())
         self._numbers: dict[int, int] = {i: i for i in range(program.n_inputs)}
         self._spreads: dict[int, Spread] = {}
         for number in program.live():
+            self.result.follow(program, number)
             signature, arguments = program.signatures[number], program.arguments[number]
             if number in program.constants:
                 self._numbers[number] = self.result.constant(program.avals[number], program.constants[number])

@@ -10,6 +10,7 @@ import numpy as np
 from .. import ops
 from ..backend import Backend, Plan
 from ..core.avals import LINE
+from ..core.parameters import Own
 from ..core.program import Program, prune, rebuild
 from ..errors import TraceError
 from ..nodes import Node, Unknown, freeze, is_fixed, operations_since
@@ -17,10 +18,12 @@ from ..noting import search
 from ..places import bring_leaves, brought, elsewhere
 from ..registry import computing, get_backend
 from ..watching import is_tracing, note_look, present_value
+from ..whole import silent
 from .build import below, build, transcribe
 from .cache import PlanCache
 from .collect import Collected, collect
 from .contract import contract_sums
+from .costs import nanoseconds
 from .covered import covered, thinned
 from .diagonals import without_zeros
 from .expand import expand, expand_as_recorded
@@ -58,13 +61,15 @@ def compile_nodes(
     *,
     asked: int | None = None,
     memory_limit: int | None = None,
+    tracked: bool = False,
 ) -> Plan:
     """A plan from the values of ``inputs`` to those of ``outputs``: the passes, in their order.
 
     ``derivatives`` says that outputs are derivatives; where these choose between elements, those not chosen may
     be inf or NaN without a warning. A plan of derivatives is compiled for the index values it meets. ``asked`` says
     how many of the outputs are results, if others are kept for later. ``memory_limit`` is how many bytes it may hold;
-    what answers until it is made would not keep to that, so nothing does.
+    what answers until it is made would not keep to that, so nothing does. ``tracked`` says that programs are to know
+    the nodes that their values come from.
     """
     outputs = tuple(outputs)
     if search():
@@ -115,14 +120,14 @@ def compile_nodes(
         if x.aval.spec is not None and x.aval.literal is None and x.aval is not LINE and not x.aval.parts
     }
     nodes = below(inputs, outputs)
-    if len(nodes) > LONGEST_SIMPLIFIED:
+    if len(nodes) > LONGEST_SIMPLIFIED and not tracked:
         program = transcribe(inputs, outputs, nodes)
         plan = interpret(program)
         if plan is not None:
             return Tiered(plan, lambda: better(program), "compiling a long plan")
     if derivatives and known:
-        return better(build(inputs, outputs, nodes=nodes))
-    return planned(lambda watched: build(inputs, outputs, simplify, watched, nodes))
+        return better(build(inputs, outputs, nodes=nodes, tracked=tracked))
+    return planned(lambda watched: build(inputs, outputs, simplify, watched, nodes, tracked))
 
 
 def expensive(node: Node) -> bool:
@@ -230,6 +235,34 @@ def evaluate(node: Node) -> Any:
             x.met = True
     node.value = freeze(values[0])
     return node.value
+
+
+# What is shown without having been asked for takes no longer, as estimated: the compilation and the computation.
+LONGEST_PEEK, PEEK_NANOSECONDS = 1_000, 1e8
+
+
+def peeked(node: Node) -> Any:
+    """The value of a node for somebody who may not be interested: nothing is kept of it, and no trace hears of it.
+
+    None if it would take long, or is not known.
+    """
+    home = node.aval.place or get_backend()
+    if "lazy" in home.capabilities.features:
+        return None
+    if node.value is not None:
+        return None if type(node.value) is Unknown else node.value
+    collected = collect((node,))
+    if search() or len(collected.numbers) > LONGEST_PEEK or any(type(x.value) is Unknown for x in collected.leaves):
+        return None
+    signatures = [x.signature for x in collected.numbers if x.signature is not None and x.value is None]
+    # Nobody knows how long a function of a user takes, or a loop.
+    if any(Own in made.primitive.params.values() for made in signatures):
+        return None
+    if sum(map(nanoseconds, signatures)) > PEEK_NANOSECONDS:
+        return None
+    found = evaluations.get(collected.key, lambda: Evaluation(node, collected, home, []))
+    values = bring_leaves(collected.values(), collected.leaves, found.moved, home)
+    return silent(found.plan, *values)[0]
 
 
 def on_host(node: Node) -> Any:

@@ -39,9 +39,10 @@ def expand_as_recorded(program: Program, known: Collection[str]) -> Program:
     """The same for a program that is computed once or twice: equal applications are not one value, which is faster."""
     if not _any_expands(program, known):
         return program
-    result = Program(program.avals[: program.n_inputs])
+    result = program.emptied()
     numbers = list(range(program.n_inputs))
     for number in range(program.n_inputs, len(program.avals)):
+        result.follow(program, number)
         signature = program.signatures[number]
         if signature is None:
             numbers.append(result.constant(program.avals[number], program.constants[number]))

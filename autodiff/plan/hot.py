@@ -195,6 +195,11 @@ class Hot(partial[tuple[Any, ...]]):
         return self._state.answering
 
     @property
+    def is_exchanged(self) -> bool:
+        """Whether it is settled that the faster plan answers."""
+        return self._state.is_exchanged
+
+    @property
     def n_operations(self) -> int:
         """Primitives executed by one call."""
         return self.answering.n_operations
@@ -356,6 +361,11 @@ class _State:
         called = plan.func if isinstance(plan, partial) and not (plan.args or plan.keywords) else plan
         # One call of C: a call that comes at the same time gets the one or the other.
         holder.__setstate__((called, (), {}, None))  # type: ignore[attr-defined]
+
+    @property
+    def is_exchanged(self) -> bool:
+        """Whether it is settled that the faster plan answers."""
+        return self._fast is not None and self.answering is self._fast.plan
 
     def text(self) -> str:
         """Which plan answers, and why."""

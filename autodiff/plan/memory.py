@@ -356,13 +356,14 @@ def least(values: Values, limit: int) -> int:
 
 def rewritten(program: Program, steps: list[Step]) -> Program:
     """The program that computes values in these steps."""
-    result = Program(program.avals[: program.n_inputs])
+    result = program.emptied()
     result.quiet = program.quiet
     numbers = {i: i for i in range(program.n_inputs)}
     for number, value in program.constants.items():
         numbers[number] = result.constant(program.avals[number], value)
     met: set[tuple[Signature, tuple[int, ...]]] = set()
     for number, after in steps:
+        result.follow(program, number)
         signature = program.signatures[number]
         assert signature is not None
         arguments = tuple([numbers[a] for a in program.arguments[number]])

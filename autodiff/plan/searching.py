@@ -13,7 +13,7 @@ from ..core.primitives import Signature
 from ..errors import NotFiniteError
 from ..memo import Memo
 from ..nodes import NO_SLOT, Argument, Node, Operation, Unknown, Variable, is_fixed, operation
-from ..noting import notes, search, unsearched
+from ..noting import UNPLACED, notes, search, unsearched
 from ..tracing import WITHHELD
 from ..whole import silent
 from .build import below, transcribe
@@ -276,16 +276,15 @@ def _title(node: Node) -> str:
     """An operation, and its line."""
     assert node.signature is not None
     name = node.signature.title
-    note = notes.get(node)
-    if note is None:
-        return f"{name}, which was recorded before debug_nans was on"
+    note = notes.get(node) or UNPLACED
+    scope = f", in scope {'/'.join(note.scope)}" if note.scope else ""
+    where = f"at {note.line}{scope}" if note.number else f"which was recorded before debug_nans was on{scope}"
     if note.order:
         which = "the derivative" if note.order == 1 else f"the derivative of order {note.order}"
-        where = f"at {note.line}" if note.number else "which was recorded before debug_nans was on"
         return f"{name} in {which} of {note.name}, {where}"
-    if node.signature.is_derived:
-        return f"{name} in a derivative that is taken at {note.line}"
-    return f"{name} at {note.line}"
+    if not note.number:
+        return f"{name}, {where}"
+    return f"{name} in a derivative that is taken {where}" if node.signature.is_derived else f"{name} {where}"
 
 
 def _shortened(array: np.ndarray[Any, Any]) -> str:

@@ -10,7 +10,9 @@ import numpy as np
 from ..convert import describe
 from ..core.avals import FLOAT64
 from ..errors import ArgumentError, DTypeError, IndexingError, ShapeError, TraceError, UnsupportedError
-from ..plan import deciding, on_host
+from ..importing import imported
+from ..nodes import Unknown
+from ..plan import deciding, on_host, peeked
 from ..registry import get_backend
 from ..watching import INTO_A_TENSOR, note_taken, refuse_detached
 from .handle import Handle
@@ -134,6 +136,24 @@ class Valued(Handle):
         place = self._node.aval.place
         where = "" if place is None or place is get_backend() else f", backend={place.label!r}"
         return f"Tensor({text}{dtype}{name}{where})"
+
+    def _repr_html_(self) -> str:
+        """What notebooks show. It takes no long time, and changes nothing: what would is not computed."""
+        node = self._node
+        home = node.aval.place or get_backend()
+        value = peeked(node)
+        if node.value is not None and type(node.value) is Unknown:
+            missing = "being traced: it has no value"
+        elif "lazy" in home.capabilities.features:
+            missing = f"{home.label} computes it when t.value is asked for"
+        else:
+            missing = "not computed yet; t.value or print(t) computes it"
+        if value is not None and not home.owns(value):
+            value, home = np.asarray(value, self.dtype), get_backend()
+        kind = "constant" if self.constant else "variable" if node.signature is None else node.signature.title
+        shown = imported("autodiff.display.arrays")
+        where = (node.aval.place or home).label
+        return str(shown.tensor(self.name, self.shape, self.dtype, where, kind, value, home.to_numpy, missing))
 
     def __str__(self) -> str:
         return str(on_host(self._node))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
@@ -13,12 +14,14 @@ import numpy as np
 from ..arguments import count
 from ..backend import Backend
 from ..callers import user_frame
+from ..compiled import plan_row
 from ..containers import builder, flatten, unflatten
 from ..convert import as_array, aval_on, describe
 from ..core.avals import WEAK_FLOAT, Aval, common_place, intern_aval
 from ..errors import ArgumentError, BackendError, RetraceWarning
+from ..importing import imported
 from ..nodes import NO_SLOT, Argument, Node, freeze
-from ..noting import searches
+from ..noting import noting_lines, searches
 from ..places import placed
 from ..plan import PlanCache, compile_nodes
 from ..plan.cache import Entry
@@ -159,14 +162,19 @@ class Function:
 
     def _call_any(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call with containers, keywords, Tensors, or arguments that are part of the structure."""
+        found = self._split(args, kwargs)
+        # Part of a larger computation if there are Tensors: recorded there.
+        return self._function(*args, **kwargs) if found is None else self._replay(*found, args, kwargs)
+
+    def _split(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], list[Any]] | None:
+        """The key of a call, and what of its arguments is data; None if there are Tensors among them."""
         leaves, structure = flatten((args, kwargs), settings=True)
         key: list[Any] = [structure]
         values = []
         for leaf in leaves:
             kind = type(leaf)
             if isinstance(leaf, Tensor):
-                # Part of a larger computation: record it there.
-                return self._function(*args, **kwargs)
+                return None
             if kind is float:
                 key.append(float)
                 values.append(leaf)
@@ -178,7 +186,7 @@ class Function:
                 values.append(array)
             else:
                 key.append(static_key(leaf))
-        return self._replay(tuple(key), values, args, kwargs)
+        return tuple(key), values
 
     def _array(self, value: Any, source: Backend | None) -> tuple[Any, Aval]:
         """An array argument, brought to where it is needed, and what is known of it."""
@@ -249,7 +257,13 @@ class Function:
         place = backend_of(leaf)
         return None if place is None else aval_on(place, leaf)
 
-    def _trace(self, values: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Traced:
+    def _trace(
+        self,
+        values: Sequence[Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        compile: Callable[..., Any] | None = None,
+    ) -> _Traced:
         leaves, given = flatten((args, kwargs), settings=True)
         avals = [self._aval(leaf) for leaf in leaves]
 
@@ -271,10 +285,70 @@ class Function:
         if backend is None:
             nodes = [*outputs, *arguments, *outside]
             backend = computing(common_place("autodiff.function", [node.aval for node in nodes]))
-        plan = compile_nodes([*arguments, *outside], outputs, backend, memory_limit=self._limit)
+        plan = (compile or compile_nodes)([*arguments, *outside], outputs, backend, memory_limit=self._limit)
         captured = Captured(outside, begin, backend.home) if outside else None
         guard = guard_of(noted.looks, arguments, present, begin)
         return _Traced(plan, captured, structure, constants, guard, bool(noted.ordered))
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the signature, and the plans of its traces, the latest first."""
+        try:
+            signature = str(inspect.signature(self._function))
+        except (TypeError, ValueError):
+            signature = "(...)"
+        traces = [traced for variants in self._cache.values()[::-1] for traced in variants]
+        shown = imported("autodiff.display.graphs")
+        where = "where the arguments are" if self._backend is None else self._backend.label
+        name = getattr(self, "__name__", type(self._function).__name__)
+        return str(shown.function("Function", name + signature, where, [plan_row(traced.plan) for traced in traces]))
+
+    def profile(self, *args: Any, **kwargs: Any) -> Any:
+        """What the operations of a call take: time, and bytes that they move, by the lines of the function.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            As for a call, without Tensors. The function is traced anew for them, and called for half a second or so.
+
+        Returns
+        -------
+        Profile
+            Printed it is a table. Notebooks show it as one, and ``flame()`` is a picture.
+
+        Raises
+        ------
+        ArgumentError
+            If there are Tensors among the arguments.
+        BackendError
+            If the backend is lazy: it decides itself what it computes, and when.
+
+        See Also
+        --------
+        Graph.profile : The same of a gradient.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> import numpy as np
+        >>> f = ad.function(lambda x: np.sum(np.exp(x)))
+        >>> [row.operation for row in f.profile(np.ones(1000)).rows][:1]
+        ['exp']
+        """
+        found = self._split(args, kwargs)
+        if found is None:
+            raise ArgumentError("profile: an argument is a Tensor, whose call would be recorded; give arrays (t.value)")
+        self(*args, **kwargs)
+        variants = self._cache.values()[-1:]
+        profiled = imported("autodiff.profiling").profiled
+
+        def again(compile: Callable[..., Any]) -> Callable[[], Any]:
+            with noting_lines():
+                traced = self._trace(found[1], args, kwargs, compile)
+            return lambda: traced(found[1])
+
+        return profiled(
+            getattr(self, "__name__", "function"), again, lambda: self(*args, **kwargs), variants and variants[0][0]
+        )
 
     def cache_info(self) -> Any:
         """What the cache of traces has done.

@@ -28,7 +28,7 @@ def recognises(graph, y, wrt, n=1):
         return False
     plan, values = found
     y.node.collected = None
-    by_key, leaves = engine._found(y.node, nodes, n, wrt)
+    by_key, leaves = engine.found(y.node, nodes, n, wrt)
     assert plan is by_key
     assert len(values) == len(leaves)
     assert all(a is b for a, b in zip(values, leaves, strict=True))

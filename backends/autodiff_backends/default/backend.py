@@ -7,7 +7,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
-from autodiff.backend import Backend, Plan
+from autodiff.backend import Backend, Plan, Timed
 from autodiff.background import is_at_work
 from autodiff.core.primitives import Signature
 from autodiff.core.program import Program, prune
@@ -117,6 +117,13 @@ class DefaultBackend(Backend):
         plan = NUMPY.compile(program)
         COMPILING.unit(task.operations, clock() - start)
         return Hot(plan, task)
+
+    def timed(self, program: Program, plan: Plan) -> Timed | None:
+        """That of the tier which answers at present."""
+        chosen = tiers()
+        if chosen == AUTO:
+            chosen = SECOND if isinstance(plan, Hot) and plan.is_exchanged else FIRST
+        return get_backend(chosen).timed(_with_tiers(program) if has_compiler() else program, plan)
 
     def interpret(self, program: Program) -> Plan | None:
         """NumPy's, if there is one."""

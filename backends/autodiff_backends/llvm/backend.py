@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from autodiff.backend import Backend, Plan, Repetition
+from autodiff.backend import Backend, Plan, Repetition, Timed
 from autodiff.core.parameters import Own
 from autodiff.core.primitives import Signature
 from autodiff.core.program import Application, Program, prune
@@ -24,10 +24,12 @@ from ..loops.nests import traffic
 from ..loops.regions import LOOPS, Composed, Cuts, regions, whole
 from ..loops.schedule import Schedule
 from ..loops.statements import Lowering
+from ..loops.timed import TimedKernel, TimedRegions
 from ..numpy.backend import BACKEND as NUMPY
 from ..numpy.factors import with_factors
 from ..numpy.reference import Interpreted
 from ..numpy.results import Results, is_large
+from ..numpy.timed import Timed as NumpyTimed
 from ..numpy.workers import shares, together
 from .arguments import Regular, constant_of, kernel_of_parts, regular
 from .code import Module
@@ -242,6 +244,20 @@ class LlvmBackend(Backend):
         if kind is None:
             return Composed(program, found, cuts, self._compile_region)
         return self._compile_region(kind, program)
+
+    def timed(self, program: Program, plan: Plan) -> Timed | None:
+        """Kernels, each as a whole, and what is on NumPy."""
+        library()
+        program = with_factors(_with_kernels(program))
+        cuts = faster()
+        found = regions(program, cuts)
+        kind = whole(program, found, cuts)
+
+        def compiled(kind: str, program: Program) -> Timed:
+            kernel = self._kernel(program) if kind == LOOPS else None
+            return NumpyTimed(program) if kernel is None else TimedKernel(kernel, program, cuts)
+
+        return TimedRegions(program, found, cuts, compiled) if kind is None else compiled(kind, program)
 
     def prepare(self) -> None:
         """Import what is needed, and look which processor there is."""

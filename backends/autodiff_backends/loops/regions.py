@@ -141,6 +141,8 @@ class Composed:
     n_operations : int
     steps : list of tuple
         For each region its plan and the numbers of its inputs and outputs in the program.
+    regions : list of Region
+        Those of the steps.
     """
 
     def __init__(
@@ -154,15 +156,19 @@ class Composed:
     ):
         outside = _read_later(program, found, cuts)
         self.steps: list[tuple[Plan, list[int], list[int]]] = []
+        self.regions: list[Region] = []
         # The steps of a recurrence are regions that are alike: one plan for all of them.
         plans: dict[Any, Plan] = {}
         for region in found:
             part, inputs, outputs = _part(program, region, outside, cuts)
             if outputs:
-                key = region.kind, _structure(part)
+                # Where somebody asks what values come from, a call says it of each by itself; a kernel is one.
+                own = None if region.kind == LOOPS or part.origins is None else tuple(part.origins)
+                key = region.kind, _structure(part), own
                 if key not in plans:
                     plans[key] = compile(region.kind, part)
                 self.steps.append((plans[key], inputs, outputs))
+                self.regions.append(region)
         self._dead = _last_readings(self.steps, program.outputs)
         self._copy, self._array = copy, array
         self._known = {n: program.constants[n] for n in program.outputs if n in program.constants}
@@ -282,8 +288,11 @@ def _part(program: Program, region: Region, outside: set[int], cuts: Cuts) -> tu
             inputs.append(n)
     inputs.sort()
     part = Program([program.avals[n] for n in inputs])
+    if program.origins is not None:
+        part.origins = [program.origins[n] for n in inputs]
     numbers = {n: i for i, n in enumerate(inputs)}
     for n in sorted({*own, *needed, *[n for n in seen if n in program.constants]}):
+        part.follow(program, n)
         signature = program.signatures[n]
         if signature is None:
             numbers[n] = part.constant(program.avals[n], program.constants[n])

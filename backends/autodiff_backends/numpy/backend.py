@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from autodiff.backend import COMPLEX_DTYPES, REAL_DTYPES, Backend, Capabilities, Plan
+from autodiff.backend import Timed as TimedPlan
 from autodiff.background import is_at_work
 from autodiff.core.program import Program
 from autodiff.plan.tiers import Tiered
@@ -16,6 +17,7 @@ from .factors import with_factors
 from .lanes import with_lanes
 from .reference import Interpreted
 from .source import Generated
+from .timed import Timed
 
 # Longer programs are interpreted for their first calls: making source costs about 40 us an operation, and saves 2 us a
 # call. It is made in the background then. Beyond the second figure a program is most likely run once.
@@ -55,6 +57,10 @@ class NumpyBackend(Backend):
     def compile(self, program: Program) -> Plan:
         """See ``planned``."""
         return planned(with_lanes(with_factors(program)), Interpreted, _generated)
+
+    def timed(self, program: Program, plan: Plan) -> TimedPlan | None:
+        """The generated source, with looks at the clock between its statements."""
+        return Timed(with_lanes(with_factors(program))) if len(program.avals) <= LONGEST_GENERATED else None
 
     def interpret(self, program: Program) -> Plan | None:
         """One call after another, if the program is not so short that source is made as fast."""

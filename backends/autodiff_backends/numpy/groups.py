@@ -171,6 +171,7 @@ class GroupWriter:
         """Append the function to the plan's module, and its call to the plan."""
         for member in self.group.members:
             self._member(*member)
+            self.lines += self.w.after_member(member[0])
         name = f"group{self.place}"
         parameters = ", ".join(["start", "stop", *self.operands.values()])
         body = [f"{t} = {self.w.use('empty')}({self._block_shape()}, {d.name!r})" for t, d in self.made]
@@ -207,7 +208,7 @@ class GroupWriter:
                 if shorten
                 else []
             ),
-            *[f"    {line}" for line in [*cut, *inner]],
+            *[f"    {line}" for line in [*cut, *self.w.before_block(), *inner]],
         ]
 
     @staticmethod

@@ -70,13 +70,14 @@ class Lanes:
     """
 
     def __init__(self, program: Program, size: int):
-        self.result = Program(program.avals[: program.n_inputs])
+        self.result = program.emptied()
         self._size = size
         # The numbers of values as they were, and with the axis of the batch last.
         self._plain: dict[int, int] = {i: i for i in range(program.n_inputs)}
         self._turned: dict[int, int] = {}
         self._avals = program.avals
         for number in program.live():
+            self.result.follow(program, number)
             signature, arguments = program.signatures[number], program.arguments[number]
             if number in program.constants:
                 self._plain[number] = self.result.constant(program.avals[number], program.constants[number])

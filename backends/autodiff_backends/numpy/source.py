@@ -44,7 +44,7 @@ class Generated:
     """
 
     def __init__(self, program: Program):
-        writer = Writer(join_slices(program))
+        writer = self._writer(join_slices(program))
         writer.write()
         results = writer.results()
         self.n_operations = len(writer.applications)
@@ -63,6 +63,9 @@ class Generated:
         # Beside the buffers the context that a call runs in: nobody enters that twice at once.
         self._workspaces = Workspaces(lambda: (make(), context.copy().run), writer.storage.nbytes, _first)
         self._spare = self._workspaces.spare
+
+    def _writer(self, program: Program) -> Writer:
+        return Writer(program)
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         if self.is_bare:

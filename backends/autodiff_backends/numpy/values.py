@@ -175,6 +175,14 @@ class Values:
         for number in self.outputs:
             self.last_use[self.roots[number]] = len(self.schedule)
 
+    def before_block(self) -> list[str]:
+        """What is done before each block of a group: nothing, unless it is timed."""
+        return []
+
+    def after_member(self, number: int) -> list[str]:
+        """What is done after each block of a member of a group."""
+        return []
+
     def use(self, name: str, module: str = "numpy") -> str:
         """A name that the source imports."""
         self.names.setdefault(module, set()).add(name)

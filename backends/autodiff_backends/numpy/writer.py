@@ -63,11 +63,15 @@ class Writer(Values):
         """Generate all statements."""
         for place, item in enumerate(self.schedule):
             check()
-            if isinstance(item, Group):
-                write_group(self, item, place)
-                self.release(self.dying(place, item.members))
-            else:
-                self._write_one(place, item)
+            self.write_item(place, item)
+
+    def write_item(self, place: int, item: Group | Application) -> None:
+        """Generate the statements of one operation, or of a group."""
+        if isinstance(item, Group):
+            write_group(self, item, place)
+            self.release(self.dying(place, item.members))
+        else:
+            self._write_one(place, item)
 
     def _write_one(self, place: int, application: Application) -> None:
         number, signature, arguments = application
