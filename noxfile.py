@@ -145,9 +145,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the types, strictly."""
-    session.install(*group("types"), *PYPROJECT["project"]["dependencies"])
+    """Check the types, strictly: those of the library, and those of programs that use it, by mypy and by pyright."""
+    session.install(*group("types"), *PYPROJECT["project"]["dependencies"], "pytest")
     session.run("mypy")
+    session.run("pytest", "tests/test_typing.py", env={"REQUIRE_PYRIGHT": "1"})
 
 
 @nox.session

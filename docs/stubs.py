@@ -23,7 +23,7 @@ STUB = Path(__file__).parent.parent / "autodiff" / "numpy.pyi"
 VERSION = ".".join(np.__version__.split(".")[:2])
 
 HEAD = f'''\
-"""What type checkers read of ``autodiff.numpy``. Written by `python -m docs.stubs` from the signatures of NumPy {VERSION}.
+"""What type checkers read of ``autodiff.numpy``. Written by `python -m docs.stubs`, with NumPy {VERSION}.
 
 What makes arrays is said to make Tensors, as it does where derivatives are taken.
 """
@@ -31,7 +31,8 @@ What makes arrays is said to make Tensors, as it does where derivatives are take
 # mypy: disable-error-code="overload-overlap, misc"
 # pyright: reportOverlappingOverload=false
 
-from collections.abc import Callable, Sequence
+import builtins as _builtins
+from collections.abc import Sequence
 from typing import Any, Generic, NamedTuple, SupportsIndex, TypeAlias, TypeVar, overload
 
 import numpy as _np
@@ -40,6 +41,8 @@ from numpy.typing import DTypeLike, NDArray
 from .tensor import Tensor
 
 _R = TypeVar("_R")
+# NumPy has a bool of its own.
+_Bool: TypeAlias = _builtins.bool
 _Number: TypeAlias = complex | _np.generic
 _Array: TypeAlias = NDArray[Any]
 _Leaf: TypeAlias = Tensor | _Array | _Number
@@ -53,7 +56,7 @@ _Axis: TypeAlias = SupportsIndex | None
 _DType: TypeAlias = DTypeLike | None
 '''
 
-UFUNCS = '''
+UFUNCS = """
 class _Ufunc:
     __name__: str
     @property
@@ -74,7 +77,7 @@ class _Ufunc:
 
 class _Unary(_Ufunc):
     @overload
-    def __call__(self, x: _T, /, out: Any = ..., **keywords: Any) -> Tensor: ...
+    def __call__(self, x: _T, /, **keywords: Any) -> Tensor: ...
     @overload
     def __call__(self, x: _Number, /, out: Any = ..., **keywords: Any) -> Any: ...
     @overload
@@ -100,32 +103,32 @@ class _BinaryPair(_Ufunc):
 
 class _Binary(_Ufunc):
     @overload
-    def __call__(self, x1: _T, x2: Any, /, out: Any = ..., **keywords: Any) -> Tensor: ...
+    def __call__(self, x1: _T, x2: Any, /, **keywords: Any) -> Tensor: ...
     @overload
-    def __call__(self, x1: Any, x2: _T, /, out: Any = ..., **keywords: Any) -> Tensor: ...
+    def __call__(self, x1: Any, x2: _T, /, **keywords: Any) -> Tensor: ...
     @overload
     def __call__(self, x1: _Number, x2: _Number, /, out: Any = ..., **keywords: Any) -> Any: ...
     @overload
     def __call__(self, x1: _Plain, x2: _Plain, /, out: Any = ..., **keywords: Any) -> _Array: ...
     @overload
-    def reduce(self, array: _T, /, axis: _Axes = ..., dtype: _DType = ..., out: Any = ..., keepdims: bool = ..., initial: Any = ..., where: Any = ...) -> Tensor: ...
+    def reduce(self, array: _T, /, axis: _Axes = ..., dtype: _DType = ..., **keywords: Any) -> Tensor: ...
     @overload
-    def reduce(self, array: _Plain, /, axis: _Axes = ..., dtype: _DType = ..., out: Any = ..., keepdims: bool = ..., initial: Any = ..., where: Any = ...) -> Any: ...
+    def reduce(self, array: _Plain, /, axis: _Axes = ..., dtype: _DType = ..., **keywords: Any) -> Any: ...
     @overload
-    def accumulate(self, array: _T, /, axis: SupportsIndex = ..., dtype: _DType = ..., out: Any = ...) -> Tensor: ...
+    def accumulate(self, array: _T, /, axis: SupportsIndex = ..., **keywords: Any) -> Tensor: ...
     @overload
-    def accumulate(self, array: _Plain, /, axis: SupportsIndex = ..., dtype: _DType = ..., out: Any = ...) -> _Array: ...
+    def accumulate(self, array: _Plain, /, axis: SupportsIndex = ..., **keywords: Any) -> _Array: ...
     @overload
-    def reduceat(self, array: _T, /, indices: Any, axis: SupportsIndex = ..., dtype: _DType = ..., out: Any = ...) -> Tensor: ...
+    def reduceat(self, array: _T, /, indices: Any, axis: SupportsIndex = ..., **keywords: Any) -> Tensor: ...
     @overload
-    def reduceat(self, array: _Plain, /, indices: Any, axis: SupportsIndex = ..., dtype: _DType = ..., out: Any = ...) -> _Array: ...
+    def reduceat(self, array: _Plain, /, indices: Any, axis: SupportsIndex = ..., **keywords: Any) -> _Array: ...
     @overload
     def outer(self, A: _T, B: Any, /, **keywords: Any) -> Tensor: ...
     @overload
     def outer(self, A: Any, B: _T, /, **keywords: Any) -> Tensor: ...
     @overload
     def outer(self, A: _Plain, B: _Plain, /, **keywords: Any) -> _Array: ...
-'''
+"""
 
 NAMED = """
 class _Eig(NamedTuple, Generic[_R]):
@@ -154,22 +157,24 @@ TYPES = {
     "device": "Any",
     "dtype": "_DType",
     "edge_order": "int",
-    "endpoint": "bool",
-    "equal_nan": "bool",
-    "hermitian": "bool",
-    "keepdims": "bool",
+    "endpoint": "_Bool",
+    "equal_nan": "_Bool",
+    "hermitian": "_Bool",
+    "keepdims": "_Bool",
     "mode": "str",
     "norm": "str | None",
     "num": "SupportsIndex",
     "order": "str | None",
-    "overwrite_input": "bool",
-    "subok": "bool",
+    "overwrite_input": "_Bool",
+    "subok": "_Bool",
 }
 
 # What functions give that give no one array; the type of an array is put in. Any means: it depends on options.
 RESULTS = {
     **dict.fromkeys(("split", "array_split", "hsplit", "vsplit", "dsplit"), "list[{}]"),
-    **dict.fromkeys(("nonzero", "unstack", "unravel_index", "tril_indices_from", "triu_indices_from"), "tuple[{}, ...]"),
+    **dict.fromkeys(
+        ("nonzero", "unstack", "unravel_index", "tril_indices_from", "triu_indices_from"), "tuple[{}, ...]"
+    ),
     "polydiv": "tuple[{0}, {0}]",
     **dict.fromkeys(("linalg.eig", "linalg.eigh"), "_Eig[{}]"),
     "linalg.slogdet": "_SlogDet[{}]",
@@ -185,24 +190,22 @@ NUMBERS |= {f"linalg.{name}" for name in ("cond", "det", "matrix_rank", "multi_d
 # NumPy's own annotations hold: what they give is no Tensor, whatever they are given.
 _KEPT = """
 allclose array2string array_equal array_equiv array_repr array_str can_cast common_type diag_indices_from einsum_path
-histogram histogram2d histogram_bin_edges histogramdd iscomplexobj isrealobj may_share_memory min_scalar_type ndenumerate
-ndim result_type save savetxt savez savez_compressed shape shares_memory size
+histogram histogram2d histogram_bin_edges histogramdd iscomplexobj isrealobj may_share_memory min_scalar_type
+ndenumerate ndim result_type save savetxt savez savez_compressed shape shares_memory size
 """
 KEPT = frozenset(_KEPT.split())
 
 # Functions of any number of arrays.
+_AT_LEAST = (
+    "(a: _T, /) -> Tensor",
+    "(a: _Plain, /) -> _Array",
+    "(a: Any, b: Any, /, *arrays: Any) -> tuple[Any, ...]",
+)
 WRITTEN = {
-    **{
-        name: (
-            "(a: _T, /) -> Tensor",
-            "(a: _Plain, /) -> _Array",
-            "(a: Any, b: Any, /, *arrays: Any) -> tuple[Any, ...]",
-        )
-        for name in ("atleast_1d", "atleast_2d", "atleast_3d")
-    },
+    **dict.fromkeys(("atleast_1d", "atleast_2d", "atleast_3d"), _AT_LEAST),
     "broadcast_arrays": (
-        "(*args: _T, subok: bool = ...) -> tuple[Tensor, ...]",
-        "(*args: Any, subok: bool = ...) -> tuple[Any, ...]",
+        "(*args: _T, subok: _Bool = ...) -> tuple[Tensor, ...]",
+        "(*args: Any, subok: _Bool = ...) -> tuple[Any, ...]",
     ),
     "einsum": (
         "(subscripts: str, a: _T, /, *operands: Any, **keywords: Any) -> Tensor",
@@ -211,8 +214,8 @@ WRITTEN = {
     ),
     "ix_": ("(*args: _T) -> tuple[Tensor, ...]", "(*args: Any) -> tuple[Any, ...]"),
     "meshgrid": (
-        "(*xi: _T, copy: bool = ..., sparse: bool = ..., indexing: str = ...) -> tuple[Tensor, ...]",
-        "(*xi: Any, copy: bool = ..., sparse: bool = ..., indexing: str = ...) -> tuple[Any, ...]",
+        "(*xi: _T, copy: _Bool = ..., sparse: _Bool = ..., indexing: str = ...) -> tuple[Tensor, ...]",
+        "(*xi: Any, copy: _Bool = ..., sparse: _Bool = ..., indexing: str = ...) -> tuple[Any, ...]",
     ),
     "where": (
         "(condition: Any, x: _T, y: Any, /) -> Tensor",
@@ -223,6 +226,9 @@ WRITTEN = {
         "(condition: _Plain, x: _Plain, y: _Plain, /) -> _Array",
     ),
 }
+
+# Types that not every machine has.
+WIDE = frozenset(("complex192", "complex256", "float96", "float128"))
 
 
 def _parameters(function: Callable[..., Any], typed: dict[str, str]) -> str:
@@ -260,7 +266,8 @@ def _signatures(function: Callable[..., Any], path: str) -> Iterator[str]:
     number = path in NUMBERS or "keepdims" in parameters
     if lists:
         yield f"({_parameters(function, dict.fromkeys(lists, '_T'))}) -> {tensor}"
-        yield f"({_parameters(function, dict.fromkeys(lists, '_Plains'))}) -> {result.format('Any' if number else '_Array')}"
+        plain = result.format("Any" if number else "_Array")
+        yield f"({_parameters(function, dict.fromkeys(lists, '_Plains'))}) -> {plain}"
         yield f"({_parameters(function, dict.fromkeys(lists, '_Mixed'))}) -> {tensor}"
         yield f"({_parameters(function, dict.fromkeys(lists, 'Any'))}) -> Any"
         return
@@ -300,7 +307,7 @@ def text() -> str:
     own = [f"{line}\n" for line in _definitions(np, "", False)]
     named = {re.split(r"[(:]", line.removeprefix("def "))[0] for line in own} | {"linalg", "fft"}
     parts.append("\n")
-    parts += [f"from numpy import {name} as {name}\n" for name in sorted(np.__all__) if name not in named]
+    parts += [f"from numpy import {name} as {name}\n" for name in sorted(np.__all__) if name not in named | WIDE]
     parts.append("\n")
     return "".join(parts + own)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 import numpy as np
 
@@ -29,6 +29,9 @@ _running: ContextVar[tuple[Any, ...]] = ContextVar("running", default=())
 
 P = ParamSpec("P")
 T = TypeVar("T")
+# What a method is called on, and what else it takes.
+S = TypeVar("S")
+Q = ParamSpec("Q")
 
 
 class Mark:
@@ -56,6 +59,10 @@ class _Custom(Generic[P, T]):
             "higher derivatives write the rule without a call of the function itself"
         )
 
+    @overload
+    def __get__(self, instance: None, owner: Any = ...) -> Self: ...
+    @overload
+    def __get__(self: _Custom[Concatenate[S, Q], T], instance: S, owner: Any = ...) -> Callable[Q, T]: ...
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self.__call__, instance)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from .custom import OPERAND, CustomJVP, CustomVJP, Mark
 
 P = ParamSpec("P")
 T = TypeVar("T")
+# What a method is called on, and what else it takes.
+S = TypeVar("S")
+Q = ParamSpec("Q")
 
 # Calls that are known of one primitive, by the structure of their arguments.
 CALLS_KEPT = 1 << 8
@@ -153,6 +156,10 @@ class Primitive(Generic[P, T]):
         self._calls: Memo[Any, _Opaque] = Memo(CALLS_KEPT)
         self._ruled: CustomVJP[..., Any] | CustomJVP[..., Any] | None = None
 
+    @overload
+    def __get__(self, instance: None, owner: Any = ...) -> Self: ...
+    @overload
+    def __get__(self: Primitive[Concatenate[S, Q], T], instance: S, owner: Any = ...) -> Callable[Q, T]: ...
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self.__call__, instance)
 
