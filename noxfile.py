@@ -146,9 +146,9 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types, strictly: those of the library, and those of programs that use it, by mypy and by pyright."""
-    session.install(*group("types"), *PYPROJECT["project"]["dependencies"], "pytest")
+    session.install("-e", ".", *group("types"), "pytest")
     session.run("mypy")
-    session.run("pytest", "tests/test_typing.py", env={"REQUIRE_PYRIGHT": "1"})
+    session.run("python", "-m", "pytest", "tests/test_typing.py", env={"REQUIRE_PYRIGHT": "1"})
 
 
 @nox.session
