@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from types import FrameType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..convert import as_node, describe
 from ..core.avals import Aval
 from ..errors import ArgumentError, AutodiffError, DifferentiationError, DTypeError, ShapeError, shown
 from ..nodes import Node, Variable, now
+from ..pickling import Named, findable
 from ..tensor import Tensor, wrap
 from ..tracing import RULE, unknowns
 from ..vectors import PYTHON_NUMBERS, alike, drawn
@@ -35,15 +37,21 @@ Q = ParamSpec("Q")
 
 
 class Mark:
-    """What stands in the place of an operand among the leaves of arguments."""
+    """What stands in the place of an operand among the leaves of arguments: there is one of each name."""
 
-    __slots__ = ()
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str):
+        self._name = name
+
+    def __reduce__(self) -> str:
+        return self._name
 
 
-OPERAND = Mark()
+OPERAND, NUMBER = Mark("OPERAND"), Mark("NUMBER")
 
 
-class _Custom(Generic[P, T]):
+class _Custom(Named, Generic[P, T]):
     """A function and the rule of its derivative."""
 
     _name = ""
@@ -58,6 +66,9 @@ class _Custom(Generic[P, T]):
             f"{self._name}: the rule of {self._title} calls it, and is followed so to order {DEEPEST}; for "
             "higher derivatives write the rule without a call of the function itself"
         )
+
+    def _state(self, frame: FrameType) -> Any:
+        return {name: findable(value, frame) for name, value in vars(self).items()}
 
     @overload
     def __get__(self, instance: None, owner: Any = ...) -> Self: ...
@@ -184,6 +195,10 @@ class CustomVJP(_Custom[P, T]):
                 raise ArgumentError(f"custom_vjp: {name}={shown(rule)} of {self._title} is not callable")
         self._forward, self._rule = forward, backward
 
+    def rules(self, frame: FrameType) -> tuple[Any, ...]:
+        """What was given to ``defvjp``, as it can be pickled."""
+        return findable(self._forward, frame), findable(self._rule, frame)
+
     def _recorded(self, leaves: list[Any], structure: Structure) -> Any:
         named, active, begin = self._named(leaves)
         args = unflatten(structure, iter(named))
@@ -266,6 +281,10 @@ class CustomJVP(_Custom[P, T]):
             raise ArgumentError(f"custom_jvp: the rule {shown(rule)} of {self._title} is not callable")
         self._rule = rule
         return rule
+
+    def rules(self, frame: FrameType) -> tuple[Any, ...]:
+        """What was given to ``defjvp``, as it can be pickled."""
+        return (findable(self._rule, frame),)
 
     def _recorded(self, leaves: list[Any], structure: Structure) -> Any:
         named, active, begin = self._named(leaves)

@@ -6,6 +6,7 @@ import functools
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 import numpy as np
@@ -19,6 +20,7 @@ from ..core.avals import WEAK_FLOAT, Aval, common_place, intern_aval
 from ..errors import ArgumentError, BackendError, RetraceWarning
 from ..nodes import NO_SLOT, Argument, Node, freeze
 from ..noting import searches
+from ..pickling import Named, findable
 from ..places import placed
 from ..plan import PlanCache, compile_nodes
 from ..plan.cache import Entry
@@ -87,7 +89,7 @@ class _Variants(list[_Traced]):
         return sum([traced.plan.n_operations for traced in self])
 
 
-class Function(Generic[P, T]):
+class Function(Named, Generic[P, T]):
     """A function that is traced once for each set of shapes and dtypes, then replayed. Made by ``function``.
 
     Parameters
@@ -125,6 +127,12 @@ class Function(Generic[P, T]):
         self._warned = False
         # NumPy's arrays are taken as they are, unless they have to be brought somewhere else.
         self._away = self._place is not None and self._place is not get_backend()
+
+    def _state(self, frame: FrameType) -> Any:
+        return findable(self._function, frame), self._cache.capacity, self._backend, None, self._limit
+
+    def __setstate__(self, state: Any) -> None:
+        self.__init__(*state)  # type: ignore[misc]
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         # The common call has arrays and floats only, and costs little beside the plan.
