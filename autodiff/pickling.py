@@ -11,7 +11,7 @@ import pickle
 import sys
 from collections.abc import Callable
 from types import FrameType, FunctionType, MethodType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -111,14 +111,21 @@ class Transformed(Named, functools.partial[Any]):
     """What a transformation has made of a function: called as that is (a partial, which costs the least)."""
 
     __slots__ = ("_made",)
-    _made: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+    if TYPE_CHECKING:
+        # Instances would have these annotations for those of their functions.
+        _made: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+        __module__: str
 
     def __new__(cls, inner: Callable[..., Any], *made: Any) -> Transformed:
         self = super().__new__(cls, inner)
         if made:
             self._made = made
-            functools.update_wrapper(self, inner)
+            # These a class has too. What else a function has is looked up there: copying it would take 1 us.
+            self.__module__, self.__doc__ = inner.__module__, inner.__doc__
         return self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.func, name)
 
     def __repr__(self) -> str:
         transform, args, _ = self._made
