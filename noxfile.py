@@ -157,7 +157,10 @@ def package(session: nox.Session) -> None:
     sdist, wheel = build(session)
 
     held = set(zipfile.ZipFile(wheel).namelist())
-    wanted = {f"{package}/{name}" for package in PACKAGES for name in ("__init__.py", "py.typed")}
+    wanted = {
+        "autodiff/numpy.pyi",
+        *[f"{package}/{name}" for package in PACKAGES for name in ("__init__.py", "py.typed")],
+    }
     if missing := wanted - held:
         session.error(f"the wheel lacks {sorted(missing)}")
     if strays := {name.split("/")[0] for name in held} - {*PACKAGES, wheel_info(wheel)}:

@@ -1,4 +1,4 @@
-"""Write the pages and the stub that are made of the code: ``python -m docs.generate`` where every backend's library is there."""
+"""Write what is made of the code, pages and a stub: ``python -m docs.generate`` where every backend's library is."""
 
 from __future__ import annotations
 
