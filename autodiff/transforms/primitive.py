@@ -163,7 +163,7 @@ class Primitive(Named, Generic[P, T]):
 
     def _state(self, frame: FrameType) -> Any:
         function, infer = findable(self._function, frame), findable(self._infer, frame)
-        return function, infer, self._vectorized, None if self._ruled is None else self._ruled.rules(frame)
+        return function, infer, self._vectorized, None if self._ruled is None else self._ruled._given(frame)
 
     def __setstate__(self, state: Any) -> None:
         *given, rules = state
