@@ -21,6 +21,9 @@ PUBLIC = f"{__package__}.transforms"
 # Where a name may stand for something else in the next process.
 MAIN = ("__main__", "__mp_main__")
 
+# Decorators on one function.
+DEEPEST = 32
+
 
 def _standing_for(module: Any, name: Any) -> Any:
     """What a dotted name of a module stands for; None if nothing."""
@@ -35,7 +38,7 @@ def _takes_names_only(frame: FrameType | None) -> bool:
     if frame is None:
         return False
     known = {**frame.f_globals, **frame.f_locals}
-    if any(isinstance(x, type) and issubclass(x, pickle.Pickler) for x in known.values()):
+    if any(isinstance(x, type) and issubclass(x, pickle.Pickler) and x is not pickle.Pickler for x in known.values()):
         # A class of its own, which may send code; that of multiprocessing does not.
         return frame.f_globals.get("__name__") == "multiprocessing.reduction"
     called = {"dump", "dumps"}.intersection(frame.f_code.co_names)
@@ -56,17 +59,21 @@ def findable(function: Any, frame: FrameType | None = None) -> Any:
     if type(function) is not FunctionType:
         return function
     module, name = function.__module__, function.__qualname__
-    found, path = _standing_for(module, name), name
-    while found is not None and found is not function:
+    first = found = _standing_for(module, name)
+    path = name
+    for _ in range(DEEPEST):
+        if found is None or found is function:
+            break
         found, path = getattr(found, "__wrapped__", None), f"{path}.__wrapped__"
     if found is function:
         if path != name:
             function.__qualname__ = path
     elif _takes_names_only(frame):
+        stands = "nothing" if first is None else "something else"
         raise pickle.PicklingError(
-            f"{name} of {module} cannot be pickled: pickle finds a function by its name in a module, and a lambda, or "
-            "a function within a function, has none. Define it at the top level of a module, or use cloudpickle (as "
-            "joblib and dask do), which sends its code"
+            f"{name} of {module} cannot be pickled: pickle finds a function by its name, and this name stands for "
+            f"{stands} there. A lambda, or a function within a function, has none. Define it at the top level of a "
+            "module, or use cloudpickle (as joblib and dask do), which sends its code"
         )
     return function
 
@@ -156,7 +163,9 @@ def restorable(transform: F) -> F:
     @functools.wraps(transform)
     def made(*args: Any, **kwargs: Any) -> Any:
         inner = transform(*args, **kwargs)
-        return Transformed(inner, made, args, kwargs) if type(inner) is FunctionType and inner not in args else inner
+        if type(inner) is not FunctionType or any(inner is x for x in args):
+            return inner
+        return Transformed(inner, made, args, kwargs)
 
     # Where it is found by its name: not where it was written.
     made.__module__ = PUBLIC

@@ -259,6 +259,13 @@ def test_a_lambda_is_refused_with_a_remedy(make):
     assert _by_value(function)(3.0) == function(3.0) if make is not ad.vmap else _by_value(function) is not None
 
 
+def test_a_name_that_stands_for_another_function_is_no_name(user, monkeypatch):
+    slope = ad.grad(user.wave)
+    monkeypatch.setattr(user, "wave", user.loss)
+    with pytest.raises(pickle.PicklingError, match="stands for something else there"):
+        pickle.dumps(slope)
+
+
 def test_a_pickler_that_sends_code_is_not_refused(user):
     assert pickle.loads(user.send(ad.grad(lambda x: x**2)))(3.0) == 6.0
 
@@ -355,7 +362,16 @@ def test_pickling_is_no_recursion_over_the_graph(make):
 @ways
 def test_there_is_one_of_each(way):
     node = ad.Tensor(W).node
-    for value in (node.aval, np.sin(ad.Tensor(W)).node.primitive, ad.get_backend(), LEAF, NO_SLOT, OPERAND, NUMBER):
+    for value in (
+        node.aval,
+        np.sin(ad.Tensor(W)).node.primitive,
+        ad.get_backend(),
+        LEAF,
+        NO_SLOT,
+        OPERAND,
+        NUMBER,
+        ad.grad,
+    ):
         assert way(value) is value
 
 
