@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Where transformations have their names.
+# Where transformations are found by their names.
 PUBLIC = f"{__package__}.transforms"
 
 # Where a name may stand for something else in the next process.
@@ -144,11 +144,11 @@ class Transformed(Named, functools.partial[Any]):
     def _state(self, frame: FrameType) -> Any:
         transform, args, keywords = self._made
         named = {name: findable(x, frame) for name, x in keywords.items()}
-        return transform, tuple([findable(x, frame) for x in args]), named
+        return transform.__name__, tuple([findable(x, frame) for x in args]), named
 
     def __setstate__(self, state: Any) -> None:
-        transform, args, keywords = state
-        made = transform(*args, **keywords)
+        name, args, keywords = state
+        made = _standing_for(PUBLIC, name)(*args, **keywords)
         functools.partial.__setstate__(self, (made.func, (), {}, vars(made)))  # type: ignore[attr-defined]
         self._made = made._made
 
@@ -162,11 +162,16 @@ def restorable(transform: F) -> F:
 
     @functools.wraps(transform)
     def made(*args: Any, **kwargs: Any) -> Any:
-        inner = transform(*args, **kwargs)
+        try:
+            inner = transform(*args, **kwargs)
+        except Exception as error:
+            # Without this frame, which says nothing.
+            error.__traceback__ = None if error.__traceback__ is None else error.__traceback__.tb_next
+            raise
         if type(inner) is not FunctionType or any(inner is x for x in args):
             return inner
         return Transformed(inner, made, args, kwargs)
 
-    # Where it is found by its name: not where it was written.
+    # Where it is found, not where it was written.
     made.__module__ = PUBLIC
     return made  # type: ignore[return-value]
