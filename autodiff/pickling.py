@@ -6,6 +6,7 @@ user's own function here, and none of what was traced, compiled or cached for it
 
 from __future__ import annotations
 
+import copy
 import functools
 import pickle
 import sys
@@ -79,10 +80,7 @@ def findable(function: Any, frame: FrameType | None = None) -> Any:
 
 
 class Named:
-    """What a decorator makes of a function. Where the name of that stands for it, it is pickled by the name.
-
-    Copies are the thing itself, as those of functions are.
-    """
+    """What is made of a function. Where a name stands for it, it is pickled by the name, and is its own copy."""
 
     __slots__ = ()
 
@@ -90,15 +88,26 @@ class Named:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return self
+        if self._found_name() is not None:
+            return self
+        # The function may be a method of something that is copied, too.
+        make, args = self._unmade()
+        copied = memo[id(self)] = make(*args)
+        copied.__setstate__(copy.deepcopy(self._state(None), memo))
+        return copied
+
+    def _found_name(self) -> str | None:
+        """The name that stands for it in the module that it is from."""
+        name = getattr(self, "__qualname__", None)
+        return name if _standing_for(self.__module__, name) is self else None
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else MethodType(self, instance)  # type: ignore[arg-type]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         frame = sys._getframe(1)
-        module, name = self.__module__, getattr(self, "__qualname__", None)
-        if _standing_for(module, name) is self and (module not in MAIN or _takes_names_only(frame)):
+        name = self._found_name()
+        if name is not None and (self.__module__ not in MAIN or _takes_names_only(frame)):
             return name
         return (*self._unmade(), self._state(frame))
 
@@ -106,8 +115,8 @@ class Named:
         """How it begins, to be referred to by what it is made of."""
         return object.__new__, (type(self),)
 
-    def _state(self, frame: FrameType) -> Any:
-        """What it is made of: what ``__setstate__`` takes. ``frame`` pickles it."""
+    def _state(self, frame: FrameType | None) -> Any:
+        """What it is made of: what ``__setstate__`` takes. ``frame`` pickles it; none does for a copy."""
         raise NotImplementedError
 
     def __setstate__(self, state: Any) -> None:
@@ -141,7 +150,7 @@ class Transformed(Named, functools.partial[Any]):
     def _unmade(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return Transformed, (_unmade,)
 
-    def _state(self, frame: FrameType) -> Any:
+    def _state(self, frame: FrameType | None) -> Any:
         transform, args, keywords = self._made
         named = {name: findable(x, frame) for name, x in keywords.items()}
         return transform.__name__, tuple([findable(x, frame) for x in args]), named

@@ -153,7 +153,7 @@ LISTS = frozenset(("arrays", "choicelist", "keys", "multi_index", "tup"))
 
 TYPES = {
     "axis": "_Axes",
-    "ddof": "float",
+    "ddof": "float | None",
     "device": "Any",
     "dtype": "_DType",
     "edge_order": "int",

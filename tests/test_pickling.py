@@ -113,6 +113,16 @@ def send(value):
     return stream.getvalue()
 
 
+class Bound:
+    def __init__(self, w):
+        self.w = w
+        self.fast = ad.function(self.loss)
+        self.slope = ad.function(ad.grad(self.loss))
+
+    def loss(self, x):
+        return np.sum(self.w * x**2)
+
+
 class Model:
     def __init__(self, w):
         self.w = ad.Tensor(w)
@@ -224,6 +234,17 @@ def test_functions_do_the_same(name, way, user):
     assert user.calls == before
     assert_same(again(*args), wanted)
     assert_same(function(*args), wanted)
+
+
+@pytest.mark.parametrize("way", [WAYS["pickle"], WAYS["cloudpickle"], WAYS["deepcopy"]])
+@pytest.mark.parametrize("first", [True, False])
+def test_functions_of_methods_are_those_of_the_copy(way, first, user):
+    model = user.Bound(W)
+    model.fast(X), model.slope(X)
+    again = way(model) if first else way(model.fast)._function.__self__
+    again.w = 2.0 * W
+    np.testing.assert_allclose(again.fast(X), 2.0 * model.fast(X))
+    np.testing.assert_allclose(again.slope(X), 2.0 * model.slope(X))
 
 
 @ways

@@ -67,7 +67,7 @@ class _Custom(Named, Generic[P, T]):
             "higher derivatives write the rule without a call of the function itself"
         )
 
-    def _state(self, frame: FrameType) -> Any:
+    def _state(self, frame: FrameType | None) -> Any:
         return {name: findable(value, frame) for name, value in vars(self).items()}
 
     @overload
@@ -195,7 +195,7 @@ class CustomVJP(_Custom[P, T]):
                 raise ArgumentError(f"custom_vjp: {name}={shown(rule)} of {self._title} is not callable")
         self._forward, self._rule = forward, backward
 
-    def _given(self, frame: FrameType) -> tuple[Any, ...]:
+    def _given(self, frame: FrameType | None) -> tuple[Any, ...]:
         """What was given to ``defvjp``, as it can be pickled."""
         return findable(self._forward, frame), findable(self._rule, frame)
 
@@ -282,7 +282,7 @@ class CustomJVP(_Custom[P, T]):
         self._rule = rule
         return rule
 
-    def _given(self, frame: FrameType) -> tuple[Any, ...]:
+    def _given(self, frame: FrameType | None) -> tuple[Any, ...]:
         """What was given to ``defjvp``, as it can be pickled."""
         return (findable(self._rule, frame),)
 

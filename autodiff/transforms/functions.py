@@ -128,7 +128,7 @@ class Function(Named, Generic[P, T]):
         # NumPy's arrays are taken as they are, unless they have to be brought somewhere else.
         self._away = self._place is not None and self._place is not get_backend()
 
-    def _state(self, frame: FrameType) -> Any:
+    def _state(self, frame: FrameType | None) -> Any:
         return findable(self._function, frame), self._cache.capacity, self._backend, None, self._limit
 
     def __setstate__(self, state: Any) -> None:

@@ -161,7 +161,7 @@ class Primitive(Named, Generic[P, T]):
         self._calls: Memo[Any, _Opaque] = Memo(CALLS_KEPT)
         self._ruled: CustomVJP[..., Any] | CustomJVP[..., Any] | None = None
 
-    def _state(self, frame: FrameType) -> Any:
+    def _state(self, frame: FrameType | None) -> Any:
         function, infer = findable(self._function, frame), findable(self._infer, frame)
         return function, infer, self._vectorized, None if self._ruled is None else self._ruled._given(frame)
 

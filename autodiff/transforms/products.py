@@ -158,6 +158,13 @@ class _Linear:
             nodes = vectors(args[0], self._structure, self._avals, what)
         return self._rebuild(self._apply(nodes))
 
+    def __copy__(self) -> _Linear:
+        # Nothing of it changes.
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Linear:
+        return self
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Nodes first, inputs before what uses them, so that pickling is no recursion over the graph.
         return _restored, (self._apply.history(), *[getattr(self, name) for name in _LINEAR])
