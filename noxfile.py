@@ -146,9 +146,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the types, strictly."""
-    session.install(*group("types"), *PYPROJECT["project"]["dependencies"])
+    """Check the types, strictly: those of the library, and those of programs that use it, by mypy and by pyright."""
+    session.install("-e", ".", *group("types"), "pytest")
     session.run("mypy")
+    session.run("python", "-m", "pytest", "tests/test_typing.py", env={"REQUIRE_PYRIGHT": "1"})
 
 
 @nox.session
@@ -157,7 +158,10 @@ def package(session: nox.Session) -> None:
     sdist, wheel = build(session)
 
     held = set(zipfile.ZipFile(wheel).namelist())
-    wanted = {f"{package}/{name}" for package in PACKAGES for name in ("__init__.py", "py.typed")}
+    wanted = {
+        "autodiff/numpy.pyi",
+        *[f"{package}/{name}" for package in PACKAGES for name in ("__init__.py", "py.typed")],
+    }
     if missing := wanted - held:
         session.error(f"the wheel lacks {sorted(missing)}")
     if strays := {name.split("/")[0] for name in held} - {*PACKAGES, wheel_info(wheel)}:

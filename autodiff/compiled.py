@@ -11,11 +11,11 @@ from .backend import Backend, Plan
 from .convert import describe, is_complex
 from .core.avals import Aval
 from .errors import ArgumentError, DTypeError, ShapeError, several
+from .flows import Body
 from .importing import imported
-from .nodes import Node
 from .noting import searches
 from .places import taken
-from .plan import memory_of, tier_of
+from .plan import compile_nodes, memory_of, tier_of
 from .plan.searching import check_compiled
 from .registry import get_backend
 from .tensor.handle import Handle
@@ -91,6 +91,28 @@ def plan_row(plan: Plan) -> tuple[int, int | None, str, str]:
     return plan.n_operations, peak, tier_of(plan) or "", plan.source
 
 
+class Made(NamedTuple):
+    """What a plan is made of.
+
+    Parameters
+    ----------
+    body : Body
+        From its inputs to the value and the derivatives.
+    backend : Backend
+        What compiles it.
+    memory_limit : int or None
+        Bytes that it may hold.
+    """
+
+    body: Body
+    backend: Backend
+    memory_limit: int | None
+
+    def plan(self) -> Plan:
+        """The plan, compiled now, or found on disk."""
+        return compile_nodes(*self.body.names(), self.backend, True, memory_limit=self.memory_limit)
+
+
 class CompiledGradient:
     """A gradient as a function of arrays. Made by ``Graph.compile``.
 
@@ -98,12 +120,14 @@ class CompiledGradient:
     ----------
     plan : Plan
         What computes the value and the gradients.
-    inputs : list of Node
-        What the arguments stand for.
+    avals : list of Aval
+        What is known of the arguments.
     bound : list
         Values of the other inputs of the plan.
     home : Backend
         Where it computes.
+    made : Made
+        What the plan is made of, for another process.
 
     Attributes
     ----------
@@ -120,14 +144,25 @@ class CompiledGradient:
     (array(35.), [array([12., 27.])])
     """
 
-    __slots__ = ("_avals", "_away", "_bound", "_home", "_plan")
+    __slots__ = ("_avals", "_away", "_bound", "_home", "_made", "_plan")
 
-    def __init__(self, plan: Plan, inputs: list[Node], bound: list[Any], home: Backend):
+    def __init__(self, plan: Plan, avals: list[Aval], bound: list[Any], home: Backend, made: Made):
         self._plan = plan
-        self._avals = [node.aval for node in inputs]
+        self._avals = avals
         self._bound = bound
         self._home = home
+        self._made = made
         self._away = home is not get_backend()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self._avals, self._bound, self._home, self._made)
+
+    def __copy__(self) -> CompiledGradient:
+        # Nothing of it changes.
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CompiledGradient:
+        return self
 
     @property
     def source(self) -> str:
@@ -166,3 +201,28 @@ class CompiledGradient:
                 "which has no imaginary part; take np.real of it, or compile another for complex numbers"
             )
         return taken(value, aval, self._home if self._away else None)
+
+
+class _Later:
+    """The plan of a compiled gradient from another process: it is made when it is asked for."""
+
+    __slots__ = ("_made", "_plan")
+
+    def __init__(self, made: Made):
+        self._made = made
+        self._plan: Plan | None = None
+
+    def __call__(self, *values: Any) -> tuple[Any, ...]:
+        return (self._plan or self._found())(*values)
+
+    def _found(self) -> Plan:
+        # Two threads may make it; one of the plans stays.
+        self._plan = self._plan or self._made.plan()
+        return self._plan
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._found(), name)
+
+
+def _restored(avals: list[Aval], bound: list[Any], home: Backend, made: Made) -> CompiledGradient:
+    return CompiledGradient(_Later(made), avals, bound, home, made)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -17,9 +18,22 @@ from .static_keys import static_key
 # How deep containers may be nested. One that contains itself is nested without end.
 DEEPEST = 200
 
+
 # The structure of a container: LEAF, or (type, keys or None, structures of the parts). The keys of an object are an
 # instance of _Rest.
-LEAF = "leaf"
+class _Leaf:
+    """There is one, whatever process it comes from."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "leaf"
+
+    def __reduce__(self) -> str:
+        return "LEAF"
+
+
+LEAF = _Leaf()
 Structure = Any
 
 # Registered classes: what takes an object apart into its parts and the rest, and what makes one of these.
@@ -110,15 +124,15 @@ def _object_parts(value: Any) -> tuple[Sequence[Any], _Rest]:
     fields = [field for field in dataclasses.fields(kind) if hasattr(value, field.name)]
     names = tuple([field.name for field in fields if not field.metadata.get("static")])
     static = {field.name: getattr(value, field.name) for field in fields if field.metadata.get("static")}
+    return [getattr(value, name) for name in names], _Rest(partial(_dataclass, kind, names), names, static)
 
-    def make(rest: Any, parts: Sequence[Any]) -> Any:
-        # Not by its own __init__, which may do anything to what it is given.
-        made = object.__new__(kind)
-        for name, part in [*rest.items(), *zip(names, parts, strict=True)]:
-            object.__setattr__(made, name, part)
-        return made
 
-    return [getattr(value, name) for name in names], _Rest(make, names, static)
+def _dataclass(kind: type, names: tuple[str, ...], rest: Any, parts: Sequence[Any]) -> Any:
+    """An instance of a dataclass: not by its own __init__, which may do anything to what it is given."""
+    made: Any = object.__new__(kind)
+    for name, part in [*rest.items(), *zip(names, parts, strict=True)]:
+        object.__setattr__(made, name, part)
+    return made
 
 
 def _is_settings(value: Any) -> bool:

@@ -10,12 +10,13 @@ from typing import Any
 
 from .backend import Backend, Plan
 from .callers import user_frame
-from .compiled import CompiledGradient, Explanation
+from .compiled import CompiledGradient, Explanation, Made
 from .convert import describe
 from .core.avals import Aval
 from .differentiate import derivative
 from .engine import Engine, Found, Recipe, Walk, collected_of, recipe_of
 from .errors import ArgumentError, IndependentWarning
+from .flows import body_of
 from .growth import RECORDED_STEPS, Growth
 from .memo import Memo
 from .nodes import Node, Variable, freeze, is_fixed, renamed
@@ -169,7 +170,8 @@ class Gradients(Engine):
         plan = compile_nodes([*taken, *rest], [root, *found], backend, True, memory_limit=self._memory_limit)
         home = backend.home
         bound = bring_leaves([leaf.value for leaf in rest], rest, elsewhere(rest, home), home)
-        return CompiledGradient(plan, taken, bound, home)
+        made = Made(body_of([*taken, *rest], [root, *found]), backend, self._memory_limit)
+        return CompiledGradient(plan, [node.aval for node in taken], bound, home, made)
 
     def source(self, root: Node, wrt: list[Node], n: int, handles: Sequence[Handle]) -> str:
         """The code that computes the derivatives."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from .alive import Alive
 from .arguments import count, flag
@@ -18,10 +18,13 @@ from .noting import noting_lines
 from .places import Way, made_on
 from .plan import CacheInfo
 from .plan.cache import DEFAULT_CAPACITY
-from .products import Products, check, check_dx
+from .products import Products, check, check_dx, checked
 from .registry import get_backend
 from .tensor import Tensor, wrap
 from .walks import mixed_slope
+
+if TYPE_CHECKING:
+    from .tensor import Recorded
 
 
 class Graph(Products):
@@ -163,9 +166,35 @@ class Graph(Products):
 
     # --- gradients ---------------------------------------------------------------------------------------------------
 
+    @overload
     def gradient(
-        self, dy: Tensor, dx: Sequence[Tensor], n: int = 1, *, as_tensors: bool = False, mixed: bool = False
-    ) -> Any:
+        self,
+        dy: Recorded,
+        dx: Sequence[Recorded],
+        n: int = ...,
+        *,
+        as_tensors: Literal[False] = ...,
+        mixed: Literal[False] = ...,
+    ) -> list[Any]: ...
+    @overload
+    def gradient(
+        self,
+        dy: Recorded,
+        dx: Sequence[Recorded],
+        n: int = ...,
+        *,
+        as_tensors: Literal[True],
+        mixed: Literal[False] = ...,
+    ) -> list[Tensor]: ...
+    @overload
+    def gradient(
+        self, dy: Recorded, dx: Sequence[Recorded], n: int = ..., *, as_tensors: Literal[True], mixed: Literal[True]
+    ) -> Tensor: ...
+    @overload
+    def gradient(
+        self, dy: Recorded, dx: Sequence[Recorded], n: int = ..., *, as_tensors: bool = ..., mixed: bool = ...
+    ) -> Any: ...
+    def gradient(self, dy: Any, dx: Sequence[Any], n: int = 1, *, as_tensors: bool = False, mixed: bool = False) -> Any:
         """Derivatives of ``dy`` with respect to each of ``dx``.
 
         Parameters
@@ -233,7 +262,7 @@ class Graph(Products):
         found = self._walked(Walk(mixed_slope), dy, dx, (), as_tensors, "gradient")
         return found[0]
 
-    def value_and_gradient(self, dy: Tensor, dx: Sequence[Tensor]) -> tuple[Any, list[Any]]:
+    def value_and_gradient(self, dy: Recorded, dx: Sequence[Recorded]) -> tuple[Any, list[Any]]:
         """The value of ``dy`` and its derivatives, computed by one plan.
 
         Parameters
@@ -264,10 +293,10 @@ class Graph(Products):
         """
         check(dy, dx, 1, "value_and_gradient")
         if not dx:
-            return dy.value, []
-        return self._gradients.evaluate(dy._node, [x._node for x in dx], 1, dx)
+            return dy.value, []  # type: ignore[union-attr]
+        return self._gradients.evaluate(dy._node, [x._node for x in dx], 1, dx)  # type: ignore[union-attr, arg-type]
 
-    def compile(self, dy: Tensor, dx: Sequence[Tensor], inputs: Sequence[Tensor]) -> CompiledGradient:
+    def compile(self, dy: Recorded, dx: Sequence[Recorded], inputs: Sequence[Recorded]) -> CompiledGradient:
         """The gradient as a function of new values for ``inputs``, which records nothing.
 
         Parameters
@@ -301,12 +330,12 @@ class Graph(Products):
         >>> f([3.0, 4.0])
         (array(25.), [array([6., 8.])])
         """
-        check(dy, dx, 1, "compile")
-        return self._gradients.compile(dy._node, [x._node for x in dx], dx, _input_tensors(inputs))
+        y, xs = checked(dy, dx, 1, "compile")
+        return self._gradients.compile(y._node, [x._node for x in xs], xs, _input_tensors(inputs))
 
     # --- looking in --------------------------------------------------------------------------------------------------
 
-    def source(self, dy: Tensor, dx: Sequence[Tensor], n: int = 1) -> str:
+    def source(self, dy: Recorded, dx: Sequence[Recorded], n: int = 1) -> str:
         """The code that computes ``gradient(dy, dx, n)``.
 
         Parameters
@@ -328,10 +357,10 @@ class Graph(Products):
         DifferentiationError
             As from ``gradient``.
         """
-        check(dy, dx, n, "source")
-        return self._gradients.source(dy._node, [x._node for x in dx], n, dx)
+        y, xs = checked(dy, dx, n, "source")
+        return self._gradients.source(y._node, [x._node for x in xs], n, xs)
 
-    def explain(self, dy: Tensor, dx: Sequence[Tensor], n: int = 1) -> Explanation:
+    def explain(self, dy: Recorded, dx: Sequence[Recorded], n: int = 1) -> Explanation:
         """What ``gradient(dy, dx, n)`` costs.
 
         Parameters
@@ -361,8 +390,8 @@ class Graph(Products):
         >>> ad.Graph().explain(x**3 + x, [x]).operations
         5
         """
-        check(dy, dx, n, "explain")
-        return self._gradients.explain(dy._node, [x._node for x in dx], n, dx)
+        y, xs = checked(dy, dx, n, "explain")
+        return self._gradients.explain(y._node, [x._node for x in xs], n, xs)
 
     def draw(self, dy: Tensor, dx: Sequence[Tensor], n: int = 1, *, most: int | None = None) -> Any:
         """What was recorded for ``dy``, and its derivatives, as a picture.

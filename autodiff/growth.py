@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 import weakref
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .callers import user_frame
 from .errors import GrowthWarning
@@ -44,6 +44,10 @@ class Growth:
     def __init__(self) -> None:
         self._lines: dict[tuple[str, int], _Step] = {}
         self._warned: dict[tuple[str, int], object] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Lines of a process.
+        return Growth, ()
 
     def note(self, collected: Collected, wrt: Sequence[Node], steps: int = STEPS) -> None:
         """A plan is compiled for this structure; warn if it continues so many compiled before it from the same line.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from weakref import WeakValueDictionary
 
 K = TypeVar("K")
@@ -69,6 +69,10 @@ class Memo(Generic[K, V]):
 
     def __len__(self) -> int:
         return len(self._older.keys() | self.hot.keys())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What can be made again is not pickled, nor copied.
+        return type(self), (2 * self._most_hot,)
 
 
 class Interned(Memo[K, V]):

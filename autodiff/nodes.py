@@ -125,8 +125,8 @@ class Slot:
         # When, as nodes count.
         self.made = next(ticks)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Slot, (self.value, self.name)
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return "NO_SLOT" if self is NO_SLOT else (Slot, (self.value, self.name))
 
 
 # That of nodes whose Tensors have no further versions; nothing is ever written to it.
@@ -173,11 +173,25 @@ class Variable(Node):
         return f"Variable({self.aval!r}{f', name={self.slot.name!r}' if self.slot.name else ''})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore_leaf, (type(self), self.aval, self.value, self.slot)
+        return _restore_leaf, (type(self), self.aval, self.value, self.slot, *_names(self))
 
 
-def _restore_leaf(kind: type[Variable | Constant], aval: Aval, value: Any, slot: Slot | None) -> Node:
-    return kind(aval, freeze(value), slot)  # type: ignore[arg-type]
+def _restore_leaf(kind: type[Variable | Constant], aval: Aval, value: Any, slot: Slot | None, *names: Any) -> Node:
+    return _named_again(kind(aval, freeze(value), slot), *names)  # type: ignore[arg-type]
+
+
+def _names(node: Node) -> tuple[()] | tuple[Slot, bool]:
+    """The slot of the Tensor that stood for a node which was not made for it, and whether the node is its newest."""
+    slot = renamed(node)
+    return () if slot is None else (slot, slot.node is not None and slot.node() is node)
+
+
+def _named_again(node: Node, slot: Slot | None = None, is_newest: bool = False) -> Node:
+    if slot is not None:
+        node.renamed = slot
+        if is_newest:
+            slot.node = weakref.ref(node)
+    return node
 
 
 def freeze(value: Any) -> Any:
@@ -283,7 +297,7 @@ class Constant(Node):
         return f"Constant({self.aval!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore_leaf, (Constant, self.aval, self.value, self.slot)
+        return _restore_leaf, (Constant, self.aval, self.value, self.slot, *_names(self))
 
 
 class Operation(Node):
@@ -323,6 +337,7 @@ class Operation(Node):
             self.inputs,
             self.value,
             signature.is_derived,
+            *_names(self),
         )
 
 
@@ -338,12 +353,12 @@ def operation(signature: Signature, inputs: tuple[Node, ...]) -> Operation:
 
 
 def _restore_operation(
-    primitive: Primitive, params: tuple[Any, ...], inputs: tuple[Node, ...], value: Any, is_derived: bool = False
+    primitive: Primitive, params: tuple[Any, ...], inputs: tuple[Node, ...], value: Any, is_derived: bool, *names: Any
 ) -> Node:
     signature = primitive.signature(tuple([x.aval for x in inputs]), params)
     node = operation(signature.derived if is_derived else signature, inputs)
     node.value = freeze(value)
-    return node
+    return _named_again(node, *names)
 
 
 # Of an operation that is recorded again: what it is, and the numbers of its inputs.

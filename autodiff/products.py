@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from .nodes import Constant, Node
 from .tensor import Tensor, wrap
 from .vectors import captured, vector
 from .walks import hessian_product, pull, push
+
+if TYPE_CHECKING:
+    from .tensor import Recorded
 
 
 def check_dy(dy: Any, what: str) -> None:
@@ -66,6 +69,12 @@ def check(dy: Any, dx: Any, n: Any, what: str) -> None:
     count(n, f"{what}: n", of=", the order of the derivative")
 
 
+def checked(dy: Recorded, dx: Sequence[Recorded], n: Any, what: str) -> tuple[Tensor, Sequence[Tensor]]:
+    """``check``, and the same as what they are for a type checker."""
+    check(dy, dx, n, what)
+    return dy, dx  # type: ignore[return-value]
+
+
 class Products:
     """What a ``Graph`` gives of derivatives beside gradients. Each is found in its cache of plans."""
 
@@ -80,7 +89,7 @@ class Products:
         found = self._gradients.products(walk, dy._node, [x._node for x in dx], dx, given, record)
         return wrap(found) if record else found
 
-    def jvp(self, dy: Tensor, dx: Sequence[Tensor], v: Sequence[Any], *, as_tensors: bool = False) -> Any:
+    def jvp(self, dy: Recorded, dx: Sequence[Recorded], v: Sequence[Any], *, as_tensors: bool = False) -> Any:
         """The derivative of ``dy`` along a direction: the Jacobian times a vector, in forward mode.
 
         Parameters
@@ -115,11 +124,11 @@ class Products:
         >>> ad.Graph().jvp(x**2, [x], [[1.0, 0.0]])
         array([2., 0.])
         """
-        check(dy, dx, 1, "jvp")
-        given = _vectors(v, [x._node.aval for x in dx], as_tensors, "jvp: v")
-        return self._walked(Walk(push), dy, dx, given, as_tensors, "jvp")[0]
+        y, xs = checked(dy, dx, 1, "jvp")
+        given = _vectors(v, [x._node.aval for x in xs], as_tensors, "jvp: v")
+        return self._walked(Walk(push), y, xs, given, as_tensors, "jvp")[0]
 
-    def vjp(self, dy: Tensor, dx: Sequence[Tensor], v: Any, *, as_tensors: bool = False) -> list[Any]:
+    def vjp(self, dy: Recorded, dx: Sequence[Recorded], v: Any, *, as_tensors: bool = False) -> list[Any]:
         """A vector times the Jacobian of ``dy``: the derivatives of the sum of ``v * dy``, in reverse mode.
 
         Parameters
@@ -152,11 +161,11 @@ class Products:
         >>> ad.Graph().vjp(x**2, [x], [1.0, 10.0])
         [array([ 2., 40.])]
         """
-        check(dy, dx, 1, "vjp")
-        given = [_vector(v, dy._node.aval, as_tensors, "vjp: v")]
-        return self._walked(Walk(pull), dy, dx, given, as_tensors, "vjp")
+        y, xs = checked(dy, dx, 1, "vjp")
+        given = [_vector(v, y._node.aval, as_tensors, "vjp: v")]
+        return self._walked(Walk(pull), y, xs, given, as_tensors, "vjp")
 
-    def hvp(self, dy: Tensor, dx: Sequence[Tensor], v: Sequence[Any], *, as_tensors: bool = False) -> list[Any]:
+    def hvp(self, dy: Recorded, dx: Sequence[Recorded], v: Sequence[Any], *, as_tensors: bool = False) -> list[Any]:
         """The Hessian of ``dy`` times a vector; the matrix is not made.
 
         Parameters
@@ -191,14 +200,14 @@ class Products:
         >>> ad.Graph().hvp(x[0] ** 2 * x[1], [x], [[1.0, 0.0]])
         [array([4., 2.])]
         """
-        check(dy, dx, 1, "hvp")
-        given = _vectors(v, [x._node.aval for x in dx], as_tensors, "hvp: v")
-        return self._walked(Walk(hessian_product), dy, dx, given, as_tensors, "hvp")
+        y, xs = checked(dy, dx, 1, "hvp")
+        given = _vectors(v, [x._node.aval for x in xs], as_tensors, "hvp: v")
+        return self._walked(Walk(hessian_product), y, xs, given, as_tensors, "hvp")
 
     def jacobian(
         self,
-        dy: Tensor,
-        dx: Sequence[Tensor],
+        dy: Recorded,
+        dx: Sequence[Recorded],
         *,
         mode: str = "auto",
         chunk_size: int | None = None,
@@ -243,19 +252,19 @@ class Products:
         [array([[2., 0.],
                [0., 4.]])]
         """
-        check(dy, dx, 1, "jacobian")
+        y, xs = checked(dy, dx, 1, "jacobian")
         if flag(sparse, "jacobian: sparse"):
             options = Options(word(mode, "jacobian: mode", MODES), chunks(chunk_size, "jacobian"))
-            return self._entries(1, dy, dx, options, as_tensors, "jacobian")
-        inputs, run = self._runner(dy, dx, as_tensors, "jacobian")
-        forward = is_forward(mode, [dy._node], inputs, "jacobian")
-        found = jacobian_blocks(run, [dy._node], inputs, forward, chunks(chunk_size, "jacobian"))
+            return self._entries(1, y, xs, options, as_tensors, "jacobian")
+        inputs, run = self._runner(y, xs, as_tensors, "jacobian")
+        forward = is_forward(mode, [y._node], inputs, "jacobian")
+        found = jacobian_blocks(run, [y._node], inputs, forward, chunks(chunk_size, "jacobian"))
         return wrap(found) if as_tensors else found
 
     def hessian(
         self,
-        dy: Tensor,
-        dx: Sequence[Tensor],
+        dy: Recorded,
+        dx: Sequence[Recorded],
         *,
         chunk_size: int | None = None,
         sparse: bool = False,
@@ -297,14 +306,14 @@ class Products:
         [[array([[4., 2.],
                [2., 0.]])]]
         """
-        check(dy, dx, 1, "hessian")
-        n = len(dx)
+        y, xs = checked(dy, dx, 1, "hessian")
+        n = len(xs)
         if flag(sparse, "hessian: sparse"):
             options = Options(chunk=chunks(chunk_size, "hessian"))
-            found = self._entries(2, dy, dx, options, as_tensors, "hessian")
+            found = self._entries(2, y, xs, options, as_tensors, "hessian")
             return [found[i : i + n] for i in range(0, n * n, n or 1)]
-        inputs, run = self._runner(dy, dx, as_tensors, "hessian")
-        found = hessian_blocks(run, [dy._node], inputs, chunks(chunk_size, "hessian"))
+        inputs, run = self._runner(y, xs, as_tensors, "hessian")
+        found = hessian_blocks(run, [y._node], inputs, chunks(chunk_size, "hessian"))
         rows = [found[i : i + n] for i in range(0, n * n, n or 1)]
         return wrap(rows) if as_tensors else rows
 

@@ -1,4 +1,4 @@
-"""Write the pages that are made of the code: ``python -m docs.generate`` where every backend's library is there."""
+"""Write what is made of the code, pages and a stub: ``python -m docs.generate`` where every backend's library is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from . import drawn, functions, house, support, walks
+from . import drawn, functions, house, stubs, support, walks
 from .markdown import COMMAND, anchor
 
 DOCS = Path(__file__).parent
@@ -52,3 +52,5 @@ PAGES: dict[str, Callable[[], str]] = {
 if __name__ == "__main__":
     for page, write in PAGES.items():
         (DOCS / page).write_text(write(), encoding="utf-8")
+    # What type checkers read of autodiff.numpy is written with them.
+    stubs.STUB.write_text(stubs.text(), encoding="utf-8")

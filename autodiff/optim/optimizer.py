@@ -108,6 +108,10 @@ class Optimizer:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._parameters)} parameters, rate={self.rate!r}, {self.steps} steps)"
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Its plan is compiled again, or found, by the first step.
+        return {**vars(self), "_plan": None}
+
     # --- a step ------------------------------------------------------------------------------------------------------
 
     def step(self, gradients: Any) -> None:

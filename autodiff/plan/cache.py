@@ -90,6 +90,10 @@ class PlanCache:
         copied._entries = {key: Entry(entry.value, 0) for key, entry in self._entries.copy().items()}
         return copied
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An empty one: plans are compiled again where they are asked for, or found on disk.
+        return type(self), (self.capacity,)
+
     def clear(self) -> None:
         """Forget all plans and counts."""
         self._entries: dict[Any, Entry] = {}

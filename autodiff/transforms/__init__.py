@@ -1,5 +1,8 @@
 """Functions of functions: they record like everything else, so they nest."""
 
+from typing import TYPE_CHECKING
+
+from ..pickling import restorable
 from .batching import vmap
 from .checkpoint import checkpoint
 from .control import cond, fori_loop, scan, switch, while_loop
@@ -12,6 +15,15 @@ from .primitive import Primitive, ShapeDtype, primitive
 from .products import ggnvp, hvp, jvp, linearize, vhp, vjp
 from .reductions import associative_scan, map_reduce
 from .sparse import sparsity
+
+# What these make of a function can be pickled, whatever they are written like.
+if not TYPE_CHECKING:
+    checkpoint, elementwise_grad, ggnvp, grad, hessian, holomorphic_grad = map(
+        restorable, (checkpoint, elementwise_grad, ggnvp, grad, hessian, holomorphic_grad)
+    )
+    hvp, jacobian, nth_derivative, value_and_grad, vhp, vmap = map(
+        restorable, (hvp, jacobian, nth_derivative, value_and_grad, vhp, vmap)
+    )
 
 __all__ = [
     "CustomBatch",

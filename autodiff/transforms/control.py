@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from ..nodes import Node, Operation, operations_since
 from ..tensor import Tensor, wrap
 from ..written import depending
 from .bodies import Call, Carried, Leaves, as_array_of, is_of_tensors, names_for, promoted, results, returned
+
+T = TypeVar("T")
 
 
 def _check_callable(function: Any, what: str) -> None:
@@ -353,7 +355,7 @@ def _bound(value: Any, what: str) -> Any:
 # --- cond and switch -------------------------------------------------------------------------------------------------
 
 
-def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: Any) -> Any:
+def cond(pred: Any, true_fun: Callable[..., T], false_fun: Callable[..., T], *operands: Any) -> T:
     """Apply one of two functions.
 
     Parameters
@@ -402,10 +404,10 @@ def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any],
     if pred.shape != () or pred.dtype.kind == "c":
         raise ShapeError(f"cond: pred is {describe(pred)}, and must be one truth value or number")
     number = number_of(_truth(pred, "cond: pred"))
-    return _branches(number, [false_fun, true_fun], operands, "cond", ["false_fun", "true_fun"])
+    return _branches(number, [false_fun, true_fun], operands, "cond", ["false_fun", "true_fun"])  # type: ignore[no-any-return]
 
 
-def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
+def switch(index: Any, branches: Sequence[Callable[..., T]], *operands: Any) -> T:
     """Apply one of several functions.
 
     Parameters
@@ -447,11 +449,11 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
             known = operator.index(index)
         except TypeError:
             raise ArgumentError(f"switch: index={shown(index)} is no integer") from None
-        return branches[min(max(known, 0), len(branches) - 1)](*operands)
+        return branches[min(max(known, 0), len(branches) - 1)](*operands)  # type: ignore[no-any-return]
     if index.shape != () or index.dtype.kind not in "biu":
         raise DTypeError(f"switch: index is {describe(index)}, and must be one integer")
     number = as_array_of(index._node, INT64)
-    return _branches(number, branches, operands, "switch", [f"branches[{i}]" for i in range(len(branches))])
+    return _branches(number, branches, operands, "switch", [f"branches[{i}]" for i in range(len(branches))])  # type: ignore[no-any-return]
 
 
 def _branches(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import Any, Generic, ParamSpec, TypeVar
+from types import FrameType
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from ..convert import as_node, describe
 from ..core.avals import Aval
 from ..errors import ArgumentError, AutodiffError, DifferentiationError, DTypeError, ShapeError, shown
 from ..nodes import Node, Variable, now
+from ..pickling import Named, findable
 from ..tensor import Tensor, wrap
 from ..tracing import RULE, unknowns
 from ..vectors import PYTHON_NUMBERS, alike, drawn
@@ -29,18 +31,27 @@ _running: ContextVar[tuple[Any, ...]] = ContextVar("running", default=())
 
 P = ParamSpec("P")
 T = TypeVar("T")
+# What a method is called on, and what else it takes.
+S = TypeVar("S")
+Q = ParamSpec("Q")
 
 
 class Mark:
-    """What stands in the place of an operand among the leaves of arguments."""
+    """What stands in the place of an operand among the leaves of arguments: there is one of each name."""
 
-    __slots__ = ()
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str):
+        self._name = name
+
+    def __reduce__(self) -> str:
+        return self._name
 
 
-OPERAND = Mark()
+OPERAND, NUMBER = Mark("OPERAND"), Mark("NUMBER")
 
 
-class _Custom(Generic[P, T]):
+class _Custom(Named, Generic[P, T]):
     """A function and the rule of its derivative."""
 
     _name = ""
@@ -56,6 +67,13 @@ class _Custom(Generic[P, T]):
             "higher derivatives write the rule without a call of the function itself"
         )
 
+    def _state(self, frame: FrameType | None) -> Any:
+        return {name: findable(value, frame) for name, value in vars(self).items()}
+
+    @overload
+    def __get__(self, instance: None, owner: Any = ...) -> Self: ...
+    @overload
+    def __get__(self: _Custom[Concatenate[S, Q], T], instance: S, owner: Any = ...) -> Callable[Q, T]: ...
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self.__call__, instance)
 
@@ -185,6 +203,10 @@ class CustomVJP(_Custom[P, T]):
                 raise ArgumentError(f"custom_vjp: {name}={shown(rule)} of {self._title} is not callable")
         self._forward, self._rule = forward, backward
 
+    def _given(self, frame: FrameType | None) -> tuple[Any, ...]:
+        """What was given to ``defvjp``, as it can be pickled."""
+        return findable(self._forward, frame), findable(self._rule, frame)
+
     def _recorded(self, leaves: list[Any], structure: Structure) -> Any:
         named, active, begin = self._named(leaves)
         args = unflatten(structure, iter(named))
@@ -275,6 +297,10 @@ class CustomJVP(_Custom[P, T]):
             raise ArgumentError(f"custom_jvp: the rule {shown(rule)} of {self._title} is not callable")
         self._rule = rule
         return rule
+
+    def _given(self, frame: FrameType | None) -> tuple[Any, ...]:
+        """What was given to ``defjvp``, as it can be pickled."""
+        return (findable(self._rule, frame),)
 
     def _recorded(self, leaves: list[Any], structure: Structure) -> Any:
         named, active, begin = self._named(leaves)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
@@ -125,23 +126,23 @@ class CustomBatch(_Custom[P, T]):
 
     def _batches(self, expected: Structure) -> Callable[..., list[Node]]:
         """A function of the size, of what has an axis of elements, and of the arguments."""
-        rule = self._rule
-        assert rule is not None
+        assert self._rule is not None
+        return functools.partial(self._batched, self._rule, expected)
 
-        def batches(size: int, along: tuple[Any, ...], args: tuple[Any, ...]) -> list[Node]:
-            begin = now()
-            out = rule(size, along, *args)
-            what = f"custom_batch: the rule of {self._title}"
-            results = Results(out, what)
-            if not alike(results.structure, expected):
-                raise ArgumentError(
-                    f"{what} must return what the function does, {drawn(expected)}, not {drawn(results.structure)}"
-                )
-            own = [leaf._node for leaf in flatten(args)[0] if isinstance(leaf, Tensor)]
-            self._check_closed(results.nodes, own, begin)
-            return results.nodes
-
-        return batches
+    def _batched(
+        self, rule: Callable[..., Any], expected: Structure, size: int, along: tuple[Any, ...], args: tuple[Any, ...]
+    ) -> list[Node]:
+        begin = now()
+        out = rule(size, along, *args)
+        what = f"custom_batch: the rule of {self._title}"
+        results = Results(out, what)
+        if not alike(results.structure, expected):
+            raise ArgumentError(
+                f"{what} must return what the function does, {drawn(expected)}, not {drawn(results.structure)}"
+            )
+        own = [leaf._node for leaf in flatten(args)[0] if isinstance(leaf, Tensor)]
+        self._check_closed(results.nodes, own, begin)
+        return results.nodes
 
 
 def custom_batch(function: Callable[P, T]) -> CustomBatch[P, T]:

@@ -7,7 +7,8 @@ import inspect
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from types import FrameType
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from ..errors import ArgumentError, BackendError, RetraceWarning
 from ..importing import imported
 from ..nodes import NO_SLOT, Argument, Node, freeze
 from ..noting import noting_lines, searches
+from ..pickling import Named, findable
 from ..places import placed
 from ..plan import PlanCache, compile_nodes
 from ..plan.cache import Entry
@@ -31,6 +33,12 @@ from ..tensor import Tensor, wrap
 from ..tracing import UNKNOWN, unknowns
 from ..watching import call_watched, traced
 from .guards import Captured, Guard, Present, Transparent, guard_of, outside_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
+# What a method is called on, and what else it takes.
+S = TypeVar("S")
+Q = ParamSpec("Q")
 
 # A call of an entry in so many lets it be compared with first, so that calls that alternate do not do so each time.
 CALLS_NOTED = 8
@@ -84,7 +92,7 @@ class _Variants(list[_Traced]):
         return sum([traced.plan.n_operations for traced in self])
 
 
-class Function:
+class Function(Named, Generic[P, T]):
     """A function that is traced once for each set of shapes and dtypes, then replayed. Made by ``function``.
 
     Parameters
@@ -111,14 +119,14 @@ class Function:
 
     def __init__(
         self,
-        function: Callable[..., Any],
+        function: Callable[P, T],
         cache_size: int,
         backend: Any = None,
         device: Any = None,
         memory_limit: int | None = None,
     ):
         functools.update_wrapper(self, function)
-        self._function = function
+        self._function: Callable[..., Any] = function
         self._cache = PlanCache(count(cache_size, "function: cache_size"))
         self._limit = None if memory_limit is None else count(memory_limit, "function: memory_limit")
         # None for that of the arguments.
@@ -131,34 +139,40 @@ class Function:
         # NumPy's arrays are taken as they are, unless they have to be brought somewhere else.
         self._away = self._place is not None and self._place is not get_backend()
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def _state(self, frame: FrameType | None) -> Any:
+        return findable(self._function, frame), self._cache.capacity, self._backend, None, self._limit
+
+    def __setstate__(self, state: Any) -> None:
+        self.__init__(*state)  # type: ignore[misc]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         # The common call has arrays and floats only, and costs little beside the plan.
         if kwargs or self._away:
-            return self._call_any(args, kwargs)
+            return self._call_any(args, kwargs)  # type: ignore[no-any-return]
         entry = self._latest()
         if entry is not None and entry.recognised(args) and not searches:
             entry.used = next(self._cache.clock)
             entry.uses += 1
             traced = entry.value[0]
             if traced.is_plain:
-                return traced.build(traced.plan(*args))
-            return self._replay((), args, args, kwargs, entry.value)
+                return traced.build(traced.plan(*args))  # type: ignore[no-any-return]
+            return self._replay((), args, args, kwargs, entry.value)  # type: ignore[no-any-return]
         key: list[Any] = []
         for arg in args:
             kind = type(arg)
             if kind is float:
                 key.append(float)
             elif kind is np.ndarray:
-                key.append(arg.shape)
-                key.append(arg.dtype)
+                key.append(arg.shape)  # type: ignore[attr-defined]
+                key.append(arg.dtype)  # type: ignore[attr-defined]
             else:
-                return self._call_any(args, kwargs)
+                return self._call_any(args, kwargs)  # type: ignore[no-any-return]
         whole = tuple(key)
         entry = self._cache.found(whole)
         if entry is not None and not entry.uses % CALLS_NOTED:
             entry.recognised = entry.recognised or _recogniser(args)
             self._latest = weakref.ref(entry)
-        return self._replay(whole, args, args, kwargs, None if entry is None else entry.value)
+        return self._replay(whole, args, args, kwargs, None if entry is None else entry.value)  # type: ignore[no-any-return]
 
     def _call_any(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call with containers, keywords, Tensors, or arguments that are part of the structure."""
@@ -364,6 +378,10 @@ class Function:
         """Forget all traces."""
         self._cache.clear()
 
+    @overload
+    def __get__(self, instance: None, owner: Any = ...) -> Self: ...
+    @overload
+    def __get__(self: Function[Concatenate[S, Q], T], instance: S, owner: Any = ...) -> Callable[Q, T]: ...
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self.__call__, instance)
 
@@ -415,6 +433,24 @@ def _own(value: Any) -> Any:
     return np.array(value) if isinstance(value, np.ndarray) else value
 
 
+@overload
+def function(
+    f: Callable[P, T],
+    *,
+    cache_size: int = ...,
+    backend: str | Backend | Any | None = ...,
+    device: Any = ...,
+    memory_limit: int | None = ...,
+) -> Function[P, T]: ...
+@overload
+def function(
+    f: None = ...,
+    *,
+    cache_size: int = ...,
+    backend: str | Backend | Any | None = ...,
+    device: Any = ...,
+    memory_limit: int | None = ...,
+) -> Callable[[Callable[P, T]], Function[P, T]]: ...
 def function(
     f: Callable[..., Any] | None = None,
     *,

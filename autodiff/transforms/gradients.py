@@ -43,7 +43,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def stop_gradient(x: Any) -> Any:
+def stop_gradient(x: T) -> T:
     """``x`` as a quantity that no derivative passes through.
 
     Parameters
@@ -62,7 +62,7 @@ def stop_gradient(x: Any) -> Any:
     >>> ad.grad(lambda x: x * ad.stop_gradient(x))(3.0)
     3.0
     """
-    return transform(lambda leaf: wrap(ops.stop_gradient(leaf._node)) if isinstance(leaf, Tensor) else leaf, x)
+    return transform(lambda t: wrap(ops.stop_gradient(t._node)) if isinstance(t, Tensor) else t, x)  # type: ignore[no-any-return]
 
 
 def _called(

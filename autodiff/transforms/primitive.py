@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from types import FrameType
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 import numpy as np
 
@@ -18,13 +20,17 @@ from ..core.avals import Aval, intern_aval
 from ..errors import ArgumentError, AutodiffError, DTypeError, ShapeError, shown
 from ..memo import Memo
 from ..nodes import Node, Operation
+from ..pickling import Named, findable
 from ..static_keys import static_key
 from ..tensor import Tensor, wrap
 from ..vectors import PYTHON_NUMBERS, alike, drawn
-from .custom import OPERAND, CustomJVP, CustomVJP, Mark
+from .custom import NUMBER, OPERAND, CustomJVP, CustomVJP, Mark
 
 P = ParamSpec("P")
 T = TypeVar("T")
+# What a method is called on, and what else it takes.
+S = TypeVar("S")
+Q = ParamSpec("Q")
 
 # Calls that are known of one primitive, by the structure of their arguments.
 CALLS_KEPT = 1 << 8
@@ -85,17 +91,22 @@ class _Opaque(Call):
         # Calls of whole batches, by their size.
         self._wholes: Memo[int, _Opaque] = Memo(8)
         self._function = function
-        # The leaves of the arguments, with OPERAND where an operand goes, or _NUMBER.
+        # The leaves of the arguments, with OPERAND where an operand goes, or NUMBER.
         self._leaves = leaves
         self._dtypes = dtypes
         self._structure = structure
         self._names = [f"{name}: the result{path}" for path in leaf_names(result)]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        function = findable(self._function, sys._getframe(1))
+        made = self.name, function, self._leaves, self._dtypes, self._structure, self.outputs, self.result
+        return _Opaque, (*made, self._vectorized)
+
     def run(self, *values: Any) -> tuple[np.ndarray[Any, Any], ...]:
         # Copies: the function may keep them, or write to them, and a plan uses its memory again.
         rest = iter([np.array(x, dtype) for x, dtype in zip(values, self._dtypes, strict=True)])
         leaves = [
-            next(rest) if leaf is OPERAND else next(rest).item() if leaf is _NUMBER else leaf for leaf in self._leaves
+            next(rest) if leaf is OPERAND else next(rest).item() if leaf is NUMBER else leaf for leaf in self._leaves
         ]
         out = self._function(*unflatten(self._structure, iter(leaves)))
         return self.taken(out)
@@ -122,15 +133,12 @@ class _Opaque(Call):
     def _of_all(self, size: int) -> _Opaque:
         """The call of a batch, which is along a new first axis of all operands and results."""
         outputs = tuple([intern_aval((size, *aval.shape), aval.dtype) for aval in self.outputs])
-        leaves = [OPERAND if leaf is _NUMBER else leaf for leaf in self._leaves]
+        leaves = [OPERAND if leaf is NUMBER else leaf for leaf in self._leaves]
         whole = _Opaque(self.name, self._function, leaves, self._dtypes, self._structure, outputs, self.result, True)
         return self._wholes.put(size, whole)
 
 
-_NUMBER = Mark()
-
-
-class Primitive(Generic[P, T]):
+class Primitive(Named, Generic[P, T]):
     """A function that plans call as it is. Made by ``primitive``.
 
     Parameters
@@ -162,6 +170,20 @@ class Primitive(Generic[P, T]):
         self._calls: Memo[Any, _Opaque] = Memo(CALLS_KEPT)
         self._ruled: CustomVJP[..., Any] | CustomJVP[..., Any] | None = None
 
+    def _state(self, frame: FrameType | None) -> Any:
+        function, infer = findable(self._function, frame), findable(self._infer, frame)
+        return function, infer, self._vectorized, None if self._ruled is None else self._ruled._given(frame)
+
+    def __setstate__(self, state: Any) -> None:
+        *given, rules = state
+        self.__init__(*given)  # type: ignore[misc]
+        if rules is not None:
+            (self.defvjp if len(rules) == 2 else self.defjvp)(*rules)
+
+    @overload
+    def __get__(self, instance: None, owner: Any = ...) -> Self: ...
+    @overload
+    def __get__(self: Primitive[Concatenate[S, Q], T], instance: S, owner: Any = ...) -> Callable[Q, T]: ...
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self.__call__, instance)
 
@@ -256,7 +278,7 @@ class Primitive(Generic[P, T]):
                 error.within(f"{self._title}: args{name}")
                 raise
             nodes.append(node)
-            kept.append(_NUMBER if type(leaf) in PYTHON_NUMBERS else OPERAND)
+            kept.append(NUMBER if type(leaf) in PYTHON_NUMBERS else OPERAND)
         key = (structure, tuple([static_key(leaf) for leaf in kept]), tuple([(x.shape, x.dtype) for x in nodes]))
         try:
             call = self._calls.get(key)

@@ -18,7 +18,7 @@ from ..convert import describe
 from ..core.avals import Aval
 from ..engine import Walk, collected_of
 from ..errors import ArgumentError, DifferentiationError, several
-from ..nodes import Argument, Node
+from ..nodes import Argument, Node, history
 from ..tensor import wrap
 from ..vectors import captured, drawn, vectors
 from ..walks import gauss_newton_product, hessian_product, product_hessian, pull, push
@@ -131,7 +131,7 @@ class _Linear:
     def __init__(
         self,
         name: str,
-        apply: Callable[[list[Node]], Sequence[Any]],
+        apply: _Part,
         avals: list[Aval],
         structure: Structure,
         rebuild: Callable[[Sequence[Any]], Any],
@@ -158,27 +158,60 @@ class _Linear:
             nodes = vectors(args[0], self._structure, self._avals, what)
         return self._rebuild(self._apply(nodes))
 
+    def __copy__(self) -> _Linear:
+        # Nothing of it changes.
+        return self
 
-def _linear_part(
-    walk: Walk, results: Results, chosen: Chosen, aux: Aux, avals: list[Aval]
-) -> tuple[list[Any], Callable[[list[Node]], Sequence[Any]]]:
-    """Values of results, and what a walk gives for vectors: without computing again what does not depend on these."""
-    outputs, own, also = results.nodes, chosen.own, [*results.nodes, *aux.nodes]
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Linear:
+        return self
 
-    def recorded(nodes: list[Node]) -> Any:
-        return wrap(ENGINE.nodes(walk, outputs, own, captured(nodes)))
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Nodes first, inputs before what uses them, so that pickling is no recursion over the graph.
+        return _restored, (self._apply.history(), *[getattr(self, name) for name in _LINEAR])
 
-    collected = collected_of(also, own)
-    if is_larger(collected, also, own):
-        return wrap(also), recorded
-    values, second = ENGINE.split(walk, collected, outputs, own, avals, also)
 
-    def applied(nodes: list[Node]) -> Any:
-        if any(type(node) is not Argument for node in nodes):
-            return recorded(nodes)
-        return second([node.value for node in nodes])
+_LINEAR = ("_name", "_apply", "_avals", "_structure", "_rebuild", "_many")
 
-    return values, applied
+
+def _restored(nodes: list[Node], *parts: Any) -> _Linear:
+    return _Linear(*parts)
+
+
+class _Part:
+    """What a walk gives for vectors, without computing again what does not depend on these."""
+
+    __slots__ = ("_also", "_avals", "_is_larger", "_outputs", "_own", "_second", "_walk")
+
+    def __init__(self, walk: Walk, outputs: list[Node], own: list[Node], also: list[Node], avals: list[Aval]):
+        self._walk, self._outputs, self._own, self._also, self._avals = walk, outputs, own, also, avals
+        # Whether it belongs to a larger derivative: it is recorded then.
+        self._is_larger = is_larger(collected_of(also, own), also, own)
+        # Made by the first look at values; in another process by the first call.
+        self._second: Callable[[Sequence[Any]], Sequence[Any]] | None = None
+
+    def values(self) -> list[Any]:
+        """Those of all results."""
+        if self._is_larger:
+            return wrap(self._also)  # type: ignore[no-any-return]
+        collected = collected_of(self._also, self._own)
+        split = ENGINE.split(self._walk, collected, self._outputs, self._own, self._avals, self._also)
+        values, self._second = split
+        return values
+
+    def __call__(self, nodes: list[Node]) -> Sequence[Any]:
+        if self._is_larger or any(type(node) is not Argument for node in nodes):
+            return wrap(ENGINE.nodes(self._walk, self._outputs, self._own, captured(nodes)))  # type: ignore[no-any-return]
+        if self._second is None:
+            self.values()
+        assert self._second is not None
+        return self._second([node.value for node in nodes])
+
+    def history(self) -> list[Node]:
+        """All that it refers to, inputs first."""
+        return history(*self._also, *self._own)
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        return None, {name: getattr(self, name) for name in _Part.__slots__} | {"_second": None}
 
 
 def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
@@ -222,8 +255,8 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> t
     """
     chosen, results, aux = _recorded(function, primals, has_aux, "vjp")
     avals = [node.aval for node in results.nodes]
-    values, apply = _linear_part(PULL, results, chosen, aux, avals)
-    n = len(avals)
+    apply = _Part(PULL, results.nodes, chosen.own, [*results.nodes, *aux.nodes], avals)
+    values, n = apply.values(), len(avals)
     pullback = _Linear("vjp", apply, avals, results.structure, chosen.rebuilt, False)
     value = results.rebuilt(values[:n], chosen.is_number)
     return (value, pullback, aux.rebuilt(iter(values[n:]))) if has_aux else (value, pullback)
@@ -268,12 +301,9 @@ def linearize(function: Callable[..., Any], *primals: Any, has_aux: bool = False
     """
     chosen, results, aux = _recorded(function, primals, has_aux, "linearize")
     avals = [node.aval for node in chosen.own]
-    values, apply = _linear_part(PUSH, results, chosen, aux, avals)
-    n = len(results.nodes)
-
-    def rebuild(found: Sequence[Any]) -> Any:
-        return results.rebuilt(found, chosen.is_number)
-
+    apply = _Part(PUSH, results.nodes, chosen.own, [*results.nodes, *aux.nodes], avals)
+    values, n = apply.values(), len(results.nodes)
+    rebuild = functools.partial(results.rebuilt, numbers=chosen.is_number)
     pushforward = _Linear("linearize", apply, avals, chosen.structure, rebuild, True)
     value = rebuild(values[:n])
     return (value, pushforward, aux.rebuilt(iter(values[n:]))) if has_aux else (value, pushforward)
