@@ -25,7 +25,9 @@ from .machine import set_num_threads
 from .nodes import Constant, Node, Operation, Variable
 from .plan import CacheInfo, set_buffer_limit
 from .registry import backends, get_backend, register_backend
+from .spelling import no_attribute
 from .tensor import Tensor
+from .tracebacks import boundary
 from .transforms import (
     CustomBatch,
     CustomJVP,
@@ -70,6 +72,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+# Modules that are imported when they are first asked for.
+LAZY = ("optim", "solvers", "testing")
 # What `solvers` has, which is imported when one of these is first asked for.
 SOLVERS = ("fixed_point", "least_squares", "linear_solve", "minimize", "odeint", "root")
 
@@ -77,14 +81,19 @@ numpy_api.install()
 scipy_api.install()
 
 
+@boundary
 def __getattr__(name: str) -> Any:
     # Imported when first asked for: it takes a quarter of the time of all else, and many programs train nothing.
-    if name in ("optim", "solvers", "testing"):
+    if name in LAZY:
         return imported(f"autodiff.{name}")
     if name in SOLVERS:
         globals()[name] = found = getattr(imported("autodiff.solvers"), name)
         return found
-    raise AttributeError(f"module 'autodiff' has no attribute {name!r}")
+    raise no_attribute(__name__, name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *LAZY, *SOLVERS]
 
 
 __all__ = [

@@ -17,6 +17,7 @@ from .places import taken
 from .plan.searching import check_compiled
 from .registry import get_backend
 from .tensor.handle import Handle
+from .tracebacks import boundaries, hide
 
 
 class Explanation(NamedTuple):
@@ -69,6 +70,7 @@ class Explanation(NamedTuple):
         return "\n".join([*lines, "", self.source])
 
 
+@boundaries
 class CompiledGradient:
     """A gradient as a function of arrays. Made by ``Graph.compile``.
 
@@ -104,22 +106,28 @@ class CompiledGradient:
         return self._plan.source
 
     def __call__(self, *values: Any) -> tuple[Any, list[Any]]:
-        if len(values) != len(self._avals):
-            raise ArgumentError(f"the compiled gradient takes {several(len(self._avals), 'array')}, not {len(values)}")
-        arrays = []
-        for i, (value, aval) in enumerate(zip(values, self._avals, strict=True)):
-            if type(value) is not np.ndarray or value.dtype != aval.dtype or self._away:
-                value = self._taken(value.value if isinstance(value, Handle) else value, aval, i)
-            if value.shape != aval.shape:
-                raise ShapeError(
-                    f"argument {i} of the compiled gradient has shape {value.shape}, but it was compiled for "
-                    f"{aval!r}; compile another for this shape"
+        try:
+            if len(values) != len(self._avals):
+                raise ArgumentError(
+                    f"the compiled gradient takes {several(len(self._avals), 'array')}, not {len(values)}"
                 )
-            arrays.append(value)
-        results = self._plan(*arrays, *self._bound)
-        if searches:
-            check_compiled(self._plan, results, self._home)
-        return results[0], list(results[1:])
+            arrays = []
+            for i, (value, aval) in enumerate(zip(values, self._avals, strict=True)):
+                if type(value) is not np.ndarray or value.dtype != aval.dtype or self._away:
+                    value = self._taken(value.value if isinstance(value, Handle) else value, aval, i)
+                if value.shape != aval.shape:
+                    raise ShapeError(
+                        f"argument {i} of the compiled gradient has shape {value.shape}, but it was compiled for "
+                        f"{aval!r}; compile another for this shape"
+                    )
+                arrays.append(value)
+            results = self._plan(*arrays, *self._bound)
+            if searches:
+                check_compiled(self._plan, results, self._home)
+            return results[0], list(results[1:])
+        except Exception as error:
+            hide(error)
+            raise
 
     def _taken(self, value: Any, aval: Aval, i: int) -> Any:
         """An argument where the gradient computes."""

@@ -6,8 +6,10 @@ from contextlib import AbstractContextManager
 
 from .arguments import flag
 from .noting import searching
+from .tracebacks import boundary
 
 
+@boundary
 def debug_nans(*, inf: bool = False) -> AbstractContextManager[None]:
     """Meanwhile, a result that is NaN is an error that says in which operation that began, and at which line.
 

@@ -17,6 +17,7 @@ from .gradients import Gradients
 from .matrices import MODES, Options, Run, chunks, hessian_blocks, is_forward, jacobian_blocks
 from .nodes import Constant, Node
 from .tensor import Tensor, wrap
+from .tracebacks import boundaries
 from .vectors import captured, vector
 from .walks import hessian_product, pull, push
 
@@ -66,6 +67,7 @@ def check(dy: Any, dx: Any, n: Any, what: str) -> None:
     count(n, f"{what}: n", of=", the order of the derivative")
 
 
+@boundaries
 class Products:
     """What a ``Graph`` gives of derivatives beside gradients. Each is found in its cache of plans."""
 

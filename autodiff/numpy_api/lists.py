@@ -11,7 +11,9 @@ import numpy as np
 
 from ..dispatch import FUNCTIONS
 from ..registry import OURS
+from ..spelling import no_attribute
 from ..tensor import wrap
+from ..tracebacks import boundary
 from .creation import holds_tensors, joined
 
 # Functions that take several arrays in a list, and ask each.
@@ -62,6 +64,8 @@ def taking_lists(function: Callable[..., Any], path: str) -> Callable[..., Any]:
 
 def of_module(module: ModuleType, name: str) -> Any:
     """What a module of NumPy has under a name, as ``autodiff.numpy`` has it."""
+    if not hasattr(module, name):
+        raise no_attribute(module.__name__.replace("numpy", OURS, 1), name, dir(module))
     found = getattr(module, name)
     path = f"{module.__name__}.{name}".removeprefix("numpy.")
     takes_tensors = isinstance(found, np.ufunc) or (callable(found) and found in FUNCTIONS)
@@ -72,6 +76,7 @@ def submodule(module: ModuleType) -> ModuleType:
     """A module of NumPy's in which functions take lists of Tensors, too."""
     made = ModuleType(module.__name__.replace("numpy", OURS, 1), module.__doc__)
 
+    @boundary
     def find(name: str) -> Any:
         found = vars(made)[name] = of_module(module, name)
         return found

@@ -25,6 +25,7 @@ from ..plan.cache import Entry
 from ..registry import backend_of, computing, get_backend
 from ..static_keys import static_key
 from ..tensor import Tensor, wrap
+from ..tracebacks import boundaries, boundary, hide
 from ..tracing import UNKNOWN, unknowns
 from ..watching import call_watched, traced
 from .guards import Captured, Guard, Present, Transparent, guard_of, outside_of
@@ -81,6 +82,7 @@ class _Variants(list[_Traced]):
         return sum([traced.plan.n_operations for traced in self])
 
 
+@boundaries
 class Function:
     """A function that is traced once for each set of shapes and dtypes, then replayed. Made by ``function``.
 
@@ -122,32 +124,36 @@ class Function:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         # The common call has arrays and floats only, and costs little beside the plan.
-        if kwargs or self._away:
-            return self._call_any(args, kwargs)
-        entry = self._latest()
-        if entry is not None and entry.recognised(args) and not searches:
-            entry.used = next(self._cache.clock)
-            entry.uses += 1
-            traced = entry.value[0]
-            if traced.is_plain:
-                return traced.build(traced.plan(*args))
-            return self._replay((), args, args, kwargs, entry.value)
-        key: list[Any] = []
-        for arg in args:
-            kind = type(arg)
-            if kind is float:
-                key.append(float)
-            elif kind is np.ndarray:
-                key.append(arg.shape)
-                key.append(arg.dtype)
-            else:
+        try:
+            if kwargs or self._away:
                 return self._call_any(args, kwargs)
-        whole = tuple(key)
-        entry = self._cache.found(whole)
-        if entry is not None and not entry.uses % CALLS_NOTED:
-            entry.recognised = entry.recognised or _recogniser(args)
-            self._latest = weakref.ref(entry)
-        return self._replay(whole, args, args, kwargs, None if entry is None else entry.value)
+            entry = self._latest()
+            if entry is not None and entry.recognised(args) and not searches:
+                entry.used = next(self._cache.clock)
+                entry.uses += 1
+                traced = entry.value[0]
+                if traced.is_plain:
+                    return traced.build(traced.plan(*args))
+                return self._replay((), args, args, kwargs, entry.value)
+            key: list[Any] = []
+            for arg in args:
+                kind = type(arg)
+                if kind is float:
+                    key.append(float)
+                elif kind is np.ndarray:
+                    key.append(arg.shape)
+                    key.append(arg.dtype)
+                else:
+                    return self._call_any(args, kwargs)
+            whole = tuple(key)
+            entry = self._cache.found(whole)
+            if entry is not None and not entry.uses % CALLS_NOTED:
+                entry.recognised = entry.recognised or _recogniser(args)
+                self._latest = weakref.ref(entry)
+            return self._replay(whole, args, args, kwargs, None if entry is None else entry.value)
+        except Exception as error:
+            hide(error)
+            raise
 
     def _call_any(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call with containers, keywords, Tensors, or arguments that are part of the structure."""
@@ -333,6 +339,7 @@ def _own(value: Any) -> Any:
     return np.array(value) if isinstance(value, np.ndarray) else value
 
 
+@boundary
 def function(
     f: Callable[..., Any] | None = None,
     *,

@@ -20,6 +20,7 @@ from ..memo import Memo
 from ..nodes import Node, Operation
 from ..static_keys import static_key
 from ..tensor import Tensor, wrap
+from ..tracebacks import boundaries, boundary
 from ..vectors import PYTHON_NUMBERS, alike, drawn
 from .custom import OPERAND, CustomJVP, CustomVJP, Mark
 
@@ -30,6 +31,7 @@ T = TypeVar("T")
 CALLS_KEPT = 1 << 8
 
 
+@boundaries
 class ShapeDtype:
     """The shape and the dtype of an array that is not computed yet.
 
@@ -130,6 +132,7 @@ class _Opaque(Call):
 _NUMBER = Mark()
 
 
+@boundaries
 class Primitive(Generic[P, T]):
     """A function that plans call as it is. Made by ``primitive``.
 
@@ -295,6 +298,7 @@ def primitive(
 ) -> Callable[[Callable[P, T]], Primitive[P, T]]: ...
 
 
+@boundary
 def primitive(function: Any = None, *, infer: Any = None, vectorized: bool = False) -> Any:
     """A function that is called as it is, on arrays, when a plan runs: one of Numba's, of C, of SciPy.
 

@@ -20,6 +20,7 @@ from ..engine import Walk, collected_of
 from ..errors import ArgumentError, DifferentiationError, several
 from ..nodes import Argument, Node
 from ..tensor import wrap
+from ..tracebacks import boundaries, boundary
 from ..vectors import captured, drawn, vectors
 from ..walks import gauss_newton_product, hessian_product, product_hessian, pull, push
 from ..watching import call_watched
@@ -53,6 +54,7 @@ def _recorded(function: Any, primals: Sequence[Any], has_aux: bool, name: str) -
     return chosen, Results(out, name).differentiable(), aux
 
 
+@boundary
 def jvp(
     function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False
 ) -> tuple[Any, ...]:
@@ -123,6 +125,7 @@ def _leaves(structure: Structure) -> int:
     return 1 if structure is LEAF else sum(map(_leaves, structure[2]))
 
 
+@boundaries
 class _Linear:
     """A linear function of vectors, at a point that is known: what ``vjp`` and ``linearize`` return."""
 
@@ -181,6 +184,7 @@ def _linear_part(
     return values, applied
 
 
+@boundary
 def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """The value of a function and its pullback: what takes a vector times the Jacobian, in reverse mode.
 
@@ -229,6 +233,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> t
     return (value, pullback, aux.rebuilt(iter(values[n:]))) if has_aux else (value, pullback)
 
 
+@boundary
 def linearize(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """The value of a function and its derivative as a linear function of directions, in forward mode.
 
@@ -290,6 +295,7 @@ def _second(
     has_aux = flag(has_aux, f"{name}: has_aux")
 
     @functools.wraps(function)
+    @boundary
     def product(*args: Any, **kwargs: Any) -> Any:
         chosen, vector = _with_vector(function, args, kwargs, name, argnums, argnames)
         out, aux = apart(chosen.called(function), has_aux, name)
@@ -326,6 +332,7 @@ def _product(
     return (chosen.rebuilt(found), rest) if has_aux else chosen.rebuilt(found)
 
 
+@boundary
 def hvp(
     function: Callable[..., Any],
     argnums: int | Sequence[int] | None = None,
@@ -375,6 +382,7 @@ def hvp(
     return _second(function, argnums, argnames, has_aux, Walk(hessian_product), "hvp")
 
 
+@boundary
 def vhp(
     function: Callable[..., Any],
     argnums: int | Sequence[int] | None = None,
@@ -422,6 +430,7 @@ def half_square(x: Any) -> Any:
     return sum([0.5 * np.sum(np.square(leaf)) for leaf in leaves])
 
 
+@boundary
 def ggnvp(
     function: Callable[..., Any],
     loss: Callable[[Any], Any] = half_square,
@@ -476,6 +485,7 @@ def ggnvp(
         raise ArgumentError(f"{name}: loss={describe(loss)} is not callable")
 
     @functools.wraps(function)
+    @boundary
     def product(*args: Any, **kwargs: Any) -> Any:
         chosen, vector = _with_vector(function, args, kwargs, name, argnums, argnames)
         results = Results(chosen.called(function), name, beside=False).differentiable()
