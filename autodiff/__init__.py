@@ -24,6 +24,7 @@ from .importing import imported
 from .machine import set_num_threads
 from .nodes import Constant, Node, Operation, Variable
 from .plan import CacheInfo, set_buffer_limit
+from .progress import Progress, set_progress
 from .registry import backends, get_backend, register_backend
 from .spelling import no_attribute
 from .tensor import Tensor
@@ -114,6 +115,7 @@ __all__ = [
     "Node",
     "Operation",
     "Primitive",
+    "Progress",
     "RetraceWarning",
     "ShapeDtype",
     "Tensor",
@@ -155,6 +157,7 @@ __all__ = [
     "scan",
     "set_buffer_limit",
     "set_num_threads",
+    "set_progress",
     "solvers",
     "sparsity",
     "stop_gradient",

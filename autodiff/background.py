@@ -25,6 +25,7 @@ from threading import get_ident
 from time import perf_counter, sleep
 from typing import Any, Generic, TypeVar
 
+from .progress import beat, made_beside
 from .whole import uncollected
 
 VARIABLE = "AUTODIFF_BACKGROUND"
@@ -92,8 +93,10 @@ class Later(Generic[T]):
         assert work is not None
         assert context is not None
         # A copy: in the child of a fork, a thread that is no more may have entered it.
+        begin = perf_counter()
         self._result = uncollected(partial(context.copy().run, work))
         self._context = None
+        made_beside(self._what, perf_counter() - begin)
         # Last: who sees that there is no work left finds the result.
         self._work = None
 
@@ -221,6 +224,8 @@ def check() -> None:
     """
     if is_at_work():
         _pause()
+    else:
+        beat()
 
 
 def _pause() -> None:

@@ -83,9 +83,9 @@ def meant(name: str, known: Iterable[str]) -> str:
 
 
 def no_attribute(module: str, name: str, known: Iterable[str] = ()) -> MissingAttributeError:
-    """The error for a name that a module does not have; it has the ``known`` ones, or those that it says itself."""
+    """The error for a name that a module does not have; it has the ``known`` ones, or those of its ``__all__``."""
     # Python asks for names that begin so, and nobody else.
-    hint = "" if name.startswith("_") else meant(name, known or dir(sys.modules[module]))
+    hint = "" if name.startswith("_") else meant(name, known or sys.modules[module].__all__)
     error = MissingAttributeError(f"module {module!r} has no attribute {name!r}{hint}")
     # Python would suggest a name beside, if it did not find this.
     error.name = name
@@ -99,6 +99,6 @@ def explain_keyword(error: TypeError, function: Callable[..., Any], given: Mappi
     unknown = [name for name in given if name not in named]
     if not unknown or any(p.kind is p.VAR_KEYWORD for p in parameters):
         return
-    title = function.__qualname__.removesuffix(".__init__")
+    title = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
     hint = meant(unknown[0], named) or f"; it takes {', '.join(named)}"
     error.args = (f"{title}: there is no argument {unknown[0]!r}{hint}",)

@@ -15,6 +15,7 @@ from ..errors import TraceError
 from ..nodes import Node, Unknown, freeze, is_fixed, operations_since
 from ..noting import search
 from ..places import bring_leaves, brought, elsewhere
+from ..progress import stage
 from ..registry import computing, get_backend
 from ..watching import is_tracing, note_look, present_value
 from .build import below, build, transcribe
@@ -66,6 +67,7 @@ def compile_nodes(
     how many of the outputs are results, if others are kept for later. ``memory_limit`` is how many bytes it may hold;
     what answers until it is made would not keep to that, so nothing does.
     """
+    stage("compiling")
     outputs = tuple(outputs)
     if search():
         return Searching(inputs, outputs, backend, lambda: compile_nodes(inputs, outputs, backend, derivatives), asked)

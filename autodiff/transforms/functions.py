@@ -22,6 +22,7 @@ from ..noting import searches
 from ..places import placed
 from ..plan import PlanCache, compile_nodes
 from ..plan.cache import Entry
+from ..progress import stage
 from ..registry import backend_of, computing, get_backend
 from ..static_keys import static_key
 from ..tensor import Tensor, wrap
@@ -255,6 +256,7 @@ class Function:
             stand_ins = iter(nodes)
             inner = [leaf if aval is None else wrap(next(stand_ins)) for leaf, aval in zip(leaves, avals, strict=True)]
             args, kwargs = unflatten(given, iter(inner))
+            stage("tracing")
             return call_watched(self._function, args, kwargs, list(nodes), "function")
 
         begin = Argument(WEAK_FLOAT, UNKNOWN, NO_SLOT).sequence
