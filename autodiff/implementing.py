@@ -17,7 +17,7 @@ from .replacing import Replacements
 from .scipy_api.replacing import holds_tensor
 from .tensor import wrap
 from .tensor.tensor import node_of
-from .tracebacks import boundary
+from .tracebacks import boundary, calling
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -140,6 +140,7 @@ def _dispatching(function: Any) -> Callable[..., Any]:
 
     @functools.wraps(function)
     @boundary
+    @calling
     def call(*args: Any, **kwargs: Any) -> Any:
         if holds_tensor(args) or (kwargs and holds_tensor(kwargs.values())):
             return _handlers[function](*args, **kwargs)

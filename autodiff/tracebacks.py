@@ -25,9 +25,10 @@ VARIABLE = "AUTODIFF_TRACEBACKS"
 
 # What is raised on purpose, by this library or by what computes for it. Any other error that begins in a frame of this
 # library is a mistake of the library, and keeps all frames: who mends it needs them.
-ON_PURPOSE = (AutodiffError, FloatingPointError, MemoryError, Warning, np.linalg.LinAlgError)
+ON_PURPOSE = (AutodiffError, FloatingPointError, MemoryError, OSError, Warning, np.linalg.LinAlgError)
 
-# Functions of this library that call those of users. A call that does not fit these is no mistake of the library.
+# Functions of this library that call those of users, or of other packages as users call them. What is wrong there is no
+# mistake of the library.
 CALLING: set[CodeType] = set()
 
 P = ParamSpec("P")
@@ -61,16 +62,19 @@ def hide(error: BaseException) -> None:
 def _hidden(error: BaseException, handled: bool) -> bool:
     """Take frames out of the traceback of one error; whether that may be done."""
     kept: list[TracebackType] = []
-    number, ours = 0, False
+    number, ours, caller = 0, False, None
     trace = error.__traceback__
     while trace is not None:
         frame = trace.tb_frame
-        ours = in_package(frame) or (ours and called_by_package(frame))
+        if in_package(frame):
+            ours, caller = True, frame.f_code
+        else:
+            ours = ours and called_by_package(frame)
         if not ours:
             kept.append(trace)
         number += 1
         trace = trace.tb_next
-    if ours and not (handled or isinstance(error, ON_PURPOSE) or _of_call(error, frame.f_code)):
+    if ours and not (handled or isinstance(error, ON_PURPOSE) or caller in CALLING):
         return False
     if len(kept) < number:
         for outer, inner in pairwise((*kept, None)):
@@ -80,12 +84,8 @@ def _hidden(error: BaseException, handled: bool) -> bool:
     return True
 
 
-def _of_call(error: BaseException, innermost: CodeType) -> bool:
-    return isinstance(error, TypeError) and innermost in CALLING
-
-
 def calling(function: F) -> F:
-    """A function that calls what users gave."""
+    """A function that calls those of users, or of other packages for them."""
     CALLING.add(function.__code__)
     return function
 

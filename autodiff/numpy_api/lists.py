@@ -13,7 +13,7 @@ from ..dispatch import FUNCTIONS
 from ..registry import OURS
 from ..spelling import no_attribute
 from ..tensor import wrap
-from ..tracebacks import boundary
+from ..tracebacks import boundary, calling, hide
 from .creation import holds_tensors, joined
 
 # Functions that take several arrays in a list, and ask each.
@@ -37,20 +37,25 @@ def taking_lists(function: Callable[..., Any], path: str) -> Callable[..., Any]:
     """
 
     @functools.wraps(function, updated=())
+    @calling
     def call(*args: Any, **kwargs: Any) -> Any:
         # Written out: a generator takes 0.5 us.
-        for x in args:
-            if type(x) is list or type(x) is tuple:
-                break
-        else:
-            if not kwargs:
-                return function(*args)
-            for x in kwargs.values():
+        try:
+            for x in args:
                 if type(x) is list or type(x) is tuple:
                     break
             else:
-                return function(*args, **kwargs)
-        return function(*map(_given, args), **{name: _given(value) for name, value in kwargs.items()})
+                if not kwargs:
+                    return function(*args)
+                for x in kwargs.values():
+                    if type(x) is list or type(x) is tuple:
+                        break
+                else:
+                    return function(*args, **kwargs)
+            return function(*map(_given, args), **{name: _given(value) for name, value in kwargs.items()})
+        except Exception as error:
+            hide(error)
+            raise
 
     call.__module__, call.__qualname__ = OURS, path
     call.numpys = function  # type: ignore[attr-defined]

@@ -20,7 +20,7 @@ from ..memo import Memo
 from ..nodes import Node, Operation
 from ..static_keys import static_key
 from ..tensor import Tensor, wrap
-from ..tracebacks import boundaries, boundary
+from ..tracebacks import boundaries, boundary, calling
 from ..vectors import PYTHON_NUMBERS, alike, drawn
 from .custom import OPERAND, CustomJVP, CustomVJP, Mark
 
@@ -93,6 +93,7 @@ class _Opaque(Call):
         self._structure = structure
         self._names = [f"{name}: the result{path}" for path in leaf_names(result)]
 
+    @calling
     def run(self, *values: Any) -> tuple[np.ndarray[Any, Any], ...]:
         # Copies: the function may keep them, or write to them, and a plan uses its memory again.
         rest = iter([np.array(x, dtype) for x, dtype in zip(values, self._dtypes, strict=True)])
