@@ -95,10 +95,11 @@ class Later(Generic[T]):
         # A copy: in the child of a fork, a thread that is no more may have entered it.
         begin = perf_counter()
         self._result = uncollected(partial(context.copy().run, work))
+        seconds = perf_counter() - begin
         self._context = None
-        made_beside(self._what, perf_counter() - begin)
         # Last: who sees that there is no work left finds the result.
         self._work = None
+        made_beside(self._what, seconds)
 
 
 def enabled() -> bool:

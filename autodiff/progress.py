@@ -195,16 +195,16 @@ def beat() -> None:
 
 
 def made_beside(what: str, seconds: float) -> None:
-    """Say what was made in the background, for which nobody waited, if it took long."""
+    """Say what was made, while other plans answer, if it took long."""
     if seconds < LONG:
         return
-    log(f"{what} took {seconds:.2f} s in the background")
+    log(f"{what} took {seconds:.2f} s")
     listener = _listener
     if listener is not None:
         try:
             listener(Progress(next(_numbers), what, "", 1, 1, seconds, True))
         except Exception:
-            # Nobody waits here who could be told.
+            # Nobody waits for this who could be told.
             imported("logging").getLogger(LOGGER).exception("the function given to set_progress failed")
 
 

@@ -1,5 +1,6 @@
 """Names and keywords that are not there: the error says what may have been meant."""
 
+import inspect
 import pickle
 import subprocess
 import sys
@@ -9,9 +10,9 @@ import pytest
 
 import autodiff as ad
 import autodiff.numpy as anp
-from autodiff import optim, solvers, sparse
+from autodiff import optim, solvers, sparse, testing
 from autodiff.errors import MissingAttributeError
-from autodiff.spelling import meant
+from autodiff.spelling import THEIRS, meant
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ KEYWORDS = [
     (lambda: optim.SGD(w(), momentun=0.9), "SGD: there is no argument 'momentun'; did you mean 'momentum'?"),
     (lambda: optim.Adam(w(), 0.1, eps=1e-8), "Adam: there is no argument 'eps'; did you mean 'epsilon'?"),
     (lambda: ad.Graph(bakend="numpy"), "Graph: there is no argument 'bakend'; did you mean 'backend'?"),
-    (lambda: ad.grad(np.sum, wrt=0), "grad: there is no argument 'wrt'; did you mean 'argnums'?"),
+    (lambda: ad.grad(np.sum, wrt=0), "grad: there is no argument 'wrt'; did you mean 'argnums' or 'argnames'?"),
     (lambda: ad.hessian(np.sum, argnum=0), "hessian: there is no argument 'argnum'; did you mean 'argnums'?"),
     (lambda: ad.vmap(np.sum, in_axis=0), "vmap: there is no argument 'in_axis'; did you mean 'in_axes'?"),
     (lambda: ad.root(np.sin, 3.0, tolerance=1), "root: there is no argument 'tolerance'; did you mean 'tol'?"),
@@ -108,6 +109,26 @@ def test_words():
 
 def test_what_is_meant():
     assert meant("lr", ["rate", "momentum"]) == "; did you mean 'rate'?"
+    assert meant("step_size", ["rate", "every", "factor"]) == "; did you mean 'rate' or 'every'?"
+    # A word of another library comes before one that is spelt alike.
+    assert meant("lr", ["lrx", "rate"]) == "; did you mean 'rate'?"
     assert meant("LR", ["lr"]) == "; did you mean 'lr'?"
     assert meant("lr", ["momentum", "_lr"]) == ""
     assert meant("eps", []) == ""
+
+
+def test_the_names_of_the_table_are_there():
+    words = set()
+    for module in (ad, optim, solvers, testing):
+        for name in module.__all__:
+            value = getattr(module, name)
+            words.add(name)
+            for function in (value, *vars(value).values()) if inspect.isclass(value) else (value,):
+                if inspect.isfunction(function) or function is value:
+                    try:
+                        words |= {*inspect.signature(function).parameters}
+                    except (TypeError, ValueError):
+                        assert not inspect.isfunction(function)
+    assert {*THEIRS} <= words
+    # What is a name here, too, is asked for by it: no row hides it.
+    assert not [name for name, theirs in THEIRS.items() if name in theirs]

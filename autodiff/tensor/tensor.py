@@ -541,6 +541,8 @@ class _Stale(Tensor):
 
 _Stale.__name__ = _Stale.__qualname__ = "Tensor"
 Tensor._live, Tensor._stale = Tensor, _Stale
+# For Python's message about a call that does not fit.
+Tensor.__init__.__qualname__ = "Tensor"
 
 
 def _restore(nodes: list[Node], slot: Slot | None) -> Tensor:
