@@ -25,7 +25,7 @@ from threading import get_ident
 from time import perf_counter, sleep
 from typing import Any, Generic, TypeVar
 
-from .progress import beat, made_beside
+from .progress import beat, listeners, made_beside
 from .whole import uncollected
 
 VARIABLE = "AUTODIFF_BACKGROUND"
@@ -225,7 +225,7 @@ def check() -> None:
     """
     if is_at_work():
         _pause()
-    else:
+    elif listeners:
         beat()
 
 

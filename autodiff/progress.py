@@ -57,7 +57,8 @@ class Progress(NamedTuple):
 
 Listener = Callable[[Progress], None]
 
-_listener: Listener | None = None
+# Who listens, if anybody does. Loops that are not to be slowed down ask this themselves.
+listeners: list[Listener] = []
 _numbers = itertools.count(1)
 
 
@@ -98,20 +99,19 @@ class Task:
             self._tell(now, True)
 
     def _tell(self, now: float, ended: bool) -> None:
-        listener = _listener
-        if listener is not None:
+        for listener in listeners:
             self._told = not ended
             listener(Progress(self.number, self.what, self.doing, self.done, self.total, now - self.begin, ended))
 
 
 def begun(what: str, total: int | None = None) -> Task | None:
     """Work that begins, if somebody listens."""
-    return None if _listener is None else Task(what, total)
+    return Task(what, total) if listeners else None
 
 
 def counted(steps: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
     """Steps of a loop, which are counted if somebody listens."""
-    return steps if _listener is None else _counted(steps, Task(what, total))
+    return _counted(steps, Task(what, total)) if listeners else steps
 
 
 def _counted(steps: Iterable[T], task: Task) -> Iterator[T]:
@@ -142,7 +142,7 @@ class Making(Task):
         now = perf_counter()
         self.stages[self.doing] = self.stages.get(self.doing, 0.0) + now - self._since
         self.doing, self._since = stage, now
-        if _listener is not None:
+        if listeners:
             self.at(self.done)
 
     def made(self, operations: int, seconds: float) -> None:
@@ -185,9 +185,7 @@ def stage(name: str) -> None:
 
 
 def beat() -> None:
-    """An operation more was written: called in the loops of long work."""
-    if _listener is None:
-        return
+    """An operation more was written: called in the loops of long work, if somebody listens."""
     reference = _here.making
     task = None if reference is None else reference()
     if task is not None:
@@ -199,8 +197,7 @@ def made_beside(what: str, seconds: float) -> None:
     if seconds < LONG:
         return
     log(f"{what} took {seconds:.2f} s")
-    listener = _listener
-    if listener is not None:
+    for listener in listeners:
         try:
             listener(Progress(next(_numbers), what, "", 1, 1, seconds, True))
         except Exception:
@@ -276,10 +273,9 @@ def set_progress(progress: bool | Listener) -> None:
     >>> ad.set_progress(lambda event: print(f"{event.what}: {event.done} of {event.total}"))
     >>> ad.set_progress(False)
     """
-    global _listener  # noqa: PLW0603  (who listens does so to the process)
     if isinstance(progress, bool):
-        _listener = Bars() if progress else None
+        listeners[:] = [Bars()] if progress else []
     elif callable(progress):
-        _listener = progress
+        listeners[:] = [progress]
     else:
         raise ArgumentError(f"set_progress: {shown(progress)} is neither True, False nor a function of an event")

@@ -227,14 +227,14 @@ def test_bars(events, monkeypatch):
     assert "scan: " in text.getvalue()
     assert "/7" in text.getvalue()
     assert "compiling: " in text.getvalue()
-    assert not progress._listener._bars
+    assert not progress.listeners[0]._bars
 
 
 def test_bars_without_tqdm(monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     with pytest.raises(UnsupportedError, match=r"tqdm, which is not installed; pip install tqdm"):
         ad.set_progress(True)
-    assert progress._listener is None
+    assert not progress.listeners
 
 
 def test_wrong_arguments():

@@ -24,19 +24,7 @@ from ..tracebacks import boundaries, boundary
 from ..vectors import captured, drawn, vectors
 from ..walks import gauss_newton_product, hessian_product, product_hessian, pull, push
 from ..watching import call_watched
-from .calls import (
-    ENGINE,
-    Argnames,
-    Argnums,
-    Aux,
-    Chosen,
-    Results,
-    apart,
-    check_call,
-    is_larger,
-    real_scalar,
-    together,
-)
+from .calls import ENGINE, Argnames, Argnums, Aux, Chosen, Results, apart, check_call, is_larger, real_scalar, together
 
 PUSH, PULL = Walk(push), Walk(pull)
 
