@@ -41,7 +41,7 @@ def hide(error: BaseException) -> None:
     """Take the frames of this library, and those below them of what it calls, out of the traceback of an error.
 
     Frames of functions that users gave stay, wherever they are, and so do those of other packages that users called.
-    The errors that this one came from, or came up beside, are treated in the same way.
+    The errors that this one came from, came up beside, or is a group of, are treated in the same way.
     """
     if os.environ.get(VARIABLE) == "full":
         return
@@ -57,6 +57,8 @@ def hide(error: BaseException) -> None:
         # What one of ours came from was handled, so it is no mistake.
         handled = handled or isinstance(one, AutodiffError)
         found += [(one.__cause__, handled), (one.__context__, handled)]
+        if isinstance(one, BaseExceptionGroup):
+            found += [(each, handled) for each in one.exceptions]
 
 
 def _hidden(error: BaseException, handled: bool) -> bool:

@@ -144,6 +144,21 @@ def test_causes_and_contexts_are_treated_alike():
         found = found.__cause__ or found.__context__
 
 
+def test_errors_of_a_group_are_treated_alike():
+    def several(x):
+        found = []
+        for n in (4, 5):
+            try:
+                ad.grad(lambda y, n=n: np.sum(y + np.ones(n)))(x)
+            except ShapeError as error:
+                found.append(error)
+        raise ExceptionGroup("of the user", found)
+
+    error = raised(lambda: ad.grad(several)(W))
+    assert frames(error) == ["raised", "<lambda>", "several"]
+    assert [frames(one) for one in error.exceptions] == [["several", "<lambda>"]] * 2
+
+
 def test_errors_that_are_mistakes_of_the_library_keep_all_frames(monkeypatch):
     def mistake(*args):
         raise RuntimeError("of the library")
