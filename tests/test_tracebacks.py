@@ -205,6 +205,9 @@ def _public():
     for module in (ad, optim, solvers, testing):
         for name in module.__all__:
             value = getattr(module, name)
+            if inspect.isgeneratorfunction(inspect.unwrap(value)):
+                # A context manager: what is raised in its block is not raised by it.
+                continue
             if inspect.isfunction(value) or inspect.isclass(value):
                 yield f"{module.__name__}.{name}", value
 
