@@ -24,8 +24,11 @@ from .importing import imported
 from .machine import set_num_threads
 from .nodes import Constant, Node, Operation, Variable
 from .plan import CacheInfo, set_buffer_limit
+from .progress import Progress, set_progress
 from .registry import backends, get_backend, register_backend
+from .spelling import no_attribute
 from .tensor import Tensor
+from .tracebacks import boundary
 from .transforms import (
     CustomBatch,
     CustomJVP,
@@ -71,9 +74,10 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+# Modules that are imported when they are first asked for.
+LAZY = ("optim", "solvers", "testing")
 # What is drawn and shown, by the module that has it, which is imported when it is first asked for.
 SHOWN = {"draw": "autodiff.drawing"}
-
 # What `solvers` has, which is imported when one of these is first asked for.
 SOLVERS = ("fixed_point", "least_squares", "linear_solve", "minimize", "odeint", "root")
 
@@ -81,9 +85,10 @@ numpy_api.install()
 scipy_api.install()
 
 
+@boundary
 def __getattr__(name: str) -> Any:
     # Imported when first asked for: it takes a quarter of the time of all else, and many programs train nothing.
-    if name in ("optim", "solvers", "testing"):
+    if name in LAZY:
         return imported(f"autodiff.{name}")
     if name in SOLVERS:
         globals()[name] = found = getattr(imported("autodiff.solvers"), name)
@@ -91,7 +96,11 @@ def __getattr__(name: str) -> Any:
     if name in SHOWN:
         globals()[name] = found = getattr(imported(SHOWN[name]), name)
         return found
-    raise AttributeError(f"module 'autodiff' has no attribute {name!r}")
+    raise no_attribute(__name__, name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *LAZY, *SOLVERS, *SHOWN]
 
 
 __all__ = [
@@ -112,6 +121,7 @@ __all__ = [
     "Node",
     "Operation",
     "Primitive",
+    "Progress",
     "RetraceWarning",
     "ShapeDtype",
     "Tensor",
@@ -156,6 +166,7 @@ __all__ = [
     "scope",
     "set_buffer_limit",
     "set_num_threads",
+    "set_progress",
     "solvers",
     "sparsity",
     "stop_gradient",

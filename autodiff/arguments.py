@@ -13,6 +13,7 @@ from .convert import describe
 from .core.avals import INT64
 from .errors import ArgumentError, AutodiffError, DTypeError, OutOfMemoryError, shown
 from .machine import memory_bytes
+from .spelling import meant
 
 # What NumPy's functions count with.
 LARGEST = np.iinfo(INT64).max
@@ -116,7 +117,8 @@ def word(value: Any, what: str, words: Sequence[str]) -> str:
     """One of some words."""
     if isinstance(value, str) and value in words:
         return value
-    raise ArgumentError(f"{what}={describe(value)} is not one of {', '.join(map(repr, words))}")
+    hint = meant(value, words) if isinstance(value, str) else ""
+    raise ArgumentError(f"{what}={describe(value)} is not one of {', '.join(map(repr, words))}{hint}")
 
 
 def check_memory(shape: Sequence[int], dtype: np.dtype[Any], what: str) -> None:

@@ -25,6 +25,7 @@ from threading import get_ident
 from time import perf_counter, sleep
 from typing import Any, Generic, TypeVar
 
+from .progress import beat, listeners, made_beside
 from .whole import uncollected
 
 VARIABLE = "AUTODIFF_BACKGROUND"
@@ -92,10 +93,13 @@ class Later(Generic[T]):
         assert work is not None
         assert context is not None
         # A copy: in the child of a fork, a thread that is no more may have entered it.
+        begin = perf_counter()
         self._result = uncollected(partial(context.copy().run, work))
+        seconds = perf_counter() - begin
         self._context = None
         # Last: who sees that there is no work left finds the result.
         self._work = None
+        made_beside(self._what, seconds)
 
 
 def enabled() -> bool:
@@ -221,6 +225,8 @@ def check() -> None:
     """
     if is_at_work():
         _pause()
+    elif listeners:
+        beat()
 
 
 def _pause() -> None:

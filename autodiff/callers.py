@@ -15,6 +15,9 @@ PACKAGES = (PACKAGE, f"{PACKAGE}_backends")
 _SITES = [folder for folder in (*site.getsitepackages(), site.USER_SITE) if folder and folder.endswith("-packages")]
 _INSTALLED = (os.path.dirname(os.__file__), *_SITES, "<frozen ")
 
+# Packages that compute for this one.
+_NAMES = "array_api_compat array_api_strict cupy dask distributed llvmlite numpy scipy torch"
+LIBRARIES = frozenset(_NAMES.split())
 
 UNKNOWN_LINE = "an unknown line"
 
@@ -39,6 +42,12 @@ def in_package(frame: FrameType) -> bool:
     if str(frame.f_globals.get("__name__", "")).partition(".")[0] in PACKAGES:
         return True
     return frame.f_code.co_filename.startswith(f"<{PACKAGE}")
+
+
+def called_by_package(frame: FrameType) -> bool:
+    """Whether a frame, below one of this package, runs what this package calls to compute: no function of a user's."""
+    name = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return name in LIBRARIES or (_installed(frame.f_code) and not frame.f_code.co_filename.startswith(tuple(_SITES)))
 
 
 def user_frame() -> tuple[FrameType, int]:

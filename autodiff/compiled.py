@@ -19,6 +19,7 @@ from .plan import compile_nodes, memory_of, tier_of
 from .plan.searching import check_compiled
 from .registry import get_backend
 from .tensor.handle import Handle
+from .tracebacks import boundaries, hide
 
 
 class Explanation(NamedTuple):
@@ -113,6 +114,7 @@ class Made(NamedTuple):
         return compile_nodes(*self.body.names(), self.backend, True, memory_limit=self.memory_limit)
 
 
+@boundaries
 class CompiledGradient:
     """A gradient as a function of arrays. Made by ``Graph.compile``.
 
@@ -176,22 +178,27 @@ class CompiledGradient:
         return str(shown.function("CompiledGradient", f"({arguments})", self._home.label, [plan_row(self._plan)]))
 
     def __call__(self, *values: Any) -> tuple[Any, list[Any]]:
-        if len(values) != len(self._avals):
-            raise ArgumentError(f"the compiled gradient takes {several(len(self._avals), 'array')}, not {len(values)}")
-        arrays = []
-        for i, (value, aval) in enumerate(zip(values, self._avals, strict=True)):
-            if type(value) is not np.ndarray or value.dtype != aval.dtype or self._away:
-                value = self._taken(value.value if isinstance(value, Handle) else value, aval, i)
-            if value.shape != aval.shape:
-                raise ShapeError(
-                    f"argument {i} of the compiled gradient has shape {value.shape}, but it was compiled for "
-                    f"{aval!r}; compile another for this shape"
-                )
-            arrays.append(value)
-        results = self._plan(*arrays, *self._bound)
-        if searches:
-            check_compiled(self._plan, results, self._home)
-        return results[0], list(results[1:])
+        try:
+            if len(values) != len(self._avals):
+                takes = several(len(self._avals), "array")
+                raise ArgumentError(f"the compiled gradient takes {takes}, not {len(values)}")
+            arrays = []
+            for i, (value, aval) in enumerate(zip(values, self._avals, strict=True)):
+                if type(value) is not np.ndarray or value.dtype != aval.dtype or self._away:
+                    value = self._taken(value.value if isinstance(value, Handle) else value, aval, i)
+                if value.shape != aval.shape:
+                    raise ShapeError(
+                        f"argument {i} of the compiled gradient has shape {value.shape}, but it was compiled for "
+                        f"{aval!r}; compile another for this shape"
+                    )
+                arrays.append(value)
+            results = self._plan(*arrays, *self._bound)
+            if searches:
+                check_compiled(self._plan, results, self._home)
+            return results[0], list(results[1:])
+        except Exception as error:
+            hide(error)
+            raise
 
     def _taken(self, value: Any, aval: Aval, i: int) -> Any:
         """An argument where the gradient computes."""

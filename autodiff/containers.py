@@ -14,6 +14,7 @@ from typing import Any
 
 from .errors import ArgumentError
 from .static_keys import static_key
+from .tracebacks import boundary
 
 # How deep containers may be nested. One that contains itself is nested without end.
 DEEPEST = 200
@@ -42,6 +43,7 @@ Together = Callable[[Any, Sequence[Any]], Any]
 _registered: dict[type, tuple[Apart, Together]] = {}
 
 
+@boundary
 def register_container(kind: type, flatten: Apart, unflatten: Together) -> None:
     """Let instances of a class be containers of arrays, wherever lists, tuples and dicts are.
 

@@ -7,8 +7,10 @@ from contextlib import AbstractContextManager
 from .arguments import flag
 from .errors import ArgumentError
 from .noting import noting_lines, noting_scope, searching
+from .tracebacks import boundary
 
 
+@boundary
 def debug_nans(*, inf: bool = False) -> AbstractContextManager[None]:
     """Meanwhile, a result that is NaN is an error that says in which operation that began, and at which line.
 
@@ -51,6 +53,7 @@ def debug_nans(*, inf: bool = False) -> AbstractContextManager[None]:
     return searching(flag(inf, "debug_nans: inf"))
 
 
+@boundary
 def scope(name: str) -> AbstractContextManager[None]:
     """Name what is recorded meanwhile, for pictures, profiles and errors.
 
@@ -94,6 +97,7 @@ def scope(name: str) -> AbstractContextManager[None]:
     return noting_scope(name)
 
 
+@boundary
 def record_lines() -> AbstractContextManager[None]:
     """Note the lines at which operations are recorded meanwhile, for pictures and profiles.
 

@@ -17,6 +17,7 @@ from .errors import ArgumentError, shown
 from .machine import memory_bytes
 from .nodes import Node, Operation, by_sequence, operation, operations_since
 from .noting import attribution
+from .progress import beat, listeners
 from .recipe import Recipes, Record, recorded
 from .rules import TABLE, Via, irrelevant_extrema, sum_to
 from .tracing import unknowns
@@ -104,6 +105,8 @@ def reverse(
     results: dict[Node, Node] = {}
     attribute = attribution()
     while flows:
+        if listeners:
+            beat()
         op, positions = flows.popitem()
         found = pending.pop(op, None)
         if found is None:
@@ -231,6 +234,8 @@ class Forward:
         fresh.sort(key=by_sequence)
         attribute = attribution()
         for op in fresh:
+            if listeners:
+                beat()
             signature, inputs = op.signature, op.inputs
             incoming = [tangents.get(inputs[i]) for i in _passed(signature)]
             if signature.primitive is ops.part_p:

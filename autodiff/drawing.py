@@ -25,6 +25,7 @@ from .noting import notes
 from .plan import build
 from .plan.simplify import simplify
 from .tensor import Tensor
+from .tracebacks import boundary
 
 # Boxes of operations that are drawn, and of anything else.
 MOST_BOXES = 60
@@ -43,6 +44,7 @@ SYMBOLS = {
 }
 
 
+@boundary
 def draw(y: Any, *, most: int = MOST_BOXES) -> Picture:
     """The graph that was recorded for a Tensor, as a picture.
 

@@ -20,6 +20,7 @@ from .ops import Prefixed, place_p
 from .places import brought, elsewhere
 from .plan import Collected, PlanCache, below, build, collect, compile_nodes
 from .plan.simplify import simplify_graph
+from .progress import stage
 from .registry import computing, get_backend
 from .tracing import unknowns
 
@@ -44,6 +45,7 @@ class Walk(NamedTuple):
 
     def __call__(self, outputs: Sequence[Node], inputs: Sequence[Node], given: Sequence[Node]) -> list[Node]:
         """The nodes for these."""
+        stage("differentiating")
         return self.function(outputs, inputs, given, *self.parameters)
 
 

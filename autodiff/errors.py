@@ -8,7 +8,7 @@ AutodiffError
 ├── ArgumentError         (ValueError)           any other argument with a value that makes no sense
 │   └── AxisError         (IndexError, too)      an axis that an array does not have
 ├── UnsupportedError      (TypeError)            a NumPy function, method or keyword that is not recorded
-│   └── MissingAttributeError (AttributeError, too)  what arrays have and a Tensor has not
+│   └── MissingAttributeError (AttributeError, too)  what arrays have and a Tensor has not; a name no module has
 ├── DifferentiationError  (TypeError)            a derivative that does not exist: of or to the wrong thing
 ├── DerivativeError       (AssertionError)       a derivative that finite differences do not confirm
 ├── DetachedError         (TypeError)            a Tensor that a derivative passes through taken as plain numbers
@@ -153,7 +153,7 @@ class UnsupportedError(AutodiffError, TypeError):
 
 
 class MissingAttributeError(UnsupportedError, AttributeError):
-    """What NumPy's arrays have, and a Tensor has not; an AttributeError, so that ``hasattr`` says so.
+    """What NumPy's arrays have and a Tensor has not, or a name that a module does not have: ``hasattr`` says so.
 
     Examples
     --------

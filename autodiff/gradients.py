@@ -26,6 +26,7 @@ from .places import bring_leaves, brought, elsewhere
 from .plan import Collected, collect_below, compile_nodes, memory_of, tier_of
 from .plan.cache import Entry
 from .plan.recognised import LONGEST, USES, Recognised
+from .progress import stage
 from .registry import get_backend
 from .tensor.handle import Handle
 from .watching import taken_at_all, warn_taken
@@ -341,6 +342,7 @@ class Gradients(Engine):
 
 def derivatives(root: Node, nodes: list[Node], positions: Positions, n: int) -> list[Node]:
     """Derivatives of ``root`` as nodes; zeros where there is no connection."""
+    stage("differentiating")
     connected = [nodes[position] for position in positions if not isinstance(position, Aval)]
     found = iter(derivative(root, connected, n) if connected else [])
     results = []

@@ -21,12 +21,14 @@ from .plan.cache import DEFAULT_CAPACITY
 from .products import Products, check, check_dx, checked
 from .registry import get_backend
 from .tensor import Tensor, wrap
+from .tracebacks import boundaries, hide
 from .walks import mixed_slope
 
 if TYPE_CHECKING:
     from .tensor import Recorded
 
 
+@boundaries
 class Graph(Products):
     """Differentiates what Tensors have recorded, and keeps the compiled gradient functions.
 
@@ -243,15 +245,19 @@ class Graph(Products):
         >>> ad.Graph().gradient(x**2 * z, [x, z], mixed=True)
         array([2., 4.])
         """
-        check(dy, dx, n, "gradient")
-        if mixed is not False and flag(mixed, "gradient: mixed"):
-            return self._mixed(dy, dx, n, as_tensors)
-        if not dx:
-            return []
-        wrt = [x._node for x in dx]
-        if as_tensors is not False and flag(as_tensors, "gradient: as_tensors"):
-            return wrap(self._gradients.record(dy._node, wrt, n, dx))
-        return self._gradients.evaluate(dy._node, wrt, n, dx)[1]
+        try:
+            check(dy, dx, n, "gradient")
+            if mixed is not False and flag(mixed, "gradient: mixed"):
+                return self._mixed(dy, dx, n, as_tensors)
+            if not dx:
+                return []
+            wrt = [x._node for x in dx]
+            if as_tensors is not False and flag(as_tensors, "gradient: as_tensors"):
+                return wrap(self._gradients.record(dy._node, wrt, n, dx))
+            return self._gradients.evaluate(dy._node, wrt, n, dx)[1]
+        except Exception as error:
+            hide(error)
+            raise
 
     def _mixed(self, dy: Tensor, dx: Sequence[Tensor], n: int, as_tensors: bool) -> Any:
         if n != 1 or not dx:
@@ -291,10 +297,14 @@ class Graph(Products):
         >>> ad.Graph().value_and_gradient(x * x, [x])
         (array([9.]), [array([6.])])
         """
-        check(dy, dx, 1, "value_and_gradient")
-        if not dx:
-            return dy.value, []  # type: ignore[union-attr]
-        return self._gradients.evaluate(dy._node, [x._node for x in dx], 1, dx)  # type: ignore[union-attr, arg-type]
+        try:
+            check(dy, dx, 1, "value_and_gradient")
+            if not dx:
+                return dy.value, []  # type: ignore[union-attr]
+            return self._gradients.evaluate(dy._node, [x._node for x in dx], 1, dx)  # type: ignore[union-attr, arg-type]
+        except Exception as error:
+            hide(error)
+            raise
 
     def compile(self, dy: Recorded, dx: Sequence[Recorded], inputs: Sequence[Recorded]) -> CompiledGradient:
         """The gradient as a function of new values for ``inputs``, which records nothing.

@@ -17,6 +17,7 @@ from .replacing import Replacements
 from .scipy_api.replacing import holds_tensor
 from .tensor import wrap
 from .tensor.tensor import node_of
+from .tracebacks import boundary, calling
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,6 +30,7 @@ _replacements = Replacements({})
 FUNCTIONS_OF_PYTHON = (FunctionType, BuiltinFunctionType)
 
 
+@boundary
 def implements(function: Callable[..., Any]) -> Callable[[F], F]:
     """Make a function of another package take Tensors, by a function written with functions that do.
 
@@ -137,6 +139,8 @@ def _dispatching(function: Any) -> Callable[..., Any]:
     """The function, or its handler where there is a Tensor."""
 
     @functools.wraps(function)
+    @boundary
+    @calling
     def call(*args: Any, **kwargs: Any) -> Any:
         if holds_tensor(args) or (kwargs and holds_tensor(kwargs.values())):
             return _handlers[function](*args, **kwargs)

@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 
 from .errors import ArgumentError, shown
+from .tracebacks import boundary
 
 # Where Linux says what a container may take: the second and the first version of control groups.
 CONTROL_GROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -49,6 +50,7 @@ def thread_count() -> int:
         return os.cpu_count() or 1
 
 
+@boundary
 def set_num_threads(count: int | None) -> None:
     """Set how many threads plans on the CPU may use for elementwise work on large arrays.
 

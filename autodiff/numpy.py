@@ -29,6 +29,7 @@ from .dispatch import MODULE
 from .numpy_api.creation import NAMESPACE
 from .numpy_api.lists import of_module
 from .numpy_api.namespace import FUNCTIONS, MODULES
+from .tracebacks import boundary
 
 if TYPE_CHECKING:
     from numpy import *  # noqa: F403
@@ -40,6 +41,7 @@ globals().update(NAMESPACE | FUNCTIONS)
 MODULE["numpy"] = sys.modules[__name__]
 
 
+@boundary
 def __getattr__(name: str) -> Any:
     found = globals()[name] = MODULES[name]() if name in MODULES else of_module(numpy, name)
     return found

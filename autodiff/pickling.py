@@ -14,6 +14,8 @@ from collections.abc import Callable
 from types import FrameType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .tracebacks import calling, hide
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 # Where transformations are found by their names.
@@ -170,16 +172,16 @@ def restorable(transform: F) -> F:
     """A transformation whose functions can be pickled."""
 
     @functools.wraps(transform)
+    @calling
     def made(*args: Any, **kwargs: Any) -> Any:
         try:
             inner = transform(*args, **kwargs)
+            if type(inner) is not FunctionType or any(inner is x for x in args):
+                return inner
+            return Transformed(inner, made, args, kwargs)
         except Exception as error:
-            # Without this frame, which says nothing.
-            error.__traceback__ = None if error.__traceback__ is None else error.__traceback__.tb_next
+            hide(error)
             raise
-        if type(inner) is not FunctionType or any(inner is x for x in args):
-            return inner
-        return Transformed(inner, made, args, kwargs)
 
     # Where it is found, not where it was written.
     made.__module__ = PUBLIC

@@ -17,6 +17,7 @@ from .gradients import Gradients
 from .matrices import MODES, Options, Run, chunks, hessian_blocks, is_forward, jacobian_blocks
 from .nodes import Constant, Node
 from .tensor import Tensor, wrap
+from .tracebacks import boundaries
 from .vectors import captured, vector
 from .walks import hessian_product, pull, push
 
@@ -75,6 +76,7 @@ def checked(dy: Recorded, dx: Sequence[Recorded], n: Any, what: str) -> tuple[Te
     return dy, dx  # type: ignore[return-value]
 
 
+@boundaries
 class Products:
     """What a ``Graph`` gives of derivatives beside gradients. Each is found in its cache of plans."""
 

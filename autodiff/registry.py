@@ -12,6 +12,8 @@ import numpy as np
 from .backend import Backend
 from .errors import BackendError, shown
 from .importing import imported, importing
+from .spelling import meant
+from .tracebacks import boundary, hide
 
 ENTRY_POINT_GROUP = "autodiff.backends"
 
@@ -50,6 +52,7 @@ def _changed() -> None:
     _owners = WeakKeyDictionary()
 
 
+@boundary
 def register_backend(name: str, backend: Backend | str) -> None:
     """Make a backend known under a name, in place of any of that name.
 
@@ -92,6 +95,7 @@ def _entry_points() -> dict[str, str]:
         return {point.name: point.value for point in points}
 
 
+@boundary
 def backends() -> tuple[str, ...]:
     """Names of all known backends, sorted.
 
@@ -137,18 +141,22 @@ def get_backend(backend: str | Backend | Any | None = None, device: Any = None) 
     >>> ad.get_backend("numpy").name
     'numpy'
     """
-    name = "numpy" if backend is None else backend
-    if isinstance(name, Backend):
-        found = name
-    elif not isinstance(name, str):
-        found = _of_namespace(name)
-    elif name in _loaded:
-        found = _loaded[name]
-    else:
-        # Of two threads that load it at once, both get the first one's.
-        found = _loaded.setdefault(name, _load(name))
-        _changed()
-    return found if device is None else found.at(device)
+    try:
+        name = "numpy" if backend is None else backend
+        if isinstance(name, Backend):
+            found = name
+        elif not isinstance(name, str):
+            found = _of_namespace(name)
+        elif name in _loaded:
+            found = _loaded[name]
+        else:
+            # Of two threads that load it at once, both get the first one's.
+            found = _loaded.setdefault(name, _load(name))
+            _changed()
+        return found if device is None else found.at(device)
+    except Exception as error:
+        hide(error)
+        raise
 
 
 Backend.find = get_backend
@@ -169,7 +177,8 @@ def _load(name: str) -> Backend:
         )
     where = where or _entry_points().get(name)
     if where is None:
-        raise BackendError(f"unknown backend {name!r}; known backends: {', '.join(backends())}")
+        known = backends()
+        raise BackendError(f"unknown backend {name!r}; known backends: {', '.join(known)}{meant(name, known)}")
     if not isinstance(where, str):
         return where
     found = _imported(where, name)

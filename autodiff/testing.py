@@ -12,6 +12,7 @@ from .containers import flatten, leaf_names, unflatten
 from .convert import describe
 from .errors import ArgumentError, DerivativeError, DifferentiationError
 from .tensor import Tensor
+from .tracebacks import boundary
 from .transforms import jvp, vjp
 
 __all__ = ["check_grads"]
@@ -22,6 +23,7 @@ MODES = ("forward", "reverse")
 TOLERANCES = {2: (0.1, 0.1, 0.1), 4: (2e-2, 2e-2, 2e-2), 8: (1e-5, 1e-6, 1e-3), 16: (1e-5, 1e-6, 1e-3)}
 
 
+@boundary
 def check_grads(
     function: Callable[..., Any],
     args: Sequence[Any],

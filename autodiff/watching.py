@@ -24,6 +24,7 @@ from .errors import AutodiffError, DetachedError, DetachedWarning, TraceError, U
 from .nodes import NO_SLOT, Constant, Node, Slot, Unknown, Variable, refused, renamed
 from .ops import identity
 from .reasons import reason_of, solver_for
+from .tracebacks import calling
 
 # The arguments of transformations that are running, in any thread, with the name of the transformation and the thread.
 # What a finished transformation was about is a constant to all others. An entry for each, so that one call into C ends
@@ -161,6 +162,7 @@ def _inside(array: np.ndarray[Any, Any]) -> Any:
     return wrapping[0](Constant(intern_aval(array.shape, array.dtype), array) if fixed else as_node(array))
 
 
+@calling
 def call_watched(
     function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], nodes: list[Node], name: str
 ) -> Any:

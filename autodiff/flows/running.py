@@ -6,6 +6,7 @@ on as it is, is handed on.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from functools import lru_cache
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Backend, Repetition
+from ..progress import counted
 from ..whole import silent
 from .backward import Backward, Step
 from .bodies import Body
@@ -26,7 +28,7 @@ FEW_BYTES = 1 << 24
 @lru_cache(512)
 def _compiled(source: str) -> Any:
     """The function ``loop`` of a source, in which only names of places are written."""
-    namespace: dict[str, Any] = {}
+    namespace: dict[str, Any] = {"naturals": itertools.count, "counted": counted}
     exec(compile(source, "<autodiff loop>", "exec"), namespace)
     # Not in its own globals, which would be a cycle.
     return namespace.pop("loop")
@@ -89,7 +91,7 @@ def scan_runner(
         "\n".join(
             [
                 f"def loop({', '.join(['plan', *consts, *carry, *arrays, *results])}):",
-                f"    for i in {positions}:",
+                f"    for i in counted({positions}, 'scan{', backwards' if reverse else ''}', {length}):",
                 *[f"        {line}" for line in lines or ["pass"]],
                 f"    return [{', '.join(carry)}]",
             ]
@@ -162,13 +164,11 @@ def while_runner(test: Body, body: Body, backend: Backend, step: Step) -> Runner
         "\n".join(
             [
                 f"def loop({', '.join(['test', 'plan', *consts, *carry])}):",
-                "    n = 0",
-                "    while True:",
+                "    for n in counted(naturals(), 'while_loop'):",
                 *[f"        {line}" for line in asked],
                 f"        if not {answer}:",
                 f"            return [{', '.join([*carry, 'n'])}]",
                 *[f"        {line}" for line in lines],
-                "        n += 1",
             ]
         )
     )
@@ -256,11 +256,12 @@ def rewind_runner(
         used = [same[i] for i in back.consts]
         every = 1 if count * nbytes <= FEW_BYTES else spacing(count)
         kept = []
-        for i in range(count):
+        for i in counted(range(count), "while_loop, again for its derivative", count):
             if i % every == 0:
                 kept.append(state)
             state = forward(*same, *state)
-        for first in range((count - 1) // every * every, -1, -every):
+        firsts = range((count - 1) // every * every, -1, -every)
+        for first in counted(firsts, "while_loop, backwards", len(firsts)):
             states = [kept.pop()]
             for _ in range(first + 1, min(first + every, count)):
                 states.append(forward(*same, *states[-1]))

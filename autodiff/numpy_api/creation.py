@@ -18,6 +18,7 @@ from ..places import block_here
 from ..plan import on_host
 from ..registry import OURS
 from ..tensor import Tensor, node_of, wrap
+from ..tracebacks import calling, hide
 from ..watching import is_transforming
 from .calling import Handler
 
@@ -68,16 +69,20 @@ def array(
     device: Any = None,
 ) -> Any:
     """A new Tensor of what is given, which may hold Tensors; derivatives pass to these."""
-    word(order, "array: order", ORDERS)
-    flag(subok, "array: subok")
-    node = joined(object)
-    if dtype is not None:
-        node = ops.astype(node, numeric_dtype(dtype, "array: dtype"))
-    shape = (1,) * (ndmin - node.aval.ndim) + node.aval.shape
-    node = ops.reshape(node, shape)
-    if copy is not True and isinstance(object, Tensor) and node is object._node:
-        return object
-    return wrap(ops.identity(node))
+    try:
+        word(order, "array: order", ORDERS)
+        flag(subok, "array: subok")
+        node = joined(object)
+        if dtype is not None:
+            node = ops.astype(node, numeric_dtype(dtype, "array: dtype"))
+        shape = (1,) * (ndmin - node.aval.ndim) + node.aval.shape
+        node = ops.reshape(node, shape)
+        if copy is not True and isinstance(object, Tensor) and node is object._node:
+            return object
+        return wrap(ops.identity(node))
+    except Exception as error:
+        hide(error)
+        raise
 
 
 def _as_array(a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: Any = None) -> Any:
@@ -110,10 +115,15 @@ def _creating(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, whose result is a Tensor where derivatives are taken."""
 
     @functools.wraps(function)
+    @calling
     def create(*args: Any, **kwargs: Any) -> Any:
-        result = function(*args, **kwargs)
-        is_numbers = isinstance(result, np.ndarray) and result.dtype.kind in "biufc"
-        return made(result) if is_numbers and _recorded() else result
+        try:
+            result = function(*args, **kwargs)
+            is_numbers = isinstance(result, np.ndarray) and result.dtype.kind in "biufc"
+            return made(result) if is_numbers and _recorded() else result
+        except Exception as error:
+            hide(error)
+            raise
 
     create.__module__ = OURS
     return create
@@ -125,9 +135,13 @@ def _joining(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def join(object: Any, *args: Any, **kwargs: Any) -> Any:
-        if holds_tensors(object):
-            return FUNCTIONS[function](object, *args, **kwargs)
-        return create(object, *args, **kwargs)
+        try:
+            if holds_tensors(object):
+                return FUNCTIONS[function](object, *args, **kwargs)
+            return create(object, *args, **kwargs)
+        except Exception as error:
+            hide(error)
+            raise
 
     join.__module__ = OURS
     return join
@@ -135,16 +149,24 @@ def _joining(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _finite(a: Any, dtype: Any = None, order: Any = None) -> Any:
     """``asarray_chkfinite``: an error if the value has an infinity or a NaN; of a Tensor itself, too."""
-    result = _OWN_ASARRAY(a, dtype, order)
-    np.asarray_chkfinite(on_host(result._node) if isinstance(result, Tensor) else result)
-    return result
+    try:
+        result = _OWN_ASARRAY(a, dtype, order)
+        np.asarray_chkfinite(on_host(result._node) if isinstance(result, Tensor) else result)
+        return result
+    except Exception as error:
+        hide(error)
+        raise
 
 
 def _required(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = None) -> Any:
     """``require``: a Tensor has no memory that could be of the wrong kind."""
-    if holds_tensors(a):
-        return _OWN_ASARRAY(a, dtype)
-    return np.require(a, dtype, requirements) if like is None else np.require(a, dtype, requirements, like=like)
+    try:
+        if holds_tensors(a):
+            return _OWN_ASARRAY(a, dtype)
+        return np.require(a, dtype, requirements) if like is None else np.require(a, dtype, requirements, like=like)
+    except Exception as error:
+        hide(error)
+        raise
 
 
 class _Enumerated:
@@ -169,16 +191,20 @@ class _Concatenator:
         self._axis = axis
 
     def __getitem__(self, key: Any) -> Any:
-        parts = key if isinstance(key, tuple) else (key,)
-        if not any(map(holds_tensors, parts)):
-            return self._own[key]
-        if any(isinstance(part, str) for part in parts):
-            raise UnsupportedError("np.r_ and np.c_ with a text take no Tensors; use np.concatenate or np.stack")
-        arrays = [node_of(self._own[x]) if isinstance(x, slice) else joined(x) for x in parts]
-        arrays = [ops.reshape(x, (1,)) if not x.aval.ndim else x for x in arrays]
-        if self._axis:
-            arrays = [ops.reshape(x, (x.aval.size, 1)) if x.aval.ndim == 1 else x for x in arrays]
-        return wrap(ops.concatenate(arrays, -self._axis))
+        try:
+            parts = key if isinstance(key, tuple) else (key,)
+            if not any(map(holds_tensors, parts)):
+                return self._own[key]
+            if any(isinstance(part, str) for part in parts):
+                raise UnsupportedError("np.r_ and np.c_ with a text take no Tensors; use np.concatenate or np.stack")
+            arrays = [node_of(self._own[x]) if isinstance(x, slice) else joined(x) for x in parts]
+            arrays = [ops.reshape(x, (1,)) if not x.aval.ndim else x for x in arrays]
+            if self._axis:
+                arrays = [ops.reshape(x, (x.aval.size, 1)) if x.aval.ndim == 1 else x for x in arrays]
+            return wrap(ops.concatenate(arrays, -self._axis))
+        except Exception as error:
+            hide(error)
+            raise
 
     def __len__(self) -> int:
         return 0

@@ -18,6 +18,7 @@ from ..arguments import integer
 from ..errors import ArgumentError, AutodiffError, UnsupportedError
 from ..nodes import Node
 from ..tensor import Tensor, node_of, wrap
+from ..tracebacks import calling, hide
 from .creation import holds_tensors
 
 # A method of a generator, by its name.
@@ -227,6 +228,7 @@ OTHERS: dict[str, Callable[..., Any]] = {
 # --- the namespace ---------------------------------------------------------------------------------------------------
 
 
+@calling
 def _call(name: str, methods: Methods, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A draw: NumPy's own if no Tensor is given."""
     args = tuple(map(_plain, args))
@@ -252,7 +254,11 @@ def _class(of: type) -> type:
 
         @functools.wraps(original)
         def draw(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return _call(name, lambda other: functools.partial(getattr(of, other), self), args, kwargs)
+            try:
+                return _call(name, lambda other: functools.partial(getattr(of, other), self), args, kwargs)
+            except Exception as error:
+                hide(error)
+                raise
 
         return draw
 
@@ -266,7 +272,11 @@ def _function(name: str) -> Callable[..., Any]:
 
     @functools.wraps(getattr(np.random, name))
     def draw(*args: Any, **kwargs: Any) -> Any:
-        return _call(name, lambda other: getattr(np.random, other), args, kwargs)
+        try:
+            return _call(name, lambda other: getattr(np.random, other), args, kwargs)
+        except Exception as error:
+            hide(error)
+            raise
 
     return draw
 

@@ -11,7 +11,9 @@ import numpy as np
 
 from ..dispatch import FUNCTIONS
 from ..registry import OURS
+from ..spelling import no_attribute
 from ..tensor import wrap
+from ..tracebacks import boundary, calling, hide
 from .creation import holds_tensors, joined
 
 # Functions that take several arrays in a list, and ask each.
@@ -35,20 +37,25 @@ def taking_lists(function: Callable[..., Any], path: str) -> Callable[..., Any]:
     """
 
     @functools.wraps(function, updated=())
+    @calling
     def call(*args: Any, **kwargs: Any) -> Any:
         # Written out: a generator takes 0.5 us.
-        for x in args:
-            if type(x) is list or type(x) is tuple:
-                break
-        else:
-            if not kwargs:
-                return function(*args)
-            for x in kwargs.values():
+        try:
+            for x in args:
                 if type(x) is list or type(x) is tuple:
                     break
             else:
-                return function(*args, **kwargs)
-        return function(*map(_given, args), **{name: _given(value) for name, value in kwargs.items()})
+                if not kwargs:
+                    return function(*args)
+                for x in kwargs.values():
+                    if type(x) is list or type(x) is tuple:
+                        break
+                else:
+                    return function(*args, **kwargs)
+            return function(*map(_given, args), **{name: _given(value) for name, value in kwargs.items()})
+        except Exception as error:
+            hide(error)
+            raise
 
     call.__module__, call.__qualname__ = OURS, path
     call.numpys = function  # type: ignore[attr-defined]
@@ -62,6 +69,8 @@ def taking_lists(function: Callable[..., Any], path: str) -> Callable[..., Any]:
 
 def of_module(module: ModuleType, name: str) -> Any:
     """What a module of NumPy has under a name, as ``autodiff.numpy`` has it."""
+    if not hasattr(module, name):
+        raise no_attribute(module.__name__.replace("numpy", OURS, 1), name, dir(module))
     found = getattr(module, name)
     path = f"{module.__name__}.{name}".removeprefix("numpy.")
     takes_tensors = isinstance(found, np.ufunc) or (callable(found) and found in FUNCTIONS)
@@ -72,6 +81,7 @@ def submodule(module: ModuleType) -> ModuleType:
     """A module of NumPy's in which functions take lists of Tensors, too."""
     made = ModuleType(module.__name__.replace("numpy", OURS, 1), module.__doc__)
 
+    @boundary
     def find(name: str) -> Any:
         found = vars(made)[name] = of_module(module, name)
         return found

@@ -12,6 +12,7 @@ from ..errors import ArgumentError, ShapeError
 from ..nodes import Node
 from ..plan import concrete
 from ..tensor import wrap
+from ..tracebacks import hide
 from .creation import holds_tensors, joined
 
 
@@ -19,28 +20,32 @@ class vectorize(np.vectorize):
     """``numpy.vectorize``, which calls the function with a Tensor for each element where a Tensor is given."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not callable(self.pyfunc) or not holds_tensors((*args, *kwargs.values())):
-            return super().__call__(*args, **kwargs)
-        if kwargs.keys() - self.excluded:
-            raise ArgumentError(
-                f"vectorize: {', '.join(sorted(map(str, kwargs.keys() - self.excluded)))} is given by name, and is "
-                "vectorised over; give it by its place, or name it in excluded="
-            )
-        varying = [i for i in range(len(args)) if i not in self.excluded]
-        nodes = [joined(args[i]) for i in varying]
-        cores = self._cores(len(nodes))
-        around = _loops([x.aval.shape for x in nodes], cores)
-        results = []
-        for at in itertools.product(*map(range, around)):
-            given = list(args)
-            for i, x, core in zip(varying, nodes, cores, strict=True):
-                given[i] = wrap(_element(x, at, core))
-            found = self.pyfunc(*given, **kwargs)
-            results.append(found if isinstance(found, tuple) else (found,))
-        if not results:
-            raise ArgumentError("vectorize: of no elements nothing is known of what the function returns")
-        stacked = [self._stacked(parts, around, k) for k, parts in enumerate(zip(*results, strict=True))]
-        return stacked[0] if len(stacked) == 1 and not isinstance(found, tuple) else tuple(stacked)
+        try:
+            if not callable(self.pyfunc) or not holds_tensors((*args, *kwargs.values())):
+                return super().__call__(*args, **kwargs)
+            if kwargs.keys() - self.excluded:
+                raise ArgumentError(
+                    f"vectorize: {', '.join(sorted(map(str, kwargs.keys() - self.excluded)))} is given by name, and is "
+                    "vectorised over; give it by its place, or name it in excluded="
+                )
+            varying = [i for i in range(len(args)) if i not in self.excluded]
+            nodes = [joined(args[i]) for i in varying]
+            cores = self._cores(len(nodes))
+            around = _loops([x.aval.shape for x in nodes], cores)
+            results = []
+            for at in itertools.product(*map(range, around)):
+                given = list(args)
+                for i, x, core in zip(varying, nodes, cores, strict=True):
+                    given[i] = wrap(_element(x, at, core))
+                found = self.pyfunc(*given, **kwargs)
+                results.append(found if isinstance(found, tuple) else (found,))
+            if not results:
+                raise ArgumentError("vectorize: of no elements nothing is known of what the function returns")
+            stacked = [self._stacked(parts, around, k) for k, parts in enumerate(zip(*results, strict=True))]
+            return stacked[0] if len(stacked) == 1 and not isinstance(found, tuple) else tuple(stacked)
+        except Exception as error:
+            hide(error)
+            raise
 
     def _cores(self, count: int) -> list[int]:
         """How many of the last axes of each argument the function takes as they are."""

@@ -13,6 +13,7 @@ from ..errors import ArgumentError, DTypeError
 from ..places import home_of
 from ..registry import backend_of
 from ..tensor import Tensor
+from ..tracebacks import boundary
 from ..transforms import function
 
 # Keeps gradients that are all zero from a division by zero; so small that nothing else changes.
@@ -80,6 +81,7 @@ def _check_kind(dtype: Any, kinds: str, what: str, structure: Any, position: int
         )
 
 
+@boundary
 def global_norm(gradients: Any) -> Any:
     """The Euclidean norm of all gradients as if they were one vector.
 
@@ -103,6 +105,7 @@ def global_norm(gradients: Any) -> Any:
     return _compiled_norm(_arrays(gradients, "global_norm", "biufc"))
 
 
+@boundary
 def clip_norm(gradients: Any, limit: float) -> Any:
     """Gradients scaled down together so that their global norm is at most a limit.
 
@@ -136,6 +139,7 @@ def clip_norm(gradients: Any, limit: float) -> Any:
     return _compiled_clip_norm(_arrays(gradients, "clip_norm"), number(limit, "clip_norm: limit"))
 
 
+@boundary
 def clip_value(gradients: Any, limit: float) -> Any:
     """Gradients with every element between a limit and its negative.
 

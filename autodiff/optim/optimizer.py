@@ -19,6 +19,7 @@ from ..places import bring, home_of
 from ..plan import PlanCache, compile_nodes
 from ..registry import computing, get_backend
 from ..tensor import Tensor, wrap
+from ..tracebacks import boundaries, hide
 from ..tracing import trace
 from ..whole import commit
 from . import checkpoint
@@ -33,6 +34,7 @@ Rate = float | Callable[[int], float]
 _plans = PlanCache()
 
 
+@boundaries
 class Optimizer:
     """What ``SGD``, ``RMSprop``, ``Adam`` and ``AdamW`` have in common. Make one of those.
 
@@ -132,27 +134,31 @@ class Optimizer:
         DTypeError
             If a gradient has another dtype than its parameter, or is complex and was to be clipped by value.
         """
-        parameters = self._parameters
-        avals = [p._node.aval for p in parameters]
-        if self._plan is None or avals != self._avals:
-            self._compile(avals)
-        plan = self._plan
-        assert plan is not None
-        arrays = self._gradients(gradients, avals)
-        rate = number(self.rate(self.steps) if callable(self.rate) else self.rate, "step: rate")
-        numbers = (
-            rate,
-            self._weight_decay,
-            self._clip_norm or 0.0,
-            self._clip_value or 0.0,
-            *self._formula.numbers(self.steps + 1, rate),
-        )
-        units, moments = self._moments
-        values = units.joined([p.value for p in parameters])
-        results = plan(*values, *units.joined(arrays), *moments, *numbers)
-        if not self._on_numpy:
-            results = tuple(home_of(parameters[0].value).keep(results, [*values, *moments]))
-        self._commit(units.parted(results[: len(values)]), Moments(units, results[len(values) :]), self.steps + 1)
+        try:
+            parameters = self._parameters
+            avals = [p._node.aval for p in parameters]
+            if self._plan is None or avals != self._avals:
+                self._compile(avals)
+            plan = self._plan
+            assert plan is not None
+            arrays = self._gradients(gradients, avals)
+            rate = number(self.rate(self.steps) if callable(self.rate) else self.rate, "step: rate")
+            numbers = (
+                rate,
+                self._weight_decay,
+                self._clip_norm or 0.0,
+                self._clip_value or 0.0,
+                *self._formula.numbers(self.steps + 1, rate),
+            )
+            units, moments = self._moments
+            values = units.joined([p.value for p in parameters])
+            results = plan(*values, *units.joined(arrays), *moments, *numbers)
+            if not self._on_numpy:
+                results = tuple(home_of(parameters[0].value).keep(results, [*values, *moments]))
+            self._commit(units.parted(results[: len(values)]), Moments(units, results[len(values) :]), self.steps + 1)
+        except Exception as error:
+            hide(error)
+            raise
 
     def _commit(self, values: Sequence[Any], moments: Moments, steps: int) -> None:
         """A new state: as a whole, or not at all if this is interrupted."""

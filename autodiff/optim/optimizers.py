@@ -7,10 +7,12 @@ from typing import Any
 from ..arguments import flag, number
 from ..backend import Backend
 from ..errors import ArgumentError, shown
+from ..tracebacks import boundaries
 from .formulas import AdaptiveMoments, MeanSquare, Momentum
 from .optimizer import Optimizer, Rate
 
 
+@boundaries
 class SGD(Optimizer):
     """Gradient descent, with momentum if asked for.
 
@@ -93,6 +95,7 @@ class SGD(Optimizer):
         )
 
 
+@boundaries
 class RMSprop(Optimizer):
     """Gradients divided by the root of a running mean of their squares.
 
@@ -183,6 +186,7 @@ class RMSprop(Optimizer):
         )
 
 
+@boundaries
 class Adam(Optimizer):
     """Adaptive moment estimation.
 
@@ -265,6 +269,7 @@ class Adam(Optimizer):
         )
 
 
+@boundaries
 class AdamW(Optimizer):
     """Adam with decoupled weight decay: parameters shrink by themselves, not as a part of the gradient.
 

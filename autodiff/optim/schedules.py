@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from ..arguments import count, number
 from ..errors import ArgumentError, shown
+from ..tracebacks import boundaries
 
 
+@boundaries
 @dataclass(frozen=True)
 class Constant:
     """The same rate for ever.
@@ -35,6 +37,7 @@ class Constant:
         return self.rate
 
 
+@boundaries
 @dataclass(frozen=True)
 class StepDecay:
     """The rate times a factor after every so many steps.
@@ -70,6 +73,7 @@ class StepDecay:
         return self.rate * self.factor ** (step // self.every)
 
 
+@boundaries
 @dataclass(frozen=True)
 class Exponential:
     """The rate times a factor after every step.
@@ -101,6 +105,7 @@ class Exponential:
         return self.rate * self.factor**step
 
 
+@boundaries
 @dataclass(frozen=True)
 class Linear:
     """A straight line from the rate to a final one, if asked for after a warm-up.
@@ -143,6 +148,7 @@ class Linear:
         return self.rate + (self.final - self.rate) * _progress(self, step)
 
 
+@boundaries
 @dataclass(frozen=True)
 class Cosine:
     """Half a wave of the cosine from the rate to a final one, if asked for after a warm-up.

@@ -8,6 +8,7 @@ from .. import ops
 from ..core.primitives import COMPARED_BY_VALUE, Signature
 from ..core.program import Program, Rewrite, _applied, _leaf
 from ..nodes import Node, by_sequence
+from ..progress import beat, listeners
 
 
 def below(inputs: Iterable[Node], outputs: Iterable[Node]) -> list[Node]:
@@ -48,6 +49,8 @@ def build(
     for node in below(inputs, outputs) if nodes is None else nodes:
         if tracked:
             program.origin = node
+        if listeners:
+            beat()
         if node.signature is None:
             numbers[node] = _leaf(program, node.aval.at(None), node.value)
         elif node.signature.primitive is ops.place_p:
@@ -78,6 +81,8 @@ def transcribe(inputs: Sequence[Node], outputs: Iterable[Node], nodes: Iterable[
     # What is recorded may have places, and compare what NumPy does not.
     plain: dict[Signature | None, bool] = {}
     for node in nodes:
+        if listeners:
+            beat()
         signature = node.signature
         given = tuple([numbers[x] for x in node.inputs])
         is_plain = plain.get(signature)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ..machine import memory_bytes
 from ..noting import search, searches
+from ..progress import making
 from ..whole import uncollected
 
 DEFAULT_CAPACITY = 512
@@ -140,8 +141,11 @@ class PlanCache:
     def _miss(self, key: Any, compile: Callable[[], Any]) -> Entry:
         # Two threads may do the same work once, but none waits for another's.
         start = time.perf_counter()
+        task = making()
         value = uncollected(compile)
         seconds = time.perf_counter() - start
+        if task is not None:
+            task.made(getattr(value, "n_operations", 0), seconds)
         self._misses += 1
         self._seconds += seconds
         entries = self._entries

@@ -16,6 +16,7 @@ from ..errors import TraceError
 from ..nodes import Node, Unknown, freeze, is_fixed, operations_since
 from ..noting import search
 from ..places import bring_leaves, brought, elsewhere
+from ..progress import stage
 from ..registry import computing, get_backend
 from ..watching import is_tracing, note_look, present_value
 from ..whole import silent
@@ -71,6 +72,7 @@ def compile_nodes(
     what answers until it is made would not keep to that, so nothing does. ``tracked`` says that programs are to know
     the nodes that their values come from.
     """
+    stage("compiling")
     outputs = tuple(outputs)
     if search():
         return Searching(inputs, outputs, backend, lambda: compile_nodes(inputs, outputs, backend, derivatives), asked)

@@ -22,6 +22,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from ..errors import ArgumentError, shown
+from ..tracebacks import boundary
 
 DEFAULT_LIMIT = 1 << 28
 
@@ -178,6 +179,7 @@ class Kept:
 kept = Kept()
 
 
+@boundary
 def set_buffer_limit(nbytes: int | None) -> None:
     """Set how many bytes of buffers plans on the CPU may keep between calls, all of them together.
 

@@ -15,6 +15,7 @@ from ..numpy_api.calling import Handler, checked
 from ..numpy_api.memo import memoised
 from ..replacing import Replacements
 from ..tensor import Tensor
+from ..tracebacks import calling, hide
 
 Table = dict[str, Handler]
 
@@ -50,15 +51,16 @@ def dispatching(module: str, function: Callable[..., Any], handler: Handler) -> 
     """SciPy's function, which calls the handler for Tensors."""
 
     @functools.wraps(function)
+    @calling
     def call(*args: Any, **kwargs: Any) -> Any:
-        if not (holds_tensor(args) or (kwargs and holds_tensor(kwargs.values()))):
-            return function(*args, **kwargs)
         try:
+            if not (holds_tensor(args) or (kwargs and holds_tensor(kwargs.values()))):
+                return function(*args, **kwargs)
             return handler(*map(_as_array, args), **{name: _as_array(x) for name, x in kwargs.items()})
-        except AutodiffError as error:
-            message = str(error)
-            if message.startswith(function.__name__):
-                error.args = (f"{module}.{message}",)
+        except Exception as error:
+            if isinstance(error, AutodiffError) and str(error).startswith(function.__name__):
+                error.args = (f"{module}.{error}",)
+            hide(error)
             raise
 
     # Pickles name a function by where it is found.
@@ -117,9 +119,14 @@ def replace_method(owner: type, name: str, record: Callable[..., Any]) -> None:
 
 def _method(function: Callable[..., Any], record: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
+    @calling
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if holds_tensor(args) or (kwargs and holds_tensor(kwargs.values())):
-            return record(self, args, kwargs)
-        return function(self, *args, **kwargs)
+        try:
+            if holds_tensor(args) or (kwargs and holds_tensor(kwargs.values())):
+                return record(self, args, kwargs)
+            return function(self, *args, **kwargs)
+        except Exception as error:
+            hide(error)
+            raise
 
     return call

@@ -102,18 +102,19 @@ class Evolve(Call):
         out = np.empty(self.outputs[0].shape, np.float64)
         state = np.asarray(first, np.float64)
         run = self.run_for(rest)
-        if kicks is None:
-            out[:1] = state
-            if self._count > 1:
-                out[1:] = run(state, times)
-        else:
-            stays = mask(self._keep or ())
-            for i in range(self._count):
-                out[i] = state
-                state = np.where(stays, state, 0.0) + kicks[i]
-                if i + 1 < self._count:
-                    arriving = None if known is None else known[i + 1]
-                    state = run.arrived(state, times[i : i + 2], arriving, self._known)
+        with run.watched(times):
+            if kicks is None:
+                out[:1] = state
+                if self._count > 1:
+                    out[1:] = run(state, times)
+            else:
+                stays = mask(self._keep or ())
+                for i in range(self._count):
+                    out[i] = state
+                    state = np.where(stays, state, 0.0) + kicks[i]
+                    if i + 1 < self._count:
+                        arriving = None if known is None else known[i + 1]
+                        state = run.arrived(state, times[i : i + 2], arriving, self._known)
         return (out.astype(self.outputs[0].dtype),)
 
     def run_for(self, operands: Sequence[Any]) -> Run:

@@ -20,6 +20,7 @@ from ..differentiate import Forward, reverse
 from ..errors import ArgumentError, ConvergenceError
 from ..memo import Memo
 from ..nodes import Node, Operation
+from ..progress import Task, begun
 from ..tracing import unknowns
 from ..walks import jacobian
 from ..whole import silent
@@ -103,13 +104,16 @@ class Problem:
     start : ndarray
     operands : sequence
         The values of operands.
+    task : Task, optional
+        What is told of evaluations.
     """
 
-    __slots__ = ("_call", "_operands", "evaluations", "start")
+    __slots__ = ("_call", "_operands", "_task", "evaluations", "start")
 
-    def __init__(self, call: Implicit, start: Array, operands: Sequence[Any]):
+    def __init__(self, call: Implicit, start: Array, operands: Sequence[Any], task: Task | None = None):
         self._call = call
         self._operands = operands
+        self._task = task
         self.start = np.asarray(start, np.float64)
         self.evaluations = 0
 
@@ -123,6 +127,8 @@ class Problem:
         equation = self._call.equation
         plan = equation.plan("values", equation.record)
         self.evaluations += 1
+        if self._task is not None:
+            self._task.at(self.evaluations)
         return [np.asarray(v, np.float64) for v in plan(self._as_given(x), *self._operands)]
 
     def residual(self, x: Array) -> Array:
@@ -224,7 +230,12 @@ class Implicit(Call):
         start, *operands = values
         if not start.size:
             return (np.array(start),)
-        found = self._solver(Problem(self, start, operands))
+        task = begun(self.name)
+        try:
+            found = self._solver(Problem(self, start, operands, task))
+        finally:
+            if task is not None:
+                task.end()
         aval = self.outputs[0]
         return (np.array(found, aval.dtype).reshape(aval.shape),)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from .. import ops
 from ..errors import ConvergenceError
 from ..nodes import Node
+from ..progress import Task, begun
 from ..walks import jacobian
 from ..whole import silent
 from .equations import Array, Equation, scipy_module
@@ -109,6 +111,8 @@ class Run:
         "_operands",
         "_part",
         "_slope",
+        "_span",
+        "_task",
         "_time",
     )
 
@@ -125,9 +129,26 @@ class Run:
             )
         self._evaluations = 0
         self._time = 0.0
+        # What is told how far it is, if somebody listens, and from when to when it goes.
+        self._task: Task | None = None
+        self._span = (0.0, 0.0)
         # Which elements are computed, if not all, and a function of the time that gives the whole state otherwise.
         self._part: Any = None
         self._background: Any = None
+
+    @contextmanager
+    def watched(self, times: Array) -> Iterator[None]:
+        """In the block it is told how far between the first and the last of these times the solution is."""
+        self._task = task = begun(self._name, 100)
+        if task is None:
+            yield
+            return
+        self._span = (float(times[0]), float(times[-1]))
+        try:
+            yield
+        finally:
+            self._task = None
+            task.end()
 
     def _at(self, t: float, y: Array) -> list[Any]:
         state, time = self._equation.given
@@ -143,6 +164,9 @@ class Run:
         if not np.isfinite(t):
             raise self.failed("the state is not finite", self._time)
         self._time = t
+        if self._task is not None:
+            first, last = self._span
+            self._task.at(max(self._task.done, int(100 * (t - first) / (last - first))) if last != first else 100)
         if self._evaluations > self._integrator.limit:
             raise self.failed(f"it took more than {self._integrator.limit} evaluations (max_evaluations=)", t)
         return np.asarray(self._slope(*self._at(t, y))[0], np.float64)

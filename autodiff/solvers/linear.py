@@ -11,6 +11,7 @@ import numpy as np
 from .. import ops
 from ..arguments import count, word
 from ..errors import ArgumentError, ShapeError, shown
+from ..tracebacks import boundary
 from ..vectors import alike, drawn
 from ..whole import silent
 from .equations import Array, Unknowns, called, checked_function, finished, results_of, scipy_module, unknown, vector
@@ -105,6 +106,7 @@ class Whole:
         return np.linalg.solve(matrix, -problem.residual(zeros))
 
 
+@boundary
 def linear_solve(
     matvec: Callable[[Any], Any],
     b: Any,

@@ -12,6 +12,7 @@ from .. import ops
 from ..arguments import word
 from ..differentiate import reverse
 from ..nodes import Node
+from ..tracebacks import boundary
 from .equations import (
     Array,
     Unknowns,
@@ -139,6 +140,7 @@ def _slope(value: Node, x: Node) -> Node:
     return ops.zeros_like(x) if found is None else found
 
 
+@boundary
 def minimize(
     function: Callable[..., Any],
     x0: Any,
@@ -213,6 +215,7 @@ def minimize(
     return start.returned(finished(start.apart(flat), x, (x0, args)))
 
 
+@boundary
 def least_squares(
     function: Callable[..., Any],
     x0: Any,

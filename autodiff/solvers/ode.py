@@ -16,6 +16,7 @@ from ..errors import ArgumentError, ShapeError, shown
 from ..memo import Memo
 from ..nodes import Node
 from ..tensor import Tensor, wrap
+from ..tracebacks import boundary
 from ..transforms.calls import scalar
 from ..vectors import alike, drawn
 from .equations import (
@@ -51,6 +52,7 @@ def _positive(value: Any, what: str) -> float:
     return float(value)
 
 
+@boundary
 def odeint(
     function: Callable[..., Any],
     y0: Any,

@@ -21,6 +21,7 @@ from ..core.avals import intern_aval
 from ..differentiate import Forward, reverse
 from ..memo import Memo
 from ..nodes import Node, Operation
+from ..progress import counted
 from ..tracing import unknowns
 from .equations import Array, Equation, equation_of
 from .evolve import Evolve
@@ -63,7 +64,7 @@ class Recurrence(Call):
         state, given, *operands = values
         plan = self._equation.plan("step", self._equation.record)
         out = np.empty(self.outputs[0].shape, self.outputs[0].dtype)
-        for i in range(self._count):
+        for i in counted(range(self._count), self.name, self._count):
             (state,) = plan(state, given[i], *operands)
             out[i] = state
         return (out,)

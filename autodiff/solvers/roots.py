@@ -11,6 +11,7 @@ import numpy as np
 from ..arguments import count, word
 from ..errors import ArgumentError, ShapeError, shown
 from ..static_keys import static_key
+from ..tracebacks import boundary
 from ..vectors import alike, drawn
 from .equations import (
     Array,
@@ -183,6 +184,7 @@ class FixedPoint:
         raise problem.failed("the iteration does not converge", x, self.maxiter)
 
 
+@boundary
 def root(
     function: Callable[..., Any],
     x0: Any,
@@ -262,6 +264,7 @@ def root(
     return start.returned(finished(start.apart(flat), x, (x0, args)))
 
 
+@boundary
 def fixed_point(
     function: Callable[..., Any],
     x0: Any,

@@ -7,6 +7,8 @@ The modules are imported when the first matrix is asked for: it takes 2 ms.
 from typing import TYPE_CHECKING, Any
 
 from ..importing import imported
+from ..spelling import no_attribute
+from ..tracebacks import boundary
 
 if TYPE_CHECKING:
     from .entries import hessian_entries, jacobian_entries
@@ -25,7 +27,12 @@ MODULES = {
 }
 
 
+@boundary
 def __getattr__(name: str) -> Any:
     if name in MODULES:
         return getattr(imported(f"{__name__}.{MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise no_attribute(__name__, name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -11,8 +11,10 @@ from ..containers import transform
 from ..convert import describe
 from ..dispatch import FUNCTIONS, full_name
 from ..errors import IndexingError, UnsupportedError
+from ..tracebacks import boundaries
 
 
+@boundaries
 class Flat:
     """``t.flat``: an iterator, and a vector that is read and written by index.
 

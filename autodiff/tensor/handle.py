@@ -18,10 +18,12 @@ from ..nodes import Constant, Node, Reference, Slot, Unknown, Variable, freeze
 from ..places import block_here, bring, placed, placing, taken
 from ..plan import evaluate, looked_at
 from ..registry import backend_of
+from ..tracebacks import boundaries, hide
 from ..watching import refuse_change, refuse_detached, traces
 from . import views
 
 
+@boundaries
 class Handle(Reference):
     """A reference to a node that can be made to stand for another: by ``assign``, or by an operation in place."""
 
@@ -38,22 +40,26 @@ class Handle(Reference):
     def __init__(
         self, data: Any, dtype: Any = None, constant: bool = False, copy: bool = True, name: str | None = None
     ):
-        if name is not None and not isinstance(name, str):
-            raise ArgumentError(f"Tensor: name={name!r} is no string")
-        if constant is not False:
-            constant = flag(constant, "Tensor: constant")
-        if copy is not True:
-            copy = flag(copy, "Tensor: copy")
-        block = placing.get()
-        if block is not None:
-            block = block_here()
-        place = None if block is None else block.place
-        if type(data) is not np.ndarray:
-            data = plain(data, "Tensor()")
-        array, aval = placed(data, place, dtype, constant, copy)
-        self._tie = None
-        self._slot = slot = Slot(array, name)
-        self._node = Constant(aval, array, slot) if constant else Variable(aval, array, slot)
+        try:
+            if name is not None and not isinstance(name, str):
+                raise ArgumentError(f"Tensor: name={name!r} is no string")
+            if constant is not False:
+                constant = flag(constant, "Tensor: constant")
+            if copy is not True:
+                copy = flag(copy, "Tensor: copy")
+            block = placing.get()
+            if block is not None:
+                block = block_here()
+            place = None if block is None else block.place
+            if type(data) is not np.ndarray:
+                data = plain(data, "Tensor()")
+            array, aval = placed(data, place, dtype, constant, copy)
+            self._tie = None
+            self._slot = slot = Slot(array, name)
+            self._node = Constant(aval, array, slot) if constant else Variable(aval, array, slot)
+        except Exception as error:
+            hide(error)
+            raise
 
     @property
     def node(self) -> Node:
@@ -73,12 +79,16 @@ class Handle(Reference):
     @property
     def value(self) -> Any:
         """The array, computed now if it was not yet; read-only. A Python number for a weak scalar."""
-        value = self._node.value
-        if value is None or traces or self._node.aval.literal is not None:
-            value = looked_at(self._node)
-            if type(value) is Unknown:
-                value._refuse()
-        return value
+        try:
+            value = self._node.value
+            if value is None or traces or self._node.aval.literal is not None:
+                value = looked_at(self._node)
+                if type(value) is Unknown:
+                    value._refuse()
+            return value
+        except Exception as error:
+            hide(error)
+            raise
 
     _i = value
 
@@ -180,22 +190,26 @@ class Handle(Reference):
         DTypeError
             If the value cannot be converted.
         """
-        if traces:
-            refuse_change(self._node, self._slot, "assign")
-        if copy is not True:
-            copy = flag(copy, "assign: copy")
-        aval = self._node.aval
-        if self._tie is not None and views.view_of(self) is not None:
-            self._rebind(Constant(aval, self._taken(plain(value, "assign"), aval, copy)), "assign")
+        try:
+            if traces:
+                refuse_change(self._node, self._slot, "assign")
+            if copy is not True:
+                copy = flag(copy, "assign: copy")
+            aval = self._node.aval
+            if self._tie is not None and views.view_of(self) is not None:
+                self._rebind(Constant(aval, self._taken(plain(value, "assign"), aval, copy)), "assign")
+                return self
+            if type(value) is not np.ndarray or value.dtype != aval.dtype or copy or aval.place is not None:
+                value = self._taken(plain(value, "assign"), aval, copy)
+            if type(value) is np.ndarray and not copy:
+                value = value.view()
+            slot, value, node = self._version(value)
+            # On one line, and without a call: no interrupt comes between the two.
+            slot.value, self._node = value, node
             return self
-        if type(value) is not np.ndarray or value.dtype != aval.dtype or copy or aval.place is not None:
-            value = self._taken(plain(value, "assign"), aval, copy)
-        if type(value) is np.ndarray and not copy:
-            value = value.view()
-        slot, value, node = self._version(value)
-        # On one line, and without a call: no interrupt comes between the two.
-        slot.value, self._node = value, node
-        return self
+        except Exception as error:
+            hide(error)
+            raise
 
     def _version(self, value: Any) -> tuple[Slot, Any, Node]:
         """A new version that nothing refers to yet: the slot, and what goes there and into the handle.
@@ -257,7 +271,11 @@ class Handle(Reference):
         Tensor
             This handle.
         """
-        return self.assign(self._updated(ops.add, value, "assign_add"), copy=False)
+        try:
+            return self.assign(self._updated(ops.add, value, "assign_add"), copy=False)
+        except Exception as error:
+            hide(error)
+            raise
 
     def assign_sub(self, value: Any) -> Self:
         """Subtract from the variable's value: a new version, without history.
@@ -272,7 +290,11 @@ class Handle(Reference):
         Tensor
             This handle.
         """
-        return self.assign(self._updated(ops.subtract, value, "assign_sub"), copy=False)
+        try:
+            return self.assign(self._updated(ops.subtract, value, "assign_sub"), copy=False)
+        except Exception as error:
+            hide(error)
+            raise
 
     def _updated(self, primitive: Primitive, value: Any, what: str) -> Any:
         """The variable's value and another, added or subtracted where the variable is."""

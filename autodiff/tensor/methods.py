@@ -13,6 +13,7 @@ from ..convert import numeric_dtype
 from ..dispatch import FUNCTIONS, MODULE
 from ..errors import ArgumentError, MissingAttributeError, UnsupportedError, shown
 from ..reasons import REASONS
+from ..tracebacks import boundaries, boundary, hide
 from . import views
 from .flat import Flat
 from .valued import Valued
@@ -27,8 +28,12 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
     """The method that is a NumPy function of the Tensor."""
 
     def method(self: Methods, *args: Any, **kwargs: Any) -> Any:
-        handler = FUNCTIONS.get(function)
-        return function(self, *args, **kwargs) if handler is None else handler(self, *args, **kwargs)
+        try:
+            handler = FUNCTIONS.get(function)
+            return function(self, *args, **kwargs) if handler is None else handler(self, *args, **kwargs)
+        except Exception as error:
+            hide(error)
+            raise
 
     method.__name__ = function.__name__
     method.__doc__ = f"See `numpy.{function.__name__}`."
@@ -39,6 +44,7 @@ def _missing(name: str) -> property:
     """What arrays have and a Tensor has not: an error that says why."""
     reason = REASONS[f"numpy.ndarray.{name}"]
 
+    @boundary
     def refuse(self: Methods) -> Any:
         raise MissingAttributeError(f"a Tensor has no {name}: {reason}")
 
@@ -50,6 +56,7 @@ def _spread(args: tuple[Any, ...]) -> Any:
     return args[0] if len(args) == 1 and not isinstance(args[0], (int, np.integer)) else args
 
 
+@boundaries
 class Methods(Valued):
     """What NumPy's arrays have as methods."""
 
@@ -209,15 +216,18 @@ class Methods(Valued):
     strides = _missing("strides")
 
     @property
+    @boundary
     def flat(self) -> Flat:
         """The elements one after the other: an iterator, and a vector to read and write; see `numpy.ndarray.flat`."""
         return Flat(self)
 
     @flat.setter
+    @boundary
     def flat(self, value: Any) -> None:
         Flat(self)[...] = value
 
     @property
+    @boundary
     def base(self) -> Any:
         """What this is a view of; None if it is no view."""
         view = views.view_of(self)
@@ -268,12 +278,24 @@ class Methods(Valued):
 
     def flatten(self, order: str = "C") -> Self:
         """See `numpy.ndarray.flatten`."""
-        return FUNCTIONS[np.ravel](FUNCTIONS[np.copy](self), order)  # type: ignore[no-any-return]
+        try:
+            return FUNCTIONS[np.ravel](FUNCTIONS[np.copy](self), order)  # type: ignore[no-any-return]
+        except Exception as error:
+            hide(error)
+            raise
 
     def reshape(self, *shape: SupportsIndex | Sequence[SupportsIndex], order: str = "C") -> Self:
         """See `numpy.ndarray.reshape`."""
-        return FUNCTIONS[np.reshape](self, _spread(shape), order)  # type: ignore[no-any-return]
+        try:
+            return FUNCTIONS[np.reshape](self, _spread(shape), order)  # type: ignore[no-any-return]
+        except Exception as error:
+            hide(error)
+            raise
 
     def transpose(self, *axes: SupportsIndex | Sequence[SupportsIndex] | None) -> Self:
         """See `numpy.ndarray.transpose`."""
-        return FUNCTIONS[np.transpose](self, _spread(axes) if axes else None)  # type: ignore[no-any-return]
+        try:
+            return FUNCTIONS[np.transpose](self, _spread(axes) if axes else None)  # type: ignore[no-any-return]
+        except Exception as error:
+            hide(error)
+            raise

@@ -24,6 +24,7 @@ from ..places import bring, made_on
 from ..plan import concrete, looked_at
 from ..recipe import Composite
 from ..registry import get_backend
+from ..tracebacks import boundaries, boundary, hide
 from ..watching import fresh, refuse_detached, traces, wrapping
 from .foreign import PLAIN, PRIORITY, decides, left_alone, left_alone_in_place, not_understood, operand
 from .indices import gives_view, index_nodes
@@ -62,38 +63,46 @@ def _binary(name: str, primitive: Primitive, reflected: bool = False) -> Callabl
     if reflected:
 
         def operator(self: Tensor, other: Any) -> Any:
-            y = self._node
             try:
-                x = other._node if type(other) is Tensor else operand(other, y.aval)
-            except DTypeError as error:
-                return not_understood(name, other, error)
-            if x is None:
-                return left_alone(name, self, other, ufunc)
-            key = (x.aval, y.aval)
-            node, tensor = Operation(), _new(Tensor)
-            node.signature = signature = signatures.get(key) or primitive.signature(key)
-            node.inputs, node.aval = (x, y), signature.out
-            node.value, node.collected, node.sequence = None, None, next(ticks)
-            tensor._node, tensor._slot, tensor._tie = node, None, None
-            return tensor
+                y = self._node
+                try:
+                    x = other._node if type(other) is Tensor else operand(other, y.aval)
+                except DTypeError as error:
+                    return not_understood(name, other, error)
+                if x is None:
+                    return left_alone(name, self, other, ufunc)
+                key = (x.aval, y.aval)
+                node, tensor = Operation(), _new(Tensor)
+                node.signature = signature = signatures.get(key) or primitive.signature(key)
+                node.inputs, node.aval = (x, y), signature.out
+                node.value, node.collected, node.sequence = None, None, next(ticks)
+                tensor._node, tensor._slot, tensor._tie = node, None, None
+                return tensor
+            except Exception as error:
+                hide(error)
+                raise
 
     else:
 
         def operator(self: Tensor, other: Any) -> Any:
-            x = self._node
             try:
-                y = other._node if type(other) is Tensor else operand(other, x.aval)
-            except DTypeError as error:
-                return not_understood(name, other, error)
-            if y is None:
-                return left_alone(name, self, other, ufunc)
-            key = (x.aval, y.aval)
-            node, tensor = Operation(), _new(Tensor)
-            node.signature = signature = signatures.get(key) or primitive.signature(key)
-            node.inputs, node.aval = (x, y), signature.out
-            node.value, node.collected, node.sequence = None, None, next(ticks)
-            tensor._node, tensor._slot, tensor._tie = node, None, None
-            return tensor
+                x = self._node
+                try:
+                    y = other._node if type(other) is Tensor else operand(other, x.aval)
+                except DTypeError as error:
+                    return not_understood(name, other, error)
+                if y is None:
+                    return left_alone(name, self, other, ufunc)
+                key = (x.aval, y.aval)
+                node, tensor = Operation(), _new(Tensor)
+                node.signature = signature = signatures.get(key) or primitive.signature(key)
+                node.inputs, node.aval = (x, y), signature.out
+                node.value, node.collected, node.sequence = None, None, next(ticks)
+                tensor._node, tensor._slot, tensor._tie = node, None, None
+                return tensor
+            except Exception as error:
+                hide(error)
+                raise
 
     return operator
 
@@ -105,12 +114,16 @@ def _binary_function(
 
     def operator(self: Tensor, other: Any) -> Any:
         try:
-            node = operand(other, self._node.aval)
-        except DTypeError as error:
-            return not_understood(name, other, error)
-        if node is None:
-            return left_alone(name, self, other, ufunc)
-        return wrap(function(node, self._node) if reflected else function(self._node, node))
+            try:
+                node = operand(other, self._node.aval)
+            except DTypeError as error:
+                return not_understood(name, other, error)
+            if node is None:
+                return left_alone(name, self, other, ufunc)
+            return wrap(function(node, self._node) if reflected else function(self._node, node))
+        except Exception as error:
+            hide(error)
+            raise
 
     return operator
 
@@ -119,14 +132,18 @@ def _unary(primitive: Primitive) -> Callable[[Tensor], Tensor]:
     signatures = primitive.signatures
 
     def operator(self: Tensor) -> Tensor:
-        x = self._node
-        key = (x.aval,)
-        node, tensor = Operation(), _new(Tensor)
-        node.signature = signature = signatures.get(key) or primitive.signature(key)
-        node.inputs, node.aval = (x,), signature.out
-        node.value, node.collected, node.sequence = None, None, next(ticks)
-        tensor._node, tensor._slot, tensor._tie = node, None, None
-        return tensor
+        try:
+            x = self._node
+            key = (x.aval,)
+            node, tensor = Operation(), _new(Tensor)
+            node.signature = signature = signatures.get(key) or primitive.signature(key)
+            node.inputs, node.aval = (x,), signature.out
+            node.value, node.collected, node.sequence = None, None, next(ticks)
+            tensor._node, tensor._slot, tensor._tie = node, None, None
+            return tensor
+        except Exception as error:
+            hide(error)
+            raise
 
     return operator
 
@@ -142,15 +159,20 @@ def _in_place(name: str) -> Callable[[Tensor, Any], Tensor]:
     plain_name, own_name = f"__{name}__", f"__i{name}__"
 
     def operator(self: Tensor, other: Any) -> Tensor:
-        result = getattr(self, plain_name)(other)
-        if type(result) is not Tensor:
-            return left_alone_in_place(own_name, other)  # type: ignore[no-any-return]
-        self._rebind(result._node, own_name)
-        return self
+        try:
+            result = getattr(self, plain_name)(other)
+            if type(result) is not Tensor:
+                return left_alone_in_place(own_name, other)  # type: ignore[no-any-return]
+            self._rebind(result._node, own_name)
+            return self
+        except Exception as error:
+            hide(error)
+            raise
 
     return operator
 
 
+@boundaries
 class Tensor(Methods):
     """An array whose history is recorded, so that it can be differentiated.
 
@@ -202,20 +224,24 @@ class Tensor(Methods):
         return look(wrap(_matrix_transpose(self._node)), self)  # type: ignore[no-any-return]
 
     @property
+    @boundary
     def real(self) -> Tensor:
         """The real part, a view: what is written into it is written into the Tensor. That of a real one is itself."""
         return FUNCTIONS[np.real](self) if self.dtype.kind == "c" else self
 
     @real.setter
+    @boundary
     def real(self, value: Any) -> None:
         self.real[...] = value
 
     @property
+    @boundary
     def imag(self) -> Tensor:
         """The imaginary part, a view; zeros for a real Tensor."""
         return FUNCTIONS[np.imag](self)  # type: ignore[no-any-return]
 
     @imag.setter
+    @boundary
     def imag(self, value: Any) -> None:
         if self.dtype.kind != "c":
             raise DTypeError(f"imag = : a Tensor {self._node.aval!r} has no imaginary part to write into; use .astype")
@@ -230,14 +256,18 @@ class Tensor(Methods):
             What is done to it in place leaves this one alone. It is recorded: derivatives pass to this one. A constant
             stays one. ``ad.Tensor(t.value)`` is a new variable with this value and no history.
         """
-        node = self._node
-        word(order, "copy: order", ORDERS)
-        if isinstance(node, Constant):
-            return Tensor(self.value, dtype=self.dtype, constant=True, name=self.name)
-        tensor: Tensor = wrap(ops.identity(node))
-        if self.name is not None:
-            tensor._name(self.name)
-        return tensor
+        try:
+            node = self._node
+            word(order, "copy: order", ORDERS)
+            if isinstance(node, Constant):
+                return Tensor(self.value, dtype=self.dtype, constant=True, name=self.name)
+            tensor: Tensor = wrap(ops.identity(node))
+            if self.name is not None:
+                tensor._name(self.name)
+            return tensor
+        except Exception as error:
+            hide(error)
+            raise
 
     def to(self, backend: str | Backend | Any, device: Any = None) -> Tensor:
         """A new variable with this value on another backend, and no history.
@@ -274,13 +304,17 @@ class Tensor(Methods):
         self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
     ) -> Tensor:
         """See `numpy.ndarray.astype`."""
-        wanted = numeric_dtype(dtype, "astype: dtype")
-        word(order, "astype: order", ORDERS)
-        flag(subok, "astype: subok")
-        flag(copy, "astype: copy")
-        if not casts(self.dtype, wanted, casting, "astype"):
-            raise DTypeError(f"astype: {self.dtype} does not convert to {wanted} by casting={casting!r}")
-        return wrap(ops.astype(self._node, wanted))  # type: ignore[no-any-return]
+        try:
+            wanted = numeric_dtype(dtype, "astype: dtype")
+            word(order, "astype: order", ORDERS)
+            flag(subok, "astype: subok")
+            flag(copy, "astype: copy")
+            if not casts(self.dtype, wanted, casting, "astype"):
+                raise DTypeError(f"astype: {self.dtype} does not convert to {wanted} by casting={casting!r}")
+            return wrap(ops.astype(self._node, wanted))  # type: ignore[no-any-return]
+        except Exception as error:
+            hide(error)
+            raise
 
     # --- operators ---------------------------------------------------------------------------------------------------
 
@@ -336,7 +370,11 @@ class Tensor(Methods):
     __irshift__ = _in_place("rshift")
 
     def __pos__(self) -> Tensor:
-        return UFUNCS[np.positive](self._node) if self.dtype.kind == "b" else wrap(ops.identity(self._node))  # type: ignore[no-any-return]
+        try:
+            return UFUNCS[np.positive](self._node) if self.dtype.kind == "b" else wrap(ops.identity(self._node))  # type: ignore[no-any-return]
+        except Exception as error:
+            hide(error)
+            raise
 
     def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
         return self // other, self % other
@@ -347,102 +385,126 @@ class Tensor(Methods):
     # --- as a container and a number ---------------------------------------------------------------------------------
 
     def __getitem__(self, item: Any) -> Tensor:
-        x, tensor = self._node, _new(Tensor)
-        form, value = ops.basic_index(x.aval, item) or NO_FORM
-        if form is None:
-            node = ops.read_index(x, index_nodes(item), concrete)
-            is_view = gives_view(item, node.aval.ndim)
-        else:
-            node = ops.read_basic(x, form, value)
-            is_view = form.gives_view
-        tensor._node, tensor._slot, tensor._tie = fresh(node) if traces else node, None, None
-        if is_view:
-            views = self._tie
-            if type(views) is Views and node is not x:
-                # As ``look`` does; written out, since slices are what loops read.
-                tensor._tie = self
-                views.append(ref(tensor))
-                if not len(views) % NOTED:
-                    views.prune()
+        try:
+            x, tensor = self._node, _new(Tensor)
+            form, value = ops.basic_index(x.aval, item) or NO_FORM
+            if form is None:
+                node = ops.read_index(x, index_nodes(item), concrete)
+                is_view = gives_view(item, node.aval.ndim)
             else:
-                look(tensor, self)
-        return tensor
+                node = ops.read_basic(x, form, value)
+                is_view = form.gives_view
+            tensor._node, tensor._slot, tensor._tie = fresh(node) if traces else node, None, None
+            if is_view:
+                views = self._tie
+                if type(views) is Views and node is not x:
+                    # As ``look`` does; written out, since slices are what loops read.
+                    tensor._tie = self
+                    views.append(ref(tensor))
+                    if not len(views) % NOTED:
+                        views.prune()
+                else:
+                    look(tensor, self)
+            return tensor
+        except Exception as error:
+            hide(error)
+            raise
 
     def __setitem__(self, item: Any, value: Any) -> None:
-        node = self._node
-        if type(value) is Tensor and ops.is_written(node, item, value._node):
-            # ``t[1:] += x`` has written into the view already.
-            return
         try:
-            node = ops.write_index(node, index_nodes(item), node_of(value), concrete)
-        except AutodiffError as error:
-            error.within(f"writing into {node.aval!r}")
+            node = self._node
+            if type(value) is Tensor and ops.is_written(node, item, value._node):
+                # ``t[1:] += x`` has written into the view already.
+                return
+            try:
+                node = ops.write_index(node, index_nodes(item), node_of(value), concrete)
+            except AutodiffError as error:
+                error.within(f"writing into {node.aval!r}")
+                raise
+            self._rebind(node, "__setitem__")
+        except Exception as error:
+            hide(error)
             raise
-        self._rebind(node, "__setitem__")
 
     def __delitem__(self, item: Any) -> None:
         raise ArgumentError(f"elements of a Tensor {self._node.aval!r} cannot be deleted; np.delete gives a new one")
 
     def __iter__(self) -> Iterator[Tensor]:
-        if not self.shape:
-            raise DTypeError("iteration over a Tensor without dimensions; write t[None] for one with one")
-        return (self[i] for i in range(self.shape[0]))
+        try:
+            if not self.shape:
+                raise DTypeError("iteration over a Tensor without dimensions; write t[None] for one with one")
+            return (self[i] for i in range(self.shape[0]))
+        except Exception as error:
+            hide(error)
+            raise
 
     # --- NumPy's protocols -------------------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
-        if method == "__call__" and not keywords:
-            function = UFUNCS.get(ufunc)
-            if function is not None:
-                x = self._node
-                beside = x.aval
-                # No ufunc of this table takes more than two. Comprehensions would take 0.15 us each.
-                nodes: tuple[Node, ...]
-                key: tuple[Aval, ...]
-                if len(inputs) == 1:
-                    nodes, key = (x,), (beside,)
-                else:
-                    a, b = inputs
-                    if type(a) is not Tensor and type(a) not in PLAIN and decides(a):
-                        return NotImplemented
-                    if type(b) is not Tensor and type(b) not in PLAIN and decides(b):
-                        return NotImplemented
-                    try:
-                        y = a._node if type(a) is Tensor else as_node(a, beside)
-                        z = b._node if type(b) is Tensor else as_node(b, beside)
-                    except AutodiffError as error:
-                        error.within(ufunc.__name__)
-                        raise
-                    nodes, key = (y, z), (y.aval, z.aval)
-                if type(function) is not Operator:
-                    return wrap(function(*nodes))
-                node, tensor = Operation(), _new(Tensor)
-                node.signature = signature = function.signatures.get(key) or function.signature(key)
-                node.inputs, node.aval = nodes, signature.out
-                node.value, node.collected, node.sequence = None, None, next(ticks)
-                tensor._node, tensor._slot, tensor._tie = node, None, None
-                return tensor
-        for x in (*inputs, *keywords.get("out", ())):
-            if decides(x):
-                return NotImplemented
         try:
-            return UFUNC_METHODS[method](ufunc, inputs, keywords)
-        except AutodiffError as error:
-            error.within(ufunc.__name__ + ("" if method == "__call__" else f".{method}"))
+            if method == "__call__" and not keywords:
+                function = UFUNCS.get(ufunc)
+                if function is not None:
+                    x = self._node
+                    beside = x.aval
+                    # No ufunc of this table takes more than two. Comprehensions would take 0.15 us each.
+                    nodes: tuple[Node, ...]
+                    key: tuple[Aval, ...]
+                    if len(inputs) == 1:
+                        nodes, key = (x,), (beside,)
+                    else:
+                        a, b = inputs
+                        if type(a) is not Tensor and type(a) not in PLAIN and decides(a):
+                            return NotImplemented
+                        if type(b) is not Tensor and type(b) not in PLAIN and decides(b):
+                            return NotImplemented
+                        try:
+                            y = a._node if type(a) is Tensor else as_node(a, beside)
+                            z = b._node if type(b) is Tensor else as_node(b, beside)
+                        except AutodiffError as error:
+                            error.within(ufunc.__name__)
+                            raise
+                        nodes, key = (y, z), (y.aval, z.aval)
+                    if type(function) is not Operator:
+                        return wrap(function(*nodes))
+                    node, tensor = Operation(), _new(Tensor)
+                    node.signature = signature = function.signatures.get(key) or function.signature(key)
+                    node.inputs, node.aval = nodes, signature.out
+                    node.value, node.collected, node.sequence = None, None, next(ticks)
+                    tensor._node, tensor._slot, tensor._tie = node, None, None
+                    return tensor
+            for x in (*inputs, *keywords.get("out", ())):
+                if decides(x):
+                    return NotImplemented
+            try:
+                return UFUNC_METHODS[method](ufunc, inputs, keywords)
+            except AutodiffError as error:
+                error.within(ufunc.__name__ + ("" if method == "__call__" else f".{method}"))
+                raise
+        except Exception as error:
+            hide(error)
             raise
 
     def __array_function__(self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        handler = FUNCTIONS.get(function)
-        if handler is None:
-            raise unsupported(function)
-        return handler(*args, **kwargs)
+        try:
+            handler = FUNCTIONS.get(function)
+            if handler is None:
+                raise unsupported(function)
+            return handler(*args, **kwargs)
+        except Exception as error:
+            hide(error)
+            raise
 
     # --- NumPy's methods ---------------------------------------------------------------------------------------------
 
     def conjugate(self) -> Tensor:
         """See `numpy.ndarray.conjugate`."""
-        # Unlike np.conjugate it leaves booleans as they are.
-        return wrap((ops.conjugate if self.dtype.kind == "c" else ops.identity)(self._node))  # type: ignore[no-any-return]
+        try:
+            # Unlike np.conjugate it leaves booleans as they are.
+            return wrap((ops.conjugate if self.dtype.kind == "c" else ops.identity)(self._node))  # type: ignore[no-any-return]
+        except Exception as error:
+            hide(error)
+            raise
 
     conj = conjugate
 
@@ -480,6 +542,8 @@ class _Stale(Tensor):
 
 _Stale.__name__ = _Stale.__qualname__ = "Tensor"
 Tensor._live, Tensor._stale = Tensor, _Stale
+# For Python's message about a call that does not fit.
+Tensor.__init__.__qualname__ = "Tensor"
 
 
 def _restore(nodes: list[Node], slot: Slot | None) -> Tensor:

@@ -14,12 +14,14 @@ from ..importing import imported
 from ..nodes import Unknown
 from ..plan import deciding, on_host, peeked
 from ..registry import get_backend
+from ..tracebacks import boundaries, boundary, hide
 from ..watching import INTO_A_TENSOR, note_taken, refuse_detached
 from .handle import Handle
 
 NUMPYS_FUNCTIONS = f"Write it with NumPy's functions (np.sqrt, not math.sqrt). Elements: {INTO_A_TENSOR}"
 
 
+@boundaries
 class Valued(Handle):
     """A handle whose value can be looked at. What would take it as plain numbers is refused in a transformation."""
 
@@ -29,14 +31,19 @@ class Valued(Handle):
 
     def item(self, *index: Any) -> Any:
         """See `numpy.ndarray.item`."""
-        value = np.asarray(self._number("item()"))
         try:
-            return value.item(*index)
-        except (IndexError, ValueError, TypeError, OverflowError) as error:
-            kind = IndexingError if isinstance(error, (IndexError, OverflowError)) else ArgumentError
-            raise kind(
-                f"item of {self._node.aval!r}: {error}; give the position of one element: an integer, or one an axis"
-            ) from None
+            value = np.asarray(self._number("item()"))
+            try:
+                return value.item(*index)
+            except (IndexError, ValueError, TypeError, OverflowError) as error:
+                kind = IndexingError if isinstance(error, (IndexError, OverflowError)) else ArgumentError
+                raise kind(
+                    f"item of {self._node.aval!r}: {error}; give the position of one element: an integer, or one "
+                    "an axis"
+                ) from None
+        except Exception as error:
+            hide(error)
+            raise
 
     def tolist(self) -> Any:
         """See `numpy.ndarray.tolist`."""
@@ -47,6 +54,7 @@ class Valued(Handle):
         return self._bytes("tobytes", self._number("tobytes()"), order)  # type: ignore[no-any-return]
 
     @property
+    @boundary
     def data(self) -> memoryview:
         """The memory of the value, which is read-only."""
         return np.asarray(self._number("data")).data
@@ -82,12 +90,20 @@ class Valued(Handle):
             raise kind(f"{method} of {self._node.aval!r}: {error}") from None
 
     def __bool__(self) -> bool:
-        if self.size != 1:
-            raise ShapeError(f"the truth of a Tensor of shape {self.shape} is ambiguous; use np.any() or np.all()")
-        return bool(self._known())
+        try:
+            if self.size != 1:
+                raise ShapeError(f"the truth of a Tensor of shape {self.shape} is ambiguous; use np.any() or np.all()")
+            return bool(self._known())
+        except Exception as error:
+            hide(error)
+            raise
 
     def __float__(self) -> float:
-        return float(self._single("float", self._number("float()")))
+        try:
+            return float(self._single("float", self._number("float()")))
+        except Exception as error:
+            hide(error)
+            raise
 
     def __int__(self) -> int:
         return int(self._single("int", on_host(self._node)))
@@ -105,9 +121,13 @@ class Valued(Handle):
         return math.trunc(self._single("trunc", on_host(self._node)))  # type: ignore[no-any-return]
 
     def __index__(self) -> int:
-        if self.dtype.kind not in "iu" or self.ndim:
-            raise DTypeError(f"only an integer Tensor without dimensions is an index, not {self._node.aval!r}")
-        return int(deciding(self._node))
+        try:
+            if self.dtype.kind not in "iu" or self.ndim:
+                raise DTypeError(f"only an integer Tensor without dimensions is an index, not {self._node.aval!r}")
+            return int(deciding(self._node))
+        except Exception as error:
+            hide(error)
+            raise
 
     def _number(self, asked: str) -> Any:
         """The value for numbers that record nothing; an error where a derivative would be lost with them."""
@@ -164,14 +184,18 @@ class Valued(Handle):
         return format(self._single("format", on_host(self._node)), spec)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        refuse_detached(
-            self._node,
-            "a conversion to an array (np.asarray, np.array)",
-            "Give the Tensor to functions of NumPy that are recorded, join Tensors by np.stack or np.concatenate, and "
-            f"{INTO_A_TENSOR}. np.random of that module draws with Tensors for parameters",
-        )
-        note_taken(self._node)
-        return np.array(self._known(), dtype=dtype, copy=copy)
+        try:
+            refuse_detached(
+                self._node,
+                "a conversion to an array (np.asarray, np.array)",
+                "Give the Tensor to functions of NumPy that are recorded, join Tensors by np.stack or np.concatenate, "
+                f"and {INTO_A_TENSOR}. np.random of that module draws with Tensors for parameters",
+            )
+            note_taken(self._node)
+            return np.array(self._known(), dtype=dtype, copy=copy)
+        except Exception as error:
+            hide(error)
+            raise
 
     def __dlpack__(self, **keywords: Any) -> Any:
         refuse_detached(self._node, "__dlpack__", "Give the Tensor itself to functions that are recorded")
@@ -187,6 +211,10 @@ class Valued(Handle):
             raise ArgumentError(f"in: {describe(value)} cannot be compared with {self._node.aval!r}: {error}") from None
 
     def __len__(self) -> int:
-        if not self.shape:
-            raise DTypeError("len() of a Tensor without dimensions; write t[None] for one with one")
-        return self.shape[0]
+        try:
+            if not self.shape:
+                raise DTypeError("len() of a Tensor without dimensions; write t[None] for one with one")
+            return self.shape[0]
+        except Exception as error:
+            hide(error)
+            raise

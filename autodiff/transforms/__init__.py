@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ..pickling import restorable
+from ..tracebacks import boundary
 from .batching import vmap
 from .checkpoint import checkpoint
 from .control import cond, fori_loop, scan, switch, while_loop
@@ -18,12 +19,12 @@ from .sparse import sparsity
 
 # What these make of a function can be pickled, whatever they are written like.
 if not TYPE_CHECKING:
-    checkpoint, elementwise_grad, ggnvp, grad, hessian, holomorphic_grad = map(
-        restorable, (checkpoint, elementwise_grad, ggnvp, grad, hessian, holomorphic_grad)
-    )
-    hvp, jacobian, nth_derivative, value_and_grad, vhp, vmap = map(
-        restorable, (hvp, jacobian, nth_derivative, value_and_grad, vhp, vmap)
-    )
+    checkpoint, elementwise_grad, ggnvp, grad, hessian, holomorphic_grad = [
+        boundary(restorable(f)) for f in (checkpoint, elementwise_grad, ggnvp, grad, hessian, holomorphic_grad)
+    ]
+    hvp, jacobian, nth_derivative, value_and_grad, vhp, vmap = [
+        boundary(restorable(f)) for f in (hvp, jacobian, nth_derivative, value_and_grad, vhp, vmap)
+    ]
 
 __all__ = [
     "CustomBatch",

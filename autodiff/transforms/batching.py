@@ -17,6 +17,7 @@ from ..errors import ArgumentError, AutodiffError, AxisError, ShapeError, severa
 from ..nodes import NO_SLOT, Argument, Node
 from ..places import placed
 from ..tensor import Tensor, wrap
+from ..tracebacks import boundary
 from ..tracing import BATCHED
 from ..vectors import PYTHON_NUMBERS, drawn
 from ..watching import call_watched
@@ -26,6 +27,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+@boundary
 def vmap(function: Callable[P, T], in_axes: Any = 0, out_axes: Any = 0, axis_size: int | None = None) -> Callable[P, T]:
     """A function of one element as one of a batch of elements.
 
@@ -84,6 +86,7 @@ def vmap(function: Callable[P, T], in_axes: Any = 0, out_axes: Any = 0, axis_siz
         axis_size = count(axis_size, "vmap: axis_size", 0)
 
     @functools.wraps(function)
+    @boundary
     def batch(*args: P.args, **kwargs: P.kwargs) -> Any:
         return _Elements(args, kwargs, in_axes, axis_size).applied(function, out_axes)
 

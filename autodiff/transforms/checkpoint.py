@@ -14,6 +14,7 @@ from ..nodes import Operation, now, operations_since
 from ..plan.costs import nanoseconds, nbytes
 from ..recomputed import recomputed_since
 from ..tensor import Tensor, wrap
+from ..tracebacks import boundary
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,6 +36,7 @@ def checkpoint(f: Callable[P, T], *, policy: str | Policy = ..., memory_limit: i
 def checkpoint(
     f: None = ..., *, policy: str | Policy = ..., memory_limit: int | None = ...
 ) -> Callable[[Callable[P, T]], Callable[P, T]]: ...
+@boundary
 def checkpoint(
     f: Callable[..., Any] | None = None,
     *,
@@ -89,6 +91,7 @@ def checkpoint(
     choose = _chooser(policy, memory_limit)
 
     @functools.wraps(f)
+    @boundary
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
         begin = now()
         leaves, structure = flatten(f(*args, **kwargs))

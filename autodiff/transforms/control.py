@@ -17,6 +17,7 @@ from ..errors import ArgumentError, DTypeError, ShapeError, shown
 from ..flows import Body, Scan, Step, Switch, While, beside, body_of, number_of
 from ..nodes import Node, Operation, operations_since
 from ..tensor import Tensor, wrap
+from ..tracebacks import boundary
 from ..written import depending
 from .bodies import Call, Carried, Leaves, as_array_of, is_of_tensors, names_for, promoted, results, returned
 
@@ -31,6 +32,7 @@ def _check_callable(function: Any, what: str) -> None:
 # --- scan ------------------------------------------------------------------------------------------------------------
 
 
+@boundary
 def scan(
     f: Callable[[Any, Any], tuple[Any, Any]],
     init: Any,
@@ -201,6 +203,7 @@ def _with_axis(aval: Aval, size: int) -> Aval:
 # --- while_loop and fori_loop ----------------------------------------------------------------------------------------
 
 
+@boundary
 def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any) -> Any:
     """Apply a function again and again, as long as a condition holds.
 
@@ -289,6 +292,7 @@ def _since(found: Sequence[Node], begin: int) -> list[Operation]:
     return operations_since(found, begin)
 
 
+@boundary
 def fori_loop(
     lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_val: Any, *, checkpoint: bool | int = False
 ) -> Any:
@@ -355,6 +359,7 @@ def _bound(value: Any, what: str) -> Any:
 # --- cond and switch -------------------------------------------------------------------------------------------------
 
 
+@boundary
 def cond(pred: Any, true_fun: Callable[..., T], false_fun: Callable[..., T], *operands: Any) -> T:
     """Apply one of two functions.
 
@@ -407,6 +412,7 @@ def cond(pred: Any, true_fun: Callable[..., T], false_fun: Callable[..., T], *op
     return _branches(number, [false_fun, true_fun], operands, "cond", ["false_fun", "true_fun"])  # type: ignore[no-any-return]
 
 
+@boundary
 def switch(index: Any, branches: Sequence[Callable[..., T]], *operands: Any) -> T:
     """Apply one of several functions.
 

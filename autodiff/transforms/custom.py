@@ -18,6 +18,7 @@ from ..errors import ArgumentError, AutodiffError, DifferentiationError, DTypeEr
 from ..nodes import Node, Variable, now
 from ..pickling import Named, findable
 from ..tensor import Tensor, wrap
+from ..tracebacks import boundaries, boundary
 from ..tracing import RULE, unknowns
 from ..vectors import PYTHON_NUMBERS, alike, drawn
 from ..written import Beyond, body_of, written
@@ -51,6 +52,7 @@ class Mark:
 OPERAND, NUMBER = Mark("OPERAND"), Mark("NUMBER")
 
 
+@boundaries
 class _Custom(Named, Generic[P, T]):
     """A function and the rule of its derivative."""
 
@@ -162,6 +164,7 @@ def _unknown(avals: Sequence[Aval]) -> list[Node]:
     return unknowns(avals, RULE)
 
 
+@boundaries
 class CustomVJP(_Custom[P, T]):
     """A function with a rule for its cotangents. Made by ``custom_vjp``.
 
@@ -254,6 +257,7 @@ class CustomVJP(_Custom[P, T]):
         return [self._checked(values[i], named[i]._node.aval, labels[i]) for i in active]
 
 
+@boundaries
 class CustomJVP(_Custom[P, T]):
     """A function with a rule for its tangents. Made by ``custom_jvp``.
 
@@ -342,6 +346,7 @@ def _still(leaf: Any) -> Any:
     return np.zeros_like(leaf) if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "fc" else None
 
 
+@boundary
 def custom_vjp(function: Callable[P, T]) -> CustomVJP[P, T]:
     """A function whose derivative is a rule for cotangents, instead of that of what it is made of.
 
@@ -383,6 +388,7 @@ def custom_vjp(function: Callable[P, T]) -> CustomVJP[P, T]:
     return CustomVJP(function)
 
 
+@boundary
 def custom_jvp(function: Callable[P, T]) -> CustomJVP[P, T]:
     """A function whose derivative is a rule for tangents, instead of that of what it is made of.
 

@@ -14,6 +14,7 @@ from ..memo import Memo
 from ..nodes import Node, Operation, now
 from ..static_keys import static_key
 from ..tensor import Tensor, wrap
+from ..tracebacks import boundaries, boundary
 from ..vectors import alike, drawn
 from .calls import Results
 from .custom import OPERAND, _Custom
@@ -58,6 +59,7 @@ class _Rule:
         return ops.astype(found, wanted.dtype)
 
 
+@boundaries
 class CustomBatch(_Custom[P, T]):
     """A function with a rule for its batches. Made by ``custom_batch``.
 
@@ -145,6 +147,7 @@ class CustomBatch(_Custom[P, T]):
         return results.nodes
 
 
+@boundary
 def custom_batch(function: Callable[P, T]) -> CustomBatch[P, T]:
     """A function whose batches, in ``vmap``, are made by a rule, and not by what it records for one element.
 

@@ -27,9 +27,11 @@ from ..pickling import Named, findable
 from ..places import placed
 from ..plan import PlanCache, compile_nodes
 from ..plan.cache import Entry
+from ..progress import stage
 from ..registry import backend_of, computing, get_backend
 from ..static_keys import static_key
 from ..tensor import Tensor, wrap
+from ..tracebacks import boundaries, boundary, hide
 from ..tracing import UNKNOWN, unknowns
 from ..watching import call_watched, traced
 from .guards import Captured, Guard, Present, Transparent, guard_of, outside_of
@@ -92,6 +94,7 @@ class _Variants(list[_Traced]):
         return sum([traced.plan.n_operations for traced in self])
 
 
+@boundaries
 class Function(Named, Generic[P, T]):
     """A function that is traced once for each set of shapes and dtypes, then replayed. Made by ``function``.
 
@@ -147,32 +150,36 @@ class Function(Named, Generic[P, T]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         # The common call has arrays and floats only, and costs little beside the plan.
-        if kwargs or self._away:
-            return self._call_any(args, kwargs)  # type: ignore[no-any-return]
-        entry = self._latest()
-        if entry is not None and entry.recognised(args) and not searches:
-            entry.used = next(self._cache.clock)
-            entry.uses += 1
-            traced = entry.value[0]
-            if traced.is_plain:
-                return traced.build(traced.plan(*args))  # type: ignore[no-any-return]
-            return self._replay((), args, args, kwargs, entry.value)  # type: ignore[no-any-return]
-        key: list[Any] = []
-        for arg in args:
-            kind = type(arg)
-            if kind is float:
-                key.append(float)
-            elif kind is np.ndarray:
-                key.append(arg.shape)  # type: ignore[attr-defined]
-                key.append(arg.dtype)  # type: ignore[attr-defined]
-            else:
+        try:
+            if kwargs or self._away:
                 return self._call_any(args, kwargs)  # type: ignore[no-any-return]
-        whole = tuple(key)
-        entry = self._cache.found(whole)
-        if entry is not None and not entry.uses % CALLS_NOTED:
-            entry.recognised = entry.recognised or _recogniser(args)
-            self._latest = weakref.ref(entry)
-        return self._replay(whole, args, args, kwargs, None if entry is None else entry.value)  # type: ignore[no-any-return]
+            entry = self._latest()
+            if entry is not None and entry.recognised(args) and not searches:
+                entry.used = next(self._cache.clock)
+                entry.uses += 1
+                traced = entry.value[0]
+                if traced.is_plain:
+                    return traced.build(traced.plan(*args))  # type: ignore[no-any-return]
+                return self._replay((), args, args, kwargs, entry.value)  # type: ignore[no-any-return]
+            key: list[Any] = []
+            for arg in args:
+                kind = type(arg)
+                if kind is float:
+                    key.append(float)
+                elif kind is np.ndarray:
+                    key.append(arg.shape)  # type: ignore[attr-defined]
+                    key.append(arg.dtype)  # type: ignore[attr-defined]
+                else:
+                    return self._call_any(args, kwargs)  # type: ignore[no-any-return]
+            whole = tuple(key)
+            entry = self._cache.found(whole)
+            if entry is not None and not entry.uses % CALLS_NOTED:
+                entry.recognised = entry.recognised or _recogniser(args)
+                self._latest = weakref.ref(entry)
+            return self._replay(whole, args, args, kwargs, None if entry is None else entry.value)  # type: ignore[no-any-return]
+        except Exception as error:
+            hide(error)
+            raise
 
     def _call_any(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call with containers, keywords, Tensors, or arguments that are part of the structure."""
@@ -285,6 +292,7 @@ class Function(Named, Generic[P, T]):
             stand_ins = iter(nodes)
             inner = [leaf if aval is None else wrap(next(stand_ins)) for leaf, aval in zip(leaves, avals, strict=True)]
             args, kwargs = unflatten(given, iter(inner))
+            stage("tracing")
             return call_watched(self._function, args, kwargs, list(nodes), "function")
 
         begin = Argument(WEAK_FLOAT, UNKNOWN, NO_SLOT).sequence
@@ -451,6 +459,7 @@ def function(
     device: Any = ...,
     memory_limit: int | None = ...,
 ) -> Callable[[Callable[P, T]], Function[P, T]]: ...
+@boundary
 def function(
     f: Callable[..., Any] | None = None,
     *,

@@ -20,6 +20,7 @@ from ..errors import ArgumentError, DifferentiationError
 from ..gradients import Gradients
 from ..nodes import Node
 from ..tensor import Tensor, wrap
+from ..tracebacks import boundary, hide
 from ..vectors import PYTHON_NUMBERS
 from ..walks import pull, slopes
 from ..watching import call_watched
@@ -43,6 +44,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+@boundary
 def stop_gradient(x: T) -> T:
     """``x`` as a quantity that no derivative passes through.
 
@@ -124,27 +126,32 @@ def _transformed(
 
     @functools.wraps(function)
     def transformed(*args: Any, **kwargs: Any) -> Any:
-        if position is not None and -len(args) <= position < len(args):
-            # The common call: of one argument that is no container. The rest would take a third of the time of a small
-            # gradient; so would calls of functions that do what is written out here.
-            given = args[position]
-            kind = type(given)
-            number = kind in PYTHON_NUMBERS
-            if number or kind is np.ndarray or not is_container(given):
-                own, replaced = [argument(given, name, position)], [*args]
-                replaced[position] = wrap(own[0])
-                value, (gradient,) = _called(function, replaced, kwargs, own, name, engine)
-                if not with_value:
-                    return scalar(gradient) if number else gradient
-                return (scalar(value), scalar(gradient)) if number else (value, gradient)
-        value, found = _value_and_gradients(function, first, argnames, aux, args, kwargs, name, engine)
-        if with_value:
-            return value, found
-        return (found, value[1]) if aux else found
+        try:
+            if position is not None and -len(args) <= position < len(args):
+                # The common call: of one argument that is no container. The rest would take a third of the time of a
+                # small gradient; so would calls of functions that do what is written out here.
+                given = args[position]
+                kind = type(given)
+                number = kind in PYTHON_NUMBERS
+                if number or kind is np.ndarray or not is_container(given):
+                    own, replaced = [argument(given, name, position)], [*args]
+                    replaced[position] = wrap(own[0])
+                    value, (gradient,) = _called(function, replaced, kwargs, own, name, engine)
+                    if not with_value:
+                        return scalar(gradient) if number else gradient
+                    return (scalar(value), scalar(gradient)) if number else (value, gradient)
+            value, found = _value_and_gradients(function, first, argnames, aux, args, kwargs, name, engine)
+            if with_value:
+                return value, found
+            return (found, value[1]) if aux else found
+        except Exception as error:
+            hide(error)
+            raise
 
     return transformed
 
 
+@boundary
 def grad(
     function: Callable[P, Any],
     argnums: int | Sequence[int] | None = None,
@@ -205,6 +212,7 @@ def grad(
     return _transformed(function, argnums, argnames, has_aux, "grad", memory_limit, False)
 
 
+@boundary
 def value_and_grad(
     function: Callable[P, T],
     argnums: int | Sequence[int] | None = None,
@@ -283,6 +291,7 @@ def _check_real(aval: Aval, name: str) -> None:
         )
 
 
+@boundary
 def elementwise_grad(
     function: Callable[P, Any],
     argnums: int | Sequence[int] | None = None,
@@ -329,6 +338,7 @@ def elementwise_grad(
     aux = flag(has_aux, f"{name}: has_aux")
 
     @functools.wraps(function)
+    @boundary
     def derivative(*args: P.args, **kwargs: P.kwargs) -> Any:
         chosen = Chosen(function, args, kwargs, name, argnums, argnames)
         return _sloped(function, chosen, aux, Walk(slopes), _check_real)
@@ -336,6 +346,7 @@ def elementwise_grad(
     return derivative
 
 
+@boundary
 def nth_derivative(
     function: Callable[P, Any], n: int, argnums: int = 0, *, argnames: str | None = None
 ) -> Callable[P, Any]:
@@ -384,6 +395,7 @@ def nth_derivative(
     place = None if argnames is not None else argnums
 
     @functools.wraps(function)
+    @boundary
     def derivative(*args: P.args, **kwargs: P.kwargs) -> Any:
         chosen = Chosen(function, args, kwargs, name, place, argnames)
         return _sloped(function, chosen, False, Walk(slopes, (order,)), _check_real)
@@ -405,6 +417,7 @@ def _check_complex(aval: Aval, name: str) -> None:
         )
 
 
+@boundary
 def holomorphic_grad(
     function: Callable[P, Any],
     argnums: int | Sequence[int] | None = None,
@@ -447,6 +460,7 @@ def holomorphic_grad(
     aux = flag(has_aux, f"{name}: has_aux")
 
     @functools.wraps(function)
+    @boundary
     def derivative(*args: P.args, **kwargs: P.kwargs) -> Any:
         chosen = Chosen(function, args, kwargs, name, argnums, argnames)
         for node, path in zip(chosen.own, chosen.paths, strict=True):

@@ -11,6 +11,7 @@ from ..engine import Walk
 from ..matrices import MODES, Options, chunks, hessian_blocks, is_forward, jacobian_blocks
 from ..nodes import Node
 from ..tensor import Tensor, wrap
+from ..tracebacks import boundary
 from .calls import Argnames, Argnums, Aux, Chosen, Results, apart, check_call, scalar, together
 from .flattening import with_matrix, with_vector
 from .sparse import NOTHING, nested, sparse_matrix
@@ -18,6 +19,7 @@ from .sparse import NOTHING, nested, sparse_matrix
 P = ParamSpec("P")
 
 
+@boundary
 def jacobian(
     function: Callable[P, Any],
     argnums: int | Sequence[int] | None = None,
@@ -109,6 +111,7 @@ def jacobian(
     return _matrix(function, argnums, argnames, has_aux, blocks, name)
 
 
+@boundary
 def hessian(
     function: Callable[P, Any],
     argnums: int | Sequence[int] | None = None,
@@ -191,6 +194,7 @@ def _matrix(
     """A function of the arguments that gives all blocks, nested as results and arguments are."""
 
     @functools.wraps(function)
+    @boundary
     def matrix(*args: Any, **kwargs: Any) -> Any:
         chosen = Chosen(function, args, kwargs, name, argnums, argnames)
         out, aux = apart(chosen.called(function), has_aux, name)

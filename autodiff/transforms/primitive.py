@@ -23,6 +23,7 @@ from ..nodes import Node, Operation
 from ..pickling import Named, findable
 from ..static_keys import static_key
 from ..tensor import Tensor, wrap
+from ..tracebacks import boundaries, boundary, calling
 from ..vectors import PYTHON_NUMBERS, alike, drawn
 from .custom import NUMBER, OPERAND, CustomJVP, CustomVJP, Mark
 
@@ -36,6 +37,7 @@ Q = ParamSpec("Q")
 CALLS_KEPT = 1 << 8
 
 
+@boundaries
 class ShapeDtype:
     """The shape and the dtype of an array that is not computed yet.
 
@@ -102,6 +104,7 @@ class _Opaque(Call):
         made = self.name, function, self._leaves, self._dtypes, self._structure, self.outputs, self.result
         return _Opaque, (*made, self._vectorized)
 
+    @calling
     def run(self, *values: Any) -> tuple[np.ndarray[Any, Any], ...]:
         # Copies: the function may keep them, or write to them, and a plan uses its memory again.
         rest = iter([np.array(x, dtype) for x, dtype in zip(values, self._dtypes, strict=True)])
@@ -138,6 +141,7 @@ class _Opaque(Call):
         return self._wholes.put(size, whole)
 
 
+@boundaries
 class Primitive(Named, Generic[P, T]):
     """A function that plans call as it is. Made by ``primitive``.
 
@@ -326,6 +330,7 @@ def primitive(
 ) -> Callable[[Callable[P, T]], Primitive[P, T]]: ...
 
 
+@boundary
 def primitive(function: Any = None, *, infer: Any = None, vectorized: bool = False) -> Any:
     """A function that is called as it is, on arrays, when a plan runs: one of Numba's, of C, of SciPy.
 

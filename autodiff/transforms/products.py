@@ -20,22 +20,11 @@ from ..engine import Walk, collected_of
 from ..errors import ArgumentError, DifferentiationError, several
 from ..nodes import Argument, Node, history
 from ..tensor import wrap
+from ..tracebacks import boundaries, boundary
 from ..vectors import captured, drawn, vectors
 from ..walks import gauss_newton_product, hessian_product, product_hessian, pull, push
 from ..watching import call_watched
-from .calls import (
-    ENGINE,
-    Argnames,
-    Argnums,
-    Aux,
-    Chosen,
-    Results,
-    apart,
-    check_call,
-    is_larger,
-    real_scalar,
-    together,
-)
+from .calls import ENGINE, Argnames, Argnums, Aux, Chosen, Results, apart, check_call, is_larger, real_scalar, together
 
 PUSH, PULL = Walk(push), Walk(pull)
 
@@ -53,6 +42,7 @@ def _recorded(function: Any, primals: Sequence[Any], has_aux: bool, name: str) -
     return chosen, Results(out, name).differentiable(), aux
 
 
+@boundary
 def jvp(
     function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False
 ) -> tuple[Any, ...]:
@@ -123,6 +113,7 @@ def _leaves(structure: Structure) -> int:
     return 1 if structure is LEAF else sum(map(_leaves, structure[2]))
 
 
+@boundaries
 class _Linear:
     """A linear function of vectors, at a point that is known: what ``vjp`` and ``linearize`` return."""
 
@@ -214,6 +205,7 @@ class _Part:
         return None, {name: getattr(self, name) for name in _Part.__slots__} | {"_second": None}
 
 
+@boundary
 def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """The value of a function and its pullback: what takes a vector times the Jacobian, in reverse mode.
 
@@ -262,6 +254,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> t
     return (value, pullback, aux.rebuilt(iter(values[n:]))) if has_aux else (value, pullback)
 
 
+@boundary
 def linearize(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """The value of a function and its derivative as a linear function of directions, in forward mode.
 
@@ -320,6 +313,7 @@ def _second(
     has_aux = flag(has_aux, f"{name}: has_aux")
 
     @functools.wraps(function)
+    @boundary
     def product(*args: Any, **kwargs: Any) -> Any:
         chosen, vector = _with_vector(function, args, kwargs, name, argnums, argnames)
         out, aux = apart(chosen.called(function), has_aux, name)
@@ -356,6 +350,7 @@ def _product(
     return (chosen.rebuilt(found), rest) if has_aux else chosen.rebuilt(found)
 
 
+@boundary
 def hvp(
     function: Callable[..., Any],
     argnums: int | Sequence[int] | None = None,
@@ -405,6 +400,7 @@ def hvp(
     return _second(function, argnums, argnames, has_aux, Walk(hessian_product), "hvp")
 
 
+@boundary
 def vhp(
     function: Callable[..., Any],
     argnums: int | Sequence[int] | None = None,
@@ -452,6 +448,7 @@ def half_square(x: Any) -> Any:
     return sum([0.5 * np.sum(np.square(leaf)) for leaf in leaves])
 
 
+@boundary
 def ggnvp(
     function: Callable[..., Any],
     loss: Callable[[Any], Any] = half_square,
@@ -506,6 +503,7 @@ def ggnvp(
         raise ArgumentError(f"{name}: loss={describe(loss)} is not callable")
 
     @functools.wraps(function)
+    @boundary
     def product(*args: Any, **kwargs: Any) -> Any:
         chosen, vector = _with_vector(function, args, kwargs, name, argnums, argnames)
         results = Results(chosen.called(function), name, beside=False).differentiable()

@@ -12,11 +12,13 @@ from ..containers import flatten, leaf_names, transform, unflatten
 from ..convert import as_node, describe
 from ..errors import ArgumentError, AxisError, ShapeError, shown
 from ..tensor import Tensor, wrap
+from ..tracebacks import boundary
 from ..vectors import alike, drawn
 from .bodies import Leaves, is_of_tensors, results
 from .control import scan
 
 
+@boundary
 def map_reduce(f: Callable[[Any], Any], xs: Any, batch_size: int, reduce: Callable[[Any, Any], Any] = np.add) -> Any:
     """What a function gives for batches of elements, added up: for more elements than fit into memory at once.
 
@@ -108,6 +110,7 @@ def _length(leaf: Any, name: str) -> int:
     return int(leaf.shape[0])
 
 
+@boundary
 def associative_scan(fn: Callable[[Any, Any], Any], elems: Any, reverse: bool = False, axis: int = 0) -> Any:
     """All partial results of an associative function along an axis: ``np.cumsum`` is that of an addition.
 

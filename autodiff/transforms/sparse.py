@@ -14,6 +14,7 @@ from ..engine import Walk, collected_of
 from ..errors import ArgumentError
 from ..matrices import Options, real_only
 from ..nodes import Node
+from ..tracebacks import boundary
 from ..walks import slopes
 from .calls import ENGINE, Argnames, Argnums, Chosen, Results, apart, check_call, is_larger, together
 
@@ -21,6 +22,7 @@ from .calls import ENGINE, Argnames, Argnums, Chosen, Results, apart, check_call
 NOTHING = Walk(lambda outputs, inputs, given: [], derived=False)
 
 
+@boundary
 def sparsity(
     function: Callable[..., Any],
     *args: Any,
@@ -124,6 +126,7 @@ def sparse_matrix(
     entries = sparse.jacobian_entries if order == 1 else sparse.hessian_entries
 
     @functools.wraps(function)
+    @boundary
     def matrix(*args: Any, **kwargs: Any) -> Any:
         chosen = Chosen(function, args, kwargs, name, argnums, argnames)
         out, aux = apart(chosen.called(function), has_aux, name)
