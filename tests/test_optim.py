@@ -77,6 +77,15 @@ def adamw(*args, weight_decay=1e-2, **options):
     return adam(*args, weight_decay=weight_decay, decoupled=True, **options)
 
 
+def lion(p, gradients, rate, betas=(0.9, 0.99), weight_decay=0.0):
+    m = 0
+    for g in gradients:
+        g = uphill(g)
+        p = p * (1 - rate * weight_decay) - rate * np.sign(betas[0] * m + (1 - betas[0]) * g)
+        m = betas[1] * m + (1 - betas[1]) * g
+    return p
+
+
 CASES = [
     (optim.SGD, sgd, {}),
     (optim.SGD, sgd, {"momentum": 0.9}),
@@ -88,6 +97,8 @@ CASES = [
     (optim.Adam, adam, {"betas": (0.5, 0.75), "epsilon": 0.1, "weight_decay": 0.1, "amsgrad": True}),
     (optim.AdamW, adamw, {}),
     (optim.AdamW, adamw, {"weight_decay": 0.3, "amsgrad": True}),
+    (optim.Lion, lion, {}),
+    (optim.Lion, lion, {"betas": (0.5, 0.75), "weight_decay": 0.3}),
 ]
 
 
@@ -239,6 +250,13 @@ def test_schedules_end_and_stay():
         (optim.Exponential(0.5, 0.9), "ExponentialLR", {"gamma": 0.9}),
         (optim.Linear(0.5, 8, final=0.1), "LinearLR", {"start_factor": 1.0, "end_factor": 0.2, "total_iters": 8}),
         (optim.Cosine(0.5, 8, final=0.1), "CosineAnnealingLR", {"T_max": 8, "eta_min": 0.1}),
+        (optim.CosineRestarts(0.5, 3), "CosineAnnealingWarmRestarts", {"T_0": 3}),
+        (
+            optim.CosineRestarts(0.5, 1, factor=2, final=0.1),
+            "CosineAnnealingWarmRestarts",
+            {"T_0": 1, "T_mult": 2, "eta_min": 0.1},
+        ),
+        (optim.WarmUp(0.5, 4), "LinearLR", {"start_factor": 0.25, "total_iters": 3}),
     ],
 )
 def test_schedules_are_pytorchs(schedule, kind, options):
@@ -389,6 +407,20 @@ def test_gradients_that_do_not_fit(gradients, error, message):
         (lambda p: optim.RMSprop(p, clip_norm=-1), "RMSprop: clip_norm=-1.0"),
         (lambda p: optim.Cosine(0.1, 10, warm_up=10), "Cosine: steps=10 must be more than warm_up=10"),
         (lambda p: optim.StepDecay(0.1, 0), "StepDecay: every=0 must be an integer of at least 1"),
+        (lambda p: optim.WarmUp("fast", 3), "WarmUp: schedule=str 'fast' must be a number, or a schedule"),
+        (lambda p: optim.WarmUp(0.1, 0), "WarmUp: steps=0"),
+        (lambda p: optim.CosineRestarts(0.1, 3, factor=0.5), "CosineRestarts: factor=0.5 must be an integer"),
+        (lambda p: optim.ReduceOnPlateau(0.1, factor=1.0), "ReduceOnPlateau: factor=1.0 must be finite"),
+        (lambda p: optim.ReduceOnPlateau(0.1, mode="least"), "mode=str 'least' is not one of 'min', 'max'"),
+        (lambda p: optim.ReduceOnPlateau(0.1).report([1.0]), "report: value=.* must be a number"),
+        (lambda p: optim.Lion(p, betas=0.9), "Lion: betas=0.9 must be two numbers"),
+        (lambda p: optim.LBFGS(p, history=0), "LBFGS: history=0"),
+        (lambda p: optim.LBFGS(p).step([np.ones(1)]), "LBFGS.step takes a function"),
+        (lambda p: optim.LBFGS(p).step(lambda: 1.0), "it must return the loss and its gradients"),
+        (lambda p: optim.Accumulate(optim.LBFGS(p), 2), "one that takes gradients"),
+        (lambda p: optim.Accumulate(optim.Accumulate(optim.SGD(p), 2).optimizer, 2), "accumulates already"),
+        (lambda p: optim.Accumulate(optim.SGD(p), 0), "every=0"),
+        (lambda p: optim.ExponentialAverage(p, decay=1), "ExponentialAverage: decay=1.0"),
         (lambda p: optim.SGD(p, lambda step: -1.0).step([np.ones(1)]), "step: rate=-1.0"),
     ],
 )

@@ -25,6 +25,9 @@ from . import checkpoint
 from .checks import gradient_array, gradient_leaves, parameter_leaves
 from .clipping import clipped
 from .formulas import Formula
+from .keeping import Beside, Keeper
+from .plateau import ReduceOnPlateau
+from .schedules import WarmUp
 from .units import Moments, Units
 
 Rate = float | Callable[[int], float]
@@ -33,8 +36,11 @@ Rate = float | Callable[[int], float]
 _plans = PlanCache()
 
 
+NOTHING: tuple[tuple[Any, ...], ...] = (), (), ()
+
+
 class Optimizer:
-    """What ``SGD``, ``RMSprop``, ``Adam`` and ``AdamW`` have in common. Make one of those.
+    """What ``SGD``, ``RMSprop``, ``Adam``, ``AdamW``, ``Lion`` and ``LBFGS`` have in common. Make one of those.
 
     Parameters
     ----------
@@ -60,6 +66,9 @@ class Optimizer:
     steps : int
         How many steps were taken.
     """
+
+    # Whether ``step`` takes gradients, and no function that gives them.
+    takes_gradients = True
 
     def __init__(
         self,
@@ -92,6 +101,8 @@ class Optimizer:
         self._avals: list[Aval] = []
         self._on_numpy = False
         self._plan: Plan | None = None
+        # What else is a part of the state, such as gradients that are being accumulated.
+        self._keepers: list[Keeper] = []
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._parameters)} parameters, rate={self.rate!r}, {self.steps} steps)"
@@ -116,6 +127,10 @@ class Optimizer:
         DTypeError
             If a gradient has another dtype than its parameter, or is complex and was to be clipped by value.
         """
+        self._step(gradients)
+
+    def _step(self, gradients: Any, beside: Beside = ()) -> None:
+        """A step, with which something else changes."""
         parameters = self._parameters
         avals = [p._node.aval for p in parameters]
         if self._plan is None or avals != self._avals:
@@ -136,16 +151,22 @@ class Optimizer:
         results = plan(*values, *units.joined(arrays), *moments, *numbers)
         if not self._on_numpy:
             results = tuple(home_of(parameters[0].value).keep(results, [*values, *moments]))
-        self._commit(units.parted(results[: len(values)]), Moments(units, results[len(values) :]), self.steps + 1)
+        new, kept = units.parted(results[: len(values)]), Moments(units, results[len(values) :])
+        self._commit(new, kept, self.steps + 1, beside)
 
-    def _commit(self, values: Sequence[Any], moments: Moments, steps: int) -> None:
-        """A new state: as a whole, or not at all if this is interrupted."""
+    def _commit(self, values: Sequence[Any], moments: Moments, steps: int, beside: Beside = ()) -> None:
+        """A new state: as a whole, or not at all if this is interrupted. ``beside`` is what others keep of it."""
         parameters = self._parameters
         # Old versions are let go of after the new ones are there. Whoever is told of that comes after the step.
         before = [p._node for p in parameters]
         versions = [p._version(value) for p, value in zip(parameters, values)]  # noqa: B905  (costs 0.1 us)
         slots, values, nodes = zip(*versions)  # noqa: B905  (costs 0.3 us, and they are triples)
-        commit((*parameters, *slots, self, self), self._changing, (*nodes, *values, moments, steps))
+        owners, names, kept = zip(*beside, strict=True) if beside else NOTHING
+        commit(
+            (*parameters, *slots, self, self, *owners),
+            (*self._changing, *names),
+            (*nodes, *values, moments, steps, *kept),
+        )
         del before
 
     def _gradients(self, gradients: Any, avals: list[Aval]) -> list[Any]:
@@ -159,6 +180,10 @@ class Optimizer:
         leaves = gradient_leaves(gradients, self._structure, len(avals))
         home = home_of(self._parameters[0].value)
         return [gradient_array(g, aval, name, home) for g, aval, name in zip(leaves, avals, self._names, strict=True)]
+
+    def _checked(self, gradients: Any) -> list[Any]:
+        """The gradients as arrays that fit the parameters; errors as in a step."""
+        return self._gradients(gradients, [p._node.aval for p in self._parameters])
 
     def _compile(self, avals: list[Aval]) -> None:
         """Make the plan of a step for parameters of these shapes and dtypes; moments are brought to where they are."""
@@ -317,7 +342,21 @@ class Optimizer:
         arrays = [state[name] for name in self._array_names()]
         n = len(self._parameters)
         values = [bring(array, home_of(p.value)) for p, array in zip(self._parameters, arrays[:n], strict=True)]
-        self._commit(values, self._beside(arrays[n:], self._moments.units), state["steps"])
+        m = n + n * len(self._formula.moments)
+        beside: list[Any] = []
+        rest = arrays[m:]
+        for keeper in self._all_keepers():
+            count = len(keeper.kept())
+            beside += keeper.restored(rest[:count])
+            rest = rest[count:]
+        self._commit(values, self._beside(arrays[n:m], self._moments.units), state["steps"], beside)
+
+    def _all_keepers(self) -> list[Keeper]:
+        """Those of this optimizer, and the schedule of its rate if that has a state."""
+        rate = self.rate
+        while isinstance(rate, WarmUp):
+            rate = rate.schedule
+        return [*self._keepers, rate] if isinstance(rate, ReduceOnPlateau) else self._keepers
 
     def _kept(self) -> list[Any]:
         """The moments of each parameter."""
@@ -331,13 +370,15 @@ class Optimizer:
         return Moments(units, units.joined(brought, kinds))
 
     def _arrays(self) -> list[Any]:
-        return [*[p.value for p in self._parameters], *self._kept()]
+        beside = [array for keeper in self._all_keepers() for array in keeper.kept().values()]
+        return [*[p.value for p in self._parameters], *self._kept(), *beside]
 
     def _array_names(self) -> list[str]:
         """What the arrays are called in files: where parameters stand is part of it, their own names are not."""
         paths = leaf_names(self._structure)
         kinds = self._formula.moments
         names = [f"parameters{path}" for path in paths] + [f"{kind}{path}" for path in paths for kind in kinds]
+        names += [name for keeper in self._all_keepers() for name in keeper.kept()]
         return checkpoint.unique(names)
 
 
