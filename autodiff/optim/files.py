@@ -140,8 +140,8 @@ def _named(parameters: Any, what: str) -> tuple[list[Any], list[str], Structure]
     for name, place in zip(names, leaf_names(structure), strict=True):
         if name in paths:
             raise ArgumentError(
-                f"{what}: parameters{paths[name]} and parameters{place} would both be called {name!r}; give the dict other "
-                "keys"
+                f"{what}: parameters{paths[name]} and parameters{place} would both be called {name!r}; give the "
+                "dict other keys"
             )
         paths[name] = place
     return leaves, names, structure
@@ -205,5 +205,6 @@ def _safetensors() -> Any:
         return imported("safetensors.numpy")
     except ImportError:
         raise BackendError(
-            "files .safetensors need the package safetensors (pip install 'autodiff-numpy[safetensors]'); .npz needs none"
+            "files .safetensors need the package safetensors (pip install 'autodiff-numpy[safetensors]'); .npz needs "
+            "none"
         ) from None
