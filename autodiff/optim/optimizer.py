@@ -61,6 +61,8 @@ class Optimizer:
 
     Attributes
     ----------
+    parameters : list of Tensor
+        What is trained, in the order of gradients.
     rate : float or callable
         May be changed at any time.
     steps : int
@@ -103,6 +105,11 @@ class Optimizer:
         self._plan: Plan | None = None
         # What else is a part of the state, such as gradients that are being accumulated.
         self._keepers: list[Keeper] = []
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """The Tensors that are trained, in the order of gradients: what ``Graph.gradient`` takes."""
+        return list(self._parameters)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._parameters)} parameters, rate={self.rate!r}, {self.steps} steps)"
