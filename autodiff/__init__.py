@@ -25,7 +25,7 @@ from .machine import set_num_threads
 from .nodes import Constant, Node, Operation, Variable
 from .plan import CacheInfo, set_buffer_limit
 from .registry import backends, get_backend, register_backend
-from .tensor import Tensor
+from .tensor import Tensor, no_grad
 from .transforms import (
     CustomBatch,
     CustomJVP,
@@ -136,6 +136,7 @@ __all__ = [
     "linearize",
     "map_reduce",
     "minimize",
+    "no_grad",
     "nth_derivative",
     "odeint",
     "optim",

@@ -36,9 +36,6 @@ Rate = float | Callable[[int], float]
 _plans = PlanCache()
 
 
-NOTHING: tuple[tuple[Any, ...], ...] = (), (), ()
-
-
 class Optimizer:
     """What ``SGD``, ``RMSprop``, ``Adam``, ``AdamW``, ``Lion`` and ``LBFGS`` have in common. Make one of those.
 
@@ -168,12 +165,12 @@ class Optimizer:
         before = [p._node for p in parameters]
         versions = [p._version(value) for p, value in zip(parameters, values)]  # noqa: B905  (costs 0.1 us)
         slots, values, nodes = zip(*versions)  # noqa: B905  (costs 0.3 us, and they are triples)
-        owners, names, kept = zip(*beside, strict=True) if beside else NOTHING
-        commit(
-            (*parameters, *slots, self, self, *owners),
-            (*self._changing, *names),
-            (*nodes, *values, moments, steps, *kept),
-        )
+        owners: tuple[Any, ...] = (*parameters, *slots, self, self)
+        names: tuple[str, ...] = self._changing
+        new: tuple[Any, ...] = (*nodes, *values, moments, steps)
+        for owner, name, value in beside:
+            owners, names, new = (*owners, owner), (*names, name), (*new, value)
+        commit(owners, names, new)
         del before
 
     def _gradients(self, gradients: Any, avals: list[Aval]) -> list[Any]:

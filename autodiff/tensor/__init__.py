@@ -1,5 +1,7 @@
 """``Tensor``: a handle to a node, with NumPy's operators and methods."""
 
-from .tensor import Tensor, node_of, wrap
+from .settling import recording_nothing
+from .tensor import Tensor, node_of, stand_in, wrap
+from .unrecorded import no_grad
 
-__all__ = ["Tensor", "node_of", "wrap"]
+__all__ = ["Tensor", "no_grad", "node_of", "recording_nothing", "stand_in", "wrap"]

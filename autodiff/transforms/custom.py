@@ -15,7 +15,7 @@ from ..convert import as_node, describe
 from ..core.avals import Aval
 from ..errors import ArgumentError, AutodiffError, DifferentiationError, DTypeError, ShapeError, shown
 from ..nodes import Node, Variable, now
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor, recording_nothing, wrap
 from ..tracing import RULE, unknowns
 from ..vectors import PYTHON_NUMBERS, alike, drawn
 from ..written import Beyond, body_of, written
@@ -66,7 +66,7 @@ class _Custom(Generic[P, T]):
                 "so that the rule knows which is which"
             )
         leaves, structure = flatten(args)
-        if not any(isinstance(leaf, Tensor) for leaf in leaves):
+        if not any(isinstance(leaf, Tensor) for leaf in leaves) or recording_nothing():
             return self._function(*args)  # type: ignore[no-any-return]
         if self._rule is None:
             raise ArgumentError(f"{self._name}: {self._title} has no rule yet; call {self._hint}")
