@@ -88,6 +88,7 @@ class Optimizer:
         self._decoupled = decoupled
         self._clip_norm = None if clip_norm is None else number(clip_norm, f"{what}: clip_norm")
         self._clip_value = None if clip_value is None else number(clip_value, f"{what}: clip_value")
+        self._options = self._weight_decay, self._clip_norm or 0.0, self._clip_value or 0.0
         self.rate = rate if callable(rate) else number(rate, f"{what}: rate")
         self.steps = 0
         self._backend = None if backend is None else get_backend(backend)
@@ -143,13 +144,7 @@ class Optimizer:
         assert plan is not None
         arrays = self._gradients(gradients, avals)
         rate = number(self.rate(self.steps) if callable(self.rate) else self.rate, "step: rate")
-        numbers = (
-            rate,
-            self._weight_decay,
-            self._clip_norm or 0.0,
-            self._clip_value or 0.0,
-            *self._formula.numbers(self.steps + 1, rate),
-        )
+        numbers = (rate, *self._options, *self._formula.numbers(self.steps + 1, rate))
         units, moments = self._moments
         values = units.joined([p.value for p in parameters])
         results = plan(*values, *units.joined(arrays), *moments, *numbers)
