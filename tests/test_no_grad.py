@@ -12,6 +12,8 @@ import autodiff.numpy as adnp
 from autodiff.containers import flatten
 from autodiff.tensor import tensor as implementation
 
+from .test_views import Program
+
 
 def is_value(t):
     """Whether no derivative passes to a Tensor, and it has no history but its value."""
@@ -117,6 +119,56 @@ def test_descent_as_numpy_writes_it_keeps_no_history():
     assert not w.node.inputs
 
 
+def test_random_programs_of_views_do_what_numpy_does():
+    """Aliasing is as outside of a block, whatever is read and written in which order."""
+    for seed in range(24):
+        shape = [(4, 3), (6,), (2, 3, 4), (1, 6), (4, 1, 2), (0, 3)][seed % 6]
+        data = np.random.default_rng(seed).normal(size=shape)
+        there = Program(seed, data.copy())
+        there.run(24)
+        here = Program(seed, ad.Tensor(data), there.decided)
+        with ad.no_grad():
+            try:
+                here.run(24)
+                found = [np.asarray(x) for x in here.handles]
+            except ad.errors.UnsupportedError:
+                # The order of elements in memory is not known.
+                continue
+        for one, other in zip(found, there.handles, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-300, err_msg=str(seed))
+
+
+def test_views_that_are_made_in_a_block_follow_their_base_and_have_no_derivatives(w):
+    graph = ad.Graph()
+    with ad.no_grad():
+        part, whole, same = w[1:], w[...], w.reshape(3)
+        part[0] = 5
+        np.testing.assert_array_equal(w.value, [1.0, 5.0, 3.0])
+    for values in ([1.0, 5.0, 3.0], [4.0, 2.0, 0.0]):
+        np.testing.assert_array_equal(part.value, values[1:])
+        (found,) = graph.gradient(np.sum(part * w[1:]) + np.sum(whole * w) + np.sum(same), [w])
+        np.testing.assert_array_equal(found, [values[0], 2 * values[1], 2 * values[2]])
+        w.assign([4.0, 2.0, 0.0])
+
+
+def test_views_of_before_are_views_after_a_change_in_the_block(w):
+    part = w[1:]
+    with ad.no_grad():
+        part *= 2
+    np.testing.assert_array_equal(w.value, [1.0, 4.0, 6.0])
+    np.testing.assert_array_equal(ad.Graph().gradient(np.sum(part**2), [w])[0], [0.0, 8.0, 12.0])
+
+
+def test_complex_numbers_seen_as_pairs_follow_them():
+    z = ad.Tensor([1 + 2j, 3 - 1j])
+    with ad.no_grad():
+        pairs = z.view(float)
+        z.real = 0.5
+        np.testing.assert_array_equal(pairs.value, [0.5, 2.0, 0.5, -1.0])
+    z.imag = 7
+    np.testing.assert_array_equal(pairs.value, [0.5, 7.0, 0.5, 7.0])
+
+
 def test_other_tensors_have_no_history_after_a_change(w):
     y = w * 2
     with ad.no_grad():
@@ -126,9 +178,6 @@ def test_other_tensors_have_no_history_after_a_change(w):
 
 
 def test_what_results_were_made_of_is_let_go_of():
-    class Watched(np.ndarray):
-        pass
-
     data = ad.Tensor(np.ones(1000))
     with ad.no_grad():
         first = data * 2

@@ -13,6 +13,7 @@ from ..convert import numeric_dtype
 from ..dispatch import FUNCTIONS, MODULE
 from ..errors import ArgumentError, MissingAttributeError, UnsupportedError, shown
 from ..reasons import REASONS
+from ..unrecorded import recorded
 from . import views
 from .flat import Flat
 from .valued import Valued
@@ -148,7 +149,8 @@ class Methods(Valued):
                 f"view: {x.aval!r} as {wanted} is not recorded, since it would read numbers from the bits of others; "
                 "write t.astype(dtype) for the same numbers"
             )
-        pairs = FUNCTIONS[np.stack]([FUNCTIONS[np.real](self), FUNCTIONS[np.imag](self)], -1)
+        # How it is made from this one is known in a block, too, in which nothing else is recorded.
+        pairs = recorded(lambda: FUNCTIONS[np.stack]([FUNCTIONS[np.real](self), FUNCTIONS[np.imag](self)], -1))
         return views.look(FUNCTIONS[np.reshape](pairs, (*x.aval.shape[:-1], -1)), self, read_only=True)
 
     def resize(self, *new_shape: Any, refcheck: bool = True) -> None:

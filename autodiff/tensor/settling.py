@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from threading import get_ident
+from weakref import WeakKeyDictionary, ref
 
 from .. import ops
 from ..nodes import Constant, Node, Operation, Slot, Unknown
 from ..plan import evaluate
 from ..unrecorded import Block, blocks, current
 from ..watching import tracing, watched
+
+# Operations whose results may be views. Such a result follows its base in the block and after it, so how it was made is
+# kept; but no derivative passes to it, now or once it is made anew.
+LOOKING = {ops.identity, ops.index, ops.reshape_p, ops.transpose_p, ops.broadcast_to_p, ops.real, ops.imag}
+# What a value stands for. Of others it is known as long as a handle has it.
+_origins: WeakKeyDictionary[Node, Callable[[], Node | None]] = WeakKeyDictionary()
 
 
 def block_here() -> Block:
@@ -56,12 +65,26 @@ def settled(node: Node) -> Node:
     if not _is_known(node):
         # It belongs to a transformation that has begun in the block.
         return node
+    looks = node.signature.primitive in LOOKING
+    if looks and node.aval.differentiable:
+        node = ops.stop_gradient(node)
     value = evaluate(node)
     # An operation, as what it stands for: its handles have versions of their own. The slot says that it is no number
     # of the structure.
     known = ops.identity(Constant(node.aval, value, Slot(value)))
     known.value = value
+    _origins[known] = partial(_same, node) if looks else ref(node)
     return known
+
+
+def _same(node: Node) -> Node:
+    return node
+
+
+def origin(node: Node) -> Node:
+    """The operation that a value stands for, if it is one and that may matter to views; else the node itself."""
+    found = _origins.get(node)
+    return (found and found()) or node
 
 
 def _is_known(node: Node) -> bool:
