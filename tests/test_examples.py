@@ -229,8 +229,8 @@ def test_matrix_factorisation(tmp_path):
 
 
 def test_transformer(tmp_path):
-    result = run_example("transformer.py", "--output", tmp_path, "--steps", 70)
-    assert result["losses"][-1] < 0.3 * result["losses"][0]
+    result = run_example("transformer.py", "--output", tmp_path, "--steps", 40)
+    assert result["losses"][-1] < 0.6 * result["losses"][0]
     assert colours(result["picture"]) > 20
     with np.load(tmp_path / "transformer.npz") as saved:
         assert "blocks.1.qkv.W" in saved

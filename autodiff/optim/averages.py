@@ -126,7 +126,7 @@ class Accumulate:
         self.optimizer._step(mean, [(self, "_state", (0, None))])
         return True
 
-    def kept(self) -> dict[str, Any]:
+    def _state_arrays(self) -> dict[str, Any]:
         """The sums, which the optimizer saves with its state."""
         n, sums = self._state
         parameters = self.optimizer._parameters
@@ -136,7 +136,7 @@ class Accumulate:
             f"gradients{name}": x for name, x in zip(names, arrays, strict=True)
         }
 
-    def restored(self, arrays: Sequence[Any]) -> Beside:
+    def _state_from(self, arrays: Sequence[Any]) -> Beside:
         """What changes if these are the sums."""
         n = checkpoint.checked_steps(arrays[0].item(), "load: accumulated")
         if n >= self.every:

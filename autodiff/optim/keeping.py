@@ -12,10 +12,10 @@ Beside = Sequence[tuple[object, str, Any]]
 class Keeper(Protocol):
     """Something with a state that training goes on from: a schedule, sums of gradients, a search."""
 
-    def kept(self) -> dict[str, Any]:
+    def _state_arrays(self) -> dict[str, Any]:
         """The arrays of the state by name, always of the same names, shapes and dtypes."""
         ...
 
-    def restored(self, arrays: Sequence[Any]) -> Beside:
-        """What changes if these arrays, in the order of ``kept``, are the state; nothing is changed yet."""
+    def _state_from(self, arrays: Sequence[Any]) -> Beside:
+        """What changes if these arrays, in the order of ``_state_arrays``, are the state; nothing is changed yet."""
         ...

@@ -261,7 +261,7 @@ class LBFGS(Optimizer):
 
     # --- state -------------------------------------------------------------------------------------------------------
 
-    def kept(self) -> dict[str, Any]:
+    def _state_arrays(self) -> dict[str, Any]:
         """What the search remembers, which is saved with the parameters."""
         memory = self._memory
         counts = np.array([memory.pairs, memory.iterations], np.int64)
@@ -275,7 +275,7 @@ class LBFGS(Optimizer):
             "search.gradient": memory.gradient,
         }
 
-    def restored(self, arrays: Sequence[Any]) -> Beside:
+    def _state_from(self, arrays: Sequence[Any]) -> Beside:
         """What changes if these arrays are what the search remembers."""
         (pairs, iterations), (scale, length) = arrays[0].tolist(), arrays[1].tolist()
         changes, differences, direction, gradient = arrays[2:]

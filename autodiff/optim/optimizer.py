@@ -345,8 +345,8 @@ class Optimizer:
         beside: list[Any] = []
         rest = arrays[m:]
         for keeper in self._all_keepers():
-            count = len(keeper.kept())
-            beside += keeper.restored(rest[:count])
+            count = len(keeper._state_arrays())
+            beside += keeper._state_from(rest[:count])
             rest = rest[count:]
         self._commit(values, self._beside(arrays[n:m], self._moments.units), state["steps"], beside)
 
@@ -369,7 +369,7 @@ class Optimizer:
         return Moments(units, units.joined(brought, kinds))
 
     def _arrays(self) -> list[Any]:
-        beside = [array for keeper in self._all_keepers() for array in keeper.kept().values()]
+        beside = [array for keeper in self._all_keepers() for array in keeper._state_arrays().values()]
         return [*[p.value for p in self._parameters], *self._kept(), *beside]
 
     def _array_names(self) -> list[str]:
@@ -377,7 +377,7 @@ class Optimizer:
         paths = leaf_names(self._structure)
         kinds = self._formula.moments
         names = [f"parameters{path}" for path in paths] + [f"{kind}{path}" for path in paths for kind in kinds]
-        names += [name for keeper in self._all_keepers() for name in keeper.kept()]
+        names += [name for keeper in self._all_keepers() for name in keeper._state_arrays()]
         return checkpoint.unique(names)
 
 

@@ -124,10 +124,10 @@ class ReduceOnPlateau:
         self._course = Course(rate, best, worse, waiting)
         return rate
 
-    def kept(self) -> dict[str, Any]:
+    def _state_arrays(self) -> dict[str, Any]:
         """The state as an array, which an optimizer saves with its own."""
         return {"plateau": np.array(self._course)}
 
-    def restored(self, arrays: Sequence[Any]) -> Beside:
+    def _state_from(self, arrays: Sequence[Any]) -> Beside:
         """What changes if this array is the state."""
         return [(self, "_course", Course(*arrays[0].tolist()))]

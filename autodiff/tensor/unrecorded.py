@@ -48,21 +48,23 @@ def no_grad() -> Iterator[None]:
         It is about the thread, or the task, that enters it. As a decorator, ``@ad.no_grad()``, it is about the calls of
         a function.
 
+    See Also
+    --------
+    stop_gradient : for single values.
+
     Notes
     -----
     Results are Tensors to which no derivative passes. They are computed operation by operation, as NumPy does it, and
     what they were computed from is let go of: an evaluation over many batches takes no more memory than one. Of small
-    arrays, a value that is looked at outside of a block is computed faster, as one plan. Variables
-    that are changed in place (``w -= rate * gradient``, ``w[0] = 1``, ``out=``) stay variables, of a new value; graphs
-    that were recorded before keep the old one. Other Tensors that are changed in place have no history from then on.
+    arrays, a value that is looked at outside of a block is computed faster, as one plan.
+
+    Variables that are changed in place (``w -= rate * gradient``, ``w[0] = 1``, ``out=``) stay variables, of a new
+    value; graphs that were recorded before keep the old one. Other Tensors that are changed in place have no history
+    from then on. Views follow their base, but no derivative passes to those that are made in a block.
 
     Derivatives can be taken in a block, of what was recorded before it. A function that is transformed in the block, as
     by ``ad.grad``, records what it needs. In a function that is transformed outside, the block is as ``stop_gradient``
     of everything that is computed in it.
-
-    See Also
-    --------
-    stop_gradient : for single values.
 
     Examples
     --------
