@@ -382,3 +382,16 @@ def test_training_in_a_block_steps_as_outside():
 def test_debug_nans_finds_the_line(w):
     with ad.no_grad(), ad.debug_nans(), pytest.raises(ad.errors.NotFiniteError, match="log"):
         np.log(w - 5)
+
+
+def test_a_search_in_a_block_evaluates_its_function_as_outside():
+    w = ad.Tensor([2.0, 5.0])
+    graph, optimizer = ad.Graph(), ad.optim.LBFGS([w])
+
+    def evaluate():
+        loss = np.sum((w - 3) ** 2)
+        return loss, graph.gradient(loss, [w])
+
+    with ad.no_grad():
+        optimizer.step(evaluate)
+    np.testing.assert_allclose(w.value, [3.0, 3.0], atol=1e-6)

@@ -274,6 +274,20 @@ def test_averages_on_a_backend(backend):
     np.testing.assert_allclose(np.asarray(w), [-3.0, -2.0])
 
 
+def test_averages_that_were_made_before_parameters_went_to_a_backend(backend):
+    w = ad.Tensor([1.0, 2.0])
+    average = optim.ExponentialAverage([w], 0.5)
+    ad.Graph(backend=backend).add_variables(w)
+    w.assign([3.0, 4.0])
+    home = type(w.value)
+    with average.applied():
+        np.testing.assert_array_equal(np.asarray(w), [1.0, 2.0])
+        assert type(w.value) is home
+    for _ in range(2):
+        average.update()
+    np.testing.assert_array_equal(np.asarray(ad.Tensor(average.values[0])), [3.0, 4.0])
+
+
 def test_averages_are_pytorchs(tmp_path):
     torch = pytest.importorskip("torch")
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn

@@ -296,7 +296,8 @@ class ExponentialAverage:
 
 def assign_all(parameters: Sequence[Any], values: Sequence[Any]) -> None:
     """New versions of all parameters, or of none."""
-    versions = [p._version(value) for p, value in zip(parameters, values, strict=True)]
+    brought = [bring(value, home_of(p.value)) for p, value in zip(parameters, values, strict=True)]
+    versions = [p._version(value) for p, value in zip(parameters, brought, strict=True)]
     slots, arrays, nodes = zip(*versions, strict=True)
     n = len(parameters)
     commit((*parameters, *slots), ("_node",) * n + ("value",) * n, (*nodes, *arrays))

@@ -12,6 +12,7 @@ from ..convert import describe
 from ..errors import ArgumentError, DTypeError
 from ..places import bring, home_of
 from ..registry import get_backend
+from ..unrecorded import recorded
 from .formulas import Momentum
 from .keeping import Beside
 from .optimizer import Optimizer, Rate
@@ -236,7 +237,8 @@ class LBFGS(Optimizer):
         """Loss and gradient, at the present parameters or at others."""
         if x is not None:
             self._go(x, self.steps)
-        found = evaluate()
+        # Also where nothing is recorded around it.
+        found = recorded(evaluate)
         if not isinstance(found, (tuple, list)) or len(found) != 2:
             raise ArgumentError(
                 f"LBFGS.step: the function returned {describe(found)}; it must return the loss and its gradients"
