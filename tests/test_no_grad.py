@@ -169,6 +169,40 @@ def test_complex_numbers_seen_as_pairs_follow_them():
     np.testing.assert_array_equal(pairs.value, [0.5, 7.0, 0.5, 7.0])
 
 
+def test_values_go_into_arrays(w):
+    counts, out = np.ones(3), np.zeros((2, 3))
+    with ad.no_grad():
+        counts += w > 1.5
+        counts[0] = np.sum(w)
+        assert np.multiply(w, 2, out=out) is out
+        np.sum(np.stack([w, w]), axis=0, out=out[0])
+        np.testing.assert_array_equal(counts, [6.0, 2.0, 2.0])
+        np.testing.assert_array_equal(out, [[2.0, 4.0, 6.0]] * 2)
+        with pytest.raises(ad.errors.DTypeError, match="add with out=: Cannot cast"):
+            np.add(w, 1, out=np.zeros(3, int))
+        with pytest.raises(ad.errors.ShapeError, match="add with out=: could not broadcast"):
+            np.add(w, 1, out=np.zeros(2))
+    with pytest.raises(ad.errors.UnsupportedError, match="would lose its derivative"):
+        counts += w
+
+    def f(x):
+        with ad.no_grad():
+            np.add(x, 1, out=np.zeros(3))
+        return np.sum(x)
+
+    with pytest.raises(ad.errors.UnsupportedError, match="would lose its derivative"):
+        ad.grad(f)(np.ones(3))
+
+
+def test_constants_that_are_changed_in_place_stay_constants():
+    labels = ad.Tensor([1, 2], constant=True)
+    with ad.no_grad():
+        labels[0] = 5
+        labels += 1
+    assert labels.constant
+    np.testing.assert_array_equal(labels.value, [6, 3])
+
+
 def test_other_tensors_have_no_history_after_a_change(w):
     y = w * 2
     with ad.no_grad():

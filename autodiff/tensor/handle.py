@@ -153,7 +153,7 @@ class Handle(Reference):
         if blocks:
             node = settled(node)
         if self._tie is None or not views.written(self, node, what):
-            if blocks and type(self._node) is Variable and is_settled(node):
+            if blocks and isinstance(self._node, (Variable, Constant)) and is_settled(node):
                 # Where nothing is recorded, a variable stays one.
                 self.assign(node.value, copy=False)
             else:
