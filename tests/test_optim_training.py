@@ -1,6 +1,5 @@
-"""What makes training comfortable: searches, plateaus, sums and averages over steps, files of parameters by name."""
+"""What makes training comfortable: searches, sums and averages over steps, files of parameters by name."""
 
-import math
 import sys
 
 import numpy as np
@@ -9,31 +8,6 @@ import pytest
 import autodiff as ad
 from autodiff import optim
 from autodiff.errors import ArgumentError, BackendError, DTypeError, ShapeError
-
-# --- a plateau -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("mode", ["min", "max"])
-@pytest.mark.parametrize("options", [{}, {"factor": 0.5, "cooldown": 2, "threshold": 0.05}, {"patience": 0}])
-def test_a_plateau_is_pytorchs(mode, options):
-    torch = pytest.importorskip("torch")
-    options = {"patience": 2, **options}
-    theirs = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], 0.5)
-    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(theirs, mode, min_lr=1e-3, eps=0.0, **options)
-    ours = optim.ReduceOnPlateau(0.5, mode=mode, minimum=1e-3, **options)
-    rng = np.random.default_rng(0)
-    rates = set()
-    for step, value in enumerate([*(1 + rng.uniform(size=60)), math.nan, math.nan, math.inf, 1.0, 1.0]):
-        scheduler.step(value)
-        assert ours.report(ad.Tensor(value)) == theirs.param_groups[0]["lr"] == ours(step)
-        rates.add(ours(step))
-    assert len(rates) > 2
-
-
-def test_negative_values_must_get_better_too():
-    schedule = optim.ReduceOnPlateau(1.0, 0.5, patience=0, threshold=0.1)
-    assert [schedule.report(value) for value in (-10.0, -9.5, -10.5, -11.5)] == [1.0, 0.5, 0.25, 0.25]
-
 
 # --- a quasi-Newton search -------------------------------------------------------------------------------------------
 
@@ -415,10 +389,13 @@ def test_names_that_would_be_one_are_refused(tmp_path):
         optim.save(tmp_path / "a.npz", {"w": "text"})
 
 
-def test_what_safetensors_cannot_hold_is_said(tmp_path, monkeypatch):
-    if "safetensors" in sys.modules or pytest.importorskip("safetensors"):
-        with pytest.raises(DTypeError, match="does not take these arrays, of dtypes complex256"):
-            optim.save(tmp_path / "a.safetensors", {"w": np.ones(2, np.clongdouble)})
+def test_what_safetensors_cannot_hold_is_said(tmp_path):
+    pytest.importorskip("safetensors")
+    with pytest.raises(DTypeError, match=f"does not take these arrays, of dtypes {np.dtype(np.clongdouble)}"):
+        optim.save(tmp_path / "a.safetensors", {"w": np.ones(2, np.clongdouble)})
+
+
+def test_without_safetensors_an_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
     with pytest.raises(BackendError, match="need the package safetensors"):
         optim.save(tmp_path / "a.safetensors", {"w": np.ones(2)})
