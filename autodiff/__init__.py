@@ -27,7 +27,7 @@ from .plan import CacheInfo, set_buffer_limit
 from .progress import Progress, set_progress
 from .registry import backends, get_backend, register_backend
 from .spelling import no_attribute
-from .tensor import Tensor
+from .tensor import Tensor, no_grad
 from .tracebacks import boundary
 from .transforms import (
     CustomBatch,
@@ -154,6 +154,7 @@ __all__ = [
     "linearize",
     "map_reduce",
     "minimize",
+    "no_grad",
     "nth_derivative",
     "odeint",
     "optim",

@@ -96,6 +96,8 @@ def _long(value: int, beside: Aval | None) -> Constant:
 
 
 NUMERIC_KINDS = "biufc"
+# What ``isbuiltin`` is of dtypes that packages have added, such as bfloat16 of ml_dtypes.
+REGISTERED = 2
 
 
 def numeric_dtype(dtype: Any, what: str) -> np.dtype[Any]:
@@ -111,6 +113,11 @@ def numeric_dtype(dtype: Any, what: str) -> np.dtype[Any]:
     if wanted is None:
         given = repr(dtype) if isinstance(dtype, str) else describe(dtype)
         raise DTypeError(f"{what}={given[:80]} is no dtype that NumPy knows: {reason}")
+    if wanted.isbuiltin == REGISTERED:
+        raise DTypeError(
+            f"{what}={wanted} is a dtype of another package, not of NumPy's own: derivatives are not recorded for it; "
+            "give 'float32', or 'float16' for as few bytes"
+        )
     if wanted.kind not in NUMERIC_KINDS:
         raise DTypeError(f"{what}={wanted} is not numeric: derivatives are recorded for numbers only; {reason}")
     return wanted

@@ -25,7 +25,15 @@ def memory_bytes() -> int:
     for place in CONTROL_GROUPS:
         with suppress(OSError, ValueError), open(place, encoding="ascii") as file:
             found.append(int(file.read()))
-    if sys.platform != "win32":
+    if sys.platform == "win32":
+        import ctypes  # noqa: PLC0415  (elsewhere nothing needs it)
+
+        # MEMORYSTATUSEX: its length, then of the memory in bytes how much there is, and how much is free ...
+        status = (ctypes.c_ulonglong * 8)(64)
+        with suppress(AttributeError, OSError):
+            ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
+        found.append(status[1])
+    else:
         import resource  # noqa: PLC0415  (Windows has no such module)
 
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)

@@ -8,6 +8,7 @@ from typing import TypeVar
 from .core.avals import Aval
 from .errors import TraceError
 from .nodes import NO_SLOT, Argument, Node, Unknown
+from .unrecorded import recorded
 
 T = TypeVar("T")
 
@@ -48,4 +49,4 @@ def unknowns(avals: Iterable[Aval], value: Unknown = WITHHELD) -> list[Node]:
 def trace(function: Callable[..., T], avals: Iterable[Aval], value: Unknown = UNKNOWN) -> tuple[list[Node], T]:
     """Nodes of these abstract values, and what a function of nodes gives for them."""
     given = unknowns(avals, value)
-    return given, function(*given)
+    return given, recorded(function, *given)

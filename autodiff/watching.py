@@ -348,6 +348,11 @@ def note_order(node: Node) -> None:
         trace = trace.outer
 
 
+def tracing() -> Tracing | None:
+    """The function that this thread traces."""
+    return _tracing.get() if traces else None
+
+
 def is_tracing() -> bool:
     """Whether this thread is tracing a function."""
     return bool(traces) and _tracing.get() is not None

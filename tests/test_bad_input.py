@@ -1,8 +1,10 @@
 """Wrong calls: each is an error of this library that names what is wrong, and everything is usable afterwards."""
 
+import ctypes
 import re
 import time
 import traceback
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -441,6 +443,19 @@ def test_orders_that_do_not_fit_are_refused_before_memory_is_gone(f, monkeypatch
     with pytest.raises(ArgumentError, match="does not fit into memory"):
         ad.Graph().gradient(f(x), [x], 10**6)
     assert ad.Tensor(1.0).node.sequence - begin < 2**28 / 1000
+
+
+def test_the_memory_of_a_machine_with_windows_is_known(monkeypatch):
+    def asked(status):
+        # The length of the structure, and then what there is.
+        assert status._obj[0] == ctypes.sizeof(status._obj) == 64
+        status._obj[1] = 2**30
+        return 1
+
+    kernel = SimpleNamespace(GlobalMemoryStatusEx=asked)
+    monkeypatch.setattr(ctypes, "windll", SimpleNamespace(kernel32=kernel), raising=False)
+    monkeypatch.setattr(machine.sys, "platform", "win32")
+    assert machine.memory_bytes.__wrapped__() == 2**30
 
 
 def test_the_memory_of_the_machine_is_known(monkeypatch, tmp_path):

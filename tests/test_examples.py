@@ -1,6 +1,9 @@
 """The examples, and the programs that users of this kind of library start from, run as they are written."""
 
 import runpy
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import matplotlib as mpl
@@ -229,6 +232,41 @@ def test_matrix_factorisation(tmp_path):
     result = run_example("matrix_factorisation.py", "--output", tmp_path, "--steps", 60)
     assert result["factors"] < 0.85 * result["components"]
     assert colours(result["picture"]) > 20
+
+
+def test_transformer(tmp_path):
+    result = run_example("transformer.py", "--output", tmp_path, "--steps", 40)
+    assert result["losses"][-1] < 0.6 * result["losses"][0]
+    assert colours(result["picture"]) > 20
+    with np.load(tmp_path / "transformer.npz") as saved:
+        assert "blocks.1.qkv.W" in saved
+    assert len((EXAMPLES / "transformer.py").read_text(encoding="utf-8").splitlines()) < 100
+
+
+def test_two_workers_train_as_one_process_does(tmp_path):
+    command = [sys.executable, EXAMPLES / "data_parallel.py", "--steps", "12", "--output", tmp_path, "--workers", "2"]
+    subprocess.run(command, check=True, timeout=300)
+    alone = run_example("data_parallel.py", "--steps", 12, "--output", tmp_path / "alone")
+    assert alone["losses"][-1] < 0.5 * alone["losses"][0]
+    assert colours(tmp_path / "data_parallel.png") > 20
+    with np.load(tmp_path / "data_parallel.npz") as two, np.load(tmp_path / "alone" / "data_parallel.npz") as one:
+        assert sorted(two) == sorted(one)
+        for name in one:
+            np.testing.assert_allclose(two[name], one[name], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 8])
+def test_a_tree_of_workers_adds_up(size):
+    example = runpy.run_path(str(EXAMPLES / "data_parallel.py"))
+    rng = np.random.default_rng(0)
+    arrays = [[rng.normal(size=(2, 3)), rng.normal(size=())] for _ in range(size)]
+    trees = [example["local_tree"](*ends) for ends in example["local_trees"](size)]
+    with ThreadPoolExecutor(size) as pool:
+        found = [*pool.map(lambda tree, own: tree.mean(own, 1 / size), trees, arrays)]
+    for of_worker in found:
+        for x, y, *parts in zip(of_worker, found[0], *arrays):
+            np.testing.assert_array_equal(x, y)
+            np.testing.assert_allclose(x, np.mean(parts, axis=0), rtol=1e-12)
 
 
 def test_fluid(tmp_path):

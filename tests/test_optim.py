@@ -1,4 +1,4 @@
-"""Optimizers: their steps against formulas in NumPy and against PyTorch; schedules, clipping, saved states."""
+"""Optimizers: their steps against formulas in NumPy and against PyTorch; clipping, saved states."""
 
 import importlib.util
 import subprocess
@@ -77,6 +77,15 @@ def adamw(*args, weight_decay=1e-2, **options):
     return adam(*args, weight_decay=weight_decay, decoupled=True, **options)
 
 
+def lion(p, gradients, rate, betas=(0.9, 0.99), weight_decay=0.0):
+    m = 0
+    for g in gradients:
+        g = uphill(g)
+        p = p * (1 - rate * weight_decay) - rate * np.sign(betas[0] * m + (1 - betas[0]) * g)
+        m = betas[1] * m + (1 - betas[1]) * g
+    return p
+
+
 CASES = [
     (optim.SGD, sgd, {}),
     (optim.SGD, sgd, {"momentum": 0.9}),
@@ -88,6 +97,8 @@ CASES = [
     (optim.Adam, adam, {"betas": (0.5, 0.75), "epsilon": 0.1, "weight_decay": 0.1, "amsgrad": True}),
     (optim.AdamW, adamw, {}),
     (optim.AdamW, adamw, {"weight_decay": 0.3, "amsgrad": True}),
+    (optim.Lion, lion, {}),
+    (optim.Lion, lion, {"betas": (0.5, 0.75), "weight_decay": 0.3}),
 ]
 
 
@@ -216,53 +227,6 @@ def test_parts_of_complex_numbers_are_not_clipped():
         optimizer.step([np.ones(1, complex)])
 
 
-# --- schedules -------------------------------------------------------------------------------------------------------
-
-
-def test_schedules_end_and_stay():
-    for kind in (optim.Linear, optim.Cosine):
-        schedule = kind(2.0, steps=10, final=0.5)
-        assert schedule(0) == 2.0
-        assert schedule(5) == pytest.approx(1.25)
-        assert schedule(10) == schedule(1000) == pytest.approx(0.5)
-        warmed = kind(2.0, steps=14, final=0.5, warm_up=4)
-        assert [warmed(step) for step in range(4)] == [0.5, 1.0, 1.5, 2.0]
-        assert [warmed(step + 4) for step in range(11)] == [schedule(step) for step in range(11)]
-
-
-@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
-@pytest.mark.parametrize(
-    ("schedule", "kind", "options"),
-    [
-        (optim.Constant(0.5), "ConstantLR", {"factor": 1.0}),
-        (optim.StepDecay(0.5, 3), "StepLR", {"step_size": 3}),
-        (optim.Exponential(0.5, 0.9), "ExponentialLR", {"gamma": 0.9}),
-        (optim.Linear(0.5, 8, final=0.1), "LinearLR", {"start_factor": 1.0, "end_factor": 0.2, "total_iters": 8}),
-        (optim.Cosine(0.5, 8, final=0.1), "CosineAnnealingLR", {"T_max": 8, "eta_min": 0.1}),
-    ],
-)
-def test_schedules_are_pytorchs(schedule, kind, options):
-    import torch
-
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], 0.5)
-    theirs = getattr(torch.optim.lr_scheduler, kind)(optimizer, **options)
-    for step in range(9):
-        assert schedule(step) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
-        optimizer.step()
-        theirs.step()
-
-
-def test_rate_is_that_of_the_schedule_and_may_be_changed():
-    w = ad.Tensor([0.0])
-    optimizer = optim.SGD([w], lambda step: 10.0**-step)
-    for expected in (-1.0, -1.1, -1.11):
-        optimizer.step([np.ones(1)])
-        np.testing.assert_allclose(w.value, [expected])
-    optimizer.rate = 2.0
-    optimizer.step([np.ones(1)])
-    np.testing.assert_allclose(w.value, [-3.11])
-
-
 # --- one plan --------------------------------------------------------------------------------------------------------
 
 
@@ -389,6 +353,20 @@ def test_gradients_that_do_not_fit(gradients, error, message):
         (lambda p: optim.RMSprop(p, clip_norm=-1), "RMSprop: clip_norm=-1.0"),
         (lambda p: optim.Cosine(0.1, 10, warm_up=10), "Cosine: steps=10 must be more than warm_up=10"),
         (lambda p: optim.StepDecay(0.1, 0), "StepDecay: every=0 must be an integer of at least 1"),
+        (lambda p: optim.WarmUp("fast", 3), "WarmUp: schedule=str 'fast' must be a number, or a schedule"),
+        (lambda p: optim.WarmUp(0.1, 0), "WarmUp: steps=0"),
+        (lambda p: optim.CosineRestarts(0.1, 3, factor=0.5), "CosineRestarts: factor=0.5 must be an integer"),
+        (lambda p: optim.ReduceOnPlateau(0.1, factor=1.0), "ReduceOnPlateau: factor=1.0 must be finite"),
+        (lambda p: optim.ReduceOnPlateau(0.1, mode="least"), "mode=str 'least' is not one of 'min', 'max'"),
+        (lambda p: optim.ReduceOnPlateau(0.1).report([1.0]), "report: value=.* must be a number"),
+        (lambda p: optim.Lion(p, betas=0.9), "Lion: betas=0.9 must be two numbers"),
+        (lambda p: optim.LBFGS(p, history=0), "LBFGS: history=0"),
+        (lambda p: optim.LBFGS(p).step([np.ones(1)]), "LBFGS.step takes a function"),
+        (lambda p: optim.LBFGS(p).step(lambda: 1.0), "it must return the loss and its gradients"),
+        (lambda p: optim.Accumulate(optim.LBFGS(p), 2), "one that takes gradients"),
+        (lambda p: optim.Accumulate(optim.Accumulate(optim.SGD(p), 2).optimizer, 2), "accumulates already"),
+        (lambda p: optim.Accumulate(optim.SGD(p), 0), "every=0"),
+        (lambda p: optim.ExponentialAverage(p, decay=1), "ExponentialAverage: decay=1.0"),
         (lambda p: optim.SGD(p, lambda step: -1.0).step([np.ones(1)]), "step: rate=-1.0"),
     ],
 )

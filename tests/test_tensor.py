@@ -62,6 +62,19 @@ def test_binary_operator_differentiates_in_both_places(function):
     np.testing.assert_allclose(gradient(function(B, x), x), slope(lambda a: function(B, a), A), atol=1e-6)
 
 
+def test_dtypes_of_other_packages_are_refused_with_what_to_write():
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    for call in (
+        lambda: ad.Tensor([1.0], dtype=ml_dtypes.bfloat16),
+        lambda: ad.Tensor([1.0]).astype("bfloat16"),
+        lambda: np.zeros_like(ad.Tensor([1.0]), dtype=ml_dtypes.float8_e4m3fn),
+    ):
+        with pytest.raises(errors.DTypeError, match=r"is a dtype of another package, not of NumPy's own.*'float32'"):
+            call()
+    with pytest.raises(errors.DTypeError, match=r"dtype is bfloat16.*convert it, for example with"):
+        ad.Tensor([1.0]) + np.ones(1, ml_dtypes.bfloat16)
+
+
 @pytest.mark.parametrize("exponent", [0, 1, 2, 3, 4, 5, 7, -1, -2, 0.5, 1.5, -0.5, np.array([1.0, 2.0, 3.0])], ids=repr)
 def test_power(exponent):
     x = ad.Tensor(np.abs(A))

@@ -13,9 +13,10 @@ import numpy as np
 from .. import ops
 from ..arguments import casts, flag, integer
 from ..convert import numeric_dtype
-from ..errors import ArgumentError, AutodiffError, DTypeError, UnsupportedError
+from ..errors import ArgumentError, AutodiffError, DTypeError, ShapeError, UnsupportedError
 from ..nodes import Node
-from ..tensor import Tensor, node_of, wrap
+from ..plan import on_host
+from ..tensor import Tensor, node_of, recording_nothing, wrap
 from ..watching import lost_in
 
 Handler = Callable[..., Any]
@@ -151,8 +152,21 @@ def put(out: Any, result: Any, what: str) -> Any:
     if out is None:
         return wrap(result)
     if not isinstance(out, Tensor):
+        if type(out) is np.ndarray and recording_nothing():
+            return _filled(out, result, what)
         raise lost_in(what, f"out= of type {type(out).__name__}", "x = x + t instead of x += t")
     out._rebind(result, f"{what} with out=")
+    return out
+
+
+def _filled(out: np.ndarray[Any, Any], result: Node, what: str) -> np.ndarray[Any, Any]:
+    """An array of NumPy's with a value in it, where no derivative can be lost."""
+    try:
+        np.copyto(out, on_host(result))
+    except TypeError as error:
+        raise DTypeError(f"{what} with out=: {error}") from None
+    except ValueError as error:
+        raise ShapeError(f"{what} with out=: {error}") from None
     return out
 
 

@@ -60,8 +60,6 @@ def file_path(path: Any, what: str) -> Path:
 
 def write(path: Path, state: Mapping[str, Any]) -> None:
     """Write a state; the file is there only once it is complete, whoever else writes or loses power meanwhile."""
-    if path.exists() and not path.is_file():
-        raise ArgumentError(f"save: {path} is no file, and is left as it is; give the path of a file")
     members = {_member(name): np.asanyarray(array) for name, array in state.items()}
     with _partial(path) as file:
         archive = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED)
@@ -74,13 +72,19 @@ def write(path: Path, state: Mapping[str, Any]) -> None:
         finally:
             # One that was interrupted is thrown away: it does not try to write its end, now or when it is freed.
             archive.fp = None
-        file.flush()
-        os.fsync(file.fileno())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file that is there only once it is complete."""
+    with _partial(path) as file:
+        file.write(content)
 
 
 @contextmanager
 def _partial(path: Path) -> Iterator[IO[bytes]]:
     """A file of this writer's own in the same folder. It becomes that of the path, or nothing is left of it."""
+    if path.exists() and not path.is_file():
+        raise ArgumentError(f"save: {path} is no file, and is left as it is; give the path of a file")
     _sweep(path)
     partial, file = path, None
     try:
@@ -94,6 +98,8 @@ def _partial(path: Path) -> Iterator[IO[bytes]]:
                 file.close()
                 file = None
         yield file
+        file.flush()
+        os.fsync(file.fileno())
         if sys.platform == "win32":
             file.close()  # an open file cannot be renamed there
         os.replace(partial, path)
@@ -190,27 +196,7 @@ def read(path: Path, optimizer: str, expected: Expected) -> dict[str, Any]:
         If an array has another shape or dtype.
     """
     what = f"load: {path}"
-    with path.open("rb") as file:
-        try:
-            return _state(file, optimizer, expected, what)
-        except (ArgumentError, ShapeError):
-            raise
-        except Exception as error:
-            # Damage shows as nearly anything: zlib's errors, a KeyError, NotImplementedError, a seek to nowhere.
-            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            raise ArgumentError(f"{what} is no file that an optimizer saved, or it is damaged ({reason})") from error
-
-
-def _state(file: IO[bytes], optimizer: str, expected: Expected, what: str) -> dict[str, Any]:
-    table = _Table(file, TABLE_BYTES + TABLE_BYTES_EACH * len(expected))
-    with zipfile.ZipFile(table) as archive:
-        table.limit = None
-        members: dict[str, zipfile.ZipInfo] = {}
-        for info in archive.infolist():
-            name = unquote(info.filename.removesuffix(SUFFIX), errors="surrogatepass")
-            if not info.filename.endswith(SUFFIX) or name in members:
-                raise ValueError(f"it has {info.filename[:60]!r}, which no optimizer writes, or twice")
-            members[name] = info
+    with _archive(path, expected, what, "no file that an optimizer saved") as (archive, members):
         state: dict[str, Any] = {}
         for name in ABOUT:
             if name in members:
@@ -219,7 +205,52 @@ def _state(file: IO[bytes], optimizer: str, expected: Expected, what: str) -> di
         checked_steps(state["steps"], what)
         for name, of in expected.items():
             state[name] = _read_array(archive, members[name], of, name, what)
-    return state
+        return state
+
+
+def read_arrays(path: Path, expected: Expected) -> dict[str, Any]:
+    """The arrays in a file, which are those expected.
+
+    Raises
+    ------
+    ArgumentError
+        If it is no such file, damaged, or has arrays of other names.
+    ShapeError
+        If an array has another shape or dtype.
+    """
+    what = f"load: {path}"
+    with _archive(path, expected, what, "no file .npz of arrays") as (archive, members):
+        _check_same(members, expected, what, "the file must have those of the parameters, and no others")
+        return {name: _read_array(archive, members[name], of, name, what) for name, of in expected.items()}
+
+
+@contextmanager
+def _archive(
+    path: Path, expected: Expected, what: str, otherwise: str
+) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
+    """An archive and its members by the names of arrays; errors of this library for whatever is wrong with it."""
+    with path.open("rb") as file:
+        try:
+            table = _Table(file, TABLE_BYTES + TABLE_BYTES_EACH * len(expected))
+            with zipfile.ZipFile(table) as archive:
+                table.limit = None
+                yield archive, _members(archive)
+        except (ArgumentError, ShapeError):
+            raise
+        except Exception as error:
+            # Damage shows as nearly anything: zlib's errors, a KeyError, NotImplementedError, a seek to nowhere.
+            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            raise ArgumentError(f"{what} is {otherwise}, or it is damaged ({reason})") from error
+
+
+def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    members: dict[str, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        name = unquote(info.filename.removesuffix(SUFFIX), errors="surrogatepass")
+        if not info.filename.endswith(SUFFIX) or name in members:
+            raise ValueError(f"it has {info.filename[:60]!r}, which no optimizer writes, or twice")
+        members[name] = info
+    return members
 
 
 def _read_array(
@@ -287,19 +318,31 @@ def check_names(names: Iterable[Any], saved: Any, optimizer: str, expected: Expe
     names = list(names)
     if saved is None or _text(saved) != optimizer:
         raise ArgumentError(f"{what} is of {'no optimizer' if saved is None else _text(saved)}, not of {optimizer}")
-    held = set(names)
-    missing = [name for name in (*expected, "steps") if name not in held]
-    unknown = [_text(name) for name in names if name not in expected and name not in ABOUT]
+    own = {name: None for name in names if name not in ABOUT or name == "steps"}
+    hint = "the optimizer must have the same options and its parameters the same structure"
+    _check_same(own, [*expected, "steps"], what, hint)
+
+
+def _check_same(names: Iterable[Any], expected: Iterable[str], what: str, hint: str) -> None:
+    """Raise an error if names are not those expected."""
+    held, wanted = set(names), set(expected)
+    missing = [name for name in expected if name not in held]
+    unknown = [_text(name) for name in names if name not in wanted]
     if missing or unknown:
         differences = [
             f"{word} {', '.join(name[:60] for name in words[:5])}{', ...' if len(words) > 5 else ''}"
             for word, words in (("lacks", missing), ("has in addition", unknown))
             if words
         ]
-        raise ArgumentError(
-            f"{what} {' and '.join(differences)}; the optimizer must have the same options and its parameters the "
-            "same structure"
-        )
+        raise ArgumentError(f"{what} {' and '.join(differences)}; {hint}")
+
+
+def check_arrays(arrays: Mapping[str, Any], expected: Expected, what: str) -> Mapping[str, Any]:
+    """Arrays that have the names, shapes and dtypes expected; an error for others."""
+    _check_same(arrays, expected, what, "the file must have those of the parameters, and no others")
+    for name, of in expected.items():
+        _check_array(name, arrays[name].shape, arrays[name].dtype, of, what)
+    return arrays
 
 
 def checked_steps(steps: Any, what: str) -> int:

@@ -144,3 +144,31 @@ class AdaptiveMoments:
             greatest = np.maximum(moments[2], second)
             kept.append(greatest)
         return p - rate * first / (np.sqrt(greatest) + epsilon), kept
+
+
+@dataclass(frozen=True)
+class SignedMomentum:
+    """The sign of a mix of a running mean of gradients and of the newest: a step of the same size everywhere."""
+
+    beta1: float
+    beta2: float
+
+    @property
+    def structure(self) -> tuple[Any, ...]:
+        """One form only."""
+        return ()
+
+    @property
+    def moments(self) -> dict[str, bool]:
+        """The running mean."""
+        return {"first_moment": False}
+
+    def numbers(self, step: int, rate: float) -> tuple[float, ...]:
+        """Rate and both betas."""
+        return rate, self.beta1, self.beta2
+
+    def update(self, p: Any, g: Any, moments: Sequence[Any], *numbers: Any) -> tuple[Any, Sequence[Any]]:
+        """Along the sign of the mix; the mean is of other weights."""
+        rate, beta1, beta2 = numbers
+        (mean,) = moments
+        return p - rate * np.sign(beta1 * mean + (1 - beta1) * g), (beta2 * mean + (1 - beta2) * g,)

@@ -26,6 +26,9 @@ from . import checkpoint
 from .checks import gradient_array, gradient_leaves, parameter_leaves
 from .clipping import clipped
 from .formulas import Formula
+from .keeping import Beside, Keeper
+from .plateau import ReduceOnPlateau
+from .schedules import WarmUp
 from .units import Moments, Units
 
 Rate = float | Callable[[int], float]
@@ -36,7 +39,7 @@ _plans = PlanCache()
 
 @boundaries
 class Optimizer:
-    """What ``SGD``, ``RMSprop``, ``Adam`` and ``AdamW`` have in common. Make one of those.
+    """What ``SGD``, ``RMSprop``, ``Adam``, ``AdamW``, ``Lion`` and ``LBFGS`` have in common. Make one of those.
 
     Parameters
     ----------
@@ -57,6 +60,8 @@ class Optimizer:
 
     Attributes
     ----------
+    parameters : list of Tensor
+        What is trained, in the order of gradients.
     rate : float or callable
         May be changed at any time.
     steps : int
@@ -74,6 +79,9 @@ class Optimizer:
     >>> w, optimizer.steps
     (Tensor([0.5, 1.5]), 1)
     """
+
+    # Whether ``step`` takes gradients, and no function that gives them.
+    takes_gradients = True
 
     def __init__(
         self,
@@ -94,6 +102,7 @@ class Optimizer:
         self._decoupled = decoupled
         self._clip_norm = None if clip_norm is None else number(clip_norm, f"{what}: clip_norm")
         self._clip_value = None if clip_value is None else number(clip_value, f"{what}: clip_value")
+        self._options = self._weight_decay, self._clip_norm or 0.0, self._clip_value or 0.0
         self.rate = rate if callable(rate) else number(rate, f"{what}: rate")
         self.steps = 0
         self._backend = None if backend is None else get_backend(backend)
@@ -106,6 +115,13 @@ class Optimizer:
         self._avals: list[Aval] = []
         self._on_numpy = False
         self._plan: Plan | None = None
+        # What else is a part of the state, such as gradients that are being accumulated.
+        self._keepers: list[Keeper] = []
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """The Tensors that are trained, in the order of gradients: what ``Graph.gradient`` takes."""
+        return list(self._parameters)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._parameters)} parameters, rate={self.rate!r}, {self.steps} steps)"
@@ -135,39 +151,43 @@ class Optimizer:
             If a gradient has another dtype than its parameter, or is complex and was to be clipped by value.
         """
         try:
-            parameters = self._parameters
-            avals = [p._node.aval for p in parameters]
-            if self._plan is None or avals != self._avals:
-                self._compile(avals)
-            plan = self._plan
-            assert plan is not None
-            arrays = self._gradients(gradients, avals)
-            rate = number(self.rate(self.steps) if callable(self.rate) else self.rate, "step: rate")
-            numbers = (
-                rate,
-                self._weight_decay,
-                self._clip_norm or 0.0,
-                self._clip_value or 0.0,
-                *self._formula.numbers(self.steps + 1, rate),
-            )
-            units, moments = self._moments
-            values = units.joined([p.value for p in parameters])
-            results = plan(*values, *units.joined(arrays), *moments, *numbers)
-            if not self._on_numpy:
-                results = tuple(home_of(parameters[0].value).keep(results, [*values, *moments]))
-            self._commit(units.parted(results[: len(values)]), Moments(units, results[len(values) :]), self.steps + 1)
+            self._step(gradients)
         except Exception as error:
             hide(error)
             raise
 
-    def _commit(self, values: Sequence[Any], moments: Moments, steps: int) -> None:
-        """A new state: as a whole, or not at all if this is interrupted."""
+    def _step(self, gradients: Any, beside: Beside = ()) -> None:
+        """A step, with which something else changes."""
+        parameters = self._parameters
+        avals = [p._node.aval for p in parameters]
+        if self._plan is None or avals != self._avals:
+            self._compile(avals)
+        plan = self._plan
+        assert plan is not None
+        arrays = self._gradients(gradients, avals)
+        rate = number(self.rate(self.steps) if callable(self.rate) else self.rate, "step: rate")
+        numbers = (rate, *self._options, *self._formula.numbers(self.steps + 1, rate))
+        units, moments = self._moments
+        values = units.joined([p.value for p in parameters])
+        results = plan(*values, *units.joined(arrays), *moments, *numbers)
+        if not self._on_numpy:
+            results = tuple(home_of(parameters[0].value).keep(results, [*values, *moments]))
+        new, kept = units.parted(results[: len(values)]), Moments(units, results[len(values) :])
+        self._commit(new, kept, self.steps + 1, beside)
+
+    def _commit(self, values: Sequence[Any], moments: Moments, steps: int, beside: Beside = ()) -> None:
+        """A new state: as a whole, or not at all if this is interrupted. ``beside`` is what others keep of it."""
         parameters = self._parameters
         # Old versions are let go of after the new ones are there. Whoever is told of that comes after the step.
         before = [p._node for p in parameters]
         versions = [p._version(value) for p, value in zip(parameters, values)]  # noqa: B905  (costs 0.1 us)
         slots, values, nodes = zip(*versions)  # noqa: B905  (costs 0.3 us, and they are triples)
-        commit((*parameters, *slots, self, self), self._changing, (*nodes, *values, moments, steps))
+        owners: tuple[Any, ...] = (*parameters, *slots, self, self)
+        names: tuple[str, ...] = self._changing
+        new: tuple[Any, ...] = (*nodes, *values, moments, steps)
+        for owner, name, value in beside:
+            owners, names, new = (*owners, owner), (*names, name), (*new, value)
+        commit(owners, names, new)
         del before
 
     def _gradients(self, gradients: Any, avals: list[Aval]) -> list[Any]:
@@ -181,6 +201,10 @@ class Optimizer:
         leaves = gradient_leaves(gradients, self._structure, len(avals))
         home = home_of(self._parameters[0].value)
         return [gradient_array(g, aval, name, home) for g, aval, name in zip(leaves, avals, self._names, strict=True)]
+
+    def _checked(self, gradients: Any) -> list[Any]:
+        """The gradients as arrays that fit the parameters; errors as in a step."""
+        return self._gradients(gradients, [p._node.aval for p in self._parameters])
 
     def _compile(self, avals: list[Aval]) -> None:
         """Make the plan of a step for parameters of these shapes and dtypes; moments are brought to where they are."""
@@ -339,7 +363,21 @@ class Optimizer:
         arrays = [state[name] for name in self._array_names()]
         n = len(self._parameters)
         values = [bring(array, home_of(p.value)) for p, array in zip(self._parameters, arrays[:n], strict=True)]
-        self._commit(values, self._beside(arrays[n:], self._moments.units), state["steps"])
+        m = n + n * len(self._formula.moments)
+        beside: list[Any] = []
+        rest = arrays[m:]
+        for keeper in self._all_keepers():
+            count = len(keeper._state_arrays())
+            beside += keeper._state_from(rest[:count])
+            rest = rest[count:]
+        self._commit(values, self._beside(arrays[n:m], self._moments.units), state["steps"], beside)
+
+    def _all_keepers(self) -> list[Keeper]:
+        """Those of this optimizer, and the schedule of its rate if that has a state."""
+        rate = self.rate
+        while isinstance(rate, WarmUp):
+            rate = rate.schedule
+        return [*self._keepers, rate] if isinstance(rate, ReduceOnPlateau) else self._keepers
 
     def _kept(self) -> list[Any]:
         """The moments of each parameter."""
@@ -353,13 +391,15 @@ class Optimizer:
         return Moments(units, units.joined(brought, kinds))
 
     def _arrays(self) -> list[Any]:
-        return [*[p.value for p in self._parameters], *self._kept()]
+        beside = [array for keeper in self._all_keepers() for array in keeper._state_arrays().values()]
+        return [*[p.value for p in self._parameters], *self._kept(), *beside]
 
     def _array_names(self) -> list[str]:
         """What the arrays are called in files: where parameters stand is part of it, their own names are not."""
         paths = leaf_names(self._structure)
         kinds = self._formula.moments
         names = [f"parameters{path}" for path in paths] + [f"{kind}{path}" for path in paths for kind in kinds]
+        names += [name for keeper in self._all_keepers() for name in keeper._state_arrays()]
         return checkpoint.unique(names)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..arguments import count, number
+from ..convert import describe
 from ..errors import ArgumentError, shown
 from ..tracebacks import boundaries
 
@@ -194,6 +196,103 @@ class Cosine:
         if step < self.warm_up:
             return self.rate * (step + 1) / self.warm_up
         return self.final + (self.rate - self.final) * (1 + math.cos(math.pi * _progress(self, step))) / 2
+
+
+@boundaries
+@dataclass(frozen=True)
+class CosineRestarts:
+    """Half waves of the cosine, each from the rate to a final one, after which the rate is the first again.
+
+    Parameters
+    ----------
+    rate : float
+        The rate at the beginning of each wave.
+    steps : int
+        Steps of the first wave.
+    factor : int, optional
+        How many times as long as the one before each wave is.
+    final : float, optional
+        What the rate comes close to at the end of each wave.
+
+    Notes
+    -----
+    At the fraction s of the steps of a wave, the rate is ``final + (rate - final) * (1 + cos(pi * s)) / 2``. With
+    ``WarmUp`` it grows to the first rate before.
+
+    References
+    ----------
+    Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts", 2017, equation 5.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> schedule = ad.optim.CosineRestarts(1.0, steps=2, factor=2)
+    >>> [round(schedule(step), 3) for step in range(8)]
+    [1.0, 0.5, 1.0, 0.854, 0.5, 0.146, 1.0, 0.962]
+    """
+
+    rate: float
+    steps: int
+    factor: int = 1
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        number(self.rate, "CosineRestarts: rate")
+        count(self.steps, "CosineRestarts: steps")
+        count(self.factor, "CosineRestarts: factor")
+        number(self.final, "CosineRestarts: final")
+
+    def __call__(self, step: int) -> float:
+        """The rate after ``step`` steps."""
+        length = self.steps
+        if self.factor == 1:
+            step %= length
+        while step >= length:
+            step -= length
+            length *= self.factor
+        return self.final + (self.rate - self.final) * (1 + math.cos(math.pi * step / length)) / 2
+
+
+@boundaries
+@dataclass(frozen=True)
+class WarmUp:
+    """A straight line up to the first rate of another schedule, which follows.
+
+    Parameters
+    ----------
+    schedule : float or callable
+        What follows: a rate, or any schedule, which counts its steps from the end of the warm-up.
+    steps : int
+        Steps in which the rate grows: those of ``rate / steps``, ``2 * rate / steps`` ... for the first ``rate``.
+
+    References
+    ----------
+    Goyal et al., "Accurate, large minibatch SGD: training ImageNet in 1 hour", 2017.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> schedule = ad.optim.WarmUp(ad.optim.Exponential(1.0, factor=0.5), steps=4)
+    >>> [schedule(step) for step in range(7)]
+    [0.25, 0.5, 0.75, 1.0, 1.0, 0.5, 0.25]
+    """
+
+    schedule: float | Callable[[int], float]
+    steps: int
+
+    def __post_init__(self) -> None:
+        if not callable(self.schedule):
+            try:
+                number(self.schedule, "WarmUp: schedule")
+            except ArgumentError as error:
+                raise ArgumentError(f"{error}, or a schedule, not {describe(self.schedule)}") from None
+        count(self.steps, "WarmUp: steps")
+
+    def __call__(self, step: int) -> float:
+        """The rate after ``step`` steps."""
+        after = max(step - self.steps, 0)
+        rate = self.schedule(after) if callable(self.schedule) else self.schedule
+        return rate * (step + 1) / self.steps if step < self.steps else rate
 
 
 def _check_course(schedule: Linear | Cosine, what: str) -> None:

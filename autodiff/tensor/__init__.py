@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from .tensor import Tensor, node_of, wrap
+from .settling import recording_nothing
+from .tensor import Tensor, node_of, stand_in, wrap
+from .unrecorded import no_grad
 
 if TYPE_CHECKING:
     from typing import Any
@@ -12,4 +14,4 @@ if TYPE_CHECKING:
     # A Tensor as NumPy's annotations have it: they say that np.sin(t) is an array, and np.linalg.norm(t) a number.
     Recorded = Tensor | np.ndarray[Any, Any] | np.generic
 
-__all__ = ["Tensor", "node_of", "wrap"]
+__all__ = ["Tensor", "no_grad", "node_of", "recording_nothing", "stand_in", "wrap"]

@@ -19,8 +19,10 @@ from ..places import block_here, bring, placed, placing, taken
 from ..plan import evaluate, looked_at
 from ..registry import backend_of
 from ..tracebacks import boundaries, hide
+from ..unrecorded import blocks
 from ..watching import refuse_change, refuse_detached, traces
 from . import views
+from .settling import is_settled, settled
 
 
 @boundaries
@@ -158,8 +160,14 @@ class Handle(Reference):
                     "write t = ... instead, or .astype"
                 )
             node = ops.astype(node, old.dtype)
+        if blocks:
+            node = settled(node)
         if self._tie is None or not views.written(self, node, what):
-            self._stand_for(node)
+            if blocks and isinstance(self._node, (Variable, Constant)) and is_settled(node):
+                # Where nothing is recorded, a variable stays one.
+                self.assign(node.value, copy=False)
+            else:
+                self._stand_for(node)
 
     def _stand_for(self, node: Node) -> None:
         """Let the handle stand for a result of operations, as a version of what it is."""

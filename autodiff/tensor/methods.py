@@ -14,6 +14,7 @@ from ..dispatch import FUNCTIONS, MODULE
 from ..errors import ArgumentError, MissingAttributeError, UnsupportedError, shown
 from ..reasons import REASONS
 from ..tracebacks import boundaries, boundary, hide
+from ..unrecorded import recorded
 from . import views
 from .flat import Flat
 from .valued import Valued
@@ -266,7 +267,8 @@ class Methods(Valued):
                 f"view: {x.aval!r} as {wanted} is not recorded, since it would read numbers from the bits of others; "
                 "write t.astype(dtype) for the same numbers"
             )
-        pairs = FUNCTIONS[np.stack]([FUNCTIONS[np.real](self), FUNCTIONS[np.imag](self)], -1)
+        # How it is made from this one is known in a block, too, in which nothing else is recorded.
+        pairs = recorded(lambda: FUNCTIONS[np.stack]([FUNCTIONS[np.real](self), FUNCTIONS[np.imag](self)], -1))
         return views.look(FUNCTIONS[np.reshape](pairs, (*x.aval.shape[:-1], -1)), self, read_only=True)  # type: ignore[no-any-return]
 
     def resize(self, *new_shape: Any, refcheck: bool = True) -> None:

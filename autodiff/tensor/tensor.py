@@ -25,6 +25,7 @@ from ..plan import concrete, looked_at
 from ..recipe import Composite
 from ..registry import get_backend
 from ..tracebacks import boundaries, boundary, hide
+from ..unrecorded import blocks, recorded
 from ..watching import fresh, refuse_detached, traces, wrapping
 from .foreign import PLAIN, PRIORITY, decides, left_alone, left_alone_in_place, not_understood, operand
 from .indices import gives_view, index_nodes
@@ -48,6 +49,11 @@ def wrap(result: Any) -> Any:
 
 
 wrapping.append(wrap)
+
+
+def stand_in(node: Node) -> Any:
+    """A Tensor for a node that stands for an argument: derivatives pass to it, in whatever block that is."""
+    return wrap(node) if not blocks else recorded(wrap, node)
 
 
 def node_of(value: Any) -> Node:

@@ -22,7 +22,9 @@ from ..core.primitives import Primitive, Signature
 from ..errors import ArgumentError, UnsupportedError
 from ..nodes import Constant, Node, Slot, Unknown, Variable, freeze, operation
 from ..tracing import UNKNOWN
+from ..unrecorded import blocks
 from ..watching import note_order, refuse_change
+from . import settling
 
 # What each operation is, and what it takes: the results of those before by number (the base is 0), or other nodes.
 Way = tuple[tuple[Signature, tuple["int | Node", ...]], ...]
@@ -71,7 +73,7 @@ class View:
 
     def find(self, node: Node, origin: Node, before: Way = ()) -> None:
         """Find the way to a node that was made of ``origin``, where ``before`` leads; and what NumPy has there."""
-        self.way = _way(node, origin, before)
+        self.way = _way(settling.origin(node), origin, before)
         if self.way is None:
             self.way, self.state = (), COPY
         elif not self.read_only:
@@ -81,9 +83,10 @@ class View:
 def look(tensor: Any, base: Any, read_only: bool = False) -> Any:
     """A new handle, now a view of another one (or of what that is a view of)."""
     node = tensor._node
-    if node is base._node:
+    if node is base._node or (blocks and settling.origin(node) is base._node):
         # A node is one version of one handle.
-        node = tensor._node = ops.identity(node)
+        node = ops.identity(base._node)
+        node = tensor._node = settling.settled(node) if blocks else node
     between = None if base._tie is None or type(base._tie) is Views else view_of(base)
     if between is None:
         tensor._tie = View(base, True) if read_only else base
@@ -185,9 +188,10 @@ def written(tensor: Any, node: Node, what: str) -> bool:
     value = node
     for (signature, inputs), parent in zip(reversed(way), reversed(parents), strict=True):
         value = LOOKS[signature.primitive](parent, value, inputs, signature)
-    # This makes all views of the base be made anew; the one at hand is known.
+    # This makes all views of the base be made anew; the one at hand is known, if it is more than a value.
     base._rebind(value, what)
-    _revive(tensor, view, node)
+    if not settling.is_settled(node):
+        _revive(tensor, view, node)
     return True
 
 
@@ -468,6 +472,7 @@ def _imaginary_part(parent: Node, value: Node, inputs: tuple[Any, ...], signatur
 # Operations that look at the elements of their operand: what the operand is once the result has been written into.
 LOOKS: dict[Primitive, Callable[..., Node]] = {
     ops.identity: _whole,
+    ops.stop_gradient: _whole,
     ops.index: _indexed,
     ops.reshape_p: _reshaped,
     ops.transpose_p: _transposed,

@@ -21,7 +21,7 @@ from ..nodes import NO_SLOT, Argument, Constant, Node, Variable
 from ..places import bring, placed
 from ..plan import Collected, collect_below
 from ..registry import get_backend
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor, stand_in, wrap
 from ..vectors import PYTHON_NUMBERS, captured
 from ..watching import belongs_to_larger, call_watched
 
@@ -194,7 +194,7 @@ class Chosen:
             labels = [Path(label, structure, i) for i in range(len(leaves))]
             nodes = [argument(leaf, self.name, labels[i]) for i, leaf in enumerate(leaves)]
             numbers = [type(leaf) in PYTHON_NUMBERS for leaf in leaves]
-            replaced = unflatten(structure, iter([wrap(node) for node in nodes]))
+            replaced = unflatten(structure, iter([stand_in(node) for node in nodes]))
             if isinstance(key, int):
                 self.args[key] = replaced
             else:

@@ -17,7 +17,7 @@ from ..core.avals import Aval
 from ..errors import ArgumentError, AutodiffError, DifferentiationError, DTypeError, ShapeError, shown
 from ..nodes import Node, Variable, now
 from ..pickling import Named, findable
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor, recording_nothing, wrap
 from ..tracebacks import boundaries, boundary
 from ..tracing import RULE, unknowns
 from ..vectors import PYTHON_NUMBERS, alike, drawn
@@ -86,7 +86,7 @@ class _Custom(Named, Generic[P, T]):
                 "so that the rule knows which is which"
             )
         leaves, structure = flatten(args)
-        if not any(isinstance(leaf, Tensor) for leaf in leaves):
+        if not any(isinstance(leaf, Tensor) for leaf in leaves) or recording_nothing():
             return self._function(*args)  # type: ignore[no-any-return]
         if self._rule is None:
             raise ArgumentError(f"{self._name}: {self._title} has no rule yet; call {self._hint}")

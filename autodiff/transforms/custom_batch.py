@@ -15,6 +15,7 @@ from ..nodes import Node, Operation, now
 from ..static_keys import static_key
 from ..tensor import Tensor, wrap
 from ..tracebacks import boundaries, boundary
+from ..unrecorded import recorded
 from ..vectors import alike, drawn
 from .calls import Results
 from .custom import OPERAND, _Custom
@@ -49,7 +50,7 @@ class _Rule:
             leaves.append(leaf if node is None else wrap(node if whole is None else whole))
             along.append(whole is not None)
         args = unflatten(self._structure, iter(leaves))
-        found = self._batch(batch.size, unflatten(self._structure, iter(along)), args)[self._index]
+        found = recorded(self._batch, batch.size, unflatten(self._structure, iter(along)), args)[self._index]
         wanted = batch.aval_of_all(out.aval)
         if found.aval.shape != wanted.shape:
             raise ShapeError(

@@ -19,7 +19,7 @@ from ..engine import Walk
 from ..errors import ArgumentError, DifferentiationError
 from ..gradients import Gradients
 from ..nodes import Node
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor, stand_in, wrap
 from ..tracebacks import boundary, hide
 from ..vectors import PYTHON_NUMBERS
 from ..walks import pull, slopes
@@ -83,7 +83,7 @@ def _called(
     if not own:
         return out, []
     if belongs(out._node, own):
-        return out, wrap(ENGINE.record(out._node, own))
+        return wrap(out._node), wrap(ENGINE.record(out._node, own))
     return engine.evaluate(out._node, own)
 
 
@@ -135,7 +135,7 @@ def _transformed(
                 number = kind in PYTHON_NUMBERS
                 if number or kind is np.ndarray or not is_container(given):
                     own, replaced = [argument(given, name, position)], [*args]
-                    replaced[position] = wrap(own[0])
+                    replaced[position] = stand_in(own[0])
                     value, (gradient,) = _called(function, replaced, kwargs, own, name, engine)
                     if not with_value:
                         return scalar(gradient) if number else gradient

@@ -19,7 +19,7 @@ from ..core.avals import Aval
 from ..engine import Walk, collected_of
 from ..errors import ArgumentError, DifferentiationError, several
 from ..nodes import Argument, Node, history
-from ..tensor import wrap
+from ..tensor import stand_in, wrap
 from ..tracebacks import boundaries, boundary
 from ..vectors import captured, drawn, vectors
 from ..walks import gauss_newton_product, hessian_product, product_hessian, pull, push
@@ -514,7 +514,7 @@ def ggnvp(
                 )
         # Fresh names, with respect to which the loss is differentiated.
         stand_ins: list[Node] = [ops.identity(node) for node in results.nodes]
-        made = unflatten(results.structure, iter([wrap(node) for node in stand_ins]))
+        made = unflatten(results.structure, iter([stand_in(node) for node in stand_ins]))
         root = real_scalar(call_watched(loss, [made], {}, stand_ins, name), name)._node
         given = vectors(vector, chosen.structure, [node.aval for node in chosen.own], f"{name}: v")
         walk = Walk(gauss_newton_product, (len(chosen.own),))

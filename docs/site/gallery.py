@@ -21,6 +21,8 @@ EXAMPLES = [
     "higher_derivatives",
     "train_digits",
     "convolutional",
+    "transformer",
+    "data_parallel",
     "gaussian_process",
     "kalman",
     "fft_filter",
