@@ -15,7 +15,8 @@ from autodiff.nodes import Node, Slot, Variable
 from autodiff.plan import Program, build, prune
 from autodiff_backends.cuda.kernels import KernelRegion
 from autodiff_backends.loops.accesses import Access
-from autodiff_backends.loops.statements import COPY, GATHER, Lowering, Statement
+from autodiff_backends.loops.forms import COPY, GATHER, Statement
+from autodiff_backends.loops.statements import Lowering
 from autodiff_backends.numpy.reference import constant_value, function_for
 
 from .cuda_emulation import NO_COMPILER, EmulatedDevice

@@ -9,7 +9,7 @@ from autodiff_backends.llvm import machine
 from autodiff_backends.llvm.backend import Staged, is_supported
 from autodiff_backends.llvm.code import Module
 from autodiff_backends.llvm.source import KernelText
-from autodiff_backends.loops.statements import COPY
+from autodiff_backends.loops.forms import COPY
 from autodiff_backends.numpy.reference import constant_value, function_for
 
 from .conftest import NUMBERS, REDUCE

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 import autodiff as ad
 from autodiff.core.primitives import PRIMITIVES
 from autodiff_backends.loops import schedule as schedules
+from autodiff_backends.loops.forms import GATHER, REDUCTIONS
 from autodiff_backends.loops.schedule import FEWEST_ITERATIONS, SHORTEST_ROLLED, Schedule, roll
-from autodiff_backends.loops.statements import GATHER, REDUCTIONS, Lowering
+from autodiff_backends.loops.statements import Lowering
 from autodiff_backends.numpy.reference import Interpreted
 
 from ..conftest import kernels_at_once

@@ -17,7 +17,8 @@ from autodiff_backends.llvm.expressions import is_written, number_of
 from autodiff_backends.llvm.values import number_text
 from autodiff_backends.loops.accesses import contiguous, reshaped
 from autodiff_backends.loops.costs import supported
-from autodiff_backends.loops.statements import COPY, GATHER, Lowering, literal_text
+from autodiff_backends.loops.forms import COPY, GATHER, literal_text
+from autodiff_backends.loops.statements import Lowering
 from autodiff_backends.numpy.reference import Interpreted
 
 A = np.arange(1.0, 7.0).reshape(2, 3)

@@ -12,8 +12,8 @@ import numpy as np
 from autodiff.core.primitives import PRIMITIVES, Primitive, Signature, by_primitive
 
 from ..loops.costs import ARITHMETIC, SCALAR_FUNCTION, Costs
+from ..loops.forms import DTYPES, Form, operand_dtypes
 from ..loops.functions import FUNCTIONS, LIMITED, function_of
-from ..loops.statements import DTYPES, Form, operand_dtypes
 from .code import Code
 from .values import BOOL, FLOAT32, DType, Unwritten, Value, type_of
 

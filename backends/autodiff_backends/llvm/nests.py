@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
+from ..loops.forms import GATHER, first_of
 from ..loops.nests import RUN, Nest, accumulator
-from ..loops.statements import GATHER, first_of
 from . import products
 from .code import Code, loop
 from .expressions import accumulate, expression

@@ -12,9 +12,10 @@ from autodiff.core.primitives import Primitive, Signature
 from autodiff.core.program import Application, Program
 
 from .folds import MATMUL, is_folded
+from .forms import COPY, DTYPES, REDUCTIONS, Form
 from .nests import Nest
 from .regions import Cuts, is_view
-from .statements import COPY, DTYPES, REDUCTIONS, Form, is_lowered, looks
+from .statements import is_lowered, looks
 
 # Nanoseconds of one element, in compiled loops and in NumPy's, and of one NumPy call beside that. Measured on 1,000
 # elements in cache; functions that are not listed are called element by element in both.

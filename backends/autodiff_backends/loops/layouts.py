@@ -7,7 +7,8 @@ the readers' space it is in one loop with them, and need not be stored.
 from __future__ import annotations
 
 from .accesses import Access, contiguous
-from .statements import GATHER, Lowering, Statement
+from .forms import GATHER, Statement
+from .statements import Lowering
 
 # For each axis of the new iteration space the axis of the old one; None for one of size 1.
 Order = tuple[int | None, ...]

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .forms import Form, Statement
 from .schedule import Group, Schedule, Segment
-from .statements import Form, Statement
 
 # A reduction's last kept axis is the innermost loop if it is this long: rows are added up, which vectorises.
 SHORTEST_ROW = 4

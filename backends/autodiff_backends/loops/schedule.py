@@ -16,7 +16,8 @@ import numpy as np
 from autodiff.whole import apart
 
 from .accesses import Access, disjoint
-from .statements import GATHER, Form, Lowering, Statement
+from .forms import GATHER, Form, Statement
+from .statements import Lowering
 
 # A sequence is rolled up if it repeats this often and that many statements are covered.
 FEWEST_ITERATIONS = 3
