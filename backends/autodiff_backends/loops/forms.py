@@ -22,6 +22,10 @@ REDUCTIONS = {
 # The names of the expressions that copy their operand: as it is, or what index arrays pick of it.
 COPY, GATHER = "copy", "gather"
 
+# Of those that add to what index arrays pick, and that write there: one place after the other, in the order of the
+# iteration space, since a place may come again.
+ADD_AT, SET_AT = "add at", "set at"
+
 
 def first_of(reduces: np.ufunc, dtype: np.dtype[Any]) -> Any:
     """What a reduction begins with: the number that leaves all others as they are."""
@@ -57,8 +61,9 @@ class Form(NamedTuple):
     dtypes : tuple of numpy.dtype
         Likewise.
     indexed : tuple of (int, int)
-        Of a gather, whose first operand is what is picked from and whose others are the index arrays: for each of
-        these the size and the step of the axis it picks from.
+        Of a statement with index arrays, which are its last operands: for each of these the size and the step of the
+        axis it picks from. The first operand is what is picked from; it is the target too where something is written
+        there, which is the second operand.
     """
 
     name: str
@@ -74,6 +79,15 @@ class Form(NamedTuple):
     def primitive(self) -> Primitive | None:
         """Whose expression it is; None for what copies and what gathers."""
         return PRIMITIVES.get(self.name)
+
+    @property
+    def writes_anywhere(self) -> bool:
+        """Whether index arrays say where it writes."""
+        return self.name in (ADD_AT, SET_AT)
+
+    def is_anywhere(self, place: int) -> bool:
+        """Whether an operand, or the target (-1), may be any element: an access is as if all indices were 0."""
+        return bool(self.indexed) and (place == 0 or (place < 0 and self.writes_anywhere))
 
     @property
     def reduces(self) -> np.ufunc | None:

@@ -16,7 +16,7 @@ import numpy as np
 from autodiff.whole import apart
 
 from .accesses import Access, disjoint
-from .forms import GATHER, Form, Statement
+from .forms import Form, Statement
 from .statements import Lowering
 
 # A sequence is rolled up if it repeats this often and that many statements are covered.
@@ -34,6 +34,9 @@ WRITERS_SEARCHED = 32
 GROUPS_SEARCHED = 24
 LARGEST_GROUP = 128
 
+# So many statements of a group may write where index arrays say: what they write is put aside in the nearest cache.
+MOST_ANYWHERE = 8
+
 
 class Group:
     """Statements executed in one loop nest, by position in the body.
@@ -44,14 +47,29 @@ class Group:
     reduced : tuple of int or None
         The axes that its reductions reduce; None if it has none.
     members : list of int
+    written_anywhere : int
+        How many of them write where index arrays say.
     """
 
-    __slots__ = ("members", "reduced", "shape")
+    __slots__ = ("members", "reduced", "shape", "written_anywhere")
 
     def __init__(self, shape: tuple[int, ...]):
         self.shape = shape
         self.reduced: tuple[int, ...] | None = None
         self.members: list[int] = []
+        self.written_anywhere = 0
+
+    def takes(self, form: Form) -> bool:
+        """Whether a statement may be in the same loops."""
+        reduced = self.reduced
+        if form.reduces is not None:
+            if not form.shape or reduced not in (None, form.reduced):
+                return False
+            reduced = form.reduced
+        anywhere = self.written_anywhere + form.writes_anywhere
+        # What is written anywhere is put aside in one loop, which sums of a part of the axes would begin in the middle.
+        is_one = reduced is None or len(reduced) == len(form.shape)
+        return self.shape == form.shape and (not anywhere or (is_one and anywhere <= MOST_ANYWHERE))
 
 
 class Segment:
@@ -253,8 +271,7 @@ class Schedule:
             for j in range(period):
                 form, target, operands = statements[first + j]
                 for place, access in enumerate(operands):
-                    # What a gather picks may be any element.
-                    anywhere = form.name == GATHER and place == 0
+                    anywhere = form.is_anywhere(place)
                     w = self._writer(first, writers.get(access.storage, ()), access, form, anywhere)
                     if w is None:
                         sources[j][place].add((-1, False))
@@ -266,11 +283,12 @@ class Schedule:
                             and written.form.shape == form.shape
                             and written.form.reduces is None
                             and not anywhere
+                            and not written.form.is_anywhere(-1)
                         )
                         sources[j][place].add((w, same))
                 earlier = writers.setdefault(target.storage, [])
                 if earlier:
-                    w = self._writer(first, earlier, target, form)
+                    w = self._writer(first, earlier, target, form, form.is_anywhere(-1))
                     if w is not None:
                         before[j].add(w)
                     after[j].add(earlier[-1])
@@ -294,6 +312,7 @@ class Schedule:
             statement = self.statements[first + w]
             if (
                 anywhere
+                or statement.form.is_anywhere(-1)
                 or count == WRITERS_SEARCHED
                 or not disjoint(statement.target, statement.form.shape, access, form.shape)
             ):
@@ -311,9 +330,7 @@ class Schedule:
         )
         for g in range(len(groups) - 1, max(earliest, len(groups) - GROUPS_SEARCHED) - 1, -1):
             group = groups[g]
-            if group.shape == form.shape and (
-                reduces is None or ((group.reduced is None or group.reduced == reduces) and form.shape)
-            ):
+            if group.takes(form):
                 full = form.shape and len(group.members) >= LARGEST_GROUP
                 if not full:
                     break
@@ -323,6 +340,7 @@ class Schedule:
         if reduces is not None:
             groups[g].reduced = reduces
         groups[g].members.append(j)
+        groups[g].written_anywhere += form.writes_anywhere
         group_of.append(g)
 
     def _find_stored(self, segment: Segment, sources: list[list[set[tuple[int, bool]]]]) -> None:

@@ -8,7 +8,7 @@ is a sum of products over three axes, and a concatenation is a few copies into o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ from autodiff.core.program import Application, Program
 
 from .accesses import Access, contiguous, gathered, reshaped, sliced, spaced, standard
 from .folds import RESHAPE, Fold, folded, matrix, only_multiplied, product, reads_well
-from .forms import COPY, GATHER, REDUCTIONS, Form, Statement, Storage, literal_text
+from .forms import ADD_AT, COPY, GATHER, REDUCTIONS, SET_AT, Form, Statement, Storage, literal_text
 
 
 class Override(NamedTuple):
@@ -219,31 +219,48 @@ class Lowering:
     def _gather(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         """What index arrays pick; they are operands after the array that they pick from."""
         source, idx, *arrays = arguments
-        spec = signature.inputs[1].spec
-        assert spec is not None
         if source in self._literals:
             self._literals[number] = self._literals[source]
             return
-        together = broadcast_shape(*[self._shape(a) for a in arrays])
-        found = gathered(self._accesses[source], self._shape(source), spec, self.program.constants[idx], len(together))
-        shape = signature.out.shape
         target = self._new(number)
+        self._at_arrays(GATHER, target, self._accesses[source], (source, idx), arrays)
+
+    def _at_arrays(
+        self,
+        name: str,
+        target: Access | None,
+        array: Access,
+        picked: tuple[int, int],
+        arrays: Sequence[int],
+        values: Sequence[int] = (),
+    ) -> None:
+        """A statement with index arrays: the value that they pick from and the index say where. Without a target they
+        pick what is written to."""
+        source, idx = picked
+        spec = self.program.avals[idx].spec
+        assert spec is not None
+        together = broadcast_shape(*[self._shape(a) for a in arrays])
+        found = gathered(array, self._shape(source), spec, self.program.constants[idx], len(together))
+        sizes = [1 if form == "n" else form for form in spec if form not in ("i", "a")]
+        shape = (*sizes[: found.before], *together, *sizes[found.before :])
         if 0 in shape:
             return
-        accesses, literals = [found.access], [None, *[self._literals.get(a) for a in arrays]]
-        dtypes = [signature.out.dtype, signature.inputs[0].dtype]
-        before, after = (0,) * found.before, (0,) * (len(shape) - len(together) - found.before)
-        for a in arrays:
-            if a not in self._literals:
-                strides = (*before, *self._over(a, together), *after)
-                accesses.append(self._accesses[a]._replace(strides=strides))
-                dtypes.append(self.program.avals[a].dtype)
+        before, after = (0,) * found.before, (0,) * (len(sizes) - found.before)
+        dtype = self.program.avals[source].dtype
+        place = standard(found.access, shape)
+        operands = [(v, self._over(v, shape)) for v in values]
+        operands += [(a, (*before, *self._over(a, together), *after)) for a in arrays]
+        literals = tuple([self._literals.get(n) for n, _ in operands])
+        read = [(n, strides) for n, strides in operands if n not in self._literals]
+        accesses = (place, *[self._accesses[n]._replace(strides=strides) for n, strides in read])
+        target = place if target is None else target
         steps = (target.strides, *[a.strides for a in accesses])
-        form = Form(GATHER, shape, (), None, tuple(literals), steps, tuple(dtypes), found.indexed)
-        self.statements.append(Statement(form, target, tuple(accesses)))
+        dtypes = (dtype, dtype, *[self.program.avals[n].dtype for n, _ in read])
+        form = Form(name, shape, (), None, (None, *literals), steps, dtypes, found.indexed)
+        self.statements.append(Statement(form, target, accesses))
 
     def _write(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
-        base, idx, values = arguments
+        base, idx, values, *arrays = arguments
         shape = self._shape(base)
         if base in self._owned and base in self._single:
             whole = self._accesses[number] = self._accesses[base]
@@ -251,9 +268,13 @@ class Lowering:
         else:
             whole = self._new(number)
             self._copy(base, whole, shape)
-        place = sliced(whole, shape, self.program.constants[idx])
+        adds = signature.primitive.reduces is not None
+        if arrays:
+            self._at_arrays(ADD_AT if adds else SET_AT, None, whole, (base, idx), arrays, [values])
+            return
         region = self._shape(values)
-        if signature.primitive.reduces is None:
+        place = sliced(whole, shape, self.program.constants[idx])
+        if not adds:
             self._copy(values, place, region)
             return
         # The place is read and written.
