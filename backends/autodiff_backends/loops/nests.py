@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -195,10 +195,14 @@ class Nest:
 
 def traffic(schedule: Schedule) -> int:
     """Bytes that all loops of a schedule read and write."""
-    total = 0
+    return sum([count * nest.nbytes for count, nest in nests_of(schedule)])
+
+
+def nests_of(schedule: Schedule) -> Iterator[tuple[int, Nest]]:
+    """The nests of a schedule, and how often each is executed."""
     for segment in schedule.segments:
-        total += segment.count * sum([Nest(schedule, segment, g, _is_no_angle).nbytes for g in segment.groups])
-    return total
+        for group in segment.groups:
+            yield segment.count, Nest(schedule, segment, group, _is_no_angle)
 
 
 def _is_no_angle(form: Form) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from autodiff.whole import apart
 
 from .accesses import Access, disjoint
-from .forms import Form, Statement
+from .forms import COPY, Form, Statement
 from .statements import Lowering
 
 # A sequence is rolled up if it repeats this often and that many statements are covered.
@@ -59,8 +59,8 @@ class Group:
         self.members: list[int] = []
         self.written_anywhere = 0
 
-    def takes(self, form: Form) -> bool:
-        """Whether a statement may be in the same loops."""
+    def takes(self, form: Form, mixed: bool) -> bool:
+        """Whether a statement may be in the same loops; ``mixed``, if only one of them writes anywhere."""
         reduced = self.reduced
         if form.reduces is not None:
             if not form.shape or reduced not in (None, form.reduced):
@@ -69,7 +69,8 @@ class Group:
         anywhere = self.written_anywhere + form.writes_anywhere
         # What is written anywhere is put aside in one loop, which sums of a part of the axes would begin in the middle.
         is_one = reduced is None or len(reduced) == len(form.shape)
-        return self.shape == form.shape and (not anywhere or (is_one and anywhere <= MOST_ANYWHERE))
+        fits = mixed or anywhere == len(self.members) + 1
+        return self.shape == form.shape and (not anywhere or (is_one and fits and anywhere <= MOST_ANYWHERE))
 
 
 class Segment:
@@ -216,6 +217,8 @@ class Schedule:
     lowering : Lowering
     rolling : bool, optional
         False for one segment that repeats nothing.
+    mixed : bool, optional
+        False if statements that write where index arrays say are in loops of their own, which one thread does.
 
     Attributes
     ----------
@@ -232,8 +235,9 @@ class Schedule:
     scalar_storages : set of int
     """
 
-    def __init__(self, lowering: Lowering, rolling: bool = True):
+    def __init__(self, lowering: Lowering, rolling: bool = True, mixed: bool = True):
         self.lowering = lowering
+        self._mixed = mixed
         statements = self.statements = lowering.statements
         numbers: dict[Any, int] = {}
         symbols = [numbers.setdefault(s.form, len(numbers)) for s in statements]
@@ -330,13 +334,15 @@ class Schedule:
         )
         for g in range(len(groups) - 1, max(earliest, len(groups) - GROUPS_SEARCHED) - 1, -1):
             group = groups[g]
-            if group.takes(form):
+            if group.takes(form, self._mixed):
                 full = form.shape and len(group.members) >= LARGEST_GROUP
                 if not full:
                     break
         else:
-            g = len(groups)
-            groups.append(Group(form.shape))
+            # What begins an array that parts are written into: who writes there need not come after all others.
+            g = 0 if form.name == COPY and not earliest else len(groups)
+            groups.insert(g, Group(form.shape))
+            segment.group_of = group_of = [other + (other >= g) for other in group_of]
         if reduces is not None:
             groups[g].reduced = reduces
         groups[g].members.append(j)
