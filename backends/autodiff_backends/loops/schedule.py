@@ -49,15 +49,18 @@ class Group:
     members : list of int
     written_anywhere : int
         How many of them write where index arrays say.
+    begins : bool
+        Whether it is copies of what is there before all loops, such as the zeros that something is added to.
     """
 
-    __slots__ = ("members", "reduced", "shape", "written_anywhere")
+    __slots__ = ("begins", "members", "reduced", "shape", "written_anywhere")
 
     def __init__(self, shape: tuple[int, ...]):
         self.shape = shape
         self.reduced: tuple[int, ...] | None = None
         self.members: list[int] = []
         self.written_anywhere = 0
+        self.begins = True
 
     def takes(self, form: Form, mixed: bool) -> bool:
         """Whether a statement may be in the same loops; ``mixed``, if only one of them writes anywhere."""
@@ -329,6 +332,8 @@ class Schedule:
         form, _, operands = self.statements[segment.start + j]
         reduces = form.reduced if form.reduces is not None else None
         sources = [segment.local[j, place] for place in range(len(operands)) if (j, place) in segment.local]
+        if form.writes_anywhere:
+            self._begin_early(segment, form, before, after.union(sources))
         earliest = max(
             [0, *[group_of[w] + 1 for w in before], *[group_of[w] for w in after], *[group_of[w] for w in sources]]
         )
@@ -339,15 +344,29 @@ class Schedule:
                 if not full:
                     break
         else:
-            # What begins an array that parts are written into: who writes there need not come after all others.
-            g = 0 if form.name == COPY and not earliest else len(groups)
-            groups.insert(g, Group(form.shape))
-            segment.group_of = group_of = [other + (other >= g) for other in group_of]
+            g = len(groups)
+            groups.append(Group(form.shape))
         if reduces is not None:
             groups[g].reduced = reduces
         groups[g].members.append(j)
+        groups[g].begins &= form.name == COPY and not (before or after or sources)
         groups[g].written_anywhere += form.writes_anywhere
         group_of.append(g)
+
+    def _begin_early(self, segment: Segment, form: Form, before: set[int], after: set[int]) -> None:
+        """Have the array that a statement writes to begun before a group that takes the statement, if it is that alone
+        which would come too late."""
+        groups, group_of = segment.groups, segment.group_of
+        begun = {w for w in before if groups[group_of[w]].begins}
+        if len(begun) != 1:
+            return
+        begin = group_of[min(begun)]
+        earliest = max([0, *[group_of[w] + 1 for w in before - begun], *[group_of[w] for w in after - begun]])
+        for g in range(begin - 1, max(earliest, begin - GROUPS_SEARCHED) - 1, -1):
+            if groups[g].takes(form, self._mixed) and len(groups[g].members) < LARGEST_GROUP:
+                groups.insert(g, groups.pop(begin))
+                group_of[:] = [g if other == begin else other + (g <= other < begin) for other in group_of]
+                return
 
     def _find_stored(self, segment: Segment, sources: list[list[set[tuple[int, bool]]]]) -> None:
         """Which values are read from memory: all but those read in their own loop only."""
