@@ -173,6 +173,24 @@ def test_no_other_memory_is_read_or_written(as_program, dtype):
     assert found.sum() == 8.0
 
 
+@pytest.mark.parametrize("dtype", ["i1", "i4", "i8", "u1", "u8"])
+def test_remainders_of_integers_by_a_positive_number(compiled, dtype):
+    limits = np.iinfo(dtype)
+    x = ad.Tensor(np.array([limits.min, limits.min + 1, limits.max, 0, 1, 6, 7, 8, 50, 100], dtype), constant=True)
+    compiled([x], [x % 7, x % 1, np.remainder(x, 100), x % limits.max])
+
+
+def test_remainders_of_integers_by_others_are_numpys(as_program):
+    x, y = (ad.Tensor(np.array([-(2**63), -1, 0, 5]), constant=True) for _ in range(2))
+    with np.errstate(divide="ignore"):
+        for other in (0, -1, True, y):
+            program = as_program([x, y], [np.remainder(x, other)])
+            assert not all(llvm_.is_supported(program, made) for made in program.applications())
+            np.testing.assert_array_equal(
+                BACKEND.compile(program)(x.value, y.value), Interpreted(program)(x.value, y.value)
+            )
+
+
 def test_threads_compute_what_is_added_where_that_takes_longest(as_program, monkeypatch):
     monkeypatch.setattr(llvm_, "thread_count", lambda: 2)
     x, v = ad.Tensor(RNG.normal(size=50)), ad.Tensor(RNG.normal(size=300_000))

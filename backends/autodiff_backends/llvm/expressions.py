@@ -290,7 +290,7 @@ def is_written(signature: Signature) -> bool:
 
 
 def _is_positive(literal: Any) -> bool:
-    return isinstance(literal, int) and literal > 0
+    return type(literal) is int and literal > 0
 
 
 def _element_cost(primitive: Primitive, dtype: DType) -> tuple[float, float]:
