@@ -267,7 +267,9 @@ def is_written(x: Node, item: Any, values: Node) -> bool:
 
 def add_index(x: Node, item: Any, values: Any, concrete: Concrete) -> Node:
     """``x`` with ``values`` added at ``item``, repeated positions each time (``np.add.at``)."""
-    node = strong(as_node(values, x.aval))
+    node = as_node(values, x.aval)
+    if x.aval.dtype.kind not in "fc":
+        node = strong(node)
     place = Normalized(x.aval, item, concrete)
     # NumPy adds in the larger dtype, and converts each of the sums; of integers it is the same in the end.
     if not holds(x.aval.dtype, node.aval.dtype):

@@ -68,6 +68,21 @@ def _watched(program: Program) -> bool:
     )
 
 
+# From so many positions on two comparisons take less time than a division of each.
+SMALLEST_CUT = 512
+
+
+def _within(result: Program, positions: int, size: int) -> int:
+    """Positions as they are if they are in range, from the front or from the end; others that are, if they are not."""
+
+    def number(value: int) -> int:
+        return result.literal(value, intern_aval((), INT64))
+
+    if result.avals[positions].size < SMALLEST_CUT:
+        return result.call(ops.remainder, positions, number(size))
+    return result.call(ops.minimum, result.call(ops.maximum, positions, number(-size)), number(size - 1))
+
+
 def with_ranges(program: Program) -> tuple[Program, list[Range | Exponents]]:
     """The program without ``in_range``, and what the lowest and highest integers in its last output have to fit."""
     found: list[Range | Exponents] = []
@@ -87,8 +102,7 @@ def with_ranges(program: Program) -> tuple[Program, list[Range | Exponents]]:
             if result.avals[positions].size:
                 found.append(Range(size, axis, result.constants.get(line, line)))
                 look_at(result, positions)
-            # The remainder counts negative positions from the front, and is within the axis whatever they are.
-            return result.call(ops.remainder, positions, result.literal(size, intern_aval((), INT64)))
+            return _within(result, positions, size)
         if _has_exponents(signature):
             base, exponents = arguments
             found.append(Exponents(repr(signature.inputs[0])))

@@ -15,7 +15,8 @@ from autodiff.nodes import Node, Slot, Variable
 from autodiff.plan import Program, build, prune
 from autodiff_backends.cuda.kernels import KernelRegion
 from autodiff_backends.loops.accesses import Access
-from autodiff_backends.loops.statements import COPY, GATHER, Lowering, Statement
+from autodiff_backends.loops.forms import ADD_AT, COPY, GATHER, Statement
+from autodiff_backends.loops.statements import Lowering
 from autodiff_backends.numpy.reference import constant_value, function_for
 
 from .cuda_emulation import NO_COMPILER, EmulatedDevice
@@ -55,8 +56,8 @@ def _number(literal: str) -> Any:
 
 def _execute(statement: Statement, memory: list[Any]) -> None:
     form, target, accesses = statement
-    if form.name == GATHER:
-        _execute_gather(statement, memory)
+    if form.indexed:
+        _execute_at_arrays(statement, memory)
         return
     found = iter([memory[a.storage][places(a, form.shape)] for a in accesses])
     operands = [next(found) if literal is None else _number(literal) for literal in form.literals]
@@ -78,14 +79,21 @@ def _execute(statement: Statement, memory: list[Any]) -> None:
         memory[target.storage][at] = function_for(form.signature)(*operands)
 
 
-def _execute_gather(statement: Statement, memory: list[Any]) -> None:
+def _execute_at_arrays(statement: Statement, memory: list[Any]) -> None:
     form, target, (source, *accesses) = statement
     at = places(source, form.shape)
     found = iter([memory[a.storage][places(a, form.shape)] for a in accesses])
-    for literal, (size, step) in zip(form.literals[1:], form.indexed):
-        picked = next(found) if literal is None else _number(literal)
+    numbers = [next(found) if literal is None else _number(literal) for literal in form.literals[1:]]
+    values, *indices = numbers if form.writes_anywhere else [None, *numbers]
+    for picked, (size, step) in zip(indices, form.indexed, strict=True):
         at = at + np.where(picked < 0, picked + size, picked) * step
-    memory[target.storage][places(target, form.shape)] = memory[source.storage][at]
+    array = memory[target.storage]
+    if form.name == GATHER:
+        array[places(target, form.shape)] = memory[source.storage][at]
+    elif form.name == ADD_AT:
+        np.add.at(array, at, np.asarray(values).astype(array.dtype))
+    else:
+        array[at] = values
 
 
 @pytest.fixture(scope="session")
@@ -205,10 +213,37 @@ def _steps_in_a_row(x: Any, y: Any, choice: int) -> Any:
 STEPS += [_written, _steps_in_a_row]
 
 
+def _places(x: Any, choice: int, count: int = 5) -> Any:
+    """Some rows, from both ends, that come again."""
+    return (np.arange(count) * (choice + 2)) % len(x) - len(x) * (np.arange(count) % 2)
+
+
+def _added_at(x: Any, y: Any, choice: int) -> Any:
+    result = x * 1.5
+    np.add.at(result, _places(x, choice), np.tanh(x[_places(x, choice + 1)]) * y)
+    np.add.at(result, (..., _places(x.T, choice).astype(np.int16)), [-0.25, x.T[0]][choice % 2])
+    return result
+
+
+def _set_at(x: Any, y: Any, choice: int) -> Any:
+    result = x * y
+    result[_places(result, choice)] = np.tanh(y)
+    return result
+
+
+# What loops in machine code do one place after the other, and those on a GPU leave to a library.
+AT_ARRAYS: list[Callable[[Any, Any, int], Any]] = [
+    lambda x, y, c: x[[0, -1, 0]] * y,
+    lambda x, y, c: x[np.array([[1], [-1]]), np.array([0, -1, 0], np.int8)],
+    lambda x, y, c: np.take_along_axis(x, np.argsort(y, axis=0), axis=0),
+    lambda x, y, c: x[..., (y * 10).astype(np.int64) % x.shape[-1]],
+    _added_at,
+    _set_at,
+]
+
 # What compiled loops leave to NumPy.
 UNSUPPORTED: list[Callable[[Any, Any, int], Any]] = [
     lambda x, y, c: np.cumsum(x, axis=c % x.ndim if x.ndim else None),
-    lambda x, y, c: x[[0, -1, 0]],
     lambda x, y, c: np.real(np.exp(1j * x)),
     lambda x, y, c: np.argmax(x, axis=-1) * 0.5,
 ]
@@ -221,12 +256,12 @@ def random_graph() -> RandomGraph:
     """Leaves, and values made of them by instructions (a step, two operands, a choice); what fails is left out."""
 
     def make(
-        instructions: Sequence[tuple[int, int, int, int]], unsupported: bool = False
+        instructions: Sequence[tuple[int, int, int, int]], unsupported: bool = False, at_arrays: bool = False
     ) -> tuple[list[ad.Tensor], list[ad.Tensor]]:
         rng = np.random.default_rng(len(instructions))
         leaves = [ad.Tensor(rng.normal(size=shape)) for shape in [(3, 2), (2,), (2, 3), ()]]
         values = list(leaves)
-        steps = [*STEPS, *UNSUPPORTED, *UNSUPPORTED] if unsupported else STEPS
+        steps = [*STEPS, *AT_ARRAYS * (at_arrays or unsupported), *UNSUPPORTED * 2 * unsupported]
         for step, first, second, choice in instructions:
             x, y = values[-1 - first % len(values)], values[-1 - second % len(values)]
             try:

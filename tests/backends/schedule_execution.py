@@ -9,7 +9,7 @@ from autodiff_backends.llvm import machine
 from autodiff_backends.llvm.backend import Staged, is_supported
 from autodiff_backends.llvm.code import Module
 from autodiff_backends.llvm.source import KernelText
-from autodiff_backends.loops.statements import COPY
+from autodiff_backends.loops.forms import ADD_AT, COPY
 from autodiff_backends.numpy.reference import constant_value, function_for
 
 from .conftest import NUMBERS, REDUCE
@@ -77,18 +77,31 @@ def execute_group(memory, segment, group, members):
             made = {}
             for j, (form, target, accesses) in members:
                 operands, found = [], enumerate(accesses)
-                for literal in form.literals:
+                for number, literal in enumerate(form.literals):
                     if literal is not None:
                         operands.append(NUMBERS[literal] if literal in NUMBERS else eval(literal))
                         continue
                     c, access = next(found)
                     source = segment.local.get((j, c))
-                    if source is None:
+                    if form.is_anywhere(number):
+                        array, element = at(access, (j, c), place)
+                        operands.append((array, element))
+                    elif source is None:
                         array, element = at(access, (j, c), place)
                         operands.append(array[element])
                     else:
                         operands.append(made[source])
-                value = computed(form, operands)
+                if form.indexed:
+                    array, element = operands.pop(0)
+                    value = operands.pop(0) if form.writes_anywhere else None
+                    for index, (size, step) in zip(operands, form.indexed, strict=True):
+                        element += (index + size * (index < 0)) * step
+                    if form.writes_anywhere:
+                        array[element] = array[element] + value if form.name == ADD_AT else value
+                        continue
+                    value = array[element]
+                else:
+                    value = computed(form, operands)
                 if j in totals:
                     totals[j] = value if totals[j] is None else REDUCE[form.name](totals[j], value)
                     continue

@@ -19,7 +19,7 @@ from autodiff_backends.cuda.functions import NAMES
 from autodiff_backends.cuda.kernels import supported
 from autodiff_backends.cuda.types import C_NAMES, number
 from autodiff_backends.cupy.backend import CupyBackend
-from autodiff_backends.loops.statements import literal_text
+from autodiff_backends.loops.forms import literal_text
 from autodiff_backends.numpy.reference import Interpreted
 
 INTEGERS = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]

@@ -598,7 +598,7 @@ def test_parts_that_hand_over_many_values(as_program, variable, count):
 @settings(derandomize=True, deadline=None, database=None, max_examples=100)
 @given(st.lists(st.tuples(*[st.integers(0, 63)] * 3, st.integers(0, 3)), min_size=2, max_size=16), st.booleans())
 def test_random_programs(as_program, random_graph, instructions, unsupported):
-    leaves, outputs = random_graph(instructions, unsupported)
+    leaves, outputs = random_graph(instructions, unsupported, at_arrays=True)
     program = as_program(leaves, outputs)
     values = [x.value for x in leaves]
     found, again = (BACKEND.compile(program)(*values) for _ in range(2))
@@ -616,7 +616,7 @@ def test_random_programs_compiled(as_program, random_graph):
     rng = np.random.default_rng(1)
     leaves, outputs = [], []
     for _ in range(12):
-        some, results = random_graph(rng.integers(0, 47, (12, 4)) % [48, 48, 48, 4])
+        some, results = random_graph(rng.integers(0, 47, (12, 4)) % [48, 48, 48, 4], at_arrays=True)
         leaves += some
         outputs += results
     program = as_program(leaves, outputs)

@@ -39,10 +39,24 @@ def many(*inputs):
     return y, np.sum(y, 1)
 
 
+def messages(x, w):
+    """Rows and columns that are read and added to at places that come again."""
+    i, j = np.array([0, 3, -1, 3, 0, 6, 2, 3]), np.arange(8) % 7
+    total = 0.0
+    for _ in range(5):
+        y = np.tanh(x * w)
+        np.add.at(y, i, np.sin(x[j] - x[i] * w))
+        np.add.at(y, (slice(None), i), 0.25 * x[:, j])
+        x = y
+        total = total + np.sum(x[0])
+    return x, total
+
+
 RNG = np.random.default_rng(0)
 CASES = {
     "stencil": (heat, [RNG.normal(size=(31, 17)), RNG.normal(size=())]),
     "network": (network, [RNG.normal(size=(7, 13, 9)), RNG.normal(size=(9, 9))]),
+    "messages": (messages, [RNG.normal(size=(7, 300)), RNG.normal(size=())]),
     "inputs": (many, [RNG.normal(size=(6, 11)) for _ in range(20)]),
 }
 

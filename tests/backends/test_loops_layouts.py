@@ -9,8 +9,9 @@ import autodiff as ad
 from autodiff_backends.llvm import backend as llvm_
 from autodiff_backends.llvm import source
 from autodiff_backends.llvm.backend import BACKEND, Kernel, Staged
+from autodiff_backends.loops.forms import COPY
 from autodiff_backends.loops.layouts import lay_out
-from autodiff_backends.loops.statements import COPY, Lowering
+from autodiff_backends.loops.statements import Lowering
 from autodiff_backends.numpy.reference import Interpreted
 
 pytest.importorskip("llvmlite")

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 import autodiff as ad
 from autodiff.core.primitives import PRIMITIVES
 from autodiff_backends.loops import schedule as schedules
+from autodiff_backends.loops.forms import REDUCTIONS
 from autodiff_backends.loops.schedule import FEWEST_ITERATIONS, SHORTEST_ROLLED, Schedule, roll
-from autodiff_backends.loops.statements import GATHER, REDUCTIONS, Lowering
+from autodiff_backends.loops.statements import Lowering
 from autodiff_backends.numpy.reference import Interpreted
 
 from ..conftest import kernels_at_once
@@ -116,6 +117,15 @@ def elements(schedule, statement, column):
     return [(schedule.arrays[access.storage], place) for place in places.ravel().tolist()]
 
 
+def touched(schedule, statement, column):
+    """The same, and all of what index arrays may mean."""
+    if not statement.form.is_anywhere(column):
+        return elements(schedule, statement, column)
+    storage = (statement.target if column < 0 else statement.operands[column]).storage
+    size = schedule.lowering.storages[storage].size
+    return [(schedule.arrays[storage], schedule.offsets[storage] + place) for place in range(size)]
+
+
 def assert_memory_is_nobody_elses(schedule):
     """Follow each element of memory: a reader finds what was written to its own storage, and it lives till then."""
     lowering = schedule.lowering
@@ -126,13 +136,13 @@ def assert_memory_is_nobody_elses(schedule):
     for segment in schedule.segments:
         for k, group in itertools.product(range(segment.count), segment.groups):
             # The statements of a group take turns, so that none may touch an element that another storage has.
-            touched = {}
+            seen = {}
             for j in group.members:
                 statement = lowering.statements[segment.start + k * segment.period + j]
                 for column in schedule.columns(segment, j):
                     access = statement.target if column < 0 else statement.operands[column]
-                    for element in elements(schedule, statement, column):
-                        assert touched.setdefault(element, access.storage) == access.storage
+                    for element in touched(schedule, statement, column):
+                        assert seen.setdefault(element, access.storage) == access.storage
                         if column < 0:
                             assert not element[0].startswith("x"), "an input is written to"
                             owner[element] = access.storage
@@ -159,14 +169,16 @@ def assert_order_is_kept(schedule):
             for j, i in itertools.combinations(range(segment.period), 2):
                 writer, later = statements[first + j], statements[first + i]
                 form, target, _ = writer
-                written = set(elements(schedule, writer, -1))
+                written = set(touched(schedule, writer, -1))
                 for column, access in enumerate(later.operands):
-                    if access.storage != target.storage or written.isdisjoint(elements(schedule, later, column)):
+                    if access.storage != target.storage or written.isdisjoint(touched(schedule, later, column)):
                         continue
                     assert segment.group_of[j] <= segment.group_of[i]
                     if segment.group_of[j] == segment.group_of[i]:
                         assert form.name not in REDUCTIONS
                         assert access == target
+                        assert not form.is_anywhere(-1)
+                        assert not later.form.is_anywhere(column)
 
 
 def assert_places_are_independent(schedule):
@@ -178,6 +190,11 @@ def assert_places_are_independent(schedule):
             for j, statement in members:
                 if -1 not in schedule.columns(segment, j):
                     continue
+                if statement.form.is_anywhere(-1):
+                    # It is done one place after the other, by one thread.
+                    storage = statement.target.storage
+                    assert [s.target.storage for _, s in members].count(storage) == 1, "two statements write anywhere"
+                    continue
                 reduces = statement.form.name in REDUCTIONS
                 for place, element in enumerate(elements(schedule, statement, -1)):
                     known = written.setdefault(element, (j, None if reduces else place))
@@ -187,9 +204,10 @@ def assert_places_are_independent(schedule):
                 for column in schedule.columns(segment, j):
                     if column < 0:
                         continue
-                    if statement.form.name == GATHER and column == 0:
+                    if statement.form.is_anywhere(column):
                         storage = statement.operands[0].storage
-                        assert storage not in {s.target.storage for _, s in members}, "any element is picked"
+                        others = [s for _, s in members if s is not statement or not s.form.writes_anywhere]
+                        assert storage not in {s.target.storage for s in others}, "any element is picked"
                         continue
                     for place, element in enumerate(elements(schedule, statement, column)):
                         # What a statement reads and then writes itself is all that is read and written.
@@ -223,7 +241,7 @@ def test_random_programs(as_program, random_graph, monkeypatch, group):
     @settings(deterministic, max_examples=100)
     @given(instructions)
     def check(steps):
-        leaves, outputs = random_graph(steps)
+        leaves, outputs = random_graph(steps, at_arrays=True)
         assert_right(as_program(leaves, outputs), [x.value for x in leaves])
 
     check()

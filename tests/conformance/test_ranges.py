@@ -11,6 +11,7 @@ import pytest
 
 import autodiff as ad
 from autodiff import ops
+from autodiff.plan.ranges import SMALLEST_CUT
 from autodiff.tensor import wrap
 
 from . import checks
@@ -70,32 +71,38 @@ def called(f: Callable[..., Any], backend: Any) -> Callable[..., Any]:
     return call
 
 
+# How often positions are repeated: plans check few and many in other ways.
+TIMES = pytest.mark.parametrize("times", [1, SMALLEST_CUT // 2 + 1])
+
+
+@TIMES
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("dtype", [np.int64, np.int8])
-def test_replay_is_what_numpy_does(use: str, dtype: Any, backend: Any) -> None:
+def test_replay_is_what_numpy_does(use: str, dtype: Any, times: int, backend: Any) -> None:
     f, axis = USES[use]
     call, derivative = called(f, backend), called(gradient(f), backend)
     n = SHAPE[axis]
     for i in ([0, 1], [-1, 0], [-n, n - 1], [1, 1], [n - 1, -1]):
-        positions = np.array(i, dtype)
+        positions = np.array(i * times, dtype)
         np.testing.assert_array_equal(call(data(), positions), f(data(), positions))
         np.testing.assert_allclose(derivative(data(), positions), gradient(f)(data(), positions))
 
 
+@TIMES
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("order", [lambda f: f, gradient, hessian], ids=["value", "gradient", "second"])
-def test_out_of_range_at_replay_names_index_axis_size_and_line(use: str, order: Any, backend: Any) -> None:
+def test_out_of_range_at_replay_names_index_axis_size_and_line(use: str, order: Any, times: int, backend: Any) -> None:
     f, axis = USES[use]
     n = SHAPE[axis]
     call = called(order(f), backend)
-    call(data(), np.array([0, 1]))
+    call(data(), np.array([0, 1] * times))
     for wrong in (n, -n - 1, 10**12, -(2**62)):
         with pytest.raises(ad.errors.IndexingError, match=rf"index {wrong} is out of range for axis {axis} ") as error:
-            call(data(), np.array([1, wrong]))
+            call(data(), np.array([1] * (2 * times - 1) + [wrong]))
         assert f"with size {n} of float64[3, 4]" in str(error.value)
         assert f"{__file__}, line " in str(error.value)
     # The plan is as good as it was.
-    call(data(), np.array([-1, 1]))
+    call(data(), np.array([-1, 1] * times))
 
 
 @pytest.mark.parametrize("place", [2, -1, np.array(2), np.array([2]), np.array([[2], [-1]])])

@@ -93,14 +93,20 @@ def read_by_value(g: Growing) -> Step | None:
     return g.step(f"{x}[{i}]", jumps=not g.exact[i])
 
 
+def _part(g: Growing, a: np.ndarray, item: str) -> np.ndarray | None:
+    """What is written to, if there is such a part."""
+    try:
+        return np.asarray(eval(f"a[{item}]", {"np": np, "a": a, **{k: v[0] for k, v in g.numbers.items()}}))
+    except Exception:
+        return None
+
+
 def write(g: Growing) -> Step | None:
     t = g.pick(written=True)
     a = g[t]
     item = index(g, a)
-    try:
-        part = eval(f"a[{item}]", {"np": np, "a": a, **{k: v[0] for k, v in g.numbers.items()}})
-    except Exception:
-        part = a
+    found = _part(g, a, item)
+    part = a if found is None else found
     repeated = "[[" in f"[{item}" or "np.array" in item
     value = g.number() if g.rng.random() < 0.4 else g.pick(lambda v: v.shape == np.shape(part) or v.size == 1)
     operator = g.rng.choice(["=", "=", "=", "+=", "*=", "-="])
@@ -109,6 +115,19 @@ def write(g: Growing) -> Step | None:
     if operator != "=" and (repeated or scalar or whole or g.is_complex(t, value)):
         operator = "="
     return g.statement(f"{t}[{item}] {operator} {value}", t)
+
+
+def add_at(g: Growing) -> Step | None:
+    """Additions at positions that come again, which numbers and parts of values are added at."""
+    t = g.pick(lambda a: a.dtype.kind == "f" and a.ndim > 0, written=True)
+    item = index(g, g[t])
+    part = _part(g, g[t], item)
+    if part is None:
+        # NumPy 2.4 gives an error that it has not set.
+        return None
+    shapes = ((), part.shape)
+    value = g.number() if g.rng.random() < 0.3 else g.pick(lambda v: v.dtype.kind == "f" and v.shape in shapes)
+    return None if g.is_complex(value) else g.statement(f"np.add.at({t}, np.s_[{item}], {value})", t)
 
 
 def in_place(g: Growing) -> Step | None:
@@ -146,4 +165,4 @@ def take(g: Growing) -> Step | None:
     return g.step(f"np.{name}({x}, {g.integer(-2, 2)})") if name != "trace" else None
 
 
-MAKERS: list[tuple[Maker, int]] = [(read, 16), (read_by_value, 3), (write, 9), (in_place, 5), (take, 4)]
+MAKERS: list[tuple[Maker, int]] = [(read, 16), (read_by_value, 3), (write, 9), (add_at, 4), (in_place, 5), (take, 4)]

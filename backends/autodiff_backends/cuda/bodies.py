@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..loops.accesses import Access
+from ..loops.forms import GATHER, Statement
 from ..loops.schedule import Group, Schedule, Segment
-from ..loops.statements import GATHER, Statement
 from .expressions import accumulator, combine, expression, initial, term
 from .launches import PATCH, VECTORS_FROM, index_type, vector_length
 from .types import C_NAMES

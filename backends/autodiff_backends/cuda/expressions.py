@@ -9,7 +9,7 @@ import numpy as np
 
 from autodiff.core.primitives import PRIMITIVES, Primitive, Signature, by_primitive
 
-from ..loops.statements import Form, first_of, operand_dtypes
+from ..loops.forms import Form, first_of, operand_dtypes
 from .functions import NAMES
 from .types import BOOL, C_NAMES, FLOAT16, arithmetic, cast, number, text_of
 

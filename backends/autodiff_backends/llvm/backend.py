@@ -20,7 +20,7 @@ from autodiff.plan.workspaces import Workspaces
 
 from ..loops.costs import MOVED_BYTE, supported
 from ..loops.layouts import lay_out
-from ..loops.nests import traffic
+from ..loops.nests import SMALLEST_SHARED, nests_of, traffic
 from ..loops.regions import LOOPS, Composed, Cuts, regions, whole
 from ..loops.schedule import Schedule
 from ..loops.statements import Lowering
@@ -37,6 +37,7 @@ from .entry import Argument, Entry
 from .expressions import COSTS, is_written
 from .layout import holds
 from .machine import Exhausted, Refused, library, load, processor
+from .nests import share
 from .repeats import Repeated, Step, fits
 from .source import STAGE, KernelText
 from .told import of_plan
@@ -336,8 +337,29 @@ def _text(program: Program, name: str = "kernel") -> KernelText | None:
 
 
 def _scheduled(lowering: Lowering) -> Schedule:
-    """With repetitions rolled up, unless they then write large arrays that need not be stored otherwise."""
+    """With repetitions rolled up where that is better, and what threads cannot share on its own where it is."""
     lay_out(lowering)
+    chosen = _rolled(lowering)
+    if thread_count() == 1 or not any(s.form.writes_anywhere for s in lowering.statements):
+        return chosen
+    # Threads share what is computed, but not what is written anywhere.
+    rolling = any(segment.count > 1 for segment in chosen.segments)
+    separate = Schedule(lowering, rolling, mixed=False)
+    return separate if _nanoseconds(separate) < LEAST_GAIN * _nanoseconds(chosen) else chosen
+
+
+def _nanoseconds(schedule: Schedule) -> float:
+    """What a call takes with the threads there are, roughly."""
+    total = 0.0
+    for count, nest in nests_of(schedule):
+        time = COSTS.nest(nest)
+        shared = share(nest) if time >= SMALLEST_SHARED else None
+        total += count * time / min(thread_count(), shared or 1)
+    return total
+
+
+def _rolled(lowering: Lowering) -> Schedule:
+    """With repetitions rolled up, unless they then write large arrays that need not be stored otherwise."""
     rolled = Schedule(lowering)
     repeated = [s for s in rolled.segments if s.count > 1]
     bodies = [lowering.statements[i].form.primitive for s in repeated for i in range(s.start, s.start + s.period)]

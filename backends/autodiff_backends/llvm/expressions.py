@@ -12,10 +12,10 @@ import numpy as np
 from autodiff.core.primitives import PRIMITIVES, Primitive, Signature, by_primitive
 
 from ..loops.costs import ARITHMETIC, SCALAR_FUNCTION, Costs
+from ..loops.forms import DTYPES, Form, operand_dtypes
 from ..loops.functions import FUNCTIONS, LIMITED, function_of
-from ..loops.statements import DTYPES, Form, operand_dtypes
 from .code import Code
-from .values import BOOL, FLOAT32, DType, Unwritten, Value, type_of
+from .values import BOOL, FLOAT32, INT64, DType, Unwritten, Value, type_of
 
 Operand = Callable[[int, DType], Value]
 # From operands in the dtypes of the loop to the result.
@@ -39,6 +39,8 @@ class Override(NamedTuple):
         The same in single precision, if that is different.
     mixed : bool
         Whether a signed and an unsigned number are computed with as well.
+    divided : callable, optional
+        What computes integers divided by a positive number of the structure.
     """
 
     kinds: Mapping[str, Computed] = {}
@@ -46,6 +48,7 @@ class Override(NamedTuple):
     cost: tuple[float, float] | None = None
     single: tuple[float, float] | None = None
     mixed: bool = False
+    divided: Computed | None = None
 
 
 # --- functions -------------------------------------------------------------------------------------------------------
@@ -103,6 +106,12 @@ def _remainder(x: Value, y: Value) -> Value:
     return (rest == 0.0).select(x.code.constant(0.0, x.dtype).copysign(y), moved)
 
 
+def _whole_remainder(x: Value, y: Value) -> Value:
+    """Of an integer by a positive one."""
+    rest = x.rest(y)
+    return rest if x.dtype.kind == "u" else (rest < 0).select(rest + y, rest)
+
+
 def _left_shift(x: Value, y: Value) -> Value:
     bits = 8 * x.dtype.itemsize
     inside = Value(y.code, np.dtype(f"u{y.dtype.itemsize}"), y.text) < bits
@@ -154,6 +163,7 @@ def _elementary(name: str, loops: float, vectors: float, single: tuple[float, fl
     return Override(kinds, own, cost=(loops, vectors), single=single)
 
 
+ADD = PRIMITIVES["add"]
 NOTHING = Override()
 OVERRIDES: dict[Primitive, Override] = by_primitive(
     {
@@ -208,7 +218,7 @@ OVERRIDES: dict[Primitive, Override] = by_primitive(
         "degrees": Override({"f": lambda x: x * (180.0 / math.pi)}, cost=ARITHMETIC),
         "radians": Override({"f": lambda x: x * (math.pi / 180.0)}, cost=ARITHMETIC),
         "fmod": Override({"f": library("fmod")}),
-        "remainder": Override({"f": _remainder}),
+        "remainder": Override({"f": _remainder}, divided=_whole_remainder),
         "nextafter": Override({"f": library("nextafter")}),
         "power": _elementary("power", 6.0, 2.8, (2.3, 1.0)),
         "float_power": Override({"f": partial(elementary, "power")}, cost=(6.0, 2.8)),
@@ -273,7 +283,14 @@ def is_written(signature: Signature) -> bool:
         return False
     loop = signature.loop_dtypes
     kinds = {dtype.kind for dtype in loop[: ufunc.nin]}
-    return DTYPES.issuperset(loop) and (len(kinds) == 1 or row.mixed) and kinds <= set(row.kinds)
+    known = set(row.kinds)
+    if row.divided is not None and _is_positive(signature.inputs[1].literal):
+        known |= {"i", "u"}
+    return DTYPES.issuperset(loop) and (len(kinds) == 1 or row.mixed) and kinds <= known
+
+
+def _is_positive(literal: Any) -> bool:
+    return type(literal) is int and literal > 0
 
 
 def _element_cost(primitive: Primitive, dtype: DType) -> tuple[float, float]:
@@ -299,7 +316,8 @@ def number_of(literal: str) -> Any:
     return float(literal.removeprefix("float('").removesuffix("')"))
 
 
-def _literal(code: Code, text: str, to: DType) -> Value:
+def literal(code: Code, text: str, to: DType) -> Value:
+    """A number of the structure, in a dtype."""
     type_of(to)  # which there is none of for complex numbers
     value = number_of(text)
     if to.kind in "iu":
@@ -322,7 +340,7 @@ def expression(code: Code, form: Form, values: list[Value]) -> Value:
             return word.cast(to)
         text = form.literals[place]
         assert text is not None
-        return _literal(code, text, to)
+        return literal(code, text, to)
 
     primitive, reduces = form.primitive, form.reduces is not None
     if primitive is None or (reduces and len(words) == 1):
@@ -340,9 +358,36 @@ def expression(code: Code, form: Form, values: list[Value]) -> Value:
     assert ufunc is not None
     loop = form.signature.loop_dtypes
     arguments = [operand(i, dtype) for i, dtype in enumerate(loop[: ufunc.nin])]
-    result = row.kinds[loop[0].kind](*arguments)
+    computed = row.kinds.get(loop[0].kind, row.divided)
+    assert computed is not None
+    result = computed(*arguments)
     assert result.dtype == loop[-1], (primitive.name, dtypes)
     return result.cast(out)
+
+
+def plus(x: Value, y: Value) -> Value:
+    """The sum; of truths, whether one is true."""
+    return OVERRIDES[ADD].kinds[x.dtype.kind](x, y)
+
+
+def place_of(code: Code, form: Form, indices: list[Value]) -> Value:
+    """Where index arrays mean, after where all of them are 0: for the elements of those in memory (or a register)."""
+    found = code.integer(0)
+    given = iter(indices)
+    for text, (size, step) in zip(form.literals[-len(form.indexed) :], form.indexed, strict=True):
+        index = next(given) if text is None else literal(code, text, INT64)
+        place = _counted(index, size) * step
+        found = place if found.text == "0" else found + place
+    return found
+
+
+def _counted(index: Value, size: int) -> Value:
+    """An index from the front. One that is refused before results are given out takes the last element there is, and
+    no other memory."""
+    if index.dtype.kind == "u" and index.dtype.itemsize == INT64.itemsize:
+        index = index.code.intrinsic("umin", index, index.like(size - 1))
+    whole = index.cast(INT64)
+    return whole.code.intrinsic("umin", (whole < 0).select(whole + size, whole), whole.like(size - 1))
 
 
 _COMBINED: dict[np.ufunc, Computed] = {

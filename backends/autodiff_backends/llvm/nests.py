@@ -6,12 +6,12 @@ import itertools
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
+from ..loops.forms import ADD_AT, GATHER, Form, first_of
 from ..loops.nests import RUN, Nest, accumulator
-from ..loops.statements import GATHER, first_of
 from . import products
 from .code import Code, loop
-from .expressions import accumulate, expression
-from .values import BOOL, FLOAT64, INT64, DType, Unwritten, Value
+from .expressions import accumulate, expression, literal, place_of, plus
+from .values import BOOL, FLOAT64, INT64, DType, Value, in_memory
 
 # A loop that handles so many elements at once is tried with functions for a usual range before it is done exactly.
 CHUNK = RUN
@@ -90,6 +90,9 @@ class Loops:
         self._dtypes: dict[Column, DType] = {(j, c): forms[j].dtypes[c + 1] for j, c in nest.columns}
         # Those that are at the same place all the time.
         self._keys = {column: (pointers[column], self._strides[column]) for column in nest.columns}
+        # Where what is written anywhere is put aside, and where; and the axis, begin and place of the innermost loop.
+        self._aside: dict[int, tuple[str, str]] = {}
+        self._at: tuple[int, Value | None, Value] = (-1, None, code.integer(0))
 
     def _products(self) -> bool:
         """Write products of matrices as such, if the nest is nothing else."""
@@ -151,6 +154,7 @@ class Loops:
 
         def inside(i: Value) -> None:
             self._addresses = self._moved(begun, axis, i)
+            self._at = axis, first, i
             body()
 
         loop(code, count, inside, innermost)
@@ -250,7 +254,8 @@ class Loops:
         nest, code = self._nest, self._code
         shared = axes[-1] == nest.shared
         extent = nest.extent(axes)
-        if not nest.long and not nest.watched:
+        saved = self._put_aside(axes)
+        if not nest.long and not nest.watched and not saved:
             self._watched(lambda: self._open(axes, self._statements, innermost=True))
             return
         begin = Value(code, INT64, "%begin") if shared else code.integer(0)
@@ -269,6 +274,7 @@ class Loops:
             self._run(axes, None, code.integer(extent))
         else:
             loop(code, chunks, chunk)
+        self._take_back(saved)
 
     def _run(self, axes: tuple[int, ...], first: Value | None, count: Value) -> None:
         nest, code = self._nest, self._code
@@ -281,6 +287,7 @@ class Loops:
             lost = code.get(self._lost[j], FLOAT64) + ((total - (new - part)) + (run - part))
             code.set(self._totals[j], new)
             code.set(self._lost[j], lost)
+        self._write_aside(count)
 
     def _watched(self, inside: Callable[[], None]) -> None:
         """Loops with functions for a usual range, and again with exact ones if an operand was out of it."""
@@ -327,12 +334,10 @@ class Loops:
         loaded: dict[str, Value] = {}
         for j, statement in nest.members:
             form = statement.form
-            if form.name == GATHER:
-                raise Unwritten("an index with arrays")
             words = []
-            dtypes = iter(form.dtypes[1:])
-            for place in range(len(statement.operands)):
-                dtype = next(dtypes)
+            for place, dtype in enumerate(form.dtypes[1:]):
+                if form.is_anywhere(place):
+                    continue
                 source = nest.segment.local.get((j, place))
                 if source is not None:
                     words.append(values[source])
@@ -341,7 +346,14 @@ class Loops:
                 if address not in loaded:
                     loaded[address] = code.element(address, dtype)
                 words.append(loaded[address])
-            value = expression(code, form, words)
+            if form.writes_anywhere:
+                self._write_anywhere(j, form, words)
+                continue
+            if form.name == GATHER:
+                address = code.offset(self._addresses[j, 0], form.dtypes[1], place_of(code, form, words))
+                value = code.element(address, form.dtypes[1])
+            else:
+                value = expression(code, form, words)
             if form.reduces is None:
                 values[j] = value
                 if nest.segment.stored[j]:
@@ -355,3 +367,61 @@ class Loops:
             variable = self._runs[j] if j in nest.long else self._totals[j]
             wide = accumulator(form.dtypes[0])
             code.set(variable, accumulate(form.reduces, code.get(variable, wide), value.cast(wide)))
+
+    # --- where index arrays say --------------------------------------------------------------------------------------
+
+    def _write_anywhere(self, j: int, form: Form, words: list[Value]) -> None:
+        """Write at a place, or put aside what is to be written, and where."""
+        code = self._code
+        text, dtype = form.literals[1], form.dtypes[0]
+        value = literal(code, text, dtype) if text is not None else words.pop(0).cast(dtype)
+        place = place_of(code, form, words)
+        if j not in self._aside:
+            self._combine(form, code.offset(self._addresses[j, -1], dtype, place), value)
+            return
+        axis, first, i = self._at
+        step = self._strides[j, -1][axis]
+        if step:
+            place = place + (i if first is None else first + i) * step
+        values, places = self._aside[j]
+        code.store(code.offset(values, dtype, i), value)
+        code.store(code.offset(places, INT64, i), place)
+
+    def _combine(self, form: Form, address: str, value: Value) -> None:
+        """Write to an element, or add to it."""
+        code, dtype = self._code, form.dtypes[0]
+        code.store(address, plus(code.element(address, dtype), value) if form.name == ADD_AT else value)
+
+    def _put_aside(self, axes: tuple[int, ...]) -> str:
+        """Have places for what is put aside in the innermost loop; what gives them back."""
+        code, nest = self._code, self._nest
+        aside = nest.set_aside(axes)
+        if not aside:
+            return ""
+        code.module.declare("declare ptr @llvm.stacksave.p0()")
+        code.module.declare("declare void @llvm.stackrestore.p0(ptr)")
+        saved = code.emit("call ptr @llvm.stacksave.p0()")
+        for j in aside:
+            kinds = in_memory(nest.statement(j).form.dtypes[0]), "i64"
+            values, places = [code.emit(f"alloca [{CHUNK} x {kind}], align 64") for kind in kinds]
+            self._aside[j] = values, places
+        return saved
+
+    def _take_back(self, saved: str) -> None:
+        if saved:
+            self._code.do(f"call void @llvm.stackrestore.p0(ptr {saved})")
+            self._aside.clear()
+
+    def _write_aside(self, count: Value) -> None:
+        """Write what was put aside, one element after the other."""
+        code, nest = self._code, self._nest
+
+        def write(i: Value) -> None:
+            for j, (values, places) in self._aside.items():
+                form = nest.statement(j).form
+                place = code.element(code.offset(places, INT64, i), INT64)
+                value = code.element(code.offset(values, form.dtypes[0], i), form.dtypes[0])
+                self._combine(form, code.offset(self._addresses[j, -1], form.dtypes[0], place), value)
+
+        if self._aside:
+            loop(code, count, write)

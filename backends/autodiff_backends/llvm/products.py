@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..loops.forms import Form, Statement
 from ..loops.nests import LONGEST_SUM
-from ..loops.statements import Form, Statement
 from .code import Code, loop
 from .values import INT64, DType, Value, type_of
 

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..loops.forms import first_of
 from ..loops.functions import LIMITED
 from ..loops.nests import SMALLEST_SHARED, Nest, accumulator
 from ..loops.schedule import Group, Schedule, Segment
-from ..loops.statements import first_of
 from ..loops.tables import Rows, Table
 from .code import INVARIANT, Code, Module, loop
 from .expressions import COSTS, accumulate

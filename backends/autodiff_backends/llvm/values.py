@@ -167,6 +167,10 @@ class Value:
             return self.code.intrinsic("fabs", self)
         return self if self.dtype.kind in "ub" else (self < 0).select(-self, self)
 
+    def rest(self, other: Any) -> Value:
+        """What a division of integers leaves, with the sign of this one."""
+        return self._new(f"{'srem' if self.dtype.kind == 'i' else 'urem'} {self.typed}, {self.like(other).text}")
+
     def added(self, term: Value, flags: str) -> Value:
         """The sum, with flags that say what the compiler may do with this addition."""
         return self._computed("+", term, flags=f" {flags}")

@@ -34,7 +34,7 @@ def spaced(pieces: Sequence[Access], axis: int) -> Access | None:
 
 
 class Gather(NamedTuple):
-    """What an index with arrays takes.
+    """What an index with arrays takes, to be read or written.
 
     Attributes
     ----------
@@ -123,20 +123,18 @@ def sliced(access: Access, shape: tuple[int, ...], entries: Sequence[Any]) -> Ac
     return Access(access.storage, offset, tuple(strides))
 
 
+def array_axes(spec: Sequence[Any]) -> list[int]:
+    """The axes that an index of this form has arrays for."""
+    axes = [form for form in spec if form != "n"]
+    return [axis for axis, form in enumerate(axes) if form == "a"]
+
+
 def gathered(
     access: Access, shape: tuple[int, ...], spec: Sequence[Any], entries: Sequence[Any], together: int
 ) -> Gather:
     """What an index with arrays takes, these having ``together`` axes when broadcast."""
-    indexed = []
-    basic = []
-    axis = 0
-    for form, entry in zip(spec, entries, strict=True):
-        if form == "a":
-            indexed.append((shape[axis], access.strides[axis]))
-            basic.append(0)
-        else:
-            basic.append(entry)
-        axis += form != "n"
+    indexed = [(shape[axis], access.strides[axis]) for axis in array_axes(spec)]
+    basic = [0 if form == "a" else entry for form, entry in zip(spec, entries, strict=True)]
     taken = sliced(access, shape, basic)
     before = arrays_stand(spec)
     strides = (*taken.strides[:before], *(0,) * together, *taken.strides[before:])

@@ -12,9 +12,10 @@ from autodiff.core.primitives import Primitive, Signature
 from autodiff.core.program import Application, Program
 
 from .folds import MATMUL, is_folded
+from .forms import COPY, DTYPES, GATHER, REDUCTIONS, Form
 from .nests import Nest
 from .regions import Cuts, is_view
-from .statements import COPY, DTYPES, REDUCTIONS, Form, is_lowered, looks
+from .statements import is_lowered, looks
 
 # Nanoseconds of one element, in compiled loops and in NumPy's, and of one NumPy call beside that. Measured on 1,000
 # elements in cache; functions that are not listed are called element by element in both.
@@ -22,6 +23,8 @@ SCALAR_FUNCTION = (9.0, 9.0)
 STATEMENT = 20.0
 MULTIPLY_ADD = (0.1, 0.1)
 NUMPY_CALL = 250.0
+# What index arrays pick, and what is written there one element after the other.
+PICKED, WRITTEN_ANYWHERE = (0.6, 1.5), (1.2, 3.0)
 # Nanoseconds of an element that is copied from somewhere else for each next one.
 STRIDED_COPY = 2.0
 # Nanoseconds of a byte of arrays that do not fit into the nearest cache.
@@ -53,6 +56,8 @@ class Costs(NamedTuple):
             return 0.0, NUMPY_CALL / 2
         size = max([signature.out.size, *[a.size for a in signature.inputs if a.spec is None]])
         loops, vectors = self._element(signature.primitive, signature.out.dtype, len(signature.inputs))
+        if signature.primitive.kind == "indexing" and len(signature.inputs) > 2 + signature.primitive.writes:
+            loops, vectors = WRITTEN_ANYWHERE if signature.primitive.writes else PICKED
         if signature.primitive.kind == "contraction":
             terms = signature.inputs[0].shape[-1]
             size = signature.out.size * terms
@@ -64,8 +69,11 @@ class Costs(NamedTuple):
 
     def statement(self, form: Form) -> float:
         """What a statement takes for one element in compiled loops, in nanoseconds."""
-        if form.primitive is None:
-            return (ARITHMETIC if form.name == COPY else SCALAR_FUNCTION)[0]
+        if form.indexed:
+            return (PICKED if form.name == GATHER else WRITTEN_ANYWHERE)[0]
+        if form.name == COPY:
+            return ARITHMETIC[0]
+        assert form.primitive is not None
         return self._element(form.primitive, form.dtypes[0], len(form.literals))[0]
 
     def nest(self, nest: Nest) -> float:
@@ -130,7 +138,7 @@ def supported(
         if aval.spec is None and (aval.dtype not in DTYPES or aval.size > largest):
             return False
     if primitive.kind == "indexing":
-        return len(arguments) == 2 + primitive.writes and arguments[1] in program.constants
+        return arguments[1] in program.constants
     reduces = REDUCTIONS.get(primitive.name)
     if reduces is not None:
         return all(a.size for a in signature.inputs) or reduces.identity is not None

@@ -7,7 +7,8 @@ the readers' space it is in one loop with them, and need not be stored.
 from __future__ import annotations
 
 from .accesses import Access, contiguous
-from .statements import GATHER, Lowering, Statement
+from .forms import Statement
+from .statements import Lowering
 
 # For each axis of the new iteration space the axis of the old one; None for one of size 1.
 Order = tuple[int | None, ...]
@@ -47,7 +48,7 @@ def _read_over(statements: list[Statement], readers: list[tuple[int, int]]) -> t
     shape, access = statements[first].form.shape, statements[first].operands[place]
     for i, k in readers:
         form = statements[i].form
-        if form.shape != shape or statements[i].operands[k] != access or (form.name == GATHER and k == 0):
+        if form.shape != shape or statements[i].operands[k] != access or form.is_anywhere(k):
             return None
     return shape
 
@@ -55,7 +56,7 @@ def _read_over(statements: list[Statement], readers: list[tuple[int, int]]) -> t
 def _order(statement: Statement, statements: list[Statement], readers: list[tuple[int, int]]) -> Order | None:
     """How the readers' axes are those of a statement that writes a whole storage; None if they are not."""
     form, target, _ = statement
-    if form.reduces is not None or form.name == GATHER or target.offset or target.strides != contiguous(form.shape):
+    if form.reduces is not None or form.indexed or target.offset or target.strides != contiguous(form.shape):
         return None
     i, place = readers[0]
     shape, access = statements[i].form.shape, statements[i].operands[place]

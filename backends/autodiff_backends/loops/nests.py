@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from .forms import Form, Statement
 from .schedule import Group, Schedule, Segment
-from .statements import Form, Statement
 
 # A reduction's last kept axis is the innermost loop if it is this long: rows are added up, which vectorises.
 SHORTEST_ROW = 4
@@ -125,8 +125,22 @@ class Nest:
             if self.by_rows and self.extent(self.inner[-1]) >= SHORTEST_CUT:
                 along = self.inner[-1]
             self.in_parts = not self.by_rows or along is not self.inner[-1]
+        if any(self._is_picked(s, along) for _, s in self.members):
+            # Two threads would write to one place; each can write to some of the columns.
+            along = self.axes[-1]
+            if self.extent(along) < SHORTEST_CUT or any(self._is_picked(s, along) for _, s in self.members):
+                self.in_parts = False
+                return None
         self.shared = along[-1]
         return self.extent(along)
+
+    def set_aside(self, axes: tuple[int, ...]) -> list[int]:
+        """Members whose elements are put aside while the innermost loop is over these axes, and written after it."""
+        return [j for j, s in self.members if s.form.writes_anywhere and (self.watched or self._is_picked(s, axes))]
+
+    def _is_picked(self, statement: Statement, axes: tuple[int, ...]) -> bool:
+        """Whether index arrays say where a statement writes along axes, so that a place may come again."""
+        return statement.form.writes_anywhere and statement.target.strides[axes[-1]] == 0
 
     def extent(self, axes: tuple[int, ...]) -> int:
         """The iterations of a loop over axes."""
@@ -156,8 +170,8 @@ class Nest:
                 written = self._statements[i].target.storage
                 here = i - j
                 if any(
-                    (k, c) in columns and a.storage == written
-                    for k, _ in self.members
+                    (k, c) in columns and a.storage == written and not (s.form.writes_anywhere and c == 0)
+                    for k, s in self.members
                     for c, a in enumerate(self._statements[here + k].operands)
                 ):
                     return True
@@ -181,10 +195,14 @@ class Nest:
 
 def traffic(schedule: Schedule) -> int:
     """Bytes that all loops of a schedule read and write."""
-    total = 0
+    return sum([count * nest.nbytes for count, nest in nests_of(schedule)])
+
+
+def nests_of(schedule: Schedule) -> Iterator[tuple[int, Nest]]:
+    """The nests of a schedule, and how often each is executed."""
     for segment in schedule.segments:
-        total += segment.count * sum([Nest(schedule, segment, g, _is_no_angle).nbytes for g in segment.groups])
-    return total
+        for group in segment.groups:
+            yield segment.count, Nest(schedule, segment, group, _is_no_angle)
 
 
 def _is_no_angle(form: Form) -> bool:

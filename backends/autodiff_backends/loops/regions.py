@@ -11,7 +11,8 @@ from autodiff.backend import Plan
 from autodiff.core.program import Application, Program
 from autodiff.plan.costs import nbytes
 
-from .statements import DTYPES, looks
+from .forms import DTYPES
+from .statements import looks
 
 LOOPS, CALLS = "loops", "calls"
 

@@ -16,7 +16,8 @@ import numpy as np
 from autodiff.whole import apart
 
 from .accesses import Access, disjoint
-from .statements import GATHER, Form, Lowering, Statement
+from .forms import COPY, Form, Statement
+from .statements import Lowering
 
 # A sequence is rolled up if it repeats this often and that many statements are covered.
 FEWEST_ITERATIONS = 3
@@ -33,6 +34,9 @@ WRITERS_SEARCHED = 32
 GROUPS_SEARCHED = 24
 LARGEST_GROUP = 128
 
+# So many statements of a group may write where index arrays say: what they write is put aside in the nearest cache.
+MOST_ANYWHERE = 8
+
 
 class Group:
     """Statements executed in one loop nest, by position in the body.
@@ -43,14 +47,33 @@ class Group:
     reduced : tuple of int or None
         The axes that its reductions reduce; None if it has none.
     members : list of int
+    written_anywhere : int
+        How many of them write where index arrays say.
+    begins : bool
+        Whether it is copies of what is there before all loops, such as the zeros that something is added to.
     """
 
-    __slots__ = ("members", "reduced", "shape")
+    __slots__ = ("begins", "members", "reduced", "shape", "written_anywhere")
 
     def __init__(self, shape: tuple[int, ...]):
         self.shape = shape
         self.reduced: tuple[int, ...] | None = None
         self.members: list[int] = []
+        self.written_anywhere = 0
+        self.begins = True
+
+    def takes(self, form: Form, mixed: bool) -> bool:
+        """Whether a statement may be in the same loops; ``mixed``, if only one of them writes anywhere."""
+        reduced = self.reduced
+        if form.reduces is not None:
+            if not form.shape or reduced not in (None, form.reduced):
+                return False
+            reduced = form.reduced
+        anywhere = self.written_anywhere + form.writes_anywhere
+        # What is written anywhere is put aside in one loop, which sums of a part of the axes would begin in the middle.
+        is_one = reduced is None or len(reduced) == len(form.shape)
+        fits = mixed or anywhere == len(self.members) + 1
+        return self.shape == form.shape and (not anywhere or (is_one and fits and anywhere <= MOST_ANYWHERE))
 
 
 class Segment:
@@ -197,6 +220,8 @@ class Schedule:
     lowering : Lowering
     rolling : bool, optional
         False for one segment that repeats nothing.
+    mixed : bool, optional
+        False if statements that write where index arrays say are in loops of their own, which one thread does.
 
     Attributes
     ----------
@@ -213,8 +238,9 @@ class Schedule:
     scalar_storages : set of int
     """
 
-    def __init__(self, lowering: Lowering, rolling: bool = True):
+    def __init__(self, lowering: Lowering, rolling: bool = True, mixed: bool = True):
         self.lowering = lowering
+        self._mixed = mixed
         statements = self.statements = lowering.statements
         numbers: dict[Any, int] = {}
         symbols = [numbers.setdefault(s.form, len(numbers)) for s in statements]
@@ -252,8 +278,7 @@ class Schedule:
             for j in range(period):
                 form, target, operands = statements[first + j]
                 for place, access in enumerate(operands):
-                    # What a gather picks may be any element.
-                    anywhere = form.name == GATHER and place == 0
+                    anywhere = form.is_anywhere(place)
                     w = self._writer(first, writers.get(access.storage, ()), access, form, anywhere)
                     if w is None:
                         sources[j][place].add((-1, False))
@@ -265,11 +290,12 @@ class Schedule:
                             and written.form.shape == form.shape
                             and written.form.reduces is None
                             and not anywhere
+                            and not written.form.is_anywhere(-1)
                         )
                         sources[j][place].add((w, same))
                 earlier = writers.setdefault(target.storage, [])
                 if earlier:
-                    w = self._writer(first, earlier, target, form)
+                    w = self._writer(first, earlier, target, form, form.is_anywhere(-1))
                     if w is not None:
                         before[j].add(w)
                     after[j].add(earlier[-1])
@@ -293,6 +319,7 @@ class Schedule:
             statement = self.statements[first + w]
             if (
                 anywhere
+                or statement.form.is_anywhere(-1)
                 or count == WRITERS_SEARCHED
                 or not disjoint(statement.target, statement.form.shape, access, form.shape)
             ):
@@ -305,14 +332,14 @@ class Schedule:
         form, _, operands = self.statements[segment.start + j]
         reduces = form.reduced if form.reduces is not None else None
         sources = [segment.local[j, place] for place in range(len(operands)) if (j, place) in segment.local]
+        if form.writes_anywhere:
+            self._begin_early(segment, form, before, after.union(sources))
         earliest = max(
             [0, *[group_of[w] + 1 for w in before], *[group_of[w] for w in after], *[group_of[w] for w in sources]]
         )
         for g in range(len(groups) - 1, max(earliest, len(groups) - GROUPS_SEARCHED) - 1, -1):
             group = groups[g]
-            if group.shape == form.shape and (
-                reduces is None or ((group.reduced is None or group.reduced == reduces) and form.shape)
-            ):
+            if group.takes(form, self._mixed):
                 full = form.shape and len(group.members) >= LARGEST_GROUP
                 if not full:
                     break
@@ -322,7 +349,24 @@ class Schedule:
         if reduces is not None:
             groups[g].reduced = reduces
         groups[g].members.append(j)
+        groups[g].begins &= form.name == COPY and not (before or after or sources)
+        groups[g].written_anywhere += form.writes_anywhere
         group_of.append(g)
+
+    def _begin_early(self, segment: Segment, form: Form, before: set[int], after: set[int]) -> None:
+        """Have the array that a statement writes to begun before a group that takes the statement, if it is that alone
+        which would come too late."""
+        groups, group_of = segment.groups, segment.group_of
+        begun = {w for w in before if groups[group_of[w]].begins}
+        if len(begun) != 1:
+            return
+        begin = group_of[min(begun)]
+        earliest = max([0, *[group_of[w] + 1 for w in before - begun], *[group_of[w] for w in after - begun]])
+        for g in range(begin - 1, max(earliest, begin - GROUPS_SEARCHED) - 1, -1):
+            if groups[g].takes(form, self._mixed) and len(groups[g].members) < LARGEST_GROUP:
+                groups.insert(g, groups.pop(begin))
+                group_of[:] = [g if other == begin else other + (g <= other < begin) for other in group_of]
+                return
 
     def _find_stored(self, segment: Segment, sources: list[list[set[tuple[int, bool]]]]) -> None:
         """Which values are read from memory: all but those read in their own loop only."""

@@ -8,102 +8,18 @@ is a sum of products over three axes, and a concatenation is a few copies into o
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from autodiff.core.avals import Aval, broadcast_shape
-from autodiff.core.primitives import PRIMITIVES, Primitive, Signature, by_primitive
+from autodiff.core.primitives import Primitive, Signature, by_primitive
 from autodiff.core.program import Application, Program
 
 from .accesses import Access, contiguous, gathered, reshaped, sliced, spaced, standard
 from .folds import RESHAPE, Fold, folded, matrix, only_multiplied, product, reads_well
-
-# What loops are generated for; complex numbers and extended precision are not among them.
-DTYPES = {np.dtype(code) for code in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")}
-
-# Primitives that combine elements, by name: forms know no more of them.
-REDUCTIONS = {
-    p.name: p.reduces for p in PRIMITIVES.values() if p.kind in ("reduction", "contraction") and p.reduces is not None
-}
-
-# The names of the expressions that copy their operand: as it is, or what index arrays pick of it.
-COPY, GATHER = "copy", "gather"
-
-
-def first_of(reduces: np.ufunc, dtype: np.dtype[Any]) -> Any:
-    """What a reduction begins with: the number that leaves all others as they are."""
-    if reduces.identity is not None:
-        return dtype.type(reduces.identity)
-    greatest = reduces is np.maximum
-    if dtype.kind == "b":
-        return np.bool_(not greatest)
-    if dtype.kind in "iu":
-        limits = np.iinfo(dtype)
-        return dtype.type(limits.min if greatest else limits.max)
-    infinity = -math.inf if greatest else math.inf
-    return dtype.type(complex(infinity, infinity) if dtype.kind == "c" else infinity)
-
-
-class Form(NamedTuple):
-    """What a statement does apart from where its storages are: equal forms can be one loop's body.
-
-    Attributes
-    ----------
-    name : str
-        The expression, or the reduction.
-    shape : tuple of int
-        The iteration space.
-    reduced : tuple of int
-        Its axes that are summed (multiplied, compared) over; empty for an elementwise statement.
-    signature : Signature or None
-        Of the expression; None for a copy.
-    literals : tuple
-        For each operand the text of its number, or None if it is in memory.
-    strides : tuple of tuple of int
-        Steps of the target, then of each operand in memory.
-    dtypes : tuple of numpy.dtype
-        Likewise.
-    indexed : tuple of (int, int)
-        Of a gather, whose first operand is what is picked from and whose others are the index arrays: for each of
-        these the size and the step of the axis it picks from.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    reduced: tuple[int, ...]
-    signature: Signature | None
-    literals: tuple[str | None, ...]
-    strides: tuple[tuple[int, ...], ...]
-    dtypes: tuple[np.dtype[Any], ...]
-    indexed: tuple[tuple[int, int], ...] = ()
-
-    @property
-    def primitive(self) -> Primitive | None:
-        """Whose expression it is; None for what copies and what gathers."""
-        return PRIMITIVES.get(self.name)
-
-    @property
-    def reduces(self) -> np.ufunc | None:
-        """What a reduction combines elements with, or products of two; None for other statements."""
-        return REDUCTIONS.get(self.name)
-
-
-class Statement(NamedTuple):
-    """A form, and where its target and the operands in memory begin."""
-
-    form: Form
-    target: Access
-    operands: tuple[Access, ...]
-
-
-class Storage(NamedTuple):
-    """Contiguous memory of one dtype."""
-
-    size: int
-    dtype: np.dtype[Any]
+from .forms import ADD_AT, COPY, GATHER, REDUCTIONS, SET_AT, Form, Statement, Storage, literal_text
 
 
 class Override(NamedTuple):
@@ -303,31 +219,48 @@ class Lowering:
     def _gather(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
         """What index arrays pick; they are operands after the array that they pick from."""
         source, idx, *arrays = arguments
-        spec = signature.inputs[1].spec
-        assert spec is not None
         if source in self._literals:
             self._literals[number] = self._literals[source]
             return
-        together = broadcast_shape(*[self._shape(a) for a in arrays])
-        found = gathered(self._accesses[source], self._shape(source), spec, self.program.constants[idx], len(together))
-        shape = signature.out.shape
         target = self._new(number)
+        self._at_arrays(GATHER, target, self._accesses[source], (source, idx), arrays)
+
+    def _at_arrays(
+        self,
+        name: str,
+        target: Access | None,
+        array: Access,
+        picked: tuple[int, int],
+        arrays: Sequence[int],
+        values: Sequence[int] = (),
+    ) -> None:
+        """A statement with index arrays: the value that they pick from and the index say where. Without a target they
+        pick what is written to."""
+        source, idx = picked
+        spec = self.program.avals[idx].spec
+        assert spec is not None
+        together = broadcast_shape(*[self._shape(a) for a in arrays])
+        found = gathered(array, self._shape(source), spec, self.program.constants[idx], len(together))
+        sizes = [1 if form == "n" else form for form in spec if form not in ("i", "a")]
+        shape = (*sizes[: found.before], *together, *sizes[found.before :])
         if 0 in shape:
             return
-        accesses, literals = [found.access], [None, *[self._literals.get(a) for a in arrays]]
-        dtypes = [signature.out.dtype, signature.inputs[0].dtype]
-        before, after = (0,) * found.before, (0,) * (len(shape) - len(together) - found.before)
-        for a in arrays:
-            if a not in self._literals:
-                strides = (*before, *self._over(a, together), *after)
-                accesses.append(self._accesses[a]._replace(strides=strides))
-                dtypes.append(self.program.avals[a].dtype)
+        before, after = (0,) * found.before, (0,) * (len(sizes) - found.before)
+        dtype = self.program.avals[source].dtype
+        place = standard(found.access, shape)
+        operands = [(v, self._over(v, shape)) for v in values]
+        operands += [(a, (*before, *self._over(a, together), *after)) for a in arrays]
+        literals = tuple([self._literals.get(n) for n, _ in operands])
+        read = [(n, strides) for n, strides in operands if n not in self._literals]
+        accesses = (place, *[self._accesses[n]._replace(strides=strides) for n, strides in read])
+        target = place if target is None else target
         steps = (target.strides, *[a.strides for a in accesses])
-        form = Form(GATHER, shape, (), None, tuple(literals), steps, tuple(dtypes), found.indexed)
-        self.statements.append(Statement(form, target, tuple(accesses)))
+        dtypes = (dtype, dtype, *[self.program.avals[n].dtype for n, _ in read])
+        form = Form(name, shape, (), None, (None, *literals), steps, dtypes, found.indexed)
+        self.statements.append(Statement(form, target, accesses))
 
     def _write(self, number: int, signature: Signature, arguments: tuple[int, ...]) -> None:
-        base, idx, values = arguments
+        base, idx, values, *arrays = arguments
         shape = self._shape(base)
         if base in self._owned and base in self._single:
             whole = self._accesses[number] = self._accesses[base]
@@ -335,9 +268,13 @@ class Lowering:
         else:
             whole = self._new(number)
             self._copy(base, whole, shape)
-        place = sliced(whole, shape, self.program.constants[idx])
+        adds = signature.primitive.reduces is not None
+        if arrays:
+            self._at_arrays(ADD_AT if adds else SET_AT, None, whole, (base, idx), arrays, [values])
+            return
         region = self._shape(values)
-        if signature.primitive.reduces is None:
+        place = sliced(whole, shape, self.program.constants[idx])
+        if not adds:
             self._copy(values, place, region)
             return
         # The place is read and written.
@@ -461,31 +398,6 @@ class Lowering:
         storage = self._storage(aval)
         self._copy(number, Access(storage, 0, contiguous(aval.shape)), aval.shape)
         return storage
-
-
-def literal_text(value: Any) -> str:
-    """A number as source."""
-    if isinstance(value, (complex, np.complexfloating)):
-        return repr(complex(value))
-    if isinstance(value, (bool, np.bool_)):
-        return repr(bool(value))
-    if isinstance(value, (float, np.floating)):
-        return repr(float(value)) if math.isfinite(value) else f"float('{float(value)}')"
-    return repr(int(value))
-
-
-def operand_dtypes(form: Form) -> list[np.dtype[Any]]:
-    """The dtype of each operand, literal or not."""
-    dtypes = iter(form.dtypes[1:])
-    found = []
-    for place, literal in enumerate(form.literals):
-        if literal is None:
-            found.append(next(dtypes))
-        elif form.signature is not None:
-            found.append(form.signature.inputs[place].dtype)
-        else:
-            found.append(form.dtypes[0])
-    return found
 
 
 NOTHING = Override()
