@@ -379,7 +379,7 @@ class Lion(Optimizer):
         p = p * (1 - a * d) - a * sign(b * m + (1 - b) * g)
         m = c * m + (1 - c) * g
 
-    For complex parameters g is the conjugate of what ``Graph.gradient`` gives, and the sign of z is z / |z|.
+    For complex parameters g is the conjugate of what ``Graph.gradient`` gives, and the sign of z is ``z / |z|``.
 
     References
     ----------

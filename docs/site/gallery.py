@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,8 +31,10 @@ EXAMPLES = [
     "xor",
 ]
 TUTORIALS = ["ten_minutes", "training", "science"]
-# What a program that draws nothing is shown by.
-THUMBNAILS = {"xor": "pictures/xor.png"}
+# What a program is shown by that draws nothing here.
+THUMBNAILS = {"xor": "pictures/xor.png", "data_parallel": "pictures/data_parallel.png"}
+# What begins processes that import it again.
+NOT_RUN = ["data_parallel"]
 
 PICTURE = re.compile(r"^\.\. image-sg:: .*\n(?:   .*\n)+", re.MULTILINE)
 
@@ -41,6 +44,7 @@ Gallery
 
 Programs in plain NumPy, and what they draw. Each page begins with its picture, and has the program
 and a notebook to download at its end. All of them run from a clone, too: ``python examples/fluid.py``.
+What trains on several processes is shown here and not run.
 Nothing runs in the page itself, which would have to load an interpreter from another server; notebooks run anywhere.
 """
 
@@ -50,7 +54,7 @@ def configuration(docs: Path) -> dict[str, Any]:
     return {
         "examples_dirs": [str(docs / "_prepared"), str(docs / "tutorials")],
         "gallery_dirs": [str(docs / "gallery"), str(docs / "learn")],
-        "filename_pattern": r"\.py$",
+        "filename_pattern": rf"/(?!{'|'.join(NOT_RUN)})\w+\.py$",
         "within_subsection_order": "docs.site.gallery.place",
         "abort_on_example_error": True,
         "show_memory": False,
@@ -85,12 +89,16 @@ def prepare(docs: Path) -> None:
 def prepared(name: str, program: str) -> str:
     """A program whose docstring is a page's beginning, and which runs in a notebook, too."""
     summary = ast.get_docstring(ast.parse(program)) or ""
-    title, _, rest = summary.rstrip(".").partition(": ")
+    first, _, usage = summary.partition("\n\n")
+    title, _, rest = first.rstrip(".").partition(": ")
     intro = [f"{rest[0].upper()}{rest[1:]}.\n"] if rest else []
+    if usage:
+        intro.append(f"::\n\n{indent(usage, '    ')}\n")
     heading = "\n".join([title, "=" * len(title), "", *intro])
     if name in THUMBNAILS:
         heading = f"{heading}\n.. image:: /{THUMBNAILS[name]}\n   :width: 60%\n"
-    _, body = program.split(f'"""{summary}"""', 1)
+    lines = program.splitlines(keepends=True)
+    body = "\n" + "".join(lines[ast.parse(program).body[0].end_lineno :])
     if not body.endswith(MAIN):
         raise ValueError(f"examples/{name}.py has to end with:\n{MAIN}")
     thumbnail = f"# sphinx_gallery_thumbnail_path = '{THUMBNAILS[name]}'\n" if name in THUMBNAILS else ""
