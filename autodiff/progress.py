@@ -44,6 +44,13 @@ class Progress(NamedTuple):
         Since it began.
     ended : bool
         Whether this is its last event.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> event = ad.Progress(1, "odeint", "integrating", 40, 100, 1.5, ended=False)
+    >>> f"{event.what}: {event.done / event.total:.0%}"
+    'odeint: 40%'
     """
 
     task: int
