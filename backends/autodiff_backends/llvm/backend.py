@@ -14,10 +14,11 @@ from autodiff.backend import Backend, Plan, Repetition
 from autodiff.core.parameters import Own
 from autodiff.core.primitives import Signature
 from autodiff.core.program import Application, Program, prune
-from autodiff.machine import thread_count
+from autodiff.machine import cache_bytes, thread_count
 from autodiff.plan.costs import nbytes
 from autodiff.plan.workspaces import Workspaces
 
+from ..loops.bands import Rules, arrange
 from ..loops.costs import MOVED_BYTE, supported
 from ..loops.layouts import lay_out
 from ..loops.nests import traffic
@@ -35,6 +36,7 @@ from .entry import Argument, Entry
 from .expressions import COSTS, is_written
 from .layout import holds
 from .machine import Exhausted, Refused, library, load, processor
+from .nests import is_product, is_watched
 from .repeats import Repeated, Step, fits
 from .source import STAGE, KernelText
 from .told import of_plan
@@ -56,6 +58,9 @@ LONGEST_KERNEL = 5_000
 LONGEST_STRAIGHT = 600
 LEAST_GAIN = 0.8
 SMALLEST_TRAFFIC = 100_000.0
+
+# A block of rows takes this part of the cache of a core.
+BLOCKS = 8
 
 # Nanoseconds of a call of a kernel, beside what is done in it.
 KERNEL_CALL = 150.0
@@ -322,7 +327,9 @@ def _text(program: Program, name: str = "kernel") -> KernelText | None:
 def _scheduled(lowering: Lowering) -> Schedule:
     """With repetitions rolled up, unless they then write large arrays that need not be stored otherwise."""
     lay_out(lowering)
-    rolled = Schedule(lowering)
+    size = cache_bytes()
+    in_bands = partial(arrange, Rules(size // BLOCKS, size, is_watched, is_product))
+    rolled = Schedule(lowering, arrange=in_bands)
     repeated = [s for s in rolled.segments if s.count > 1]
     bodies = [lowering.statements[i].form.primitive for s in repeated for i in range(s.start, s.start + s.period)]
     # Products of matrices are loops of their own, and long ones.
@@ -332,7 +339,7 @@ def _scheduled(lowering: Lowering) -> Schedule:
     moved = traffic(rolled)
     if moved * MOVED_BYTE < SMALLEST_TRAFFIC:
         return rolled
-    straight = Schedule(lowering, rolling=False)
+    straight = Schedule(lowering, rolling=False, arrange=in_bands)
     return straight if traffic(straight) < LEAST_GAIN * moved else rolled
 
 

@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
+from ..loops.functions import LIMITED
 from ..loops.nests import RUN, Nest, accumulator
-from ..loops.statements import GATHER, first_of
+from ..loops.statements import GATHER, Form, first_of
 from . import products
 from .code import Code, loop
 from .expressions import accumulate, expression
@@ -36,6 +37,16 @@ def key_of(nest: Nest, pointers: Mapping[Column, int]) -> Hashable:
         ]
     )
     return nest.shape, nest.vectors, members, tuple([pointers[column] for column in nest.columns])
+
+
+def is_watched(form: Form) -> bool:
+    """Whether a statement is vectorised for a usual range of numbers."""
+    return form.name in LIMITED
+
+
+def is_product(form: Form) -> bool:
+    """Whether a statement is a product of matrices in tiles."""
+    return products.axes_of(form) is not None
 
 
 def products_of(nest: Nest) -> dict[int, products.Axes] | None:
@@ -73,9 +84,18 @@ class Loops:
         For each column that is in memory the address of its first element.
     parts : int
         The number of the first of the vectors that parts of a shared loop leave their sums in.
+    steps : mapping of (int, int) to int
+        Of a nest in a band, for each column from row to row.
     """
 
-    def __init__(self, code: Code, nest: Nest, pointers: Mapping[Column, str], parts: int = 0):
+    def __init__(
+        self,
+        code: Code,
+        nest: Nest,
+        pointers: Mapping[Column, str],
+        parts: int = 0,
+        steps: Mapping[Column, int] | None = None,
+    ):
         self._code = code
         self._nest = nest
         self._parts = parts
@@ -88,8 +108,11 @@ class Loops:
         self._addresses = dict(pointers)
         self._strides = {(j, c): forms[j].strides[c + 1] for j, c in nest.columns}
         self._dtypes: dict[Column, DType] = {(j, c): forms[j].dtypes[c + 1] for j, c in nest.columns}
+        self._steps = steps or {}
         # Those that are at the same place all the time.
-        self._keys = {column: (pointers[column], self._strides[column]) for column in nest.columns}
+        self._keys = {c: (pointers[c], self._strides[c], self._steps.get(c, 0)) for c in nest.columns}
+        # How many rows of a band are done at once, in the present block.
+        self._rows: Value | None = None
 
     def _products(self) -> bool:
         """Write products of matrices as such, if the nest is nothing else."""
@@ -107,11 +130,36 @@ class Loops:
 
     def write(self) -> None:
         """All of them."""
-        nest = self._nest
-        if self._products():
+        if not self._products():
+            self._loops()
+
+    def begin(self) -> None:
+        """What is before the first block of a band: the begin of sums over rows."""
+        if not self._nest.across:
             return
+        if self._nest.by_rows:
+            self._into_parts()
+            self._begin_rows()
+        else:
+            self._begin_sums()
+
+    def block(self, first: Value, rows: Value) -> None:
+        """So many rows of a band, from one on."""
+        outside = self._addresses
+        self._addresses = self._moved(outside, self._steps, first)
+        self._rows = rows
+        self._loops()
+        self._addresses = outside
+
+    def end(self) -> None:
+        """What is after the last block of a band."""
+        if self._nest.across and not self._nest.by_rows:
+            self._end_sums()
+
+    def _loops(self) -> None:
+        nest = self._nest
         if nest.by_rows:
-            self._around(nest.outer, self._rows)
+            self._around(nest.outer, self._added_rows)
         elif nest.short:
             self._around(nest.outer[:-1], lambda: self._watched(self._short_sums))
         elif nest.reductions:
@@ -143,27 +191,40 @@ class Loops:
                 first = Value(code, INT64, "%begin")
                 count = Value(code, INT64, "%end") - first
             else:
-                count = code.integer(nest.extent(axes))
+                count = self._count(axes)
         if count.text == "0":
             return
         outside = self._addresses
-        begun = outside if first is None else self._moved(outside, axis, first)
+        strides = self._along(axis)
+        begun = outside if first is None else self._moved(outside, strides, first)
 
         def inside(i: Value) -> None:
-            self._addresses = self._moved(begun, axis, i)
+            self._addresses = self._moved(begun, strides, i)
             body()
 
         loop(code, count, inside, innermost)
         self._addresses = outside
 
-    def _moved(self, addresses: dict[tuple[int, int], str], axis: int, place: Value) -> dict[tuple[int, int], str]:
-        """Addresses at a place along an axis."""
+    def _count(self, axes: tuple[int, ...]) -> Value:
+        """The iterations of a loop over axes, in a band those of the present block."""
+        nest = self._nest
+        extent = nest.extent(axes)
+        if self._rows is None or nest.rows is None or nest.rows.axis not in axes:
+            return self._code.integer(extent)
+        each = extent // nest.rows.block
+        return self._rows if each == 1 else self._rows * each
+
+    def _along(self, axis: int) -> dict[Column, int]:
+        return {column: strides[axis] for column, strides in self._strides.items()}
+
+    def _moved(self, addresses: dict[Column, str], strides: Mapping[Column, int], place: Value) -> dict[Column, str]:
+        """Addresses at a place, so many steps further."""
         code = self._code
         found: dict[Any, str] = {}
         steps: dict[int, Value] = {}
         moved = {}
         for column, address in addresses.items():
-            step = self._strides[column][axis]
+            step = strides[column]
             key = self._keys[column]
             if step == 0:
                 moved[column] = address
@@ -177,34 +238,50 @@ class Loops:
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def _rows(self) -> None:
-        """Rows that are added up, the last kept axis being innermost; again, if an angle was too large."""
+    def _into_parts(self) -> None:
+        """Have each thread add up rows of its own, if threads share the sums."""
         nest, code = self._nest, self._code
         for place, j in enumerate(nest.reductions if nest.in_parts else ()):
             dtype, size = nest.statement(j).form.dtypes[0], nest.extent(nest.inner[-1])
             begin = Value(code, INT64, "%part") * size
             self._addresses[j, -1] = code.offset(f"%p{self._parts + place}", dtype, begin)
-            self._keys[j, -1] = (self._addresses[j, -1], self._strides[j, -1])
+            self._keys[j, -1] = (self._addresses[j, -1], self._strides[j, -1], self._steps.get((j, -1), 0))
+
+    def _begin_rows(self) -> None:
+        """The begin of rows that are added up."""
+        nest, code = self._nest, self._code
+
+        def begin() -> None:
+            for j, reduces in nest.reductions.items():
+                dtype = nest.statement(j).form.dtypes[0]
+                code.store(self._addresses[j, -1], code.constant(first_of(reduces, dtype), dtype))
+
+        self._open(nest.inner[-1], begin, innermost=True)
+
+    def _added_rows(self) -> None:
+        """Rows that are added up, the last kept axis being innermost; again, if an angle was too large."""
+        nest = self._nest
+        if not nest.across:
+            self._into_parts()
 
         def added() -> None:
-            def begin() -> None:
-                for j, reduces in nest.reductions.items():
-                    dtype = nest.statement(j).form.dtypes[0]
-                    code.store(self._addresses[j, -1], code.constant(first_of(reduces, dtype), dtype))
-
-            self._open(nest.inner[-1], begin, innermost=True)
+            if not nest.across:
+                self._begin_rows()
             self._around(nest.inner[:-1], lambda: self._open(nest.inner[-1], self._statements, innermost=True))
 
         self._watched(added)
 
     def _inside(self, axes: list[tuple[int, ...]]) -> None:
         """Loops over axes, the last of which is innermost, and what they sum up."""
-        self._begin_sums()
+        across = self._nest.across
+        if not across:
+            self._begin_sums()
         if axes:
             self._around(axes[:-1], lambda: self._chunks(axes[-1]))
         else:
-            self._watched(self._statements)
-        self._end_sums()
+            self._run_once()
+        if not across:
+            self._end_sums()
 
     def _begin_sums(self) -> None:
         code, nest = self._code, self._nest
@@ -238,7 +315,7 @@ class Loops:
             outside = self._addresses
             for places in itertools.product(*[range(nest.extent(axes)) for axes in nest.inner]):
                 for axes, place in zip(nest.inner, places, strict=True):
-                    self._addresses = self._moved(self._addresses, axes[-1], code.integer(place))
+                    self._addresses = self._moved(self._addresses, self._along(axes[-1]), code.integer(place))
                 self._statements()
                 self._addresses = outside
             self._end_sums()
@@ -254,9 +331,9 @@ class Loops:
             self._watched(lambda: self._open(axes, self._statements, innermost=True))
             return
         begin = Value(code, INT64, "%begin") if shared else code.integer(0)
-        count = Value(code, INT64, "%end") - begin if shared else code.integer(extent)
+        count = Value(code, INT64, "%end") - begin if shared else self._count(axes)
         chunks = code.integer(-(-extent // CHUNK))
-        if shared:
+        if count.text != str(extent):
             chunks = (count + (CHUNK - 1)) >> (CHUNK.bit_length() - 1)
 
         def chunk(i: Value) -> None:
@@ -266,13 +343,22 @@ class Loops:
             self._run(axes, first, here)
 
         if not shared and extent <= CHUNK:
-            self._run(axes, None, code.integer(extent))
+            self._run(axes, None, count)
         else:
             loop(code, chunks, chunk)
 
     def _run(self, axes: tuple[int, ...], first: Value | None, count: Value) -> None:
-        nest, code = self._nest, self._code
         self._watched(lambda: self._open(axes, self._statements, innermost=True, first=first, count=count))
+        self._end_runs()
+
+    def _run_once(self) -> None:
+        """What is done for one place: all of a nest, or a row of one number."""
+        self._watched(self._statements)
+        self._end_runs()
+
+    def _end_runs(self) -> None:
+        """Add up what runs have summed up."""
+        nest, code = self._nest, self._code
         for j in sorted(nest.long):
             run, total = code.get(self._runs[j], FLOAT64), code.get(self._totals[j], FLOAT64)
             # The sum, and what its rounding loses (Knuth).

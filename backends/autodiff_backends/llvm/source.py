@@ -13,14 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..loops.functions import LIMITED
 from ..loops.nests import SMALLEST_SHARED, Nest, accumulator
-from ..loops.schedule import Group, Schedule, Segment
+from ..loops.schedule import Band, Group, Schedule, Segment
 from ..loops.statements import first_of
 from ..loops.tables import Rows, Table
-from .code import INVARIANT, Code, Module, loop
+from .code import INVARIANT, Code, Module, loop, unknown
 from .expressions import COSTS, accumulate
-from .nests import Loops, key_of, share
+from .nests import Loops, is_watched, key_of, share
 from .values import INT64, DType, Value
 
 # More inputs than this are one array of pointers, walked through by loops: there is one for each step of a recurrence.
@@ -256,8 +255,16 @@ class KernelText:
                 place = addresses[column]
                 return self._read(str(entries[place])) if entries else self._code.integer(place)
 
-            for group in segment.groups:
-                self._group(segment, group, at, depth=0)
+            bands = {band.begin: band for band in segment.bands}
+            place = 0
+            while place < len(segment.groups):
+                band = bands.get(place)
+                if band is None:
+                    self._group(segment, segment.groups[place], at, depth=0)
+                    place += 1
+                else:
+                    self._band(segment, band, at)
+                    place = band.end
             return
         rows = self.table.body(schedule, segment, columns)
         if self._is_long(segment):
@@ -281,7 +288,7 @@ class KernelText:
         self.stages[-1].nanoseconds += (self.stages[-1].nanoseconds - before) * (segment.count - 1)
 
     def _nest_of(self, segment: Segment, group: Group) -> Nest:
-        return Nest(self.schedule, segment, group, lambda form: form.name in LIMITED)
+        return Nest(self.schedule, segment, group, is_watched)
 
     def _is_long(self, segment: Segment) -> bool:
         """Whether threads are to share loops in each iteration."""
@@ -315,6 +322,71 @@ class KernelText:
         self._nest(nest, at)
         if nest.in_parts and nest.reductions:
             self._join_parts(nest, at)
+
+    def _band(self, segment: Segment, band: Band, at: Callable[[tuple[int, int]], Value]) -> None:
+        """Loop nests that are executed together, some rows at a time."""
+        nests = [self._nest_of(segment, group) for group in segment.groups[band.begin : band.end]]
+        nanoseconds = COSTS.band(band, nests)
+        shared = nanoseconds >= SMALLEST_SHARED
+        self._begin(band.count if shared else None)
+        self.stages[-1].nanoseconds += nanoseconds
+        code = self._code
+        own = self._own_scratch(band) if shared else {}
+        loops = []
+        number = len(self.parts)
+        for nest in nests:
+            nest.in_parts = shared and nest.across
+            pointers = {}
+            for j, c in nest.columns:
+                statement = nest.statement(j)
+                access = statement.target if c < 0 else statement.operands[c]
+                array, place = own.get(access.storage) or self._array(access.storage), at((j, c))
+                if access.storage in own:
+                    place = code.integer(access.offset)
+                pointers[j, c] = code.offset(array, statement.form.dtypes[c + 1], place)
+            loops.append(Loops(code, nest, pointers, number, band.steps))
+            number += len(nest.reductions) if nest.in_parts else 0
+        for written in loops:
+            written.begin()
+        begin, end = (Value(code, INT64, f"%{name}") for name in ("begin", "end"))
+        count = end - begin if shared else code.integer(band.count)
+
+        def block(i: Value) -> None:
+            done = i * band.block
+            rows = code.integer(band.block)
+            if band.block > 1 and (shared or band.count % band.block):
+                rows = unknown(code.intrinsic("smin", count - done, rows))
+            for written in loops:
+                written.block(begin + done if shared else done, rows)
+
+        blocks = code.integer(-(-band.count // band.block))
+        if shared:
+            blocks = Value(code, INT64, code.emit(f"udiv i64 {(count + (band.block - 1)).text}, {band.block}"))
+        loop(code, blocks, block)
+        for written in loops:
+            written.end()
+        for nest in nests:
+            if nest.in_parts:
+                self._join_parts(nest, at)
+
+    def _own_scratch(self, band: Band) -> dict[int, str]:
+        """For what is made for some rows, the addresses of a part's own places."""
+        code, schedule = self._code, self.schedule
+        regions: dict[tuple[DType, int], list[int]] = {}
+        for storage in sorted(band.scratch):
+            dtype = self.lowering.storages[storage].dtype
+            regions.setdefault((dtype, schedule.offsets[storage]), []).append(storage)
+        own: dict[int, str] = {}
+        for dtype in dict.fromkeys([dtype for dtype, _ in regions]):
+            name, size = f"%p{len(self.parts)}", 0
+            found = [(storages, schedule.sizes[storages[0]]) for (d, _), storages in regions.items() if d == dtype]
+            total = sum([length for _, length in found])
+            first = code.offset(name, dtype, Value(code, INT64, "%part") * total)
+            for storages, length in found:
+                own.update(dict.fromkeys(storages, code.offset(first, dtype, code.integer(size))))
+                size += length
+            self.parts.append(Part(total, dtype))
+        return own
 
     def _nest(self, nest: Nest, at: Callable[[tuple[int, int]], Value]) -> None:
         """The loops of a nest: here, or in a function that equal nests have in common."""

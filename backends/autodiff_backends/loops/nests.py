@@ -66,6 +66,10 @@ class Nest:
         The axis whose loop threads share.
     in_parts : bool
         Whether every thread leaves sums of its own.
+    rows : Rows or None
+        Of a band.
+    across : bool
+        Whether it reduces over these: sums are begun before the first block, and end after the last.
     """
 
     def __init__(self, schedule: Schedule, segment: Segment, group: Group, is_angle: Callable[[Form], bool]):
@@ -76,13 +80,17 @@ class Nest:
         self.reductions = {j: ufunc for j, s in self.members if (ufunc := s.form.reduces) is not None}
         self._strides = [strides for _, statement in self.members for strides in statement.form.strides]
         self.columns = [(j, c) for j in group.members for c in schedule.columns(segment, j)]
+        self.rows = group.rows
         reduced = group.reduced or ()
+        self.across = self.rows is not None and self.rows.axis in reduced
         kept = [axis for axis in range(len(group.shape)) if axis not in reduced]
         self.by_rows = bool(self.reductions) and self._fits_rows(kept)
         self.outer = self.merged(kept[:-1] if self.by_rows else kept)
         self.inner = self.merged([*reduced, kept[-1]] if self.by_rows else [*reduced])
         self.axes = self.outer + self.inner
         terms = math.prod(self.extent(axes) for axes in self.inner)
+        if self.rows is not None and self.across:
+            terms = terms // self.rows.block * self.rows.count
         self.short = (
             bool(self.reductions and self.outer and self.inner)
             and not self.by_rows
@@ -169,7 +177,7 @@ class Nest:
         for axis in axes:
             if self.shape[axis] == 1:
                 continue
-            if runs:
+            if runs and not (self.rows is not None and self.rows.axis == axis):
                 previous = runs[-1][-1]
                 n = self.shape[axis]
                 if previous < axis and all(s[previous] == n * s[axis] for s in self._strides):
@@ -183,7 +191,9 @@ def traffic(schedule: Schedule) -> int:
     """Bytes that all loops of a schedule read and write."""
     total = 0
     for segment in schedule.segments:
-        total += segment.count * sum([Nest(schedule, segment, g, _is_no_angle).nbytes for g in segment.groups])
+        alone = [g for g in segment.groups if g.rows is None]
+        passes = [Nest(schedule, segment, g, _is_no_angle).nbytes for g in alone]
+        total += segment.count * (sum(passes) + sum([band.nbytes for band in segment.bands]))
     return total
 
 

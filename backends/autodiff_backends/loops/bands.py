@@ -1,0 +1,384 @@
+"""Groups that are executed some rows at a time, so that what one hands to the next stays in the nearest caches.
+
+The softmax of rows is a maximum, a sum and a quotient: three loops over all of an array, each of which waits for
+memory. They depend on one another only within a row. So all three are done for a few rows, then for the next ones.
+What is made for a row and read for it alone has a place for a few rows, which is used again for the next.
+
+A row need not lie along the last axis. It is what belongs to one place along an axis (or several that are one in
+memory) of every group, so that nothing of it is read for another row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from .accesses import Access
+from .nests import SHORTEST_ROW, Nest
+from .schedule import Band, Group, Rows, Schedule, Segment
+from .statements import Form, Statement
+
+# Axes of a group that are one in memory.
+Run = tuple[int, ...]
+Column = tuple[int, int]
+
+# Groups of no band among those of one: these are executed after it.
+MOST_PASSED = 8
+
+# A band has to save this part of what its groups read and write, at least.
+LEAST_SAVED = 0.2
+
+# Bytes that lie together in each row of a block: some lines of the cache.
+SHORTEST_PIECE = 256
+
+
+class Rules(NamedTuple):
+    """What decides about bands.
+
+    Attributes
+    ----------
+    block : int
+        Bytes of all that is read and written for a block.
+    large : int
+        What fits into so many bytes is not cut; no row has more.
+    is_angle : callable
+        As for nests.
+    is_left_out : callable
+        ``is_left_out(form)``: whether a statement has loops of another kind.
+    """
+
+    block: int
+    large: int
+    is_angle: Callable[[Form], bool]
+    is_left_out: Callable[[Form], bool]
+
+
+class Reach(NamedTuple):
+    """A place of a statement that is in memory."""
+
+    column: Column
+    access: Access
+    shape: tuple[int, ...]
+    itemsize: int
+
+    @property
+    def is_written(self) -> bool:
+        """Whether it is the target."""
+        return self.column[1] < 0
+
+    @property
+    def nbytes(self) -> int:
+        """Of all elements."""
+        long = [n for n, step in zip(self.shape, self.access.strides, strict=True) if step]
+        return math.prod(long) * self.itemsize
+
+
+class Member:
+    """A group that may be in a band."""
+
+    def __init__(self, nest: Nest, is_left_out: Callable[[Form], bool]):
+        self.nest = nest
+        self.reaches: list[Reach] = []
+        for j, c in nest.columns:
+            statement = nest.statement(j)
+            access = statement.target if c < 0 else statement.operands[c]
+            self.reaches.append(Reach((j, c), access, nest.shape, statement.form.dtypes[c + 1].itemsize))
+        self.accessed = {r.access.storage for r in self.reaches}
+        self.written = {r.access.storage for r in self.reaches if r.is_written}
+        self.nbytes = nest.nbytes
+        self.may_join = (
+            0 not in nest.shape and bool(nest.axes) and not any(is_left_out(s.form) for _, s in nest.members)
+        )
+
+    def runs(self, count: int | None = None) -> Iterator[Run]:
+        """Axes that could be those of rows; only of so many rows, if that is known."""
+        shape = self.nest.shape
+        reduced = {axis for _, s in self.nest.members for axis in s.form.reduced}
+        long = [axis for axis, n in enumerate(shape) if n > 1]
+        for i, first in enumerate(long):
+            run, rows = [first], shape[first]
+            for axis in [*long[i + 1 :], -1]:
+                if (rows == count or count is None) and self._may_be_rows(run, reduced):
+                    yield tuple(run)
+                if axis < 0 or (axis in reduced) != (first in reduced) or not self._are_one(run[-1], axis):
+                    break
+                run.append(axis)
+                rows *= shape[axis]
+
+    def _are_one(self, first: int, axis: int) -> bool:
+        n = self.nest.shape[axis]
+        return all(
+            steps[first] == n * steps[axis] for _, statement in self.nest.members for steps in statement.form.strides
+        )
+
+    def _may_be_rows(self, run: list[int], reduced: set[int]) -> bool:
+        """Whether a sum over rows can go on from block to block: in a register, or as a row of sums in memory."""
+        nest = self.nest
+        if run[0] not in reduced:
+            return True
+        return not nest.outer and not (nest.by_rows and nest.watched)
+
+
+class Places(NamedTuple):
+    """How an access lies in rows.
+
+    Attributes
+    ----------
+    step : int
+        From row to row.
+    period : int
+        Of as many elements as the rows of a storage have together; there may be several such pieces.
+    """
+
+    step: int
+    period: int
+
+
+def places(access: Access, shape: tuple[int, ...], run: Run, size: int) -> Places | None:
+    """How an access lies in rows of a storage of this size; None if its rows might be others' too."""
+    count = math.prod([shape[axis] for axis in run])
+    step = access.strides[run[-1]]
+    period = step * count
+    if step <= 0 or size % period:
+        return None
+    # The first of its elements is in the first row; from there on it must not leave a row.
+    low = high = access.offset % period
+    for axis, (n, stride) in enumerate(zip(shape, access.strides, strict=True)):
+        if axis in run or n == 1 or stride % period == 0:
+            continue
+        low += min(stride, 0) * (n - 1)
+        high += max(stride, 0) * (n - 1)
+    return Places(step, period) if low >= 0 and high < step else None
+
+
+class Found:
+    """Groups that can be executed together.
+
+    Parameters
+    ----------
+    sizes : list of int
+        Of all storages.
+    count : int
+        Rows.
+    """
+
+    def __init__(self, sizes: list[int], count: int):
+        self.count = count
+        self.runs: dict[int, Run] = {}
+        self.members: dict[int, Member] = {}
+        self._sizes = sizes
+        self._written: set[int] = set()
+        # For each storage how it lies in rows, in all of its accesses.
+        self.places: dict[int, set[Places | None]] = {}
+        # Bytes of each storage that do and that do not differ from row to row, by what is accessed.
+        self._bytes: dict[tuple[int, int, int], tuple[int, bool]] = {}
+        self.passes = 0
+
+    def fits(self, member: Member, run: Run) -> bool:
+        """Whether a group depends on the others within a row only, and they on it."""
+        for storage, own in self._places(member, run).items():
+            if storage in self.places and (storage in self._written or storage in member.written):
+                together = self.places[storage] | own
+                if len(together) > 1 or None in together:
+                    return False
+        return True
+
+    def shared(self, member: Member, run: Run) -> int:
+        """How many storages both read or write, in the same rows."""
+        own = self._places(member, run)
+        return sum([self.places.get(storage) == found != {None} for storage, found in own.items()])
+
+    def join(self, g: int, member: Member, run: Run) -> None:
+        """Have a group in it."""
+        for storage, own in self._places(member, run).items():
+            self.places.setdefault(storage, set()).update(own)
+        self._written |= member.written
+        self.members[g], self.runs[g] = member, run
+        self.passes += member.nbytes
+        for reach in member.reaches:
+            moves = any(reach.access.strides[axis] for axis in run)
+            key = reach.access.storage, reach.access.offset, reach.nbytes
+            self._bytes[key] = reach.nbytes, moves
+
+    def _places(self, member: Member, run: Run) -> dict[int, set[Places | None]]:
+        found: dict[int, set[Places | None]] = {}
+        for reach in member.reaches:
+            storage = reach.access.storage
+            found.setdefault(storage, set()).add(places(reach.access, reach.shape, run, self._sizes[storage]))
+        return found
+
+    def nbytes(self, without: frozenset[int] = frozenset()) -> int:
+        """Of all that is read and written, but some storages."""
+        return sum([size for (storage, _, _), (size, _) in self._bytes.items() if storage not in without])
+
+    def block(self, nbytes: int) -> int:
+        """How many rows need so many bytes."""
+        moving = sum([size for size, moves in self._bytes.values() if moves])
+        fixed = sum([size for size, moves in self._bytes.values() if not moves])
+        return max(nbytes - fixed, 0) * self.count // max(moving, 1)
+
+    def piece(self) -> int:
+        """Bytes of a row that lie together, where these are fewest; 0 if all rows lie one after another."""
+        found = [
+            p.step * r.itemsize
+            for m in self.members.values()
+            for r in m.reaches
+            for p in self.places[r.access.storage]
+            if p is not None and p.period < self._sizes[r.access.storage]
+        ]
+        return min(found, default=0)
+
+
+class Search:
+    """Looks for bands among the groups of a segment that repeats nothing."""
+
+    def __init__(self, schedule: Schedule, segment: Segment, rules: Rules):
+        self._schedule, self._segment, self._rules = schedule, segment, rules
+        self._members: dict[int, Member] = {}
+        lowering = schedule.lowering
+        # What is used by others than the groups of this segment.
+        self._outside = {*lowering.inputs.values(), *lowering.outputs}
+        for other in schedule.segments:
+            if other is not segment:
+                for i in range(other.start, other.start + other.period * other.count):
+                    _, target, operands = schedule.statements[i]
+                    self._outside.update([target.storage, *[a.storage for a in operands]])
+
+    def bands(self) -> None:
+        """Arrange the groups of the segment in bands."""
+        groups = self._segment.groups
+        begin = 0
+        while begin < len(groups):
+            found = self._best(begin)
+            begin = begin + 1 if found is None else self._make(begin, *found)
+
+    def _member(self, g: int) -> Member:
+        if g not in self._members:
+            nest = Nest(self._schedule, self._segment, self._segment.groups[g], self._rules.is_angle)
+            self._members[g] = Member(nest, self._rules.is_left_out)
+        return self._members[g]
+
+    def _best(self, begin: int) -> tuple[Found, int] | None:
+        """The band from a group on that saves most, and how many rows it does at once."""
+        member = self._member(begin)
+        best: tuple[int, Found, int] | None = None
+        if not member.may_join or member.nbytes * MOST_PASSED < self._rules.large:
+            return None
+        for run in member.runs():
+            found = self._from(begin, run)
+            block = self._block(found)
+            saved = found.passes - found.nbytes(self._scratch(found))
+            enough = max(LEAST_SAVED * found.passes, best[0] if best is not None else 0)
+            if block and len(found.members) > 1 and saved > enough:
+                best = saved, found, block
+        return None if best is None else best[1:]
+
+    def _from(self, begin: int, run: Run) -> Found:
+        """All groups that can be executed together with one, for these rows of it."""
+        member = self._member(begin)
+        count = math.prod([member.nest.shape[axis] for axis in run])
+        found = Found(self._schedule.sizes, count)
+        found.join(begin, member, run)
+        accessed: set[int] = set()
+        written: set[int] = set()
+        passed = 0
+        for g in range(begin + 1, len(self._segment.groups)):
+            member = self._member(g)
+            joins = None
+            if member.may_join and written.isdisjoint(member.accessed) and accessed.isdisjoint(member.written):
+                possible = [(found.shared(member, r), r) for r in member.runs(count) if found.fits(member, r)]
+                joins = max(possible, default=(0, None), key=lambda pair: pair[0])
+            if joins is not None and joins[0] and joins[1] is not None:
+                found.join(g, member, joins[1])
+                passed = 0
+                continue
+            accessed |= member.accessed
+            written |= member.written
+            passed += 1
+            if passed > MOST_PASSED:
+                break
+        return found
+
+    def _block(self, found: Found) -> int:
+        """How many rows are done at once; 0 if rows are too long for that, or all of them fit."""
+        if found.nbytes() <= self._rules.large:
+            return 0
+        block = max(found.block(self._rules.block), 1)
+        piece = found.piece()
+        if piece:
+            least = max(-(-SHORTEST_PIECE // piece), SHORTEST_ROW)
+            block = -(-block // least) * least
+        if block > found.block(self._rules.large) or block >= found.count:
+            return 0
+        return block
+
+    def _scratch(self, found: Found) -> frozenset[int]:
+        """What is made and read for the same rows by these groups alone."""
+        others = set(self._outside)
+        for g in range(len(self._segment.groups)):
+            if g not in found.members:
+                others |= self._member(g).accessed
+        return frozenset(
+            [s for s, lies in found.places.items() if s not in others and len(lies) == 1 and None not in lies]
+        )
+
+    def _make(self, begin: int, found: Found, block: int) -> int:
+        """Execute groups together; where the next ones begin."""
+        segment, groups = self._segment, self._segment.groups
+        scratch = self._scratch(found)
+        last = max(found.members)
+        order = [*found.members, *[g for g in range(begin, last + 1) if g not in found.members]]
+        steps: dict[Column, int] = {}
+        for g, member in found.members.items():
+            run = found.runs[g]
+            for reach in member.reaches:
+                steps[reach.column] = 0 if reach.access.storage in scratch else reach.access.strides[run[-1]]
+            self._cut(groups[g], run, found, block, scratch)
+        for storage in scratch:
+            ((step, period),) = [p for p in found.places[storage] if p is not None]
+            self._schedule.sizes[storage] = self._schedule.sizes[storage] // period * step * block
+        groups[begin : last + 1] = [groups[g] for g in order]
+        known = self._members
+        self._members = {g: known[g] for g in known if g > last}
+        for g in range(begin, last + 1):
+            if order[g - begin] not in found.members:
+                self._members[g] = known[order[g - begin]]
+            for j in groups[g].members:
+                segment.group_of[j] = g
+        end = begin + len(found.members)
+        segment.bands.append(Band(begin, end, found.count, block, steps, scratch, found.nbytes(scratch)))
+        return end
+
+    def _cut(self, group: Group, run: Run, found: Found, block: int, scratch: frozenset[int]) -> None:
+        """Leave a block of a group's rows in its statements."""
+        statements, start = self._schedule.statements, self._segment.start
+        shape = list(group.shape)
+        for axis in run:
+            shape[axis] = 1
+        shape[run[-1]] = block
+        group.shape = tuple(shape)
+        group.rows = Rows(run[-1], found.count, block)
+
+        def cut(access: Access) -> Access:
+            strides = list(access.strides)
+            offset = access.offset
+            if access.storage in scratch:
+                ((step, period),) = [p for p in found.places[access.storage] if p is not None]
+                strides = [s // period * step * block if s % period == 0 else s for s in strides]
+                offset = offset // period * step * block + offset % period
+            strides = [0 if n == 1 else s for n, s in zip(shape, strides, strict=True)]
+            return access._replace(offset=offset, strides=tuple(strides))
+
+        for j in group.members:
+            form, target, operands = statements[start + j]
+            target, operands = cut(target), tuple(map(cut, operands))
+            steps = (target.strides, *[a.strides for a in operands])
+            statements[start + j] = Statement(form._replace(shape=group.shape, strides=steps), target, operands)
+
+
+def arrange(rules: Rules, schedule: Schedule) -> None:
+    """Arrange the groups of a schedule in bands."""
+    for segment in schedule.segments:
+        if segment.count == 1:
+            Search(schedule, segment, rules).bands()
