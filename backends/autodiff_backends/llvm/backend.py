@@ -59,9 +59,6 @@ LONGEST_STRAIGHT = 600
 LEAST_GAIN = 0.8
 SMALLEST_TRAFFIC = 100_000.0
 
-# A block of rows takes this part of the cache of a core.
-BLOCKS = 8
-
 # Nanoseconds of a call of a kernel, beside what is done in it.
 KERNEL_CALL = 150.0
 
@@ -327,8 +324,8 @@ def _text(program: Program, name: str = "kernel") -> KernelText | None:
 def _scheduled(lowering: Lowering) -> Schedule:
     """With repetitions rolled up, unless they then write large arrays that need not be stored otherwise."""
     lay_out(lowering)
-    size = cache_bytes()
-    in_bands = partial(arrange, Rules(size // BLOCKS, size, is_watched, is_product))
+    near, own = cache_bytes(1), cache_bytes(2)
+    in_bands = partial(arrange, Rules(near, own, own, is_watched, is_product))
     rolled = Schedule(lowering, arrange=in_bands)
     repeated = [s for s in rolled.segments if s.count > 1]
     bodies = [lowering.statements[i].form.primitive for s in repeated for i in range(s.start, s.start + s.period)]

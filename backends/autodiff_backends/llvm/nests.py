@@ -100,7 +100,7 @@ class Loops:
         self._nest = nest
         self._parts = parts
         forms = {j: statement.form for j, statement in nest.members}
-        self._totals = {j: code.variable(accumulator(forms[j].dtypes[0])) for j in nest.reductions}
+        self._totals = {j: code.variable(accumulator(forms[j])) for j in nest.reductions}
         self._runs = {j: code.variable(FLOAT64) for j in nest.long}
         self._lost = {j: code.variable(FLOAT64) for j in nest.long}
         self._far = code.variable(BOOL) if nest.watched else ""
@@ -286,7 +286,7 @@ class Loops:
     def _begin_sums(self) -> None:
         code, nest = self._code, self._nest
         for j, reduces in nest.reductions.items():
-            wide = accumulator(nest.statement(j).form.dtypes[0])
+            wide = accumulator(nest.statement(j).form)
             code.set(self._totals[j], code.constant(first_of(reduces, wide), wide))
             if j in nest.long:
                 code.set(self._lost[j], code.constant(0.0, FLOAT64))
@@ -295,7 +295,7 @@ class Loops:
         code, nest = self._code, self._nest
         for place, j in enumerate(nest.reductions):
             dtype = nest.statement(j).form.dtypes[0]
-            total = code.get(self._totals[j], accumulator(dtype))
+            total = code.get(self._totals[j], accumulator(nest.statement(j).form))
             if j in nest.long:
                 lost = code.get(self._lost[j], FLOAT64)
                 # What was lost is not a number if the sum has left the range.
@@ -377,7 +377,7 @@ class Loops:
             code.set(self._far, code.constant(False, BOOL))
             code.outside = self._far
             kept = {
-                j: (variable, code.get(variable, accumulator(nest.statement(j).form.dtypes[0])))
+                j: (variable, code.get(variable, accumulator(nest.statement(j).form)))
                 for j, variable in self._totals.items()
                 if j not in nest.long
             }
@@ -439,5 +439,5 @@ class Loops:
                 code.store(target, accumulate(form.reduces, code.element(target, dtype), value))
                 continue
             variable = self._runs[j] if j in nest.long else self._totals[j]
-            wide = accumulator(form.dtypes[0])
+            wide = accumulator(form)
             code.set(variable, accumulate(form.reduces, code.get(variable, wide), value.cast(wide)))

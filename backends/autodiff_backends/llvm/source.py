@@ -424,7 +424,7 @@ class KernelText:
         for j, reduces in nest.reductions.items():
             statement = nest.statement(j)
             dtype = statement.form.dtypes[0]
-            wide = dtype if nest.by_rows else accumulator(dtype)
+            wide = dtype if nest.by_rows else accumulator(statement.form)
             size = nest.extent(nest.inner[-1]) if nest.by_rows else 1
             name = f"p{len(self.parts)}"
             self.parts.append(Part(size, wide))

@@ -39,9 +39,11 @@ class Rules(NamedTuple):
     Attributes
     ----------
     block : int
-        Bytes of all that is read and written for a block.
-    large : int
-        What fits into so many bytes is not cut; no row has more.
+        Bytes of all that is read and written for a block, if rows are not longer.
+    longest : int
+        Bytes of a block at most.
+    fits : int
+        What reads and writes no more bytes in all is left as it is.
     is_angle : callable
         As for nests.
     is_left_out : callable
@@ -49,7 +51,8 @@ class Rules(NamedTuple):
     """
 
     block: int
-    large: int
+    longest: int
+    fits: int
     is_angle: Callable[[Form], bool]
     is_left_out: Callable[[Form], bool]
 
@@ -263,7 +266,7 @@ class Search:
         """The band from a group on that saves most, and how many rows it does at once."""
         member = self._member(begin)
         best: tuple[int, Found, int] | None = None
-        if not member.may_join or member.nbytes * MOST_PASSED < self._rules.large:
+        if not member.may_join or member.nbytes * MOST_PASSED < self._rules.fits:
             return None
         for run in member.runs():
             found = self._from(begin, run)
@@ -302,14 +305,14 @@ class Search:
 
     def _block(self, found: Found) -> int:
         """How many rows are done at once; 0 if rows are too long for that, or all of them fit."""
-        if found.nbytes() <= self._rules.large:
+        if found.nbytes() <= self._rules.fits:
             return 0
         block = max(found.block(self._rules.block), 1)
         piece = found.piece()
         if piece:
             least = max(-(-SHORTEST_PIECE // piece), SHORTEST_ROW)
             block = -(-block // least) * least
-        if block > found.block(self._rules.large) or block >= found.count:
+        if block > found.block(self._rules.longest) or block >= found.count:
             return 0
         return block
 

@@ -205,6 +205,7 @@ def _adds_doubles(statement: Statement) -> bool:
     return statement.form.reduces is np.add and statement.form.dtypes[0] == FLOAT64
 
 
-def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """What a sum is added up in; single precision in double, which costs nothing in a register."""
-    return FLOAT64 if dtype == FLOAT32 else dtype
+def accumulator(form: Form) -> np.dtype[Any]:
+    """What a reduction has in a register: double precision for what is rounded in single precision."""
+    dtype = form.dtypes[0]
+    return FLOAT64 if dtype == FLOAT32 and form.reduces in (np.add, np.multiply) else dtype
