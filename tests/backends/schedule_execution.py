@@ -78,14 +78,14 @@ def turns(segment):
             yield Turn(segment.groups[place], segment.groups[place].shape)
             place += 1
             continue
-        for first in range(0, band.count, band.block):
-            rows = min(band.block, band.count - first)
+        for first in range(0, band.n_rows, band.block):
+            rows = min(band.block, band.n_rows - first)
             for group in segment.groups[band.begin : band.end]:
-                assert group.rows[1:] == (band.count, band.block)
+                assert group.rows[1:] == (band.n_rows, band.block)
                 assert group.shape[group.rows.axis] == band.block
                 shape = list(group.shape)
                 shape[group.rows.axis] = rows
-                yield Turn(group, tuple(shape), first, band, first + rows == band.count)
+                yield Turn(group, tuple(shape), first, band, first + rows == band.n_rows)
         place = band.end
 
 

@@ -211,4 +211,4 @@ def test_normalisations_and_their_gradients_are_one_pass(as_program, monkeypatch
                 ((band,),) = [segment.bands for segment in schedule.segments]
                 # (A sum over all, and what is done with it, may be outside.)
                 assert len(schedule.segments[0].groups) - (band.end - band.begin) <= 1
-                assert schedule.workspaces[np.dtype(dtype)] < 8 * x.size / band.count + 8 * x.shape[0]
+                assert schedule.workspaces[np.dtype(dtype)] < 8 * x.size / band.n_rows + 8 * x.shape[0]

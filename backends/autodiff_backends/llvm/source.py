@@ -328,7 +328,7 @@ class KernelText:
         nests = [self._nest_of(segment, group) for group in segment.groups[band.begin : band.end]]
         nanoseconds = COSTS.band(band, nests)
         shared = nanoseconds >= SMALLEST_SHARED
-        self._begin(band.count if shared else None)
+        self._begin(band.n_rows if shared else None)
         self.stages[-1].nanoseconds += nanoseconds
         code = self._code
         own = self._own_scratch(band) if shared else {}
@@ -349,17 +349,17 @@ class KernelText:
         for written in loops:
             written.begin()
         begin, end = (Value(code, INT64, f"%{name}") for name in ("begin", "end"))
-        count = end - begin if shared else code.integer(band.count)
+        count = end - begin if shared else code.integer(band.n_rows)
 
         def block(i: Value) -> None:
             done = i * band.block
             rows = code.integer(band.block)
-            if band.block > 1 and (shared or band.count % band.block):
+            if band.block > 1 and (shared or band.n_rows % band.block):
                 rows = unknown(code.intrinsic("smin", count - done, rows))
             for written in loops:
                 written.block(begin + done if shared else done, rows)
 
-        blocks = code.integer(-(-band.count // band.block))
+        blocks = code.integer(-(-band.n_rows // band.block))
         if shared:
             blocks = Value(code, INT64, code.emit(f"udiv i64 {(count + (band.block - 1)).text}, {band.block}"))
         loop(code, blocks, block)

@@ -75,7 +75,7 @@ class Costs(NamedTuple):
 
     def band(self, band: Band, nests: list[Nest]) -> float:
         """Likewise of nests that are executed together."""
-        blocks = band.count / band.block
+        blocks = band.n_rows / band.block
         return max(blocks * sum(map(self._arithmetic, nests)), band.nbytes * MOVED_BYTE)
 
     def _arithmetic(self, nest: Nest) -> float:

@@ -90,7 +90,7 @@ class Nest:
         self.axes = self.outer + self.inner
         terms = math.prod(self.extent(axes) for axes in self.inner)
         if self.rows is not None and self.across:
-            terms = terms // self.rows.block * self.rows.count
+            terms = terms // self.rows.block * self.rows.n_rows
         self.short = (
             bool(self.reductions and self.outer and self.inner)
             and not self.by_rows

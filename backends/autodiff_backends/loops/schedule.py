@@ -39,13 +39,13 @@ class Rows(NamedTuple):
 
     Attributes
     ----------
-    axis, count : int
+    axis, n_rows : int
     block : int
         How many of them the group has in its shape: so many at most are done at once.
     """
 
     axis: int
-    count: int
+    n_rows: int
     block: int
 
 
@@ -78,7 +78,7 @@ class Band(NamedTuple):
     ----------
     begin, end : int
         The first of its groups, and the one after the last.
-    count, block : int
+    n_rows, block : int
         How many rows there are, and are done at once.
     steps : dict of (int, int) to int
         From row to row, of each column that is in memory.
@@ -90,7 +90,7 @@ class Band(NamedTuple):
 
     begin: int
     end: int
-    count: int
+    n_rows: int
     block: int
     steps: dict[tuple[int, int], int]
     scratch: frozenset[int]
