@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from ..loops.tables import Rows, Table
 from .code import INVARIANT, Code, Module, loop, unknown
 from .expressions import COSTS, accumulate
 from .nests import Loops, is_watched, key_of, share
+from .stages import Part, Stage
 from .values import INT64, DType, Value
 
 # More inputs than this are one array of pointers, walked through by loops: there is one for each step of a recurrence.
@@ -31,36 +32,6 @@ STAGE = ("stage", "part", "begin", "end", "iteration")
 
 # Bytes of a line of the processor's cache, at which workspaces begin.
 LINE = 64
-
-
-class Part(NamedTuple):
-    """What each thread leaves of a sum: so many numbers, of a dtype."""
-
-    size: int
-    dtype: DType
-
-
-class Stage:
-    """A part of a kernel that is executed as a whole before the next one.
-
-    Attributes
-    ----------
-    code : Code
-    extent : int or None
-        Iterations of its outermost loop, which threads may share; None for what one thread does.
-    segment : Segment or None
-        What is repeated stage after stage; None if a stage has all iterations, or there are none.
-    nanoseconds : float
-        What it takes, roughly.
-    """
-
-    __slots__ = ("code", "extent", "nanoseconds", "segment")
-
-    def __init__(self, code: Code, extent: int | None = None, segment: Segment | None = None):
-        self.code = code
-        self.extent = extent
-        self.segment = segment
-        self.nanoseconds = 0.0
 
 
 class KernelText:
@@ -336,14 +307,8 @@ class KernelText:
         number = len(self.parts)
         for nest in nests:
             nest.in_parts = shared and nest.across
-            pointers = {}
-            for j, c in nest.columns:
-                statement = nest.statement(j)
-                access = statement.target if c < 0 else statement.operands[c]
-                array, place = own.get(access.storage) or self._array(access.storage), at((j, c))
-                if access.storage in own:
-                    place = code.integer(access.offset)
-                pointers[j, c] = code.offset(array, statement.form.dtypes[c + 1], place)
+            addresses, columns = self._pointers(nest, at, own)
+            pointers = {column: addresses[place] for column, place in columns.items()}
             loops.append(Loops(code, nest, pointers, number, band.steps))
             number += len(nest.reductions) if nest.in_parts else 0
         for written in loops:
@@ -391,17 +356,7 @@ class KernelText:
     def _nest(self, nest: Nest, at: Callable[[tuple[int, int]], Value]) -> None:
         """The loops of a nest: here, or in a function that equal nests have in common."""
         code = self._code
-        found: dict[Any, int] = {}
-        addresses: list[str] = []
-        columns = {}
-        for j, c in nest.columns:
-            statement = nest.statement(j)
-            access = statement.target if c < 0 else statement.operands[c]
-            array, place = self._array(access.storage), at((j, c))
-            if (array, place.text) not in found:
-                found[array, place.text] = len(addresses)
-                addresses.append(code.offset(array, statement.form.dtypes[c + 1], place))
-            columns[j, c] = found[array, place.text]
+        addresses, columns = self._pointers(nest, at, {})
         if len(self.schedule.segments) == 1 or nest.shared is not None or not nest.axes:
             pointers = {column: addresses[number] for column, number in columns.items()}
             Loops(code, nest, pointers, len(self.parts)).write()
@@ -416,6 +371,29 @@ class KernelText:
 
         name = self.module.shared(key_of(nest, columns), write)
         code.do(f"call void @{name}({', '.join([f'ptr {address}' for address in addresses])})")
+
+    def _pointers(
+        self, nest: Nest, at: Callable[[tuple[int, int]], Value], own: dict[int, str]
+    ) -> tuple[list[str], dict[tuple[int, int], int]]:
+        """Where the columns of a nest begin, each address once, and which of these each has.
+
+        Some storages may have places of their own.
+        """
+        found: dict[Any, int] = {}
+        addresses: list[str] = []
+        columns = {}
+        for j, c in nest.columns:
+            statement = nest.statement(j)
+            access = statement.target if c < 0 else statement.operands[c]
+            if access.storage in own:
+                array, place = own[access.storage], self._code.integer(access.offset)
+            else:
+                array, place = self._array(access.storage), at((j, c))
+            if (array, place.text) not in found:
+                found[array, place.text] = len(addresses)
+                addresses.append(self._code.offset(array, statement.form.dtypes[c + 1], place))
+            columns[j, c] = found[array, place.text]
+        return addresses, columns
 
     def _join_parts(self, nest: Nest, at: Callable[[tuple[int, int]], Value]) -> None:
         """What the parts of a shared loop have summed up, put together by one thread."""

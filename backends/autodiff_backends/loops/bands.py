@@ -265,16 +265,19 @@ class Search:
     def _best(self, begin: int) -> tuple[Found, int] | None:
         """The band from a group on that saves most, and how many rows it does at once."""
         member = self._member(begin)
-        best: tuple[int, Found, int] | None = None
+        best: tuple[float, Found, int] | None = None
         if not member.may_join or member.nbytes * MOST_PASSED < self._rules.fits:
             return None
         for run in member.runs():
             found = self._from(begin, run)
             block = self._block(found)
             saved = found.passes - found.nbytes(self._scratch(found))
-            enough = max(LEAST_SAVED * found.passes, best[0] if best is not None else 0)
-            if block and len(found.members) > 1 and saved > enough:
-                best = saved, found, block
+            if not block or saved < LEAST_SAVED * found.passes:
+                continue
+            # What one group hands to the next is in the nearest cache, or in the one after it.
+            worth = saved if block <= found.block(self._rules.block) else saved / 2
+            if best is None or worth > best[0]:
+                best = worth, found, block
         return None if best is None else best[1:]
 
     def _from(self, begin: int, run: Run) -> Found:
