@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import cached_property, partial
 from typing import NamedTuple
 
 from .accesses import Access
-from .nests import SHORTEST_ROW, Nest
+from .nests import Nest
 from .schedule import Band, Group, Rows, Schedule, Segment
 from .statements import Form, Statement
 
@@ -66,44 +67,75 @@ class Reach(NamedTuple):
     itemsize: int
 
     @property
-    def is_written(self) -> bool:
-        """Whether it is the target."""
-        return self.column[1] < 0
-
-    @property
     def nbytes(self) -> int:
         """Of all elements."""
         long = [n for n, step in zip(self.shape, self.access.strides, strict=True) if step]
         return math.prod(long) * self.itemsize
 
 
+class Lies(NamedTuple):
+    """How a group lies in rows.
+
+    Attributes
+    ----------
+    places : dict of int to set
+        For each storage how its accesses lie in rows.
+    nbytes : dict of tuple to tuple of (int, bool)
+        Bytes of what is accessed, and whether these differ from row to row.
+    piece : int
+        Bytes of a row that lie together, where these are fewest.
+    """
+
+    places: dict[int, set[Places | None]]
+    nbytes: dict[tuple[int, int, int], tuple[int, bool]]
+    piece: int
+
+
 class Member:
     """A group that may be in a band."""
 
-    def __init__(self, nest: Nest, is_left_out: Callable[[Form], bool]):
+    def __init__(self, nest: Nest, is_left_out: Callable[[Form], bool], sizes: list[int]):
         self.nest = nest
+        self._sizes = sizes
+        self._lies: dict[Run, Lies] = {}
         self.reaches: list[Reach] = []
         for j, c in nest.columns:
             statement = nest.statement(j)
             access = statement.target if c < 0 else statement.operands[c]
             self.reaches.append(Reach((j, c), access, nest.shape, statement.form.dtypes[c + 1].itemsize))
         self.accessed = {r.access.storage for r in self.reaches}
-        self.written = {r.access.storage for r in self.reaches if r.is_written}
+        self.written = {r.access.storage for r in self.reaches if r.column[1] < 0}
         self.nbytes = nest.nbytes
         self.may_join = (
             0 not in nest.shape and bool(nest.axes) and not any(is_left_out(s.form) for _, s in nest.members)
         )
+        # Axes that could be those of rows, and how many rows these have.
+        self.runs = list(self._runs()) if self.may_join else []
 
-    def runs(self, count: int | None = None) -> Iterator[Run]:
-        """Axes that could be those of rows; only of so many rows, if that is known."""
+    def lies(self, run: Run) -> Lies:
+        """How it lies in rows along these axes."""
+        if run not in self._lies:
+            made = self._lies[run] = Lies({}, {}, SHORTEST_PIECE)
+            for reach in self.reaches:
+                access, size = reach.access, self._sizes[reach.access.storage]
+                place = places(access, reach.shape, run, size)
+                made.places.setdefault(access.storage, set()).add(place)
+                moves = any(access.strides[axis] for axis in run)
+                made.nbytes[access.storage, access.offset, reach.nbytes] = reach.nbytes, moves
+                if place is not None and place.period < size:
+                    made = made._replace(piece=min(made.piece, place.step * reach.itemsize))
+            self._lies[run] = made
+        return self._lies[run]
+
+    def _runs(self) -> Iterator[tuple[Run, int]]:
         shape = self.nest.shape
         reduced = {axis for _, s in self.nest.members for axis in s.form.reduced}
         long = [axis for axis, n in enumerate(shape) if n > 1]
         for i, first in enumerate(long):
             run, rows = [first], shape[first]
             for axis in [*long[i + 1 :], -1]:
-                if (rows == count or count is None) and self._may_be_rows(run, reduced):
-                    yield tuple(run)
+                if self._may_be_rows(run, reduced):
+                    yield tuple(run), rows
                 if axis < 0 or (axis in reduced) != (first in reduced) or not self._are_one(run[-1], axis):
                     break
                 run.append(axis)
@@ -160,77 +192,68 @@ class Found:
 
     Parameters
     ----------
-    sizes : list of int
-        Of all storages.
     count : int
         Rows.
     """
 
-    def __init__(self, sizes: list[int], count: int):
+    def __init__(self, count: int):
         self.count = count
         self.runs: dict[int, Run] = {}
         self.members: dict[int, Member] = {}
-        self._sizes = sizes
         self._written: set[int] = set()
-        # For each storage how it lies in rows, in all of its accesses.
         self.places: dict[int, set[Places | None]] = {}
-        # Bytes of each storage that do and that do not differ from row to row, by what is accessed.
-        self._bytes: dict[tuple[int, int, int], tuple[int, bool]] = {}
-        self.passes = 0
+        self._nbytes: dict[tuple[int, int, int], tuple[int, bool]] = {}
+        # Bytes that differ from row to row, and others; bytes that all groups read and write one after another.
+        self._moving = self._fixed = self.passes = 0
+        self._piece = SHORTEST_PIECE
 
-    def fits(self, member: Member, run: Run) -> bool:
-        """Whether a group depends on the others within a row only, and they on it."""
-        for storage, own in self._places(member, run).items():
+    def fits(self, member: Member, run: Run, longest: int) -> bool:
+        """Whether a group depends on the others within a row only, and they on it, and rows are not too long then."""
+        own = member.lies(run)
+        for storage, lies in own.places.items():
             if storage in self.places and (storage in self._written or storage in member.written):
-                together = self.places[storage] | own
+                together = self.places[storage] | lies
                 if len(together) > 1 or None in together:
                     return False
-        return True
+        new = [own.nbytes[key] for key in own.nbytes if key not in self._nbytes]
+        moving = self._moving + sum([size for size, moves in new if moves])
+        fixed = self._fixed + sum([size for size, moves in new if not moves])
+        least = -(-SHORTEST_PIECE // min(self._piece, own.piece))
+        return fixed * self.count + moving * least <= longest * self.count
 
     def shared(self, member: Member, run: Run) -> int:
         """How many storages both read or write, in the same rows."""
-        own = self._places(member, run)
-        return sum([self.places.get(storage) == found != {None} for storage, found in own.items()])
+        own = member.lies(run).places
+        return sum([self.places.get(storage) == lies != {None} for storage, lies in own.items()])
 
     def join(self, g: int, member: Member, run: Run) -> None:
         """Have a group in it."""
-        for storage, own in self._places(member, run).items():
-            self.places.setdefault(storage, set()).update(own)
+        own = member.lies(run)
+        for storage, lies in own.places.items():
+            self.places.setdefault(storage, set()).update(lies)
+        for key, (size, moves) in own.nbytes.items():
+            if key not in self._nbytes:
+                self._nbytes[key] = size, moves
+                self._moving += moves * size
+                self._fixed += (not moves) * size
+        self._piece = min(self._piece, own.piece)
         self._written |= member.written
         self.members[g], self.runs[g] = member, run
         self.passes += member.nbytes
-        for reach in member.reaches:
-            moves = any(reach.access.strides[axis] for axis in run)
-            key = reach.access.storage, reach.access.offset, reach.nbytes
-            self._bytes[key] = reach.nbytes, moves
-
-    def _places(self, member: Member, run: Run) -> dict[int, set[Places | None]]:
-        found: dict[int, set[Places | None]] = {}
-        for reach in member.reaches:
-            storage = reach.access.storage
-            found.setdefault(storage, set()).add(places(reach.access, reach.shape, run, self._sizes[storage]))
-        return found
 
     def nbytes(self, without: frozenset[int] = frozenset()) -> int:
         """Of all that is read and written, but some storages."""
-        return sum([size for (storage, _, _), (size, _) in self._bytes.items() if storage not in without])
+        return sum([size for (storage, _, _), (size, _) in self._nbytes.items() if storage not in without])
 
     def block(self, nbytes: int) -> int:
-        """How many rows need so many bytes."""
-        moving = sum([size for size, moves in self._bytes.values() if moves])
-        fixed = sum([size for size, moves in self._bytes.values() if not moves])
-        return max(nbytes - fixed, 0) * self.count // max(moving, 1)
+        """How many rows need so many bytes, but at least those that make pieces long enough."""
+        least = -(-SHORTEST_PIECE // self._piece)
+        block = max(nbytes - self._fixed, 0) * self.count // max(self._moving, 1)
+        return max(block // least, 1) * least
 
-    def piece(self) -> int:
-        """Bytes of a row that lie together, where these are fewest; 0 if all rows lie one after another."""
-        found = [
-            p.step * r.itemsize
-            for m in self.members.values()
-            for r in m.reaches
-            for p in self.places[r.access.storage]
-            if p is not None and p.period < self._sizes[r.access.storage]
-        ]
-        return min(found, default=0)
+    def is_near(self, nbytes: int) -> bool:
+        """Whether what is done at once has no more bytes."""
+        return self._fixed * self.count + self._moving * self.block(nbytes) <= nbytes * self.count
 
 
 class Search:
@@ -239,14 +262,6 @@ class Search:
     def __init__(self, schedule: Schedule, segment: Segment, rules: Rules):
         self._schedule, self._segment, self._rules = schedule, segment, rules
         self._members: dict[int, Member] = {}
-        lowering = schedule.lowering
-        # What is used by others than the groups of this segment.
-        self._outside = {*lowering.inputs.values(), *lowering.outputs}
-        for other in schedule.segments:
-            if other is not segment:
-                for i in range(other.start, other.start + other.period * other.count):
-                    _, target, operands = schedule.statements[i]
-                    self._outside.update([target.storage, *[a.storage for a in operands]])
 
     def bands(self) -> None:
         """Arrange the groups of the segment in bands."""
@@ -259,7 +274,7 @@ class Search:
     def _member(self, g: int) -> Member:
         if g not in self._members:
             nest = Nest(self._schedule, self._segment, self._segment.groups[g], self._rules.is_angle)
-            self._members[g] = Member(nest, self._rules.is_left_out)
+            self._members[g] = Member(nest, self._rules.is_left_out, self._schedule.sizes)
         return self._members[g]
 
     def _best(self, begin: int) -> tuple[Found, int] | None:
@@ -268,37 +283,36 @@ class Search:
         best: tuple[float, Found, int] | None = None
         if not member.may_join or member.nbytes * MOST_PASSED < self._rules.fits:
             return None
-        for run in member.runs():
-            found = self._from(begin, run)
-            block = self._block(found)
-            saved = found.passes - found.nbytes(self._scratch(found))
-            if not block or saved < LEAST_SAVED * found.passes:
+        for run, count in member.runs:
+            found = self._from(begin, run, count)
+            block = found.block(self._rules.block)
+            if len(found.members) < 2 or block >= count or found.nbytes() <= self._rules.fits:
                 continue
+            saved = found.passes - found.nbytes(self._scratch(found))
             # What one group hands to the next is in the nearest cache, or in the one after it.
-            worth = saved if block <= found.block(self._rules.block) else saved / 2
-            if best is None or worth > best[0]:
+            worth = saved if found.is_near(self._rules.block) else saved / 2
+            if saved >= LEAST_SAVED * found.passes and (best is None or worth > best[0]):
                 best = worth, found, block
         return None if best is None else best[1:]
 
-    def _from(self, begin: int, run: Run) -> Found:
+    def _from(self, begin: int, run: Run, count: int) -> Found:
         """All groups that can be executed together with one, for these rows of it."""
-        member = self._member(begin)
-        count = math.prod([member.nest.shape[axis] for axis in run])
-        found = Found(self._schedule.sizes, count)
-        found.join(begin, member, run)
+        found, longest = Found(count), self._rules.longest
+        if not found.fits(self._member(begin), run, longest):
+            return found
+        found.join(begin, self._member(begin), run)
         accessed: set[int] = set()
         written: set[int] = set()
         passed = 0
         for g in range(begin + 1, len(self._segment.groups)):
             member = self._member(g)
-            joins = None
-            if member.may_join and written.isdisjoint(member.accessed) and accessed.isdisjoint(member.written):
-                possible = [(found.shared(member, r), r) for r in member.runs(count) if found.fits(member, r)]
-                joins = max(possible, default=(0, None), key=lambda pair: pair[0])
-            if joins is not None and joins[0] and joins[1] is not None:
-                found.join(g, member, joins[1])
-                passed = 0
-                continue
+            if written.isdisjoint(member.accessed) and accessed.isdisjoint(member.written):
+                possible = [r for r, n in member.runs if n == count and found.fits(member, r, longest)]
+                joins = max(possible, default=None, key=partial(found.shared, member))
+                if joins is not None and found.shared(member, joins):
+                    found.join(g, member, joins)
+                    passed = 0
+                    continue
             accessed |= member.accessed
             written |= member.written
             passed += 1
@@ -306,28 +320,35 @@ class Search:
                 break
         return found
 
-    def _block(self, found: Found) -> int:
-        """How many rows are done at once; 0 if rows are too long for that, or all of them fit."""
-        if found.nbytes() <= self._rules.fits:
-            return 0
-        block = max(found.block(self._rules.block), 1)
-        piece = found.piece()
-        if piece:
-            least = max(-(-SHORTEST_PIECE // piece), SHORTEST_ROW)
-            block = -(-block // least) * least
-        if block > found.block(self._rules.longest) or block >= found.count:
-            return 0
-        return block
-
     def _scratch(self, found: Found) -> frozenset[int]:
         """What is made and read for the same rows by these groups alone."""
-        others = set(self._outside)
-        for g in range(len(self._segment.groups)):
-            if g not in found.members:
-                others |= self._member(g).accessed
+        inside = {j for member in found.members.values() for j, _ in member.nest.members}
         return frozenset(
-            [s for s, lies in found.places.items() if s not in others and len(lies) == 1 and None not in lies]
+            [
+                storage
+                for storage, lies in found.places.items()
+                if len(lies) == 1 and None not in lies and inside.issuperset(self._users[storage])
+            ]
         )
+
+    @cached_property
+    def _users(self) -> dict[int, set[int]]:
+        """For each storage the positions of the statements that have it in memory, and -1 for whoever else does."""
+        schedule, segment = self._schedule, self._segment
+        users: dict[int, set[int]] = {}
+        for other in schedule.segments:
+            for i in range(other.start, other.start + other.period * other.count):
+                _, target, operands = schedule.statements[i]
+                if other is not segment:
+                    for access in (target, *operands):
+                        users.setdefault(access.storage, set()).add(-1)
+                    continue
+                j = i - segment.start
+                for c in schedule.columns(segment, j):
+                    users.setdefault((target if c < 0 else operands[c]).storage, set()).add(j)
+        for storage in (*schedule.lowering.inputs.values(), *schedule.lowering.outputs):
+            users.setdefault(storage, set()).add(-1)
+        return users
 
     def _make(self, begin: int, found: Found, block: int) -> int:
         """Execute groups together; where the next ones begin."""
