@@ -251,6 +251,11 @@ class Found:
         block = max(nbytes - self._fixed, 0) * self.count // max(self._moving, 1)
         return max(block // least, 1) * least
 
+    @property
+    def is_in_pieces(self) -> bool:
+        """Whether what lies together of a block is short."""
+        return self._piece < SHORTEST_PIECE
+
     def is_near(self, nbytes: int) -> bool:
         """Whether what is done at once has no more bytes."""
         return self._fixed * self.count + self._moving * self.block(nbytes) <= nbytes * self.count
@@ -290,7 +295,10 @@ class Search:
                 continue
             saved = found.passes - found.nbytes(self._scratch(found))
             # What one group hands to the next is in the nearest cache, or in the one after it.
-            worth = saved if found.is_near(self._rules.block) else saved / 2
+            is_near = found.is_near(self._rules.block)
+            if found.is_in_pieces and not is_near:
+                continue
+            worth = saved if is_near else saved / 2
             if saved >= LEAST_SAVED * found.passes and (best is None or worth > best[0]):
                 best = worth, found, block
         return None if best is None else best[1:]
