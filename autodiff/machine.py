@@ -39,7 +39,7 @@ CACHES = "/sys/devices/system/cpu/cpu0/cache"
 UNKNOWN_CACHES = {1: 2**15, 2: 2**18}
 
 
-@functools.cache
+@functools.lru_cache(maxsize=2)
 def cache_bytes(level: int) -> int:
     """The first or the second cache for data that a processor has for itself."""
     with suppress(OSError, ValueError):

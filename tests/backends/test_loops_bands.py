@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autodiff as ad
+import autodiff.machine
+from autodiff.machine import UNKNOWN_CACHES, cache_bytes
 from autodiff_backends.llvm import backend as llvm_
 from autodiff_backends.llvm import source
 from autodiff_backends.llvm.backend import is_product, is_watched
@@ -226,6 +228,7 @@ def weighted(x, w):
 
 @pytest.fixture
 def small_caches(monkeypatch):
+    pytest.importorskip("llvmlite")
     monkeypatch.setattr(llvm_, "cache_bytes", {1: 1 << 10, 2: 1 << 14}.__getitem__)
 
 
@@ -293,3 +296,16 @@ def test_sums_over_all_rows_lose_nothing(monkeypatch):
                 assert float(function(x)) == pytest.approx(expected, rel=1e-15)
         finally:
             ad.set_num_threads(None)
+
+
+def test_the_caches_of_a_processor(tmp_path, monkeypatch):
+    for i, (level, kind, size) in enumerate([(1, "Data", 48), (1, "Instruction", 32), (2, "Unified", 2048)]):
+        folder = tmp_path / f"index{i}"
+        folder.mkdir()
+        for name, text in {"level": level, "type": kind, "size": f"{size}K"}.items():
+            (folder / name).write_text(f"{text}\n")
+    monkeypatch.setattr(autodiff.machine, "CACHES", str(tmp_path))
+    read = cache_bytes.__wrapped__
+    assert [read(level) for level in (1, 2)] == [48 << 10, 2 << 20]
+    monkeypatch.setattr(autodiff.machine, "CACHES", str(tmp_path / "none"))
+    assert [read(level) for level in (1, 2)] == list(UNKNOWN_CACHES.values())

@@ -201,7 +201,7 @@ class Staged:
         """Fill the outputs; whether anything was noted of floating point."""
         kernel = self._kernel
         count = thread_count()
-        parts = [np.empty(size, dtype) for size, dtype in self._parts]
+        parts = [np.empty(part.size, part.dtype) for part in self._parts]
         made, noted = 1, False
         for iteration, (number, extent) in self._sequence():
             if extent is None:
@@ -210,7 +210,9 @@ class Staged:
                 continue
             ranges = shares(extent, count)
             made = len(ranges)
-            parts = [np.empty(made * size, dtype) for size, dtype in self._parts]
+            for place, part in enumerate(self._parts):
+                if part.stage == number:
+                    parts[place] = np.empty(made * part.size, part.dtype)
             arrays = (iteration, *workspaces, *parts, *taken, *outputs)
             noted |= any(together([partial(kernel, number, i, *span, *arrays) for i, span in enumerate(ranges)]))
         return noted

@@ -292,7 +292,7 @@ class KernelText:
         self.stages[-1].nanoseconds += nanoseconds
         self._nest(nest, at)
         if nest.in_parts and nest.reductions:
-            self._join_parts(nest, at)
+            self._join_parts(nest, at, len(self.stages) - 1)
 
     def _band(self, segment: Segment, band: Band, at: Callable[[tuple[int, int]], Value]) -> None:
         """Loop nests that are executed together, some rows at a time."""
@@ -330,9 +330,10 @@ class KernelText:
         loop(code, blocks, block)
         for written in loops:
             written.end()
+        stage = len(self.stages) - 1
         for nest in nests:
             if nest.in_parts:
-                self._join_parts(nest, at)
+                self._join_parts(nest, at, stage)
 
     def _own_scratch(self, band: Band) -> dict[int, str]:
         """For what is made for some rows, the addresses of a part's own places."""
@@ -350,7 +351,7 @@ class KernelText:
             for storages, length in found:
                 own.update(dict.fromkeys(storages, code.offset(first, dtype, code.integer(size))))
                 size += length
-            self.parts.append(Part(total, dtype))
+            self.parts.append(Part(total, dtype, len(self.stages) - 1))
         return own
 
     def _nest(self, nest: Nest, at: Callable[[tuple[int, int]], Value]) -> None:
@@ -395,8 +396,8 @@ class KernelText:
             columns[j, c] = found[array, place.text]
         return addresses, columns
 
-    def _join_parts(self, nest: Nest, at: Callable[[tuple[int, int]], Value]) -> None:
-        """What the parts of a shared loop have summed up, put together by one thread."""
+    def _join_parts(self, nest: Nest, at: Callable[[tuple[int, int]], Value], stage: int) -> None:
+        """What the parts of a shared loop, in a stage, have summed up, put together by one thread."""
         self._begin(None)
         code = self._code
         for j, reduces in nest.reductions.items():
@@ -405,7 +406,7 @@ class KernelText:
             wide = dtype if nest.by_rows else accumulator(statement.form)
             size = nest.extent(nest.inner[-1]) if nest.by_rows else 1
             name = f"p{len(self.parts)}"
-            self.parts.append(Part(size, wide))
+            self.parts.append(Part(size, wide, stage))
             target = code.offset(self._array(statement.target.storage), dtype, at((j, -1)))
             join = partial(self._join, reduces, f"%{name}", size, wide, target, dtype)
             if size == 1:

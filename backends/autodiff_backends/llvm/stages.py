@@ -10,10 +10,20 @@ from .values import DType
 
 
 class Part(NamedTuple):
-    """What each thread leaves of a sum: so many numbers, of a dtype."""
+    """Memory of each thread: what it leaves of a sum, or works in.
+
+    Attributes
+    ----------
+    size : int
+        Numbers for each.
+    dtype : numpy.dtype
+    stage : int
+        The number of the stage that threads share.
+    """
 
     size: int
     dtype: DType
+    stage: int
 
 
 class Stage:
