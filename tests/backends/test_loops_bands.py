@@ -139,6 +139,7 @@ STEPS = [
     lambda x, y, c: x.reshape(-1, x.shape[-1]),
     lambda x, y, c: (x > y).astype(np.float32) * y,
     lambda x, y, c: x.astype(np.float32),
+    lambda x, y, c: x[[0, -1, 0]] * y[:1],
 ]
 
 programs = st.lists(

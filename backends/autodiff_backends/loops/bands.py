@@ -18,7 +18,7 @@ from typing import NamedTuple
 from .accesses import Access
 from .nests import Nest
 from .schedule import Band, Group, Rows, Schedule, Segment
-from .statements import Form, Statement
+from .statements import GATHER, Form, Statement
 
 # Axes of a group that are one in memory.
 Run = tuple[int, ...]
@@ -107,7 +107,10 @@ class Member:
         self.written = {r.access.storage for r in self.reaches if r.column[1] < 0}
         self.nbytes = nest.nbytes
         self.may_join = (
-            0 not in nest.shape and bool(nest.axes) and not any(is_left_out(s.form) for _, s in nest.members)
+            0 not in nest.shape
+            and bool(nest.axes)
+            # (What a gather picks may be in any row.)
+            and not any(s.form.name == GATHER or is_left_out(s.form) for _, s in nest.members)
         )
         # Axes that could be those of rows, and how many rows these have.
         self.runs = list(self._runs()) if self.may_join else []
@@ -293,11 +296,12 @@ class Search:
             block = found.block(self._rules.block)
             if len(found.members) < 2 or block >= count or found.nbytes() <= self._rules.fits:
                 continue
-            saved = found.passes - found.nbytes(self._scratch(found))
-            # What one group hands to the next is in the nearest cache, or in the one after it.
             is_near = found.is_near(self._rules.block)
             if found.is_in_pieces and not is_near:
+                # Short pieces from far apart are no faster than several passes.
                 continue
+            saved = found.passes - found.nbytes(self._scratch(found))
+            # What one group hands to the next is in the nearest cache, or in the one after it.
             worth = saved if is_near else saved / 2
             if saved >= LEAST_SAVED * found.passes and (best is None or worth > best[0]):
                 best = worth, found, block
