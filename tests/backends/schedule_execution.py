@@ -10,7 +10,7 @@ from autodiff_backends.llvm import machine
 from autodiff_backends.llvm.backend import Staged, is_supported
 from autodiff_backends.llvm.code import Module
 from autodiff_backends.llvm.source import KernelText
-from autodiff_backends.loops.statements import COPY
+from autodiff_backends.loops.statements import COPY, GATHER
 from autodiff_backends.numpy.reference import constant_value, function_for
 
 from .conftest import NUMBERS, REDUCE
@@ -136,7 +136,7 @@ def execute_turn(memory, segment, turn, members, addresses, across):
                     source = segment.local.get((j, c))
                     if source is None:
                         array, element = at(access, (j, c), place)
-                        operands.append(array[element])
+                        operands.append((array, element) if form.name == GATHER and c == 0 else array[element])
                     else:
                         operands.append(made[source])
                 value = computed(form, operands)
@@ -158,6 +158,10 @@ def execute_turn(memory, segment, turn, members, addresses, across):
 def computed(form, operands):
     """The element that a statement writes, or a term of what it reduces."""
     dtype = form.dtypes[0]
+    if form.name == GATHER:
+        (array, element), *picked = operands
+        steps = [(n + size if n < 0 else n) * step for n, (size, step) in zip(picked, form.indexed)]
+        return array[element + sum(steps)]
     if form.reduces is not None:
         return np.multiply(*operands, dtype=dtype) if len(operands) == 2 else np.asarray(operands[0]).astype(dtype)
     if form.name == COPY:

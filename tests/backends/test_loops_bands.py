@@ -155,7 +155,7 @@ def test_random_programs_over_rows(as_program, monkeypatch, is_shared):
     monkeypatch.setattr(source, "SMALLEST_SHARED", 0 if is_shared else float("inf"))
     seen = []
 
-    @settings(deterministic, max_examples=20)
+    @settings(deterministic, max_examples=40)
     @given(programs, shapes, st.sampled_from([1, 200, 600]))
     def check(steps, shape, block):
         random = np.random.default_rng(0)
@@ -177,7 +177,7 @@ def test_random_programs_over_rows(as_program, monkeypatch, is_shared):
 
     check()
     # Others have no bands.
-    assert len(seen) > 4
+    assert len(seen) > 10
 
 
 def softmax(x, axis):
