@@ -2,6 +2,7 @@
 
 import importlib.util
 import itertools
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,23 +48,71 @@ class Memory:
             yield self.array(storage)[self.slice(storage)].reshape(shape)
 
 
+class Turn(NamedTuple):
+    """Rows of a group that are executed together; all of a group that is in no band."""
+
+    group: Any
+    shape: tuple
+    first: int = 0
+    band: Any = None
+    is_last: bool = True
+
+    def addresses(self, schedule, segment, k=0):
+        """Where each column begins, in an iteration of the segment."""
+        steps = self.band.steps if self.band else {}
+        members = [(j, schedule.statements[segment.start + k * segment.period + j]) for j in self.group.members]
+        return {
+            (j, c): schedule.address(s, c) + self.first * steps.get((j, c), 0)
+            for j, s in members
+            for c in schedule.columns(segment, j)
+        }
+
+
+def turns(segment):
+    """The groups of a segment in the order of execution, those of bands block by block."""
+    bands = {band.begin: band for band in segment.bands}
+    place = 0
+    while place < len(segment.groups):
+        band = bands.get(place)
+        if band is None:
+            yield Turn(segment.groups[place], segment.groups[place].shape)
+            place += 1
+            continue
+        for first in range(0, band.n_rows, band.block):
+            rows = min(band.block, band.n_rows - first)
+            for group in segment.groups[band.begin : band.end]:
+                assert group.rows[1:] == (band.n_rows, band.block)
+                assert group.shape[group.rows.axis] == band.block
+                shape = list(group.shape)
+                shape[group.rows.axis] = rows
+                yield Turn(group, tuple(shape), first, band, first + rows == band.n_rows)
+        place = band.end
+
+
 def execute(schedule, values):
     """What the loops of a schedule compute, element by element."""
     memory = Memory(schedule, values)
     with np.errstate(all="ignore"):
         for segment in schedule.segments:
-            for k, group in itertools.product(range(segment.count), segment.groups):
-                members = [(j, schedule.statements[segment.start + k * segment.period + j]) for j in group.members]
-                execute_group(memory, segment, group, members)
+            # What is summed up over the rows of a band.
+            totals = {}
+            for k, turn in itertools.product(range(segment.count), turns(segment)):
+                if turn.band and turn.group is segment.groups[turn.band.begin]:
+                    for storage in turn.band.scratch:
+                        begin = schedule.offsets[storage]
+                        memory.array(storage)[begin : begin + schedule.sizes[storage]] = 99
+                members = [(j, schedule.statements[segment.start + k * segment.period + j]) for j in turn.group.members]
+                execute_turn(memory, segment, turn, members, turn.addresses(schedule, segment, k), totals)
     return list(memory.outputs())
 
 
-def execute_group(memory, segment, group, members):
+def execute_turn(memory, segment, turn, members, addresses, across):
     """All statements of a group at one place of its loops, then at the next one."""
+    group, shape = turn.group, turn.shape
     reduced = group.reduced or ()
-    kept = [axis for axis in range(len(group.shape)) if axis not in reduced]
-    sizes = [[group.shape[axis] for axis in axes] for axes in (kept, reduced)]
-    addresses = {(j, c): memory.schedule.address(s, c) for j, s in members for c in memory.schedule.columns(segment, j)}
+    kept = [axis for axis in range(len(shape)) if axis not in reduced]
+    sizes = [[shape[axis] for axis in axes] for axes in (kept, reduced)]
+    goes_on = group.rows is not None and group.rows.axis in reduced
 
     def at(access, column, place):
         element = addresses[column] + sum(n * step for n, step in zip(place, access.strides))
@@ -71,9 +120,11 @@ def execute_group(memory, segment, group, members):
 
     for outer in np.ndindex(*sizes[0]):
         totals = {j: None for j, s in members if s.form.reduces is not None}
+        if goes_on:
+            totals = across.setdefault((turn.band.begin, outer, *group.members), totals)
         for inner in np.ndindex(*sizes[1]):
             place = dict(zip([*kept, *reduced], [*outer, *inner]))
-            place = [place[axis] for axis in range(len(group.shape))]
+            place = [place[axis] for axis in range(len(shape))]
             made = {}
             for j, (form, target, accesses) in members:
                 operands, found = [], enumerate(accesses)
@@ -110,9 +161,9 @@ def execute_group(memory, segment, group, members):
                     array, element = at(target, (j, -1), place)
                     array[element] = value
         for j, (form, target, _) in members:
-            if j in totals:
+            if j in totals and (turn.is_last or not goes_on):
                 place = dict(zip(kept, outer))
-                array, element = at(target, (j, -1), [place.get(axis, 0) for axis in range(len(group.shape))])
+                array, element = at(target, (j, -1), [place.get(axis, 0) for axis in range(len(shape))])
                 empty = REDUCE[form.name].identity
                 array[element] = empty if totals[j] is None else totals[j]
 

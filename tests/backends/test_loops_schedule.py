@@ -17,7 +17,7 @@ from autodiff_backends.loops.statements import Lowering
 from autodiff_backends.numpy.reference import Interpreted
 
 from ..conftest import kernels_at_once
-from .schedule_execution import compiled, execute
+from .schedule_execution import compiled, execute, turns
 
 deterministic = settings(derandomize=True, deadline=None, database=None, max_examples=200)
 
@@ -107,20 +107,20 @@ def small(monkeypatch):
     monkeypatch.setattr(schedules, "LARGEST_GROUP", 3)
 
 
-def elements(schedule, statement, column):
-    """Where in which array the elements of an access are."""
+def elements(schedule, statement, column, shape=None, address=None):
+    """Where in which array the elements of an access are; of some rows of a band, from an address on."""
     access = statement.target if column < 0 else statement.operands[column]
-    shape = statement.form.shape
-    places = np.full(shape, schedule.address(statement, column))
+    shape = statement.form.shape if shape is None else shape
+    places = np.full(shape, schedule.address(statement, column) if address is None else address)
     for n, step in zip(np.indices(shape), access.strides):
         places += n * step
     return [(schedule.arrays[access.storage], place) for place in places.ravel().tolist()]
 
 
-def touched(schedule, statement, column):
+def touched(schedule, statement, column, shape=None, address=None):
     """The same, and all of what index arrays may mean."""
     if not statement.form.is_anywhere(column):
-        return elements(schedule, statement, column)
+        return elements(schedule, statement, column, shape, address)
     storage = (statement.target if column < 0 else statement.operands[column]).storage
     size = schedule.lowering.storages[storage].size
     return [(schedule.arrays[storage], schedule.offsets[storage] + place) for place in range(size)]
@@ -134,14 +134,15 @@ def assert_memory_is_nobody_elses(schedule):
         for place in range(lowering.storages[storage].size):
             owner[schedule.arrays[storage], schedule.offsets[storage] + place] = storage
     for segment in schedule.segments:
-        for k, group in itertools.product(range(segment.count), segment.groups):
+        for k, turn in itertools.product(range(segment.count), turns(segment)):
+            addresses = turn.addresses(schedule, segment, k)
             # The statements of a group take turns, so that none may touch an element that another storage has.
             seen = {}
-            for j in group.members:
-                statement = lowering.statements[segment.start + k * segment.period + j]
+            for j in turn.group.members:
+                statement = schedule.statements[segment.start + k * segment.period + j]
                 for column in schedule.columns(segment, j):
                     access = statement.target if column < 0 else statement.operands[column]
-                    for element in touched(schedule, statement, column):
+                    for element in touched(schedule, statement, column, turn.shape, addresses[j, column]):
                         assert seen.setdefault(element, access.storage) == access.storage
                         if column < 0:
                             assert not element[0].startswith("x"), "an input is written to"

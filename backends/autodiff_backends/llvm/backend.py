@@ -14,13 +14,14 @@ from autodiff.backend import Backend, Plan, Repetition, Timed
 from autodiff.core.parameters import Own
 from autodiff.core.primitives import Signature
 from autodiff.core.program import Application, Program, prune
-from autodiff.machine import thread_count
+from autodiff.machine import cache_bytes, thread_count
 from autodiff.plan.costs import nbytes
 from autodiff.plan.workspaces import Workspaces
 
+from ..loops.bands import Rules, arrange
 from ..loops.costs import MOVED_BYTE, supported
 from ..loops.layouts import lay_out
-from ..loops.nests import SMALLEST_SHARED, nests_of, traffic
+from ..loops.nests import SMALLEST_SHARED, bands_of, nests_of, traffic
 from ..loops.regions import LOOPS, Composed, Cuts, regions, whole
 from ..loops.schedule import Schedule
 from ..loops.statements import Lowering
@@ -37,7 +38,7 @@ from .entry import Argument, Entry
 from .expressions import COSTS, is_written
 from .layout import holds
 from .machine import Exhausted, Refused, library, load, processor
-from .nests import share
+from .nests import is_product, is_watched, share
 from .repeats import Repeated, Step, fits
 from .source import STAGE, KernelText
 from .told import of_plan
@@ -202,7 +203,7 @@ class Staged:
         """Fill the outputs; whether anything was noted of floating point."""
         kernel = self._kernel
         count = thread_count()
-        parts = [np.empty(size, dtype) for size, dtype in self._parts]
+        parts = [np.empty(part.size, part.dtype) for part in self._parts]
         made, noted = 1, False
         for iteration, (number, extent) in self._sequence():
             if extent is None:
@@ -211,7 +212,9 @@ class Staged:
                 continue
             ranges = shares(extent, count)
             made = len(ranges)
-            parts = [np.empty(made * size, dtype) for size, dtype in self._parts]
+            for place, part in enumerate(self._parts):
+                if part.stage == number:
+                    parts[place] = np.empty(made * part.size, part.dtype)
             arrays = (iteration, *workspaces, *parts, *taken, *outputs)
             noted |= any(together([partial(kernel, number, i, *span, *arrays) for i, span in enumerate(ranges)]))
         return noted
@@ -344,8 +347,14 @@ def _scheduled(lowering: Lowering) -> Schedule:
         return chosen
     # Threads share what is computed, but not what is written anywhere.
     rolling = any(segment.count > 1 for segment in chosen.segments)
-    separate = Schedule(lowering, rolling, mixed=False)
+    separate = _arranged(lowering, rolling, mixed=False)
     return separate if _nanoseconds(separate) < LEAST_GAIN * _nanoseconds(chosen) else chosen
+
+
+def _arranged(lowering: Lowering, rolling: bool = True, mixed: bool = True) -> Schedule:
+    """In bands that are as large as the caches of this processor."""
+    near, own = cache_bytes(1), cache_bytes(2)
+    return Schedule(lowering, rolling, mixed, partial(arrange, Rules(near, own, own, is_watched, is_product)))
 
 
 def _nanoseconds(schedule: Schedule) -> float:
@@ -355,12 +364,15 @@ def _nanoseconds(schedule: Schedule) -> float:
         time = COSTS.nest(nest)
         shared = share(nest) if time >= SMALLEST_SHARED else None
         total += count * time / min(thread_count(), shared or 1)
+    for band, nests in bands_of(schedule):
+        time = COSTS.band(band, nests)
+        total += time / (thread_count() if time >= SMALLEST_SHARED else 1)
     return total
 
 
 def _rolled(lowering: Lowering) -> Schedule:
     """With repetitions rolled up, unless they then write large arrays that need not be stored otherwise."""
-    rolled = Schedule(lowering)
+    rolled = _arranged(lowering)
     repeated = [s for s in rolled.segments if s.count > 1]
     bodies = [lowering.statements[i].form.primitive for s in repeated for i in range(s.start, s.start + s.period)]
     # Products of matrices are loops of their own, and long ones.
@@ -370,7 +382,7 @@ def _rolled(lowering: Lowering) -> Schedule:
     moved = traffic(rolled)
     if moved * MOVED_BYTE < SMALLEST_TRAFFIC:
         return rolled
-    straight = Schedule(lowering, rolling=False)
+    straight = _arranged(lowering, rolling=False)
     return straight if traffic(straight) < LEAST_GAIN * moved else rolled
 
 

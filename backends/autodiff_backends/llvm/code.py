@@ -285,6 +285,11 @@ attributes #7 = {{ nounwind noinline {whole} }}
 MASKED = {str(n) for n in range(3, 16) if n & (n - 1)}
 
 
+def unknown(count: Value) -> Value:
+    """A number of which LLVM knows nothing."""
+    return Value(count.code, INT64, count.code.emit(f'call i64 asm "", "=r,0"({count.typed})'))
+
+
 def loop(
     code: Code,
     count: Value,
@@ -298,7 +303,7 @@ def loop(
     """
     before, head, after = code.name("begin"), code.name("loop"), code.name("end")
     if innermost and count.text in MASKED:
-        count = Value(code, INT64, code.emit(f'call i64 asm "", "=r,0"(i64 {count.text})'))
+        count = unknown(count)
     if guarded:
         code.branch(count > 0, before, after)
     else:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from ..loops.forms import ADD_AT, GATHER, Form, first_of
+from ..loops.functions import LIMITED
 from ..loops.nests import RUN, Nest, accumulator
 from . import products
 from .code import Code, loop
@@ -36,6 +37,16 @@ def key_of(nest: Nest, pointers: Mapping[Column, int]) -> Hashable:
         ]
     )
     return nest.shape, nest.vectors, members, tuple([pointers[column] for column in nest.columns])
+
+
+def is_watched(form: Form) -> bool:
+    """Whether a statement is vectorised for a usual range of numbers."""
+    return form.name in LIMITED
+
+
+def is_product(form: Form) -> bool:
+    """Whether a statement is a product of matrices in tiles."""
+    return products.axes_of(form) is not None
 
 
 def products_of(nest: Nest) -> dict[int, products.Axes] | None:
@@ -73,14 +84,23 @@ class Loops:
         For each column that is in memory the address of its first element.
     parts : int
         The number of the first of the vectors that parts of a shared loop leave their sums in.
+    steps : mapping of (int, int) to int
+        Of a nest in a band, for each column from row to row.
     """
 
-    def __init__(self, code: Code, nest: Nest, pointers: Mapping[Column, str], parts: int = 0):
+    def __init__(
+        self,
+        code: Code,
+        nest: Nest,
+        pointers: Mapping[Column, str],
+        parts: int = 0,
+        steps: Mapping[Column, int] | None = None,
+    ):
         self._code = code
         self._nest = nest
         self._parts = parts
         forms = {j: statement.form for j, statement in nest.members}
-        self._totals = {j: code.variable(accumulator(forms[j].dtypes[0])) for j in nest.reductions}
+        self._totals = {j: code.variable(accumulator(forms[j])) for j in nest.reductions}
         self._runs = {j: code.variable(FLOAT64) for j in nest.long}
         self._lost = {j: code.variable(FLOAT64) for j in nest.long}
         self._far = code.variable(BOOL) if nest.watched else ""
@@ -88,8 +108,11 @@ class Loops:
         self._addresses = dict(pointers)
         self._strides = {(j, c): forms[j].strides[c + 1] for j, c in nest.columns}
         self._dtypes: dict[Column, DType] = {(j, c): forms[j].dtypes[c + 1] for j, c in nest.columns}
+        self._steps = steps or {}
         # Those that are at the same place all the time.
-        self._keys = {column: (pointers[column], self._strides[column]) for column in nest.columns}
+        self._keys = {c: (pointers[c], self._strides[c], self._steps.get(c, 0)) for c in nest.columns}
+        # How many rows of a band are done at once, in the present block.
+        self._rows: Value | None = None
         # Where what is written anywhere is put aside, and where; and the axis, begin and place of the innermost loop.
         self._aside: dict[int, tuple[str, str]] = {}
         self._at: tuple[int, Value | None, Value] = (-1, None, code.integer(0))
@@ -110,11 +133,36 @@ class Loops:
 
     def write(self) -> None:
         """All of them."""
-        nest = self._nest
-        if self._products():
+        if not self._products():
+            self._loops()
+
+    def begin(self) -> None:
+        """What is before the first block of a band: the begin of sums over rows."""
+        if not self._nest.across:
             return
+        if self._nest.by_rows:
+            self._into_parts()
+            self._begin_rows()
+        else:
+            self._begin_sums()
+
+    def block(self, first: Value, rows: Value) -> None:
+        """So many rows of a band, from one on."""
+        outside = self._addresses
+        self._addresses = self._moved(outside, self._steps, first)
+        self._rows = rows
+        self._loops()
+        self._addresses = outside
+
+    def end(self) -> None:
+        """What is after the last block of a band."""
+        if self._nest.across and not self._nest.by_rows:
+            self._end_sums()
+
+    def _loops(self) -> None:
+        nest = self._nest
         if nest.by_rows:
-            self._around(nest.outer, self._rows)
+            self._around(nest.outer, self._added_rows)
         elif nest.short:
             self._around(nest.outer[:-1], lambda: self._watched(self._short_sums))
         elif nest.reductions:
@@ -146,28 +194,41 @@ class Loops:
                 first = Value(code, INT64, "%begin")
                 count = Value(code, INT64, "%end") - first
             else:
-                count = code.integer(nest.extent(axes))
+                count = self._count(axes)
         if count.text == "0":
             return
         outside = self._addresses
-        begun = outside if first is None else self._moved(outside, axis, first)
+        strides = self._along(axis)
+        begun = outside if first is None else self._moved(outside, strides, first)
 
         def inside(i: Value) -> None:
-            self._addresses = self._moved(begun, axis, i)
+            self._addresses = self._moved(begun, strides, i)
             self._at = axis, first, i
             body()
 
         loop(code, count, inside, innermost)
         self._addresses = outside
 
-    def _moved(self, addresses: dict[tuple[int, int], str], axis: int, place: Value) -> dict[tuple[int, int], str]:
-        """Addresses at a place along an axis."""
+    def _count(self, axes: tuple[int, ...]) -> Value:
+        """The iterations of a loop over axes, in a band those of the present block."""
+        nest = self._nest
+        extent = nest.extent(axes)
+        if self._rows is None or nest.rows is None or nest.rows.axis not in axes:
+            return self._code.integer(extent)
+        each = extent // nest.rows.block
+        return self._rows if each == 1 else self._rows * each
+
+    def _along(self, axis: int) -> dict[Column, int]:
+        return {column: strides[axis] for column, strides in self._strides.items()}
+
+    def _moved(self, addresses: dict[Column, str], strides: Mapping[Column, int], place: Value) -> dict[Column, str]:
+        """Addresses at a place, so many steps further."""
         code = self._code
         found: dict[Any, str] = {}
         steps: dict[int, Value] = {}
         moved = {}
         for column, address in addresses.items():
-            step = self._strides[column][axis]
+            step = strides[column]
             key = self._keys[column]
             if step == 0:
                 moved[column] = address
@@ -181,39 +242,55 @@ class Loops:
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def _rows(self) -> None:
-        """Rows that are added up, the last kept axis being innermost; again, if an angle was too large."""
+    def _into_parts(self) -> None:
+        """Have each thread add up rows of its own, if threads share the sums."""
         nest, code = self._nest, self._code
         for place, j in enumerate(nest.reductions if nest.in_parts else ()):
             dtype, size = nest.statement(j).form.dtypes[0], nest.extent(nest.inner[-1])
             begin = Value(code, INT64, "%part") * size
             self._addresses[j, -1] = code.offset(f"%p{self._parts + place}", dtype, begin)
-            self._keys[j, -1] = (self._addresses[j, -1], self._strides[j, -1])
+            self._keys[j, -1] = (self._addresses[j, -1], self._strides[j, -1], self._steps.get((j, -1), 0))
+
+    def _begin_rows(self) -> None:
+        """The begin of rows that are added up."""
+        nest, code = self._nest, self._code
+
+        def begin() -> None:
+            for j, reduces in nest.reductions.items():
+                dtype = nest.statement(j).form.dtypes[0]
+                code.store(self._addresses[j, -1], code.constant(first_of(reduces, dtype), dtype))
+
+        self._open(nest.inner[-1], begin, innermost=True)
+
+    def _added_rows(self) -> None:
+        """Rows that are added up, the last kept axis being innermost; again, if an angle was too large."""
+        nest = self._nest
+        if not nest.across:
+            self._into_parts()
 
         def added() -> None:
-            def begin() -> None:
-                for j, reduces in nest.reductions.items():
-                    dtype = nest.statement(j).form.dtypes[0]
-                    code.store(self._addresses[j, -1], code.constant(first_of(reduces, dtype), dtype))
-
-            self._open(nest.inner[-1], begin, innermost=True)
+            if not nest.across:
+                self._begin_rows()
             self._around(nest.inner[:-1], lambda: self._open(nest.inner[-1], self._statements, innermost=True))
 
         self._watched(added)
 
     def _inside(self, axes: list[tuple[int, ...]]) -> None:
         """Loops over axes, the last of which is innermost, and what they sum up."""
-        self._begin_sums()
+        across = self._nest.across
+        if not across:
+            self._begin_sums()
         if axes:
             self._around(axes[:-1], lambda: self._chunks(axes[-1]))
         else:
-            self._watched(self._statements)
-        self._end_sums()
+            self._run_once()
+        if not across:
+            self._end_sums()
 
     def _begin_sums(self) -> None:
         code, nest = self._code, self._nest
         for j, reduces in nest.reductions.items():
-            wide = accumulator(nest.statement(j).form.dtypes[0])
+            wide = accumulator(nest.statement(j).form)
             code.set(self._totals[j], code.constant(first_of(reduces, wide), wide))
             if j in nest.long:
                 code.set(self._lost[j], code.constant(0.0, FLOAT64))
@@ -222,7 +299,7 @@ class Loops:
         code, nest = self._code, self._nest
         for place, j in enumerate(nest.reductions):
             dtype = nest.statement(j).form.dtypes[0]
-            total = code.get(self._totals[j], accumulator(dtype))
+            total = code.get(self._totals[j], accumulator(nest.statement(j).form))
             if j in nest.long:
                 lost = code.get(self._lost[j], FLOAT64)
                 # What was lost is not a number if the sum has left the range.
@@ -242,7 +319,7 @@ class Loops:
             outside = self._addresses
             for places in itertools.product(*[range(nest.extent(axes)) for axes in nest.inner]):
                 for axes, place in zip(nest.inner, places, strict=True):
-                    self._addresses = self._moved(self._addresses, axes[-1], code.integer(place))
+                    self._addresses = self._moved(self._addresses, self._along(axes[-1]), code.integer(place))
                 self._statements()
                 self._addresses = outside
             self._end_sums()
@@ -259,9 +336,9 @@ class Loops:
             self._watched(lambda: self._open(axes, self._statements, innermost=True))
             return
         begin = Value(code, INT64, "%begin") if shared else code.integer(0)
-        count = Value(code, INT64, "%end") - begin if shared else code.integer(extent)
+        count = Value(code, INT64, "%end") - begin if shared else self._count(axes)
         chunks = code.integer(-(-extent // CHUNK))
-        if shared:
+        if count.text != str(extent):
             chunks = (count + (CHUNK - 1)) >> (CHUNK.bit_length() - 1)
 
         def chunk(i: Value) -> None:
@@ -271,14 +348,24 @@ class Loops:
             self._run(axes, first, here)
 
         if not shared and extent <= CHUNK:
-            self._run(axes, None, code.integer(extent))
+            self._run(axes, None, count)
         else:
             loop(code, chunks, chunk)
         self._take_back(saved)
 
     def _run(self, axes: tuple[int, ...], first: Value | None, count: Value) -> None:
-        nest, code = self._nest, self._code
         self._watched(lambda: self._open(axes, self._statements, innermost=True, first=first, count=count))
+        self._end_runs()
+        self._write_aside(count)
+
+    def _run_once(self) -> None:
+        """What is done for one place: all of a nest, or a row of one number."""
+        self._watched(self._statements)
+        self._end_runs()
+
+    def _end_runs(self) -> None:
+        """Add up what runs have summed up."""
+        nest, code = self._nest, self._code
         for j in sorted(nest.long):
             run, total = code.get(self._runs[j], FLOAT64), code.get(self._totals[j], FLOAT64)
             # The sum, and what its rounding loses (Knuth).
@@ -287,7 +374,6 @@ class Loops:
             lost = code.get(self._lost[j], FLOAT64) + ((total - (new - part)) + (run - part))
             code.set(self._totals[j], new)
             code.set(self._lost[j], lost)
-        self._write_aside(count)
 
     def _watched(self, inside: Callable[[], None]) -> None:
         """Loops with functions for a usual range, and again with exact ones if an operand was out of it."""
@@ -298,7 +384,7 @@ class Loops:
             code.set(self._far, code.constant(False, BOOL))
             code.outside = self._far
             kept = {
-                j: (variable, code.get(variable, accumulator(nest.statement(j).form.dtypes[0])))
+                j: (variable, code.get(variable, accumulator(nest.statement(j).form)))
                 for j, variable in self._totals.items()
                 if j not in nest.long
             }
@@ -365,7 +451,7 @@ class Loops:
                 code.store(target, accumulate(form.reduces, code.element(target, dtype), value))
                 continue
             variable = self._runs[j] if j in nest.long else self._totals[j]
-            wide = accumulator(form.dtypes[0])
+            wide = accumulator(form)
             code.set(variable, accumulate(form.reduces, code.get(variable, wide), value.cast(wide)))
 
     # --- where index arrays say --------------------------------------------------------------------------------------

@@ -9,18 +9,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..loops.forms import first_of
-from ..loops.functions import LIMITED
 from ..loops.nests import SMALLEST_SHARED, Nest, accumulator
-from ..loops.schedule import Group, Schedule, Segment
+from ..loops.schedule import Band, Group, Schedule, Segment
 from ..loops.tables import Rows, Table
-from .code import INVARIANT, Code, Module, loop
+from .code import INVARIANT, Code, Module, loop, unknown
 from .expressions import COSTS, accumulate
-from .nests import Loops, key_of, share
+from .nests import Loops, is_watched, key_of, share
+from .stages import Part, Stage
 from .values import INT64, DType, Value
 
 # More inputs than this are one array of pointers, walked through by loops: there is one for each step of a recurrence.
@@ -32,36 +32,6 @@ STAGE = ("stage", "part", "begin", "end", "iteration")
 
 # Bytes of a line of the processor's cache, at which workspaces begin.
 LINE = 64
-
-
-class Part(NamedTuple):
-    """What each thread leaves of a sum: so many numbers, of a dtype."""
-
-    size: int
-    dtype: DType
-
-
-class Stage:
-    """A part of a kernel that is executed as a whole before the next one.
-
-    Attributes
-    ----------
-    code : Code
-    extent : int or None
-        Iterations of its outermost loop, which threads may share; None for what one thread does.
-    segment : Segment or None
-        What is repeated stage after stage; None if a stage has all iterations, or there are none.
-    nanoseconds : float
-        What it takes, roughly.
-    """
-
-    __slots__ = ("code", "extent", "nanoseconds", "segment")
-
-    def __init__(self, code: Code, extent: int | None = None, segment: Segment | None = None):
-        self.code = code
-        self.extent = extent
-        self.segment = segment
-        self.nanoseconds = 0.0
 
 
 class KernelText:
@@ -256,8 +226,16 @@ class KernelText:
                 place = addresses[column]
                 return self._read(str(entries[place])) if entries else self._code.integer(place)
 
-            for group in segment.groups:
-                self._group(segment, group, at, depth=0)
+            bands = {band.begin: band for band in segment.bands}
+            place = 0
+            while place < len(segment.groups):
+                band = bands.get(place)
+                if band is None:
+                    self._group(segment, segment.groups[place], at, depth=0)
+                    place += 1
+                else:
+                    self._band(segment, band, at)
+                    place = band.end
             return
         rows = self.table.body(schedule, segment, columns)
         if self._is_long(segment):
@@ -281,7 +259,7 @@ class KernelText:
         self.stages[-1].nanoseconds += (self.stages[-1].nanoseconds - before) * (segment.count - 1)
 
     def _nest_of(self, segment: Segment, group: Group) -> Nest:
-        return Nest(self.schedule, segment, group, lambda form: form.name in LIMITED)
+        return Nest(self.schedule, segment, group, is_watched)
 
     def _is_long(self, segment: Segment) -> bool:
         """Whether threads are to share loops in each iteration."""
@@ -314,22 +292,72 @@ class KernelText:
         self.stages[-1].nanoseconds += nanoseconds
         self._nest(nest, at)
         if nest.in_parts and nest.reductions:
-            self._join_parts(nest, at)
+            self._join_parts(nest, at, len(self.stages) - 1)
+
+    def _band(self, segment: Segment, band: Band, at: Callable[[tuple[int, int]], Value]) -> None:
+        """Loop nests that are executed together, some rows at a time."""
+        nests = [self._nest_of(segment, group) for group in segment.groups[band.begin : band.end]]
+        nanoseconds = COSTS.band(band, nests)
+        shared = nanoseconds >= SMALLEST_SHARED
+        self._begin(band.n_rows if shared else None)
+        self.stages[-1].nanoseconds += nanoseconds
+        code = self._code
+        own = self._own_scratch(band) if shared else {}
+        loops = []
+        number = len(self.parts)
+        for nest in nests:
+            nest.in_parts = shared and nest.across
+            addresses, columns = self._pointers(nest, at, own)
+            pointers = {column: addresses[place] for column, place in columns.items()}
+            loops.append(Loops(code, nest, pointers, number, band.steps))
+            number += len(nest.reductions) if nest.in_parts else 0
+        for written in loops:
+            written.begin()
+        begin, end = (Value(code, INT64, f"%{name}") for name in ("begin", "end"))
+        count = end - begin if shared else code.integer(band.n_rows)
+
+        def block(i: Value) -> None:
+            done = i * band.block
+            rows = code.integer(band.block)
+            if band.block > 1 and (shared or band.n_rows % band.block):
+                rows = unknown(code.intrinsic("smin", count - done, rows))
+            for written in loops:
+                written.block(begin + done if shared else done, rows)
+
+        blocks = code.integer(-(-band.n_rows // band.block))
+        if shared:
+            blocks = Value(code, INT64, code.emit(f"udiv i64 {(count + (band.block - 1)).text}, {band.block}"))
+        loop(code, blocks, block)
+        for written in loops:
+            written.end()
+        stage = len(self.stages) - 1
+        for nest in nests:
+            if nest.in_parts:
+                self._join_parts(nest, at, stage)
+
+    def _own_scratch(self, band: Band) -> dict[int, str]:
+        """For what is made for some rows, the addresses of a part's own places."""
+        code, schedule = self._code, self.schedule
+        regions: dict[tuple[DType, int], list[int]] = {}
+        for storage in sorted(band.scratch):
+            dtype = self.lowering.storages[storage].dtype
+            regions.setdefault((dtype, schedule.offsets[storage]), []).append(storage)
+        own: dict[int, str] = {}
+        for dtype in dict.fromkeys([dtype for dtype, _ in regions]):
+            name, size = f"%p{len(self.parts)}", 0
+            found = [(storages, schedule.sizes[storages[0]]) for (d, _), storages in regions.items() if d == dtype]
+            total = sum([length for _, length in found])
+            first = code.offset(name, dtype, Value(code, INT64, "%part") * total)
+            for storages, length in found:
+                own.update(dict.fromkeys(storages, code.offset(first, dtype, code.integer(size))))
+                size += length
+            self.parts.append(Part(total, dtype, len(self.stages) - 1))
+        return own
 
     def _nest(self, nest: Nest, at: Callable[[tuple[int, int]], Value]) -> None:
         """The loops of a nest: here, or in a function that equal nests have in common."""
         code = self._code
-        found: dict[Any, int] = {}
-        addresses: list[str] = []
-        columns = {}
-        for j, c in nest.columns:
-            statement = nest.statement(j)
-            access = statement.target if c < 0 else statement.operands[c]
-            array, place = self._array(access.storage), at((j, c))
-            if (array, place.text) not in found:
-                found[array, place.text] = len(addresses)
-                addresses.append(code.offset(array, statement.form.dtypes[c + 1], place))
-            columns[j, c] = found[array, place.text]
+        addresses, columns = self._pointers(nest, at, {})
         if len(self.schedule.segments) == 1 or nest.shared is not None or not nest.axes:
             pointers = {column: addresses[number] for column, number in columns.items()}
             Loops(code, nest, pointers, len(self.parts)).write()
@@ -345,17 +373,40 @@ class KernelText:
         name = self.module.shared(key_of(nest, columns), write)
         code.do(f"call void @{name}({', '.join([f'ptr {address}' for address in addresses])})")
 
-    def _join_parts(self, nest: Nest, at: Callable[[tuple[int, int]], Value]) -> None:
-        """What the parts of a shared loop have summed up, put together by one thread."""
+    def _pointers(
+        self, nest: Nest, at: Callable[[tuple[int, int]], Value], own: dict[int, str]
+    ) -> tuple[list[str], dict[tuple[int, int], int]]:
+        """Where the columns of a nest begin, each address once, and which of these each has.
+
+        Some storages may have places of their own.
+        """
+        found: dict[Any, int] = {}
+        addresses: list[str] = []
+        columns = {}
+        for j, c in nest.columns:
+            statement = nest.statement(j)
+            access = statement.target if c < 0 else statement.operands[c]
+            if access.storage in own:
+                array, place = own[access.storage], self._code.integer(access.offset)
+            else:
+                array, place = self._array(access.storage), at((j, c))
+            if (array, place.text) not in found:
+                found[array, place.text] = len(addresses)
+                addresses.append(self._code.offset(array, statement.form.dtypes[c + 1], place))
+            columns[j, c] = found[array, place.text]
+        return addresses, columns
+
+    def _join_parts(self, nest: Nest, at: Callable[[tuple[int, int]], Value], stage: int) -> None:
+        """What the parts of a shared loop, in a stage, have summed up, put together by one thread."""
         self._begin(None)
         code = self._code
         for j, reduces in nest.reductions.items():
             statement = nest.statement(j)
             dtype = statement.form.dtypes[0]
-            wide = dtype if nest.by_rows else accumulator(dtype)
+            wide = dtype if nest.by_rows else accumulator(statement.form)
             size = nest.extent(nest.inner[-1]) if nest.by_rows else 1
             name = f"p{len(self.parts)}"
-            self.parts.append(Part(size, wide))
+            self.parts.append(Part(size, wide, stage))
             target = code.offset(self._array(statement.target.storage), dtype, at((j, -1)))
             join = partial(self._join, reduces, f"%{name}", size, wide, target, dtype)
             if size == 1:

@@ -15,6 +15,7 @@ from .folds import MATMUL, is_folded
 from .forms import COPY, DTYPES, GATHER, REDUCTIONS, Form
 from .nests import Nest
 from .regions import Cuts, is_view
+from .schedule import Band
 from .statements import is_lowered, looks
 
 # Nanoseconds of one element, in compiled loops and in NumPy's, and of one NumPy call beside that. Measured on 1,000
@@ -78,8 +79,15 @@ class Costs(NamedTuple):
 
     def nest(self, nest: Nest) -> float:
         """What a nest takes, in nanoseconds: its arithmetic or its memory, whichever takes longer."""
-        arithmetic = math.prod(nest.shape) * sum([self.statement(s.form) for _, s in nest.members])
-        return max(arithmetic, nest.nbytes * MOVED_BYTE)
+        return max(self._arithmetic(nest), nest.nbytes * MOVED_BYTE)
+
+    def band(self, band: Band, nests: list[Nest]) -> float:
+        """Likewise of nests that are executed together."""
+        blocks = band.n_rows / band.block
+        return max(blocks * sum(map(self._arithmetic, nests)), band.nbytes * MOVED_BYTE)
+
+    def _arithmetic(self, nest: Nest) -> float:
+        return math.prod(nest.shape) * sum([self.statement(s.form) for _, s in nest.members])
 
     def _element(self, primitive: Primitive, dtype: np.dtype[Any], operands: int) -> tuple[float, float]:
         if primitive.name in REDUCTIONS and operands == 2:

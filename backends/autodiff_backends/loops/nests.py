@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .forms import Form, Statement
-from .schedule import Group, Schedule, Segment
+from .schedule import Band, Group, Schedule, Segment
 
 # A reduction's last kept axis is the innermost loop if it is this long: rows are added up, which vectorises.
 SHORTEST_ROW = 4
@@ -66,6 +66,10 @@ class Nest:
         The axis whose loop threads share.
     in_parts : bool
         Whether every thread leaves sums of its own.
+    rows : Rows or None
+        Of a band.
+    across : bool
+        Whether it reduces over these: sums are begun before the first block, and end after the last.
     """
 
     def __init__(self, schedule: Schedule, segment: Segment, group: Group, is_angle: Callable[[Form], bool]):
@@ -76,13 +80,17 @@ class Nest:
         self.reductions = {j: ufunc for j, s in self.members if (ufunc := s.form.reduces) is not None}
         self._strides = [strides for _, statement in self.members for strides in statement.form.strides]
         self.columns = [(j, c) for j in group.members for c in schedule.columns(segment, j)]
+        self.rows = group.rows
         reduced = group.reduced or ()
+        self.across = self.rows is not None and self.rows.axis in reduced
         kept = [axis for axis in range(len(group.shape)) if axis not in reduced]
         self.by_rows = bool(self.reductions) and self._fits_rows(kept)
         self.outer = self.merged(kept[:-1] if self.by_rows else kept)
         self.inner = self.merged([*reduced, kept[-1]] if self.by_rows else [*reduced])
         self.axes = self.outer + self.inner
         terms = math.prod(self.extent(axes) for axes in self.inner)
+        if self.rows is not None and self.across:
+            terms = terms // self.rows.block * self.rows.n_rows
         self.short = (
             bool(self.reductions and self.outer and self.inner)
             and not self.by_rows
@@ -183,7 +191,7 @@ class Nest:
         for axis in axes:
             if self.shape[axis] == 1:
                 continue
-            if runs:
+            if runs and not (self.rows is not None and self.rows.axis == axis):
                 previous = runs[-1][-1]
                 n = self.shape[axis]
                 if previous < axis and all(s[previous] == n * s[axis] for s in self._strides):
@@ -195,14 +203,24 @@ class Nest:
 
 def traffic(schedule: Schedule) -> int:
     """Bytes that all loops of a schedule read and write."""
-    return sum([count * nest.nbytes for count, nest in nests_of(schedule)])
+    alone = sum([count * nest.nbytes for count, nest in nests_of(schedule)])
+    return alone + sum([band.nbytes for band, _ in bands_of(schedule)])
 
 
 def nests_of(schedule: Schedule) -> Iterator[tuple[int, Nest]]:
-    """The nests of a schedule, and how often each is executed."""
+    """The nests of a schedule that are in no band, and how often each is executed."""
     for segment in schedule.segments:
         for group in segment.groups:
-            yield segment.count, Nest(schedule, segment, group, _is_no_angle)
+            if group.rows is None:
+                yield segment.count, Nest(schedule, segment, group, _is_no_angle)
+
+
+def bands_of(schedule: Schedule) -> Iterator[tuple[Band, list[Nest]]]:
+    """The bands of a schedule, each with its nests."""
+    for segment in schedule.segments:
+        for band in segment.bands:
+            groups = segment.groups[band.begin : band.end]
+            yield band, [Nest(schedule, segment, group, _is_no_angle) for group in groups]
 
 
 def _is_no_angle(form: Form) -> bool:
@@ -213,6 +231,7 @@ def _adds_doubles(statement: Statement) -> bool:
     return statement.form.reduces is np.add and statement.form.dtypes[0] == FLOAT64
 
 
-def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """What a sum is added up in; single precision in double, which costs nothing in a register."""
-    return FLOAT64 if dtype == FLOAT32 else dtype
+def accumulator(form: Form) -> np.dtype[Any]:
+    """What a reduction has in a register: double precision for what is rounded in single precision."""
+    dtype = form.dtypes[0]
+    return FLOAT64 if dtype == FLOAT32 and form.reduces in (np.add, np.multiply) else dtype

@@ -8,8 +8,8 @@ loop stored, in whatever order. Code and its compilation do not grow with the nu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,6 +38,21 @@ LARGEST_GROUP = 128
 MOST_ANYWHERE = 8
 
 
+class Rows(NamedTuple):
+    """The rows of a band's groups, by the axis that they lie along in one of these.
+
+    Attributes
+    ----------
+    axis, n_rows : int
+    block : int
+        How many of them the group has in its shape: so many at most are done at once.
+    """
+
+    axis: int
+    n_rows: int
+    block: int
+
+
 class Group:
     """Statements executed in one loop nest, by position in the body.
 
@@ -47,18 +62,21 @@ class Group:
     reduced : tuple of int or None
         The axes that its reductions reduce; None if it has none.
     members : list of int
+    rows : Rows or None
+        Of a group in a band.
     written_anywhere : int
         How many of them write where index arrays say.
     begins : bool
         Whether it is copies of what is there before all loops, such as the zeros that something is added to.
     """
 
-    __slots__ = ("begins", "members", "reduced", "shape", "written_anywhere")
+    __slots__ = ("begins", "members", "reduced", "rows", "shape", "written_anywhere")
 
     def __init__(self, shape: tuple[int, ...]):
         self.shape = shape
         self.reduced: tuple[int, ...] | None = None
         self.members: list[int] = []
+        self.rows: Rows | None = None
         self.written_anywhere = 0
         self.begins = True
 
@@ -76,6 +94,32 @@ class Group:
         return self.shape == form.shape and (not anywhere or (is_one and fits and anywhere <= MOST_ANYWHERE))
 
 
+class Band(NamedTuple):
+    """Groups executed together: all of them for some rows, then for the next ones.
+
+    Attributes
+    ----------
+    begin, end : int
+        The first of its groups, and the one after the last.
+    n_rows, block : int
+        How many rows there are, and are done at once.
+    steps : dict of (int, int) to int
+        From row to row, of each column that is in memory.
+    scratch : frozenset of int
+        Storages that hold what is made for some rows, and read for these only. They are as large as a block.
+    nbytes : int
+        Of what it reads and writes beside these.
+    """
+
+    begin: int
+    end: int
+    n_rows: int
+    block: int
+    steps: dict[tuple[int, int], int]
+    scratch: frozenset[int]
+    nbytes: int
+
+
 class Segment:
     """A body of statements and how often it is executed.
 
@@ -89,9 +133,13 @@ class Segment:
         The group of each position.
     local : dict of (int, int) to int
         For an operand (position, place) the position whose value it is, from a register.
+    stored : list of bool
+        Whether the value of each position is written to memory.
+    bands : list of Band
+        In order. Most groups are in none.
     """
 
-    __slots__ = ("count", "group_of", "groups", "local", "period", "start", "stored")
+    __slots__ = ("bands", "count", "group_of", "groups", "local", "period", "start", "stored")
 
     def __init__(self, start: int, period: int, count: int):
         self.start = start
@@ -101,6 +149,7 @@ class Segment:
         self.group_of: list[int] = []
         self.local: dict[tuple[int, int], int] = {}
         self.stored: list[bool] = []
+        self.bands: list[Band] = []
 
 
 def roll(symbols: Sequence[int]) -> list[tuple[int, int, int]]:
@@ -222,10 +271,15 @@ class Schedule:
         False for one segment that repeats nothing.
     mixed : bool, optional
         False if statements that write where index arrays say are in loops of their own, which one thread does.
+    arrange : callable, optional
+        Finds bands, before storages have places.
 
     Attributes
     ----------
+    statements : list of Statement
     segments : list of Segment
+    sizes : list of int
+        Of storages.
     arrays : list of str
         For each storage the array it is in: ``w<i>`` (the workspace of the i-th dtype), ``x<i>`` (an input) or
         ``o<i>`` (an output).
@@ -238,10 +292,17 @@ class Schedule:
     scalar_storages : set of int
     """
 
-    def __init__(self, lowering: Lowering, rolling: bool = True, mixed: bool = True):
+    def __init__(
+        self,
+        lowering: Lowering,
+        rolling: bool = True,
+        mixed: bool = True,
+        arrange: Callable[[Schedule], None] = lambda schedule: None,
+    ):
         self.lowering = lowering
         self._mixed = mixed
-        statements = self.statements = lowering.statements
+        statements = self.statements = list(lowering.statements)
+        self.sizes = [storage.size for storage in lowering.storages]
         numbers: dict[Any, int] = {}
         symbols = [numbers.setdefault(s.form, len(numbers)) for s in statements]
         pieces = roll(symbols) if rolling else [(0, len(symbols), 1)]
@@ -254,6 +315,7 @@ class Schedule:
                 any(statements[i].target.storage in self._needed for i in self.instances(segment, position))
                 for position in range(segment.period)
             ]
+        arrange(self)
         self._choose_arrays()
         self._place()
 
@@ -420,20 +482,26 @@ class Schedule:
 
     def _place(self) -> None:
         """Offsets in the workspaces; memory is used again when the last reader of a storage is done."""
-        storages = self.lowering.storages
+        storages = [s._replace(size=size) for s, size in zip(self.lowering.storages, self.sizes, strict=True)]
         first: dict[int, int] = {}
         last: dict[int, int] = {}
         clock = 1
         for segment in self.segments:
+            # What is read or written by a band in any block is there during all of it.
+            bands = {g: band for band in segment.bands for g in range(band.begin, band.end)}
             members = [(j, self.columns(segment, j)) for j in range(segment.period)]
             for k in range(segment.count):
                 for j, columns in members:
                     statement = self.statements[segment.start + k * segment.period + j]
                     time = clock + segment.group_of[j]
+                    band = bands.get(segment.group_of[j])
                     for column in columns:
                         s = _storage(statement, column)
-                        first[s] = min(first.get(s, time), time)
-                        last[s] = max(last.get(s, 0), time)
+                        begin = end = time
+                        if band is not None and s not in band.scratch:
+                            begin, end = clock + band.begin, clock + band.end - 1
+                        first[s] = min(first.get(s, begin), begin)
+                        last[s] = max(last.get(s, 0), end)
                 clock += len(segment.groups)
         self.offsets = [0] * len(storages)
         self.workspaces = dict.fromkeys(self.dtypes, 0)
