@@ -153,7 +153,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types, strictly: those of the library, and those of programs that use it, by mypy and by pyright."""
-    session.install("-e", ".", *group("types"), "pytest")
+    session.install("-e", ".[test]", *group("types"))
     session.run("mypy")
     session.run("python", "-m", "pytest", "tests/test_typing.py", env={"REQUIRE_PYRIGHT": "1"})
 

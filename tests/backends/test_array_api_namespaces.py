@@ -180,7 +180,7 @@ def test_missing_packages_are_named(monkeypatch):
     def absent(name):
         raise ImportError(f"No module named {name!r}")
 
-    monkeypatch.setattr(optional, "import_module", absent)
+    monkeypatch.setattr(optional, "imported", absent)
     with pytest.raises(errors.BackendError, match="pip install array-api-strict"):
         array_api.array_api_strict()
     with pytest.raises(errors.BackendError, match="pip install torch"):

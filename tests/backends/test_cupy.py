@@ -53,7 +53,7 @@ def modules(monkeypatch):
             raise found[name]
         return found[name]
 
-    monkeypatch.setattr(cupy_, "import_module", import_module)
+    monkeypatch.setattr(cupy_, "imported", import_module)
     return found
 
 
