@@ -1,8 +1,8 @@
-"""Whose turn it is when a Tensor meets an object of another class: the rules of NEP 13 and NEP 18, as ``numpy.ndarray`` has them.
+"""Whose turn it is when a Tensor meets an object of another class: the rules of NEP 13 and 18, as ``ndarray`` has them.
 
-A class that says what ufuncs or functions do with it (``__array_ufunc__``, ``__array_function__``) decides, and so does one that claims a higher
-``__array_priority__``. What NumPy makes a numeric array of is an operand. Any other class has its turn if it has the
-reflected operator; if not, the Tensor says what is wrong.
+A class that says what ufuncs do with it (``__array_ufunc__``), or other functions (``__array_function__``), decides. So
+does one that claims a higher ``__array_priority__``. What NumPy makes a numeric array of is an operand. Any other class
+has its turn if it has the reflected operator; if not, the Tensor says what is wrong.
 """
 
 from __future__ import annotations
