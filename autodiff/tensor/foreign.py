@@ -107,7 +107,11 @@ def leaves(types: Iterable[type], arguments: Any) -> bool:
 
     Arrays of known libraries are operands, as they are of ufuncs.
     """
-    theirs = {kind for kind in types if not issubclass(kind, Handle) and kind.__array_function__ not in _OWN_FUNCTIONS}
+    theirs = {
+        kind
+        for kind in types
+        if not issubclass(kind, Handle) and getattr(kind, "__array_function__", None) not in _OWN_FUNCTIONS
+    }
     return bool(theirs) and any(type(x) in theirs and backend_of(x) is None for x in flatten(arguments)[0])
 
 
