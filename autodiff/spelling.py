@@ -43,6 +43,9 @@ n: order
 as_tensors: create_graph
 cache_size: maxsize
 backend: xp library platform
+cupy: cuda gpu
+torch: cuda gpu mps pytorch
+numpy: cpu
 constant: requires_grad trainable
 checkpoint: remat rematerialize
 function: jit compile tf_function
@@ -66,6 +69,11 @@ root: fsolve find_root newton
 minimize: fmin optimize
 debug_nans: detect_anomaly set_detect_anomaly
 custom_vjp: custom_gradient
+ExponentialAverage: EMA AveragedModel ExponentialMovingAverage
+Accumulate: MultiSteps
+ReduceOnPlateau: ReduceLROnPlateau reduce_on_plateau
+CosineRestarts: CosineAnnealingWarmRestarts
+WarmUp: LinearWarmup
 StepDecay: StepLR step_decay
 Cosine: CosineAnnealing CosineAnnealingLR cosine_decay
 Exponential: ExponentialLR exponential_decay

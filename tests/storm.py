@@ -345,7 +345,8 @@ def main() -> None:
         every(0.01, storm)
     begin = time.monotonic()
     storm.run()
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)
     if not storm.problems:
         ad.background.wait()
         gc.collect()

@@ -19,6 +19,7 @@ import pytest
 import autodiff as ad
 from autodiff import optim
 from autodiff.errors import ArgumentError, ShapeError
+from autodiff.optim import checkpoint
 
 NIGHTLY = "NIGHTLY" in os.environ
 
@@ -497,6 +498,45 @@ def test_two_writers_of_one_path(tmp_path):
     assert marks <= {1, 2, 3}
     assert loaded(tmp_path / "state.npz") in (1, 2)
     assert os.listdir(tmp_path) == ["state.npz"]
+
+
+def refusing(times, action, asked):
+    """What Windows does to a file that another process has, so many times."""
+
+    def called(*arguments, **keywords):
+        asked.append(arguments)
+        if len(asked) <= times:
+            raise PermissionError(13, "used by another process")
+        return action(*arguments, **keywords)
+
+    return called
+
+
+def test_a_file_that_another_process_has_for_a_moment(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(checkpoint, "PAUSES", [0.0] * 5)
+    path = tmp_path / "state.npz"
+    (left := tmp_path / f".{path.name}.other.partial").touch()
+    optimizer = trained()
+    replaced, opened = [], []
+    with monkeypatch.context() as during:
+        during.setattr(os, "replace", refusing(5, os.replace, replaced))
+        optimizer.save(path)
+    assert len(replaced) == 6
+    with monkeypatch.context() as during:
+        during.setattr(Path, "open", refusing(5, Path.open, opened))
+        optimizer.load(path)
+    assert len(opened) == 6
+    with monkeypatch.context() as during:
+        # Whoever has a file for long is told of, and what was there stays.
+        during.setattr(os, "replace", refusing(100, os.replace, []))
+        during.setattr(Path, "open", refusing(0, Path.open, opened))
+        with pytest.raises(PermissionError):
+            optimizer.save(path)
+    # Nobody opens what another writer may be about to rename.
+    assert left not in {place for place, *_ in opened}
+    assert sorted(os.listdir(tmp_path)) == sorted([left.name, path.name])
+    optimizer.load(path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal, and keeps no locks of this kind")

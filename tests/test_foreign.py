@@ -1,4 +1,4 @@
-"""Tensors beside objects of other classes: who decides is who decides beside an ndarray (NEP 13)."""
+"""Tensors beside objects of other classes: who decides is who decides beside an ndarray (NEP 13 and 18)."""
 
 import decimal
 import fractions
@@ -9,6 +9,7 @@ import pytest
 
 import autodiff as ad
 from autodiff import errors
+from autodiff.containers import transform
 from autodiff.tensor import foreign
 
 A = np.array([1.0, 2.0])
@@ -239,3 +240,61 @@ def test_every_operator_has_its_reflection():
     names = [name for name in vars(ad.Tensor) if name.startswith("__r") and name[3:-2] in BINARY]
     assert sorted(f"__r{name}__" for name in BINARY) == sorted(names)
     assert set(foreign.REFLECTED) == {f"__{name}__" for name in EVERY}
+
+
+class Functions:
+    """What has a unit, and says what NumPy's functions do with it."""
+
+    def __init__(self, value, unit):
+        self.value, self.unit = value, unit
+
+    def __array_function__(self, function, types, args, kwargs):
+        return Functions(function(*transform(bare, args), **transform(bare, kwargs)), self.unit)
+
+
+class Length(np.ndarray):
+    """The same as a subclass of NumPy's arrays."""
+
+    def __array_function__(self, function, types, args, kwargs):
+        return Functions(function(*transform(bare, args), **transform(bare, kwargs)), "m")
+
+
+def bare(x):
+    return x.value if isinstance(x, Functions) else x.view(np.ndarray) if isinstance(x, Length) else x
+
+
+FUNCTIONS = {
+    "dot": lambda t, q: np.dot(t, q),
+    "reflected dot": lambda t, q: np.dot(q, t),
+    "where": lambda t, q: np.where(t > 1, q, t),
+    "concatenate": lambda t, q: np.concatenate([t, q]),
+    "keyword": lambda t, q: np.clip(t, a_min=q, a_max=None),
+    "einsum": lambda t, q: np.einsum("i,j->ij", t, q),
+}
+
+
+@pytest.mark.parametrize("call", FUNCTIONS.values(), ids=FUNCTIONS)
+@pytest.mark.parametrize("quantity", [Functions(3 * A, "m"), (3 * A).view(Length)], ids=["object", "subclass"])
+def test_functions_are_left_to_a_class_that_answers_them(call, quantity):
+    found = call(ad.Tensor(A), quantity)
+    assert type(found) is Functions
+    assert found.unit == "m"
+    assert isinstance(found.value, ad.Tensor)
+    np.testing.assert_array_equal(found.value, call(A, 3 * A))
+    slope = ad.grad(lambda t: np.sum(call(t, quantity).value ** 2))(A)
+    np.testing.assert_array_equal(slope, ad.grad(lambda t: np.sum(call(t, 3 * A) ** 2))(A))
+
+
+def test_functions_that_nobody_answers():
+    class Refusing:
+        def __array_function__(self, function, types, args, kwargs):
+            return NotImplemented
+
+    with pytest.raises(TypeError, match=r"no implementation found for 'numpy\.dot'"):
+        np.dot(ad.Tensor(A), Refusing())
+
+
+def test_masked_arrays_and_lists_are_operands_of_functions():
+    assert type(np.dot(ad.Tensor(A), [1.0, 2.0])) is ad.Tensor
+    with pytest.raises(errors.AutodiffError):
+        np.dot(ad.Tensor(A), np.ma.array(A, mask=[True, False]))

@@ -103,6 +103,8 @@ def test_words():
         ad.minimize(np.sum, np.zeros(2), method="BFG")
     with pytest.raises(ad.errors.BackendError, match=r"unknown backend 'lvm'; .*; did you mean 'llvm'\?$"):
         ad.Graph(backend="lvm")
+    with pytest.raises(ad.errors.BackendError, match=r"unknown backend 'cuda'; .*; did you mean 'cupy' or 'torch'\?$"):
+        ad.Tensor([1.0]).to("cuda")
     with pytest.raises(ad.errors.BackendError, match=r"unknown backend 'nonsense'; known backends: [^;]*$"):
         ad.Graph(backend="nonsense")
 
@@ -118,7 +120,7 @@ def test_what_is_meant():
 
 
 def test_the_names_of_the_table_are_there():
-    words = set()
+    words = {*ad.backends()}
     for module in (ad, optim, solvers, testing):
         for name in module.__all__:
             value = getattr(module, name)

@@ -12,11 +12,12 @@ import os
 import re
 import secrets
 import sys
+import time
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 from urllib.parse import unquote
 
 import numpy as np
@@ -42,6 +43,11 @@ TABLE_BYTES, TABLE_BYTES_EACH = 2**18, 2**12
 SMALL_BYTES, CHUNK_BYTES = 2**10, 2**20
 STEPS_BELOW = 2**63
 LONGEST_NAME = 2**15
+
+# Seconds between tries for a file that another process has: one in all.
+PAUSES = [0.001 * 2**i for i in range(10)]
+
+Found = TypeVar("Found")
 
 # What cannot stand in the names of an archive: zipfile ends a name at a zero and turns backslashes on Windows.
 _UNSAFE = re.compile("[%\\\\\0-\x1f\x7f\ud800-\udfff]")
@@ -102,7 +108,7 @@ def _partial(path: Path) -> Iterator[IO[bytes]]:
         os.fsync(file.fileno())
         if sys.platform == "win32":
             file.close()  # an open file cannot be renamed there
-        os.replace(partial, path)
+        patiently(lambda: os.replace(partial, path))
         _settle(path.parent)
     finally:
         if file is not None:
@@ -111,6 +117,16 @@ def _partial(path: Path) -> Iterator[IO[bytes]]:
                 file.close()
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
+
+
+def patiently(action: Callable[[], Found]) -> Found:
+    """Do what Windows refuses while another process reads or replaces a file, which takes a moment."""
+    if sys.platform == "win32":
+        for pause in PAUSES:
+            with suppress(PermissionError):
+                return action()
+            time.sleep(pause)
+    return action()
 
 
 def _prefix(path: Path) -> str:
@@ -131,6 +147,9 @@ def _locked(file: IO[bytes]) -> bool:
 
 def _sweep(path: Path) -> None:
     """Remove what writers left behind that were killed: files that nobody holds."""
+    if sys.platform == "win32":
+        # Nothing tells there who holds them, and a file that is opened here cannot be renamed by its writer.
+        return
     with suppress(OSError):
         for left in path.parent.glob(f"{_glob_escaped(_prefix(path))}*.partial"):
             with suppress(OSError), left.open("rb") as file:
@@ -229,7 +248,7 @@ def _archive(
     path: Path, expected: Expected, what: str, otherwise: str
 ) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
     """An archive and its members by the names of arrays; errors of this library for whatever is wrong with it."""
-    with path.open("rb") as file:
+    with patiently(lambda: path.open("rb")) as file:
         try:
             table = _Table(file, TABLE_BYTES + TABLE_BYTES_EACH * len(expected))
             with zipfile.ZipFile(table) as archive:

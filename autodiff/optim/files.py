@@ -180,7 +180,7 @@ def _on_host(x: Any, what: str) -> np.ndarray[Any, Any]:
 
 def _content(file: Path, what: str) -> dict[str, Any]:
     """All arrays of a file of NumPy's."""
-    with file.open("rb") as opened:
+    with checkpoint.patiently(lambda: file.open("rb")) as opened:
         try:
             with np.load(opened, allow_pickle=False) as archive:
                 return {unquote(name, errors="surrogatepass"): archive[name] for name in archive}

@@ -10,6 +10,7 @@ that was faster stays.
 from __future__ import annotations
 
 import itertools
+import sys
 import time
 import warnings
 import weakref
@@ -46,8 +47,9 @@ NOMINAL_UNIT, FEW = 4e-5, 4
 # Operations that the first kind of plan takes as many units for as for its own, whatever it is.
 FOR_A_PLAN = 8
 
-# The time of this thread alone, where the system has it: others, and pauses, are none of its costs.
-clock: Callable[[], float] = getattr(time, "thread_time", perf_counter)
+# The time of this thread alone, where the system has it: others, and pauses, are none of its costs. (That of Windows
+# goes on in steps of 16 ms: most plans would seem to be made in no time.)
+clock: Callable[[], float] = perf_counter if sys.platform == "win32" else getattr(time, "thread_time", perf_counter)
 
 
 class Compiling:

@@ -1,17 +1,19 @@
-"""Whose turn it is when a Tensor meets an object of another class: the rules of NEP 13, as ``numpy.ndarray`` has them.
+"""Whose turn it is when a Tensor meets an object of another class: the rules of NEP 13 and 18, as ``ndarray`` has them.
 
-A class that says what ufuncs do with it (``__array_ufunc__``) decides, and so does one that claims a higher
-``__array_priority__``. What NumPy makes a numeric array of is an operand. Any other class has its turn if it has the
-reflected operator; if not, the Tensor says what is wrong.
+A class that says what ufuncs do with it (``__array_ufunc__``), or other functions (``__array_function__``), decides. So
+does one that claims a higher ``__array_priority__``. What NumPy makes a numeric array of is an operand. Any other class
+has its turn if it has the reflected operator; if not, the Tensor says what is wrong.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from numbers import Number
 from typing import Any
 
 import numpy as np
 
+from ..containers import flatten
 from ..convert import as_node
 from ..core.avals import Aval
 from ..errors import DTypeError
@@ -27,6 +29,7 @@ PLAIN = frozenset((np.ndarray, float, int, complex, bool, np.float64, np.float32
 
 _MISSING = object()
 _OWN = (_MISSING, np.ndarray.__array_ufunc__)
+_OWN_FUNCTIONS = (None, np.ndarray.__array_function__)
 
 _BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift", "rshift")
 _COMPARED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq", "ne": "ne"}
@@ -97,6 +100,19 @@ def operand(value: Any, beside: Aval) -> Node | None:
 def decides(value: Any) -> bool:
     """Whether a class other than ours says what ufuncs do with a value."""
     return type(value) not in PLAIN and not isinstance(value, Handle) and overrides(value)
+
+
+def leaves(types: Iterable[type], arguments: Any) -> bool:
+    """Whether a class other than ours says what functions of NumPy do with its objects (NEP 18), and so decides.
+
+    Arrays of known libraries are operands, as they are of ufuncs.
+    """
+    theirs = {
+        kind
+        for kind in types
+        if not issubclass(kind, Handle) and getattr(kind, "__array_function__", None) not in _OWN_FUNCTIONS
+    }
+    return bool(theirs) and any(type(x) in theirs and backend_of(x) is None for x in flatten(arguments)[0])
 
 
 def left_alone(operator: str, tensor: Handle, other: Any, ufunc: np.ufunc) -> Any:
