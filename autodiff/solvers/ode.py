@@ -18,7 +18,6 @@ from ..nodes import Node
 from ..tensor import Tensor, wrap
 from ..tracebacks import boundary
 from ..transforms.calls import scalar
-from ..vectors import alike, drawn
 from .equations import (
     Array,
     Equation,
@@ -28,9 +27,7 @@ from .equations import (
     equation_of,
     finished,
     one_number,
-    results_of,
     unknown,
-    vector,
 )
 from .evolve import Evolve, evolve
 from .implicit import DENSE, Problem, implicit
@@ -181,15 +178,8 @@ def _times(t: Any) -> Node:
 
 def _slope(function: Callable[..., Any], start: Unknowns, y: Node, now: Node, args: Sequence[Any]) -> Node:
     """The slope that a function returns, checked to be like the state, as a vector."""
-    nodes, structure = results_of(called(function, [start.rebuilt(y), wrap(now), *args], [y, now], "odeint"), "odeint")
-    if not alike(structure, start.structure):
-        raise ArgumentError(
-            f"odeint: the function must return what y0 is, {drawn(start.structure)}, not {drawn(structure)}"
-        )
-    for node, part in zip(nodes, start.apart(y), strict=True):
-        if node.aval.shape != part.aval.shape:
-            raise ShapeError(f"odeint: the function returned {node.aval!r}, but y0 has {part.aval!r} in that place")
-    return vector(nodes, y.aval.dtype)
+    out = called(function, [start.rebuilt(y), wrap(now), *args], [y, now], "odeint")
+    return start.vector_of(out, "odeint", "y0")
 
 
 # --- events ----------------------------------------------------------------------------------------------------------
