@@ -33,7 +33,8 @@ from ..tracing import WITHHELD
 from ..transforms.calls import is_larger, scalar
 from ..vectors import PYTHON_NUMBERS, alike, drawn
 from ..watching import call_watched
-from ..written import Body, body_of
+from ..written import Body, body_with
+from ..written import depending as operations_of
 
 Array = np.ndarray[Any, Any]
 
@@ -260,9 +261,10 @@ class Equation:
 _equations: Memo[Any, Equation] = Memo(1 << 9)
 
 
-def equation_of(given: Sequence[Node], found: Sequence[Node], what: str) -> tuple[Equation, list[Node]]:
+def equation_of(given: Sequence[Node], found: Sequence[Node]) -> tuple[Equation, list[Node]]:
     """The equation of what was recorded between nodes, and its operands."""
-    body, residuals = body_of(given, found, what)
+    # What does not depend on what is given is an operand: a constant slope is a slope.
+    body, residuals = body_with(given, operations_of(given, found), found)
     known = [
         ops.static_index(x.aval.spec, x.value) if x.aval.spec is not None and x.aval.literal is None else x
         for x in residuals

@@ -158,7 +158,7 @@ def odeint(
     if adjoint == "continuous":
         flat = evolve(what, [y, now], slope, start.flat, times, integrator, n)
     else:
-        equation, operands = equation_of([y, now], [slope], what)
+        equation, operands = equation_of([y, now], [slope])
         evolved = Evolve.of(what, equation, n, None, integrator)
         flat = by_steps(what, equation, evolved, start.flat, times, operands, room)
     return start.returned(finished(start.apart(flat, (n,)), begin, (y0, t, args)), lead=True)
@@ -261,8 +261,8 @@ def _until(
     checked_function(event, "odeint: event")
     y, now = given
     value = one_number(called(event, [start.rebuilt(y), wrap(now), *args], given, "odeint"), "odeint: event")
-    equation, operands = equation_of(given, [slope], "odeint")
-    happens, beside = equation_of(given, [ops.reshape(ops.astype(value, now.aval.dtype), (1,))], "odeint: event")
+    equation, operands = equation_of(given, [slope])
+    happens, beside = equation_of(given, [ops.reshape(ops.astype(value, now.aval.dtype), (1,))])
     evolved = Evolve.of(name, equation, 2, None, integrator)
     call = First.of(name, evolved, happens, len(operands))
     (about,) = ops.outputs(ops.call_p(start.flat, times, *operands, *beside, rule=call))
