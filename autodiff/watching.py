@@ -20,6 +20,7 @@ from .callers import Caller, caller, line_of, user_frame
 from .convert import as_node
 from .core.avals import intern_aval
 from .differentiate import derivative, passes
+from .dispatch import FUNCTIONS
 from .errors import AutodiffError, DetachedError, DetachedWarning, TraceError, UnsupportedError
 from .nodes import NO_SLOT, Constant, Node, Slot, Unknown, Variable, refused, renamed
 from .ops import identity
@@ -122,6 +123,14 @@ def _remedy(function: str | None, instead: str) -> str:
     return next(found, instead)
 
 
+def _unaware(function: str) -> str:
+    """Why a function of another package took a value: by the name that it has inside of that."""
+    name = function.rpartition(".")[2]
+    if function.startswith("numpy.") and getattr(np, name, None) in FUNCTIONS:
+        return f"NumPy does not look for Tensors where np.{name} was given one, such as in a list"
+    return f"{function} does not know Tensors"
+
+
 def refuse_detached(node: Node, asked: str, instead: str) -> None:
     """An error if a derivative that is being taken would be lost were this node's value taken as plain numbers.
 
@@ -132,7 +141,7 @@ def refuse_detached(node: Node, asked: str, instead: str) -> None:
     if source is None or type(source.value) is Unknown or derivative(node, [source], 1) == [None]:
         return
     line, function = caller()
-    unaware = "" if function is None else f"{function} does not know Tensors: "
+    unaware = "" if function is None else f"{_unaware(function)}: "
     reason = None if function is None else reason_of(function)
     if reason is not None:
         unaware, instead = f"{function} does not know Tensors, since {reason.why}: ", f"Instead {reason.instead}"
