@@ -20,7 +20,6 @@ from .callers import Caller, caller, line_of, user_frame
 from .convert import as_node
 from .core.avals import intern_aval
 from .differentiate import derivative, passes
-from .dispatch import FUNCTIONS
 from .errors import AutodiffError, DetachedError, DetachedWarning, TraceError, UnsupportedError
 from .nodes import NO_SLOT, Constant, Node, Slot, Unknown, Variable, refused, renamed
 from .ops import identity
@@ -123,10 +122,14 @@ def _remedy(function: str | None, instead: str) -> str:
     return next(found, instead)
 
 
+# The functions of NumPy that take Tensors: `tensor` puts the table of `dispatch`, which is above, here.
+recorded_functions: list[Container[Any]] = []
+
+
 def _unaware(function: str) -> str:
     """Why a function of another package took a value: by the name that it has inside of that."""
     name = function.rpartition(".")[2]
-    if function.startswith("numpy.") and getattr(np, name, None) in FUNCTIONS:
+    if function.startswith("numpy.") and any(getattr(np, name, None) in table for table in recorded_functions):
         return f"NumPy does not look for Tensors where np.{name} was given one, such as in a list"
     return f"{function} does not know Tensors"
 
