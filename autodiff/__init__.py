@@ -26,7 +26,7 @@ from .nodes import Constant, Node, Operation, Variable
 from .plan import CacheInfo, set_buffer_limit
 from .progress import Progress, set_progress
 from .registry import backends, get_backend, register_backend
-from .spelling import no_attribute
+from .spelling import listed, no_attribute
 from .tensor import Tensor, no_grad
 from .tracebacks import boundary
 from .transforms import (
@@ -100,7 +100,8 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *LAZY, *SOLVERS, *SHOWN]
+    # A module of its own, which is imported under this name.
+    return [*listed(__name__), "numpy"]
 
 
 __all__ = [

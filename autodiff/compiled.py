@@ -171,6 +171,9 @@ class CompiledGradient:
         """The code that runs."""
         return self._plan.source
 
+    def __repr__(self) -> str:
+        return f"<CompiledGradient of ({', '.join(map(repr, self._avals))}) on {self._home.label}>"
+
     def _repr_html_(self) -> str:
         """What notebooks show."""
         arguments = ", ".join(map(repr, self._avals))

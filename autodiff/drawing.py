@@ -91,7 +91,10 @@ def draw(y: Any, *, most: int = MOST_BOXES) -> Picture:
     for i, tensor in enumerate(tensors):
         if not isinstance(tensor, Tensor):
             which = f"y[{i}]" if isinstance(y, (list, tuple)) else "y"
-            raise DifferentiationError(f"draw: {which} is {describe(tensor)}, not a Tensor")
+            raise DifferentiationError(
+                f"draw: {which} is {describe(tensor)}, not a Tensor; give what was "
+                "computed from Tensors: ad.draw(f(ad.Tensor(x))) for a function"
+            )
     roots = [tensor.node for tensor in tensors]
     names = [tensor.name or ("y" if len(tensors) == 1 else f"y[{i}]") for i, tensor in enumerate(tensors)]
     leaves = _leaves(roots)

@@ -161,7 +161,7 @@ class Graph(Products):
         place = self._place
         for x in tensors:
             if type(x) is not Tensor or not x._node.sequence or not x._node.aval.differentiable:
-                check_dx(tensors, "add_variables")
+                check_dx(tensors, "add_variables", "tensors", "give Tensors, one after the other: add_variables(a, b)")
             if place is not None and x._node.aval.place is not place:
                 x._put(place)
         self._variables.add(tensors)

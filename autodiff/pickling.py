@@ -125,6 +125,12 @@ class Named:
         vars(self).update(state)
 
 
+def title(x: Any) -> str:
+    """What a ``repr`` calls an argument: a function by its name, what was made of one by how it was made."""
+    name = None if isinstance(x, Transformed) else getattr(x, "__qualname__", None)
+    return name or repr(x)
+
+
 class Transformed(Named, functools.partial[Any]):
     """What a transformation has made of a function: called as that is (a partial, which costs the least)."""
 
@@ -147,7 +153,7 @@ class Transformed(Named, functools.partial[Any]):
 
     def __repr__(self) -> str:
         transform, args, _ = self._made
-        return f"<{transform.__name__} of {', '.join([getattr(x, '__qualname__', repr(x)) for x in args])}>"
+        return f"<{transform.__name__} of {', '.join(map(title, args))}>"
 
     def _unmade(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return Transformed, (_unmade,)

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 def check_dy(dy: Any, what: str) -> None:
     if not isinstance(dy, Tensor):
         raise DifferentiationError(
-            f"{what}: dy is {describe(dy)}, not a Tensor, so nothing was recorded for it; compute it from Tensors"
+            f"{what}: dy is {describe(dy)}, not a Tensor, so nothing was recorded for it; compute it from Tensors "
+            "by NumPy's functions (float, the module math, and np.array of Tensors give plain numbers)"
         )
     if not dy.node.aval.differentiable:
         raise DifferentiationError(
@@ -37,22 +38,20 @@ def check_dy(dy: Any, what: str) -> None:
         )
 
 
-def check_dx(dx: Any, what: str) -> None:
+def check_dx(dx: Any, what: str, name: str = "dx", remedy: str = "give the Tensor that dy was computed from") -> None:
     if isinstance(dx, Tensor) or not isinstance(dx, (list, tuple)):
         raise ArgumentError(f"{what}: dx must be a list of Tensors, not {describe(dx)}; write [x]")
     for i, x in enumerate(dx):
         if not isinstance(x, Tensor):
-            raise DifferentiationError(
-                f"{what}: dx[{i}] is {describe(x)}, not a Tensor; give the Tensor that dy was computed from"
-            )
+            raise DifferentiationError(f"{what}: {name}[{i}] is {describe(x)}, not a Tensor; {remedy}")
         if isinstance(x.node, Constant):
             raise DifferentiationError(
-                f"{what}: dx[{i}] is a constant Tensor {x.node.aval!r}; make it with constant=False to "
+                f"{what}: {name}[{i}] is a constant Tensor {x.node.aval!r}; make it with constant=False to "
                 "differentiate with respect to it"
             )
         if not x.node.aval.differentiable:
             raise DifferentiationError(
-                f"{what}: dx[{i}] is {describe(x)}; there are no derivatives with respect to dtype {x.dtype}. "
+                f"{what}: {name}[{i}] is {describe(x)}; there are no derivatives with respect to dtype {x.dtype}. "
                 "Use a floating dtype"
             )
 

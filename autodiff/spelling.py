@@ -89,7 +89,9 @@ def meant(name: str, known: Iterable[str]) -> str:
     """The end of a message: what may have been meant by a name, of those that are known; nothing if there is none."""
     names = [word for word in known if not word.startswith("_")]
     alike = [word for word in names if name in THEIRS.get(word, ())]
-    alike = alike or [word for word in names if word.lower() == name.lower()]
+    # The same letters: in another case, or two of them exchanged.
+    letters = sorted(name.lower())
+    alike = alike or [word for word in names if sorted(word.lower()) == letters]
     # Imported where it is needed: it takes a millisecond.
     alike = alike or imported("difflib").get_close_matches(name, names, 1, CLOSE)
     return f"; did you mean {' or '.join(map(repr, alike))}?" if alike else ""
@@ -103,6 +105,12 @@ def no_attribute(module: str, name: str, known: Iterable[str] = ()) -> MissingAt
     # Python would suggest a name beside, if it did not find this.
     error.name = name
     return error
+
+
+def listed(module: str) -> list[str]:
+    """What ``dir`` and completion show of a module: its public names, not what it imports, and Python's own."""
+    names = vars(sys.modules[module])
+    return [*names["__all__"], *[name for name in names if name.startswith("__")]]
 
 
 def explain_keyword(error: TypeError, function: Callable[..., Any], given: Mapping[str, Any]) -> None:

@@ -122,6 +122,18 @@ def _remedy(function: str | None, instead: str) -> str:
     return next(found, instead)
 
 
+# The functions of NumPy that take Tensors: `tensor` puts the table of `dispatch`, which is above, here.
+recorded_functions: list[Container[Any]] = []
+
+
+def _unaware(function: str) -> str:
+    """Why a function of another package took a value: by the name that it has inside of that."""
+    name = function.rpartition(".")[2]
+    if function.startswith("numpy.") and any(getattr(np, name, None) in table for table in recorded_functions):
+        return f"NumPy does not look for Tensors where np.{name} was given one, such as in a list"
+    return f"{function} does not know Tensors"
+
+
 def refuse_detached(node: Node, asked: str, instead: str) -> None:
     """An error if a derivative that is being taken would be lost were this node's value taken as plain numbers.
 
@@ -132,7 +144,7 @@ def refuse_detached(node: Node, asked: str, instead: str) -> None:
     if source is None or type(source.value) is Unknown or derivative(node, [source], 1) == [None]:
         return
     line, function = caller()
-    unaware = "" if function is None else f"{function} does not know Tensors: "
+    unaware = "" if function is None else f"{_unaware(function)}: "
     reason = None if function is None else reason_of(function)
     if reason is not None:
         unaware, instead = f"{function} does not know Tensors, since {reason.why}: ", f"Instead {reason.instead}"

@@ -379,3 +379,11 @@ def test_lines_are_in_the_picture():
     with ad.record_lines():
         y = np.sin(ad.Tensor(1.0))
     assert any(re.search(r"test_drawing\.py, line \d+", tip) for tip in tips(ad.draw(y)))
+
+
+def test_a_function_is_drawn_by_what_it_returns():
+    with pytest.raises(
+        ad.errors.DifferentiationError, match=r"^draw: y is function .*: ad.draw\(f\(ad.Tensor\(x\)\)\) "
+    ):
+        ad.draw(lambda x: np.sin(x))
+    assert "sin" in ad.draw(np.sin(ad.Tensor(1.0))).svg

@@ -195,6 +195,16 @@ def test_compiled_gradients_and_explanations_are_shown():
     assert "def run" in text
 
 
+def test_where_no_page_is_shown_what_it_is_made_of_is_named():
+    def cubed(x):
+        return np.sum(x**3)
+
+    assert repr(ad.function(cubed)) == f"<function of {cubed.__qualname__}>"
+    assert repr(ad.function(ad.grad(np.sum))) == "<function of <grad of sum>>"
+    x = ad.Tensor([1.0, 2.0])
+    assert repr(ad.Graph().compile(cubed(x), [x], [x])) == "<CompiledGradient of (float64[2]) on numpy>"
+
+
 def test_pages_are_for_light_and_dark():
     page = ad.Tensor(1.0)._repr_html_()
     # No colour of its own but greys between the two.

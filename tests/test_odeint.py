@@ -260,3 +260,44 @@ def test_equations_in_machine_code_take_elements_of_an_array(monkeypatch):
     step = 1e-5 * np.eye(3)
     differences = np.stack([(end(rates + h) - end(rates - h)) / 2e-5 for h in step], axis=1)
     np.testing.assert_allclose(ad.jacobian(end)(rates), differences, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("adjoint", ["continuous", "discrete"])
+def test_slope_that_depends_on_nothing_but_arguments(adjoint):
+    # The state is y0 + k (t - t0), and k may be any array, or zero.
+    def last(k, y0, end):
+        return ad.odeint(lambda y, t: k, y0, np.stack([0.0, 1.0, end]), adjoint=adjoint)[-1]
+
+    k = np.array([2.0, -3.0])
+    np.testing.assert_allclose(last(k, Y0, 3.0), Y0 + 3 * k)
+    by_k, by_y0, by_end = ad.jacobian(last, (0, 1, 2))(k, Y0, 3.0)
+    np.testing.assert_allclose(by_k, 3 * np.eye(2), rtol=1e-7)
+    np.testing.assert_allclose(by_y0, np.eye(2), rtol=1e-7)
+    np.testing.assert_allclose(by_end, k, rtol=1e-7)
+    np.testing.assert_allclose(ad.jvp(lambda k: last(k, Y0, 3.0), (k,), (np.ones(2),))[1], [3.0, 3.0], rtol=1e-7)
+    np.testing.assert_allclose(ad.hessian(lambda k: np.sum(last(k, Y0, 3.0) ** 2))(k), 18 * np.eye(2), atol=1e-6)
+    np.testing.assert_allclose(last(np.zeros(2), Y0, 3.0), Y0)
+
+
+@pytest.mark.parametrize("method", ["RK45", "RK23", "Radau", "BDF", "LSODA"])
+def test_constant_slope_of_every_method(method):
+    np.testing.assert_allclose(
+        ad.odeint(lambda y, t: [2.0, 3.0], Y0, T, method=method)[-1], Y0 + 1.5 * np.array([2, 3])
+    )
+
+
+def test_list_for_an_array():
+    def swing(k, make):
+        return ad.odeint(lambda y, t: make([y[1], -k * y[0]]), [1.0, 0.0], T, **PRECISE)
+
+    for make in (list, tuple):
+        np.testing.assert_array_equal(swing(2.0, make), swing(2.0, np.stack))
+        np.testing.assert_array_equal(*[ad.jacobian(lambda k, m=m: swing(k, m))(2.0) for m in (make, np.stack)])
+    fall = ad.odeint(lambda y, t: [y[1], -9.81], np.float32([10.0, 0.0]), [0.0, 1.0])
+    assert fall.dtype == np.float32
+    np.testing.assert_allclose(fall[-1], [10 - 9.81 / 2, -9.81], rtol=1e-6)
+    turned = ad.odeint(lambda y, t: [[y[0, 1], y[0, 0]], (y[1, 1], y[1, 0])], np.eye(2), [0.0, 1.0])
+    np.testing.assert_allclose(turned[-1], linalg.expm(np.array([[0.0, 1.0], [1.0, 0.0]])), rtol=1e-6)
+    # Where the state is a list of arrays, it stays one.
+    pair = ad.odeint(lambda y, t: [y[1], -y[0]], [np.ones(3), np.zeros(3)], [0.0, 1.0])
+    assert [part.shape for part in pair] == [(2, 3), (2, 3)]

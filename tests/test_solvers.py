@@ -382,3 +382,17 @@ def test_what_cannot_be_found(case):
     call, error, match = BAD[case]
     with pytest.raises(error, match=match):
         call()
+
+
+def test_list_for_an_array():
+    found = ad.fixed_point(lambda x: [np.cos(x[0]), np.cos(x[0])], [1.0, 1.0])
+    np.testing.assert_allclose(found, ad.fixed_point(np.cos, np.ones(2)))
+    np.testing.assert_allclose(ad.linear_solve(lambda x: (2 * x[0], 4 * x[1]), [1.0, 1.0]), [0.5, 0.25])
+    with pytest.raises(
+        errors.ShapeError, match=r"fixed_point: the function returned float64\[1\], but x0 has float64\[2"
+    ):
+        ad.fixed_point(lambda x: [x[0]], [1.0, 1.0])
+    with pytest.raises(
+        errors.ArgumentError, match=r"linear_solve: matvec must return what b is, an array, not \[\{'a'"
+    ):
+        ad.linear_solve(lambda x: [{"a": x[0]}], [1.0])

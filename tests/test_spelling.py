@@ -26,6 +26,7 @@ from autodiff.spelling import THEIRS, meant
         (ad, "optimm", "optim"),
         (optim, "adam", "Adam"),
         (optim, "AdmW", "AdamW"),
+        (optim, "SDG", "SGD"),
         (solvers, "newton", "root"),
         (solvers, "odeit", "odeint"),
         (sparse, "Sparsty", "Sparsity"),
@@ -54,6 +55,13 @@ def test_a_name_that_is_like_no_other():
 def test_names_that_are_imported_late_are_listed():
     assert {*ad.__all__} <= {*dir(ad)}
     assert {*sparse.__all__} <= {*dir(sparse)}
+
+
+@pytest.mark.parametrize("module", [ad, optim, solvers], ids=lambda module: module.__name__)
+def test_completion_offers_nothing_but_public_names(module):
+    offered = {name for name in dir(module) if not name.startswith("__")}
+    assert offered == {*module.__all__} | ({"numpy"} if module is ad else set())
+    assert all(hasattr(module, name) for name in offered)
 
 
 def test_python_prints_one_suggestion():

@@ -951,3 +951,10 @@ def test_a_number_that_does_not_fit_is_not_chosen(number):
             choice(x)
         with pytest.raises(OverflowError):
             ad.function(choice)(x.value)
+
+
+def test_setting_a_value_is_an_error_that_says_what_to_write():
+    t = ad.Tensor([1.0, 2.0])
+    with pytest.raises(AttributeError, match=r"^a Tensor's value cannot be set: t.assign\(v\) gives it a new one"):
+        t.value = np.ones(2)
+    np.testing.assert_array_equal(t.value, [1.0, 2.0])

@@ -5,7 +5,7 @@ The update of all parameters is recorded once, as NumPy code on Tensors, and rep
 
 from typing import Any
 
-from ..spelling import no_attribute
+from ..spelling import listed, no_attribute
 from ..tracebacks import boundary
 from .averages import Accumulate, ExponentialAverage
 from .clipping import clip_norm, clip_value, global_norm
@@ -45,3 +45,7 @@ __all__ = [
 @boundary
 def __getattr__(name: str) -> Any:
     raise no_attribute(__name__, name)
+
+
+def __dir__() -> list[str]:
+    return listed(__name__)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..spelling import no_attribute
+from ..spelling import listed, no_attribute
 from ..tracebacks import boundary
 from .linear import linear_solve
 from .minima import least_squares, minimize
@@ -15,3 +15,7 @@ __all__ = ["fixed_point", "least_squares", "linear_solve", "minimize", "odeint",
 @boundary
 def __getattr__(name: str) -> Any:
     raise no_attribute(__name__, name)
+
+
+def __dir__() -> list[str]:
+    return listed(__name__)

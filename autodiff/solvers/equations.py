@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import ops
 from ..backend import Plan
-from ..containers import Structure, flatten, is_container, leaf_names, unflatten
+from ..containers import LEAF, Structure, flatten, is_container, leaf_names, unflatten
 from ..convert import as_node, describe
 from ..core.avals import FLOAT64, Aval, intern_aval
 from ..engine import collected_of
@@ -25,14 +25,16 @@ from ..errors import (
 from ..importing import imported
 from ..memo import Memo
 from ..nodes import NO_SLOT, Argument, Constant, Node, Unknown
+from ..numpy_api.creation import joined
 from ..plan import compile_nodes, evaluate
 from ..registry import computing
 from ..tensor import Tensor, wrap
 from ..tracing import WITHHELD
 from ..transforms.calls import is_larger, scalar
-from ..vectors import PYTHON_NUMBERS
+from ..vectors import PYTHON_NUMBERS, alike, drawn
 from ..watching import call_watched
-from ..written import Body, body_of
+from ..written import Body, body_with
+from ..written import depending as operations_of
 
 Array = np.ndarray[Any, Any]
 
@@ -40,7 +42,7 @@ UNSOLVED = Unknown(
     TraceError,
     "a value was needed of an unknown while a solver of autodiff records its equations, which is done once, before it "
     "solves them: print, float(), an if, a conversion to an array, or a function that does not know Tensors. Use "
-    "np.where instead of if, and ad.primitive for functions of arrays",
+    "np.where instead of if, np.stack instead of np.array, and ad.primitive for functions of arrays",
     lines=True,
 )
 
@@ -113,10 +115,29 @@ class Unknowns:
         """A vector in the structure of the value, as Tensors that a function is given."""
         return unflatten(self.structure, iter([wrap(part) for part in self._computed(flat)]))
 
+    def vector_of(self, out: Any, what: str, value: str, function: str = "the function") -> Node:
+        """What a function returned, checked to be like the value, as a vector; a list is an array where that is one."""
+        nodes, structure = results_of(out, what)
+        if self.structure is LEAF and structure is not LEAF and _is_list(structure):
+            nodes, structure = [joined(unflatten(structure, iter(map(wrap, nodes))))], LEAF
+        if not alike(structure, self.structure):
+            raise ArgumentError(
+                f"{what}: {function} must return what {value} is, {drawn(self.structure)}, not {drawn(structure)}"
+            )
+        for node, aval in zip(nodes, self._avals, strict=True):
+            if node.aval.shape != aval.shape:
+                raise ShapeError(f"{what}: {function} returned {node.aval!r}, but {value} has {aval!r} in that place")
+        return vector(nodes, self.flat.aval.dtype)
+
     def returned(self, parts: Sequence[Any], lead: bool = False) -> Any:
         """Results in the structure of the value, Python numbers for Python numbers."""
         pairs = zip(parts, self._numbers, strict=True)
         return unflatten(self.structure, iter([scalar(x) if number and not lead else x for x, number in pairs]))
+
+
+def _is_list(structure: Structure) -> bool:
+    """Whether a structure is nothing but lists and tuples, which may stand for an array."""
+    return structure is LEAF or (structure[0] in (list, tuple) and all(map(_is_list, structure[2])))
 
 
 def _all_numbers(value: Any) -> bool:
@@ -240,9 +261,10 @@ class Equation:
 _equations: Memo[Any, Equation] = Memo(1 << 9)
 
 
-def equation_of(given: Sequence[Node], found: Sequence[Node], what: str) -> tuple[Equation, list[Node]]:
+def equation_of(given: Sequence[Node], found: Sequence[Node]) -> tuple[Equation, list[Node]]:
     """The equation of what was recorded between nodes, and its operands."""
-    body, residuals = body_of(given, found, what)
+    # What does not depend on what is given is an operand: a constant slope is a slope.
+    body, residuals = body_with(given, operations_of(given, found), found)
     known = [
         ops.static_index(x.aval.spec, x.value) if x.aval.spec is not None and x.aval.literal is None else x
         for x in residuals

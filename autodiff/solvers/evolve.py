@@ -280,7 +280,7 @@ class Evolve(Call):
         arriving: Node | None,
     ) -> Node:
         """What is noted of a state with slopes that were recorded."""
-        equation, operands = equation_of(given, [ops.concatenate(slopes, 0)], self.name)
+        equation, operands = equation_of(given, [ops.concatenate(slopes, 0)])
         call = Evolve.of(self.name, equation, self._count, keep, self._integrator, known)
         beside = [x for x in (kicks, arriving) if x is not None]
         return ops.outputs(ops.call_p(first, times, *beside, *operands, rule=call))[0]
@@ -300,5 +300,5 @@ def evolve(
     name: str, given: list[Node], slope: Node, first: Node, times: Node, integrator: Integrator, count: int
 ) -> Node:
     """The states at times, of a slope that was recorded for a given state and time."""
-    equation, operands = equation_of(given, [slope], name)
+    equation, operands = equation_of(given, [slope])
     return ops.outputs(ops.call_p(first, times, *operands, rule=Evolve.of(name, equation, count, None, integrator)))[0]

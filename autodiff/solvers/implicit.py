@@ -271,7 +271,7 @@ def implicit(name: str, x: Node, outputs: Sequence[Node], start: Node, solver: S
             f"{name}: what has to be zero there does not depend on the unknowns: the function, or its gradient, is the "
             "same for all of them"
         )
-    equation, operands = equation_of([x], outputs, name)
+    equation, operands = equation_of([x], outputs)
     call = Implicit.of(name, equation, solver, linear)
     return ops.outputs(ops.call_p(start, *operands, rule=call))[0]
 

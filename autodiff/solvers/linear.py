@@ -12,9 +12,9 @@ from .. import ops
 from ..arguments import count, word
 from ..errors import ArgumentError, ShapeError, shown
 from ..tracebacks import boundary
-from ..vectors import alike, drawn
+from ..vectors import alike
 from ..whole import silent
-from .equations import Array, Unknowns, called, checked_function, finished, results_of, scipy_module, unknown, vector
+from .equations import Array, Unknowns, called, checked_function, finished, scipy_module, unknown
 from .implicit import DENSE, Iterative, Linear, Problem, Solver, implicit, is_linear, is_regular
 
 METHODS = ("dense", "gmres", "bicgstab", "cg", "minres", "lgmres")
@@ -179,13 +179,7 @@ def linear_solve(
             raise ShapeError(f"{name}: x0 must have the structure and the shapes of b")
         start = ops.astype(begin.flat, dtype)
     x = unknown(right.flat.aval)
-    nodes, structure = results_of(called(matvec, [right.rebuilt(x)], [x], name), name)
-    if not alike(structure, right.structure):
-        raise ArgumentError(f"{name}: matvec must return what b is, {drawn(right.structure)}, not {drawn(structure)}")
-    for node, part in zip(nodes, right.apart(x), strict=True):
-        if node.aval.shape != part.aval.shape:
-            raise ShapeError(f"{name}: matvec returned {node.aval!r}, but b has {part.aval!r} in that place")
-    product = vector(nodes, dtype)
+    product = right.vector_of(called(matvec, [right.rebuilt(x)], [x], name), name, "b", "matvec")
     if not is_linear(product, x):
         raise ArgumentError(f"{name}: matvec is not linear in its argument; ad.root finds roots of other functions")
     krylov = Krylov.of(method, tol, maxiter, dtype)

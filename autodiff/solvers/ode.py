@@ -18,7 +18,6 @@ from ..nodes import Node
 from ..tensor import Tensor, wrap
 from ..tracebacks import boundary
 from ..transforms.calls import scalar
-from ..vectors import alike, drawn
 from .equations import (
     Array,
     Equation,
@@ -28,9 +27,7 @@ from .equations import (
     equation_of,
     finished,
     one_number,
-    results_of,
     unknown,
-    vector,
 )
 from .evolve import Evolve, evolve
 from .implicit import DENSE, Problem, implicit
@@ -161,7 +158,7 @@ def odeint(
     if adjoint == "continuous":
         flat = evolve(what, [y, now], slope, start.flat, times, integrator, n)
     else:
-        equation, operands = equation_of([y, now], [slope], what)
+        equation, operands = equation_of([y, now], [slope])
         evolved = Evolve.of(what, equation, n, None, integrator)
         flat = by_steps(what, equation, evolved, start.flat, times, operands, room)
     return start.returned(finished(start.apart(flat, (n,)), begin, (y0, t, args)), lead=True)
@@ -181,15 +178,8 @@ def _times(t: Any) -> Node:
 
 def _slope(function: Callable[..., Any], start: Unknowns, y: Node, now: Node, args: Sequence[Any]) -> Node:
     """The slope that a function returns, checked to be like the state, as a vector."""
-    nodes, structure = results_of(called(function, [start.rebuilt(y), wrap(now), *args], [y, now], "odeint"), "odeint")
-    if not alike(structure, start.structure):
-        raise ArgumentError(
-            f"odeint: the function must return what y0 is, {drawn(start.structure)}, not {drawn(structure)}"
-        )
-    for node, part in zip(nodes, start.apart(y), strict=True):
-        if node.aval.shape != part.aval.shape:
-            raise ShapeError(f"odeint: the function returned {node.aval!r}, but y0 has {part.aval!r} in that place")
-    return vector(nodes, y.aval.dtype)
+    out = called(function, [start.rebuilt(y), wrap(now), *args], [y, now], "odeint")
+    return start.vector_of(out, "odeint", "y0")
 
 
 # --- events ----------------------------------------------------------------------------------------------------------
@@ -271,8 +261,8 @@ def _until(
     checked_function(event, "odeint: event")
     y, now = given
     value = one_number(called(event, [start.rebuilt(y), wrap(now), *args], given, "odeint"), "odeint: event")
-    equation, operands = equation_of(given, [slope], "odeint")
-    happens, beside = equation_of(given, [ops.reshape(ops.astype(value, now.aval.dtype), (1,))], "odeint: event")
+    equation, operands = equation_of(given, [slope])
+    happens, beside = equation_of(given, [ops.reshape(ops.astype(value, now.aval.dtype), (1,))])
     evolved = Evolve.of(name, equation, 2, None, integrator)
     call = First.of(name, evolved, happens, len(operands))
     (about,) = ops.outputs(ops.call_p(start.flat, times, *operands, *beside, rule=call))

@@ -137,7 +137,7 @@ def _halves(x: Node, n: int) -> tuple[Node, Node]:
 
 def recurrence(name: str, given: list[Node], after: list[Node], first: Node, steps: Node, count: int) -> Node:
     """The states of a recurrence that was recorded for a given state and what a step is given."""
-    equation, operands = equation_of(given, [ops.concatenate(after, 0) if len(after) > 1 else after[0]], name)
+    equation, operands = equation_of(given, [ops.concatenate(after, 0) if len(after) > 1 else after[0]])
     call = Recurrence.of(name, equation, count)
     return ops.outputs(ops.call_p(first, steps, *operands, rule=call))[0]
 

@@ -12,7 +12,6 @@ from ..arguments import count, word
 from ..errors import ArgumentError, ShapeError, shown
 from ..static_keys import static_key
 from ..tracebacks import boundary
-from ..vectors import alike, drawn
 from .equations import (
     Array,
     Unknowns,
@@ -325,15 +324,7 @@ def fixed_point(
     dtype = start.flat.aval.dtype
     tol = tolerance(tol, dtype, name)
     x = unknown(start.flat.aval)
-    nodes, structure = results_of(called(function, [start.rebuilt(x), *args], [x], name), name)
-    if not alike(structure, start.structure):
-        raise ArgumentError(
-            f"{name}: the function must return what x0 is, {drawn(start.structure)}, not {drawn(structure)}"
-        )
-    for node, part in zip(nodes, start.apart(x), strict=True):
-        if node.aval.shape != part.aval.shape:
-            raise ShapeError(f"{name}: the function returned {node.aval!r}, but x0 has {part.aval!r} in that place")
-    f = vector(nodes, dtype) - x
+    f = start.vector_of(called(function, [start.rebuilt(x), *args], [x], name), name, "x0") - x
     solver: Any = FixedPoint(tol, maxiter)
     if method != "iteration":
         limit = {"maxiter": maxiter} if method == "anderson" else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Never, Self
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from ..backend import Backend
 from ..convert import as_array, as_node, is_complex
 from ..core.avals import Aval, broadcast_shape, intern_aval
 from ..core.primitives import Primitive
-from ..errors import ArgumentError, AutodiffError, BackendError, DTypeError, ShapeError
+from ..errors import ArgumentError, AutodiffError, BackendError, DTypeError, MissingAttributeError, ShapeError
 from ..nodes import Constant, Node, Reference, Slot, Unknown, Variable, freeze
 from ..places import block_here, bring, placed, placing, taken
 from ..plan import evaluate, looked_at
@@ -91,6 +91,13 @@ class Handle(Reference):
         except Exception as error:
             hide(error)
             raise
+
+    @value.setter
+    def value(self, value: Never) -> None:
+        # (A checker finds it, whatever is assigned.)
+        raise MissingAttributeError(
+            "a Tensor's value cannot be set: t.assign(v) gives it a new one without history, and t[...] = v is recorded"
+        )
 
     _i = value
 

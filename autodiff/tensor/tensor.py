@@ -26,7 +26,7 @@ from ..recipe import Composite
 from ..registry import get_backend
 from ..tracebacks import boundaries, boundary, hide
 from ..unrecorded import blocks, recorded
-from ..watching import fresh, refuse_detached, traces, wrapping
+from ..watching import fresh, recorded_functions, refuse_detached, traces, wrapping
 from .foreign import PLAIN, PRIORITY, decides, leaves, left_alone, left_alone_in_place, not_understood, operand
 from .indices import gives_view, index_nodes
 from .methods import Methods
@@ -49,6 +49,7 @@ def wrap(result: Any) -> Any:
 
 
 wrapping.append(wrap)
+recorded_functions.append(FUNCTIONS)
 
 
 def stand_in(node: Node) -> Any:

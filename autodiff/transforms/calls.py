@@ -348,7 +348,7 @@ def real_scalar(out: Any, name: str) -> Tensor:
     if aval.size != 1:
         raise DifferentiationError(
             f"{name}: the function must return a scalar, but returned {aval!r}; sum it (np.sum) to differentiate the "
-            "sum, or use Graph.gradient, which does"
+            "sum, or take ad.elementwise_grad for the derivative at each element, or ad.jacobian for all of them"
         )
     if aval.dtype.kind == "c":
         raise DifferentiationError(

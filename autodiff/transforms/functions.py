@@ -23,7 +23,7 @@ from ..errors import ArgumentError, BackendError, RetraceWarning
 from ..importing import imported
 from ..nodes import NO_SLOT, Argument, Node, freeze
 from ..noting import noting_lines, searches
-from ..pickling import Named, findable
+from ..pickling import Named, findable, title
 from ..places import placed
 from ..plan import PlanCache, compile_nodes
 from ..plan.cache import Entry
@@ -311,6 +311,9 @@ class Function(Named, Generic[P, T]):
         captured = Captured(outside, begin, backend.home) if outside else None
         guard = guard_of(noted.looks, arguments, present, begin)
         return _Traced(plan, captured, structure, constants, guard, bool(noted.ordered))
+
+    def __repr__(self) -> str:
+        return f"<function of {title(self._function)}>"
 
     def _repr_html_(self) -> str:
         """What notebooks show: the signature, and the plans of its traces, the latest first."""
