@@ -41,15 +41,20 @@ def picture(diagram: Diagram) -> Picture:
     """A diagram, placed and drawn."""
     width, height = _place(diagram)
     # Pages hold many pictures, and one that is hidden hides its heads of arrows.
-    key = f"{crc32(repr(diagram).encode('utf-8', 'replace')):x}"
-    body = [_edge(diagram, edge, key) for edge in diagram.edges]
-    body += [*[_vertex(vertex) for vertex in diagram.vertices], *_headings(diagram)]
+    key = f"{crc32(''.join(_body(diagram, '')).encode('utf-8', 'replace')):x}"
+    body = _body(diagram, key)
     top = height
     for remark in diagram.remarks:
         body.append(_text(MARGIN, top, remark, 11, PAPER, anchor="start"))
         top += LINE
         width = max(width, 2 * MARGIN + 5.8 * len(remark))
     return Picture(document(width, top + MARGIN / 2, "".join(body), _heads(key)))
+
+
+def _body(diagram: Diagram, key: str) -> list[str]:
+    """Arrows, whose heads have a name with this key, and what they lead to."""
+    edges = [_edge(diagram, edge, key) for edge in diagram.edges]
+    return [*edges, *[_vertex(vertex) for vertex in diagram.vertices], *_headings(diagram)]
 
 
 def _heads(key: str) -> str:
