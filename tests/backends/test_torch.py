@@ -180,3 +180,12 @@ def test_writes_go_into_arrays_that_nothing_else_needs(pytorch):
     source = pytorch.compile(program).source
     assert source.count("= write_to(") == 3
     assert "index_set(" not in source
+
+
+def test_powers_of_infinities_and_zeros():
+    x = np.array([-np.inf, np.inf, 4.0, -0.0, 0.0])
+    power = ad.function(lambda x, exponent: (x**exponent, x**-0.5), backend="torch")
+    with np.errstate(divide="ignore"):
+        expected = x**-0.5
+    for found in power(x, -0.5):
+        np.testing.assert_array_equal(np.asarray(found), expected)

@@ -57,7 +57,9 @@ SPECIAL: dict[str, Callable[..., Any]] = {
 # The operands that may be Python numbers, by the function. PyTorch gives numbers a dtype as NumPy does, but computes
 # half precision in single beside them.
 NUMBERS = {
-    **dict.fromkeys(("add", "sub", "mul", "div", "pow"), (0, 1)),
+    **dict.fromkeys(("add", "sub", "mul", "div"), (0, 1)),
+    # A power with the number -0.5 would be the reciprocal of a root: NaN of minus infinity, which gives 0.
+    "pow": (0,),
     **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge"), (1,)),
     "where": (1, 2),
 }
