@@ -25,6 +25,7 @@ from autodiff.plan import hot
 from autodiff.registry import get_backend
 from autodiff_backends.default import backend as default_
 
+from .conftest import kernels_everywhere
 from .fuzz import sweep
 
 DATA = np.linspace(0.1, 0.9, 24)
@@ -587,7 +588,7 @@ def test_random_programs_are_numpys_in_each_tier(part, untried, monkeypatch):
     """The first or the second call of each plan is one of machine code, whatever the program is."""
     monkeypatch.setattr(hot, "FIRST_LOOK", 1 + part % 2)
     monkeypatch.setenv(background.VARIABLE, "0")
-    monkeypatch.setattr(importlib.import_module("autodiff_backends.llvm.backend"), "KERNEL_CALL", float("-inf"))
+    kernels_everywhere(monkeypatch)
     run = sweep.runner(get_backend("default"))
     findings = [sweep.find(run, seed)[1] for seed in range(FUZZ_FIRST + part, FUZZ_FIRST + FUZZ_COUNT, 4)]
     assert not [str(finding) for finding in findings if finding is not None]
@@ -665,7 +666,7 @@ LAYOUTS = [
 @pytest.mark.parametrize("dtype", ["f8", "f4", "i8"])
 def test_arguments_of_every_layout(untried, monkeypatch, dtype, tier):
     monkeypatch.setenv(default_.VARIABLE, tier)
-    monkeypatch.setattr(importlib.import_module("autodiff_backends.llvm.backend"), "KERNEL_CALL", float("-inf"))
+    kernels_everywhere(monkeypatch)
     data = (np.arange(12).reshape(3, 4) % 5).astype(dtype)
     f = ad.function(lambda x, y: (x * y - np.cos(x), np.sum(y, axis=0) * 0.5))
     expected = data * data - np.cos(data), np.sum(data, axis=0) * 0.5
@@ -680,7 +681,7 @@ def test_arguments_of_every_layout(untried, monkeypatch, dtype, tier):
 @needs_llvm
 def test_scalars_of_numpys_plan_are_taken_by_the_machine_code_of_a_step(untried, monkeypatch):
     monkeypatch.setenv(background.VARIABLE, "0")
-    monkeypatch.setattr(importlib.import_module("autodiff_backends.llvm.backend"), "KERNEL_CALL", float("-inf"))
+    kernels_everywhere(monkeypatch)
 
     def total(x):
         return np.sum(ad.scan(lambda c, e: (c * e + x[0], np.sin(c)), np.sum(x), np.linspace(0, 1, 7))[1])

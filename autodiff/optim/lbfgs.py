@@ -27,7 +27,6 @@ Evaluate = Callable[[], tuple[Any, Any]]
 LEAST_CURVATURE = 1e-10
 
 
-@boundaries
 class Memory(NamedTuple):
     """What a search remembers of the ones before.
 

@@ -15,7 +15,6 @@ from ..tracebacks import boundaries
 from .keeping import Beside
 
 
-@boundaries
 class Course(NamedTuple):
     """Where a rate is: itself, the best value so far, values since that were no better, and those to be ignored."""
 

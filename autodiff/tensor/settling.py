@@ -20,7 +20,7 @@ LOOKING = {ops.identity, ops.index, ops.reshape_p, ops.transpose_p, ops.broadcas
 _origins: WeakKeyDictionary[Node, Callable[[], Node | None]] = WeakKeyDictionary()
 
 
-def block_here() -> Block:
+def block_from_here() -> Block:
     """A block that begins now."""
     return Block(_watching(), tracing())
 
@@ -35,7 +35,7 @@ def active() -> Block | None:
     block = current.get() if blocks else None
     if block is None:
         return None
-    here = block_here()
+    here = block_from_here()
     return block if here.watching == block.watching and here.tracing is block.tracing else None
 
 

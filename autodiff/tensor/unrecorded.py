@@ -12,7 +12,7 @@ from typing import Any
 from ..nodes import Node
 from ..unrecorded import blocks, current
 from . import tensor as made
-from .settling import block_here, settled
+from .settling import block_from_here, settled
 from .tensor import Tensor
 
 
@@ -81,7 +81,7 @@ def no_grad() -> Iterator[None]:
     >>> graph.gradient(np.sum(w**2) + size, [w])
     [array([1., 2.])]
     """
-    key, block = object(), block_here()
+    key, block = object(), block_from_here()
     token = current.set(block)
     try:
         blocks[key] = block
